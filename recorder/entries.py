@@ -1,0 +1,248 @@
+"""Frozen data: what the journal holds, and what came of shipping it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
+
+from recorder.operations import Lane
+
+__all__ = ["Attempt", "Entry", "NewEntry", "Outcome", "ShipReport", "State", "Statistics", "StoppedBy"]
+
+
+class State(StrEnum):
+    """Where an entry stands on its way to the service."""
+
+    PENDING = "pending"
+    """Recorded, and to be sent."""
+    SENDING = "sending"
+    """Carried by a request whose outcome is not settled yet."""
+    WAITING = "waiting"
+    """To be sent, but not before something else of its profile is settled."""
+    IN_DOUBT = "in_doubt"
+    """Sent, and no answer says whether it was applied."""
+    SHIPPED = "shipped"
+    """The service accepted the request that carried it."""
+    REJECTED = "rejected"
+    """Malformed, or refused by the service; kept, with the reason."""
+    DISCARDED = "discarded"
+    """Given up by a person, or by a policy a person chose."""
+    FORGOTTEN = "forgotten"
+    """Its content was erased; its number stays."""
+    LOST = "lost"
+    """Unreadable after damage; only counted."""
+
+
+class Outcome(StrEnum):
+    """What came of an attempt, and so what happens next."""
+
+    SHIPPED = "shipped"
+    """Accepted."""
+    REFUSED = "refused"
+    """Nothing was applied: the service says that something in it is bad."""
+    UNKNOWN = "unknown"
+    """It left, and no answer says what came of it."""
+    OFFLINE = "offline"
+    """Nothing left, or something stands between us and the service."""
+    WAIT = "wait"
+    """Nothing was applied: the service asks for patience."""
+    PAUSED = "paused"
+    """Nothing was applied: the configuration is wrong, and a person must mend it."""
+
+
+class NewEntry(NamedTuple):
+    """A row for the journal, as an accepted call leaves it.
+
+    Attributes:
+        lane: What it travels with.
+        group_key: A group's key; None for a user's profile.
+        profile: The profile's or group's id; None where a rejected message has none.
+        operator: Such as ``$set``; None for events, imports and rejected messages.
+        message: Compact JSON without the project's token.
+        recorded_at: Seconds since the epoch.
+        state: ``pending``, or ``rejected`` with a reason.
+        reason: Why it was rejected.
+    """
+
+    lane: str
+    group_key: str | None
+    profile: str | None
+    operator: str | None
+    message: str
+    recorded_at: float
+    state: str = State.PENDING.value
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One operation in the journal.
+
+    Attributes:
+        seq: Its number: 1, 2, 3 … in the order of recording, without gaps.
+        lane: What it travels with.
+        group_key: A group's key; None for a user's profile.
+        profile: The profile's or group's id.
+        operator: Such as ``$set``; None for events, imports and messages rejected when recorded.
+        message: The update as the service gets it, but for the project's token.
+        recorded_at: Seconds since the epoch.
+        state: Where it stands.
+        attempt: The attempt that settled it last.
+        sends: How many requests that may have been applied carried it.
+        reason: Why it was rejected or set aside.
+        possibly_twice: Whether it was sent again after an outcome nobody knows.
+    """
+
+    seq: int
+    lane: Lane
+    group_key: str | None
+    profile: str | None
+    operator: str | None
+    message: Mapping[str, Any]
+    recorded_at: float
+    state: State
+    attempt: int | None
+    sends: int
+    reason: str | None
+    possibly_twice: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request, or several alike in a row that failed the same way.
+
+    Attributes:
+        id: Its number.
+        lane: Whose entries it carried.
+        first: The lowest entry number it carried.
+        last: The highest entry number it carried.
+        updates: How many updates it carried.
+        bytes: The size of its body.
+        digest: The first 16 hexadecimal digits of the body's SHA-256.
+        started_at: When it was written down, before it was sent; seconds since the epoch.
+        ended_at: When its outcome was settled; None while it is open.
+        outcome: What came of it; None while it is open.
+        status: The HTTP status of the answer, if one came.
+        words: The service's words, or what went wrong on the way.
+        times: How many attempts in a row this row stands for.
+    """
+
+    id: int
+    lane: Lane
+    first: int
+    last: int
+    updates: int
+    bytes: int
+    digest: str
+    started_at: float
+    ended_at: float | None
+    outcome: Outcome | None
+    status: int | None
+    words: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """The accounts: at every moment, ``recorded`` is the sum of the integers named after a State.
+
+    Attributes:
+        recorded: How many entries were ever recorded.
+        possibly_twice: How many were sent again after an outcome nobody knows.
+        out_of_order: How many went after later ones of their profile.
+        bytes: The size of the journal with its write-ahead log.
+        oldest_pending_seconds: The age of the oldest entry that is still to be sent; None where there is none.
+    """
+
+    recorded: int = 0
+    pending: int = 0
+    sending: int = 0
+    waiting: int = 0
+    in_doubt: int = 0
+    shipped: int = 0
+    rejected: int = 0
+    discarded: int = 0
+    forgotten: int = 0
+    lost: int = 0
+    possibly_twice: int = 0
+    out_of_order: int = 0
+    bytes: int = 0
+    oldest_pending_seconds: float | None = None
+
+    @property
+    def unsent(self) -> int:
+        """How many are still to be sent, or their outcome still to be known."""
+        return self.pending + self.sending + self.waiting + self.in_doubt
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the accounts balance."""
+        return self.recorded == sum(getattr(self, state.value) for state in State)
+
+
+StoppedBy = Literal["done", "offline", "paused", "waiting", "busy", "timeout"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipReport:
+    """What one call shipped, and why it ended.
+
+    Attributes:
+        shipped: Entries the service accepted in this call.
+        rejected: Entries it refused in this call.
+        in_doubt: Entries whose outcome this call could not learn.
+        pending: Entries still to be sent when it ended.
+        requests: Requests made by this call.
+        stopped_by: ``done``: nothing is left that could go without a person; ``offline``: the service cannot
+            be reached; ``paused``: a person must mend something; ``waiting``: a later call may go on;
+            ``busy``: another process ships this journal; ``timeout``: the time given was up.
+        message: The cause in words; empty when done.
+        retry_at: When another try makes sense, in seconds since the epoch.
+    """
+
+    shipped: int = 0
+    rejected: int = 0
+    in_doubt: int = 0
+    pending: int = 0
+    requests: int = 0
+    stopped_by: StoppedBy = "done"
+    message: str = ""
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneStatus:
+    """How shipping stands in one lane.
+
+    Attributes:
+        lane: Which.
+        outcome: What came of its last request; None before the first, and ``shipped`` when all is well.
+        cause: The service's words, or what went wrong on the way.
+        since: When it came to stand like this, in seconds since the epoch.
+        failures: How many tries in a row did not go through.
+        retry_at: When another try is due, in seconds since the epoch.
+    """
+
+    lane: Lane
+    outcome: Outcome | None = None
+    cause: str = ""
+    since: float | None = None
+    failures: int = 0
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperStatus:
+    """Who ships this journal, as far as the journal knows.
+
+    Attributes:
+        pid: The process that shipped last; None where none ever did.
+        running: Whether it is at it now.
+        seen_at: When it last did something, in seconds since the epoch.
+        lanes: How each lane stands.
+    """
+
+    pid: int | None = None
+    running: bool = False
+    seen_at: float | None = None
+    lanes: tuple[LaneStatus, ...] = field(default=())

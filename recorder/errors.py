@@ -1,0 +1,122 @@
+"""Every error that restante raises on purpose.
+
+    RestanteError
+    ├── InvalidOperation        the operation cannot be recorded; nothing was journaled (also a ValueError)
+    ├── InvalidFilter           a filter expression is not one (also a ValueError)
+    ├── JournalError
+    │   ├── JournalMissing      there is no journal at that path
+    │   ├── NotAJournal         the file is something else; it was not touched
+    │   ├── JournalTooNew       written by a newer restante; it was not touched
+    │   ├── JournalDamaged      SQLite cannot read it; it was not touched
+    │   ├── JournalFull         no room to record; what is journaled is safe
+    │   ├── JournalBusy         another process holds it longer than we waited
+    │   ├── JournalClosed       it was closed before this call
+    │   └── WrongToken          a journal belongs to one project, and this is another
+    └── ShippingError           the transport was set up in a way that cannot work
+
+Each says what happened and where; its ``hint`` says what to do next.
+"""
+
+
+class RestanteError(Exception):
+    """The root of the tree above.
+
+    Attributes:
+        hint: One sentence that says what to do next; empty where there is nothing to do.
+
+    >>> from recorder import JournalBusy
+    >>> error = JournalBusy("kiosk.db is in use", hint="Try again.")
+    >>> str(error), error.hint
+    ('kiosk.db is in use', 'Try again.')
+    """
+
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class InvalidOperation(RestanteError, ValueError):
+    """The operation cannot be recorded; nothing was journaled.
+
+    Attributes:
+        path: Where the offending value stands in the message, as in ``$set.address.lines[2]``.
+        reason: What is wrong with it.
+    """
+
+    hint = "Nothing was recorded. Mend the call, or give Recorder(on_invalid='reject') to set such messages aside."
+
+    def __init__(self, path: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{path}: {reason}", hint=hint)
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["InvalidOperation"], tuple[str, str]]:
+        """Pickle by what the constructor takes, so that the error crosses process borders."""
+        return type(self), (self.path, self.reason)
+
+
+class InvalidFilter(RestanteError, ValueError):
+    """A filter expression is not one."""
+
+    hint = (
+        "Filters are words such as state=rejected, op=add, profile=ada, seq=100..200, since=2h; != negates."
+    )
+
+
+class JournalError(RestanteError):
+    """Something about the journal's file."""
+
+
+class JournalMissing(JournalError):
+    """There is no journal at that path."""
+
+    hint = "Check the path (--journal, or RESTANTE_JOURNAL); recording the first operation makes the file."
+
+
+class NotAJournal(JournalError):
+    """The file is something else; it was not touched."""
+
+    hint = "Give the path of a journal, or of a file that does not exist yet."
+
+
+class JournalTooNew(JournalError):
+    """Written by a newer restante; it was not touched."""
+
+    hint = "Upgrade restante on this machine."
+
+
+class JournalDamaged(JournalError):
+    """SQLite cannot read the journal; it was not touched."""
+
+    hint = "Copy the file and its -wal and -shm files to a safe place before anything else."
+
+
+class JournalFull(JournalError):
+    """There is no room to record; what is journaled is safe."""
+
+    hint = "Make room on the disk, or let the journal ship."
+
+
+class JournalBusy(JournalError):
+    """Another process holds the journal longer than we waited."""
+
+    hint = "Try again; if it lasts, look for a process that stopped while it held the journal."
+
+
+class JournalClosed(JournalError):
+    """The journal was closed before this call."""
+
+    hint = "Open it again."
+
+
+class WrongToken(JournalError):
+    """A journal belongs to one project, and this is another."""
+
+    hint = "Use another journal for another project."
+
+
+class ShippingError(RestanteError):
+    """The transport was set up in a way that cannot work."""

@@ -1,0 +1,504 @@
+"""The vocabulary: operators, the shape each payload must have, validation, JSON equality.
+
+A *message* is what the official SDK would post, a JSON object such as
+``{"$distinct_id": "u1", "$time": 1.5, "$set": {"plan": "pro"}}``: an envelope (identity, time, flags) and
+one or more operators. Everything here is pure: values come in, values or InvalidOperation come out, and
+what came in is never changed.
+
+Sources: the service's documentation of /engage and /groups, and the official Python SDK 5.4.1. Where both
+are silent the rule is ours.
+"""
+
+import json
+from collections.abc import Callable, Hashable, Iterable
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from math import isfinite
+from typing import Any, NamedTuple
+
+from recorder.errors import InvalidOperation
+
+__all__ = [
+    "ENVELOPE",
+    "MAX_DEPTH",
+    "MAX_IDENTITY",
+    "MAX_UPDATE_BYTES",
+    "Identity",
+    "Lane",
+    "Message",
+    "Operator",
+    "Serializer",
+    "check",
+    "compact",
+    "identity_of",
+    "json_equal",
+    "json_key",
+    "lane_of",
+    "normalise",
+    "operators_of",
+    "same_spelling",
+    "serialised",
+    "split",
+]
+
+Message = dict[str, Any]
+"""An update as the service takes it; JSON values only once it has passed `normalise`."""
+
+MAX_DEPTH = 100
+"""How deep lists and objects may nest inside one property's value. Ours: deeper ones break JSON readers."""
+
+MAX_UPDATE_BYTES = 1_000_000
+"""The largest update the service documents, in bytes of compact UTF-8 with its token."""
+
+MAX_IDENTITY = 255
+"""The longest profile id, group key or group id, in characters."""
+
+
+class Operator(StrEnum):
+    """The operators whose effect on a profile is known.
+
+    >>> Operator("$add") is Operator.ADD
+    True
+    """
+
+    SET = "$set"
+    SET_ONCE = "$set_once"
+    ADD = "$add"
+    APPEND = "$append"
+    UNION = "$union"
+    REMOVE = "$remove"
+    UNSET = "$unset"
+    DELETE = "$delete"
+
+
+class Lane(StrEnum):
+    """What travels together, in one order and to one endpoint of the service."""
+
+    PEOPLE = "people"
+    GROUPS = "groups"
+    EVENTS = "events"
+    IMPORTS = "imports"
+
+
+ENVELOPE = frozenset(
+    {
+        "$token",
+        "$distinct_id",
+        "$group_key",
+        "$group_id",
+        "$time",
+        "$ip",
+        "$ignore_time",
+        "$ignore_alias",
+        "$latitude",
+        "$longitude",
+    }
+)
+"""Keys that begin with ``$`` and are no operators. Any other such key is one, known or not."""
+
+
+class Identity(NamedTuple):
+    """Whose profile a message is about: a user's (no group key) or a group's."""
+
+    group_key: str | None
+    id: str
+
+
+# --- JSON equality ------------------------------------------------------------------------------
+
+
+def json_key(value: Any) -> Hashable:
+    """A hashable stand-in for a JSON value: two values have equal keys when they are equal as JSON.
+
+    1 equals 1.0, true is not 1, ``"1"`` is not 1, objects compare by content, strings by code point.
+    Python's own ``==``, ``in`` and sets cannot be used on raw values: ``True == 1`` there.
+
+    >>> json_key([1, {"a": True}]) == json_key([1.0, {"a": True}])
+    True
+    >>> json_key(True) == json_key(1)
+    False
+    """
+    if isinstance(value, bool):
+        return (bool, value)
+    if isinstance(value, list):
+        return (list, tuple(map(json_key, value)))
+    if isinstance(value, dict):
+        return (dict, frozenset((name, json_key(item)) for name, item in value.items()))
+    return value  # type: ignore[no-any-return]  # a str, int, float or None
+
+
+def json_equal(left: Any, right: Any) -> bool:
+    """Whether two JSON values are equal; see `json_key`.
+
+    >>> json_equal(1, 1.0), json_equal(1, True), json_equal("1", 1)
+    (True, False, False)
+    """
+    return json_key(left) == json_key(right)
+
+
+def same_spelling(left: Any, right: Any) -> bool:
+    """Whether two JSON values are stored alike: equal, and spelled alike at every depth.
+
+    Stricter than `json_equal`: a number's spelling as integer or float and the sign of zero count; the
+    order of an object's keys does not.
+
+    >>> same_spelling(1, 1.0), same_spelling(0.0, -0.0), same_spelling({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    (False, False, True)
+    """
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same_spelling, left, right))
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(
+            same_spelling(item, right[name]) for name, item in left.items()
+        )
+    if isinstance(left, float):
+        return repr(left) == repr(right)
+    return bool(left == right)
+
+
+# --- From whatever the caller holds to plain JSON -----------------------------------------------
+
+Serializer = type[json.JSONEncoder] | Callable[[Any], Any]
+"""What turns an app's own objects into JSON: a JSONEncoder class, as the official SDK takes, or a function
+from an object to something JSON knows, as ``json.dumps(default=...)`` takes."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_SCALARS = frozenset({str, bool, type(None)})
+_SURE_INTEGER = 10**300
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a value is JSON as it stands, by a quick look. False means: look closer."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is int:
+        return bool(-_SURE_INTEGER < value < _SURE_INTEGER)
+    if kind is float:
+        return isfinite(value)
+    if kind is dict:
+        if depth == 0:
+            return False
+        for name, item in value.items():
+            if type(name) is not str or (type(item) not in _SCALARS and not _is_plain(item, depth - 1)):
+                return False
+        return True
+    if kind is list:
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+    return False
+
+
+def _at(path: str, name: str) -> str:
+    """The path of a member; a name that could be misread is quoted."""
+    shown = (
+        name if name.lstrip("$").isidentifier() else json.dumps(name[:80] + ("…" if len(name) > 80 else ""))
+    )  # noqa: PLR2004
+    return f"{path}.{shown}" if path else shown
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _Normaliser:
+    """The closer look at one message: a plain copy of a value, or InvalidOperation with the place."""
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+
+    def value(self, value: Any, path: str, depth: int) -> Any:
+        match value:
+            case None | bool():
+                return value
+            case str():
+                return self._text(value, path)
+            case int():
+                return self._integer(value, path)
+            case float():
+                return self._float(value, path)
+            case dict() | list() | tuple():
+                return self._container(value, path, depth)
+            case datetime():
+                aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+                return aware.strftime("%Y-%m-%dT%H:%M:%S")
+            case date():
+                return value.isoformat()
+        kind = type(value).__name__
+        raise InvalidOperation(path, f"a {kind} is not JSON", hint=_HINTS.get(kind, _SERIALIZER_HINT))
+
+    def name(self, name: Any, path: str) -> str:
+        if not isinstance(name, str):
+            raise InvalidOperation(
+                path, f"a name must be a string, not {type(name).__name__} ({_clipped(name)})"
+            )
+        return self._text(name, _at(path, "?"))
+
+    def _text(self, value: str, path: str) -> str:
+        if not _is_text(value):
+            raise InvalidOperation(path, "the text holds a lone surrogate, which UTF-8 cannot carry")
+        return str.__str__(value)  # a plain str, also of a subclass such as an enum's member
+
+    def _integer(self, value: int, path: str) -> int:
+        try:
+            float(value)
+        except OverflowError:
+            raise InvalidOperation(
+                path, "the integer is beyond ±1.797e308, which no double can hold"
+            ) from None
+        return int(value)
+
+    def _float(self, value: float, path: str) -> float:
+        if not isfinite(value):
+            raise InvalidOperation(path, f"{value} is not JSON")
+        return float(value)
+
+    def _container(self, value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str, depth: int) -> Any:
+        if depth == 0:
+            raise InvalidOperation(path, f"nested deeper than {MAX_DEPTH}")
+        if id(value) in self._open:
+            raise InvalidOperation(path, "the value contains itself")
+        self._open.add(id(value))
+        try:
+            if isinstance(value, dict):
+                return {
+                    (key := self.name(name, path)): self.value(item, _at(path, key), depth - 1)
+                    for name, item in value.items()
+                }
+            return [self.value(item, f"{path}[{place}]", depth - 1) for place, item in enumerate(value)]
+        finally:
+            self._open.discard(id(value))
+
+
+_SERIALIZER_HINT = "Give the value as JSON types, or a serializer= that turns it into them."
+_HINTS = {
+    "set": "Sets have no order: give a list, sorted if order matters.",
+    "frozenset": "Sets have no order: give a list, sorted if order matters.",
+    "bytes": "Decode it, or give its base64 text.",
+    "Decimal": "Give float(value), or a string where every digit counts; a serializer= can do it.",
+}
+
+
+def _clipped(value: Any) -> str:
+    try:
+        shown = repr(value)
+    except Exception:  # noqa: BLE001  # a stranger's __repr__ must not hide what is wrong
+        shown = "…"
+    return shown if len(shown) <= 60 else shown[:60] + "…"  # noqa: PLR2004
+
+
+# A message is an object around a payload around a property's value: two levels more.
+_MESSAGE_DEPTH = MAX_DEPTH + 2
+
+
+def serialised(message: Any, serializer: Serializer) -> Any:
+    """The message after the app's own serializer has run over it; still to be validated.
+
+    Raises:
+        InvalidOperation: The serializer raised, or met an object it does not know.
+    """
+    try:
+        if isinstance(serializer, type) and issubclass(serializer, json.JSONEncoder):
+            return json.loads(json.dumps(message, cls=serializer))
+        return json.loads(json.dumps(message, default=serializer))
+    except Exception as error:
+        raise InvalidOperation("message", f"the serializer failed: {error}") from error
+
+
+def normalise(message: Any) -> Message:
+    """A plain JSON copy of a message, or of nothing.
+
+    Tuples become lists, a datetime ``YYYY-MM-DDTHH:MM:SS`` in UTC (a naive one is taken as UTC), a date
+    ``YYYY-MM-DD``, subclasses of str, int, float their plain kin. A message that is plain already may be
+    returned as it is.
+
+    Raises:
+        InvalidOperation: Something in it is not JSON: NaN, infinities, integers no double can hold, lone
+            surrogates, names that are not strings, bytes, sets, Decimals, other objects, cycles, or values
+            nested deeper than 100.
+
+    >>> normalise({"$distinct_id": "u1", "$set": {"tags": ("a", "b")}})
+    {'$distinct_id': 'u1', '$set': {'tags': ['a', 'b']}}
+    """
+    if not isinstance(message, dict):
+        raise InvalidOperation("message", f"must be an object, not {_kind(message)}")
+    if _is_plain(message, _MESSAGE_DEPTH):
+        try:
+            compact(message).encode()
+        except UnicodeEncodeError:
+            pass  # the closer look finds the place
+        else:
+            return message
+    plain = _Normaliser().value(message, "", _MESSAGE_DEPTH)
+    assert isinstance(plain, dict)  # noqa: S101  # for the type checker
+    return plain
+
+
+def compact(value: Any) -> str:
+    """A JSON value as the service is sent it: no white space, text as UTF-8 rather than escapes.
+
+    >>> compact({"a": [1, "é"]})
+    '{"a":[1,"é"]}'
+    """
+    return _encode(value)
+
+
+# --- What a message says ------------------------------------------------------------------------
+
+
+def operators_of(message: Message) -> list[str]:
+    """The operators of a message in written order, known or not.
+
+    >>> operators_of({"$distinct_id": "u1", "$time": 1, "note": "x", "$set": {}, "$merge": {}})
+    ['$set', '$merge']
+    """
+    return [name for name in message if name[:1] == "$" and name not in ENVELOPE]
+
+
+def lane_of(message: Message) -> Lane:
+    """The lane of a profile update: groups where it names a group, people otherwise."""
+    return Lane.GROUPS if "$group_key" in message or "$group_id" in message else Lane.PEOPLE
+
+
+def _identifier(message: Message, name: str) -> str:
+    value = message.get(name)
+    if type(value) is str:
+        text = value
+    elif type(value) is int:
+        text = _digits(value)
+    elif name not in message:
+        raise InvalidOperation(name, "is missing")
+    else:
+        raise InvalidOperation(name, f"must be a non-empty string or an integer, not {_kind(value)}")
+    if not text:
+        raise InvalidOperation(name, "must not be empty")
+    if len(text) > MAX_IDENTITY:
+        raise InvalidOperation(name, f"is {len(text):,} characters long; the limit is {MAX_IDENTITY}")
+    return text
+
+
+def _digits(value: int) -> str:
+    # str() of an integer of thousands of digits raises; any beyond the limit is refused all the same.
+    return str(value) if abs(value) < 10**MAX_IDENTITY else "9" * (MAX_IDENTITY + 1)
+
+
+def identity_of(message: Message) -> Identity:
+    """Whose profile the message is about; an integer id becomes the string of its digits.
+
+    Raises:
+        InvalidOperation: No identity, a malformed one, or both a user's and a group's.
+
+    >>> identity_of({"$distinct_id": 12, "$set": {}})
+    Identity(group_key=None, id='12')
+    """
+    if "$group_key" not in message and "$group_id" not in message:
+        return Identity(None, _identifier(message, "$distinct_id"))
+    if "$distinct_id" in message:
+        raise InvalidOperation("$distinct_id", "a message names a user or a group, not both")
+    return Identity(_identifier(message, "$group_key"), _identifier(message, "$group_id"))
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list() | tuple():
+            return "a list"
+        case dict():
+            return "an object"
+    return f"a {type(value).__name__}"
+
+
+def _needs_object(operator: str, payload: Any) -> None:
+    if not isinstance(payload, dict):
+        raise InvalidOperation(
+            operator, f"must be an object of property names and values, not {_kind(payload)}"
+        )
+
+
+def _needs_numbers(operator: str, payload: Any) -> None:
+    _needs_object(operator, payload)
+    for name, value in payload.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidOperation(_at(operator, name), f"must be a number, not {_kind(value)}")
+
+
+def _needs_members(operator: str, payload: Any) -> None:
+    _needs_object(operator, payload)
+    for name, value in payload.items():
+        if isinstance(value, list) and not value:
+            raise InvalidOperation(_at(operator, name), "must not be an empty list")
+
+
+def _needs_names(operator: str, payload: Any) -> None:
+    if not isinstance(payload, list):
+        raise InvalidOperation(operator, f"must be a list of property names, not {_kind(payload)}")
+    if not payload:
+        raise InvalidOperation(operator, "must name at least one property")
+    for place, name in enumerate(payload):
+        if not isinstance(name, str):
+            raise InvalidOperation(f"{operator}[{place}]", f"must be a property's name, not {_kind(name)}")
+
+
+def _takes_anything(operator: str, payload: Any) -> None:
+    """A delete ignores its value, and nothing is known of operators outside the vocabulary."""
+
+
+_SHAPES: dict[str, Callable[[str, Any], None]] = {
+    Operator.SET: _needs_object,
+    Operator.SET_ONCE: _needs_object,
+    Operator.ADD: _needs_numbers,
+    Operator.APPEND: _needs_object,
+    Operator.UNION: _needs_members,
+    Operator.REMOVE: _needs_object,
+    Operator.UNSET: _needs_names,
+    Operator.DELETE: _takes_anything,
+}
+
+
+def check(message: Message) -> Identity:
+    """The identity of a well-formed plain message; see `normalise` for how a message becomes plain.
+
+    Raises:
+        InvalidOperation: No identity, no operator, or an operator whose payload has the wrong shape.
+
+    >>> check({"$distinct_id": "u1", "$unset": "plan"})
+    Traceback (most recent call last):
+    recorder.errors.InvalidOperation: $unset: must be a list of property names, not a string
+    """
+    identity = identity_of(message)
+    operators = operators_of(message)
+    if not operators:
+        raise InvalidOperation("message", "has no operator such as $set")
+    for operator in operators:
+        _SHAPES.get(operator, _takes_anything)(operator, message[operator])
+    return identity
+
+
+def split(message: Message, operators: Iterable[str]) -> list[Message]:
+    """One message for each of its operators, in written order; all else travels with each.
+
+    The service documents one operation an update, so that is how they are journaled and sent.
+
+    >>> message = {"$distinct_id": "u1", "$set": {"a": 1}, "note": "x", "$unset": ["b"]}
+    >>> split(message, ["$set", "$unset"])[1]
+    {'$distinct_id': 'u1', 'note': 'x', '$unset': ['b']}
+    """
+    written = list(operators)
+    if len(written) == 1:
+        return [message]
+    return [
+        {name: value for name, value in message.items() if name == operator or name not in written}
+        for operator in written
+    ]

@@ -1,0 +1,57 @@
+"""Named policies for what the service leaves undocumented, so that a measured fact can overrule one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from recorder.operations import Operator
+
+__all__ = ["Dialect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How a simulated service decides the points that the real one does not document.
+
+    The defaults are restante's policy; each field names one point.
+
+    >>> from simulator import Simulator
+    >>> simulator = Simulator(Dialect(emptied_list="unset"))
+    >>> simulator.people_append("u1", {"tags": "a"})
+    >>> simulator.people_remove("u1", {"tags": "a"})
+    >>> dict(simulator.profile("u1"))
+    {}
+    """
+
+    add_to_other: Literal["ignore", "replace"] = "ignore"
+    """`$add` where the present value is no number (a string of digits, true, null): ignored, or counted as 0."""
+
+    add_beyond_doubles: Literal["ignore", "clamp"] = "ignore"
+    """`$add` whose sum is not finite, or an integer no double can hold: ignored, or the largest double."""
+
+    remove_occurrences: Literal["all", "first"] = "all"
+    """`$remove` takes every equal element, or the first."""
+
+    remove_list: Literal["each", "whole"] = "each"
+    """`$remove` with a list takes each of its elements, or looks for the list itself as one element."""
+
+    emptied_list: Literal["keep", "unset"] = "keep"
+    """A list emptied by `$remove` stays as ``[]``, or its property goes."""
+
+    union_duplicates: Literal["keep", "collapse"] = "keep"
+    """Duplicates that stood in a list before `$union` stay, or collapse to the first."""
+
+    null_counts_as_set: bool = True
+    """Whether a property set to null is set, as far as `$set_once` is concerned."""
+
+    several_operators: Literal["in_order", "reject"] = "in_order"
+    """A message of several operators applies in written order, or is rejected (one is documented)."""
+
+    malformed_operator: Literal["message", "operator"] = "message"
+    """A malformed operator rejects its whole message, or itself alone."""
+
+    creating: frozenset[str] = frozenset(set(Operator) - {Operator.DELETE})
+    """The operators that create a missing profile. The others leave it missing, and change nothing."""
+
+    order: Literal["sequence", "time"] = "sequence"
+    """In which order `Simulator.from_messages` and `from_journal` apply: as given, or by ``$time``, equal and
+    missing times as given. What is applied at once is applied in the order of the calls."""

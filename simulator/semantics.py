@@ -1,0 +1,279 @@
+"""What each operation does to a profile: one small function per operator, in a table.
+
+A function of the table changes `properties`, which it owns, and says what it did as a `Change`; it copies
+what it keeps of `payload`. `apply_operation` is the pure door: nothing it is given is changed, nothing it
+returns shares anything mutable with what it was given. `apply_message` is the same for a whole message and
+for properties the caller owns, which spares a copy of the profile for each operation.
+
+Sources: the service's documentation, the official SDKs' documentation and code; the points neither settles
+are fields of `Dialect`.
+"""
+
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from recorder.errors import InvalidOperation
+from recorder.operations import Message, Operator, check, json_key, operators_of, same_spelling
+from simulator.dialect import Dialect
+from simulator.outcomes import Outcome, Verdict
+
+__all__ = ["Properties", "apply_message", "apply_operation"]
+
+Properties = dict[str, Any]
+
+_LARGEST = sys.float_info.max
+
+
+@dataclass(slots=True)
+class _Change:
+    """What one operation did: whether anything is stored otherwise, and what stood in its way."""
+
+    changed: bool = False
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+
+    def ignore(self, name: str, reason: str) -> None:
+        self.reasons.append((name, reason))
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.changed:
+            return Verdict.APPLIED
+        return Verdict.IGNORED if self.reasons else Verdict.NO_CHANGE
+
+
+def _copy(value: Any) -> Any:
+    return deepcopy(value) if isinstance(value, dict | list) else value
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+    return "an object"
+
+
+def _store(properties: Properties, name: str, value: Any, change: _Change) -> None:
+    if name not in properties or not same_spelling(properties[name], value):
+        properties[name] = _copy(value)
+        change.changed = True
+
+
+def _set(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:  # noqa: ARG001
+    for name, value in payload.items():
+        _store(properties, name, value, change)
+
+
+def _set_once(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+    for name, value in payload.items():
+        absent = name not in properties or (properties[name] is None and not dialect.null_counts_as_set)
+        if absent:
+            _store(properties, name, value, change)
+
+
+def _add(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+    for name, number in payload.items():
+        present = properties.get(name, 0)
+        if isinstance(present, bool) or not isinstance(present, int | float):
+            if dialect.add_to_other == "ignore":
+                change.ignore(name, f"{_kind(present)} cannot be added to")
+                continue
+            present = 0
+        total = _sum(present, number)
+        if total is None:
+            if dialect.add_beyond_doubles == "ignore":
+                change.ignore(name, "the sum is beyond what a double can hold")
+                continue
+            total = _LARGEST if number > 0 else -_LARGEST
+        _store(properties, name, total, change)
+
+
+def _sum(left: float, right: float) -> float | None:
+    """The sum, exact for integers, IEEE's as soon as one is a float; None where no double can hold it."""
+    try:
+        total = left + right
+        return total if abs(float(total)) <= _LARGEST else None
+    except OverflowError:
+        return None
+
+
+def _append(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:  # noqa: ARG001
+    for name, value in payload.items():
+        present = properties.setdefault(name, [])
+        if isinstance(present, list):
+            present.append(_copy(value))
+            change.changed = True
+        else:
+            change.ignore(name, f"{_kind(present)} cannot be appended to")
+
+
+def _union(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+    for name, members in payload.items():
+        absent = name not in properties
+        present = properties.setdefault(name, [])
+        if not isinstance(present, list):
+            change.ignore(name, f"{_kind(present)} cannot be united with a list")
+            continue
+        before = len(present)
+        if dialect.union_duplicates == "collapse":
+            present[:] = _without_duplicates(present)
+        known = set(map(json_key, present))
+        for member in members if isinstance(members, list) else [members]:
+            key = json_key(member)
+            if key not in known:
+                known.add(key)
+                present.append(_copy(member))
+        change.changed |= absent or len(present) != before
+
+
+def _without_duplicates(values: list[Any]) -> list[Any]:
+    first: dict[Any, Any] = {}
+    for value in values:
+        first.setdefault(json_key(value), value)
+    return list(first.values())
+
+
+def _remove(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+    for name, unwanted in payload.items():
+        if name not in properties:
+            continue
+        present = properties[name]
+        if not isinstance(present, list):
+            change.ignore(name, f"{_kind(present)} cannot be removed from")
+            continue
+        each = isinstance(unwanted, list) and dialect.remove_list == "each"
+        kept = _without(
+            present, unwanted if each else [unwanted], first_only=dialect.remove_occurrences == "first"
+        )
+        if len(kept) == len(present):
+            continue
+        change.changed = True
+        if kept or dialect.emptied_list == "keep":
+            properties[name] = kept
+        else:
+            del properties[name]
+
+
+def _without(values: list[Any], unwanted: list[Any], *, first_only: bool) -> list[Any]:
+    keys = set(map(json_key, unwanted))
+    kept = []
+    for value in values:
+        key = json_key(value)
+        if key not in keys:
+            kept.append(value)
+        elif first_only:
+            keys.discard(key)
+    return kept
+
+
+def _unset(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:  # noqa: ARG001
+    for name in payload:
+        if name in properties:
+            del properties[name]
+            change.changed = True
+
+
+_OPERATORS: dict[str, Callable[[Properties, Any, Dialect, _Change], None]] = {
+    Operator.SET: _set,
+    Operator.SET_ONCE: _set_once,
+    Operator.ADD: _add,
+    Operator.APPEND: _append,
+    Operator.UNION: _union,
+    Operator.REMOVE: _remove,
+    Operator.UNSET: _unset,
+}
+
+
+def _operate(
+    properties: Properties | None, operator: str, payload: Any, dialect: Dialect
+) -> tuple[Properties | None, Outcome]:
+    """Apply one well-formed operation to properties that may be changed."""
+    if operator == Operator.DELETE:
+        return None, Outcome(operator, Verdict.NO_CHANGE if properties is None else Verdict.APPLIED)
+    if operator not in _OPERATORS:
+        return properties, Outcome(operator, Verdict.NOT_SIMULATED)
+    if properties is None and operator not in dialect.creating:
+        return None, Outcome(operator, Verdict.NO_CHANGE)
+    change = _Change(changed=properties is None)
+    result: Properties = {} if properties is None else properties
+    _OPERATORS[operator](result, payload, dialect, change)
+    return result, Outcome(operator, change.verdict, tuple(change.reasons))
+
+
+def apply_message(
+    properties: Properties | None, message: Message, dialect: Dialect
+) -> tuple[Properties | None, list[Outcome]]:
+    """Apply a plain message to a profile's properties, which it may change (None: no such profile).
+
+    Returns:
+        The properties afterwards (None: no such profile), and one outcome per operator in written order;
+        a message rejected for having no identity or no operator has one.
+    """
+    written = operators_of(message)
+    if dialect.several_operators == "reject" and len(written) > 1:
+        return properties, [_rejected(operator, "message", "has several operators") for operator in written]
+    if dialect.malformed_operator == "operator" and len(written) > 1:
+        rejections = [_fault(_alone(message, operator, written)) for operator in written]
+    else:
+        rejections = [_fault(message)] * max(len(written), 1)
+    outcomes = []
+    for operator, fault in zip(written or [""], rejections, strict=True):
+        if fault is not None:
+            outcomes.append(_rejected(operator, fault.path, fault.reason))
+            continue
+        properties, outcome = _operate(properties, operator, message[operator], dialect)
+        outcomes.append(outcome)
+    return properties, outcomes
+
+
+def _alone(message: Message, operator: str, written: list[str]) -> Message:
+    return {name: value for name, value in message.items() if name == operator or name not in written}
+
+
+def _fault(message: Message) -> InvalidOperation | None:
+    try:
+        check(message)
+    except InvalidOperation as error:
+        return error
+    return None
+
+
+def _rejected(operator: str, path: str, reason: str) -> Outcome:
+    return Outcome(operator, Verdict.REJECTED, ((path, reason),))
+
+
+def apply_operation(
+    properties: Properties | None, operator: str, payload: Any, dialect: Dialect | None = None
+) -> tuple[Properties | None, Outcome]:
+    """Apply one operator to a profile's properties; a pure function.
+
+    Args:
+        properties: The profile before, as JSON values; None where there is no such profile.
+        operator: Such as ``"$add"``.
+        payload: The operator's payload, as JSON values.
+        dialect: Policies for what the service does not document.
+
+    Returns:
+        The profile afterwards (None: no such profile) and what came of it. Nothing given is changed, and
+        nothing returned shares anything mutable with what was given.
+
+    >>> apply_operation({"n": 1}, "$add", {"n": 2})
+    ({'n': 3}, Outcome(operator='$add', verdict=<Verdict.APPLIED: 'applied'>, reasons=()))
+    >>> apply_operation({"n": 1}, "$delete", "")[0] is None
+    True
+    """
+    # Any identity will do: whose profile this is, is the caller's business.
+    after, outcomes = apply_message(
+        deepcopy(properties), {"$distinct_id": "-", operator: payload}, dialect or Dialect()
+    )
+    return after, outcomes[0]
