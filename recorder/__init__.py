@@ -1,1 +1,73 @@
-"""Profile updates journaled on the device, and shipped in order when the network is there."""
+"""Profile updates journaled on the device, and shipped in order when the network is there.
+
+Start with `Recorder`. `JournalConsumer` is the same for apps that use the official SDK, `JournalReader` looks
+into a journal, `Shipper` with `HttpTransport` ships one.
+"""
+
+import logging
+
+from recorder.consumer import JournalConsumer
+from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, ShipReport, State, Statistics
+from recorder.errors import (
+    InvalidFilter,
+    InvalidOperation,
+    JournalBusy,
+    JournalClosed,
+    JournalDamaged,
+    JournalError,
+    JournalFull,
+    JournalMissing,
+    JournalTooNew,
+    NotAJournal,
+    RestanteError,
+    ShippingError,
+    WrongToken,
+)
+from recorder.journal import Journal
+from recorder.operations import Lane, Operator
+from recorder.people import PeopleApi
+from recorder.reader import JournalReader
+from recorder.recorder import Recorder
+from recorder.shipper import Shipper, ShippingPolicy
+from recorder.transport import HttpTransport
+from recorder.verdicts import Answer, Verdict, judge
+
+__all__ = [
+    "Answer",
+    "Attempt",
+    "Entry",
+    "HttpTransport",
+    "InvalidFilter",
+    "InvalidOperation",
+    "Journal",
+    "JournalBusy",
+    "JournalClosed",
+    "JournalConsumer",
+    "JournalDamaged",
+    "JournalError",
+    "JournalFull",
+    "JournalMissing",
+    "JournalReader",
+    "JournalTooNew",
+    "Lane",
+    "LaneStatus",
+    "NotAJournal",
+    "Operator",
+    "Outcome",
+    "PeopleApi",
+    "Recorder",
+    "RestanteError",
+    "ShipReport",
+    "Shipper",
+    "ShipperStatus",
+    "Shipper",
+    "ShippingError",
+    "ShippingPolicy",
+    "State",
+    "Statistics",
+    "Verdict",
+    "WrongToken",
+    "judge",
+]
+
+logging.getLogger("restante").addHandler(logging.NullHandler())

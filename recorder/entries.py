@@ -177,7 +177,7 @@ class Statistics:
     @property
     def adds_up(self) -> bool:
         """Whether the accounts balance."""
-        return self.recorded == sum(getattr(self, state.value) for state in State)
+        return bool(self.recorded == sum(getattr(self, state.value) for state in State))
 
 
 StoppedBy = Literal["done", "offline", "paused", "waiting", "busy", "timeout"]

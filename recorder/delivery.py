@@ -1,0 +1,95 @@
+"""A journal, its shipper, and the thread that ships in the background: what `Recorder` and `JournalConsumer` share."""
+
+import atexit
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any
+
+from recorder.entries import NewEntry, ShipReport
+from recorder.journal import Journal
+from recorder.shipper import Shipper, ShippingPolicy
+from recorder.transport import HttpTransport
+
+__all__ = ["Delivery"]
+
+
+class Delivery:
+    """Opens the journal where a path was given, ships it, and closes what it opened.
+
+    Raises:
+        TypeError: Journal options beside a `Journal`, which has its own.
+    """
+
+    def __init__(
+        self,
+        journal: str | PathLike[str] | Journal,
+        *,
+        token: str | None,
+        background: bool,
+        url: str | None,
+        api_host: str,
+        policy: ShippingPolicy | None,
+        on_event: Callable[[Any], None] | None,
+        clock: Callable[[], float],
+        journal_options: dict[str, Any],
+    ) -> None:
+        transport = HttpTransport(
+            url=url, api_host=api_host
+        )  # first: a bad address should leave no file behind
+        self._owned = not isinstance(journal, Journal)
+        if isinstance(journal, Journal):
+            if journal_options:
+                names = ", ".join(sorted(journal_options))
+                raise TypeError(f"{names}: journal options go with a path; this Journal has its own")
+            self.journal = journal
+            if token is not None:
+                journal.bind(token)
+        else:
+            self.journal = Journal(journal, token=token, **journal_options)
+        self._clock = clock
+        self._transport = transport
+        self._shipper = Shipper(self.journal, transport, policy, on_event=on_event, clock=clock)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        if background:
+            self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(
+            target=self._shipper.run, args=(self._stop,), name="restante-ship", daemon=True
+        )
+        self._thread.start()
+        # A request cut off by the end of the interpreter would be in doubt: let it end, for a while.
+        atexit.register(_close_at_exit, weakref.ref(self))
+
+    def append(self, rows: Sequence[NewEntry]) -> None:
+        """Write rows into the journal; when this returns, they are there."""
+        self.journal.append(rows)
+        if self._thread is not None:
+            self._shipper.wake()
+
+    def flush(self, timeout: float | None) -> ShipReport:
+        """Send all that may go now."""
+        return self._shipper.ship(timeout)
+
+    def close(self, timeout: float) -> None:
+        """Ship what may go, where shipping was in the background, and end; `timeout` seconds in all."""
+        deadline = time.monotonic() + timeout
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._shipper.ship(timeout)
+            self._stop.set()
+            self._shipper.wake()
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if self._owned:
+            self.journal.close()
+        self._transport.close()
+
+
+def _close_at_exit(reference: "weakref.ref[Delivery]") -> None:
+    delivery = reference()
+    if delivery is not None:
+        delivery.close(2.0)

@@ -1,0 +1,638 @@
+"""`Journal`: the only room that writes SQL.
+
+One connection per process and journal, used under a lock. Every write is one transaction that begins with
+``BEGIN IMMEDIATE``: one that reads first and writes later would fail at once with "database is locked" when
+another process wrote in between, whatever the busy time-out.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal, Self
+
+from recorder.batches import pack
+from recorder.entries import NewEntry, Outcome, State, Statistics
+from recorder.errors import JournalClosed, JournalError, WrongToken
+from recorder.locks import beside
+from recorder.operations import Lane
+from recorder.reader import read_statistics
+from recorder.schema import BUSY_SECONDS, open_journal, translated
+
+__all__ = ["Claim", "Journal", "Settlement"]
+
+Durability = Literal["power", "process"]
+
+_CHECKPOINT_BYTES = 4 * 1024 * 1024
+_CHECKPOINT_AGAIN = 1024 * 1024
+_WORTH_MOVING = 1000  # entries of other lanes to pass before a cursor is moved for nothing else
+
+# --- SQL, a named constant each -------------------------------------------------------------------------
+
+_BEGIN = "BEGIN IMMEDIATE"
+_COMMIT = "COMMIT"
+_ROLLBACK = "ROLLBACK"
+
+_INSERT_ENTRY = """
+INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_LAST_INSERTED = "SELECT last_insert_rowid()"
+_COUNT = "UPDATE counters SET entries = entries + ? WHERE account = ?"
+
+# A lane begins at the first entry recorded into it, so that unused lanes cost nothing to look at.
+_BEGIN_LANE = """
+INSERT INTO lanes (lane, cursor) SELECT ?, coalesce(max(seq), 0) FROM entries WHERE true
+ON CONFLICT (lane) DO NOTHING
+"""
+_LANE_CURSOR = "SELECT cursor FROM lanes WHERE lane = ?"
+_MOVE_CURSOR = "UPDATE lanes SET cursor = ? WHERE lane = ?"
+_HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
+
+_TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
+_KEEP_TOKEN = "UPDATE project SET token = ? WHERE token IS NULL"  # noqa: S105  # SQL, no secret
+
+# The partial index on exceptional states serves a query only when it says the index's condition word for word.
+_AGAIN = """
+SELECT seq, message FROM entries
+ WHERE state IN ('waiting', 'in_doubt') AND state NOT IN ('pending', 'shipped') AND lane = ? ORDER BY seq
+"""
+_FRESH = "SELECT seq, message FROM entries WHERE lane = ? AND seq > ? AND state = 'pending' ORDER BY seq"
+
+_EPOCH = "SELECT epoch FROM shipper"
+_TAKE_OVER = "UPDATE shipper SET epoch = epoch + 1, pid = ?, running = 1, seen_at = ?"
+_HAND_OVER = "UPDATE shipper SET running = 0, seen_at = ? WHERE epoch = ?"
+
+_OPEN_ATTEMPT = """
+INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_OPEN_ATTEMPTS = (
+    "SELECT id, lane, epoch, first, last, picked, updates FROM attempts WHERE outcome IS NULL ORDER BY id"
+)
+_SETTLE_ATTEMPT = """
+UPDATE attempts SET outcome = ?, status = ?, words = ?, ended_at = ? WHERE id = ? AND epoch = ? AND outcome IS NULL
+"""
+_ALIKE = """
+SELECT previous.id FROM attempts AS this JOIN attempts AS previous
+    ON previous.id = (SELECT max(id) FROM attempts WHERE id < this.id)
+ WHERE this.id = ? AND previous.lane = this.lane AND previous.outcome = this.outcome
+   AND previous.words = this.words AND previous.status IS this.status
+   AND previous.first = this.first AND previous.last = this.last AND previous.picked IS this.picked
+"""
+_ONE_MORE_TIME = "UPDATE attempts SET times = times + 1, ended_at = ? WHERE id = ?"
+_DROP_ATTEMPT = "DELETE FROM attempts WHERE id = ?"
+
+_CARRIED_FRESH = "lane = :lane AND seq BETWEEN :first AND :last AND state = 'pending'"
+_CARRIED_AGAIN = (
+    "seq IN (SELECT value FROM json_each(:picked)) AND state IN ('waiting', 'in_doubt') "
+    "AND state NOT IN ('pending', 'shipped')"
+)
+_CARRIED_STATES = "SELECT state, count(*), sum(possibly_twice) FROM entries WHERE {carried} GROUP BY state"
+# Only a request that may have been applied changes its entries: a second one makes possibly two.
+_SETTLE_ENTRIES = """
+UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1,
+                   possibly_twice = max(possibly_twice, state = 'in_doubt')
+ WHERE {carried}
+"""
+
+_LANE_WELL = """
+UPDATE lanes SET outcome = 'shipped', cause = '', failures = 0, retry_at = NULL,
+                 since = CASE WHEN outcome = 'shipped' THEN since ELSE :now END
+ WHERE lane = :lane
+"""
+_LANE_FAILED = """
+UPDATE lanes SET outcome = :outcome, cause = :cause, failures = :failures, retry_at = :retry_at,
+                 since = CASE WHEN outcome = :outcome THEN since ELSE :now END
+ WHERE lane = :lane
+"""
+_LANE_FAILURES = "SELECT failures FROM lanes WHERE lane = ?"
+
+_SPOOLED = "SELECT lines FROM spools WHERE name = ?"
+_SPOOL_DONE = (
+    "INSERT INTO spools (name, lines) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET lines = excluded.lines"
+)
+_SPOOL_ENDED = "DELETE FROM spools WHERE name = ?"
+
+_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Entries written down as being sent, and the request that carries them.
+
+    Attributes:
+        attempt: The attempt's number.
+        epoch: Of the shipper that made it.
+        lane: Whose entries these are.
+        numbers: Their numbers, ascending.
+        picked: Whether they were picked one by one (to be sent again) rather than the next in their lane.
+        body: The request's body.
+    """
+
+    attempt: int
+    epoch: int
+    lane: Lane
+    numbers: tuple[int, ...]
+    picked: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What came of a claim.
+
+    Attributes:
+        outcome: See `Outcome`.
+        status: The HTTP status of the answer, if one came.
+        words: The service's words, or what went wrong on the way.
+        now: Seconds since the epoch.
+        retry_at: When another try is due, for a failure.
+        failures: How many tries in a row did not go through, this one among them.
+    """
+
+    outcome: Outcome
+    status: int | None
+    words: str
+    now: float
+    retry_at: float | None = None
+    failures: int = 0
+
+
+class _Ticket:
+    """Rows that a thread wants in the journal, and what came of it."""
+
+    __slots__ = ("done", "error", "last", "rows", "spool")
+
+    def __init__(self, rows: Sequence[NewEntry], spool: tuple[str, int] | None) -> None:
+        self.rows = rows
+        self.spool = spool
+        self.done = False
+        self.error: BaseException | None = None
+        self.last = 0
+
+
+class Journal:
+    """The journal of one project's operations in one file.
+
+    Safe for any number of threads; any number of processes may have it open. A forked child opens its own.
+
+    Args:
+        path: The file; created, with its schema, where there is none.
+        token: The project's token. The first one given is kept; the journal belongs to that project.
+        durability: What a recording call waits for. ``"power"``: the entry survives a power loss.
+            ``"process"``: it survives the death of the process, and the last ones may be lost with the power.
+
+    Raises:
+        NotAJournal, JournalTooNew: The file is something else; it was not touched.
+        JournalDamaged, JournalBusy, JournalError: It cannot be used.
+        WrongToken: It belongs to another project.
+
+    >>> import tempfile, pathlib
+    >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
+    >>> journal.token
+    'PROJECT'
+    >>> journal.close()
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], *, token: str | None = None, durability: Durability = "power"
+    ) -> None:
+        if durability not in ("power", "process"):
+            raise ValueError(f"durability is 'power' or 'process', not {durability!r}")
+        self.path = Path(path).absolute()
+        self.durability = durability
+        self._synchronous = "FULL" if durability == "power" else "NORMAL"
+        self._wal = str(beside(self.path, "-wal"))
+        self._checkpoint_at = _CHECKPOINT_BYTES
+        self._queue: list[_Ticket] = []
+        self._queueing = threading.Lock()
+        self._writing = threading.Lock()
+        self._lanes: set[str] = set()
+        self._token: str | None = None
+        self._process = os.getpid()
+        connection, self._held = open_journal(self.path, synchronous=self._synchronous)
+        self._connection: sqlite3.Connection | None = connection
+        try:
+            (self._token,) = connection.execute(_TOKEN).fetchone()
+            if token is not None:
+                self.bind(token)
+        except sqlite3.Error as error:
+            self.close()
+            raise translated(error, self.path) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"Journal({str(self.path)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Calls after this raise JournalClosed; closing twice does nothing."""
+        with self._writing:
+            connection, self._connection = self._connection, None
+            if connection is not None and self._process == os.getpid():
+                connection.close()
+                self._held.release()
+
+    @property
+    def token(self) -> str | None:
+        """The token of the project this journal belongs to; None before the first was given."""
+        return self._token
+
+    def bind(self, token: str) -> None:
+        """Make this the journal of a project, or see that it is.
+
+        Raises:
+            WrongToken: It belongs to another project.
+        """
+        if not isinstance(token, str) or not token:
+            raise WrongToken(
+                "the project's token must be a non-empty string", hint="Take it from the project's settings."
+            )
+        if self._token is None:
+            with self._transaction() as connection:
+                connection.execute(_KEEP_TOKEN, (token,))
+                (self._token,) = connection.execute(_TOKEN).fetchone()
+        if token != self._token:
+            raise WrongToken(f"{self.path.name} belongs to another project than the token given")
+
+    # --- recording
+
+    def append(self, rows: Sequence[NewEntry], *, spool: tuple[str, int] | None = None) -> int:
+        """Write rows, in order and in one commit; when this returns, they are in the journal.
+
+        Threads share commits: whoever comes first commits what all have queued, and each returns or raises
+        on its own.
+
+        Args:
+            rows: At least one.
+            spool: The name of the file they come from, and how many of its lines are done with them.
+
+        Returns:
+            The number of the last one; they are numbered without a gap.
+
+        Raises:
+            JournalError: Nothing of this call was written.
+        """
+        ticket = _Ticket(rows, spool)
+        with self._queueing:
+            self._queue.append(ticket)
+        try:
+            with self._writing:
+                if not ticket.done:
+                    self._commit_queue(ticket)
+        except BaseException:
+            # Interrupted while it waited: a call that raises records nothing, if that is still ours to say.
+            with self._queueing, contextlib.suppress(ValueError):
+                self._queue.remove(ticket)
+            raise
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.last
+
+    def _commit_queue(self, own: _Ticket) -> None:
+        """Commit all that is queued. Runs in the thread of `own`, on behalf of the others, too."""
+        with self._queueing:
+            tickets, self._queue = self._queue, []
+        try:
+            self._commit_together(tickets)
+        except sqlite3.Error as error:
+            if len(tickets) == 1:
+                own.error = translated(error, self.path)
+                own.done = True
+                return
+            # Somebody's rows cannot be written: each on its own, so that nobody fails for another.
+            for ticket in tickets:
+                try:
+                    self._commit_together([ticket])
+                except sqlite3.Error as single:
+                    ticket.error = translated(single, self.path)
+                    ticket.done = True
+        except JournalError as error:
+            for ticket in tickets:
+                ticket.error, ticket.done = error, True
+        except BaseException:
+            # An interrupt (Ctrl-C) belongs to this thread alone: the others' rows are queued again, before
+            # whatever came meanwhile, for the next one who holds the lock.
+            with self._queueing:
+                self._queue = [
+                    ticket for ticket in tickets if ticket is not own and not ticket.done
+                ] + self._queue
+            raise
+        self._checkpoint_if_large()
+
+    def _commit_together(self, tickets: list[_Ticket]) -> None:
+        connection = self._open()
+        committing = False
+        try:
+            connection.execute(_BEGIN)
+            for ticket in tickets:
+                self._write(connection, ticket)
+            committing = True
+            connection.execute(_COMMIT)
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute(_ROLLBACK)
+            elif committing and not isinstance(error, sqlite3.Error):
+                self._mark_done(tickets)  # the interrupt came after the commit
+            self._lanes.clear()  # a lane that the transaction began may be gone
+            raise
+        self._mark_done(tickets)
+
+    @staticmethod
+    def _mark_done(tickets: list[_Ticket]) -> None:
+        for ticket in tickets:
+            ticket.done = True
+
+    def _write(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
+        rows = ticket.rows
+        if len(rows) == 1:
+            row = rows[0]
+            if row.lane not in self._lanes:
+                self._begin_lane(connection, row.lane)
+            ticket.last = connection.execute(_INSERT_ENTRY, row).lastrowid or 0
+            rejected = int(row.state == "rejected")
+        else:
+            for lane in {row.lane for row in rows} - self._lanes:
+                self._begin_lane(connection, lane)
+            connection.executemany(_INSERT_ENTRY, rows)
+            (ticket.last,) = connection.execute(_LAST_INSERTED).fetchone()
+            rejected = sum(row.state == "rejected" for row in rows)
+        if rejected:
+            connection.execute(_COUNT, (rejected, State.REJECTED.value))
+        if ticket.spool is not None:
+            connection.execute(_SPOOL_DONE, ticket.spool)
+
+    def _begin_lane(self, connection: sqlite3.Connection, lane: str) -> None:
+        connection.execute(_BEGIN_LANE, (lane,))
+        self._lanes.add(lane)
+
+    # --- files that `restante record` reads through
+
+    def spooled(self, name: str) -> int:
+        """How many lines of a spool file are in the journal."""
+        with self._transaction() as connection:
+            row = connection.execute(_SPOOLED, (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def forget_spool(self, name: str) -> None:
+        """A spool file is done, or given up."""
+        with self._transaction() as connection:
+            connection.execute(_SPOOL_ENDED, (name,))
+
+    # --- shipping
+
+    def take_over(self, now: float) -> int:
+        """Become the shipper: a new epoch. Attempts that were open are settled as unknown.
+
+        The caller holds the lock of `recorder.locks.ship_lock`.
+        """
+        with self._transaction(full=True) as connection:
+            connection.execute(_TAKE_OVER, (os.getpid(), now))
+            (epoch,) = connection.execute(_EPOCH).fetchone()
+            for id_, lane, of, first, last, picked, updates in connection.execute(_OPEN_ATTEMPTS).fetchall():
+                left = Settlement(
+                    Outcome.UNKNOWN, None, "the process ended before the answer was settled", now
+                )
+                carried = _Carried(id_, of, Lane(lane), first, last, picked, updates)
+                self._settle(connection, carried, left)
+        return int(epoch)
+
+    def hand_over(self, epoch: int, now: float) -> None:
+        """Stop being the shipper."""
+        with self._transaction() as connection:
+            connection.execute(_HAND_OVER, (now, epoch))
+
+    def claim(
+        self, lane: Lane, *, epoch: int, most_updates: int, most_bytes: int, now: float
+    ) -> Claim | None:
+        """Write down which entries go next, before they are sent; None where none may go.
+
+        Entries to be sent again go first, and never together with fresh ones.
+
+        Raises:
+            JournalError: Another shipper took over.
+        """
+        with self._transaction(full=True) as connection:
+            if connection.execute(_EPOCH).fetchone() != (epoch,):
+                raise JournalError(f"{self.path.name}: another process ships now")
+            token = self._token or ""
+            limits = {"lane": lane, "token": token, "most_updates": most_updates, "most_bytes": most_bytes}
+            with contextlib.closing(connection.execute(_AGAIN, (lane,))) as rows:
+                packed = pack(rows, **limits)  # type: ignore[arg-type]
+            picked = packed is not None
+            if packed is None:
+                row = connection.execute(_LANE_CURSOR, (lane,)).fetchone()
+                if row is None:
+                    return None
+                with contextlib.closing(connection.execute(_FRESH, (lane, row[0]))) as rows:
+                    packed = pack(rows, **limits)  # type: ignore[arg-type]
+            if packed is None:
+                self._pass_others(connection, lane, row[0])
+                return None
+            numbers, body = packed.numbers, packed.body
+            attempt = connection.execute(
+                _OPEN_ATTEMPT,
+                (
+                    lane,
+                    epoch,
+                    numbers[0],
+                    numbers[-1],
+                    json.dumps(numbers) if picked else None,
+                    len(numbers),
+                    len(body),
+                    hashlib.sha256(body).hexdigest()[:16],
+                    now,
+                ),
+            ).lastrowid
+        return Claim(attempt or 0, epoch, lane, numbers, picked, body)
+
+    def _pass_others(self, connection: sqlite3.Connection, lane: Lane, cursor: int) -> None:
+        """Nothing of this lane is left: spare the next look all that other lanes recorded since."""
+        (highest,) = connection.execute(_HIGHEST).fetchone()
+        if highest - cursor > _WORTH_MOVING:
+            connection.execute(_MOVE_CURSOR, (highest, lane))
+
+    def settle(self, claim: Claim, settlement: Settlement) -> bool:
+        """Write down what came of a claim; False, and nothing written, where another shipper settled it.
+
+        ``shipped`` and ``unknown`` change the entries. After any other outcome they are as before the claim.
+        """
+        carried = _Carried(
+            claim.attempt,
+            claim.epoch,
+            claim.lane,
+            claim.numbers[0],
+            claim.numbers[-1],
+            json.dumps(claim.numbers) if claim.picked else None,
+            len(claim.numbers),
+        )
+        with self._transaction(full=True) as connection:
+            return self._settle(connection, carried, settlement)
+
+    def _settle(self, connection: sqlite3.Connection, carried: "_Carried", settlement: Settlement) -> bool:
+        now, outcome = settlement.now, settlement.outcome
+        settled = connection.execute(
+            _SETTLE_ATTEMPT,
+            (outcome, settlement.status, settlement.words, now, carried.attempt, carried.epoch),
+        ).rowcount
+        if not settled:
+            return False
+        match outcome:
+            case Outcome.SHIPPED | Outcome.UNKNOWN:
+                state = State.SHIPPED if outcome is Outcome.SHIPPED else State.IN_DOUBT
+                self._move(connection, carried, state)
+            case _:
+                self._merge_alike(connection, carried.attempt, now)
+        if outcome is Outcome.SHIPPED:
+            connection.execute(_LANE_WELL, {"lane": carried.lane, "now": now})
+        else:
+            connection.execute(
+                _LANE_FAILED,
+                {
+                    "lane": carried.lane,
+                    "outcome": outcome,
+                    "cause": settlement.words,
+                    "failures": settlement.failures,
+                    "retry_at": settlement.retry_at,
+                    "now": now,
+                },
+            )
+        return True
+
+    @staticmethod
+    def _move(connection: sqlite3.Connection, carried: "_Carried", state: State) -> None:
+        """The entries of an attempt that may have been applied, to their next state."""
+        where = _CARRIED_FRESH if carried.picked is None else _CARRIED_AGAIN
+        parameters = {
+            "lane": carried.lane,
+            "first": carried.first,
+            "last": carried.last,
+            "picked": carried.picked,
+            "state": state,
+            "attempt": carried.attempt,
+        }
+        if carried.picked is None:
+            before = [(State.PENDING.value, carried.updates, 0)]
+        else:
+            before = connection.execute(_CARRIED_STATES.format(carried=where), parameters).fetchall()
+        moved = connection.execute(_SETTLE_ENTRIES.format(carried=where), parameters).rowcount
+        if moved != sum(count for _, count, _ in before):
+            raise JournalError(
+                f"attempt {carried.attempt} carried {carried.updates} entries, and {moved} are there"
+            )
+        connection.execute(_COUNT, (moved, state))
+        for was, count, marked in before:
+            if was != State.PENDING:
+                connection.execute(_COUNT, (-count, was))
+            if was == State.IN_DOUBT:
+                connection.execute(_COUNT, (count - marked, "possibly_twice"))
+        if carried.picked is None:
+            connection.execute(_MOVE_CURSOR, (carried.last, carried.lane))
+
+    @staticmethod
+    def _merge_alike(connection: sqlite3.Connection, attempt: int, now: float) -> None:
+        """Equal failures in a row are one row with a count: an outage of months stays small."""
+        previous = connection.execute(_ALIKE, (attempt,)).fetchone()
+        if previous is not None:
+            connection.execute(_DROP_ATTEMPT, (attempt,))
+            connection.execute(_ONE_MORE_TIME, (now, previous[0]))
+
+    def statistics(self, now: float) -> Statistics:
+        """The accounts at this moment; `now` in seconds since the epoch, for the age of the oldest."""
+        with self._reading() as connection:
+            return read_statistics(connection, self.path, now=now)
+
+    def failures(self, lane: Lane) -> int:
+        """How many tries in a row did not go through in this lane."""
+        with self._reading() as connection:
+            row = connection.execute(_LANE_FAILURES, (lane,)).fetchone()
+        return int(row[0]) if row else 0
+
+    # --- the connection
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise JournalClosed(f"{self.path.name} is closed")
+        if self._process != os.getpid():
+            # SQLite's locks and a connection do not survive a fork; using them would damage the file.
+            raise JournalError(
+                f"{self.path.name} was opened before this process was forked",
+                hint="Open it again in the child.",
+            )
+        return self._connection
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            try:
+                yield self._open()
+            except sqlite3.Error as error:
+                raise translated(error, self.path) from error
+
+    @contextlib.contextmanager
+    def _transaction(self, *, full: bool = False) -> Iterator[sqlite3.Connection]:
+        """One write transaction; `full`: durable across a power loss whatever the journal's durability."""
+        with self._writing:
+            connection = self._open()
+            raised = full and self._synchronous != "FULL"
+            try:
+                if raised:
+                    connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(_BEGIN)
+                yield connection
+                connection.execute(_COMMIT)
+            except sqlite3.Error as error:
+                raise translated(error, self.path) from error
+            finally:
+                if connection.in_transaction:
+                    connection.execute(_ROLLBACK)
+                if raised:
+                    connection.execute("PRAGMA synchronous = NORMAL")
+            self._checkpoint_if_large()
+
+    def _checkpoint_if_large(self) -> None:
+        """Move the write-ahead log into the file where it has grown large. Outside transactions only."""
+        try:
+            size = os.stat(self._wal).st_size  # noqa: PTH116  # at every commit, and three times as fast
+        except OSError:
+            return
+        if size < self._checkpoint_at:
+            return
+        connection = self._open()
+        # TRUNCATE takes the write lock from the start, so nobody writes meanwhile (see schema.set_up). It would
+        # wait for readers as long as the busy time-out says; recording does not wait for readers.
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            (busy, _, _) = connection.execute(_CHECKPOINT).fetchone()
+        except sqlite3.OperationalError:
+            busy = 1
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+        self._checkpoint_at = size + _CHECKPOINT_AGAIN if busy else _CHECKPOINT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """What an attempt carries, as its row says."""
+
+    attempt: int
+    epoch: int
+    lane: Lane
+    first: int
+    last: int
+    picked: str | None
+    updates: int

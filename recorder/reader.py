@@ -1,0 +1,290 @@
+"""`JournalReader`: pages, counts and attempts for commands and screens.
+
+Reads only, never blocks a writer, and never holds a read transaction open: every read is fetched whole, so
+that the write-ahead log can be moved into the file whoever looks on.
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, State, Statistics
+from recorder.errors import JournalClosed
+from recorder.filters import where
+from recorder.locks import beside
+from recorder.operations import Lane
+from recorder.schema import connect_reader, translated
+
+__all__ = ["JournalReader"]
+
+_PAGE = 2_000
+
+_COLUMNS = "seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice"
+_ENTRIES = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
+_ENTRY = f"SELECT {_COLUMNS} FROM entries_with_state WHERE seq = ?"
+_MATCHING = "SELECT count(*) FROM entries_with_state WHERE {where}"
+_ATTEMPT_COLUMNS = (
+    "id, lane, first, last, updates, bytes, digest, started_at, ended_at, outcome, status, words, times"
+)
+_ATTEMPTS = f"""
+SELECT {_ATTEMPT_COLUMNS} FROM attempts
+ WHERE lane = ? AND ? BETWEEN first AND last
+   AND (picked IS NULL OR ? IN (SELECT value FROM json_each(picked))) ORDER BY id
+"""
+_LATEST_ATTEMPTS = f"SELECT {_ATTEMPT_COLUMNS} FROM attempts ORDER BY id DESC LIMIT ?"
+_ACCOUNTS = "SELECT account, entries FROM accounts"
+_OLDEST_SET_ASIDE = """
+SELECT min(recorded_at) FROM entries
+ WHERE state IN ('waiting', 'in_doubt') AND state NOT IN ('pending', 'shipped')
+"""
+_CURSORS = "SELECT lane, cursor FROM lanes"
+_OLDEST_PENDING = """
+SELECT recorded_at FROM entries WHERE lane = ? AND seq > ? AND state = 'pending' ORDER BY seq LIMIT 1
+"""
+_DATA_VERSION = "PRAGMA data_version"
+_TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
+_LANES = "SELECT lane, outcome, cause, since, failures, retry_at FROM lanes ORDER BY rowid"
+_SHIPPER = "SELECT pid, running, seen_at FROM shipper"
+
+_SHIPPED_ATTEMPTS = """
+SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
+"""
+_SHIPPED_BY = (
+    "SELECT message FROM entries WHERE seq BETWEEN ? AND ? AND attempt = ? AND state = 'shipped' ORDER BY seq"
+)
+# What is still to be sent, and what was shipped since the list of shipped attempts was read.
+_NOT_SHIPPED_YET = """
+SELECT seq, message FROM entries
+ WHERE seq > ? AND lane IN ('people', 'groups')
+   AND (state IN ('pending', 'waiting', 'in_doubt') OR (state = 'shipped' AND attempt > ?))
+ ORDER BY seq LIMIT ?
+"""
+
+
+class JournalReader:
+    """A journal's entries, attempts and accounts, without a way to change them.
+
+    Args:
+        path: The journal's file. It is never created.
+
+    Raises:
+        JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
+
+    >>> import pathlib, tempfile
+    >>> from recorder import Recorder
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+    >>> with Recorder("PROJECT", path) as recorder:
+    ...     recorder.people_set("ada", {"plan": "pro"})
+    >>> with JournalReader(path) as reader:
+    ...     [(entry.seq, entry.profile, entry.operator, entry.state.value) for entry in reader.entries()]
+    [(1, 'ada', '$set', 'pending')]
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        try:
+            self._connection = connect_reader(self.path)
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; closing twice does nothing."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def entries(
+        self,
+        filter: str = "",
+        after: int | None = None,
+        limit: int = 100,  # noqa: A002  # the language's own name
+    ) -> list[Entry]:
+        """A page of entries, newest first.
+
+        Args:
+            filter: See `recorder.filters`, as in ``"state=rejected op=add"``.
+            after: Entries older than this number, to read on from the last one of a page.
+            limit: At most so many.
+
+        Raises:
+            InvalidFilter: The filter is not understood.
+        """
+        condition = where(filter, now=time.time())
+        before = after if after is not None else 2**62
+        rows = self._all(_ENTRIES.format(where=condition.sql), (*condition.parameters, before, limit))
+        return [_entry(row) for row in rows]
+
+    def count(self, filter: str = "") -> int:  # noqa: A002
+        """How many entries match a filter."""
+        condition = where(filter, now=time.time())
+        return int(self._all(_MATCHING.format(where=condition.sql), condition.parameters)[0][0])
+
+    def entry(self, seq: int) -> Entry | None:
+        """One entry, None where there is none of that number."""
+        rows = self._all(_ENTRY, (seq,))
+        return _entry(rows[0]) if rows else None
+
+    def attempts(self, seq: int | None = None, *, limit: int = 100) -> list[Attempt]:
+        """The attempts that carried an entry, oldest first; without a number the latest ones, newest first."""
+        if seq is None:
+            return [_attempt(row) for row in self._all(_LATEST_ATTEMPTS, (limit,))]
+        entry = self.entry(seq)
+        return [_attempt(row) for row in self._all(_ATTEMPTS, (entry.lane, seq, seq))] if entry else []
+
+    def counts(self) -> Statistics:
+        """The accounts as they stand, from counters and the highest number: nothing is scanned."""
+        with self._snapshot() as connection:
+            return read_statistics(connection, self.path, now=time.time())
+
+    def version(self) -> int:
+        """A number that changes when another connection has changed the journal: cheap to ask for."""
+        return int(self._all(_DATA_VERSION)[0][0])
+
+    def token(self) -> str | None:
+        """The project's token, None before the first was given."""
+        token = self._all(_TOKEN)[0][0]
+        return str(token) if token is not None else None
+
+    def shipping(self) -> ShipperStatus:
+        """Who ships, and how each lane stands."""
+        ((pid, running, seen_at),) = self._all(_SHIPPER)
+        lanes = tuple(
+            LaneStatus(
+                lane=Lane(lane),
+                outcome=Outcome(outcome) if outcome else None,
+                cause=cause,
+                since=since,
+                failures=failures,
+                retry_at=retry_at,
+            )
+            for lane, outcome, cause, since, failures, retry_at in self._all(_LANES)
+        )
+        return ShipperStatus(pid=pid, running=bool(running) and _alive(pid), seen_at=seen_at, lanes=lanes)
+
+    def history(self, *, shipped_only: bool = False) -> Iterator[dict[str, Any]]:
+        """The messages of profiles: those shipped in shipped order, then those to be sent by number.
+
+        Rejected, discarded and forgotten entries are left out. Each entry comes once, also while a shipper
+        is at work.
+        """
+        attempts = self._all(_SHIPPED_ATTEMPTS)
+        for attempt, first, last in attempts:
+            for (message,) in self._all(_SHIPPED_BY, (first, last, attempt)):
+                yield json.loads(message)
+        if shipped_only:
+            return
+        latest = attempts[-1][0] if attempts else 0
+        seq = 0
+        while page := self._all(_NOT_SHIPPED_YET, (seq, latest, _PAGE)):
+            for seq, message in page:
+                yield json.loads(message)
+
+    def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
+        with self._lock:
+            if self._connection is None:
+                raise JournalClosed(f"{self.path.name} is closed")
+            try:
+                return self._connection.execute(sql, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise translated(error, self.path) from error
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several reads of one moment; for reads that take no time."""
+        with self._lock:
+            if self._connection is None:
+                raise JournalClosed(f"{self.path.name} is closed")
+            try:
+                self._connection.execute("BEGIN")
+                yield self._connection
+            except sqlite3.Error as error:
+                raise translated(error, self.path) from error
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+
+def read_statistics(connection: sqlite3.Connection, path: Path, *, now: float) -> Statistics:
+    """The accounts, read through a connection to the journal at `path`."""
+    accounts = dict(connection.execute(_ACCOUNTS).fetchall())
+    oldest = [connection.execute(_OLDEST_SET_ASIDE).fetchone()]
+    for lane, cursor in connection.execute(_CURSORS).fetchall():
+        oldest.append(connection.execute(_OLDEST_PENDING, (lane, cursor)).fetchone())
+    times = [row[0] for row in oldest if row and row[0] is not None]
+    return Statistics(
+        **accounts,
+        bytes=_size(path) + _size(beside(path, "-wal")),
+        oldest_pending_seconds=max(0.0, now - min(times)) if times else None,
+    )
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, twice = row
+    return Entry(
+        seq=seq,
+        lane=Lane(lane),
+        group_key=group_key,
+        profile=profile,
+        operator=operator,
+        message=json.loads(message),
+        recorded_at=recorded_at,
+        state=State(state),
+        attempt=attempt,
+        sends=sends,
+        reason=reason,
+        possibly_twice=bool(twice),
+    )
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    id_, lane, first, last, updates, size, digest, started_at, ended_at, outcome, status, words, times = row
+    return Attempt(
+        id=id_,
+        lane=Lane(lane),
+        first=first,
+        last=last,
+        updates=updates,
+        bytes=size,
+        digest=digest,
+        started_at=started_at,
+        ended_at=ended_at,
+        outcome=Outcome(outcome) if outcome else None,
+        status=status,
+        words=words,
+        times=times,
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _alive(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

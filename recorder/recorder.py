@@ -1,0 +1,140 @@
+"""`Recorder`: the operations, journaled on this device before the call returns, and shipped when online."""
+
+import time
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
+
+from recorder.delivery import Delivery
+from recorder.entries import NewEntry, ShipReport, Statistics
+from recorder.intake import Intake, OnInvalid
+from recorder.journal import Journal
+from recorder.operations import Lane, Serializer
+from recorder.people import Batch, Meta, PeopleApi, stamped
+from recorder.shipper import ShippingPolicy
+
+__all__ = ["Recorder"]
+
+
+class Recorder(PeopleApi):
+    """Records operations into a journal, and ships them.
+
+    Every ``people_*`` and ``group_*`` call returns when its operation is in the journal. Nothing is sent
+    before `flush`, unless `background` is on. Threads may share one Recorder.
+
+    Args:
+        token: The project's token. A journal belongs to one project.
+        journal: A path, created where nothing is, or a `Journal`, which stays open when the recorder closes.
+        background: Ship from a thread of its own, as soon as something is recorded and whenever the network
+            lets it.
+        url: The service's base address, such as ``http://127.0.0.1:8765``; overrides `api_host`.
+        api_host: The service's host, by region.
+        policy: How large requests may be.
+        on_invalid: ``"raise"``: InvalidOperation at the call. ``"reject"``: what is JSON but malformed is
+            journaled as a rejected entry with its reason, for apps that must never see an exception from
+            their analytics. What is not JSON raises all the same.
+        on_event: Called from the background thread with what an app may want to know: a `ShipReport`, a
+            `LaneStatus` when a lane is paused, a `JournalError`.
+        serializer: A JSONEncoder class, or a function from an object to JSON types, that runs over each
+            message first.
+        clock: Seconds since the epoch.
+        **journal_options: See `Journal`: ``durability``; with a path only.
+
+    Raises:
+        JournalError: The journal cannot be used.
+        ShippingError: `url` is no address.
+
+    >>> import pathlib, tempfile
+    >>> recorder = Recorder("PROJECT", pathlib.Path(tempfile.mkdtemp()) / "kiosk.db")
+    >>> recorder.people_set("ada", {"plan": "pro"})
+    >>> recorder.people_increment("ada", {"visits": 1})
+    >>> recorder.statistics().pending
+    2
+    >>> recorder.close()
+    """
+
+    __slots__ = ("_clock", "_delivery", "_intake")
+
+    def __init__(
+        self,
+        token: str,
+        journal: str | PathLike[str] | Journal,
+        *,
+        background: bool = False,
+        url: str | None = None,
+        api_host: str = "api.mixpanel.com",
+        policy: ShippingPolicy | None = None,
+        on_invalid: OnInvalid = "raise",
+        on_event: Callable[[Any], None] | None = None,
+        serializer: Serializer | None = None,
+        clock: Callable[[], float] = time.time,
+        **journal_options: Any,
+    ) -> None:
+        if on_invalid not in ("raise", "reject"):
+            raise ValueError(f"on_invalid is 'raise' or 'reject', not {on_invalid!r}")
+        self._clock = clock
+        self._intake = Intake(token, on_invalid, serializer)
+        self._delivery = Delivery(
+            journal,
+            token=token,
+            background=background,
+            url=url,
+            api_host=api_host,
+            policy=policy,
+            on_event=on_event,
+            clock=clock,
+            journal_options=journal_options,
+        )
+
+    def __repr__(self) -> str:
+        return f"Recorder(journal={str(self.journal.path)!r})"
+
+    @property
+    def journal(self) -> Journal:
+        """Where it records."""
+        return self._delivery.journal
+
+    def _accept(self, lane: Lane, message: Any, meta: Meta) -> list[NewEntry]:
+        now = self._clock()
+        return self._intake.rows(lane, stamped(message, meta, now), now)
+
+    def _update(self, lane: Lane, message: Any, meta: Meta) -> None:
+        self._delivery.append(self._accept(lane, message, meta))
+
+    def _now(self) -> float:
+        return self._clock()
+
+    def batch(self) -> Batch[NewEntry]:
+        """Several operations in one commit when the block ends; none where it raises.
+
+        >>> import pathlib, tempfile
+        >>> with Recorder("PROJECT", pathlib.Path(tempfile.mkdtemp()) / "kiosk.db") as recorder:
+        ...     with recorder.batch() as batch:
+        ...         for visitor in ("ada", "bob"):
+        ...             batch.people_increment(visitor, {"visits": 1})
+        ...     recorder.statistics().recorded
+        2
+        """
+        return Batch(self, self._accept, self._delivery.append)
+
+    def flush(self, timeout: float | None = 10.0) -> ShipReport:
+        """Send all that may go now, and say how it went; never raises for what the network does.
+
+        Args:
+            timeout: Seconds in all; None for no limit.
+        """
+        return self._delivery.flush(timeout)
+
+    def statistics(self) -> Statistics:
+        """The accounts of the journal at this moment."""
+        return self.journal.statistics(self._clock())
+
+    def close(self, timeout: float = 2.0) -> None:
+        """End background shipping, after a last try, and close the journal if this recorder opened it.
+
+        What is not sent stays in the journal. Closing twice does nothing.
+
+        Args:
+            timeout: Seconds in all.
+        """
+        self._delivery.close(timeout)

@@ -1,0 +1,351 @@
+"""The journal's tables and views, made and migrated by sqlite-utils, and how a connection is set up.
+
+A log in which each row carries its state, and a cursor per lane, so that nothing scans what is done. Only
+the exceptional states are indexed: recording and shipping pay for no index but the key.
+"""
+
+import os
+import sqlite3
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recorder.entries import State
+from recorder.errors import (
+    JournalBusy,
+    JournalDamaged,
+    JournalError,
+    JournalMissing,
+    JournalTooNew,
+    NotAJournal,
+)
+from recorder.locks import OpenLock
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+__all__ = ["SCHEMA_VERSION", "connect_reader", "open_journal", "translated"]
+
+APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 60.0
+
+_WAIT_FOR_CREATOR = 0.1
+
+_COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
+_MARKS = ["possibly_twice", "out_of_order"]
+
+# What an open attempt carries: a range of its lane's pending entries, or the numbers it picked.
+_CARRIED = """
+  SELECT entries.seq, entries.state FROM attempts JOIN entries
+    ON entries.seq BETWEEN attempts.first AND attempts.last AND entries.lane = attempts.lane
+   AND CASE WHEN attempts.picked IS NULL THEN entries.state = 'pending'
+            ELSE entries.seq IN (SELECT value FROM json_each(attempts.picked)) END
+ WHERE attempts.outcome IS NULL
+"""
+
+_ENTRIES_WITH_STATE = f"""
+WITH carried AS ({_CARRIED})
+SELECT seq, lane, group_key, profile, operator, message, recorded_at,
+       CASE WHEN state IN ('pending', 'waiting', 'in_doubt') AND seq IN (SELECT seq FROM carried)
+            THEN 'sending' ELSE state END AS state,
+       attempt, sends, reason, possibly_twice, out_of_order
+  FROM entries
+"""
+
+# Recording writes no counter: what was recorded is the highest number handed out, and pending is what is left.
+_ACCOUNTS = f"""
+WITH carried AS ({_CARRIED}),
+     recorded AS (SELECT coalesce(max(seq), 0) AS entries FROM entries)
+SELECT 'recorded' AS account, entries FROM recorded
+UNION ALL
+SELECT 'pending', (SELECT entries FROM recorded)
+                - (SELECT sum(entries) FROM counters WHERE account IN ({", ".join(map(repr, _COUNTED))}))
+                - (SELECT count(*) FROM carried WHERE state = 'pending')
+UNION ALL
+SELECT 'sending', (SELECT count(*) FROM carried)
+UNION ALL
+SELECT account, entries - (SELECT count(*) FROM carried WHERE carried.state = counters.account) FROM counters
+"""
+
+
+def _first_schema(db: "Database") -> None:
+    db.table("project").create(
+        {"id": int, "token": str, "identity": str, "created_at": float}, pk="id", not_null={"identity"}
+    )
+    db.table("project").insert(
+        {"id": 1, "token": None, "identity": str(uuid.uuid4()), "created_at": time.time()}
+    )
+    db.table("entries").create(
+        {
+            "seq": int,
+            "lane": str,
+            "group_key": str,
+            "profile": str,
+            "operator": str,
+            "message": str,
+            "recorded_at": float,
+            "state": str,
+            "attempt": int,
+            "sends": int,
+            "reason": str,
+            "possibly_twice": int,
+            "out_of_order": int,
+        },
+        pk="seq",
+        not_null={"lane", "message", "recorded_at", "state", "sends", "possibly_twice", "out_of_order"},
+        defaults={"sends": 0, "possibly_twice": 0, "out_of_order": 0},
+    )
+    db.execute(
+        "CREATE INDEX entries_set_aside ON entries(state, lane, seq) WHERE state NOT IN ('pending', 'shipped')"
+    )
+    db.table("lanes").create(
+        {
+            "lane": str,
+            "cursor": int,
+            "outcome": str,
+            "cause": str,
+            "since": float,
+            "failures": int,
+            "retry_at": float,
+        },
+        pk="lane",
+        not_null={"cursor", "cause", "failures"},
+        defaults={"cursor": 0, "cause": "", "failures": 0},
+    )
+    db.table("attempts").create(
+        {
+            "id": int,
+            "lane": str,
+            "epoch": int,
+            "first": int,
+            "last": int,
+            "picked": str,
+            "updates": int,
+            "bytes": int,
+            "digest": str,
+            "started_at": float,
+            "ended_at": float,
+            "outcome": str,
+            "status": int,
+            "words": str,
+            "times": int,
+        },
+        pk="id",
+        not_null={
+            "lane",
+            "epoch",
+            "first",
+            "last",
+            "updates",
+            "bytes",
+            "digest",
+            "started_at",
+            "words",
+            "times",
+        },
+        defaults={"words": "", "times": 1},
+    )
+    db.execute("CREATE INDEX attempts_open ON attempts(id) WHERE outcome IS NULL")
+    db.table("counters").create({"account": str, "entries": int}, pk="account", not_null={"entries"})
+    db.table("counters").insert_all({"account": account, "entries": 0} for account in _COUNTED + _MARKS)
+    db.table("shipper").create(
+        {"id": int, "epoch": int, "pid": int, "running": int, "seen_at": float},
+        pk="id",
+        not_null={"epoch", "running"},
+        defaults={"epoch": 0, "running": 0},
+    )
+    db.table("shipper").insert({"id": 1})
+    db.table("spools").create({"name": str, "lines": int}, pk="name", not_null={"lines"})
+    db.create_view("entries_with_state", _ENTRIES_WITH_STATE)
+    db.create_view("accounts", _ACCOUNTS)
+
+
+def translated(error: sqlite3.Error, path: Path) -> JournalError:
+    """SQLite's error as one of ours, by its primary result code."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    match code:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return JournalBusy(f"{path.name}: another process held it for {BUSY_SECONDS:.0f} s")
+        case sqlite3.SQLITE_FULL:
+            from recorder.errors import JournalFull
+
+            return JournalFull(f"{path.name}: the disk is full; nothing was recorded by this call")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return JournalDamaged(f"{path.name}: SQLite cannot read it ({error})")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
+            return JournalError(
+                f"{path.name} cannot be written ({error})",
+                hint="Its file and its folder must be writable by this account.",
+            )
+    return JournalError(f"{path.name}: {error}")
+
+
+def open_journal(path: Path, *, synchronous: str) -> tuple[sqlite3.Connection, OpenLock]:
+    """A connection to the journal, which is created or migrated where it must be, and the hold on it.
+
+    Args:
+        path: The journal's file.
+        synchronous: ``FULL`` or ``NORMAL``.
+
+    Raises:
+        NotAJournal, JournalTooNew, JournalDamaged, JournalBusy, JournalError: It cannot be used; a foreign or
+            newer file is not touched.
+    """
+    if not path.parent.is_dir():
+        raise JournalError(f"the folder {path.parent} does not exist", hint="Make it, or give another path.")
+    held = OpenLock(path)
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        _refuse_foreign(path)
+        held.share()
+        try:
+            connection = _ready(path, synchronous)
+        except BaseException:
+            held.release()
+            raise
+        if connection is not None:
+            return connection, held
+        held.release()
+        try:
+            with held.alone(_WAIT_FOR_CREATOR):
+                _create_or_migrate(path)
+        except JournalBusy:  # others are at it, and one of them creates it
+            if time.monotonic() > deadline:
+                raise
+
+
+def _size(path: Path) -> int | None:
+    """The size of a regular file, None where there is nothing."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise JournalError(f"{path} cannot be looked at: {error.strerror}") from error
+    if not path.is_file():
+        raise NotAJournal(f"{path} is not a file")
+    return status.st_size
+
+
+def _refuse_foreign(path: Path) -> None:
+    # Through SQLite, never by reading the file: closing any other descriptor of a database that this process
+    # has open cancels SQLite's POSIX locks. `immutable` neither locks nor makes side files.
+    if not _size(path):
+        return
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        (found,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise NotAJournal(f"{path} is not a journal: {error}") from None
+    finally:
+        connection.close()
+    if found != APPLICATION_ID:
+        raise NotAJournal(f"{path} is a database of something else")
+
+
+def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
+    """A connection to a journal of our version; None where it is still to be created or migrated."""
+    if not _size(path):
+        return None
+    version = _version(path)
+    if version > SCHEMA_VERSION:
+        raise JournalTooNew(
+            f"{path} was written by a newer restante (schema {version}; this one knows {SCHEMA_VERSION})"
+        )
+    if version < SCHEMA_VERSION:
+        return None
+    try:
+        connection = _connect(path)
+        set_up(connection, synchronous)
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    return connection
+
+
+def _version(path: Path) -> int:
+    # Read-only, so that closing does not checkpoint into a file that may be newer than we are.
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    finally:
+        connection.close()
+    return int(version)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,  # BEGIN IMMEDIATE and COMMIT are ours to say
+        check_same_thread=False,  # one connection, used under a lock
+    )
+
+
+def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
+    """What every writing connection needs; nothing of it is kept in the file."""
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk there
+    connection.execute("PRAGMA checkpoint_fullfsync = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    # Checkpoints are ours, outside transactions: SQLite before 3.51.3 can corrupt a journal when one
+    # connection checkpoints, as it would by itself, while another writes.
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+def _create_or_migrate(path: Path) -> None:
+    """Under the exclusive lock, in an order that leaves either nothing or a whole journal behind."""
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    try:
+        if _size(path) is None:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        connection = _connect(path)
+    except (OSError, sqlite3.Error) as error:
+        raise JournalError(f"{path} cannot be created: {error}") from error
+    try:
+        # Before the first page is written: the mode of vacuum cannot be chosen later.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        set_up(connection, "FULL")
+        migrations = Migrations("restante")
+        migrations(name="first_schema")(_first_schema)
+        migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    finally:
+        connection.close()
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads.
+
+    Raises:
+        JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
+    """
+    if _size(path) is None:
+        raise JournalMissing(f"there is no journal at {path}")
+    _refuse_foreign(path)
+    version = _version(path) if _size(path) else 0
+    if version == 0:
+        raise JournalMissing(f"{path} is empty: nothing was recorded into it yet")
+    if version > SCHEMA_VERSION:
+        raise JournalTooNew(
+            f"{path} was written by a newer restante (schema {version}; this one knows {SCHEMA_VERSION})"
+        )
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.execute("PRAGMA query_only = ON")
+    return connection
