@@ -4,6 +4,7 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -216,20 +217,15 @@ class Shipper:
         stop: threading.Event | None = None,
     ) -> ShipReport:
         drain = _Drain(left=limit)
-        lanes = [lane for lane in Lane if not self._held_back(lane, drain)]
-        while lanes and not drain.over:
-            for lane in list(lanes):
-                if stop is not None and stop.is_set():
-                    return self._report(drain)
-                if drain.left == 0:
-                    drain.end("waiting", f"the limit of {limit:,} entries was reached")
-                elif deadline is not None and time.monotonic() >= deadline:
-                    drain.end("timeout", "the time given was up")
-                if drain.over:
-                    break
-                if not self._step(lane, deadline, drain):
-                    lanes.remove(lane)
-                elif progress is not None:
+        turns = deque(lane for lane in Lane if not self._held_back(lane, drain))
+        while turns and not drain.over and not (stop is not None and stop.is_set()):
+            if drain.left == 0:
+                drain.end("waiting", f"the limit of {limit:,} entries was reached")
+            elif deadline is not None and time.monotonic() >= deadline:
+                drain.end("timeout", "the time given was up")
+            elif self._step(lane := turns.popleft(), deadline, drain):
+                turns.append(lane)
+                if progress is not None:
                     progress(self._report(drain))
         return self._report(drain)
 
@@ -259,7 +255,12 @@ class Shipper:
         if claim is None:
             return False
         timeout = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-        verdict = judge(self._transport.send(lane, claim.body, timeout=timeout))
+        try:
+            verdict = judge(self._transport.send(lane, claim.body, timeout=timeout))
+        except BaseException:  # Ctrl-C, or a transport that raises: nobody knows what became of the request
+            unknown = Settlement(Outcome.UNKNOWN, None, "interrupted before the answer", self._clock())
+            self._journal.settle(claim, unknown)
+            raise
         drain.requests += 1
         if verdict.outcome is Outcome.SHIPPED:
             return self._succeed(claim, verdict, drain)
@@ -317,6 +318,8 @@ class Shipper:
             retry_at=drain.retry_at,
             stopped_by=drain.ended or drain.worst or "done",
         )
+        if not statistics.unsent and report.stopped_by in {"waiting", "timeout"}:
+            return replace(report, stopped_by="done", message="")  # the limit, or the time, was just enough
         return replace(report, stopped_by=stopped_by, message=message) if stopped_by else report
 
     # --- telling

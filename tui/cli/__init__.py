@@ -1,0 +1,74 @@
+"""The `restante` command."""
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from recorder import JournalError, JournalMissing, JournalTooNew, NotAJournal, RestanteError, WrongToken
+from tui.cli.demo import demo_command
+from tui.cli.look import entries_command, status_command
+from tui.cli.profiles import profiles_command
+from tui.cli.record import record_command
+from tui.cli.service import simulator_command
+from tui.cli.ship import ship_command
+
+__all__ = ["main", "restante"]
+
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="restante", prog_name="restante")
+def restante() -> None:
+    """Profile updates, journaled on this device and shipped when the network comes back.
+
+    \b
+    Try it:    restante demo
+    Record:    restante record --token PROJECT updates.jsonl
+    Ship:      restante ship
+    Look:      restante status; restante entries state=pending; restante profiles
+
+    Machine output goes to standard output, narration to standard error. Exit codes: 0 done; 1 something needs
+    attention; 2 wrong usage or input.
+    """
+
+
+for _command in (
+    record_command,
+    ship_command,
+    status_command,
+    entries_command,
+    profiles_command,
+    simulator_command,
+    demo_command,
+):
+    restante.add_command(_command)
+
+
+def main() -> NoReturn:
+    """Run the command, and end with its exit code."""
+    try:
+        code = restante(standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except RestanteError as error:
+        code = _explain(error)
+    except (click.Abort, KeyboardInterrupt):
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has enough. Python would complain when it flushes at the end: give it somewhere to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: RestanteError) -> int:
+    click.echo(f"restante: {error}", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
+    theirs = (JournalMissing, NotAJournal, JournalTooNew, WrongToken)
+    return 1 if isinstance(error, JournalError) and not isinstance(error, theirs) else 2

@@ -1,0 +1,134 @@
+"""`restante demo`: the whole story, on input it makes itself and a service of its own."""
+
+import random
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper
+from simulator import Simulator
+from tui.cli.options import as_json, journal_hint, narrate
+from tui.cli.ship import report_sentence, ship_with_progress
+from tui.format import count
+from tui.sentence import shipping_of
+
+if TYPE_CHECKING:
+    from recorder import PeopleApi
+
+__all__ = ["demo_command", "kiosk_day"]
+
+_KIOSKS = ("harbour", "museum", "station")
+_VISITS = 250  # a kiosk's, in one day
+_MENU = (("coffee", 2.5), ("bun", 1.8), ("ticket", 12.0), ("map", 3.0))
+_EIGHT_O_CLOCK = 28_800
+_OPEN_SECONDS = 12 * 3600
+
+
+def kiosk_day(kiosk: str, visits: int = _VISITS) -> Iterator[tuple[str, str, str, float, int]]:
+    """A day of one kiosk: visitor, time of day, item, price and loyalty points, the same on every run."""
+    chance = random.Random(kiosk)  # noqa: S311  # a story, no secret
+    moments = sorted(chance.randrange(_OPEN_SECONDS) + _EIGHT_O_CLOCK for _ in range(visits))
+    for moment in moments:
+        item, price = chance.choice(_MENU)
+        clock = f"{moment // 3600:02}:{moment // 60 % 60:02}"
+        yield f"visitor-{chance.randrange(120):03}", clock, item, price, chance.randrange(1, 4)
+
+
+def _serve_visit(people: "PeopleApi", kiosk: str, visit: tuple[str, str, str, float, int]) -> None:
+    visitor, clock, item, price, points = visit
+    with people.batch() as batch:
+        batch.people_set_once(visitor, {"first_kiosk": kiosk})
+        batch.people_set(visitor, {"last_seen": f"{kiosk} {clock}"})
+        batch.people_increment(visitor, {"visits": 1, "points": points})
+        batch.people_union(visitor, {"kiosks": [kiosk]})
+        batch.people_track_charge(visitor, price, {"item": item})
+
+
+@click.command("demo")
+def demo_command() -> None:
+    """A day of three kiosks without a network, and what happens when it comes back. Takes some seconds."""
+    try:
+        from simulator.server import Service
+    except ImportError as error:
+        raise click.ClickException(str(error)) from error
+    path = Path(tempfile.mkdtemp(prefix="restante-demo-")) / "kiosks.db"
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+
+    _title("1. Three kiosks, a day long, and no network")
+    _record_day(path, url)
+    _show(path)
+
+    _title("2. The network is back")
+    with Service(port) as service:
+        narrate(f"a service answers at {url}")
+        with Journal(path) as journal:
+            report = ship_with_progress(Shipper(journal, HttpTransport(url=url)))
+        narrate(report_sentence(report))
+
+        _title("3. What the service holds, beside what was predicted")
+        received, predicted = service.profiles(), Simulator.from_journal(path).profiles
+    differ = [
+        id_ for id_ in predicted.keys() | received.keys() if dict(predicted.get(id_, {})) != received.get(id_)
+    ]
+    if differ:
+        raise click.ClickException(f"{count(len(differ), 'profile')} differ, {sorted(differ)[0]} first")
+    revenue = sum(profile.revenue for profile in predicted.values())
+    visits = sum(profile["visits"] for profile in predicted.values())
+    narrate(f"{count(len(predicted), 'profile')}, {visits:,} visits, {revenue:,.2f} of revenue: all agree.")
+    _farewell(path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _title(text: str) -> None:
+    click.secho(f"\n{text}", err=True, bold=True)
+
+
+def _record_day(path: Path, url: str) -> None:
+    begun = time.perf_counter()
+    with Recorder("DEMO", path, url=url) as recorder:
+
+        def work(kiosk: str) -> None:
+            for visit in kiosk_day(kiosk):
+                _serve_visit(recorder, kiosk, visit)
+
+        threads = [threading.Thread(target=work, args=(kiosk,)) for kiosk in _KIOSKS]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.perf_counter() - begun
+        recorded = recorder.statistics().recorded
+        narrate(
+            f"recorded {count(recorded, 'operation')} in {took:.1f} s, each visit safe on disk before the next"
+        )
+        narrate(report_sentence(recorder.flush()))
+
+
+def _show(path: Path) -> None:
+    with JournalReader(path) as reader:
+        shipping = shipping_of(reader.counts(), reader.shipping(), now=time.time())
+    narrate(f"status:    {shipping.sentence}")
+    visitor = "visitor-007"
+    profile = dict(Simulator.from_journal(path).profile(visitor))
+    profile["$transactions"] = f"{len(profile['$transactions'])} charges"
+    narrate(f"predicted: {visitor} {as_json(profile)}")
+
+
+def _farewell(path: Path) -> None:
+    _title("The journal stays for a look around")
+    narrate(f"  restante status   {journal_hint(path)}")
+    narrate(f"  restante entries  {journal_hint(path)} visitor-007 --limit 10")
+    narrate(f"  restante profiles {journal_hint(path)} visitor-007 --json")
+    narrate("Next: README.md, a first program of ten lines.")

@@ -1,0 +1,88 @@
+"""`restante profiles`: what the operations make of the profiles."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from simulator import Profile, Simulator
+from tui.cli import options
+from tui.format import count, printable
+
+__all__ = ["profiles_command"]
+
+
+@click.command("profiles")
+@click.argument("profile_id", metavar="[ID]", required=False)
+@options.journal
+@click.option(
+    "--from",
+    "source",
+    type=click.File("rb"),
+    help="Fold the update messages of a file, one a line (-: standard input).",
+)
+@click.option("--shipped-only", is_flag=True, help="Only what was shipped, not what is still to be sent.")
+@click.option("--groups", is_flag=True, help="The groups' profiles instead of the users'.")
+@options.json_flag
+@click.pass_context
+def profiles_command(
+    context: click.Context,
+    profile_id: str | None,
+    path: Path,
+    source: IO[bytes] | None,
+    shipped_only: bool,
+    groups: bool,
+    for_programs: bool,
+) -> None:
+    """The profiles that the journal's entries make: shipped, and predicted once the rest is.
+
+    \b
+    Examples:
+      restante profiles -j kiosk.db
+      restante profiles ada --json
+      restante profiles --from updates.jsonl --json
+    """
+    if source is not None:
+        simulator = Simulator.from_messages(_messages(source))
+        if simulator.rejected:
+            options.narrate(f"{count(len(simulator.rejected), 'malformed message')} had no effect.")
+    else:
+        simulator = Simulator.from_journal(path, shipped_only=shipped_only)
+    profiles = list(simulator.groups.values() if groups else simulator.profiles.values())
+    if profile_id is not None:
+        profiles = [profile for profile in profiles if profile.id == profile_id]
+        if not profiles:
+            options.narrate(f"There is no profile {printable(profile_id)}.")
+    if for_programs:
+        click.echo(options.as_json(_by_id(profiles, groups)))
+    else:
+        for profile in profiles:
+            click.echo(_line(profile))
+    context.exit(int(profile_id is not None and not profiles))
+
+
+def _by_id(profiles: list[Profile], groups: bool) -> dict[str, Any]:
+    if not groups:
+        return {profile.id: profile for profile in profiles}
+    by_key: dict[str, Any] = {}
+    for profile in profiles:
+        by_key.setdefault(profile.group_key or "", {})[profile.id] = profile
+    return by_key
+
+
+def _line(profile: Profile) -> str:
+    owner = f"{profile.group_key}:{profile.id}" if profile.group_key is not None else profile.id
+    partly = " (partly known)" if profile.partly_known else ""
+    return f"{printable(owner)}{partly}\t{printable(options.as_json(profile))}"
+
+
+def _messages(source: IO[bytes]) -> Iterator[Any]:
+    for number, line in enumerate(source, 1):
+        if not line.strip():
+            continue
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise options.BadInput(f"line {number} is not JSON: {error}") from None

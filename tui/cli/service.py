@@ -1,0 +1,98 @@
+"""`restante simulator`: the local service, until it is ended."""
+
+import errno
+import signal
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from simulator.faults import Fault
+
+__all__ = ["simulator_command"]
+
+INTERRUPTED = 130
+"""The exit code shells give to what Ctrl-C ended."""
+
+
+@click.command("simulator")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Where it listens on 127.0.0.1; 0 for any free port.",
+)
+@click.option(
+    "--faults", type=click.File("rb"), metavar="FILE", help="A fault schedule, a JSON list; - for stdin."
+)
+@click.option(
+    "--mixed",
+    type=click.Choice(["reject-all", "apply-valid"]),
+    default="reject-all",
+    show_default=True,
+    help="What becomes of a batch in which some updates are malformed (unknown of the real service).",
+)
+def simulator_command(port: int, faults: IO[bytes] | None, mixed: str) -> None:
+    """Run a local service that SDKs can send to.
+
+    It takes profile updates as the real service does, keeps the profiles in memory, and shows them at
+    /simulator/profiles. It prints its URL once it answers, and runs until Ctrl-C.
+
+    \b
+    A FILE of faults says which requests, counted from 1, go wrong, and how:
+        [{"at": 2, "fault": "ack_lost"},
+         {"at": 3, "fault": "status", "code": 503, "retry_after": 2}]
+
+    \b
+    Example:
+        restante simulator --port 8765 &
+        curl -d '{"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}' \\
+            'http://127.0.0.1:8765/engage?verbose=1'
+        curl http://127.0.0.1:8765/simulator/profiles
+    """  # noqa: D301  # \b is click's mark for lines to be left alone
+    try:
+        _serve(port, _schedule(faults), mixed)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _end(number: int, frame: Any) -> None:  # noqa: ARG001  # as signal handlers are called
+    sys.exit(0)
+
+
+def _schedule(file: IO[bytes] | None) -> "tuple[Fault, ...]":
+    from simulator.faults import InvalidSchedule, read_schedule
+
+    if file is None:
+        return ()
+    try:
+        return read_schedule(file.read())
+    except InvalidSchedule as error:
+        raise click.BadParameter(f"{error}. {error.hint}", param_hint="--faults") from error
+
+
+def _serve(port: int, faults: "tuple[Fault, ...]", mixed: str) -> None:
+    try:
+        from simulator.server import Service
+    except ImportError as error:
+        raise click.ClickException(str(error)) from error
+    service = Service(port, mixed=mixed, faults=faults)
+    try:
+        service.start()
+    except OSError as error:
+        raise click.ClickException(_unavailable(port, error)) from error
+    try:
+        signal.signal(signal.SIGTERM, _end)
+        click.echo(service.url)
+        click.echo(f"Updates go to {service.url}/engage and /groups; Ctrl-C ends it.", err=True)
+        service.serve_forever()
+    finally:
+        service.close()
+
+
+def _unavailable(port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is in use; give another with --port, or 0 for any free one"
+    return f"port {port} is not to be had ({error.strerror}); give another with --port, or 0 for any free one"

@@ -1,0 +1,137 @@
+"""Spool files: input that was read and validated whole before any of it is journaled.
+
+``<journal>.spool-<name>`` holds one row a line. While it is being written it ends in ``.part``; what is left
+of a writer that died then was never journaled. A finished one is journaled in commits that note, in the
+journal itself, how many of its lines are done, so that a process killed in between neither loses a line nor
+repeats one.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from filelock import FileLock, Timeout
+
+from recorder import Journal
+from recorder.entries import NewEntry
+from recorder.locks import beside
+
+__all__ = ["COMMIT_LINES", "journal_spool", "left_behind", "written_spool"]
+
+COMMIT_LINES = 10_000
+
+_MARK = ".spool-"
+_PART = ".part"
+_LOCK = ".lock"
+
+
+@contextmanager
+def _held(spool: Path) -> Iterator[bool]:
+    """This process's hold on a spool file; False where another process is at it."""
+    lock = FileLock(spool.with_name(spool.name + _LOCK), mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def left_behind(journal: Path) -> list[Path]:
+    """Finished spool files that no process is at, oldest first.
+
+    Unfinished ones of dead processes are removed: nothing of them was journaled.
+    """
+    found = []
+    for path in sorted(journal.parent.glob(f"{_escaped(journal.name)}{_MARK}*"), key=_age):
+        if path.suffix == _LOCK:
+            continue
+        with _held(_finished(path)) as ours:
+            if not ours or not path.exists():
+                continue
+            if path.suffix == _PART:
+                _remove(path)
+            else:
+                found.append(path)
+    return found
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _finished(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == _PART else path
+
+
+def _remove(spool: Path) -> None:
+    spool.unlink(missing_ok=True)
+    _finished(spool).with_name(_finished(spool).name + _LOCK).unlink(missing_ok=True)
+
+
+@contextmanager
+def written_spool(journal: Path, rows: Iterable[NewEntry]) -> Iterator[Path]:
+    """A finished spool file of these rows, held while the block runs.
+
+    Where reading the rows raises, nothing stays behind.
+    """
+    spool = beside(journal, f"{_MARK}{secrets.token_hex(6)}")
+    part = spool.with_name(spool.name + _PART)
+    with _held(spool):
+        try:
+            _write(part, rows)
+        except BaseException:
+            _remove(part)
+            raise
+        part.rename(spool)
+        yield spool
+
+
+def _write(part: Path, rows: Iterable[NewEntry]) -> None:
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123  # a descriptor, for its mode
+        dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+        for row in rows:
+            file.write(dump(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def journal_spool(journal: Journal, spool: Path) -> Iterator[int]:
+    """Journal a finished spool file from where it stands, and remove it; yields how many lines are done."""
+    done = journal.spooled(spool.name)
+    with spool.open(encoding="utf-8") as file:
+        rows = _rows(file, done)
+        while batch := list(islice(rows, COMMIT_LINES)):
+            done += len(batch)
+            journal.append(batch, spool=(spool.name, done))
+            yield done
+    # In this order: a file without its note would be journaled again from the start.
+    _remove(spool)
+    journal.forget_spool(spool.name)
+
+
+def _rows(file: IO[str], skip: int) -> Iterator[NewEntry]:
+    return (NewEntry(*json.loads(line)) for line in islice(file, skip, None))
+
+
+def resume(journal: Journal, spool: Path) -> Iterator[int]:
+    """Journal what is left of a spool file that a killed process left behind."""
+    with _held(spool) as ours:
+        if ours and spool.exists():
+            yield from journal_spool(journal, spool)

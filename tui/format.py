@@ -1,0 +1,84 @@
+"""How things look as text: ages, sizes, summaries, and user data that can never style a terminal. Pure."""
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from recorder import Entry
+
+__all__ = ["age", "clipped", "count", "printable", "size", "summary"]
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def age(seconds: float) -> str:
+    """A span of time in its largest unit.
+
+    >>> age(12), age(240), age(90_000)
+    ('12 s', '4 m', '1 d')
+    """
+    for length, unit in _UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return "0 s"
+
+
+def size(number: int) -> str:
+    """A number of bytes.
+
+    >>> size(900), size(12_400_000)
+    ('900 B', '12.4 MB')
+    """
+    amount = float(number)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:  # noqa: PLR2004
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> count(1, "entry", "entries"), count(12_000, "entry", "entries")
+    ('1 entry', '12,000 entries')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def printable(text: str) -> str:
+    """Text as it may be written to a terminal: controls and marks that turn its direction are spelled out.
+
+    >>> printable("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() and unicodedata.category(letter) != "Cf" else ascii(letter)[1:-1]
+        for letter in text
+    )
+
+
+def clipped(text: str, length: int) -> str:
+    """At most so many characters, the last one an ellipsis where something is missing.
+
+    >>> clipped("abcdef", 4)
+    'abc…'
+    """
+    return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
+
+
+def summary(entry: Entry, length: int = 60) -> str:
+    """What an entry says, in a few words: its first property, and how many more."""
+    payload: Any = entry.message.get(entry.operator or "", entry.message)
+    if isinstance(payload, Mapping) and payload:
+        name, value = next(iter(payload.items()))
+        more = f" (+{len(payload) - 1})" if len(payload) > 1 else ""
+        text = f"{name}={json.dumps(value, ensure_ascii=False)}{more}"
+    elif isinstance(payload, list):
+        text = ", ".join(map(str, payload))
+    else:
+        text = "" if payload in ("", None) else json.dumps(payload, ensure_ascii=False)
+    return clipped(printable(text), length)
