@@ -60,7 +60,6 @@ __all__ = [
     "ShipReport",
     "Shipper",
     "ShipperStatus",
-    "Shipper",
     "ShippingError",
     "ShippingPolicy",
     "State",

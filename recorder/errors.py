@@ -53,9 +53,9 @@ class InvalidOperation(RestanteError, ValueError):
         self.path = path
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type["InvalidOperation"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["InvalidOperation"], tuple[str, str], dict[str, object]]:
         """Pickle by what the constructor takes, so that the error crosses process borders."""
-        return type(self), (self.path, self.reason)
+        return type(self), (self.path, self.reason), self.__dict__
 
 
 class InvalidFilter(RestanteError, ValueError):

@@ -6,18 +6,19 @@ from typing import Any, Literal
 from recorder.entries import NewEntry, State
 from recorder.errors import InvalidOperation, WrongToken
 from recorder.operations import (
-    MAX_UPDATE_BYTES,
-    Identity,
+    MESSAGE_DEPTH,
     Lane,
     Message,
     Serializer,
     check,
     compact,
     identity_of,
+    is_plain,
     normalise,
     operators_of,
     serialised,
     split,
+    written,
 )
 
 __all__ = ["Intake", "OnInvalid", "token_prefix"]
@@ -58,39 +59,53 @@ class Intake:
         """
         if self.serializer is not None:
             message = serialised(message, self.serializer)
-        plain = normalise(message)
+        plain = (
+            message if isinstance(message, dict) and is_plain(message, MESSAGE_DEPTH) else normalise(message)
+        )
         try:
             return self._valid(lane, plain, now)
+        except UnicodeEncodeError:
+            normalise(plain)  # says where the lone surrogate stands
+            raise
         except (InvalidOperation, WrongToken) as error:
             if self.on_invalid == "raise":
                 raise
-            return [_rejected(lane, plain, now, str(error))]
+            return [self._rejected(lane, normalise(plain), now, str(error))]
 
     def _valid(self, lane: Lane, message: Message, now: float) -> list[NewEntry]:
-        if "$token" in message:
-            self._check_token(message["$token"])
-            message = {name: value for name, value in message.items() if name != "$token"}
-        identity = _checked(lane, message)
-        rows = []
+        message = self._without_token(message)
+        identity = check(message, lane)
+        if identity.group_key is None:
+            message["$distinct_id"] = identity.id
+        else:
+            message["$group_key"], message["$group_id"] = identity
+        joining = len(token_prefix(self.token).encode()) - 1
         operators = operators_of(message)
-        for operator, single in zip(operators, split(message, operators), strict=True):
-            text = compact(single)
-            self._check_size(text, operator)
-            rows.append(NewEntry(lane.value, identity.group_key, identity.id, operator, text, now))
-        return rows
+        return [
+            NewEntry(lane.value, *identity, operator, written(single, operator, beside=joining), now)
+            for operator, single in zip(operators, split(message, operators), strict=True)
+        ]
 
-    def _check_token(self, token: Any) -> None:
-        if token != self.token:
+    def _without_token(self, message: Message) -> Message:
+        """A copy without the project's token, which joins when it is sent."""
+        if message.get("$token", self.token) != self.token:
             raise WrongToken("the message names another project's token than this journal's")
+        return {name: value for name, value in message.items() if name != "$token"}
 
-    def _check_size(self, text: str, place: str) -> None:
-        most = MAX_UPDATE_BYTES - len(token_prefix(self.token).encode()) + 1
-        # A character takes at most four bytes: most updates need no closer look.
-        if len(text) * 4 > most and (size := len(text.encode())) > most:
-            over = size - most + MAX_UPDATE_BYTES
-            raise InvalidOperation(
-                place, f"the update takes {over:,} bytes; the service's limit is {MAX_UPDATE_BYTES:,}"
-            )
+    def _rejected(self, lane: Lane, message: Message, now: float, reason: str) -> NewEntry:
+        """One row for the whole of a malformed message."""
+        if message.get("$token") == self.token:
+            message = self._without_token(message)
+        text = compact(message)
+        state = State.REJECTED.value
+        try:
+            identity = identity_of(message)
+        except InvalidOperation:
+            return NewEntry(lane.value, None, None, None, text, now, state, reason)
+        operators = operators_of(message)
+        return NewEntry(
+            lane.value, *identity, operators[0] if len(operators) == 1 else None, text, now, state, reason
+        )
 
     def event(self, lane: Lane, message: Any, now: float) -> NewEntry:
         """The row of an event or an import, which travels as it is.
@@ -99,44 +114,7 @@ class Intake:
             InvalidOperation: It is no JSON object, or too large.
         """
         plain = normalise(message)
-        text = compact(plain)
-        if len(text) * 4 > MAX_UPDATE_BYTES and (size := len(text.encode())) > MAX_UPDATE_BYTES:
-            raise InvalidOperation(
-                "message", f"takes {size:,} bytes; the service's limit is {MAX_UPDATE_BYTES:,}"
-            )
+        text = written(plain, "message")
         properties = plain.get("properties")
         profile = properties.get("distinct_id") if isinstance(properties, dict) else None
         return NewEntry(lane.value, None, profile if isinstance(profile, str) else None, None, text, now)
-
-
-def _checked(lane: Lane, message: Message) -> Identity:
-    """Check a message, and write its identity into it as the string it is kept as."""
-    identity = check(message)
-    if lane is Lane.PEOPLE:
-        if identity.group_key is not None:
-            raise InvalidOperation("$group_key", "a group's message", hint="Use group_update for groups.")
-        message["$distinct_id"] = identity.id
-    else:
-        if identity.group_key is None:
-            raise InvalidOperation("$distinct_id", "a user's message", hint="Use people_update for users.")
-        message["$group_key"], message["$group_id"] = identity.group_key, identity.id
-    return identity
-
-
-def _rejected(lane: Lane, message: Message, now: float, reason: str) -> NewEntry:
-    try:
-        identity = identity_of(message)
-    except InvalidOperation:
-        return NewEntry(lane.value, None, None, None, compact(message), now, State.REJECTED.value, reason)
-    operators = operators_of(message)
-    operator = operators[0] if len(operators) == 1 else None
-    return NewEntry(
-        lane.value,
-        identity.group_key,
-        identity.id,
-        operator,
-        compact(message),
-        now,
-        State.REJECTED.value,
-        reason,
-    )

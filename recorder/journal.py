@@ -21,7 +21,7 @@ from recorder.batches import pack
 from recorder.entries import NewEntry, Outcome, State, Statistics
 from recorder.errors import JournalClosed, JournalError, WrongToken
 from recorder.locks import beside
-from recorder.operations import Lane
+from recorder.operations import Lane, is_text
 from recorder.reader import read_statistics
 from recorder.schema import BUSY_SECONDS, open_journal, translated
 
@@ -258,7 +258,7 @@ class Journal:
         Raises:
             WrongToken: It belongs to another project.
         """
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not token or not is_text(token):
             raise WrongToken(
                 "the project's token must be a non-empty string", hint="Take it from the project's settings."
             )

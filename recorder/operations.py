@@ -23,6 +23,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_IDENTITY",
     "MAX_UPDATE_BYTES",
+    "MESSAGE_DEPTH",
     "Identity",
     "Lane",
     "Message",
@@ -31,6 +32,8 @@ __all__ = [
     "check",
     "compact",
     "identity_of",
+    "is_plain",
+    "is_text",
     "json_equal",
     "json_key",
     "lane_of",
@@ -39,6 +42,7 @@ __all__ = [
     "same_spelling",
     "serialised",
     "split",
+    "written",
 ]
 
 Message = dict[str, Any]
@@ -46,6 +50,9 @@ Message = dict[str, Any]
 
 MAX_DEPTH = 100
 """How deep lists and objects may nest inside one property's value. Ours: deeper ones break JSON readers."""
+
+MESSAGE_DEPTH = MAX_DEPTH + 2
+"""The same for a message: an object around a payload around a property's value."""
 
 MAX_UPDATE_BYTES = 1_000_000
 """The largest update the service documents, in bytes of compact UTF-8 with its token."""
@@ -169,8 +176,12 @@ _SCALARS = frozenset({str, bool, type(None)})
 _SURE_INTEGER = 10**300
 
 
-def _is_plain(value: Any, depth: int) -> bool:
-    """Whether a value is JSON as it stands, by a quick look. False means: look closer."""
+def is_plain(value: Any, depth: int) -> bool:
+    """Whether a value is JSON as it stands and nests at most so deep, by a quick look.
+
+    False means: look closer, with `normalise`. True leaves one thing to see: whether its text has a UTF-8
+    form, which writing it shows.
+    """
     kind = type(value)
     if kind in _SCALARS:
         return True
@@ -182,23 +193,29 @@ def _is_plain(value: Any, depth: int) -> bool:
         if depth == 0:
             return False
         for name, item in value.items():
-            if type(name) is not str or (type(item) not in _SCALARS and not _is_plain(item, depth - 1)):
+            if type(name) is not str or (type(item) not in _SCALARS and not is_plain(item, depth - 1)):
                 return False
         return True
     if kind is list:
-        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+        return depth > 0 and all(is_plain(item, depth - 1) for item in value)
     return False
+
+
+_SHOWN = 60
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _at(path: str, name: str) -> str:
     """The path of a member; a name that could be misread is quoted."""
-    shown = (
-        name if name.lstrip("$").isidentifier() else json.dumps(name[:80] + ("…" if len(name) > 80 else ""))
-    )  # noqa: PLR2004
+    shown = name if name.lstrip("$").isidentifier() else json.dumps(_short(name))
     return f"{path}.{shown}" if path else shown
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
+    """Whether a string has a UTF-8 form: no lone surrogate."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -225,8 +242,7 @@ class _Normaliser:
             case dict() | list() | tuple():
                 return self._container(value, path, depth)
             case datetime():
-                aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-                return aware.strftime("%Y-%m-%dT%H:%M:%S")
+                return self._moment(value, path)
             case date():
                 return value.isoformat()
         kind = type(value).__name__
@@ -234,13 +250,12 @@ class _Normaliser:
 
     def name(self, name: Any, path: str) -> str:
         if not isinstance(name, str):
-            raise InvalidOperation(
-                path, f"a name must be a string, not {type(name).__name__} ({_clipped(name)})"
-            )
+            kind = type(name).__name__
+            raise InvalidOperation(path or "message", f"a name must be a string, not {kind} ({_clipped(name)})")
         return self._text(name, _at(path, "?"))
 
     def _text(self, value: str, path: str) -> str:
-        if not _is_text(value):
+        if not is_text(value):
             raise InvalidOperation(path, "the text holds a lone surrogate, which UTF-8 cannot carry")
         return str.__str__(value)  # a plain str, also of a subclass such as an enum's member
 
@@ -257,6 +272,16 @@ class _Normaliser:
         if not isfinite(value):
             raise InvalidOperation(path, f"{value} is not JSON")
         return float(value)
+
+    def _moment(self, value: datetime, path: str) -> str:
+        try:
+            # A naive one is taken as UTC; astimezone() would take it as the machine's own time.
+            moment = value.replace(tzinfo=UTC) if value.utcoffset() is None else value.astimezone(UTC)
+        except OverflowError:
+            raise InvalidOperation(
+                path, "the time has no name in UTC: it lies before year 1 or after 9999"
+            ) from None
+        return moment.replace(tzinfo=None, microsecond=0).isoformat()
 
     def _container(self, value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str, depth: int) -> Any:
         if depth == 0:
@@ -289,11 +314,7 @@ def _clipped(value: Any) -> str:
         shown = repr(value)
     except Exception:  # noqa: BLE001  # a stranger's __repr__ must not hide what is wrong
         shown = "…"
-    return shown if len(shown) <= 60 else shown[:60] + "…"  # noqa: PLR2004
-
-
-# A message is an object around a payload around a property's value: two levels more.
-_MESSAGE_DEPTH = MAX_DEPTH + 2
+    return _short(shown)
 
 
 def serialised(message: Any, serializer: Serializer) -> Any:
@@ -327,14 +348,14 @@ def normalise(message: Any) -> Message:
     """
     if not isinstance(message, dict):
         raise InvalidOperation("message", f"must be an object, not {_kind(message)}")
-    if _is_plain(message, _MESSAGE_DEPTH):
+    if is_plain(message, MESSAGE_DEPTH):
         try:
             compact(message).encode()
         except UnicodeEncodeError:
             pass  # the closer look finds the place
         else:
             return message
-    plain = _Normaliser().value(message, "", _MESSAGE_DEPTH)
+    plain = _Normaliser().value(message, "", MESSAGE_DEPTH)
     assert isinstance(plain, dict)  # noqa: S101  # for the type checker
     return plain
 
@@ -467,8 +488,12 @@ _SHAPES: dict[str, Callable[[str, Any], None]] = {
 }
 
 
-def check(message: Message) -> Identity:
+def check(message: Message, lane: Lane | None = None) -> Identity:
     """The identity of a well-formed plain message; see `normalise` for how a message becomes plain.
+
+    Args:
+        message: The message.
+        lane: People, for a user's message only; groups, for a group's only; None for either.
 
     Raises:
         InvalidOperation: No identity, no operator, or an operator whose payload has the wrong shape.
@@ -478,12 +503,39 @@ def check(message: Message) -> Identity:
     recorder.errors.InvalidOperation: $unset: must be a list of property names, not a string
     """
     identity = identity_of(message)
+    if lane is Lane.PEOPLE and identity.group_key is not None:
+        raise InvalidOperation("$group_key", "this is a group's message", hint="Use group_update for groups.")
+    if lane is Lane.GROUPS and identity.group_key is None:
+        raise InvalidOperation(
+            "$distinct_id", "this is a user's message", hint="Use people_update for users."
+        )
     operators = operators_of(message)
     if not operators:
         raise InvalidOperation("message", "has no operator such as $set")
     for operator in operators:
         _SHAPES.get(operator, _takes_anything)(operator, message[operator])
     return identity
+
+
+def written(message: Message, place: str, *, beside: int = 0) -> str:
+    """A message as compact JSON that fits the service's limit.
+
+    Args:
+        message: Plain JSON, one operator.
+        place: What to name when it is too large: its operator.
+        beside: Bytes that join it when it is sent.
+
+    Raises:
+        InvalidOperation: It takes more than 1,000,000 bytes.
+        UnicodeEncodeError: It holds a lone surrogate; `normalise` says where.
+    """
+    text = compact(message)
+    size = len(text.encode()) + beside
+    if size > MAX_UPDATE_BYTES:
+        raise InvalidOperation(
+            place, f"the update takes {size:,} bytes; the service's limit is {MAX_UPDATE_BYTES:,}"
+        )
+    return text
 
 
 def split(message: Message, operators: Iterable[str]) -> list[Message]:
@@ -495,10 +547,10 @@ def split(message: Message, operators: Iterable[str]) -> list[Message]:
     >>> split(message, ["$set", "$unset"])[1]
     {'$distinct_id': 'u1', 'note': 'x', '$unset': ['b']}
     """
-    written = list(operators)
-    if len(written) == 1:
+    several = list(operators)
+    if len(several) == 1:
         return [message]
     return [
-        {name: value for name, value in message.items() if name == operator or name not in written}
-        for operator in written
+        {name: value for name, value in message.items() if name == operator or name not in several}
+        for operator in several
     ]

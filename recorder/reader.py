@@ -26,7 +26,9 @@ __all__ = ["JournalReader"]
 
 _PAGE = 2_000
 
-_COLUMNS = "seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice"
+_COLUMNS = """
+seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice
+"""
 _ENTRIES = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
 _ENTRY = f"SELECT {_COLUMNS} FROM entries_with_state WHERE seq = ?"
 _MATCHING = "SELECT count(*) FROM entries_with_state WHERE {where}"
@@ -111,9 +113,9 @@ class JournalReader:
 
     def entries(
         self,
-        filter: str = "",
+        filter: str = "",  # noqa: A002  # the language's own name
         after: int | None = None,
-        limit: int = 100,  # noqa: A002  # the language's own name
+        limit: int = 100,
     ) -> list[Entry]:
         """A page of entries, newest first.
 
@@ -192,8 +194,9 @@ class JournalReader:
         latest = attempts[-1][0] if attempts else 0
         seq = 0
         while page := self._all(_NOT_SHIPPED_YET, (seq, latest, _PAGE)):
-            for seq, message in page:
+            for _, message in page:
                 yield json.loads(message)
+            seq = page[-1][0]
 
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
         with self._lock:

@@ -42,7 +42,7 @@ class Transport(Protocol):
         """Let go of connections."""
 
 
-class _Cancelled(Exception):  # noqa: N818  # never seen outside
+class _Cancelled(Exception):  # never seen outside
     """The deadline passed before the body began to leave."""
 
 

@@ -9,7 +9,17 @@ from typing import Any, Self
 
 from recorder.entries import ShipReport
 from recorder.errors import InvalidOperation
-from recorder.operations import Identity, Lane, Message, check, identity_of, lane_of, normalise, operators_of
+from recorder.operations import (
+    Identity,
+    Lane,
+    Message,
+    check,
+    identity_of,
+    normalise,
+    operators_of,
+    split,
+    written,
+)
 from recorder.people import Batch, Meta, PeopleApi, stamped
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
@@ -112,10 +122,10 @@ class Simulator(PeopleApi):
 
     def _accept(self, lane: Lane, message: Any, meta: Meta) -> list[Message]:
         plain = normalise(stamped(message, meta, self._clock()))
-        check(plain)
-        if lane_of(plain) is not lane:
-            wanted, found = ("a user", "a group") if lane is Lane.PEOPLE else ("a group", "a user")
-            raise InvalidOperation("message", f"names {found}, not {wanted}")
+        check(plain, lane)
+        operators = operators_of(plain)
+        for operator, single in zip(operators, split(plain, operators), strict=True):
+            written(single, operator)  # a recorder would refuse what is too large
         return [plain]
 
     def _update(self, lane: Lane, message: Any, meta: Meta) -> None:

@@ -78,7 +78,7 @@ def demo_command() -> None:
         id_ for id_ in predicted.keys() | received.keys() if dict(predicted.get(id_, {})) != received.get(id_)
     ]
     if differ:
-        raise click.ClickException(f"{count(len(differ), 'profile')} differ, {sorted(differ)[0]} first")
+        raise click.ClickException(f"{count(len(differ), 'profile')} differ, {min(differ)} first")
     revenue = sum(profile.revenue for profile in predicted.values())
     visits = sum(profile["visits"] for profile in predicted.values())
     narrate(f"{count(len(predicted), 'profile')}, {visits:,} visits, {revenue:,.2f} of revenue: all agree.")

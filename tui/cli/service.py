@@ -51,7 +51,7 @@ def simulator_command(port: int, faults: IO[bytes] | None, mixed: str) -> None:
         curl -d '{"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}' \\
             'http://127.0.0.1:8765/engage?verbose=1'
         curl http://127.0.0.1:8765/simulator/profiles
-    """  # noqa: D301  # \b is click's mark for lines to be left alone
+    """  # \b is click's mark for lines to be left alone
     try:
         _serve(port, _schedule(faults), mixed)
     except KeyboardInterrupt:

@@ -106,8 +106,7 @@ def _write(part: Path, rows: Iterable[NewEntry]) -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123  # a descriptor, for its mode
         dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-        for row in rows:
-            file.write(dump(row) + "\n")
+        file.writelines(dump(row) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,0 +1,351 @@
+"""The local service: an HTTP server on this machine that real SDKs can talk to, and that fails on request.
+
+`simulator.routes` answers; this is the network around it. It reads requests whole, keeps connections alive,
+and plays the scheduled faults, most of which no WSGI application could: a connection that is reset, one
+closed without an answer.
+"""
+
+import json
+import socket
+import struct
+from collections.abc import Iterable
+from contextlib import suppress
+from email.message import Message
+from http import HTTPStatus
+from io import BytesIO
+from threading import Condition, Event, Lock, Thread
+from types import TracebackType
+from typing import Any, Self
+
+from simulator.dialect import Dialect
+from simulator.faults import AckLost, Fault, Garbage, Refuse, Reset, Slow, Status, parse_schedule
+from simulator.ingestion import Acceptance, Endpoint, Inbox, Mixed, Received
+
+try:
+    from werkzeug.exceptions import ClientDisconnected
+    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+    from werkzeug.wrappers import Response
+    from werkzeug.wsgi import get_input_stream
+
+    from simulator.routes import Application, endpoint_of
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        f"the local service needs {missing.name}: pip install 'restante[service]'", name=missing.name
+    ) from missing
+
+__all__ = ["MAX_BODY", "Service"]
+
+HOST = "127.0.0.1"
+
+MAX_BODY = 10 * 1024 * 1024
+"""The largest body that is taken, in bytes; a larger one is answered 413."""
+
+_AT_ONCE = 64 * 1024
+_BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+_PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
+
+
+class Service:
+    """The local service, on a thread of its own from `start` to `close`, or inside ``with``. It lives once.
+
+    Args:
+        port: Where it listens on 127.0.0.1; 0 for any free port.
+        mixed: What becomes of a batch in which some updates are malformed, which is not known of the real
+            service: ``"reject-all"`` answers 0 and applies nothing, ``"apply-valid"`` applies the others.
+        faults: A fault schedule, as JSON values or as faults; see `simulator.faults`.
+        dialect: How it decides what else the real service does not document.
+
+    Raises:
+        InvalidSchedule: The faults are no schedule.
+        ValueError: `mixed` is neither.
+
+    >>> from urllib.request import urlopen
+    >>> with Service() as service:
+    ...     body = b'{"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}'
+    ...     with urlopen(service.url + "/engage", data=body) as answer:
+    ...         answer.read(), service.profiles()
+    (b'1', {'ada': {'plan': 'pro'}})
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        mixed: str = Mixed.REJECT_ALL,
+        faults: Iterable[Any] = (),
+        dialect: Dialect | None = None,
+    ) -> None:
+        self._port = port
+        self._inbox = Inbox(Mixed(mixed), dialect)
+        self._counting = Lock()
+        self._schedule(parse_schedule(list(faults)))
+        self._closing = Event()
+        self._running: tuple[_Server, Thread] | None = None
+
+    # --- its life
+
+    def start(self) -> None:
+        """Listen and answer, on a thread of its own; once this returns, the URL answers.
+
+        Raises:
+            OSError: The port is in use, or not to be had.
+        """
+        # Bound here: where a port is in use, werkzeug prints and ends the process.
+        with socket.create_server((HOST, self._port), backlog=128) as listener:
+            self._port = listener.getsockname()[1]
+            server = _Server(self, listener)
+        thread = Thread(target=server.serve_forever, args=(0.05,), name="restante-service", daemon=True)
+        self._running = server, thread
+        thread.start()
+
+    def serve_forever(self) -> None:
+        """Start unless it runs already, and return when it is closed: by another thread, or a signal."""
+        if self._running is None:
+            self.start()
+        self._closing.wait()
+
+    def close(self) -> None:
+        """End it. Answers on their way still arrive; requests that a fault holds back are dropped."""
+        self._closing.set()
+        if self._running is not None:
+            server, thread = self._running
+            server.shutdown()
+            thread.join()
+            server.end_connections()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where it answers, such as ``http://127.0.0.1:8765``."""
+        return f"http://{HOST}:{self._port}"
+
+    # --- what its own routes do, for tests in the same process
+
+    def profiles(self, token: str | None = None) -> dict[str, dict[str, Any]]:
+        """The users' profiles, id to properties, of one project or of all.
+
+        Of all: where two projects hold the same id, the project that came later is shown.
+        """
+        return self._inbox.profiles(token)
+
+    def groups(self, token: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+        """The groups' profiles, group key to id to properties; projects as in `profiles`."""
+        return self._inbox.groups(token)
+
+    def messages(self, verdict: str | None = None, token: str | None = None) -> list[Received]:
+        """What reached the service, in order of arrival.
+
+        Args:
+            verdict: ``"accepted"`` or ``"rejected"``; None for both.
+            token: Of this project only.
+
+        Raises:
+            ValueError: An unknown verdict.
+        """
+        return self._inbox.messages(None if verdict is None else Acceptance(verdict), token)
+
+    def set_faults(self, faults: Iterable[Any]) -> None:
+        """Replace the fault schedule, and count requests from 1 again.
+
+        Args:
+            faults: As JSON values, or as faults.
+
+        Raises:
+            InvalidSchedule: They are no schedule; the one before stays.
+        """
+        self._schedule(parse_schedule(list(faults)))
+
+    def reset(self, token: str | None = None) -> None:
+        """Forget the profiles and messages of one project, or all. The fault schedule goes on."""
+        self._inbox.reset(token)
+
+    # --- what the server asks of it
+
+    def application(self) -> Application:
+        """Its routes, as a WSGI application without faults."""
+        return Application(self._inbox, self._schedule)
+
+    def _schedule(self, faults: Iterable[Fault]) -> None:
+        with self._counting:
+            self._requests = 0
+            self._faults = {fault.at: fault for fault in faults}
+
+    def next_fault(self) -> Fault | None:
+        """Count one ingestion request; what is to befall it."""
+        with self._counting:
+            self._requests += 1
+            return self._faults.get(self._requests)
+
+    def hold(self, seconds: float) -> bool:
+        """Wait, unless it closes meanwhile: whether to go on."""
+        return not self._closing.wait(seconds)
+
+
+class _Server(ThreadedWSGIServer):
+    """A thread for each connection; it knows the open ones, so that closing need not wait for clients."""
+
+    def __init__(self, service: Service, listener: socket.socket) -> None:
+        self.service = service
+        self._open: set[Any] = set()
+        self._changed = Condition()
+        host, port = listener.getsockname()
+        super().__init__(host, port, service.application(), _Handler, fd=listener.fileno())
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._open.discard(request)
+            self._changed.notify_all()
+
+    def end_connections(self) -> None:
+        """Let each handler end: it reads an end of file where it waits for the next request."""
+        with self._changed:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
+            self._changed.wait_for(lambda: not self._open, timeout=2)
+
+
+class _Handler(WSGIRequestHandler):
+    """Requests of one connection: each is read whole, befallen by its fault if it has one, and answered.
+
+    werkzeug's own `run_wsgi` closes the connection after each answer; a sender that keeps its connections
+    meets a local service that does, too.
+    """
+
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    error_content_type = "text/plain"
+    error_message_format = "%(code)d %(message)s\n"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # werkzeug's name
+        """Nothing: what a test talks to does not write into its output."""
+
+    def run_wsgi(self) -> None:
+        """Take one request; `werkzeug.serving` calls this for every method."""
+        self.environ = environ = self.make_environ()
+        # Counted before its body is read, which the body of a refused one never is.
+        counted = self._endpoint is not None and self.command in {"GET", "POST"}
+        fault = self.server.service.next_fault() if counted else None
+        if isinstance(fault, Refuse):
+            self._reset()
+            return
+        try:
+            body = self._body()
+        except (ClientDisconnected, OSError):
+            self.close_connection = True  # it left in the middle, or what it calls chunks are none
+            return
+        if body is None:
+            self._send(
+                _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body takes over {MAX_BODY:,} bytes")
+            )
+            return
+        environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        self._play(fault)
+
+    @property
+    def _endpoint(self) -> Endpoint | None:
+        return endpoint_of(self.environ["PATH_INFO"])
+
+    def _body(self) -> bytes | None:
+        """The body; None for one too large.
+
+        That one is read all the same: a sender still sending would take an answer and a close for a reset.
+        """
+        stream = get_input_stream(self.environ)
+        parts: list[bytes] = []
+        size = 0
+        while part := stream.read(_AT_ONCE):
+            size += len(part)
+            if size <= MAX_BODY:
+                parts.append(part)
+            else:
+                parts.clear()
+        return b"".join(parts) if size <= MAX_BODY else None
+
+    def _play(self, fault: Fault | None) -> None:
+        match fault:
+            case Reset():
+                self._reset()
+            case AckLost():
+                self._apply()
+                self.close_connection = True
+            case Status():
+                self._send(_failure(fault))
+            case Garbage():
+                self._send(Response(_PAGE, mimetype="text/html"))
+            case Slow() if not self.server.service.hold(fault.seconds):
+                self.close_connection = True
+            case _:
+                self._send(self._apply())
+
+    def _apply(self) -> Response:
+        return Response.from_app(self.server.app, self.environ, buffered=True)
+
+    def _send(self, response: Response) -> None:
+        body = response.get_data()
+        bodiless = response.status_code in _BODILESS
+        del response.headers["Content-Length"]
+        if self._endpoint is not None:
+            response.headers.update(_cross_origin(self.headers))
+        if not bodiless:
+            response.headers["Content-Length"] = str(len(body))
+        if self.close_connection:
+            response.headers["Connection"] = "close"
+        self.send_response(response.status_code)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if not bodiless and self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _reset(self) -> None:
+        """Close with RST: lingering for no time drops what is unread and unsent, and skips the farewell."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.rfile.close()  # a socket is closed once the files made of it are
+        self.connection.close()
+
+
+def _cross_origin(asked: Message) -> dict[str, str]:
+    """What lets a browser SDK read the answer.
+
+    mixpanel-js sends its requests with credentials, and then a browser wants the page's origin by name: it
+    hides an answer that says ``*``, and the SDK would send the batch again.
+    """
+    return {
+        "Access-Control-Allow-Origin": asked.get("Origin", "*"),
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+        "Access-Control-Allow-Headers": asked.get("Access-Control-Request-Headers", "Content-Type"),
+        "Access-Control-Expose-Headers": "Retry-After",
+        "Vary": "Origin",
+    }
+
+
+def _refusal(code: int, text: str) -> Response:
+    return Response(json.dumps({"status": 0, "error": text}), code, mimetype="application/json")
+
+
+def _failure(fault: Status) -> Response:
+    phrases = {status.value: status.phrase for status in HTTPStatus}
+    answer = _refusal(fault.code, phrases.get(fault.code, "Unknown"))
+    if fault.retry_after is not None:
+        after = fault.retry_after
+        answer.headers["Retry-After"] = after if isinstance(after, str) else f"{after:g}"
+    return answer

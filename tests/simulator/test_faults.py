@@ -1,0 +1,107 @@
+"""Fault schedules as data: what is one, and how clearly anything else is refused."""
+
+import json
+
+import pytest
+
+from recorder.errors import RestanteError
+from simulator.faults import (
+    FAULTS,
+    AckLost,
+    Garbage,
+    InvalidSchedule,
+    Refuse,
+    Reset,
+    Slow,
+    Status,
+    parse_schedule,
+    read_schedule,
+)
+
+
+def test_every_kind_of_fault_is_read_with_its_settings():
+    assert parse_schedule(
+        [
+            {"at": 1, "fault": "refuse"},
+            {"at": 2, "fault": "reset"},
+            {"at": 3, "fault": "ack_lost"},
+            {"at": 4, "fault": "status", "code": 503},
+            {"at": 5, "fault": "status", "code": 429, "retry_after": 2},
+            {"at": 6, "fault": "status", "code": 429, "retry_after": "Wed, 21 Oct 2026 07:28:00 GMT"},
+            {"at": 7, "fault": "garbage"},
+            {"at": 8, "fault": "slow", "seconds": 0.5},
+        ]
+    ) == (
+        Refuse(at=1),
+        Reset(at=2),
+        AckLost(at=3),
+        Status(at=4, code=503),
+        Status(at=5, code=429, retry_after=2),
+        Status(at=6, code=429, retry_after="Wed, 21 Oct 2026 07:28:00 GMT"),
+        Garbage(at=7),
+        Slow(at=8, seconds=0.5),
+    )
+
+
+def test_an_empty_schedule_is_one():
+    assert parse_schedule([]) == ()
+
+
+def test_faults_already_made_are_taken_as_they_are():
+    assert parse_schedule([AckLost(at=2), {"at": 1, "fault": "reset"}]) == (AckLost(at=2), Reset(at=1))
+
+
+def test_an_unknown_fault_is_refused_with_the_known_ones():
+    with pytest.raises(InvalidSchedule) as caught:
+        parse_schedule([{"at": 1, "fault": "explode"}])
+    assert '"explode"' in str(caught.value)
+    assert all(name in str(caught.value) for name in FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [
+        ({"at": 1, "fault": "reset"}, "must be a JSON list"),
+        ("reset", "must be a JSON list"),
+        (["reset"], "fault 1 of the schedule: must be an object"),
+        ([{"at": 1}], 'fault 1 of the schedule: "fault" is missing'),
+        ([{"at": 1, "fault": ["reset"]}], "unknown fault"),
+        ([{"fault": "reset"}], '"at" is missing; it is a whole number from 1'),
+        ([{"at": 0, "fault": "reset"}], '"at" must be a whole number from 1, not 0'),
+        ([{"at": True, "fault": "reset"}], '"at" must be'),
+        ([{"at": 1.0, "fault": "reset"}], '"at" must be'),
+        ([{"at": 1, "fault": "reset", "code": 500}], 'reset does not take "code"; it takes at'),
+        ([{"at": 1, "fault": "status"}], '"code" is missing'),
+        ([{"at": 1, "fault": "status", "code": 100}], '"code" must be an HTTP status from 200 to 599'),
+        ([{"at": 1, "fault": "status", "code": "503"}], '"code" must be'),
+        ([{"at": 1, "fault": "status", "code": 503, "retry_after": -1}], '"retry_after" must be'),
+        ([{"at": 1, "fault": "status", "code": 503, "retry_after": "1\r\nX: y"}], '"retry_after" must be'),
+        ([{"at": 1, "fault": "slow"}], '"seconds" is missing'),
+        ([{"at": 1, "fault": "slow", "seconds": float("nan")}], '"seconds" must be'),
+        ([{"at": 1, "fault": "slow", "seconds": 10**400}], '"seconds" must be'),
+        ([{"at": 1, "fault": "slow", "seconds": "1"}], '"seconds" must be'),
+        ([{"at": 3, "fault": "reset"}, {"at": 3, "fault": "refuse"}], "fault 2 of the schedule: request 3"),
+    ],
+)
+def test_a_bad_schedule_says_where_and_what(schedule, says):
+    with pytest.raises(InvalidSchedule) as caught:
+        parse_schedule(schedule)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 10_000, b"\xff\xfe\xfd", "null"])
+def test_text_that_is_no_json_list_is_refused(text):
+    with pytest.raises(InvalidSchedule, match="must be a JSON list"):
+        read_schedule(text)
+
+
+def test_a_schedule_is_read_from_text_and_from_bytes():
+    schedule = json.dumps([{"at": 2, "fault": "refuse"}])
+    assert read_schedule(schedule) == read_schedule(schedule.encode()) == (Refuse(at=2),)
+
+
+def test_a_refused_schedule_belongs_to_the_tree_of_errors_and_has_a_hint():
+    with pytest.raises(RestanteError) as caught:
+        parse_schedule(None)
+    assert isinstance(caught.value, ValueError)
+    assert '"ack_lost"' in caught.value.hint

@@ -1,0 +1,878 @@
+"""The local service as SDKs, shippers and tests meet it: over HTTP on 127.0.0.1."""
+
+import base64
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import mixpanel
+import pytest
+import requests
+
+from simulator import Dialect
+from simulator.faults import AckLost, InvalidSchedule
+from simulator.server import MAX_BODY, Service
+
+TIMEOUT = 10
+
+
+@pytest.fixture
+def service():
+    with Service() as service:
+        yield service
+
+
+@pytest.fixture
+def http():
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+def update(profile="ada", operator="$set", payload=None, token="T"):
+    return {
+        "$token": token,
+        "$distinct_id": profile,
+        operator: {"plan": "pro"} if payload is None else payload,
+    }
+
+
+def group(name="acme", payload=None):
+    return {"$token": "T", "$group_key": "company", "$group_id": name, "$set": payload or {"sites": 2}}
+
+
+def increment(profile="ada"):
+    return update(profile, "$add", {"visits": 1})
+
+
+def send(http, service, body, path="/engage", **options):
+    options.setdefault("params", {"verbose": "1"})
+    data = body if isinstance(body, bytes | str) else json.dumps(body)
+    return http.post(service.url + path, data=data, timeout=TIMEOUT, **options)
+
+
+def encoded(value):
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def raw(service, request, *, shut=True):
+    """What the service sends back to these bytes, until it closes."""
+    with closing(socket.create_connection(service.url.removeprefix("http://").split(":"), TIMEOUT)) as wire:
+        wire.sendall(request)
+        if shut:
+            wire.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := wire.recv(65536):
+            answer += part
+        return answer
+
+
+# --- the forms an update travels in
+
+
+def test_array_is_applied_in_its_order(service, http):
+    answer = send(http, service, [update(), update(payload={"plan": "free"}), update("bob")])
+    assert answer.json() == {"status": 1, "error": None}
+    assert service.profiles() == {"ada": {"plan": "free"}, "bob": {"plan": "pro"}}
+
+
+FORMS = {
+    "array": lambda http, url: http.post(url, json=[update()], timeout=TIMEOUT),
+    "single object": lambda http, url: http.post(url, json=update(), timeout=TIMEOUT),
+    "form with JSON": lambda http, url: http.post(
+        url, data={"data": json.dumps([update()])}, timeout=TIMEOUT
+    ),
+    "form with one object": lambda http, url: http.post(
+        url, data={"data": json.dumps(update())}, timeout=TIMEOUT
+    ),
+    "form with base64": lambda http, url: http.post(url, data={"data": encoded([update()])}, timeout=TIMEOUT),
+    "query with JSON": lambda http, url: http.get(
+        url, params={"data": json.dumps(update())}, timeout=TIMEOUT
+    ),
+    "query with base64": lambda http, url: http.get(url, params={"data": encoded(update())}, timeout=TIMEOUT),
+    "JSON called a form": lambda http, url: http.post(
+        url,
+        data=json.dumps([update()]),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        timeout=TIMEOUT,
+    ),
+    "JSON of no type": lambda http, url: http.post(url, data=json.dumps([update()]), timeout=TIMEOUT),
+    "form called text": lambda http, url: http.post(
+        url, data=f"data={encoded(update())}", headers={"Content-Type": "text/plain"}, timeout=TIMEOUT
+    ),
+    "in chunks": lambda http, url: http.post(
+        url,
+        data=iter([b'{"$token": "T", "$distinct_id"', b': "ada", "$set": {"plan": "pro"}}']),
+        timeout=TIMEOUT,
+    ),
+    "behind a slash": lambda http, url: http.post(url + "/", json=[update()], timeout=TIMEOUT),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_update_is_applied_however_it_is_wrapped(service, http, form):
+    assert FORMS[form](http, service.url + "/engage").text == "1"
+    assert service.profiles() == {"ada": {"plan": "pro"}}
+
+
+def test_base64_whose_plus_signs_were_not_escaped_is_read(service, http):
+    message = update(payload={"plan": "ûûû>>>???"})
+    text = base64.b64encode(json.dumps(message, ensure_ascii=False).encode()).decode()
+    assert "+" in text
+    assert send(http, service, f"data={text}").json()["status"] == 1
+    assert service.profiles()["ada"] == {"plan": "ûûû>>>???"}
+
+
+def test_text_beyond_ascii_arrives_as_it_was(service, http):
+    http.post(
+        service.url + "/engage",
+        data={"data": json.dumps(update("ügü", payload={"🙂": "é"}))},
+        timeout=TIMEOUT,
+    )
+    shown = http.get(service.url + "/simulator/profiles", timeout=TIMEOUT).json()
+    assert shown == service.profiles() == {"ügü": {"🙂": "é"}}
+
+
+def test_group_updates_arrive_at_groups(service, http):
+    assert send(http, service, [group()], "/groups").json() == {"status": 1, "error": None}
+    assert service.groups() == {"company": {"acme": {"sites": 2}}}
+    assert http.get(service.url + "/simulator/groups", timeout=TIMEOUT).json() == service.groups()
+    assert service.profiles() == {}
+
+
+@pytest.mark.parametrize("path", ["/track", "/import"])
+def test_events_are_kept_and_touch_no_profile(service, http, path):
+    event = {"event": "opened", "properties": {"token": "T", "distinct_id": "ada"}}
+    assert send(http, service, [event], path).json() == {"status": 1, "error": None}
+    assert [(one.endpoint, one.message, one.token) for one in service.messages()] == [(path, event, "T")]
+    assert service.profiles() == {}
+
+
+def test_import_answers_plainly_as_documented(service, http):
+    event = {"event": "opened", "properties": {"distinct_id": "ada"}}
+    answer = send(http, service, [event, event], "/import", params={})
+    assert answer.json() == {"code": 200, "num_records_imported": 2, "status": "OK"}
+    refused = send(http, service, [{"properties": {}}], "/import", params={})
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "event, missing or empty"
+
+
+# --- answers
+
+
+@pytest.mark.parametrize(("message", "digit"), [(update(), "1"), ({"$set": {}}, "0")])
+def test_plain_answer_is_one_digit_with_200(service, http, message, digit):
+    answer = send(http, service, [message], params={})
+    assert (answer.status_code, answer.text) == (200, digit)
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("verbose_in", ["query", "form"])
+def test_verbose_answer_is_json_with_200(service, http, verbose_in):
+    form = {"data": json.dumps({"$set": {}}), **({"verbose": "1"} if verbose_in == "form" else {})}
+    params = {"verbose": "1"} if verbose_in == "query" else {}
+    answer = http.post(service.url + "/engage", data=form, params=params, timeout=TIMEOUT)
+    assert (answer.status_code, answer.json()) == (200, {"status": 0, "error": "$token, missing or empty"})
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "error"),
+    [
+        ("/engage", {"$distinct_id": "ada", "$set": {}}, "$token, missing or empty"),
+        ("/engage", update(token=""), "$token, missing or empty"),
+        ("/engage", update(token=5), "$token, missing or empty"),
+        ("/engage", {"$token": "T", "$set": {}}, "$distinct_id, missing or empty"),
+        ("/engage", update(""), "$distinct_id, missing or empty"),
+        ("/engage", update(None), "$distinct_id, missing or empty"),
+        ("/engage", group(), "$distinct_id, missing or empty"),
+        ("/groups", update(), "$group_key, missing or empty"),
+        ("/groups", {"$token": "T", "$group_key": "company", "$set": {}}, "$group_id, missing or empty"),
+        ("/engage", {"$token": "T", "$distinct_id": "ada"}, "message, has no operator such as $set"),
+        ("/engage", update(operator="$unset", payload="plan"), "$unset, must be a list of property names"),
+        ("/engage", update(operator="$add", payload={"n": "1"}), "$add.n, must be a number"),
+        ("/engage", "text", "data, must be an array of objects"),
+        ("/track", {"event": "opened", "properties": {}}, "token, missing or empty"),
+        ("/track", {"properties": {"token": "T"}}, "event, missing or empty"),
+    ],
+)
+def test_malformed_message_is_answered_0_with_what_is_wrong(service, http, path, message, error):
+    answer = send(http, service, [message], path).json()
+    assert answer["status"] == 0
+    assert answer["error"].startswith(error)
+    (kept,) = service.messages("rejected")
+    assert (kept.message, kept.reason) == (message, answer["error"])
+
+
+UNREADABLE = {
+    "empty": b"",
+    "blank": b" \n",
+    "no data": b"verbose=1",
+    "empty data": b"data=",
+    "empty array": b"[]",
+    "truncated JSON": json.dumps([update()]).encode()[:-3],
+    "truncated in a form": b"data=" + json.dumps([update()]).encode()[:-3],
+    "Latin-1": json.dumps([update("é")], ensure_ascii=False).encode("latin-1"),
+    "UTF-16": json.dumps([update()]).encode("utf-16"),
+    "Latin-1 escaped in a form": b"data=%5B%E9%5D",
+    "Latin-1 in base64": b"data=" + base64.b64encode(b'{"$token": "\xe9"}'),
+    "no base64": b"data=!!!",
+    "base64 of no JSON": b"data=" + base64.b64encode(b"hello"),
+    "NaN": b'[{"$token": "T", "$distinct_id": "ada", "$set": {"n": NaN}}]',
+    "infinity": b'[{"$token": "T", "$distinct_id": "ada", "$set": {"n": 1e999}}]',
+    "integer of 5,000 digits": b'[{"$token": "T", "$distinct_id": "ada", "$set": {"n": '
+    + b"9" * 5_000
+    + b"}}]",
+    "integer of 400 digits": b'[{"$token": "T", "$distinct_id": "ada", "$set": {"n": ' + b"9" * 400 + b"}}]",
+    "lone surrogate": b'[{"$token": "T", "$distinct_id": "ada", "$set": {"n": "\\ud800"}}]',
+    "nested 10,000 deep": b"[" * 10_000 + b"]" * 10_000,
+    "nested 900 deep": b'[{"$token": "T", "$distinct_id": "ada", "$set": {"n": '
+    + b"[" * 900
+    + b"]" * 900
+    + b"}}]",
+    "nested 150 deep": b'[{"$token": "T", "$distinct_id": "ada", "$set": {"n": '
+    + b"[" * 150
+    + b"]" * 150
+    + b"}}]",
+    "objects nested 100,000 deep": b'{"a":' * 100_000,
+    "a number": b"1",
+    "null": b"null",
+    "a string": b'"text"',
+    "gzip": gzip.compress(json.dumps([update()]).encode()),
+    "zeros": bytes(1000),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize("path", ["/engage", "/groups", "/track", "/import"])
+def test_unreadable_body_is_answered_0_and_leaves_no_trace_in_profiles(service, http, kind, path, capfd):
+    answer = send(http, service, UNREADABLE[kind], path)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == 0
+    assert answer.json()["error"]
+    assert service.profiles() == {}
+    listed = http.get(service.url + "/simulator/messages", timeout=TIMEOUT).json()
+    assert [one["verdict"] for one in listed] == ["rejected"]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", "[" * 150 + "]" * 150, "[" * 900 + "]" * 900])
+def test_event_that_could_not_be_shown_again_is_not_taken(service, http, value):
+    event = '{"event": "opened", "properties": {"token": "T", "n": ' + value + "}}"
+    assert send(http, service, event, "/track").json()["status"] == 0
+    (listed,) = http.get(service.url + "/simulator/messages", timeout=TIMEOUT).json()
+    assert listed["verdict"] == "rejected"
+    assert listed["message"] == event[:1_000]  # unreadable: the beginning of its text
+
+
+@pytest.mark.parametrize(
+    "query", ["data=%FF", "data=[", "data=%7B%22a%22", "data=AAA", "data=%00", "%FF=%FF", ""]
+)
+def test_unreadable_query_is_answered_0(service, http, query):
+    answer = http.get(f"{service.url}/engage?verbose=1&{query}", timeout=TIMEOUT)
+    assert answer.status_code == 200
+    assert answer.text == "0" or answer.json()["status"] == 0
+
+
+def test_missing_data_is_said_as_the_service_says_it(service, http):
+    assert send(http, service, b"").json() == {"status": 0, "error": "data, missing or empty"}
+
+
+def test_body_of_10_mb_is_taken_and_a_larger_one_answered_413(service, http):
+    def sized(size):
+        text = json.dumps(update(payload={"note": ""}))
+        return text.replace('""', '"' + "x" * (size - len(text)) + '"')
+
+    assert send(http, service, sized(MAX_BODY)).json()["status"] == 1
+    assert send(http, service, sized(MAX_BODY + 1)).status_code == 413
+    service.reset()
+    too_large = sized(MAX_BODY + 4_000_000)
+    in_chunks = http.post(service.url + "/engage", data=iter([too_large.encode()]), timeout=TIMEOUT)
+    for refused in (send(http, service, too_large), in_chunks):
+        assert (refused.status_code, refused.json()["status"]) == (413, 0)
+    assert service.profiles() == {}
+    assert send(http, service, [update()]).json()["status"] == 1
+
+
+def test_connection_is_kept_alive_between_requests(service):
+    with closing(socket.create_connection(service.url.removeprefix("http://").split(":"), TIMEOUT)) as wire:
+        body = json.dumps([increment()]).encode()
+        request = b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        for _ in range(3):
+            wire.sendall(request)
+            answer = wire.recv(65536)
+            while not answer.endswith(b"\r\n\r\n1"):
+                answer += wire.recv(65536)
+            assert b"Connection: close" not in answer
+    assert service.profiles() == {"ada": {"visits": 3}}
+
+
+def test_nagle_is_off_so_that_small_answers_do_not_wait(service, http):
+    send(http, service, [increment()])
+    started = time.perf_counter()
+    for _ in range(25):
+        send(http, service, [increment()])
+    # Nagle and delayed acknowledgement together cost 40 ms an answer.
+    assert time.perf_counter() - started < 25 * 0.040
+
+
+# --- batches in which some are malformed
+
+
+MIXED = [update("ada"), {"$token": "T", "$set": {}}, update("bob", "$unset", "plan"), update("cy")]
+
+
+def test_reject_all_applies_nothing_of_a_batch_with_one_malformed_update(service, http):
+    answer = send(http, service, MIXED).json()
+    assert answer == {"status": 0, "error": "$distinct_id, missing or empty"}
+    assert service.profiles() == {}
+    assert service.messages("accepted") == []
+    reasons = [one.reason for one in service.messages("rejected")]
+    assert reasons == [
+        "not applied: its batch holds a malformed one",
+        "$distinct_id, missing or empty",
+        "$unset, must be a list of property names, not a string",
+        "not applied: its batch holds a malformed one",
+    ]
+
+
+def test_apply_valid_applies_the_others_and_lists_the_malformed(http):
+    with Service(mixed="apply-valid") as service:
+        assert send(http, service, MIXED).json() == {"status": 1, "error": None}
+        assert service.profiles() == {"ada": {"plan": "pro"}, "cy": {"plan": "pro"}}
+        assert [one.message for one in service.messages("accepted")] == [MIXED[0], MIXED[3]]
+        assert [one.message for one in service.messages("rejected")] == MIXED[1:3]
+
+
+def test_apply_valid_answers_0_when_none_is_valid(http):
+    with Service(mixed="apply-valid") as service:
+        answer = send(http, service, MIXED[1:3]).json()
+        assert answer == {"status": 0, "error": "$distinct_id, missing or empty"}
+
+
+def test_unknown_policy_for_mixed_batches_is_refused():
+    with pytest.raises(ValueError, match="maybe"):
+        Service(mixed="maybe")
+
+
+def test_dialect_decides_what_is_malformed(http):
+    several = {**update(), "$unset": ["trial"]}
+    with Service(dialect=Dialect(several_operators="reject")) as service:
+        answer = send(http, service, [several]).json()
+        assert answer == {"status": 0, "error": "message, has several operators"}
+    with Service() as service:
+        assert send(http, service, [several]).json()["status"] == 1
+
+
+def test_operator_outside_the_vocabulary_is_accepted(service, http):
+    assert send(http, service, [update(operator="$merge")]).json()["status"] == 1
+
+
+# --- looking inside
+
+
+def test_messages_are_listed_in_order_of_arrival_with_their_verdicts(service, http):
+    send(http, service, [update("ada")])
+    send(http, service, [{"$token": "T"}])
+    send(http, service, [group()], "/groups")
+    listed = http.get(service.url + "/simulator/messages", timeout=TIMEOUT).json()
+    assert listed == [
+        {"endpoint": "/engage", "message": update("ada"), "verdict": "accepted", "reason": None},
+        {
+            "endpoint": "/engage",
+            "message": {"$token": "T"},
+            "verdict": "rejected",
+            "reason": "$distinct_id, missing or empty",
+        },
+        {"endpoint": "/groups", "message": group(), "verdict": "accepted", "reason": None},
+    ]
+    for verdict in ("accepted", "rejected"):
+        found = http.get(f"{service.url}/simulator/messages?verdict={verdict}", timeout=TIMEOUT).json()
+        assert found == [one for one in listed if one["verdict"] == verdict]
+
+
+def test_unknown_verdict_is_refused(service, http):
+    answer = http.get(service.url + "/simulator/messages?verdict=perhaps", timeout=TIMEOUT)
+    assert (answer.status_code, answer.json()["error"]) == (400, "verdict is accepted or rejected")
+    with pytest.raises(ValueError, match="perhaps"):
+        service.messages("perhaps")
+
+
+def test_projects_are_kept_apart_by_their_token(service, http):
+    send(
+        http,
+        service,
+        [update("ada", payload={"n": 1}, token="A"), update("ada", payload={"m": 2}, token="B")],
+    )
+    send(http, service, [update("bob", payload={"n": 3}, token="A")])
+
+    def shown(route, token):
+        return http.get(f"{service.url}/simulator/{route}", params={"token": token}, timeout=TIMEOUT).json()
+
+    assert shown("profiles", "A") == {"ada": {"n": 1}, "bob": {"n": 3}}
+    assert shown("profiles", "B") == {"ada": {"m": 2}}
+    assert shown("profiles", "C") == {}
+    assert [one["message"]["$token"] for one in shown("messages", "B")] == ["B"]
+    # Without a token: all of them; the project that came later covers an equal id.
+    assert service.profiles() == {"ada": {"m": 2}, "bob": {"n": 3}}
+    http.post(service.url + "/simulator/reset?token=A", timeout=TIMEOUT)
+    assert service.profiles() == {"ada": {"m": 2}}
+    assert [one.token for one in service.messages()] == ["B"]
+
+
+def test_reset_forgets_everything(service, http):
+    send(http, service, [update(), {"$set": {}}])
+    send(http, service, [group()], "/groups")
+    assert http.post(service.url + "/simulator/reset", timeout=TIMEOUT).status_code == 200
+    assert (service.profiles(), service.groups(), service.messages()) == ({}, {}, [])
+
+
+def test_profiles_are_read_back_as_the_service_documents(service, http):
+    send(http, service, [update("ada"), update("bob", token="B")])
+    answer = http.post(service.url + "/api/query/engage", timeout=TIMEOUT).json()
+    assert answer["results"] == [
+        {"$distinct_id": "ada", "$properties": {"plan": "pro"}},
+        {"$distinct_id": "bob", "$properties": {"plan": "pro"}},
+    ]
+    assert {name: answer[name] for name in ("page", "page_size", "status", "total")} == {
+        "page": 0,
+        "page_size": 1000,
+        "status": "ok",
+        "total": 2,
+    }
+    assert isinstance(answer["session_id"], str)
+    of_one = http.post(service.url + "/api/query/engage", params={"token": "B"}, timeout=TIMEOUT).json()
+    assert of_one["total"] == 1
+
+
+def test_read_back_comes_in_pages(service, http):
+    send(http, service, [update(f"u{number}") for number in range(1_001)])
+    page = http.post(service.url + "/api/query/engage", data={"page": 1}, timeout=TIMEOUT).json()
+    assert ([one["$distinct_id"] for one in page["results"]], page["page"], page["total"]) == (
+        ["u1000"],
+        1,
+        1001,
+    )
+
+
+def test_read_back_refuses_to_guess_at_a_selector(service, http):
+    answer = http.post(service.url + "/api/query/engage", data={"where": "1 == 1"}, timeout=TIMEOUT)
+    assert (answer.status_code, "where" in answer.json()["error"]) == (400, True)
+
+
+def test_front_page_lists_the_routes(service, http):
+    page = http.get(service.url, timeout=TIMEOUT)
+    assert page.headers["Content-Type"].startswith("text/plain")
+    for route in ("/engage", "/groups", "/track", "/import", "/simulator/messages", "/simulator/faults"):
+        assert route in page.text
+
+
+def test_unknown_route_and_wrong_method_are_refused_clearly(service, http):
+    missing = http.get(service.url + "/nowhere", timeout=TIMEOUT)
+    assert (missing.status_code, missing.json()["error"]) == (404, "no route /nowhere; GET / lists them")
+    wrong = http.put(service.url + "/engage", data=b"x", timeout=TIMEOUT)
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST, GET, OPTIONS")
+    assert http.head(service.url + "/simulator/profiles", timeout=TIMEOUT).status_code == 405
+
+
+# --- browsers
+
+
+def test_browser_sdk_may_read_answers_from_any_origin(service, http):
+    assert send(http, service, [update()]).headers["Access-Control-Allow-Origin"] == "*"
+    # mixpanel-js sends credentials, and then a browser accepts no asterisk.
+    answer = send(http, service, [update()], headers={"Origin": "http://shop.test"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "http://shop.test"
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+
+
+def test_preflight_is_answered_and_is_no_ingestion_request(service, http):
+    service.set_faults([AckLost(at=1)])
+    asked = {
+        "Origin": "http://shop.test",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,x-custom",
+    }
+    answer = http.options(service.url + "/engage", headers=asked, timeout=TIMEOUT)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+    assert answer.headers["Access-Control-Allow-Headers"] == "content-type,x-custom"
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [update()])
+
+
+def test_pages_from_elsewhere_may_not_read_what_the_service_holds(service, http):
+    answer = http.get(
+        service.url + "/simulator/profiles", headers={"Origin": "http://shop.test"}, timeout=TIMEOUT
+    )
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+# --- faults
+
+
+@pytest.mark.parametrize(
+    ("fault", "applied"),
+    [("refuse", False), ("reset", False), ("ack_lost", True)],
+    ids=str,
+)
+@pytest.mark.parametrize("reused", [False, True], ids=["on a new connection", "on a kept connection"])
+def test_fault_that_breaks_the_connection_is_a_connection_error(service, http, fault, applied, reused):
+    if reused:
+        send(http, service, [update("bob")])
+        service.reset()
+    service.set_faults([{"at": 1, "fault": fault}])
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [increment()])
+    assert service.profiles() == ({"ada": {"visits": 1}} if applied else {})
+    assert len(service.messages("accepted")) == applied
+    assert send(http, service, [increment()]).json()["status"] == 1
+
+
+@pytest.mark.parametrize("fault", ["refuse", "reset"])
+def test_refused_and_reset_connections_end_with_rst(service, fault):
+    service.set_faults([{"at": 1, "fault": fault}])
+    body = json.dumps([update()]).encode()
+    with pytest.raises(ConnectionResetError):
+        raw(
+            service,
+            b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body),
+            shut=False,
+        )
+
+
+def test_lost_acknowledgement_ends_with_an_orderly_close(service):
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    body = json.dumps([update()]).encode()
+    answer = raw(
+        service, b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
+    assert answer == b""
+    assert service.profiles() == {"ada": {"plan": "pro"}}
+
+
+def test_refused_connection_does_not_wait_for_the_body(service):
+    service.set_faults([{"at": 1, "fault": "refuse"}])
+    with pytest.raises(ConnectionResetError):
+        raw(service, b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", shut=False)
+
+
+def test_status_fault_answers_its_code_and_applies_nothing(service, http):
+    service.set_faults(
+        [
+            {"at": 1, "fault": "status", "code": 503},
+            {"at": 2, "fault": "status", "code": 429, "retry_after": 7},
+            {"at": 3, "fault": "status", "code": 429, "retry_after": "Wed, 21 Oct 2026 07:28:00 GMT"},
+            {"at": 4, "fault": "status", "code": 599},
+            {"at": 5, "fault": "status", "code": 204},
+        ]
+    )
+    answers = [send(http, service, [increment()]) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [503, 429, 429, 599, 204, 200]
+    assert answers[0].json() == {"status": 0, "error": "Service Unavailable"}
+    assert [answer.headers.get("Retry-After") for answer in answers[:3]] == [
+        None,
+        "7",
+        "Wed, 21 Oct 2026 07:28:00 GMT",
+    ]
+    assert service.profiles() == {"ada": {"visits": 1}}
+
+
+def test_browser_sdk_may_read_a_failure_and_its_retry_after(service, http):
+    service.set_faults([{"at": 1, "fault": "status", "code": 429, "retry_after": 7}])
+    answer = send(http, service, [increment()], headers={"Origin": "http://shop.test"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "http://shop.test"
+    assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
+
+
+def test_garbage_is_a_page_with_200_and_applies_nothing(service, http):
+    service.set_faults([{"at": 1, "fault": "garbage"}])
+    answer = send(http, service, [increment()])
+    assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (200, "text/html")
+    assert answer.text.startswith("<!DOCTYPE html>")
+    assert service.profiles() == {}
+
+
+def test_slow_answers_after_its_seconds(service, http):
+    service.set_faults([{"at": 1, "fault": "slow", "seconds": 0.2}])
+    started = time.monotonic()
+    assert send(http, service, [increment()]).json()["status"] == 1
+    assert time.monotonic() - started >= 0.2
+    assert service.profiles() == {"ada": {"visits": 1}}
+
+
+def test_slow_answer_that_comes_too_late_was_applied_all_the_same(service, http):
+    service.set_faults([{"at": 1, "fault": "slow", "seconds": 0.3}])
+    with pytest.raises(requests.ReadTimeout):
+        http.post(service.url + "/engage", json=[increment()], timeout=0.05)
+    deadline = time.monotonic() + TIMEOUT
+    while not service.profiles():
+        assert time.monotonic() < deadline
+        http.get(service.url, timeout=TIMEOUT)
+    assert service.profiles() == {"ada": {"visits": 1}}
+
+
+def test_only_ingestion_requests_count_towards_a_fault(service, http):
+    service.set_faults([{"at": 2, "fault": "garbage"}])
+    assert send(http, service, [increment()]).json()["status"] == 1
+    for _ in range(3):
+        http.get(service.url + "/simulator/profiles", timeout=TIMEOUT)
+    http.put(service.url + "/engage", timeout=TIMEOUT)
+    event = {"event": "opened", "properties": {"token": "T"}}
+    assert send(http, service, [event], "/track").text.startswith("<!DOCTYPE")
+
+
+def test_put_replaces_the_schedule_and_counts_from_1_again(service, http):
+    url = service.url + "/simulator/faults"
+    assert http.put(url, json=[{"at": 2, "fault": "garbage"}], timeout=TIMEOUT).status_code == 200
+    send(http, service, [increment()])
+    assert http.put(url, json=[{"at": 2, "fault": "ack_lost"}], timeout=TIMEOUT).status_code == 200
+    assert send(http, service, [increment()]).json()["status"] == 1
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [increment()])
+    assert service.profiles() == {"ada": {"visits": 3}}
+
+
+def test_reset_leaves_the_fault_schedule_and_its_count(service, http):
+    service.set_faults([{"at": 2, "fault": "garbage"}])
+    send(http, service, [increment()])
+    service.reset()
+    assert "html" in send(http, service, [increment()]).text
+
+
+@pytest.mark.parametrize("schedule", ['[{"at": 1, "fault": "explode"}]', "nonsense", "{}", ""])
+def test_bad_schedule_is_refused_and_the_one_before_stays(service, http, schedule):
+    service.set_faults([{"at": 1, "fault": "garbage"}])
+    answer = http.put(service.url + "/simulator/faults", data=schedule, timeout=TIMEOUT)
+    assert answer.status_code == 400
+    assert "schedule" in answer.json()["error"]
+    assert "html" in send(http, service, [increment()]).text
+
+
+def test_schedule_may_be_given_when_the_service_is_made(http):
+    with Service(faults=[{"at": 1, "fault": "garbage"}]) as service:
+        assert "html" in send(http, service, [increment()]).text
+    with pytest.raises(InvalidSchedule):
+        Service(faults=[{"at": 1, "fault": "explode"}])
+
+
+# --- the official SDK
+
+
+@pytest.fixture
+def sdk(service):
+    consumer = mixpanel.Consumer(
+        events_url=service.url + "/track",
+        people_url=service.url + "/engage",
+        groups_url=service.url + "/groups",
+        import_url=service.url + "/import",
+        request_timeout=TIMEOUT,
+    )
+    with closing(consumer._session):
+        yield mixpanel.Mixpanel("T", consumer)
+
+
+def test_official_sdk_delivers_profile_updates(service, sdk):
+    sdk.people_set("ada", {"plan": "pro", "name": "Ådä"})
+    sdk.people_increment("ada", {"visits": 2})
+    sdk.people_append("ada", {"tags": "a"})
+    sdk.people_union("ada", {"tags": ["a", "b"]})
+    sdk.people_track_charge("ada", 9.5, {"$time": "2026-01-02T03:04:05"})
+    sdk.group_set("company", "acme", {"sites": 2})
+    assert service.profiles("T") == {
+        "ada": {
+            "plan": "pro",
+            "name": "Ådä",
+            "visits": 2,
+            "tags": ["a", "b"],
+            "$transactions": [{"$time": "2026-01-02T03:04:05", "$amount": 9.5}],
+        }
+    }
+    assert service.groups("T") == {"company": {"acme": {"sites": 2}}}
+    sdk.people_delete("ada")
+    assert service.profiles() == {}
+
+
+def test_official_sdk_delivers_events_and_imports(service, sdk):
+    sdk.track("ada", "opened", {"page": "/"})
+    sdk.import_data("key", "ada", "opened", 1_700_000_000, api_secret="secret")
+    assert [(one.endpoint, one.message["event"], one.token) for one in service.messages("accepted")] == [
+        ("/track", "opened", "T"),
+        ("/import", "opened", "T"),
+    ]
+
+
+def test_official_sdk_reports_what_the_service_refuses(sdk):
+    with pytest.raises(mixpanel.MixpanelException, match="distinct_id, missing or empty"):
+        sdk.people_set("", {"plan": "pro"})
+    with pytest.raises(mixpanel.MixpanelException, match="NaN is not JSON"):
+        sdk.people_set("ada", {"n": float("nan")})
+
+
+def test_official_buffered_consumer_delivers_its_batches(service):
+    consumer = mixpanel.BufferedConsumer(people_url=service.url + "/engage", max_size=10)
+    with closing(consumer._consumer._session):
+        sdk = mixpanel.Mixpanel("T", consumer)
+        for _ in range(25):
+            sdk.people_increment("ada", {"visits": 1})
+        consumer.flush()
+    assert service.profiles() == {"ada": {"visits": 25}}
+
+
+def test_official_sdk_meets_the_scheduled_faults(service, sdk):
+    service.set_faults([{"at": 1, "fault": "ack_lost"}, {"at": 2, "fault": "garbage"}])
+    for _ in range(2):
+        with pytest.raises(mixpanel.MixpanelException):
+            sdk.people_increment("ada", {"visits": 1})
+    assert service.profiles() == {"ada": {"visits": 1}}
+
+
+# --- many at once, and odd senders
+
+
+@pytest.fixture
+def restless():
+    """Threads take turns after nearly every step, so that a missing lock shows."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("restless")
+def test_posts_of_many_threads_are_all_kept(service):
+    def post(number):
+        with requests.Session() as session:
+            session.trust_env = False
+            return [
+                send(session, service, [increment(), increment(f"u{number}")] * 50).json()["status"]
+                for _ in range(5)
+            ]
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [status for each in pool.map(post, range(8)) for status in each]
+    assert statuses == [1] * 40
+    assert service.profiles() == {"ada": {"visits": 2_000}, **{f"u{n}": {"visits": 250} for n in range(8)}}
+    assert len(service.messages("accepted")) == 4_000
+
+
+@pytest.mark.usefixtures("restless")
+def test_each_of_many_threads_meets_its_fault_once(service):
+    service.set_faults([{"at": at, "fault": "status", "code": 503} for at in range(1, 41, 2)])
+
+    def post(_):
+        return requests.post(service.url + "/engage", json=[increment()], timeout=TIMEOUT).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(post, range(40)))
+    assert (codes.count(503), codes.count(200)) == (20, 20)
+    assert service.profiles() == {"ada": {"visits": 20}}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"nonsense\r\n\r\n",
+        b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[",
+        b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n[",
+        b"POST /engage HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /engage HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[",
+        b"POST /engage HTTP/1.1\r\nHost: x\r\n",
+        b"",
+    ],
+)
+def test_broken_request_applies_nothing_and_leaves_the_service_answering(service, http, request_, capfd):
+    answer = raw(service, request_)
+    assert b"Traceback" not in answer
+    assert b"500" not in answer.split(b"\r\n")[0]
+    assert send(http, service, [update()]).json()["status"] == 1
+    assert len(service.messages("accepted")) == 1
+    assert capfd.readouterr().err == ""
+
+
+# --- its life
+
+
+def test_closed_service_lets_go_of_its_port_and_of_kept_connections(http):
+    service = Service()
+    service.start()
+    send(http, service, [update()])  # its connection is kept
+    started = time.monotonic()
+    service.close()
+    assert time.monotonic() - started < 2
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [update()])
+    port = int(service.url.rsplit(":", 1)[1])
+    with Service(port) as again:
+        assert again.url == service.url
+        assert again.profiles() == {}
+
+
+def test_closing_does_not_wait_for_a_slow_fault(http):
+    with (
+        Service(faults=[{"at": 1, "fault": "slow", "seconds": 3_600}]) as service,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(send, http, service, [update()])
+        deadline = time.monotonic() + TIMEOUT
+        while service._requests == 0:
+            assert time.monotonic() < deadline
+        service.close()
+        with pytest.raises(requests.ConnectionError):
+            waiting.result(TIMEOUT)
+    assert service.profiles() == {}
+
+
+def test_closing_twice_or_before_the_start_does_no_harm():
+    Service().close()
+    with Service() as service:
+        service.close()
+
+
+def test_port_in_use_is_an_os_error_for_the_caller(service):
+    with pytest.raises(OSError, match="in use"):
+        Service(int(service.url.rsplit(":", 1)[1])).start()
+
+
+def test_serving_forever_ends_when_another_thread_closes(http):
+    service = Service()
+    thread = threading.Thread(target=service.serve_forever)
+    thread.start()
+    deadline = time.monotonic() + TIMEOUT
+    while service.url.endswith(":0"):
+        assert time.monotonic() < deadline
+    assert send(http, service, [update()]).json()["status"] == 1
+    service.close()
+    thread.join(TIMEOUT)
+    assert not thread.is_alive()
+
+
+def test_it_listens_on_this_machine_only(service):
+    assert service.url.startswith("http://127.0.0.1:")
+
+
+def test_simulator_is_imported_without_werkzeug_and_the_service_says_what_it_needs():
+    code = """if True:
+        import sys
+        sys.modules["werkzeug"] = None
+        import simulator
+        try:
+            import simulator.server
+        except ImportError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'restante[service]'" in done.stdout
+    assert "werkzeug" in done.stdout
+
+
+def test_nothing_is_written_while_requests_are_served(service, http, capfd):
+    send(http, service, [update()])
+    http.get(service.url + "/nowhere", timeout=TIMEOUT)
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,453 @@
+"""`Simulator` as a whole: what it shows, keeps, rejects and reads from elsewhere."""
+
+import gzip
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from decimal import Decimal
+from math import nan
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recorder.entries import ShipReport
+from simulator import Dialect, Profile, Rejected, Simulator, Verdict
+
+CDNOW = Path(__file__).parents[3] / "shared" / "data" / "cdnow_sample.ops.jsonl.gz"
+
+
+@pytest.fixture
+def simulator():
+    return Simulator(clock=lambda: 1_767_323_045)
+
+
+def held(simulator):
+    return {id_: dict(profile) for id_, profile in simulator.profiles.items()}
+
+
+# --- profiles and groups --------------------------------------------------------------------------
+
+
+def test_profiles_are_found_by_id_in_the_order_they_came_to_be(simulator):
+    for id_ in ("b", "a", 12):
+        simulator.people_set(id_, {"id": id_})
+    simulator.people_set("b", {"id": "again"})
+    assert list(simulator.profiles) == ["b", "a", "12"]
+    assert simulator.profile("12") == simulator.profile(12) == {"id": 12}
+    assert {id_: profile.id for id_, profile in simulator.profiles.items()} == {
+        "b": "b",
+        "a": "a",
+        "12": "12",
+    }
+
+
+def test_groups_are_found_by_key_and_id_and_stand_apart_from_users(simulator):
+    simulator.people_set("x", {"kind": "user"})
+    simulator.group_set("k", "x", {"kind": "group"})
+    simulator.group_set("j", "x", {"kind": "other"})
+    simulator.group_set(1, 2, {"kind": "numbers"})
+    assert {key: dict(profile) for key, profile in simulator.groups.items()} == {
+        ("k", "x"): {"kind": "group"},
+        ("j", "x"): {"kind": "other"},
+        ("1", "2"): {"kind": "numbers"},
+    }
+    assert held(simulator) == {"x": {"kind": "user"}}
+    group = simulator.profile("x", group_key="k")
+    assert (group.id, group.group_key, group["kind"]) == ("x", "k", "group")
+    assert simulator.profile("x").group_key is None
+
+
+def test_a_profile_that_is_not_there_is_a_key_error(simulator):
+    simulator.people_set("x", {})
+    simulator.people_delete("x")
+    simulator.group_set("k", "g", {})
+    for missing in ({"id": "x"}, {"id": "g"}, {"id": "g", "group_key": "j"}, {"id": "none"}):
+        with pytest.raises(KeyError):
+            simulator.profile(**missing)
+
+
+def test_the_mappings_of_profiles_are_snapshots(simulator):
+    simulator.people_set("a", {"n": 1})
+    profiles, groups = simulator.profiles, simulator.groups
+    profiles.clear()
+    simulator.group_set("k", "g", {})
+    assert groups == {}
+    assert held(simulator) == {"a": {"n": 1}}
+
+
+# --- one profile ----------------------------------------------------------------------------------
+
+
+def test_a_profile_is_a_read_only_mapping(simulator):
+    simulator.people_set("u1", {"a": 1, "l": [1, {"x": [2]}]})
+    profile = simulator.profile("u1")
+    assert isinstance(profile, Mapping)
+    assert list(profile) == ["a", "l"]
+    assert len(profile) == 2
+    assert "a" in profile
+    assert profile.get("z") is None
+    with pytest.raises(KeyError):
+        profile["z"]
+    with pytest.raises(TypeError):
+        profile["a"] = 2
+    with pytest.raises(TypeError):
+        del profile["a"]
+    assert not hasattr(profile, "update")
+
+
+def test_what_a_profile_shows_can_be_changed_without_effect(simulator):
+    simulator.people_set("u1", {"l": [1, {"x": [2]}]})
+    simulator.people_track_charge("u1", 1, {"lines": ["a"]})
+    profile = simulator.profile("u1")
+    before = repr(profile)
+    profile["l"].append("late")
+    profile["l"][1]["x"].append("late")
+    dict(profile)["l"].append("late")
+    next(iter(profile.values())).append("late")
+    profile.transactions[0]["lines"].append("late")
+    assert repr(profile) == before
+    assert "late" not in repr(simulator.profile("u1"))
+
+
+def test_a_profile_is_a_snapshot(simulator):
+    simulator.people_append("u1", {"l": 1})
+    profile = simulator.profile("u1")
+    simulator.people_append("u1", {"l": 2})
+    simulator.people_delete("u1")
+    assert profile == {"l": [1]}
+
+
+def test_a_profile_keeps_nothing_of_what_it_was_made_from():
+    properties = {"l": [1]}
+    profile = Profile("u1", properties)
+    properties["l"].append(2)
+    properties["z"] = 1
+    assert profile == {"l": [1]}
+
+
+@pytest.mark.parametrize(
+    ("transactions", "shown", "revenue"),
+    [
+        ([], (), 0),
+        ("x", (), 0),
+        (None, (), 0),
+        ({"$amount": 5}, (), 0),
+        ([{"$amount": 5}], ({"$amount": 5},), 5),
+        ([{"$amount": 5}, 7, "x", None, [1]], ({"$amount": 5},), 5),
+        ([{"$amount": 5.25}, {"$amount": -1.25}], ({"$amount": 5.25}, {"$amount": -1.25}), 4.0),
+        (
+            [{"$amount": True}, {"$amount": "9"}, {"x": 1}, {"$amount": None}],
+            ({"$amount": True}, {"$amount": "9"}, {"x": 1}, {"$amount": None}),
+            0,
+        ),
+    ],
+)
+def test_transactions_are_the_charges_and_revenue_is_their_sum(simulator, transactions, shown, revenue):
+    simulator.people_set("u1", {"$transactions": transactions})
+    profile = simulator.profile("u1")
+    assert profile.transactions == shown
+    assert profile.revenue == revenue
+
+
+def test_a_profile_without_charges_has_no_revenue(simulator):
+    simulator.people_set("u1", {})
+    assert (simulator.profile("u1").transactions, simulator.profile("u1").revenue) == ((), 0)
+
+
+def test_charges_and_refunds_are_kept_in_order(simulator):
+    for amount in (10, -2.5, 10):
+        simulator.people_track_charge("u1", amount)
+    profile = simulator.profile("u1")
+    assert [charge["$amount"] for charge in profile.transactions] == [10, -2.5, 10]
+    assert {charge["$time"] for charge in profile.transactions} == {"2026-01-02T03:04:05"}
+    assert profile.revenue == 17.5
+
+
+def nested(levels):
+    value = 1
+    for _ in range(levels):
+        value = {"d": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({f"p{n}": n for n in range(2_000)}, []),
+        ({f"p{n}": n for n in range(2_001)}, ["2,001 properties"]),
+        ({"x" * 255: 1}, []),
+        ({"x" * 256: 1}, ["256 characters"]),
+        ({"é" * 255: 1}, []),
+        ({"a": nested(3)}, []),
+        ({"a": nested(4)}, ["4 deep"]),
+        ({"a": [[["x"]]]}, []),
+        ({"a": [[[[]]]]}, ["4 deep"]),
+        ({"a": ["x" * 1000] * 200}, []),
+        ({"a": ["x" * 1000] * 300}, ["bytes"]),
+        ({"a": "x" * 300_000}, []),
+        ({"a": ["x" * 1000] * 300, "x" * 256: nested(5)}, ["bytes", "256 characters", "5 deep"]),
+    ],
+)
+def test_what_exceeds_the_documented_sizes_is_named_and_not_enforced(simulator, properties, words):
+    simulator.people_set("u1", properties)
+    assert simulator.profile("u1") == properties
+    found = simulator.profile("u1").beyond_limits()
+    assert len(found) == len(words)
+    for sentence, word in zip(found, words, strict=True):
+        assert word in sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "beyond"),
+    [
+        (["本" * 1000] * 100, True),
+        (["é" * 1000] * 140, True),
+        ([1] * 130_000, False),
+        ([True] * 52_000, False),
+    ],
+    ids=["three-byte-text", "two-byte-text", "one-digit-numbers", "booleans"],
+)
+def test_the_size_of_a_list_is_that_of_its_json_in_bytes(values, beyond):
+    size = len(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode())
+    assert (size > 256 * 1024) is beyond
+    assert bool(Profile("u1", {"a": values}).beyond_limits()) is beyond
+
+
+# --- what is malformed ----------------------------------------------------------------------------
+
+MALFORMED = [
+    (None, [""]),
+    ("x", [""]),
+    ([{"$distinct_id": "u1", "$set": {}}], [""]),
+    ({}, [""]),
+    ({"$distinct_id": "u1"}, [""]),
+    ({"$set": {"a": 2}, "$unset": ["a"]}, ["$set", "$unset"]),
+    ({"$distinct_id": "", "$set": {"a": 2}}, ["$set"]),
+    ({"$distinct_id": "x" * 256, "$set": {"a": 2}}, ["$set"]),
+    ({"$distinct_id": "u1", "$set": {"a": 2}, "$unset": "a"}, ["$set", "$unset"]),
+    ({"$distinct_id": "u1", "$set": {"a": nan}, "$unset": ["a"]}, ["$set", "$unset"]),
+    ({"$distinct_id": "u1", "$set": {"a": {1}}}, ["$set"]),
+    ({"$distinct_id": "u1", "$set": {"a": Decimal(1)}}, ["$set"]),
+    ({"$distinct_id": "u1", "$set": {"a": "\ud800"}}, ["$set"]),
+    ({"$distinct_id": "u1", "$set": {1: 2}}, ["$set"]),
+    ({"$distinct_id": "u1", 1: 2, "$set": {}}, [""]),
+    ({"$distinct_id": "u1", "$group_key": "k", "$group_id": "g", "$set": {"a": 2}}, ["$set"]),
+]
+
+
+@pytest.mark.parametrize(("message", "operators"), MALFORMED, ids=[str(n) for n in range(len(MALFORMED))])
+def test_a_malformed_message_is_rejected_without_raising(simulator, message, operators):
+    simulator.people_set("u1", {"a": 1})
+    before = repr(message)
+    outcomes = simulator.apply(message)
+    assert [(outcome.operator, outcome.verdict) for outcome in outcomes] == [
+        (operator, Verdict.REJECTED) for operator in operators
+    ]
+    for outcome in outcomes:
+        ((path, reason),) = outcome.reasons
+        assert simulator.rejected[0].reason == f"{path}: {reason}"
+        assert path
+    (rejected,) = simulator.rejected
+    assert isinstance(rejected, Rejected)
+    assert repr(rejected.message) == before == repr(message)
+    assert held(simulator) == {"u1": {"a": 1}}
+
+
+def test_rejected_messages_are_kept_in_order(simulator):
+    first, second = {"$distinct_id": "u1"}, {"$distinct_id": "u1", "$add": {"n": True}}
+    for message in (first, {"$distinct_id": "u1", "$set": {}}, second):
+        simulator.apply(message)
+    assert [rejected.message for rejected in simulator.rejected] == [first, second]
+    assert isinstance(simulator.rejected, tuple)
+
+
+def test_what_is_rejected_stays_as_it_was_given(simulator):
+    message = {"$distinct_id": "u1", "$add": {"n": [1]}}
+    simulator.apply(message)
+    message["$add"]["n"].append(2)
+    assert simulator.rejected[0].message == {"$distinct_id": "u1", "$add": {"n": [1]}}
+
+
+def test_a_refused_call_raises_and_is_not_among_the_rejected(simulator):
+    with pytest.raises(ValueError, match=r"\$add\.n"):
+        simulator.people_increment("u1", {"n": "1"})
+    assert simulator.rejected == ()
+
+
+def test_what_a_message_held_can_change_later_without_effect(simulator):
+    message = {"$distinct_id": "u1", "$set": {"l": [1, {"x": []}]}, "$append": {"m": {"y": [1]}}}
+    simulator.apply(message)
+    message["$set"]["l"][1]["x"].append("late")
+    message["$append"]["m"]["y"].append("late")
+    assert held(simulator) == {"u1": {"l": [1, {"x": []}], "m": [{"y": [1]}]}}
+
+
+def test_a_message_may_hold_what_becomes_json(simulator):
+    (outcome,) = simulator.apply({"$distinct_id": "u1", "$set": {"l": (1, (2,))}})
+    assert outcome.verdict is Verdict.APPLIED
+    assert held(simulator) == {"u1": {"l": [1, [2]]}}
+
+
+def test_a_deep_value_can_be_stored_changed_and_shown(simulator):
+    def lists(levels):
+        return json.loads("[" * levels + "]" * levels)
+
+    simulator.people_set("u1", {"l": lists(100)})
+    simulator.people_append("u1", {"l": lists(100)})
+    simulator.people_union("u1", {"l": [lists(99), lists(98)]})
+    assert simulator.profile("u1") == {"l": [lists(99), lists(100), lists(98)]}
+    simulator.people_remove("u1", {"l": [lists(99)]})
+    simulator.restore(simulator.snapshot())
+    assert simulator.profile("u1") == {"l": [lists(100), lists(98)]}
+    assert simulator.profile("u1").beyond_limits() == ['"l" nests 101 deep; the service documents 3']
+    simulator.apply({"$distinct_id": "u1", "$add": {"l": lists(100)}})
+    assert len(simulator.rejected) == 1
+
+
+# --- keeping --------------------------------------------------------------------------------------
+
+
+def full(simulator):
+    simulator.people_set("u1", {"l": [1]})
+    simulator.group_set("k", "g", {"a": 1})
+    simulator.people_update({"$distinct_id": "u1", "$merge": 1})
+    simulator.apply({"$distinct_id": ""})
+
+
+def state(simulator):
+    return (
+        held(simulator),
+        {key: dict(profile) for key, profile in simulator.groups.items()},
+        {id_: profile.partly_known for id_, profile in simulator.profiles.items()},
+        simulator.rejected,
+    )
+
+
+def test_a_reset_forgets_everything(simulator):
+    full(simulator)
+    simulator.reset()
+    assert state(simulator) == ({}, {}, {}, ())
+    simulator.people_set("u1", {})
+    assert not simulator.profile("u1").partly_known
+
+
+def test_a_snapshot_brings_everything_back_and_can_be_used_again(simulator):
+    full(simulator)
+    before, snapshot = state(simulator), simulator.snapshot()
+    for _ in range(2):
+        simulator.people_append("u1", {"l": 2})
+        simulator.people_update({"$distinct_id": "u2", "$merge": 1, "$set": {}})
+        simulator.group_delete("k", "g")
+        simulator.apply(None)
+        assert state(simulator) != before
+        simulator.restore(snapshot)
+        assert state(simulator) == before
+
+
+def test_a_snapshot_of_one_simulator_can_start_another(simulator):
+    full(simulator)
+    other = Simulator()
+    other.restore(simulator.snapshot())
+    before = state(simulator)
+    other.people_append("u1", {"l": 2})
+    assert state(simulator) == before
+    assert other.profile("u1")["l"] == [1, 2]
+
+
+def test_a_flush_is_empty_and_done_and_closing_keeps_the_profiles(simulator):
+    simulator.people_set("u1", {"a": 1})
+    assert simulator.flush() == simulator.flush(timeout=1) == ShipReport()
+    assert simulator.flush().stopped_by == "done"
+    assert simulator.close() is None
+    assert held(simulator) == {"u1": {"a": 1}}
+
+
+# --- from messages --------------------------------------------------------------------------------
+
+
+def test_from_messages_folds_any_iterable_and_changes_nothing():
+    messages = [
+        {"$token": "T", "$distinct_id": "u1", "$time": 5, "$set": {"l": [1]}},
+        {"$distinct_id": 12, "$add": {"n": 1}},
+        {"$distinct_id": "u1", "$append": {"l": [2]}, "$set": {"b": 1}},
+        "not a message",
+        {"$group_key": "k", "$group_id": 7, "$set": {"a": 1}},
+    ]
+    before = deepcopy(messages)
+    one, other = Simulator.from_messages(iter(messages)), Simulator.from_messages(messages)
+    assert state(one) == state(other)
+    assert messages == before
+    assert held(one) == {"u1": {"l": [1, [2]], "b": 1}, "12": {"n": 1}}
+    assert dict(one.groups["k", "7"]) == {"a": 1}
+    assert [rejected.message for rejected in one.rejected] == ["not a message"]
+
+
+def test_from_messages_of_nothing_is_empty():
+    assert state(Simulator.from_messages([])) == ({}, {}, {}, ())
+
+
+def appended(times, order="time"):
+    """The numbers of the messages, in the order they were applied; ... is no time at all."""
+    messages = [
+        {"$distinct_id": "u1", "$append": {"l": number}} | ({} if time is ... else {"$time": time})
+        for number, time in enumerate(times)
+    ]
+    return Simulator.from_messages(messages, Dialect(order=order)).profile("u1")["l"]
+
+
+@pytest.mark.parametrize(
+    ("times", "order"),
+    [
+        ([3, 1, 2], [1, 2, 0]),
+        ([2, 1.5, 1], [2, 1, 0]),
+        ([1, 1.0, 1], [0, 1, 2]),
+        ([2, ..., 1, ...], [2, 3, 0, 1]),
+        ([..., 2, 1], [0, 2, 1]),
+        ([2, "1", True, None, 1], [4, 0, 1, 2, 3]),
+    ],
+)
+def test_by_time_equal_and_missing_times_stay_as_given(times, order):
+    assert appended(times) == order
+    assert appended(times, "sequence") == sorted(order)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 4) | st.floats(0, 4), max_size=8))
+def test_by_time_is_a_stable_sort(times):
+    expected = sorted(range(len(times)), key=times.__getitem__)
+    if times:
+        assert appended(times) == expected
+
+
+@pytest.mark.parametrize("time", [nan, [1], {}, "1", {1}])
+def test_a_malformed_time_does_not_disturb_the_order_of_the_others(time):
+    messages = [
+        {"$distinct_id": "u1", "$time": 3, "$append": {"l": 3}},
+        {"$distinct_id": "", "$time": time, "$append": {"l": "malformed"}},
+        {"$distinct_id": "u1", "$time": 1, "$append": {"l": 1}},
+        {"$distinct_id": "u1", "$time": 2, "$append": {"l": 2}},
+    ]
+    simulator = Simulator.from_messages(messages, Dialect(order="time"))
+    assert simulator.profile("u1")["l"] == [1, 2, 3]
+    assert len(simulator.rejected) == 1
+
+
+@pytest.mark.skipif(not CDNOW.exists(), reason="the CDNOW input is not beside this checkout")
+def test_the_cdnow_input_gives_its_known_sums():
+    with gzip.open(CDNOW, "rt", encoding="utf-8") as lines:
+        messages = [json.loads(line) for line in lines]
+    simulator = Simulator.from_messages(messages)
+    profiles = simulator.profiles.values()
+    assert simulator.rejected == ()
+    assert len(messages) == 34_595
+    assert len(profiles) == 2_357
+    assert sum(profile["orders"] for profile in profiles) == 6_919
+    assert sum(profile["cds"] for profile in profiles) == 16_479
+    assert sum(len(profile["months"]) for profile in profiles) == 5_460
+    amounts = [charge["$amount"] for profile in profiles for charge in profile.transactions]
+    assert len(amounts) == 6_919
+    assert sum(round(amount * 100) for amount in amounts) == 24_409_194
+    assert round(sum(profile.revenue for profile in profiles) * 100) == 24_409_194
+    assert all(not profile.partly_known and not profile.beyond_limits() for profile in profiles)
