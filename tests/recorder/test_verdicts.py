@@ -112,7 +112,19 @@ def test_a_failure_always_says_something():
 
 bodies = (
     st.binary(max_size=40)
-    | st.sampled_from([b"1", b"0", b"", PAGE, b'{"stat', said(1), said(0), said(0, "token"), said(0, "a temporary failure occurred")])
+    | st.sampled_from(
+        [
+            b"1",
+            b"0",
+            b"",
+            PAGE,
+            b'{"stat',
+            said(1),
+            said(0),
+            said(0, "token"),
+            said(0, "a temporary failure occurred"),
+        ]
+    )
     | st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["status", "error", "x"]), inner),
@@ -121,7 +133,8 @@ bodies = (
 )
 headers = st.dictionaries(
     st.sampled_from(["retry-after", "date", "location", "content-type"]),
-    st.text(max_size=30) | st.sampled_from(["5", "-1", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "text/html", "http://x/"]),
+    st.text(max_size=30)
+    | st.sampled_from(["5", "-1", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "text/html", "http://x/"]),
 )
 
 

@@ -1,0 +1,449 @@
+"""The journal's file: creation, appends that share commits, refusals, accounts."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from recorder import (
+    Journal,
+    JournalBusy,
+    JournalClosed,
+    JournalDamaged,
+    JournalError,
+    JournalFull,
+    JournalMissing,
+    JournalReader,
+    JournalTooNew,
+    Lane,
+    NotAJournal,
+    Outcome,
+    State,
+    WrongToken,
+)
+from recorder.entries import NewEntry
+from recorder.journal import Settlement
+from recorder.locks import beside
+
+
+def row(profile="ada", number=0, lane="people", **more):
+    message = f'{{"$time":1.0,"$distinct_id":"{profile}","$set":{{"n":{number}}}}}'
+    return NewEntry(lane, None, profile, "$set", message, 1.0, **more)
+
+
+def accounts(path):
+    with JournalReader(path) as reader:
+        return reader.counts()
+
+
+# --- creation
+
+
+def test_a_journal_and_its_side_files_are_readable_by_their_owner_only(path):
+    old = os.umask(0)
+    try:
+        with Journal(path, token="T") as journal:
+            journal.append([row()])
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    finally:
+        os.umask(old)
+    assert modes == dict.fromkeys(["kiosk.db", "kiosk.db-wal", "kiosk.db-shm", "kiosk.db.open"], 0o600)
+
+
+def test_a_journal_shrinks_by_itself_says_who_made_it_and_writes_ahead(journal):
+    pragma = journal._connection.execute
+    assert pragma("PRAGMA auto_vacuum").fetchone() == (2,)  # incremental
+    assert pragma("PRAGMA application_id").fetchone() == (0x72737474,)
+    assert pragma("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert pragma("PRAGMA wal_autocheckpoint").fetchone() == (0,)
+    assert pragma("PRAGMA secure_delete").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("power", 2), ("process", 1)])
+def test_durability_says_what_a_commit_waits_for(path, durability, synchronous):
+    with Journal(path, durability=durability) as journal:
+        assert journal._connection.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+
+
+def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
+    statements = []
+    with Journal(path, token="T", durability="process") as journal:
+        journal.append([row()])
+        journal._connection.set_trace_callback(statements.append)
+        epoch = journal.take_over(1.0)
+        claim = journal.claim(Lane.PEOPLE, epoch=epoch, most_updates=1, most_bytes=100, now=1.0)
+        journal.settle(claim, Settlement(Outcome.SHIPPED, 200, "", 2.0))
+    level, seen = "NORMAL", {}
+    for statement in statements:
+        if statement.startswith("PRAGMA synchronous"):
+            level = statement.split()[-1]
+        for verb in ("INSERT INTO attempts", "UPDATE attempts", "UPDATE entries"):
+            if verb in statement:
+                seen[verb] = level
+    assert seen == dict.fromkeys(["INSERT INTO attempts", "UPDATE attempts", "UPDATE entries"], "FULL")
+    assert level == "NORMAL"
+
+
+def test_an_empty_file_becomes_a_journal(path):
+    path.touch()
+    with Journal(path, token="T") as journal:
+        assert journal.append([row()]) == 1
+
+
+def test_a_path_with_spaces_percent_signs_and_question_marks_is_just_a_path(tmp_path):
+    path = tmp_path / "a b%20c?mode=ro#x.db"
+    with Journal(path, token="T") as journal:
+        journal.append([row()])
+    assert path.exists()
+    assert accounts(path).recorded == 1
+
+
+FOREIGN = {
+    "text": b"dear diary, today I learned to journal\n" * 40,
+    "short": b"x",
+    "zeros": b"\0" * 8192,
+}
+
+
+def foreign_database(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE recipes (name)")
+    connection.close()
+
+
+@pytest.mark.parametrize("opened", [Journal, JournalReader], ids=["writer", "reader"])
+@pytest.mark.parametrize("kind", [*FOREIGN, "database", "folder"])
+def test_a_foreign_file_is_refused_and_not_touched(path, kind, opened):
+    if kind == "database":
+        foreign_database(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(FOREIGN[kind])
+    before = path.stat().st_mtime_ns, None if kind == "folder" else path.read_bytes()
+    with pytest.raises(NotAJournal) as caught:
+        opened(path)
+    assert caught.value.hint
+    assert (path.stat().st_mtime_ns, None if kind == "folder" else path.read_bytes()) == before
+    assert not beside(path, "-wal").exists()
+
+
+@pytest.mark.parametrize("opened", [Journal, JournalReader], ids=["writer", "reader"])
+def test_a_newer_journal_is_refused_and_not_touched(path, opened):
+    Journal(path, token="T").close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalTooNew, match="schema 99"):
+        opened(path)
+    assert path.read_bytes() == before
+
+
+def test_a_reader_never_makes_a_file(path):
+    with pytest.raises(JournalMissing, match="no journal at"):
+        JournalReader(path)
+    assert not path.exists()
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(JournalError, match=r"the folder .*nowhere does not exist"):
+        Journal(tmp_path / "nowhere" / "kiosk.db")
+
+
+def test_a_damaged_journal_is_refused_by_name(path):
+    with Journal(path, token="T") as journal:
+        journal.append([row(number=n) for n in range(2_000)])
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content) : 1] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)  # no connection of this process has it open
+    with pytest.raises(JournalDamaged):
+        Journal(path)
+
+
+def test_a_journal_opened_before_a_fork_is_refused_in_the_child_and_unharmed(path):
+    with Journal(path, token="T") as journal:
+        child = os.fork()
+        if child == 0:
+            try:
+                journal.append([row()])
+            except JournalError as error:
+                os._exit(0 if "forked" in str(error) else 1)
+            os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0
+        assert journal.append([row()]) == 1
+
+
+# --- the token
+
+
+def test_the_first_token_is_kept_and_another_refused(path):
+    with Journal(path, token="T") as journal:
+        assert journal.token == "T"
+    with Journal(path) as journal:
+        assert journal.token == "T"
+        with pytest.raises(WrongToken):
+            journal.bind("U")
+    with pytest.raises(WrongToken):
+        Journal(path, token="U")
+
+
+@pytest.mark.parametrize("token", ["", None, 5, b"T", "\ud800"])
+def test_a_token_is_a_non_empty_string(path, token):
+    with Journal(path) as journal, pytest.raises(WrongToken):
+        journal.bind(token)
+
+
+# --- appending
+
+
+def test_numbers_are_handed_out_in_order_and_without_gaps(journal, path):
+    assert [journal.append([row(number=n)]) for n in range(3)] == [1, 2, 3]
+    assert journal.append([row(number=n) for n in range(5)]) == 8
+    with JournalReader(path) as reader:
+        assert [(entry.seq, entry.message["$set"]["n"]) for entry in reader.entries()] == [
+            (8, 4), (7, 3), (6, 2), (5, 1), (4, 0), (3, 2), (2, 1), (1, 0),
+        ]  # fmt: skip
+
+
+def test_a_rejected_row_is_counted_at_once(journal, path):
+    journal.append([row(), row(state=State.REJECTED.value, reason="odd")])
+    counted = accounts(path)
+    assert (counted.recorded, counted.pending, counted.rejected, counted.adds_up) == (2, 1, 1, True)
+
+
+def test_after_closing_every_call_says_so(path):
+    journal = Journal(path, token="T")
+    journal.close()
+    journal.close()
+    with pytest.raises(JournalClosed):
+        journal.append([row()])
+    with pytest.raises(JournalClosed):
+        journal.statistics(1.0)
+
+
+def in_threads(number, work):
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_threads_that_wait_share_one_commit(journal, path):
+    """One commits what all have queued: with the writer held up, 20 calls end in 2 commits at the most."""
+    commits = []
+    journal._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    numbers = []
+    workers = [
+        threading.Thread(target=lambda n=n: numbers.append(journal.append([row(number=n)])))
+        for n in range(20)
+    ]
+    workers[0].start()
+    deadline = time.monotonic() + 10
+    while (
+        journal._queue and time.monotonic() < deadline
+    ):  # the first has taken the queue, and waits for the lock
+        time.sleep(0.001)
+    for worker in workers[1:]:
+        worker.start()
+    while len(journal._queue) < 19 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    other.execute("COMMIT")
+    other.close()
+    for worker in workers:
+        worker.join()
+    assert sorted(numbers) == list(range(1, 21))
+    assert len(commits) == 2
+
+
+def test_one_callers_failure_never_fails_another(journal, path):
+    """A row that SQLite refuses stands in for whatever may go wrong with one caller's rows."""
+    bad = NewEntry("people", None, "bob", "$set", None, 1.0)
+    outcomes = {}
+
+    def work(place):
+        try:
+            outcomes[place] = journal.append([row(number=place)] if place % 2 else [row(), bad])
+        except JournalError as error:
+            outcomes[place] = error
+
+    with journal._writing:  # all of them queue behind this
+        threads = [threading.Thread(target=work, args=(place,)) for place in range(10)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(journal._queue) < 10 and time.monotonic() < deadline:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert all(isinstance(outcomes[place], JournalError) == (place % 2 == 0) for place in range(10))
+    counted = accounts(path)
+    assert (counted.recorded, counted.pending, counted.adds_up) == (5, 5, True)
+
+
+def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journal, path):
+    """Ctrl-C belongs to the thread it hits. What others queued is neither lost nor written twice."""
+    real, raised = journal._write, []
+
+    def interrupted(connection, ticket):
+        real(connection, ticket)
+        if not raised:
+            raised.append(True)
+            raise KeyboardInterrupt
+
+    journal._write = interrupted
+    results = {}
+
+    def work(place):
+        try:
+            results[place] = journal.append([row(number=place)])
+        except KeyboardInterrupt:
+            results[place] = "interrupted"
+
+    with journal._writing:
+        threads = [threading.Thread(target=work, args=(place,)) for place in range(5)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(journal._queue) < 5 and time.monotonic() < deadline:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert list(results.values()).count("interrupted") == 1
+    assert accounts(path).recorded == 4
+    assert sorted(number for number in results.values() if number != "interrupted") == [1, 2, 3, 4]
+
+
+def test_many_threads_record_each_in_its_own_order(journal, path):
+    in_threads(8, lambda place: [journal.append([row(f"p{place}", n)]) for n in range(50)])
+    with JournalReader(path) as reader:
+        seen = {}
+        for entry in reversed(reader.entries(limit=1_000)):
+            seen.setdefault(entry.profile, []).append(entry.message["$set"]["n"])
+    assert seen == {f"p{place}": list(range(50)) for place in range(8)}
+
+
+FILL = """
+import sys
+from recorder import Recorder
+with Recorder("T", sys.argv[1]) as recorder:
+    for n in range(int(sys.argv[3])):
+        recorder.people_append(f"p{sys.argv[2]}", {"n": n})
+"""
+
+
+def test_eight_processes_create_and_fill_one_fresh_journal_at_once(path):
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", FILL, path, str(place), "40"], stderr=subprocess.PIPE, text=True
+        )
+        for place in range(8)
+    ]
+    errors = [child.communicate(timeout=120)[1] for child in children]
+    assert errors == [""] * 8
+    assert [child.returncode for child in children] == [0] * 8
+    with JournalReader(path) as reader:
+        entries = reader.entries(limit=1_000)
+        assert reader.counts().adds_up
+    assert [entry.seq for entry in reversed(entries)] == list(range(1, 321))
+    for place in range(8):
+        theirs = [
+            entry.message["$append"]["n"] for entry in reversed(entries) if entry.profile == f"p{place}"
+        ]
+        assert theirs == list(range(40))
+
+
+OPEN_AND_CLOSE = """
+import sys
+from recorder import Journal, JournalReader
+for _ in range(30):
+    JournalReader(sys.argv[1]).close()
+    Journal(sys.argv[1]).close()
+print("done")
+"""
+
+
+def test_nothing_is_lost_while_others_open_and_close(path):
+    """A closed descriptor cancels SQLite's locks in its process: so nothing here opens the file but SQLite."""
+    with Journal(path, token="T") as journal, JournalReader(path) as reader:
+        other = subprocess.Popen(
+            [sys.executable, "-c", OPEN_AND_CLOSE, path], stdout=subprocess.PIPE, text=True
+        )
+        written = 0
+        while other.poll() is None:
+            written = journal.append([row(number=written)])
+            if written % 20 == 0:
+                reader.counts()
+                JournalReader(path).close()  # in this very process, too
+                with Journal(path) as second:
+                    written = second.append([row(number=written)])
+        assert other.communicate()[0] == "done\n"
+        assert other.returncode == 0
+        connection = sqlite3.connect(path)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        connection.close()
+        assert reader.counts().recorded == written
+        assert reader.counts().adds_up
+
+
+def test_busy_longer_than_we_wait_is_said_and_nothing_is_written(journal, path):
+    journal._connection.execute("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalBusy):
+        journal.append([row()])
+    other.execute("ROLLBACK")
+    other.close()
+    assert journal.append([row()]) == 1
+
+
+def test_a_full_file_is_said_and_recording_goes_on_when_there_is_room(journal):
+    connection = journal._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+    numbers = []
+    with pytest.raises(JournalFull) as caught:
+        for n in range(1_000):
+            numbers.append(journal.append([row(number=n, profile="x" * 200)]))
+    assert caught.value.hint
+    connection.execute("PRAGMA max_page_count = 1000000")
+    assert journal.append([row()]) == numbers[-1] + 1
+
+
+# --- the write-ahead log
+
+
+def test_the_log_is_moved_into_the_file_when_it_has_grown(journal, path):
+    rows = [row(number=n, profile="x" * 200) for n in range(2_000)]
+    sizes = []
+    for _ in range(15):
+        journal.append(rows)
+        sizes.append(beside(path, "-wal").stat().st_size)
+    assert max(sizes) < 6_000_000
+    assert min(sizes) == 0
+
+
+def test_recording_does_not_wait_for_a_reader_that_holds_the_log(journal, path):
+    rows = [row(number=n, profile="x" * 200) for n in range(2_000)]
+    journal.append(rows)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN")
+    holder.execute("SELECT count(*) FROM entries").fetchone()
+    begun = time.monotonic()
+    for _ in range(15):
+        journal.append(rows)
+    assert time.monotonic() - begun < 20  # the busy time-out is 60 s
+    assert beside(path, "-wal").stat().st_size > 6_000_000
+    holder.execute("COMMIT")
+    holder.close()
+    for _ in range(5):
+        journal.append(rows)
+    assert beside(path, "-wal").stat().st_size < 6_000_000

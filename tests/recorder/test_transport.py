@@ -1,0 +1,260 @@
+"""Whether a request left is measured: real sockets that fail in real ways, on 127.0.0.1."""
+
+import http.server
+import socket
+import struct
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from recorder import HttpTransport, Lane, Outcome, ShippingError, judge
+from simulator.server import Service
+
+BODY = b'[{"$token":"T","$distinct_id":"ada","$set":{"a":1}}]'
+
+
+@contextmanager
+def listening(serve):
+    """A socket that hands each connection to `serve`, until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        done = threading.Event()
+
+        def accept():
+            while not done.is_set():
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    connection.settimeout(10)
+                    serve(connection, done)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            done.set()
+            thread.join(10)
+
+
+def read_request(connection):
+    data = b""
+    while BODY not in data:
+        data += connection.recv(65_536)
+    return data
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_closed_port_is_offline_and_nothing_left():
+    answer = HttpTransport(url=f"http://127.0.0.1:{closed_port()}").send(Lane.PEOPLE, BODY)
+    assert (answer.left, answer.error) == (False, "connection refused")
+
+
+def test_a_name_that_does_not_resolve_is_offline_and_nothing_left():
+    answer = HttpTransport(url="http://restante.invalid").send(Lane.PEOPLE, BODY, timeout=20)
+    assert not answer.left
+    assert judge(answer).outcome is Outcome.OFFLINE
+
+
+def test_a_proxy_that_refuses_is_offline_and_nothing_left():
+    session = requests.Session()
+    session.proxies = {"http": f"http://127.0.0.1:{closed_port()}"}
+    answer = HttpTransport(url="http://service.test", session=session).send(Lane.PEOPLE, BODY)
+    assert not answer.left
+    session.close()
+
+
+def test_a_request_that_was_read_and_reset_has_left():
+    def reset(connection, _):
+        read_request(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with listening(reset) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert (answer.left, answer.status) == (True, None)
+    assert judge(answer).outcome is Outcome.UNKNOWN
+
+
+def test_a_request_that_was_read_and_never_answered_has_left():
+    with listening(lambda connection, _: read_request(connection)) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert (answer.left, answer.error) == (True, "the connection was closed without an answer")
+
+
+def test_tls_that_fails_before_the_request_has_let_nothing_leave():
+    with listening(lambda connection, _: connection.recv(100)) as url:
+        answer = HttpTransport(url=url.replace("http", "https")).send(Lane.PEOPLE, BODY)
+    assert not answer.left
+
+
+@pytest.mark.parametrize(
+    "answered", [b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"stat', b"HTTP/1.1 200"]
+)
+def test_an_answer_that_was_cut_is_unknown(answered):
+    def cut(connection, _):
+        read_request(connection)
+        connection.sendall(answered)
+
+    with listening(cut) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert answer.left
+    assert judge(answer).outcome is Outcome.UNKNOWN
+
+
+def test_half_an_answer_without_a_length_parses_as_whole_and_is_unknown_all_the_same():
+    def cut(connection, _):
+        read_request(connection)
+        connection.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"stat')
+
+    with listening(cut) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert answer.status == 200
+    assert judge(answer).outcome is Outcome.UNKNOWN
+
+
+def test_an_answer_that_drips_is_cut_off_at_the_total():
+    def drip(connection, done):
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not done.wait(0.05):
+            try:
+                connection.sendall(b" ")
+            except OSError:
+                return
+
+    with listening(drip) as url:
+        begun = time.monotonic()
+        answer = HttpTransport(url=url, total=0.5).send(Lane.PEOPLE, BODY)
+        took = time.monotonic() - begun
+    assert (answer.left, answer.status) == (True, None)
+    assert took < 5
+    assert judge(answer).words == "timed out after the request had left"
+
+
+def test_after_a_time_out_before_anything_left_nothing_ever_leaves():
+    """The thread that was given up is still in the name resolution: what comes of it must not be a request."""
+    resolving, go_on, received = threading.Event(), threading.Event(), []
+    real = socket.getaddrinfo
+
+    def slow(*arguments, **options):
+        resolving.set()
+        go_on.wait(10)
+        return real(*arguments, **options)
+
+    with listening(lambda connection, _: received.append(connection.recv(10_000))) as url:
+        transport = HttpTransport(url=url)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket, "getaddrinfo", slow)
+            answer = transport.send(Lane.PEOPLE, BODY, timeout=0.3)
+            assert resolving.is_set()
+            go_on.set()
+            worker = next(thread for thread in threading.enumerate() if thread.name == "restante-send")
+            worker.join(10)
+    assert (answer.left, answer.error) == (False, "timed out before anything was sent")
+    assert not any(BODY in data for data in received)
+
+
+def test_a_redirect_is_told_and_not_followed():
+    followed = []
+
+    def redirect(connection, _):
+        followed.append(read_request(connection))
+        connection.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/login\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    with listening(redirect) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert (answer.status, answer.headers["location"], len(followed)) == (302, "http://127.0.0.1:1/login", 1)
+
+
+def test_an_answer_is_read_up_to_64_kilobytes():
+    def flood(connection, _):
+        read_request(connection)
+        try:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 1_000_000)
+        except OSError:
+            return
+
+    with listening(flood) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert len(answer.body) == 65_536
+
+
+def test_a_server_error_is_not_repeated_by_the_transport():
+    seen = []
+
+    def fail(connection, _):
+        seen.append(read_request(connection))
+        connection.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+
+    with listening(fail) as url:
+        HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("lane", "path"),
+    [(Lane.PEOPLE, "/engage"), (Lane.GROUPS, "/groups"), (Lane.EVENTS, "/track"), (Lane.IMPORTS, "/import")],
+)
+def test_each_lane_has_its_endpoint_and_asks_for_words_and_no_geolocation(lane, path):
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, self.headers["Content-Type"], self.headers["Authorization"], body))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"1")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        HttpTransport(url=url, import_credentials=("user", "secret")).send(lane, BODY)
+        thread.join(10)
+    credentials = "Basic dXNlcjpzZWNyZXQ=" if lane is Lane.IMPORTS else None
+    assert seen == [(f"{path}?verbose=1&ip=0", "application/json", credentials, BODY)]
+
+
+def test_the_service_accepts_what_it_is_sent():
+    with Service() as service:
+        transport = HttpTransport(url=service.url)
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        transport.close()
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        transport.close()
+        assert service.profiles() == {"ada": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:80",
+        "ftp://x",
+        "http://",
+        "http://h/engage",
+        "http://h?x=1",
+        "http://h:port",
+        "http://[::1",
+    ],
+)
+def test_a_base_that_is_no_base_is_refused(url):
+    with pytest.raises(ShippingError) as caught:
+        HttpTransport(url=url)
+    assert caught.value.hint

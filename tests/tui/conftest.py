@@ -1,0 +1,203 @@
+"""The `restante` command as a process of its own, the journals it works on, and services it talks to."""
+
+import errno
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from recorder import Journal, JournalReader
+from recorder.entries import NewEntry
+from simulator.server import Service
+
+PROJECT = Path(__file__).parents[2]
+PROGRAM = "import sys; sys.argv[0] = 'restante'; from tui.cli import main; main()"
+PATIENCE = 60.0  # seconds; only what hangs takes so long
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a command: its exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@dataclass
+class Restante:
+    """`restante(...)` runs it to its end, `start` leaves it running, `on_terminal` gives it a terminal."""
+
+    folder: Path
+    started: list = field(default_factory=list)
+
+    def __call__(self, *arguments, stdin=b"", environment=None, **options):
+        given = (
+            {"input": stdin.encode() if isinstance(stdin, str) else stdin}
+            if isinstance(stdin, str | bytes)
+            else {"stdin": stdin}
+        )
+        done = subprocess.run(
+            self.command(arguments),
+            capture_output=True,
+            check=False,
+            cwd=self.folder,
+            env=self.environment(environment),
+            timeout=PATIENCE,
+            **given,
+            **options,
+        )
+        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *arguments, environment=None, **options):
+        process = subprocess.Popen(
+            self.command(arguments),
+            stdin=options.pop("stdin", subprocess.PIPE),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=self.environment(environment),
+            **options,
+        )
+        self.started.append(process)
+        return process
+
+    def finish(self, process, stdin=None):
+        out, err = process.communicate(stdin, timeout=PATIENCE)
+        return Ran(process.returncode, out.decode(), err.decode())
+
+    def on_terminal(self, *arguments, stdin=subprocess.DEVNULL, environment=None):
+        """Everything it writes goes to one terminal of 80 columns, and comes back as `out`."""
+        ours, theirs = pty.openpty()
+        try:
+            process = subprocess.Popen(
+                self.command(arguments),
+                stdin=stdin,
+                stdout=theirs,
+                stderr=theirs,
+                cwd=self.folder,
+                env=self.environment({"TERM": "xterm-256color"} | (environment or {})),
+            )
+            self.started.append(process)
+            os.close(theirs)
+            text = b"".join(_until_end(ours)).decode()
+            return Ran(process.wait(PATIENCE), text.replace("\r\n", "\n"), "")
+        finally:
+            os.close(ours)
+
+    @staticmethod
+    def command(arguments):
+        return [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+
+    def environment(self, more):
+        """Nothing of the surroundings decides what a test sees."""
+        plain = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "COLUMNS": "80"}
+        return plain | {"PYTHONPATH": str(PROJECT), "NO_PROXY": "127.0.0.1"} | (more or {})
+
+
+def _until_end(descriptor):
+    while True:
+        try:
+            chunk = os.read(descriptor, 65_536)
+        except OSError as error:
+            if error.errno == errno.EIO:  # how Linux says that the other side has closed
+                return
+            raise
+        if not chunk:
+            return
+        yield chunk
+
+
+@pytest.fixture
+def restante(tmp_path):
+    command = Restante(tmp_path)
+    yield command
+    for process in command.started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait(PATIENCE)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None and not stream.closed:
+                stream.close()
+
+
+@pytest.fixture
+def until():
+    """Poll until a condition holds, and give what it gave; a test that waits in vain fails with the reason."""
+
+    def wait(condition, reason, seconds=PATIENCE / 2):
+        deadline = time.monotonic() + seconds
+        while not (held := condition()):
+            assert time.monotonic() < deadline, f"in vain waited for {reason}"
+            time.sleep(0.002)
+        return held
+
+    return wait
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """Where the journal is, or will be."""
+    return tmp_path / "kiosk.db"
+
+
+@pytest.fixture
+def entries():
+    """All entries of a journal, in the order of recording."""
+
+    def read(path, expression=""):
+        with JournalReader(path) as reader:
+            return reader.entries(expression, limit=10**6)[::-1]
+
+    return read
+
+
+@pytest.fixture
+def append(journal):
+    """Rows straight into the journal, as recording would leave them, well formed or not."""
+
+    def write(*messages, recorded_at=None, token="T", **columns):
+        now = time.time() if recorded_at is None else recorded_at
+        rows = []
+        for message in messages:
+            operator = next(name for name in message if name not in {"$distinct_id", "$group_key", "$group_id"})
+            group = message.get("$group_key")
+            row = NewEntry(
+                "people" if group is None else "groups",
+                group,
+                message["$distinct_id"] if group is None else message["$group_id"],
+                operator,
+                json.dumps(message, ensure_ascii=False),
+                now,
+            )
+            rows.append(row._replace(**columns))
+        with Journal(journal, token=token) as opened:
+            opened.append(rows)
+
+    return write
+
+
+@pytest.fixture
+def service():
+    with Service() as running:
+        yield running
+
+
+@pytest.fixture
+def closed_port():
+    """An address at which nobody listens, for as long as the test runs."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
