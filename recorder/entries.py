@@ -57,7 +57,7 @@ class NewEntry(NamedTuple):
         lane: What it travels with.
         group_key: A group's key; None for a user's profile.
         profile: The profile's or group's id; None where a rejected message has none.
-        operator: Such as ``$set``; None for events, imports and rejected messages.
+        operator: Such as ``$set``; None for events, imports and rejected messages without exactly one.
         message: Compact JSON without the project's token.
         recorded_at: Seconds since the epoch.
         state: ``pending``, or ``rejected`` with a reason.
@@ -83,7 +83,7 @@ class Entry:
         lane: What it travels with.
         group_key: A group's key; None for a user's profile.
         profile: The profile's or group's id.
-        operator: Such as ``$set``; None for events, imports and messages rejected when recorded.
+        operator: Such as ``$set``; None for events, imports and messages rejected for not having exactly one.
         message: The update as the service gets it, but for the project's token.
         recorded_at: Seconds since the epoch.
         state: Where it stands.

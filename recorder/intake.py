@@ -50,8 +50,16 @@ class Intake:
     on_invalid: OnInvalid = "raise"
     serializer: Serializer | None = None
 
-    def rows(self, lane: Lane, message: Any, now: float) -> list[NewEntry]:
+    def rows(
+        self, lane: Lane, message: Any, now: float, fault: InvalidOperation | None = None
+    ) -> list[NewEntry]:
         """One row per operator of a people or groups message.
+
+        Args:
+            lane: People or groups.
+            message: As the caller gave it, stamped.
+            now: Seconds since the epoch.
+            fault: What the caller's verb already found wrong with it.
 
         Raises:
             InvalidOperation: It cannot be recorded.
@@ -63,6 +71,8 @@ class Intake:
             message if isinstance(message, dict) and is_plain(message, MESSAGE_DEPTH) else normalise(message)
         )
         try:
+            if fault is not None:
+                raise fault
             return self._valid(lane, plain, now)
         except UnicodeEncodeError:
             normalise(plain)  # says where the lone surrogate stands

@@ -210,7 +210,8 @@ def _short(text: str) -> str:
 
 def _at(path: str, name: str) -> str:
     """The path of a member; a name that could be misread is quoted."""
-    shown = name if name.lstrip("$").isidentifier() else json.dumps(_short(name))
+    simple = name.lstrip("$").isidentifier() and len(name) <= _SHOWN
+    shown = name if simple else json.dumps(_short(name))
     return f"{path}.{shown}" if path else shown
 
 
@@ -251,7 +252,9 @@ class _Normaliser:
     def name(self, name: Any, path: str) -> str:
         if not isinstance(name, str):
             kind = type(name).__name__
-            raise InvalidOperation(path or "message", f"a name must be a string, not {kind} ({_clipped(name)})")
+            raise InvalidOperation(
+                path or "message", f"a name must be a string, not {kind} ({_clipped(name)})"
+            )
         return self._text(name, _at(path, "?"))
 
     def _text(self, value: str, path: str) -> str:

@@ -41,8 +41,15 @@ class PeopleApi(ABC):
     # --- the hooks
 
     @abstractmethod
-    def _update(self, lane: Lane, message: Any, meta: Meta) -> None:
-        """Take one message: record it, apply it, or keep it for the end of a batch."""
+    def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
+        """Take one message: record it, apply it, or keep it for the end of a batch.
+
+        Args:
+            lane: People or groups.
+            message: What a verb made, or the caller gave to an ``_update`` verb.
+            meta: The caller's.
+            fault: What the verb itself found wrong with it.
+        """
 
     @abstractmethod
     def _now(self) -> float:
@@ -118,8 +125,9 @@ class PeopleApi(ABC):
         because it may ship days later. `amount` wins over an ``$amount`` in `properties`, which is not changed.
         """
         place = "$append.$transactions"
+        fault = None
         if isinstance(amount, bool) or not isinstance(amount, int | float):
-            raise InvalidOperation(f"{place}.$amount", f"must be a number, not {type(amount).__name__}")
+            fault = InvalidOperation(f"{place}.$amount", f"must be a number, not {type(amount).__name__}")
         if properties is not None and not isinstance(properties, dict):
             raise InvalidOperation(
                 place, f"must be an object of names and values, not {type(properties).__name__}"
@@ -127,7 +135,8 @@ class PeopleApi(ABC):
         charge = {**(properties or {}), "$amount": amount}
         if "$time" not in charge:
             charge["$time"] = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        self._update(Lane.PEOPLE, {"$distinct_id": distinct_id, "$append": {"$transactions": charge}}, meta)
+        message = {"$distinct_id": distinct_id, "$append": {"$transactions": charge}}
+        self._update(Lane.PEOPLE, message, meta, fault)
 
     def people_clear_charges(self, distinct_id: str | int, meta: Meta = None) -> None:
         """Remove all charges."""
@@ -218,7 +227,7 @@ class Batch(PeopleApi, Generic[Item]):
     def __init__(
         self,
         owner: PeopleApi,
-        accept: Callable[[Lane, Any, Meta], list[Item]],
+        accept: Callable[[Lane, Any, Meta, InvalidOperation | None], list[Item]],
         commit: Callable[[list[Item]], None],
     ) -> None:
         self._owner = owner
@@ -227,6 +236,8 @@ class Batch(PeopleApi, Generic[Item]):
         self._items: list[Item] | None = None
 
     def __enter__(self) -> Self:
+        if self._items is not None:
+            raise RestanteError("the batch is open already", hint="Begin another with recorder.batch().")
         self._items = []
         return self
 
@@ -245,12 +256,12 @@ class Batch(PeopleApi, Generic[Item]):
         """A batch is one, also while it is empty."""
         return True
 
-    def _update(self, lane: Lane, message: Any, meta: Meta) -> None:
+    def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
         if self._items is None:
             raise RestanteError(
                 "the batch is not open", hint="Use it inside `with recorder.batch() as batch:`."
             )
-        self._items.extend(self._accept(lane, message, meta))
+        self._items.extend(self._accept(lane, message, meta, fault))
 
     def _now(self) -> float:
         return self._owner._now()  # noqa: SLF001  # the owner's clock is the batch's

@@ -7,6 +7,7 @@ from typing import Any
 
 from recorder.delivery import Delivery
 from recorder.entries import NewEntry, ShipReport, Statistics
+from recorder.errors import InvalidOperation
 from recorder.intake import Intake, OnInvalid
 from recorder.journal import Journal
 from recorder.operations import Lane, Serializer
@@ -94,12 +95,14 @@ class Recorder(PeopleApi):
         """Where it records."""
         return self._delivery.journal
 
-    def _accept(self, lane: Lane, message: Any, meta: Meta) -> list[NewEntry]:
+    def _accept(
+        self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
+    ) -> list[NewEntry]:
         now = self._clock()
-        return self._intake.rows(lane, stamped(message, meta, now), now)
+        return self._intake.rows(lane, stamped(message, meta, now), now, fault)
 
-    def _update(self, lane: Lane, message: Any, meta: Meta) -> None:
-        self._delivery.append(self._accept(lane, message, meta))
+    def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
+        self._delivery.append(self._accept(lane, message, meta, fault))
 
     def _now(self) -> float:
         return self._clock()

@@ -376,4 +376,4 @@ class _Drain:
 
     def end(self, by: StoppedBy, message: str) -> None:
         """Nothing more goes in this drain, in any lane."""
-        self.ended, self.message = by, message
+        self.ended, self.message = by, self.message or message

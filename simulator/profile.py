@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
+from recorder.operations import compact
+
 __all__ = ["Profile"]
 
 # The limits the service documents for one profile; it may refuse what exceeds them, so they are named, not
@@ -91,10 +93,8 @@ class Profile(Mapping[str, Any]):
             shown = f'"{name[:40]}"'
             if len(name) > _LONGEST_NAME:
                 found.append(f"{shown} is {len(name)} characters long; the service documents {_LONGEST_NAME}")
-            if isinstance(value, list) and (size := len(repr(value))) > _LARGEST_LIST:
-                found.append(
-                    f"{shown} is a list of about {size:,} bytes; the service documents {_LARGEST_LIST:,}"
-                )
+            if isinstance(value, list) and (size := len(compact(value).encode())) > _LARGEST_LIST:
+                found.append(f"{shown} is a list of {size:,} bytes; the service documents {_LARGEST_LIST:,}")
             if (depth := _depth(value)) > _DEEPEST:
                 found.append(f"{shown} nests {depth} deep; the service documents {_DEEPEST}")
         return found

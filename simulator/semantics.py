@@ -124,16 +124,18 @@ def _union(properties: Properties, payload: Any, dialect: Dialect, change: _Chan
         if not isinstance(present, list):
             change.ignore(name, f"{_kind(present)} cannot be united with a list")
             continue
-        before = len(present)
         if dialect.union_duplicates == "collapse":
+            before = len(present)
             present[:] = _without_duplicates(present)
+            change.changed |= len(present) < before
+        change.changed |= absent
         known = set(map(json_key, present))
         for member in members if isinstance(members, list) else [members]:
             key = json_key(member)
             if key not in known:
                 known.add(key)
                 present.append(_copy(member))
-        change.changed |= absent or len(present) != before
+                change.changed = True
 
 
 def _without_duplicates(values: list[Any]) -> list[Any]:
@@ -272,8 +274,8 @@ def apply_operation(
     >>> apply_operation({"n": 1}, "$delete", "")[0] is None
     True
     """
-    # Any identity will do: whose profile this is, is the caller's business.
-    after, outcomes = apply_message(
-        deepcopy(properties), {"$distinct_id": "-", operator: payload}, dialect or Dialect()
-    )
+    # A copy of each value: properties that share a list must not change together. Any identity will do:
+    # whose profile this is, is the caller's business.
+    own = None if properties is None else {name: _copy(value) for name, value in properties.items()}
+    after, outcomes = apply_message(own, {"$distinct_id": "-", operator: payload}, dialect or Dialect())
     return after, outcomes[0]

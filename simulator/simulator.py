@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from math import isfinite
 from os import PathLike
 from typing import Any, Self
 
@@ -112,15 +113,18 @@ class Simulator(PeopleApi):
             self._held.pop(identity, None)
         else:
             self._held[identity] = after
-        for outcome in outcomes:
-            if outcome.verdict is Verdict.NOT_SIMULATED:
-                self._partly_known.add(identity)
-            elif outcome.verdict is Verdict.REJECTED:
-                self._rejected.append(Rejected(deepcopy(message), ": ".join(outcome.reasons[0])))
-                break
+        if any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes):
+            self._partly_known.add(identity)
+        rejections = [outcome for outcome in outcomes if outcome.verdict is Verdict.REJECTED]
+        if rejections:
+            self._rejected.append(Rejected(deepcopy(message), ": ".join(rejections[0].reasons[0])))
         return outcomes
 
-    def _accept(self, lane: Lane, message: Any, meta: Meta) -> list[Message]:
+    def _accept(
+        self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
+    ) -> list[Message]:
+        if fault is not None:
+            raise fault
         plain = normalise(stamped(message, meta, self._clock()))
         check(plain, lane)
         operators = operators_of(plain)
@@ -128,8 +132,8 @@ class Simulator(PeopleApi):
             written(single, operator)  # a recorder would refuse what is too large
         return [plain]
 
-    def _update(self, lane: Lane, message: Any, meta: Meta) -> None:
-        self._commit(self._accept(lane, message, meta))
+    def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
+        self._commit(self._accept(lane, message, meta, fault))
 
     def _commit(self, messages: list[Message]) -> None:
         for message in messages:
@@ -141,8 +145,10 @@ class Simulator(PeopleApi):
     def batch(self) -> Batch[Message]:
         """Several operations applied together when the block ends, or not at all if it raises."""
 
-        def keep(lane: Lane, message: Any, meta: Meta) -> list[Message]:
-            return deepcopy(self._accept(lane, message, meta))
+        def keep(
+            lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
+        ) -> list[Message]:
+            return deepcopy(self._accept(lane, message, meta, fault))
 
         return Batch(self, keep, self._commit)
 
@@ -262,6 +268,7 @@ def _ordered(messages: Iterable[Any], dialect: Dialect) -> Iterator[Any]:
     timed = []
     for message in messages:
         stamp = message.get("$time") if isinstance(message, dict) else None
-        latest = stamp if isinstance(stamp, int | float) and not isinstance(stamp, bool) else latest
+        if isinstance(stamp, int | float) and not isinstance(stamp, bool) and isfinite(stamp):
+            latest = stamp
         timed.append((latest, message))
     yield from (message for _, message in sorted(timed, key=lambda pair: pair[0]))

@@ -24,9 +24,9 @@ class Recorded(PeopleApi):
         self._clock = clock
         self._intake = Intake("T")
 
-    def _update(self, lane, message, meta):
+    def _update(self, lane, message, meta, fault=None):
         now = self._now()
-        self.rows += self._intake.rows(lane, stamped(message, meta, now), now)
+        self.rows += self._intake.rows(lane, stamped(message, meta, now), now, fault)
 
     def _now(self):
         return self._clock()
@@ -34,7 +34,9 @@ class Recorded(PeopleApi):
     def batch(self):
         return Batch(
             self,
-            lambda lane, message, meta: self._intake.rows(lane, stamped(message, meta, NOW), NOW),
+            lambda lane, message, meta, fault: self._intake.rows(
+                lane, stamped(message, meta, NOW), NOW, fault
+            ),
             self.rows.extend,
         )
 
@@ -227,7 +229,7 @@ def test_nothing_of_a_batch_is_taken_when_its_block_raises(simulator, error):
 
 def test_an_invalid_call_in_a_batch_raises_at_once_and_ends_it(simulator):
     batch = simulator.batch()
-    with pytest.raises(InvalidOperation), batch:  # noqa: PT012  # the block is what is tested
+    with pytest.raises(InvalidOperation), batch:  # the block is what is tested
         batch.people_set("u1", {"a": 1})
         batch.people_set("u1", {"a": nan})
     assert simulator.profiles == {}
@@ -254,7 +256,7 @@ def test_a_batch_is_used_inside_its_block_only(simulator):
 
 
 def test_calls_on_the_owner_inside_the_block_are_their_own(simulator):
-    with pytest.raises(LookupError), simulator.batch() as batch:  # noqa: PT012  # the block is what is tested
+    with pytest.raises(LookupError), simulator.batch() as batch:  # the block is what is tested
         batch.people_set("u1", {"a": "batch"})
         simulator.people_set("u1", {"a": "owner"})
         assert held(simulator) == {"u1": {"a": "owner"}}
@@ -268,7 +270,7 @@ def test_calls_on_the_owner_inside_the_block_are_their_own(simulator):
 
 def test_two_batches_side_by_side_do_not_mix(simulator):
     with simulator.batch() as one:
-        with pytest.raises(LookupError), simulator.batch() as other:  # noqa: PT012  # the block is what is tested
+        with pytest.raises(LookupError), simulator.batch() as other:  # the block is what is tested
             one.people_set("u1", {"a": 1})
             other.people_set("u2", {"a": 2})
             raise LookupError
@@ -292,14 +294,14 @@ def test_a_batch_in_a_batch_joins_it_where_its_block_ends(simulator):
 def test_a_batch_in_a_batch_that_raises_takes_only_its_own_along(simulator):
     with simulator.batch() as outer:
         outer.people_set("u1", {"a": 1})
-        with pytest.raises(LookupError), outer.batch() as inner:  # noqa: PT012  # the block is what is tested
+        with pytest.raises(LookupError), outer.batch() as inner:  # the block is what is tested
             inner.people_set("u1", {"a": 2})
             raise LookupError
     assert held(simulator) == {"u1": {"a": 1}}
 
 
 def test_a_batch_in_a_batch_is_lost_with_the_outer_one(simulator):
-    with pytest.raises(LookupError), simulator.batch() as outer:  # noqa: PT012  # the block is what is tested
+    with pytest.raises(LookupError), simulator.batch() as outer:  # the block is what is tested
         with outer.batch() as inner:
             inner.people_set("u1", {"a": 1})
         raise LookupError
@@ -382,7 +384,7 @@ def test_flushing_a_batch_flushes_its_owner(recorded):
 
 
 def test_the_batch_of_a_journal_keeps_nothing_when_it_raises(recorded):
-    with pytest.raises(LookupError), recorded.batch() as batch:  # noqa: PT012  # the block is what is tested
+    with pytest.raises(LookupError), recorded.batch() as batch:  # the block is what is tested
         batch.people_set("u1", {})
         raise LookupError
     assert recorded.rows == []
@@ -443,9 +445,9 @@ def test_lanes_follow_the_verb():
     lanes = []
 
     class Lanes(Recorded):
-        def _update(self, lane, message, meta):
+        def _update(self, lane, message, meta, fault=None):
             lanes.append(lane)
-            super()._update(lane, message, meta)
+            super()._update(lane, message, meta, fault)
 
     people = Lanes()
     people.people_set("u1", {})

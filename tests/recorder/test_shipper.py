@@ -16,9 +16,9 @@ from recorder import (
     LaneStatus,
     Outcome,
     Recorder,
-    ShipReport,
     Shipper,
     ShippingPolicy,
+    ShipReport,
     State,
 )
 from recorder.entries import NewEntry
@@ -238,7 +238,7 @@ def test_a_request_never_exceeds_its_bytes(recorder, journal):
     sizes = [len(body) for _, body in transport.sent]
     assert max(sizes) <= 1_000
     assert max(sizes) > 900
-    assert sum(numbers(transport), []) == list(range(50))
+    assert [n for request in numbers(transport) for n in request] == list(range(50))
 
 
 def test_a_limit_ends_the_call_and_a_limit_that_is_just_enough_is_done(recorder, journal):

@@ -26,6 +26,6 @@ def test_shared_vector(case):
     groups = {}
     for (key, group), profile in simulator.groups.items():
         groups.setdefault(key, {})[group] = dict(profile)
-    spelled = json.dumps([{id: dict(p) for id, p in simulator.profiles.items()}, groups], sort_keys=True)
+    spelled = json.dumps([{id_: dict(p) for id_, p in simulator.profiles.items()}, groups], sort_keys=True)
     assert spelled == json.dumps([case["expect"], case["expect_groups"]], sort_keys=True)
     assert verdicts == case["verdicts"]

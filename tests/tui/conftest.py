@@ -104,7 +104,9 @@ class Restante:
     def environment(self, more):
         """Nothing of the surroundings decides what a test sees."""
         plain = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "COLUMNS": "80"}
-        return plain | {"PYTHONPATH": str(PROJECT), "NO_PROXY": "127.0.0.1"} | (more or {})
+        # What is not on this machine goes to a proxy that is not there: no test can reach the real service.
+        nowhere = {"HTTP_PROXY": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1"}
+        return plain | nowhere | {"NO_PROXY": "127.0.0.1", "PYTHONPATH": str(PROJECT)} | (more or {})
 
 
 def _until_end(descriptor):
@@ -172,7 +174,9 @@ def append(journal):
         now = time.time() if recorded_at is None else recorded_at
         rows = []
         for message in messages:
-            operator = next(name for name in message if name not in {"$distinct_id", "$group_key", "$group_id"})
+            operator = next(
+                name for name in message if name not in {"$distinct_id", "$group_key", "$group_id"}
+            )
             group = message.get("$group_key")
             row = NewEntry(
                 "people" if group is None else "groups",

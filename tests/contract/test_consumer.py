@@ -1,0 +1,163 @@
+"""The official SDK, mixpanel 5.4.1, recording through `JournalConsumer`."""
+
+import json
+import sys
+import threading
+
+import mixpanel
+import pytest
+
+from recorder import InvalidOperation, JournalConsumer, JournalReader, Lane, RestanteError, State, WrongToken
+from simulator import Simulator
+from simulator.server import Service
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "kiosk.db"
+
+
+def entries(path):
+    with JournalReader(path) as reader:
+        return list(reversed(reader.entries(limit=10_000)))
+
+
+def every_profile_call(people):
+    people.people_set("ada", {"plan": "free", "n": 1})
+    people.people_set_once("ada", {"first": True, "plan": "late"})
+    people.people_increment("ada", {"n": 2, "k": 1.5})
+    people.people_append("ada", {"list": "a"})
+    people.people_union("ada", {"list": ["a", "b"]})
+    people.people_remove("ada", {"list": "a"})
+    people.people_unset("ada", ["k"])
+    people.people_track_charge("ada", 9.99, {"$time": "2026-01-02T03:04:05"})
+    people.people_track_charge("bob", 1)
+    people.people_clear_charges("bob")
+    people.people_set("gone", {"a": 1})
+    people.people_delete("gone")
+    people.people_update({"$distinct_id": "ada", "$set": {"multi": 1}, "$unset": ["first"]})
+    people.group_set("company", "acme", {"sites": 2})
+    people.group_set_once("company", "acme", {"sites": 3, "since": 1999})
+    people.group_union("company", "acme", {"tags": ["x"]})
+    people.group_remove("company", "acme", {"tags": "x"})
+    people.group_unset("company", "acme", ["since"])
+    people.group_set("company", "gone", {"a": 1})
+    people.group_delete("company", "gone")
+    people.group_update({"$group_key": "company", "$group_id": "acme", "$set": {"late": True}})
+
+
+def test_every_people_and_group_call_reaches_the_service_as_predicted(path):
+    with Service() as service, JournalConsumer(path, url=service.url) as consumer:
+        every_profile_call(mixpanel.Mixpanel("T", consumer=consumer))
+        assert consumer.flush().stopped_by == "done"
+        simulator = Simulator.from_journal(path)
+        assert service.profiles() == {id_: dict(profile) for id_, profile in simulator.profiles.items()}
+        assert service.groups() == {"company": {"acme": {"sites": 2, "tags": [], "late": True}}}
+        assert service.messages(verdict="rejected") == []
+
+
+def test_events_and_imports_travel_as_they_are_in_lanes_of_their_own(path):
+    with Service() as service, JournalConsumer(path, url=service.url) as consumer:
+        sdk = mixpanel.Mixpanel("T", consumer=consumer)
+        sdk.track("ada", "opened", {"page": 1})
+        sdk.import_data("key", "ada", "old", 1_000, {"page": 2}, api_secret="hush-hush")
+        sdk.merge("key", "ada", "bob", api_secret="hush-hush")
+        recorded = entries(path)
+        assert consumer.flush().stopped_by == "done"
+        received = service.messages()
+    assert [entry.lane for entry in recorded] == [Lane.EVENTS, Lane.IMPORTS, Lane.IMPORTS]
+    assert recorded[0].profile == "ada"
+    assert [message["event"] for message in (entry.message for entry in recorded)] == [
+        "opened",
+        "old",
+        "$merge",
+    ]
+    kept = [
+        received_.message if hasattr(received_, "message") else received_["message"] for received_ in received
+    ]
+    assert sorted(map(json.dumps, kept)) == sorted(json.dumps(dict(entry.message)) for entry in recorded)
+
+
+def test_credentials_are_never_written_down(path):
+    with JournalConsumer(path) as consumer:
+        sdk = mixpanel.Mixpanel("T", consumer=consumer)
+        sdk.import_data("api-key-123", "ada", "old", 1_000, api_secret="hush-hush")
+        sdk.merge("api-key-123", "ada", "bob", api_secret="hush-hush")
+    written = b"".join(file.read_bytes() for file in path.parent.iterdir())  # nothing has it open any more
+    assert b"$merge" in written
+    assert b"hush-hush" not in written
+    assert b"api-key-123" not in written
+
+
+def test_an_unknown_endpoint_raises_the_sdks_own_exception(path, monkeypatch):
+    with JournalConsumer(path) as consumer:
+        with pytest.raises(mixpanel.MixpanelException, match="no such endpoint 'flags'"):
+            consumer.send("flags", "{}")
+        monkeypatch.delitem(sys.modules, "mixpanel")
+        with pytest.raises(RestanteError, match="no such endpoint"):
+            consumer.send("flags", "{}")
+
+
+def test_a_consumer_is_never_falsy(path):
+    """The SDK writes `consumer or Consumer()`: a falsy one would be replaced by a network client."""
+    with JournalConsumer(path) as consumer:
+        assert consumer
+        assert mixpanel.Mixpanel("T", consumer=consumer)._consumer is consumer
+
+
+def test_what_the_sdk_would_send_malformed_is_refused_at_the_call(path):
+    with JournalConsumer(path) as consumer:
+        sdk = mixpanel.Mixpanel("T", consumer=consumer)
+        for call in (
+            lambda: sdk.people_set("ada", {"a": float("nan")}),
+            lambda: sdk.people_set("ada", [1]),
+            lambda: sdk.people_unset("ada", "plan"),
+            lambda: sdk.people_set("", {"a": 1}),
+            lambda: sdk.track("ada", "opened", {"a": float("inf")}),
+        ):
+            with pytest.raises(InvalidOperation):
+                call()
+        with pytest.raises(InvalidOperation, match="is not JSON"):
+            consumer.send("people", "{")
+    assert entries(path) == []
+
+
+def test_on_request_malformed_messages_become_rejected_entries(path):
+    with JournalConsumer(path, on_invalid="reject") as consumer:
+        mixpanel.Mixpanel("T", consumer=consumer).people_unset("ada", "plan")
+    assert [(entry.state, entry.profile) for entry in entries(path)] == [(State.REJECTED, "ada")]
+
+
+def test_the_first_messages_token_makes_the_journal_that_projects(path):
+    with JournalConsumer(path) as consumer:
+        mixpanel.Mixpanel("T", consumer=consumer).people_set("ada", {"a": 1})
+        assert consumer.journal.token == "T"
+        with pytest.raises(WrongToken):
+            mixpanel.Mixpanel("U", consumer=consumer).people_set("ada", {"a": 1})
+        with pytest.raises(WrongToken):
+            mixpanel.Mixpanel("U", consumer=consumer).track("ada", "opened")
+    assert "$token" not in entries(path)[0].message
+
+
+def test_a_token_given_beforehand_is_the_journals(path):
+    with JournalConsumer(path, token="T") as consumer, pytest.raises(WrongToken):
+        mixpanel.Mixpanel("U", consumer=consumer).people_set("ada", {"a": 1})
+
+
+def test_threads_share_a_consumer(path):
+    with JournalConsumer(path) as consumer:
+        sdk = mixpanel.Mixpanel("T", consumer=consumer)
+
+        def work(place):
+            for n in range(25):
+                sdk.people_append(f"p{place}", {"n": n})
+
+        threads = [threading.Thread(target=work, args=(place,)) for place in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    simulator = Simulator.from_journal(path)
+    assert {id_: profile["n"] for id_, profile in simulator.profiles.items()} == {
+        f"p{place}": list(range(25)) for place in range(4)
+    }

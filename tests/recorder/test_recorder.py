@@ -1,0 +1,302 @@
+"""`Recorder`: what an app sees."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from decimal import Decimal
+
+import pytest
+
+from recorder import (
+    InvalidOperation,
+    Journal,
+    JournalClosed,
+    JournalReader,
+    Recorder,
+    RestanteError,
+    ShippingError,
+    ShippingPolicy,
+    ShipReport,
+    State,
+    WrongToken,
+)
+from simulator.server import Service
+
+
+def entries(path):
+    with JournalReader(path) as reader:
+        return list(reversed(reader.entries(limit=10_000)))
+
+
+def test_when_a_call_returns_its_operation_is_in_the_journal(path):
+    with Recorder("T", path, clock=lambda: 1.5) as recorder:
+        assert recorder.people_set("ada", {"plan": "pro"}) is None
+        (entry,) = entries(path)
+    assert (entry.seq, entry.profile, entry.operator, entry.state) == (1, "ada", "$set", State.PENDING)
+    assert entry.message == {"$time": 1.5, "$distinct_id": "ada", "$set": {"plan": "pro"}}
+    assert entry.recorded_at == 1.5
+
+
+def test_a_message_of_several_operators_is_one_entry_each_in_written_order_and_one_commit(recorder, path):
+    recorder.people_update({"$distinct_id": "ada", "$unset": ["a"], "note": "x", "$set": {"b": 1}})
+    assert [(entry.operator, sorted(entry.message)) for entry in entries(path)] == [
+        ("$unset", ["$distinct_id", "$time", "$unset", "note"]),
+        ("$set", ["$distinct_id", "$set", "$time", "note"]),
+    ]
+
+
+def test_a_batch_is_one_commit_when_its_block_ends(recorder, path):
+    commits = []
+    recorder.journal._connection.set_trace_callback(
+        lambda sql: commits.append(sql) if sql == "COMMIT" else None
+    )
+    with recorder.batch() as batch:
+        for n in range(100):
+            batch.people_increment("ada", {"n": n})
+        assert entries(path) == []
+    assert len(entries(path)) == 100
+    assert commits == ["COMMIT"]
+
+
+def test_a_batch_that_raises_records_nothing_and_calls_beside_it_are_their_own(recorder, path):
+    with pytest.raises(ZeroDivisionError), recorder.batch() as batch:
+        batch.people_set("ada", {"in": "batch"})
+        recorder.people_set("ada", {"beside": True})
+        raise ZeroDivisionError
+    assert [entry.message["$set"] for entry in entries(path)] == [{"beside": True}]
+
+
+def test_threads_cannot_sweep_each_others_operations_into_a_batch(recorder, path):
+    inside, beside_done = threading.Event(), threading.Event()
+
+    def beside():
+        inside.wait(10)
+        recorder.people_set("bob", {"a": 1})
+        beside_done.set()
+
+    thread = threading.Thread(target=beside)
+    thread.start()
+    with pytest.raises(ZeroDivisionError), recorder.batch() as batch:
+        batch.people_set("ada", {"a": 1})
+        inside.set()
+        assert beside_done.wait(10)
+        raise ZeroDivisionError
+    thread.join()
+    assert [entry.profile for entry in entries(path)] == ["bob"]
+
+
+CYCLE = {}
+CYCLE["self"] = CYCLE
+DEEP = 1
+for _ in range(101):
+    DEEP = [DEEP]
+
+BAD = {
+    "nan": (lambda r: r.people_set("u", {"a": float("nan")}), "$set.a"),
+    "infinity": (lambda r: r.people_increment("u", {"a": float("-inf")}), "$add.a"),
+    "huge": (lambda r: r.people_increment("u", {"a": 10**400}), "$add.a"),
+    "surrogate": (lambda r: r.people_set("u", {"a": ["\ud800"]}), "$set.a[0]"),
+    "surrogate-id": (lambda r: r.people_set("\ud800", {"a": 1}), "$distinct_id"),
+    "cycle": (lambda r: r.people_set("u", {"a": CYCLE}), "$set.a.self"),
+    "bytes": (lambda r: r.people_set("u", {"a": b"x"}), "$set.a"),
+    "charge": (lambda r: r.people_track_charge("u", "9.99"), "$append.$transactions.$amount"),
+    "charge": (lambda r: r.people_track_charge("u", "9.99"), "$append.$transactions.$amount"),
+    "set": (lambda r: r.people_union("u", {"a": {1}}), "$union.a"),
+    "decimal": (lambda r: r.people_track_charge("u", Decimal(1)), "$append.$transactions.$amount"),
+    "name": (lambda r: r.people_set("u", {1: "a"}), "$set"),
+    "deep": (lambda r: r.people_set("u", {"a": DEEP}), "$set.a" + "[0]" * 100),
+    "large": (lambda r: r.people_set("u", {"a": "x" * 1_000_001}), "$set"),
+    "empty-id": (lambda r: r.people_set("", {"a": 1}), "$distinct_id"),
+    "no-group": (lambda r: r.group_set("k", "", {"a": 1}), "$group_id"),
+    "list": (lambda r: r.people_set("u", [1]), "$set"),
+    "string": (lambda r: r.people_unset("u", "plan"), "$unset"),
+    "meta": (lambda r: r.people_set("u", {}, meta=[1]), "meta"),
+    "message": (lambda r: r.people_update("u"), "message"),
+}
+
+
+@pytest.mark.parametrize(("call", "place"), BAD.values(), ids=BAD)
+def test_bad_input_raises_at_the_call_names_the_place_and_journals_nothing(recorder, path, call, place):
+    with pytest.raises(InvalidOperation) as caught:
+        call(recorder)
+    assert caught.value.path == place
+    assert str(caught.value).startswith(place)
+    assert caught.value.hint
+    assert entries(path) == []
+
+
+IS_JSON = ["charge", "large", "empty-id", "no-group", "list", "string"]
+
+
+@pytest.mark.parametrize("name", IS_JSON)
+def test_on_request_what_is_json_but_malformed_becomes_a_rejected_entry(path, name):
+    call, place = BAD[name]
+    with Recorder("T", path, on_invalid="reject") as recorder:
+        call(recorder)
+        recorder.people_set("ada", {"a": 1})
+        counted = recorder.statistics()
+    first, second = entries(path)
+    assert (first.state, second.state) == (State.REJECTED, State.PENDING)
+    assert first.reason.startswith(place)
+    assert (counted.recorded, counted.rejected, counted.pending, counted.adds_up) == (2, 1, 1, True)
+
+
+@pytest.mark.parametrize("name", ["nan", "huge", "surrogate", "cycle", "bytes", "set", "name", "deep"])
+def test_what_is_no_json_raises_in_any_case(path, name):
+    with Recorder("T", path, on_invalid="reject") as recorder, pytest.raises(InvalidOperation):
+        BAD[name][0](recorder)
+    assert entries(path) == []
+
+
+def test_the_sdks_kind_of_serializer_is_taken_as_it_is(path):
+    class Encoder(json.JSONEncoder):
+        def default(self, value):
+            return float(value) if isinstance(value, Decimal) else super().default(value)
+
+    with Recorder("T", path, serializer=Encoder) as recorder:
+        recorder.people_increment("ada", {"n": Decimal("1.5")})
+    with Recorder("T", path, serializer=str) as recorder:
+        recorder.people_set("ada", {"n": Decimal("1.50")})
+    assert [entry.message[entry.operator] for entry in entries(path)] == [{"n": 1.5}, {"n": "1.50"}]
+
+
+def test_the_callers_dicts_are_never_changed(recorder):
+    properties, meta = {"item": "coffee"}, {"$ip": 0}
+    recorder.people_track_charge("ada", 2.5, properties, meta)
+    recorder.people_update(message := {"$distinct_id": 5, "$set": {"a": 1}})
+    assert (properties, meta, message) == (
+        {"item": "coffee"},
+        {"$ip": 0},
+        {"$distinct_id": 5, "$set": {"a": 1}},
+    )
+
+
+def test_journal_options_go_with_a_path_only(path):
+    with Journal(path) as journal, pytest.raises(TypeError, match="durability"):
+        Recorder("T", journal, durability="process")
+    with pytest.raises(TypeError):
+        Recorder("T", path, colour="red")
+
+
+def test_a_journal_given_stays_open_and_one_opened_is_closed(path):
+    with Journal(path) as journal:
+        Recorder("T", journal).close()
+        with Recorder("T", journal) as recorder:
+            recorder.people_set("ada", {})
+        assert journal.statistics(0.0).recorded == 1
+    recorder = Recorder("T", path)
+    recorder.close()
+    recorder.close()
+    with pytest.raises(JournalClosed):
+        recorder.people_set("ada", {})
+
+
+def test_another_project_is_refused(path):
+    Recorder("T", path).close()
+    with pytest.raises(WrongToken):
+        Recorder("U", path)
+    with Recorder("T", path) as recorder, pytest.raises(WrongToken):
+        recorder.people_update({"$token": "U", "$distinct_id": "ada", "$set": {}})
+
+
+def test_a_bad_address_leaves_no_file_behind(path):
+    with pytest.raises(ShippingError):
+        Recorder("T", path, url="nowhere")
+    assert not path.exists()
+
+
+def test_a_bad_choice_is_refused(path):
+    with pytest.raises(ValueError, match="on_invalid"):
+        Recorder("T", path, on_invalid="ignore")
+    with pytest.raises(ValueError, match="durability"):
+        Recorder("T", path, durability="hope")
+
+
+def test_flush_ships_and_says_so(path):
+    with (
+        Service() as service,
+        Recorder("T", path, url=service.url, policy=ShippingPolicy(batch_updates=2)) as recorder,
+    ):
+        for _ in range(5):
+            recorder.people_increment("ada", {"n": 1})
+        assert recorder.flush() == ShipReport(shipped=5, requests=3)
+        assert recorder.flush() == ShipReport()
+        assert service.profiles() == {"ada": {"n": 5}}
+
+
+def test_flush_offline_returns_a_report_and_keeps_all(path):
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        recorder.people_set("ada", {"a": 1})
+        report = recorder.flush()
+        assert (report.stopped_by, report.message, report.pending) == ("offline", "connection refused", 1)
+        assert recorder.statistics().pending == 1
+
+
+def test_a_flush_that_runs_out_of_time_ends_in_time(path):
+    with (
+        Service(faults=[{"at": 1, "fault": "slow", "seconds": 8}]) as service,
+        Recorder("T", path, url=service.url) as recorder,
+    ):
+        recorder.people_set("ada", {"a": 1})
+        begun = time.monotonic()
+        report = recorder.flush(timeout=0.5)
+        assert time.monotonic() - begun < 4
+        assert (report.stopped_by, report.in_doubt) == ("timeout", 1)
+        assert "timed out after the request had left" in report.message
+
+
+def test_in_the_background_what_is_recorded_arrives_by_itself(path):
+    arrived = threading.Event()
+
+    def heard(event):
+        if isinstance(event, ShipReport) and event.shipped:
+            arrived.set()
+
+    with Service() as service:
+        with Recorder("T", path, background=True, url=service.url, on_event=heard) as recorder:
+            recorder.people_set("ada", {"a": 1})
+            assert arrived.wait(20)
+            recorder.people_set("ada", {"b": 2})
+        assert service.profiles() == {"ada": {"a": 1, "b": 2}}  # closing ships what is left
+
+
+def test_closing_the_background_while_offline_takes_no_longer_than_it_may(path):
+    recorder = Recorder("T", path, background=True, url="http://127.0.0.1:9")
+    recorder.people_set("ada", {"a": 1})
+    begun = time.monotonic()
+    recorder.close(timeout=1.0)
+    assert time.monotonic() - begun < 5
+    assert [entry.state for entry in entries(path)] == [State.PENDING]
+
+
+FORGETS_TO_CLOSE = """
+import sys
+from recorder import Recorder
+recorder = Recorder("T", sys.argv[1], background=True, url=sys.argv[2])
+recorder.people_set("ada", {"a": 1})
+"""
+
+
+def test_an_app_that_forgets_to_close_ends_all_the_same_and_what_it_recorded_goes(path):
+    with Service() as service:
+        subprocess.run([sys.executable, "-c", FORGETS_TO_CLOSE, path, service.url], check=True, timeout=60)
+        assert service.profiles() == {"ada": {"a": 1}}
+    assert [entry.state for entry in entries(path)] == [State.SHIPPED]
+
+
+def test_a_forked_child_is_told_to_open_its_own(path):
+    with Recorder("T", path) as recorder:
+        recorder.people_set("ada", {"a": 1})
+        child = os.fork()
+        if child == 0:
+            try:
+                recorder.people_set("ada", {"a": 2})
+            except RestanteError as error:
+                os._exit(0 if error.hint else 1)
+            os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0
+        recorder.people_set("ada", {"a": 3})
+    assert len(entries(path)) == 2

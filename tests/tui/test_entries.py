@@ -1,0 +1,238 @@
+"""`restante entries`: newest first, filtered, and harmless on a terminal whatever users called things."""
+
+import dataclasses
+import re
+import subprocess
+import unicodedata
+
+import pytest
+
+from recorder import Entry, Recorder
+
+STYLING = re.compile(r"\x1b\[[0-9;]*m")
+HOSTILE = {
+    "an escape sequence": "\x1b]0;pwned\x07\x1b[2J\x1b[31mred",
+    "markup": "[bold red]x[/] [link=http://x]y[/link] [/]",
+    "text that turns its direction": "\u202egnp.exe\u2066\u200f",
+    "a tab and line breaks": "a\tb\r\nc\u2028d\u0085e\x0bf",
+    "C1 controls": "\x9b31m\x90",
+    "zero-width": "pay\u200bpal\ufeff",
+    "NUL and DEL": "a\x00b\x7f",
+    "emoji codes": ":smile: 👩\u200d🔬",
+}
+
+
+def seqs(ran):
+    return [int(line.split("\t")[0]) for line in ran.out.splitlines()]
+
+
+def is_harmless(text):
+    """Nothing in it moves the cursor, styles, or turns the direction of what follows."""
+    return all(letter == "\n" or unicodedata.category(letter)[0] != "C" for letter in text)
+
+
+@pytest.fixture
+def story(journal):
+    """Seven entries of users, groups, and one malformed message."""
+    with Recorder("T", journal, on_invalid="reject") as recorder:
+        recorder.people_set("ada", {"plan": "pro", "city": "Zürich"})
+        recorder.people_increment("ada", {"visits": 2})
+        recorder.people_increment("bob", {"visits": 1})
+        recorder.people_unset("ada", ["city"])
+        recorder.group_set("company", "acme", {"plan": "team"})
+        recorder.people_increment("bob", {"visits": "two"})
+        recorder.people_delete("bob")
+    return journal
+
+
+# --- which, and in which order
+
+
+def test_entries_come_newest_first_one_a_line(restante, story):
+    ran = restante("entries", "-j", story)
+    assert (ran.code, ran.err) == (0, "")
+    assert seqs(ran) == [7, 6, 5, 4, 3, 2, 1]
+    cells = [line.split("\t") for line in ran.out.splitlines()]
+    assert {len(line) for line in cells} == {6}
+    by_seq = {int(line[0]): line[2:] for line in cells}
+    assert by_seq[1] == ["ada", "$set", 'plan="pro" (+1)', "pending"]
+    assert by_seq[2] == ["ada", "$add", "visits=2", "pending"]
+    assert by_seq[4] == ["ada", "$unset", "city", "pending"]
+    assert by_seq[5] == ["company:acme", "$set", 'plan="team"', "pending"]
+    assert by_seq[6][3].startswith("rejected (")
+    assert by_seq[7] == ["bob", "$delete", "", "pending"]
+
+
+def test_limit_shows_the_newest_and_says_how_many_match(restante, story):
+    ran = restante("entries", "-j", story, "--limit", 2)
+    assert seqs(ran) == [7, 6]
+    assert ran.err == "2 of 7; --limit shows more.\n"
+    ran = restante("entries", "-j", story, "--limit", 2, "op=add", "state=pending")
+    assert seqs(ran) == [3, 2]
+    assert ran.err == ""
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_limit_that_is_none_exits_2(restante, story, limit):
+    assert restante("entries", "-j", story, "--limit", limit).code == 2
+
+
+def test_limit_beyond_all_reason_is_no_traceback(restante, story):
+    ran = restante("entries", "-j", story, "--limit", "99999999999999999999")
+    assert ran.code in {0, 2}
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["state=rejected"], [6]),
+        (["op=add", "profile=ada"], [2]),
+        (["op=add profile=ada"], [2]),
+        (["lane=groups"], [5]),
+        (["visits", "state!=rejected"], [3, 2]),
+        (["seq=2..3"], [3, 2]),
+        (["since=1h", "group=company"], [5]),
+        (["zürich"], []),
+    ],
+)
+def test_words_filter_and_all_must_hold(restante, story, words, found):
+    ran = restante("entries", "-j", story, *words)
+    assert ran.code == 0
+    assert seqs(ran) == found
+    assert ran.err == ("" if found else "No entry matches.\n")
+
+
+def test_empty_journal_says_so(restante, journal):
+    Recorder("T", journal).close()
+    ran = restante("entries", "-j", journal)
+    assert (ran.code, ran.out, ran.err) == (0, "", "Nothing is recorded yet.\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("state=lost_in_space", "there are pending, sending"),
+        ("colour=red", "the keys are state, op"),
+        ("op=", "write op=add"),
+        ("seq=a..b", "100..200"),
+        ("since=yesterday", "2h"),
+        (b"\xff", ""),
+    ],
+)
+def test_word_that_is_not_understood_exits_2_with_what_would_be(restante, story, word, says):
+    program = [part.encode() for part in restante.command(["entries", "-j", story])]
+    done = subprocess.run(
+        [*program, word], capture_output=True, check=False, env=restante.environment(None), timeout=60
+    )
+    err = done.stderr.decode()
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert says in err
+    assert "Traceback" not in err
+
+
+# --- for programs
+
+
+def test_json_is_an_array_of_entries_by_their_field_names(restante, story):
+    ran = restante("entries", "-j", story, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert [entry["seq"] for entry in ran.json] == [7, 6, 5, 4, 3, 2, 1]
+    assert {tuple(entry) for entry in ran.json} == {tuple(field.name for field in dataclasses.fields(Entry))}
+    first = ran.json[-1]
+    assert first["message"]["$set"] == {"plan": "pro", "city": "Zürich"}
+    assert (first["lane"], first["operator"], first["state"]) == ("people", "$set", "pending")
+    assert (first["attempt"], first["sends"], first["reason"], first["possibly_twice"]) == (
+        None,
+        0,
+        None,
+        False,
+    )
+
+
+def test_json_of_no_match_is_an_empty_array(restante, story):
+    ran = restante("entries", "-j", story, "--json", "profile=nobody")
+    assert (ran.code, ran.out, ran.err) == (0, "[]\n", "")
+
+
+# --- what users called things never reaches the terminal raw
+
+
+def hostile(journal):
+    with Recorder("T", journal, on_invalid="reject") as recorder:
+        for text in HOSTILE.values():
+            recorder.people_set(text, {text: text})
+            recorder.people_unset(text, [text])
+            recorder.group_set(text, text, {text: [text]})
+            recorder.people_update({"$distinct_id": text, f"${text}": {text: text}})
+            recorder.people_increment(text, {text: text})
+    return 5 * len(HOSTILE)
+
+
+def test_hostile_text_is_spelled_out_in_a_pipe(restante, journal):
+    written = hostile(journal)
+    ran = restante("entries", "-j", journal)
+    lines = ran.out.split("\n")
+    assert lines.pop() == ""
+    assert len(lines) == written
+    assert {line.count("\t") for line in lines} == {5}
+    assert is_harmless(ran.out.replace("\t", ""))
+    assert "\\x1b[31mred" in ran.out
+    assert "[bold red]x[/]" in ran.out
+
+
+def test_hostile_text_is_spelled_out_on_a_terminal(restante, journal):
+    hostile(journal)
+    ran = restante.on_terminal("entries", "-j", journal)
+    assert ran.code == 0
+    styles = set(STYLING.findall(ran.out))
+    assert not any("31" in style for style in styles)
+    plain = STYLING.sub("", ran.out)
+    assert is_harmless(plain)
+    assert "[bold red" in plain
+    assert "\U0001f604" not in plain
+
+
+def test_hostile_filter_is_spelled_out_in_its_error(restante, journal):
+    hostile(journal)
+    ran = restante.on_terminal("entries", "-j", journal, "state=\x1b]0;pwned\x07\u202e")
+    assert ran.code == 2
+    assert is_harmless(ran.out)
+
+
+def test_table_fits_the_terminal_and_names_its_columns(restante, story):
+    long = "x" * 255
+    with Recorder("T", story) as recorder:
+        recorder.group_set(long, long, {long: long})
+    ran = restante.on_terminal("entries", "-j", story)
+    lines = STYLING.sub("", ran.out).splitlines()
+    assert lines[0].split() == ["SEQ", "AGE", "PROFILE", "OP", "SUMMARY", "STATE"]
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[1].split()[0] == "8"
+
+
+def test_output_that_cannot_say_everything_is_no_traceback(restante, journal):
+    with Recorder("T", journal) as recorder:
+        recorder.people_set("日本", {"名": "€"})
+    ran = restante("entries", "-j", journal, environment={"PYTHONIOENCODING": "latin-1"})
+    assert ran.code == 0
+    assert "Traceback" not in ran.err
+    assert len(ran.out.splitlines()) == 1
+
+
+# --- closed pipes
+
+
+@pytest.mark.parametrize("options", [["--limit", "3000"], ["--limit", "1"], ["--limit", "3000", "--json"]])
+def test_closed_pipe_is_silent(restante, journal, append, options):
+    append(*({"$distinct_id": f"u{number}", "$set": {"text": "x" * 60}} for number in range(3_000)))
+    process = restante.start("entries", "-j", journal, *options)
+    process.stdout.read(1)
+    process.stdout.close()
+    process.stdin.close()
+    err = process.stderr.read().decode()
+    code = process.wait(60)
+    assert "Traceback" not in err
+    assert "Error" not in err
+    assert code == 0

@@ -1,0 +1,174 @@
+"""`restante profiles`: what the operations make, whether folded from a journal, a file, or by the service."""
+
+import json
+import unicodedata
+
+import pytest
+import requests
+
+MESSAGES = [
+    {"$distinct_id": "ada", "$time": 1, "$set": {"plan": "free", "city": "Zürich"}},
+    {"$distinct_id": "ada", "$time": 2, "$add": {"visits": 2, "spent": 0.1}},
+    {"$distinct_id": "bob", "$time": 3, "$add": {"visits": 1}},
+    {"$distinct_id": "ada", "$time": 4, "$set_once": {"plan": "trial", "first": "harbour"}},
+    {"$distinct_id": "ada", "$time": 5, "$add": {"spent": 0.2}, "$unset": ["city"]},
+    {"$distinct_id": "ada", "$time": 6, "$union": {"kiosks": ["harbour", "museum", "harbour"]}},
+    {"$distinct_id": "ada", "$time": 7, "$append": {"$transactions": {"$amount": 2.5, "$time": "2026-01-02"}}},
+    {"$distinct_id": "eve", "$time": 8, "$set": {"gone": True}},
+    {"$group_key": "company", "$group_id": "acme", "$time": 9, "$set": {"plan": "team"}},
+    {"$distinct_id": "eve", "$time": 10, "$delete": ""},
+    {"$group_key": "company", "$group_id": "acme", "$time": 11, "$union": {"members": ["ada", "bob"]}},
+    {"$group_key": "city", "$group_id": "acme", "$time": 12, "$set": {"of": "another key"}},
+    {"$distinct_id": "ada", "$time": 13, "$remove": {"kiosks": "museum"}},
+]
+LINES = "".join(json.dumps(message) + "\n" for message in MESSAGES)
+PROFILES = {
+    "ada": {
+        "plan": "free",
+        "visits": 2,
+        "spent": 0.30000000000000004,
+        "first": "harbour",
+        "kiosks": ["harbour"],
+        "$transactions": [{"$amount": 2.5, "$time": "2026-01-02"}],
+    },
+    "bob": {"visits": 1},
+}
+GROUPS = {
+    "company": {"acme": {"plan": "team", "members": ["ada", "bob"]}},
+    "city": {"acme": {"of": "another key"}},
+}
+
+
+@pytest.fixture
+def recorded(restante, journal):
+    assert restante("record", "--token", "T", "-j", journal, stdin=LINES).code == 0
+    return journal
+
+
+# --- the same answer from everywhere
+
+
+@pytest.mark.parametrize(("options", "expected"), [([], PROFILES), (["--groups"], GROUPS)])
+def test_journal_file_and_pipe_agree(restante, recorded, tmp_path, options, expected):
+    (tmp_path / "updates.jsonl").write_text(LINES)
+    ran = restante("profiles", "-j", recorded, "--json", *options)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json == expected
+    assert restante("profiles", "--from", "updates.jsonl", "--json", *options) == ran
+    assert restante("profiles", "--from", "-", "--json", *options, stdin=LINES) == ran
+
+
+def test_service_holds_what_was_predicted_once_all_is_shipped(restante, recorded, service):
+    assert restante("ship", "-j", recorded, "--url", service.url).code == 0
+    for kind, options, expected in (("profiles", [], PROFILES), ("groups", ["--groups"], GROUPS)):
+        held = requests.get(f"{service.url}/simulator/{kind}", params={"token": "T"}, timeout=20).json()
+        assert held == expected
+        assert restante("profiles", "-j", recorded, "--json", *options).json == held
+        assert restante("profiles", "-j", recorded, "--json", "--shipped-only", *options).json == held
+
+
+def test_shipped_only_follows_the_service_and_the_prediction_stays(restante, recorded, service):
+    assert restante("profiles", "-j", recorded, "--json", "--shipped-only").json == {}
+    for _ in range(4):
+        restante("ship", "-j", recorded, "--url", service.url, "--limit", 3)
+        shipped = restante("profiles", "-j", recorded, "--json", "--shipped-only").json
+        assert shipped == service.profiles("T")
+        assert restante("profiles", "-j", recorded, "--json").json == PROFILES
+
+
+# --- one profile
+
+
+def test_one_profile_by_its_id(restante, recorded):
+    assert restante("profiles", "-j", recorded, "--json", "bob").json == {"bob": {"visits": 1}}
+    ran = restante("profiles", "-j", recorded, "bob")
+    assert (ran.code, ran.out, ran.err) == (0, 'bob\t{"visits": 1}\n', "")
+
+
+def test_group_id_shows_the_groups_of_every_key(restante, recorded):
+    assert restante("profiles", "-j", recorded, "--groups", "--json", "acme").json == GROUPS
+    lines = restante("profiles", "-j", recorded, "--groups", "acme").out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["company:acme", "city:acme"]
+
+
+@pytest.mark.parametrize("missing", ["nobody", "eve", "acme"])
+def test_profile_that_is_not_there_is_a_sentence_and_exit_1(restante, recorded, missing):
+    ran = restante("profiles", "-j", recorded, "--json", missing)
+    assert (ran.code, ran.out) == (1, "{}\n")
+    assert ran.err == f"There is no profile {missing}.\n"
+
+
+# --- lines of a file
+
+
+def test_malformed_messages_are_counted_on_stderr_and_the_rest_is_folded(restante, tmp_path):
+    lines = [
+        '{"$distinct_id":"ada","$add":{"n":1}}',
+        '{"$distinct_id":"ada","$add":{"n":"one"}}',
+        "",
+        '{"$set":{}}',
+        "[1]",
+        '{"$distinct_id":"ada","$add":{"n":1}}\r',
+    ]
+    (tmp_path / "updates.jsonl").write_text("\n".join(lines), newline="")
+    ran = restante("profiles", "--from", "updates.jsonl", "--json")
+    assert (ran.code, ran.err) == (0, "3 malformed messages had no effect.\n")
+    assert ran.json == {"ada": {"n": 2}}
+
+
+@pytest.mark.parametrize("line", [b"plan=pro", b'{"$distinct_id":', b"\xff\xfe", b"[" * 100_000])
+def test_line_that_is_not_json_exits_2_with_its_number(restante, line):
+    ran = restante("profiles", "--from", "-", "--json", stdin=LINES.encode() + b"\n" + line)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"line {len(MESSAGES) + 2} is not JSON" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_byte_order_mark_is_taken_as_record_takes_it(restante):
+    ran = restante("profiles", "--from", "-", "--json", stdin=b"\xef\xbb\xbf" + LINES.encode())
+    assert (ran.code, ran.json) == (0, PROFILES)
+
+
+def test_no_lines_are_no_profiles(restante):
+    ran = restante("profiles", "--from", "-", "--json")
+    assert (ran.code, ran.out, ran.err) == (0, "{}\n", "")
+
+
+def test_missing_file_and_missing_journal_exit_2(restante, journal, tmp_path):
+    ran = restante("profiles", "--from", "nowhere.jsonl")
+    assert ran.code == 2
+    assert "nowhere.jsonl" in ran.err
+    ran = restante("profiles", "-j", journal)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"no journal at {journal}" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- on a terminal
+
+
+def test_operators_outside_the_vocabulary_leave_a_profile_partly_known(restante):
+    line = '{"$distinct_id":"ada","$merge":{"x":1},"$set":{"plan":"pro"}}'
+    ran = restante("profiles", "--from", "-", stdin=line)
+    assert ran.out == 'ada (partly known)\t{"plan": "pro"}\n'
+
+
+def test_hostile_names_never_reach_the_terminal_raw(restante, journal):
+    text = "\x1b]0;pwned\x07\u202e\r\n\t\x9b"
+    line = json.dumps({"$distinct_id": text, "$set": {text: [text]}})
+    group = json.dumps({"$group_key": text, "$group_id": text, "$set": {text: text}})
+    restante("record", "--token", "T", "-j", journal, stdin=f"{line}\n{group}\n")
+    for options in ([], ["--groups"], [text]):
+        ran = restante.on_terminal("profiles", "-j", journal, *options)
+        assert ran.code == 0
+        assert ran.out.count("\n") == 1
+        assert all(unicodedata.category(letter)[0] != "C" for letter in ran.out if letter not in "\n\t")
+
+
+def test_closed_pipe_is_silent(restante, recorded):
+    process = restante.start("profiles", "-j", recorded)
+    process.stdout.close()
+    process.stdin.close()
+    err = process.stderr.read().decode()
+    assert process.wait(60) == 0
+    assert err == ""

@@ -1,0 +1,523 @@
+"""`restante record`: from files and pipes into the journal, all or nothing, and finished after a kill."""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import sqlite3
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+COMMIT_LINES = 10_000
+GOOD = '{"$distinct_id":"ada","$set":{"plan":"pro"}}'
+
+
+def numbered(count, first=1):
+    """Lines that say their own number, so that a lost, doubled or moved one shows."""
+    return "".join(
+        json.dumps({"$distinct_id": f"u{number % 7}", "$add": {"n": number}}) + "\n"
+        for number in range(first, first + count)
+    )
+
+
+def numbers(entries):
+    return [entry.message["$add"]["n"] for entry in entries]
+
+
+def beside(journal):
+    """The spool files of a journal, with whatever belongs to them."""
+    return sorted(journal.parent.glob("*.spool-*"))
+
+
+def spools(journal):
+    return [path for path in beside(journal) if path.suffix not in {".part", ".lock"}]
+
+
+# --- from where
+
+
+def test_lines_of_a_file_are_journaled_in_order(restante, journal, tmp_path, entries):
+    (tmp_path / "updates.jsonl").write_text(numbered(5))
+    ran = restante("record", "--token", "T", "-j", journal, "updates.jsonl")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == "Journaled 5 entries from 5 lines.\n"
+    assert numbers(entries(journal)) == [1, 2, 3, 4, 5]
+    assert not beside(journal)
+
+
+@pytest.mark.parametrize("arguments", [[], ["-"]])
+def test_lines_of_standard_input_are_journaled(restante, journal, entries, arguments):
+    ran = restante("record", "--token", "T", "-j", journal, *arguments, stdin=numbered(3))
+    assert ran.code == 0
+    assert numbers(entries(journal)) == [1, 2, 3]
+
+
+def test_journal_is_restante_db_unless_named(restante, tmp_path, entries):
+    assert restante("record", "--token", "T", stdin=GOOD).code == 0
+    assert len(entries(tmp_path / "restante.db")) == 1
+    named = {"RESTANTE_JOURNAL": str(tmp_path / "other.db")}
+    assert restante("record", "--token", "T", stdin=GOOD, environment=named).code == 0
+    assert len(entries(tmp_path / "other.db")) == 1
+
+
+def test_missing_input_file_exits_2_and_makes_no_journal(restante, journal):
+    ran = restante("record", "--token", "T", "-j", journal, "nowhere.jsonl")
+    assert (ran.code, ran.out) == (2, "")
+    assert "nowhere.jsonl" in ran.err
+    assert not journal.exists()
+
+
+def test_no_lines_are_no_entries(restante, journal, entries):
+    ran = restante("record", "--token", "T", "-j", journal)
+    assert (ran.code, ran.err) == (0, "Journaled 0 entries from 0 lines.\n")
+    assert entries(journal) == []
+
+
+# --- for which project
+
+
+def test_token_comes_from_the_option_or_the_environment_or_the_journal_itself(restante, journal, entries):
+    other = {"RESTANTE_TOKEN": "OTHER"}
+    assert restante("record", "--token", "T", "-j", journal, stdin=GOOD, environment=other).code == 0
+    assert restante("record", "-j", journal, stdin=GOOD).code == 0
+    assert restante("record", "-j", journal, stdin=GOOD, environment={"RESTANTE_TOKEN": "T"}).code == 0
+    assert len(entries(journal)) == 3
+
+
+def test_token_nowhere_exits_2_before_anything_is_read(restante, journal, tmp_path):
+    given = tmp_path / "given.jsonl"
+    given.write_text(GOOD)
+    with given.open("rb") as stdin:
+        ran = restante("record", "-j", journal, stdin=stdin, environment={"RESTANTE_TOKEN": ""})
+        assert os.lseek(stdin.fileno(), 0, os.SEEK_CUR) == 0
+    assert (ran.code, ran.out) == (2, "")
+    assert "--token" in ran.err
+    assert "RESTANTE_TOKEN" in ran.err
+    assert not journal.exists()
+
+
+def test_token_of_another_project_exits_2_before_anything_is_read(restante, journal, tmp_path, entries):
+    restante("record", "--token", "T", "-j", journal, stdin=GOOD)
+    given = tmp_path / "given.jsonl"
+    given.write_text(GOOD)
+    with given.open("rb") as stdin:
+        ran = restante("record", "--token", "OTHER", "-j", journal, stdin=stdin)
+        assert os.lseek(stdin.fileno(), 0, os.SEEK_CUR) == 0
+    assert ran.code == 2
+    assert "another project" in ran.err
+    assert len(entries(journal)) == 1
+
+
+def test_foreign_file_is_refused_untouched(restante, tmp_path):
+    foreign = tmp_path / "notes.txt"
+    foreign.write_text("milk, bread, tickets\n" * 300)
+    ran = restante("record", "--token", "T", "-j", foreign, stdin=GOOD)
+    assert ran.code == 2
+    assert "is not a journal" in ran.err
+    assert "Traceback" not in ran.err
+    assert foreign.read_text() == "milk, bread, tickets\n" * 300
+    assert list(tmp_path.iterdir()) == [foreign]
+
+
+def test_foreign_file_is_named_also_when_no_token_is_given(restante, tmp_path):
+    (tmp_path / "notes.txt").write_text("milk, bread, tickets\n" * 300)
+    ran = restante("record", "-j", "notes.txt", stdin=GOOD)
+    assert ran.code == 2
+    assert "is not a journal" in ran.err
+
+
+# --- what a line may be
+
+
+def test_blank_lines_crlf_and_a_byte_order_mark_are_taken_as_editors_leave_them(restante, journal, entries):
+    lines = [b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n", b"\r\n", b"  \t\n", b"\n", b" " + GOOD.encode()]
+    ran = restante("record", "--token", "T", "-j", journal, stdin=b"".join(lines))
+    assert (ran.code, ran.err) == (0, "Journaled 2 entries from 5 lines.\n")
+    assert [entry.message["$set"] for entry in entries(journal)] == [{"plan": "pro"}] * 2
+
+
+def test_two_operators_in_a_line_are_two_entries_in_written_order(restante, journal, entries):
+    line = '{"$distinct_id":"ada","$add":{"visits":1},"$set":{"plan":"pro"},"$time":5}'
+    ran = restante("record", "--token", "T", "-j", journal, stdin=line)
+    assert ran.err == "Journaled 2 entries from 1 line.\n"
+    taken = entries(journal)
+    assert [entry.operator for entry in taken] == ["$add", "$set"]
+    assert [entry.message["$time"] for entry in taken] == [5, 5]
+
+
+def test_group_lines_are_journaled_in_the_lane_of_groups(restante, journal, entries):
+    line = '{"$group_key":"company","$group_id":"acme","$set":{"plan":"pro"}}'
+    restante("record", "--token", "T", "-j", journal, stdin=f"{GOOD}\n{line}\n")
+    taken = [(entry.lane, entry.group_key, entry.profile) for entry in entries(journal)]
+    assert taken == [("people", None, "ada"), ("groups", "company", "acme")]
+
+
+def test_own_token_in_a_line_is_fine_and_not_kept_in_it(restante, journal, entries):
+    restante("record", "--token", "T", "-j", journal, stdin='{"$token":"T","$distinct_id":"a","$set":{}}')
+    assert "$token" not in entries(journal)[0].message
+
+
+
+def nested(depth):
+    return b'{"$distinct_id":"a","$set":{"x":' + b"[" * depth + b"]" * depth + b"}}"
+
+
+BAD = {
+    "not JSON": (b"plan=pro", "not JSON"),
+    "cut off": (GOOD.encode()[:-1], "not JSON"),
+    "not UTF-8": (b'{"$distinct_id":"\xe9ric","$set":{}}', "utf-8"),
+    "a list": (b"[" + GOOD.encode() + b"]", "no JSON object"),
+    "a string": (b'"ada"', "no JSON object"),
+    "NaN": (b'{"$distinct_id":"a","$set":{"x":NaN}}', "$set.x"),
+    "an infinity": (b'{"$distinct_id":"a","$set":{"x":-Infinity}}', "$set.x"),
+    "beyond doubles": (b'{"$distinct_id":"a","$add":{"x":1e999}}', "$add.x"),
+    "an integer beyond doubles": (b'{"$distinct_id":"a","$add":{"x":1' + b"0" * 400 + b"}}", "$add.x"),
+    "an integer of 5,000 digits": (b'{"$distinct_id":"a","$add":{"x":' + b"9" * 5_000 + b"}}", "digits"),
+    "a lone surrogate": (b'{"$distinct_id":"a","$set":{"x":"\\ud83d"}}', "surrogate"),
+    "101 deep": (nested(101), "nested deeper than 100"),
+    "100,000 deep": (nested(100_000), "message"),
+    "no operator": (b'{"$distinct_id":"a"}', "no operator"),
+    "no id": (b'{"$set":{}}', "$distinct_id"),
+    "user and group": (b'{"$distinct_id":"a","$group_key":"k","$group_id":"g","$set":{}}', "not both"),
+    "text where a number must be": (b'{"$distinct_id":"a","$add":{"x":"1"}}', "$add.x"),
+    "another token": (b'{"$token":"OTHER","$distinct_id":"a","$set":{}}', "another project"),
+    "over a megabyte": (b'{"$distinct_id":"a","$set":{"x":"' + b"x" * 1_000_001 + b'"}}', "limit"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_line_is_named_with_its_number_and_reason_and_nothing_is_journaled(
+    restante, journal, entries, name
+):
+    line, says = BAD[name]
+    ran = restante("record", "--token", "T", "-j", journal, stdin=b"\r\n" + GOOD.encode() + b"\n" + line)
+    assert (ran.code, ran.out) == (2, "")
+    assert "line 3:" in ran.err
+    assert says in ran.err
+    assert "Nothing was journaled" in ran.err
+    assert "Traceback" not in ran.err
+    assert len(ran.err) < 500
+    assert entries(journal) == []
+    assert not beside(journal)
+
+
+def test_bad_line_far_down_journals_nothing_of_those_before_it(restante, journal, entries):
+    lines = numbered(14_999) + "oops\n" + numbered(5_000)
+    ran = restante("record", "--token", "T", "-j", journal, stdin=lines)
+    assert ran.code == 2
+    assert "line 15000:" in ran.err.replace(",", "")
+    assert entries(journal) == []
+    assert not beside(journal)
+
+
+def test_reason_never_reaches_the_terminal_raw(restante, journal):
+    line = '{"$distinct_id":"a","$add":{"\\u001b]0;pwned\\u0007\\u202e":"x"}}\n\x1b[2J'
+    ran = restante("record", "--token", "T", "-j", journal, "--skip-invalid", "bad.jsonl", stdin=line)
+    assert ran.code == 1
+    assert ran.err.replace("\n", "").isprintable()
+
+
+# --- setting bad lines aside
+
+
+def test_bad_lines_are_set_aside_as_they_came_and_the_rest_is_journaled(restante, journal, tmp_path, entries):
+    bad = [b"oops\r\n", b'{"$distinct_id":"\xe9"}\n', b"{}"]
+    good = [line.encode() for line in numbered(3).splitlines(keepends=True)]
+    lines = [good[0], bad[0], good[1], b"\n", bad[1], good[2], bad[2]]
+    ran = restante("record", "--token", "T", "-j", journal, "--skip-invalid", "bad", stdin=b"".join(lines))
+    assert (ran.code, ran.out) == (1, "")
+    told = ran.err.splitlines()
+    assert told[:2] == ["Journaled 3 entries from 7 lines.", "Set 3 bad lines aside:"]
+    assert [line.split(":")[0].strip() for line in told[2:]] == ["line 2", "line 5", "line 7"]
+    assert numbers(entries(journal)) == [1, 2, 3]
+    assert (tmp_path / "bad").read_bytes() == b"".join(bad) + b"\n"
+
+
+def test_only_the_first_reasons_are_told_and_the_others_are_counted(restante, journal):
+    ran = restante("record", "--token", "T", "-j", journal, "--skip-invalid", "bad", stdin="{}\n" * 1_007)
+    assert ran.code == 1
+    assert "Set 1,007 bad lines aside:" in ran.err
+    assert "1,002 more" in ran.err
+    assert len(ran.err.splitlines()) == 8
+
+
+def test_no_bad_line_with_skip_invalid_exits_0(restante, journal):
+    assert restante("record", "--token", "T", "-j", journal, "--skip-invalid", "bad", stdin=GOOD).code == 0
+
+
+@pytest.mark.parametrize("following", [[], ["--follow"]])
+def test_line_that_is_far_too_long_is_one_line(restante, journal, tmp_path, entries, following):
+    endless = b"x" * 17_000_000 + b"\n"
+    lines = endless + numbered(1).encode() + b"oops\n"
+    options = ["--json", "--skip-invalid", "bad", *following]
+    ran = restante("record", "--token", "T", "-j", journal, *options, stdin=lines)
+    assert ran.json == {"lines": 3, "entries": 1, "skipped": 2}
+    assert (tmp_path / "bad").read_bytes() == endless + b"oops\n"
+    assert numbers(entries(journal)) == [1]
+
+
+def test_end_of_a_line_that_is_far_too_long_is_not_taken_for_a_line(restante, journal, entries):
+    ran = restante("record", "--token", "T", "-j", journal, stdin=" " * 8_000_001 + GOOD)
+    assert ran.code in {0, 2}
+    assert ("from 1 line." in ran.err) == (ran.code == 0)
+    assert len(entries(journal)) == (1 if ran.code == 0 else 0)
+
+
+def test_file_for_bad_lines_is_never_the_input_itself(restante, journal, tmp_path):
+    lines = numbered(2) + "oops\n" + numbered(1, 3)
+    (tmp_path / "updates.jsonl").write_text(lines)
+    ran = restante(
+        "record", "--token", "T", "-j", journal, "--skip-invalid", "./updates.jsonl", "updates.jsonl"
+    )
+    assert ran.code == 2
+    assert (tmp_path / "updates.jsonl").read_text() == lines
+
+
+# --- for programs
+
+
+def test_json_counts_lines_entries_and_skipped(restante, journal):
+    lines = GOOD + '\n\noops\n{"$distinct_id":"a","$set":{"x":1},"$unset":["y"]}\n'
+    ran = restante("record", "--token", "T", "-j", journal, "--json", "--skip-invalid", "bad", stdin=lines)
+    assert ran.code == 1
+    assert ran.json == {"lines": 4, "entries": 3, "skipped": 1}
+
+
+def test_terminal_is_told_how_far_it_is_and_left_with_one_clean_line(restante, journal, tmp_path):
+    (tmp_path / "updates.jsonl").write_text(numbered(20_000))
+    ran = restante.on_terminal("record", "--token", "T", "-j", journal, "updates.jsonl")
+    assert ran.code == 0
+    assert "journaled 20,000 of 20,000 entries" in ran.out
+    assert ran.out.endswith("\r\x1b[KJournaled 20,000 entries from 20,000 lines.\n")
+
+
+# --- following
+
+
+def test_follow_refuses_without_a_place_for_bad_lines(restante, journal):
+    ran = restante("record", "--token", "T", "-j", journal, "--follow", stdin=GOOD)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--skip-invalid" in ran.err
+    assert not journal.exists()
+
+
+def test_follow_commits_lines_as_they_arrive(restante, journal, tmp_path, entries, until):
+    restante("record", "--token", "T", "-j", journal)
+    process = restante.start("record", "-j", journal, "--follow", "--skip-invalid", "bad")
+
+    def write(text):
+        process.stdin.write(text.encode())
+        process.stdin.flush()
+
+    def journaled(wanted):
+        until(lambda: numbers(entries(journal)) == wanted, f"{wanted} in the journal")
+
+    first, second, third, fourth = numbered(4).splitlines(keepends=True)
+    write(first)
+    journaled([1])
+    write(second[:20])
+    write(second[20:] + third)
+    journaled([1, 2, 3])
+    write("oops\r\n")
+    until(
+        lambda: (tmp_path / "bad").exists() and (tmp_path / "bad").read_bytes() == b"oops\r\n",
+        "the bad line",
+    )
+    ran = restante.finish(process, fourth.rstrip().encode())
+    assert ran.code == 1
+    assert ran.err.startswith("Journaled 4 entries from 5 lines.\nSet 1 bad line aside:\n  line 4: ")
+    assert numbers(entries(journal)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_what_follow_committed_stays_when_it_is_ended(restante, journal, entries, until, sent, code):
+    restante("record", "--token", "T", "-j", journal)
+    process = restante.start("record", "-j", journal, "--follow", "--skip-invalid", "bad")
+    process.stdin.write(numbered(2).encode() + b'{"$distinct')
+    process.stdin.flush()
+    until(lambda: len(entries(journal)) == 2, "two entries")
+    process.send_signal(sent)
+    ran = restante.finish(process)
+    assert (ran.code, ran.out) == (code, "")
+    assert "Traceback" not in ran.err
+    assert numbers(entries(journal)) == [1, 2]
+    assert restante("record", "-j", journal, stdin=numbered(1, 3)).code == 0
+
+
+# --- killed
+
+
+@contextlib.contextmanager
+def held(journal, commits):
+    """A process that does not let others write, as soon as so many commits are in the journal."""
+    with contextlib.closing(sqlite3.connect(journal, isolation_level=None, timeout=0)) as connection:
+        deadline = time.monotonic() + 30
+        while connection.execute("SELECT count(*) FROM entries").fetchone()[0] < commits * COMMIT_LINES:
+            assert time.monotonic() < deadline, f"{commits} commits did not come"
+            time.sleep(0.001)
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("BEGIN IMMEDIATE")
+        while not connection.in_transaction:
+            assert time.monotonic() < deadline, "the journal was never free"
+            with contextlib.suppress(sqlite3.OperationalError):
+                connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+@pytest.fixture
+def killed(restante, until):
+    """Kill a `record` of so many lines with SIGKILL once so many commits are in the journal."""
+
+    def kill(journal, lines, commits, **options):
+        assert restante("record", "--token", "T", "-j", journal, **options).code == 0
+        given = journal.parent / "updates.jsonl"
+        given.write_text(numbered(lines))
+        if commits == 0:
+            with held(journal, 0):
+                process = restante.start("record", "-j", journal, given, **options)
+                until(lambda: spools(journal), "a finished spool file")
+                process.kill()
+                process.wait()
+        else:
+            process = restante.start("record", "-j", journal, given, **options)
+            with held(journal, commits):
+                process.kill()
+                process.wait()
+
+    return kill
+
+
+LINES = 60_000  # more than fit the first commits: it is killed in between
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_killed_while_journaling_is_finished_by_resume_without_a_line_lost_or_doubled(
+    restante, journal, entries, killed, commits
+):
+    killed(journal, LINES, commits)
+    done = len(entries(journal))
+    assert done % COMMIT_LINES == 0
+    assert commits * COMMIT_LINES <= done < LINES
+    (spool,) = spools(journal)
+
+    refused = restante("record", "-j", journal, stdin=GOOD)
+    assert (refused.code, refused.out) == (1, "")
+    assert "restante record --resume" in refused.err
+    assert str(spool) in refused.err
+    assert len(entries(journal)) == done
+
+    resumed = restante("record", "--resume", "-j", journal, stdin=GOOD)
+    assert resumed.code == 0
+    assert f"{LINES - done:,} entries" in resumed.err
+    assert numbers(entries(journal)) == list(range(1, LINES + 1))
+    assert not beside(journal)
+
+    again = restante("record", "--resume", "-j", journal)
+    assert (again.code, again.err) == (0, "Nothing to resume.\n")
+    assert restante("record", "-j", journal, stdin=numbered(1, LINES + 1)).code == 0
+    assert len(entries(journal)) == LINES + 1
+
+
+def test_both_ways_out_can_be_pasted_into_a_shell(restante, tmp_path, entries, killed):
+    folder = tmp_path / "kiosk 7 (harbour)"
+    folder.mkdir()
+    journal = folder / "kiosk.db"
+    killed(journal, 3, 0)
+    told = restante("record", "-j", journal, stdin=GOOD).err
+    finish = shlex.split(re.search(r"(restante record .*)", told)[1])
+    give_up = shlex.split(re.search(r"(rm .*)", told)[1])
+    assert [Path(path) for path in give_up[1:]] == spools(journal)
+    assert finish[0] == "restante"
+    assert restante(*finish[1:]).code == 0
+    assert numbers(entries(journal)) == [1, 2, 3]
+
+
+def test_giving_up_what_was_left_lets_record_go_on(restante, journal, entries, killed):
+    killed(journal, 3, 0)
+    (spool,) = spools(journal)
+    spool.unlink()
+    assert restante("record", "-j", journal, stdin=numbered(1, 9)).code == 0
+    assert numbers(entries(journal)) == [9]
+
+
+def test_resume_for_programs_says_what_it_did(restante, journal, killed):
+    killed(journal, 3, 0)
+    ran = restante("record", "--resume", "--json", "-j", journal)
+    assert ran.code == 0
+    assert ran.json["entries"] == 3
+
+
+def test_resume_never_makes_a_journal(restante, journal):
+    ran = restante("record", "--resume", "--token", "T", "-j", journal)
+    assert "Traceback" not in ran.err
+    assert not journal.exists()
+
+
+def test_killed_while_reading_leaves_nothing_journaled_and_nothing_in_the_way(
+    restante, journal, entries, until
+):
+    process = restante.start("record", "--token", "T", "-j", journal)
+    process.stdin.write(numbered(12_000).encode())
+    process.stdin.flush()
+    until(lambda: any(path.suffix == ".part" for path in beside(journal)), "a spool file being written")
+    process.kill()
+    process.wait()
+    assert entries(journal) == []
+    assert restante("record", "-j", journal, stdin=numbered(2)).code == 0
+    assert numbers(entries(journal)) == [1, 2]
+    assert not beside(journal)
+
+
+def test_interrupted_while_reading_cleans_up_after_itself(restante, journal, entries, until):
+    process = restante.start("record", "--token", "T", "-j", journal)
+    process.stdin.write(numbered(12_000).encode())
+    process.stdin.flush()
+    until(lambda: any(path.suffix == ".part" for path in beside(journal)), "a spool file being written")
+    process.send_signal(signal.SIGINT)
+    ran = restante.finish(process)
+    assert (ran.code, ran.out) == (130, "")
+    assert "Traceback" not in ran.err
+    assert entries(journal) == []
+    assert not beside(journal)
+
+
+# --- several at once, and who may read
+
+
+def test_two_records_at_once_on_a_fresh_journal_both_succeed(restante, journal, entries):
+    both = [restante.start("record", "--token", "T", "-j", journal) for _ in range(2)]
+    for first, process in zip((1, 10_001), both, strict=True):
+        process.stdin.write(numbered(3_000, first).encode())
+        process.stdin.flush()
+    assert [restante.finish(process).code for process in both] == [0, 0]
+    taken = numbers(entries(journal))
+    assert [number for number in taken if number < 10_001] == list(range(1, 3_001))
+    assert [number for number in taken if number >= 10_001] == list(range(10_001, 13_001))
+    assert not beside(journal)
+
+
+def test_record_at_work_is_in_nobodys_way_and_not_taken_for_a_killed_one(restante, journal, entries, until):
+    slow = restante.start("record", "--token", "T", "-j", journal)
+    slow.stdin.write(numbered(1).encode())
+    slow.stdin.flush()
+    until(lambda: any(path.suffix == ".part" for path in beside(journal)), "a spool file being written")
+    assert restante("record", "-j", journal, stdin=numbered(1, 5)).code == 0
+    assert restante("record", "--resume", "-j", journal).err == "Nothing to resume.\n"
+    assert restante.finish(slow).code == 0
+    assert numbers(entries(journal)) == [5, 1]
+    assert not beside(journal)
+
+
+def test_journal_and_spool_are_their_owners_alone_whatever_the_umask(restante, journal, tmp_path, killed):
+    killed(journal, 3, 0, umask=0)
+    files = [path for path in tmp_path.iterdir() if path.name.startswith(journal.name)]
+    assert spools(journal)[0] in files
+    assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == {
+        path.name: "0o600" for path in files
+    }

@@ -1,0 +1,141 @@
+"""The sentence: how shipping stands, from the accounts and what the shipper wrote down."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recorder import LaneStatus, Outcome, ShipperStatus, Statistics
+from recorder.operations import Lane
+from tui.sentence import shipping_of
+
+NOW = 1_000_000.0
+PENDING = Statistics(recorded=12_000, pending=12_000)
+
+
+def lane(outcome, cause="connection refused", *, of=Lane.PEOPLE, since=NOW - 240, failures=3, retry_at=NOW + 48):
+    return LaneStatus(
+        lane=of, outcome=outcome, cause=cause, since=since, failures=failures, retry_at=retry_at
+    )
+
+
+def told(statistics=PENDING, *lanes, **shipper):
+    return shipping_of(statistics, ShipperStatus(lanes=lanes, **shipper), now=NOW)
+
+
+def test_nothing_recorded_yet():
+    shipping = told(Statistics())
+    assert (shipping.state, shipping.sentence) == ("done", "Nothing is recorded yet.")
+
+
+@pytest.mark.parametrize(
+    ("rejected", "sentence"),
+    [
+        (0, "All shipped."),
+        (1, "All shipped but 1 rejected entry."),
+        (12_000, "All shipped but 12,000 rejected entries."),
+    ],
+)
+def test_all_shipped_names_what_was_rejected(rejected, sentence):
+    shipping = told(Statistics(recorded=rejected + 5, shipped=5, rejected=rejected))
+    assert (shipping.state, shipping.sentence) == ("done", sentence)
+
+
+def test_nothing_unsent_is_done_whatever_the_last_request_said():
+    shipping = told(Statistics(recorded=1, shipped=1), lane(Outcome.OFFLINE))
+    assert (shipping.state, shipping.cause, shipping.retry_at) == ("done", "", None)
+
+
+def test_no_shipper_was_ever_seen():
+    shipping = told()
+    assert shipping.state == "no_shipper"
+    assert shipping.sentence == (
+        "No shipper is running (none was ever seen). Nothing is lost: 12,000 entries pending."
+    )
+
+
+def test_no_shipper_runs_and_the_last_was_seen():
+    shipping = told(Statistics(recorded=1, pending=1), pid=7, seen_at=NOW - 7_300)
+    assert (
+        shipping.sentence == "No shipper is running (last seen 2 h ago). Nothing is lost: 1 entry pending."
+    )
+
+
+def test_shipping_names_the_process():
+    shipping = told(PENDING, lane(Outcome.SHIPPED, ""), pid=4711, running=True, seen_at=NOW)
+    assert shipping.state == "shipping"
+    assert shipping.sentence.startswith("Process 4711 is shipping.")
+
+
+def test_offline_says_since_when_why_and_when_it_is_tried_again():
+    shipping = told(PENDING, lane(Outcome.OFFLINE), running=True, pid=7)
+    assert shipping.state == "offline"
+    assert (shipping.since, shipping.retry_at, shipping.cause) == (NOW - 240, NOW + 48, "connection refused")
+    assert shipping.sentence == (
+        "Offline for 4 m: connection refused. Next try in 48 s (failure 3). "
+        "Nothing is lost: 12,000 entries pending."
+    )
+
+
+def test_offline_without_a_shipper_says_that_nobody_tries():
+    sentence = told(PENDING, lane(Outcome.OFFLINE)).sentence
+    assert "No shipper is running; `restante ship` tries again." in sentence
+    assert "Next try" not in sentence
+
+
+@pytest.mark.parametrize("retry_at", [None, NOW, NOW - 5])
+def test_try_that_is_due_is_now(retry_at):
+    assert "Next try now (failure 3)." in told(
+        PENDING, lane(Outcome.OFFLINE, retry_at=retry_at), running=True
+    ).sentence
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "begins"),
+    [
+        (Outcome.WAIT, "waiting", "Waiting for 4 m, as the service asks: slow down."),
+        (
+            Outcome.UNKNOWN,
+            "waiting",
+            "Waiting for 4 m: no answer says whether the last request arrived (slow down).",
+        ),
+        (Outcome.PAUSED, "paused", "Paused for 4 m, something must be mended: slow down."),
+        (Outcome.REFUSED, "paused", "The service refuses the next people batch for 4 m: slow down."),
+    ],
+)
+def test_trouble_is_told_in_the_words_of_its_cause(outcome, state, begins):
+    shipping = told(PENDING, lane(outcome, "slow down"))
+    assert shipping.state == state
+    assert shipping.sentence.startswith(begins)
+
+
+def test_trouble_without_a_beginning_is_told_without_one():
+    assert told(PENDING, lane(Outcome.OFFLINE, since=None)).sentence.startswith("Offline: connection refused.")
+
+
+def test_worst_lane_is_the_one_that_needs_a_person():
+    lanes = [
+        lane(Outcome.SHIPPED, "", of=Lane.EVENTS),
+        lane(Outcome.WAIT, "patience", of=Lane.PEOPLE),
+        lane(Outcome.PAUSED, "HTTP 401", of=Lane.GROUPS),
+        lane(Outcome.OFFLINE, "refused", of=Lane.IMPORTS),
+    ]
+    assert told(PENDING, *lanes).cause == "HTTP 401"
+    assert told(PENDING, *lanes[::-1]).cause == "HTTP 401"
+    assert told(PENDING, lanes[1], lanes[3]).state == "offline"
+    assert told(PENDING, lanes[0], lanes[1]).state == "waiting"
+
+
+def test_lane_that_goes_through_is_no_trouble():
+    assert told(PENDING, lane(Outcome.SHIPPED, ""), lane(None, "", of=Lane.GROUPS)).state == "no_shipper"
+
+
+def test_what_is_left_counts_all_that_is_still_to_be_sent():
+    statistics = Statistics(recorded=2_010, pending=1, sending=2, waiting=3, in_doubt=2_000, shipped=4)
+    assert told(statistics).sentence.endswith("Nothing is lost: 6 entries pending, 2,000 in doubt.")
+
+
+@given(st.text(), st.sampled_from([Outcome.OFFLINE, Outcome.PAUSED, Outcome.WAIT, Outcome.UNKNOWN]))
+def test_whatever_the_cause_the_sentence_is_one_printable_line(cause, outcome):
+    shipping = told(PENDING, lane(outcome, cause))
+    assert shipping.sentence.isprintable()
+    assert "  " not in shipping.sentence

@@ -1,0 +1,248 @@
+"""`restante status`: the sentence, the accounts, and the exit code a monitor asks for."""
+
+import dataclasses
+import os
+import time
+
+import pytest
+
+from recorder import HttpTransport, Journal, Recorder, Shipper, State, Statistics
+
+UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
+BALANCE = "recorded 3 = pending 3 + in doubt 0 + shipped 0 + rejected 0"
+
+
+@pytest.fixture
+def ship(journal):
+    """Ship in this process, with the faults given; the command under test only looks."""
+
+    def send(service, *faults, limit=None):
+        service.set_faults(faults)
+        transport = HttpTransport(url=service.url)
+        with Journal(journal) as opened:
+            report = Shipper(opened, transport).ship(limit=limit)
+        transport.close()
+        return report
+
+    return send
+
+
+@pytest.fixture
+def status(restante, journal):
+    return lambda *arguments: restante("status", "-j", journal, *arguments)
+
+
+# --- the sentence for each situation
+
+
+def test_empty_journal_says_that_nothing_is_recorded(journal, status):
+    Journal(journal, token="T").close()
+    ran = status()
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("Nothing is recorded yet.\nrecorded 0 = ")
+
+
+def test_no_shipper_was_ever_seen(append, status):
+    append(*UPDATES)
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].startswith("No shipper is running (none was ever seen).")
+    assert ran.out.splitlines()[1] == BALANCE
+
+
+def test_no_shipper_is_running_and_the_last_one_was_seen(append, status, ship, service):
+    append(*UPDATES)
+    ship(service, limit=1)
+    first = status().out.splitlines()[0]
+    assert first.startswith("No shipper is running (last seen ")
+    assert "2 entries pending" in first
+
+
+def test_all_shipped(append, status, ship, service):
+    append(*UPDATES)
+    ship(service)
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.startswith(
+        "All shipped.\nrecorded 3 = pending 0 + in doubt 0 + shipped 3 + rejected 0\njournal: "
+    )
+
+
+def test_process_that_ships_is_named(append, journal, status):
+    append(*UPDATES)
+    with Journal(journal) as opened:
+        epoch = opened.take_over(time.time())
+        ran = status()
+        opened.hand_over(epoch, time.time())
+    assert ran.code == 0
+    assert ran.out.startswith(f"Process {os.getpid()} is shipping. Nothing is lost: 3 entries pending.\n")
+
+
+def test_offline_with_its_cause_is_no_alarm(restante, journal, append, status, closed_port):
+    append(*UPDATES)
+    restante("ship", "-j", journal, "--url", closed_port)
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.startswith("Offline for ")
+    assert ": connection refused." in ran.out
+    assert "3 entries pending" in ran.out
+
+
+def test_login_page_is_offline(append, status, ship, service):
+    append(*UPDATES)
+    ship(service, {"at": 1, "fault": "garbage"})
+    assert status("--json").json["shipping"]["state"] == "offline"
+
+
+def test_waiting_says_the_services_words(append, status, ship, service):
+    append(*UPDATES)
+    ship(service, {"at": 1, "fault": "status", "code": 429, "retry_after": 30})
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.startswith("Waiting for 0 s, as the service asks: Too Many Requests.")
+
+
+def test_in_doubt_needs_attention_and_says_why(append, status, ship, service):
+    append(*UPDATES)
+    ship(service, {"at": 1, "fault": "ack_lost"})
+    ran = status()
+    assert ran.code == 1
+    assert ran.out.startswith("Waiting for 0 s: no answer says whether the last request arrived")
+    assert "3 in doubt" in ran.out.splitlines()[0]
+    assert ran.out.splitlines()[1] == "recorded 3 = pending 0 + in doubt 3 + shipped 0 + rejected 0"
+
+
+def test_entries_sent_again_are_counted_for_ever(append, status, ship, service):
+    append(*UPDATES)
+    ship(service, {"at": 1, "fault": "ack_lost"})
+    ship(service)
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.startswith("All shipped.\n")
+    assert "possibly applied twice: 3\n" in ran.out
+
+
+def test_paused_needs_attention_and_says_what_must_be_mended(append, status, ship, service):
+    append(*UPDATES)
+    ship(service, {"at": 1, "fault": "status", "code": 401})
+    ran = status()
+    assert ran.code == 1
+    assert ran.out.startswith("Paused for 0 s, something must be mended: HTTP 401: Unauthorized.")
+
+
+def test_rejected_entries_need_attention(journal, status, ship, service):
+    with Recorder("T", journal, on_invalid="reject") as recorder:
+        recorder.people_increment("ada", {"visits": "two"})
+        recorder.people_set("ada", {"plan": "pro"})
+    ship(service)
+    ran = status()
+    assert ran.code == 1
+    assert ran.out.splitlines()[0] == "All shipped but 1 rejected entry."
+    assert ran.out.splitlines()[1] == "recorded 2 = pending 0 + in doubt 0 + shipped 1 + rejected 1"
+
+
+def test_words_of_the_service_reach_the_terminal_printable(restante, journal, append, ship, service):
+    append({"$distinct_id": "ada", "$add": {"\x1b]0;pwned\x07\u202e": "two"}})
+    ship(service)
+    ran = restante.on_terminal("status", "-j", journal)
+    assert ran.code == 1
+    assert ran.out.startswith("The service refuses the next people batch")
+    assert ran.out.replace("\n", "").isprintable()
+
+
+# --- for programs
+
+
+def test_json_has_the_sentence_how_shipping_stands_and_the_accounts(append, status):
+    append(*UPDATES)
+    ran = status("--json")
+    assert (ran.code, ran.err) == (0, "")
+    told = ran.json
+    assert list(told) == ["sentence", "shipping", "accounts"]
+    assert told["sentence"] == status().out.splitlines()[0]
+    assert told["shipping"] == {"state": "no_shipper", "since": None, "retry_at": None, "cause": ""}
+    assert list(told["accounts"]) == [field.name for field in dataclasses.fields(Statistics)]
+    assert told["accounts"]["recorded"] == sum(told["accounts"][state] for state in State) == 3
+    assert told["accounts"]["bytes"] > 0
+    assert 0 <= told["accounts"]["oldest_pending_seconds"] < 60
+
+
+def test_json_of_an_outage_names_since_when_and_when_it_is_tried_again(
+    restante, journal, append, status, closed_port
+):
+    before = time.time()
+    append(*UPDATES)
+    restante("ship", "-j", journal, "--url", closed_port)
+    told = status("--json").json["shipping"]
+    assert (told["state"], told["cause"]) == ("offline", "connection refused")
+    assert before <= told["since"] <= told["retry_at"] <= time.time() + 60
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        ({"at": 1, "fault": "status", "code": 429}, "waiting"),
+        ({"at": 1, "fault": "reset"}, "waiting"),
+        ({"at": 1, "fault": "status", "code": 404}, "paused"),
+        ({"at": 9, "fault": "reset"}, "done"),
+    ],
+)
+def test_json_state_is_one_word_a_monitor_can_ask_for(append, status, ship, service, fault, state):
+    append(*UPDATES)
+    ship(service, fault)
+    assert status("--json").json["shipping"]["state"] == state
+
+
+# --- how old it may be
+
+
+def test_entry_older_than_max_age_needs_attention(append, status):
+    append(*UPDATES, recorded_at=time.time() - 7_200)
+    assert status().code == 0
+    assert status("--max-age", "3h").code == 0
+    late = status("--max-age", "1.5h")
+    assert late.code == 1
+    assert "oldest unsent: 2 h\n" in late.out
+    assert status("--json", "--max-age", "7000s").code == 1
+
+
+def test_shipped_entries_are_never_too_old(append, status, ship, service):
+    append(*UPDATES, recorded_at=time.time() - 7_200)
+    ship(service)
+    assert status("--max-age", "1s").code == 0
+
+
+@pytest.mark.parametrize("span", ["", "90", "h", "1y", "an hour", "nans", "infd", "-1h"])
+def test_span_that_is_none_exits_2_and_says_how_to_write_one(append, status, span):
+    append(*UPDATES)
+    ran = status(f"--max-age={span}")
+    assert (ran.code, ran.out) == (2, "")
+    assert "90s, 5m, 1h" in " ".join(ran.err.split())
+
+
+# --- looking changes nothing
+
+
+def test_missing_journal_exits_2_and_is_not_made(journal, tmp_path, status):
+    ran = status()
+    assert (ran.code, ran.out) == (2, "")
+    assert f"no journal at {journal}" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_answers_while_another_process_writes(journal, append, status):
+    append(*UPDATES)
+    with Journal(journal) as writer, writer._transaction():
+        ran = status()
+    assert ran.code == 0
+    assert ran.out.splitlines()[1] == BALANCE
+
+
+def test_closed_pipe_is_silent(restante, journal, append):
+    append(*UPDATES)
+    process = restante.start("status", "-j", journal)
+    process.stdout.close()
+    process.stdin.close()
+    err = process.stderr.read().decode()
+    assert process.wait(60) == 0
+    assert err == ""
