@@ -20,7 +20,7 @@ from recorder.errors import (
     JournalTooNew,
     NotAJournal,
 )
-from recorder.locks import OpenLock
+from recorder.locks import OpenLock, beside
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -298,16 +298,32 @@ def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
 
 
 def _create_or_migrate(path: Path) -> None:
-    """Under the exclusive lock, in an order that leaves either nothing or a whole journal behind."""
+    """Under the exclusive lock; a kill at any moment leaves what was there before, or a whole journal."""
+    if _size(path):
+        _migrate(path)
+        return
+    draft = beside(path, ".draft")
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        beside(draft, suffix).unlink(missing_ok=True)  # of a process that died while it made one
+    try:
+        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise JournalError(
+            f"{path} cannot be created: {error.strerror}", hint="Its folder must be writable by this account."
+        ) from error
+    _migrate(draft)
+    draft.replace(path.resolve())
+    _sync_folder(path.resolve().parent)
+
+
+def _migrate(path: Path) -> None:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
     try:
-        if _size(path) is None:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         connection = _connect(path)
-    except (OSError, sqlite3.Error) as error:
-        raise JournalError(f"{path} cannot be created: {error}") from error
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
     try:
         # Before the first page is written: the mode of vacuum cannot be chosen later.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -322,6 +338,18 @@ def _create_or_migrate(path: Path) -> None:
         raise translated(error, path) from error
     finally:
         connection.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder survive a power loss, where the system can say so."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folders, and needs none of this
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:

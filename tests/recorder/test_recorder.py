@@ -103,7 +103,6 @@ BAD = {
     "cycle": (lambda r: r.people_set("u", {"a": CYCLE}), "$set.a.self"),
     "bytes": (lambda r: r.people_set("u", {"a": b"x"}), "$set.a"),
     "charge": (lambda r: r.people_track_charge("u", "9.99"), "$append.$transactions.$amount"),
-    "charge": (lambda r: r.people_track_charge("u", "9.99"), "$append.$transactions.$amount"),
     "set": (lambda r: r.people_union("u", {"a": {1}}), "$union.a"),
     "decimal": (lambda r: r.people_track_charge("u", Decimal(1)), "$append.$transactions.$amount"),
     "name": (lambda r: r.people_set("u", {1: "a"}), "$set"),

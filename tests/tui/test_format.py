@@ -135,9 +135,7 @@ def test_summary_is_the_first_property_and_how_many_more(message, operator, show
 
 def test_summary_keeps_to_its_length_and_is_printable():
     assert summary(entry({"$set": {"a": "x" * 100}}, "$set"), 10) == 'a="xxxxxx…'
-    assert (
-        summary(entry({"$set": {"\x1b[31m": "\u202e\x07"}}, "$set")) == '\\x1b[31m="\\u202e\\u0007"'
-    )
+    assert summary(entry({"$set": {"\x1b[31m": "\u202e\x07"}}, "$set")) == '\\x1b[31m="\\u202e\\u0007"'
 
 
 JSON = st.recursive(

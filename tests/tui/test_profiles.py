@@ -13,7 +13,11 @@ MESSAGES = [
     {"$distinct_id": "ada", "$time": 4, "$set_once": {"plan": "trial", "first": "harbour"}},
     {"$distinct_id": "ada", "$time": 5, "$add": {"spent": 0.2}, "$unset": ["city"]},
     {"$distinct_id": "ada", "$time": 6, "$union": {"kiosks": ["harbour", "museum", "harbour"]}},
-    {"$distinct_id": "ada", "$time": 7, "$append": {"$transactions": {"$amount": 2.5, "$time": "2026-01-02"}}},
+    {
+        "$distinct_id": "ada",
+        "$time": 7,
+        "$append": {"$transactions": {"$amount": 2.5, "$time": "2026-01-02"}},
+    },
     {"$distinct_id": "eve", "$time": 8, "$set": {"gone": True}},
     {"$group_key": "company", "$group_id": "acme", "$time": 9, "$set": {"plan": "team"}},
     {"$distinct_id": "eve", "$time": 10, "$delete": ""},

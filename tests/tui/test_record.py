@@ -162,7 +162,6 @@ def test_own_token_in_a_line_is_fine_and_not_kept_in_it(restante, journal, entri
     assert "$token" not in entries(journal)[0].message
 
 
-
 def nested(depth):
     return b'{"$distinct_id":"a","$set":{"x":' + b"[" * depth + b"]" * depth + b"}}"
 

@@ -12,7 +12,9 @@ NOW = 1_000_000.0
 PENDING = Statistics(recorded=12_000, pending=12_000)
 
 
-def lane(outcome, cause="connection refused", *, of=Lane.PEOPLE, since=NOW - 240, failures=3, retry_at=NOW + 48):
+def lane(
+    outcome, cause="connection refused", *, of=Lane.PEOPLE, since=NOW - 240, failures=3, retry_at=NOW + 48
+):
     return LaneStatus(
         lane=of, outcome=outcome, cause=cause, since=since, failures=failures, retry_at=retry_at
     )
@@ -55,9 +57,7 @@ def test_no_shipper_was_ever_seen():
 
 def test_no_shipper_runs_and_the_last_was_seen():
     shipping = told(Statistics(recorded=1, pending=1), pid=7, seen_at=NOW - 7_300)
-    assert (
-        shipping.sentence == "No shipper is running (last seen 2 h ago). Nothing is lost: 1 entry pending."
-    )
+    assert shipping.sentence == "No shipper is running (last seen 2 h ago). Nothing is lost: 1 entry pending."
 
 
 def test_shipping_names_the_process():
@@ -84,9 +84,10 @@ def test_offline_without_a_shipper_says_that_nobody_tries():
 
 @pytest.mark.parametrize("retry_at", [None, NOW, NOW - 5])
 def test_try_that_is_due_is_now(retry_at):
-    assert "Next try now (failure 3)." in told(
-        PENDING, lane(Outcome.OFFLINE, retry_at=retry_at), running=True
-    ).sentence
+    assert (
+        "Next try now (failure 3)."
+        in told(PENDING, lane(Outcome.OFFLINE, retry_at=retry_at), running=True).sentence
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,9 @@ def test_trouble_is_told_in_the_words_of_its_cause(outcome, state, begins):
 
 
 def test_trouble_without_a_beginning_is_told_without_one():
-    assert told(PENDING, lane(Outcome.OFFLINE, since=None)).sentence.startswith("Offline: connection refused.")
+    assert told(PENDING, lane(Outcome.OFFLINE, since=None)).sentence.startswith(
+        "Offline: connection refused."
+    )
 
 
 def test_worst_lane_is_the_one_that_needs_a_person():

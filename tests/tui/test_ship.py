@@ -101,7 +101,9 @@ def test_closed_port_exits_1_says_offline_and_keeps_all(restante, journal, appen
     assert "Offline: connection refused" in ran.err
     assert "5 pending" in ran.err
     assert counts(journal).pending == counts(journal).recorded == 5
-    later = restante("ship", "-j", journal, "--url", service.url)  # a back-off is no reason to refuse a person
+    later = restante(
+        "ship", "-j", journal, "--url", service.url
+    )  # a back-off is no reason to refuse a person
     assert later.code == 0
     assert len(service.messages("accepted")) == 5
 

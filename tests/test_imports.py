@@ -1,0 +1,80 @@
+"""What loading a package loads, and what works without the optional ones. See ARCHITECTURE.md."""
+
+import subprocess
+import sys
+
+import pytest
+
+LOADED = """
+import sys
+before = set(sys.modules)
+{statement}
+print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}))
+"""
+
+
+def python(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def loaded_by(statement):
+    done = python(LOADED.format(statement=statement))
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+OURS = {"recorder", "simulator", "tui"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "allowed"),
+    [
+        ("import recorder", {"recorder"}),
+        ("from recorder import Recorder, HttpTransport; HttpTransport()", {"recorder"}),
+        ("import simulator", {"recorder", "simulator"}),
+    ],
+)
+def test_loading_a_package_loads_the_standard_library_only(statement, allowed):
+    assert loaded_by(statement) - set(sys.stdlib_module_names) == allowed
+
+
+def test_the_simulator_needs_no_database():
+    """It shares the recorder's vocabulary; what the recorder's package loads besides is the standard library's."""
+    assert "sqlite_utils" not in loaded_by(
+        "import simulator; simulator.Simulator().people_set('ada', {'a': 1})"
+    )
+
+
+BLOCK = """
+import sys
+for name in ("textual", "hypothesis", "pytest", "werkzeug", "mixpanel"):
+    sys.modules[name] = None  # importing it raises ImportError
+from tui.cli import main
+sys.argv[0] = "restante"
+main()
+"""
+
+
+def test_recording_shipping_and_looking_work_without_the_optional_packages(tmp_path):
+    path = tmp_path / "kiosk.db"
+    source = tmp_path / "updates.jsonl"
+    source.write_text('{"$distinct_id": "ada", "$set": {"a": 1}}\n', encoding="utf-8")
+    for arguments, code in (
+        (["record", "-j", path, "--token", "T", source], 0),
+        (["ship", "-j", path, "--url", "http://127.0.0.1:9"], 1),
+        (["status", "-j", path], 0),
+        (["entries", "-j", path], 0),
+        (["profiles", "-j", path], 0),
+    ):
+        done = python(BLOCK, *arguments)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
+@pytest.mark.parametrize("command", ["simulator", "demo"])
+def test_a_missing_optional_package_is_named_with_the_extra_that_brings_it(command):
+    done = python(BLOCK, command)
+    assert done.returncode == 1
+    assert "restante[service]" in done.stderr
+    assert "Traceback" not in done.stderr

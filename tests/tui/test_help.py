@@ -1,0 +1,76 @@
+"""Help: quick, with an example, and for terminals of 80 columns."""
+
+import json
+
+import pytest
+
+COMMANDS = ["record", "ship", "status", "entries", "profiles", "simulator", "demo"]
+PAGES = [[], *([command] for command in COMMANDS)]
+NOT_FOR_HELP = ["textual", "requests", "urllib3", "werkzeug", "sqlite_utils", "rich", "mixpanel", "hypothesis"]
+# As PROGRAM of conftest.py, and then what was imported on the way.
+WHAT_IS_IMPORTED = """
+import json, sys
+from tui.cli import main
+try:
+    main()
+finally:
+    print(json.dumps(sorted(name for name in sys.modules if "." not in name)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "restante")
+def test_help_answers_with_an_example_within_80_columns(restante, page):
+    ran = restante(*page, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert max(map(len, ran.out.splitlines())) <= 80
+    example = f"restante {page[0]}" if page else "restante record --token"
+    assert any(line.strip().startswith(example) or f"  {example}" in line for line in ran.out.splitlines()[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "restante")
+def test_help_answers_at_any_width_and_by_its_short_name(restante, page):
+    for columns in ("40", "200"):
+        ran = restante(*page, "-h", environment={"COLUMNS": columns})
+        assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "restante")
+def test_help_imports_nothing_it_does_not_need(restante, page, monkeypatch):
+    program = restante.command([*page, "--help"])
+    program[2] = WHAT_IS_IMPORTED
+    monkeypatch.setattr(restante, "command", lambda arguments: program)
+    ran = restante()
+    assert ran.code == 0
+    imported = json.loads(ran.err)
+    assert "click" in imported
+    assert [name for name in NOT_FOR_HELP if name in imported] == []
+
+
+def test_every_command_is_listed_with_what_it_does(restante):
+    out = restante("--help").out
+    listed = dict(line.split(maxsplit=1) for line in out.split("Commands:\n")[1].splitlines())
+    assert sorted(listed) == sorted(COMMANDS)
+    assert all(len(said) > 20 for said in listed.values())
+
+
+def test_list_of_commands_says_whole_sentences(restante):
+    assert "..." not in restante("--help").out
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["nonsense"], ["status", "--nonsense"], ["ship", "what"]])
+def test_wrong_usage_exits_2_and_says_where_help_is(restante, arguments):
+    ran = restante(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--help" in ran.err
+
+
+def test_no_command_shows_the_help_of_all(restante):
+    ran = restante()
+    assert ran.code == 2
+    assert "Commands:" in ran.out + ran.err
+
+
+def test_version_is_told(restante):
+    ran = restante("--version")
+    assert ran.code == 0
+    assert ran.out.startswith("restante, version ")
