@@ -1,17 +1,18 @@
 """From a caller's message to rows for the journal: normalise, check, split, write as JSON. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from recorder.entries import NewEntry, State
 from recorder.errors import InvalidOperation, WrongToken
 from recorder.operations import (
     MESSAGE_DEPTH,
+    Identity,
     Lane,
     Message,
     Serializer,
-    check,
     compact,
+    examined,
     identity_of,
     is_plain,
     normalise,
@@ -49,6 +50,11 @@ class Intake:
     token: str
     on_invalid: OnInvalid = "raise"
     serializer: Serializer | None = None
+    _joining: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """How many bytes the token adds to an update: the same for each."""
+        object.__setattr__(self, "_joining", len(token_prefix(self.token).encode()) - 1)
 
     def rows(
         self, lane: Lane, message: Any, now: float, fault: InvalidOperation | None = None
@@ -83,16 +89,22 @@ class Intake:
             return [self._rejected(lane, normalise(plain), now, str(error))]
 
     def _valid(self, lane: Lane, message: Message, now: float) -> list[NewEntry]:
-        message = self._without_token(message)
-        identity = check(message, lane)
-        if identity.group_key is None:
-            message["$distinct_id"] = identity.id
-        else:
-            message["$group_key"], message["$group_id"] = identity
-        joining = len(token_prefix(self.token).encode()) - 1
-        operators = operators_of(message)
+        if "$token" in message:
+            message = self._without_token(message)
+        identity, operators = examined(message, lane)
+        message = _with_identity(message, identity)
+        if len(operators) == 1:  # nearly all
+            text = written(message, operators[0], beside=self._joining)
+            return [NewEntry(lane.value, identity[0], identity[1], operators[0], text, now)]
         return [
-            NewEntry(lane.value, *identity, operator, written(single, operator, beside=joining), now)
+            NewEntry(
+                lane.value,
+                identity[0],
+                identity[1],
+                operator,
+                written(single, operator, beside=self._joining),
+                now,
+            )
             for operator, single in zip(operators, split(message, operators), strict=True)
         ]
 
@@ -128,3 +140,13 @@ class Intake:
         properties = plain.get("properties")
         profile = properties.get("distinct_id") if isinstance(properties, dict) else None
         return NewEntry(lane.value, None, profile if isinstance(profile, str) else None, None, text, now)
+
+
+def _with_identity(message: Message, identity: Identity) -> Message:
+    """The message with its ids as the strings they are kept as; the same object where they are that already."""
+    group_key, id_ = identity
+    if group_key is None:
+        return message if message["$distinct_id"] is id_ else {**message, "$distinct_id": id_}
+    if message["$group_key"] is group_key and message["$group_id"] is id_:
+        return message
+    return {**message, "$group_key": group_key, "$group_id": id_}

@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -29,8 +30,13 @@ __all__ = ["Claim", "Journal", "Settlement"]
 
 Durability = Literal["power", "process"]
 
-_CHECKPOINT_BYTES = 4 * 1024 * 1024
-_CHECKPOINT_AGAIN = 1024 * 1024
+_LARGE_LOG = 4 * 1024 * 1024
+_GROWN_LOG = 1024 * 1024
+_PAGE = 4_096 + 24  # in the log, each page has a header
+_PAGE_HOLDS = 3_000  # bytes, roughly
+_ROW_BYTES = 100  # beside its message, roughly
+_SETTLEMENT_BYTES = 40_000  # what a shipper's transaction writes, roughly
+_LOOK_AFTER = 32  # pages
 _WORTH_MOVING = 1000  # entries of other lanes to pass before a cursor is moved for nothing else
 
 # --- SQL, a named constant each -------------------------------------------------------------------------
@@ -120,8 +126,6 @@ _SPOOL_DONE = (
 )
 _SPOOL_ENDED = "DELETE FROM spools WHERE name = ?"
 
-_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -174,7 +178,7 @@ class _Ticket:
         self.rows = rows
         self.spool = spool
         self.done = False
-        self.error: BaseException | None = None
+        self.error: JournalError | None = None
         self.last = 0
 
 
@@ -210,9 +214,11 @@ class Journal:
         self.durability = durability
         self._synchronous = "FULL" if durability == "power" else "NORMAL"
         self._wal = str(beside(self.path, "-wal"))
-        self._checkpoint_at = _CHECKPOINT_BYTES
-        self._queue: list[_Ticket] = []
-        self._queueing = threading.Lock()
+        self._written = 0  # bytes of rows since the last look
+        self._pages = 0  # of the log, since the last checkpoint, roughly
+        self._looked_at = 0
+        self._log_size = 0
+        self._queue: deque[_Ticket] = deque()
         self._writing = threading.Lock()
         self._lanes: set[str] = set()
         self._token: str | None = None
@@ -288,51 +294,44 @@ class Journal:
             JournalError: Nothing of this call was written.
         """
         ticket = _Ticket(rows, spool)
-        with self._queueing:
-            self._queue.append(ticket)
+        self._queue.append(ticket)
         try:
             with self._writing:
                 if not ticket.done:
-                    self._commit_queue(ticket)
+                    self._commit_queue()
         except BaseException:
-            # Interrupted while it waited: a call that raises records nothing, if that is still ours to say.
-            with self._queueing, contextlib.suppress(ValueError):
+            # Ctrl-C belongs to the thread it hits: its call records nothing, where that is still ours to say,
+            # and what others queued stays queued for the next one who holds the lock.
+            with contextlib.suppress(ValueError):
                 self._queue.remove(ticket)
             raise
         if ticket.error is not None:
             raise ticket.error
         return ticket.last
 
-    def _commit_queue(self, own: _Ticket) -> None:
-        """Commit all that is queued. Runs in the thread of `own`, on behalf of the others, too."""
-        with self._queueing:
-            tickets, self._queue = self._queue, []
+    def _commit_queue(self) -> None:
+        """Commit all that is queued, for the threads that wait; a ticket leaves the queue when it is done."""
+        tickets = [ticket for ticket in list(self._queue) if not ticket.done]
         try:
             self._commit_together(tickets)
         except sqlite3.Error as error:
-            if len(tickets) == 1:
-                own.error = translated(error, self.path)
-                own.done = True
-                return
-            # Somebody's rows cannot be written: each on its own, so that nobody fails for another.
-            for ticket in tickets:
-                try:
-                    self._commit_together([ticket])
-                except sqlite3.Error as single:
-                    ticket.error = translated(single, self.path)
-                    ticket.done = True
+            self._commit_apart(tickets, error)
         except JournalError as error:
-            for ticket in tickets:
-                ticket.error, ticket.done = error, True
-        except BaseException:
-            # An interrupt (Ctrl-C) belongs to this thread alone: the others' rows are queued again, before
-            # whatever came meanwhile, for the next one who holds the lock.
-            with self._queueing:
-                self._queue = [
-                    ticket for ticket in tickets if ticket is not own and not ticket.done
-                ] + self._queue
-            raise
-        self._checkpoint_if_large()
+            self._finish(tickets, error)
+        while self._queue and self._queue[0].done:
+            self._queue.popleft()
+        self._look_at_log()
+
+    def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error) -> None:
+        """Somebody's rows cannot be written: each ticket on its own, so that nobody fails for another."""
+        if len(tickets) == 1 or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            self._finish(tickets, translated(error, self.path))
+            return
+        for ticket in tickets:
+            try:
+                self._commit_together([ticket])
+            except sqlite3.Error as own:
+                self._finish([ticket], translated(own, self.path))
 
     def _commit_together(self, tickets: list[_Ticket]) -> None:
         connection = self._open()
@@ -347,14 +346,15 @@ class Journal:
             if connection.in_transaction:
                 connection.execute(_ROLLBACK)
             elif committing and not isinstance(error, sqlite3.Error):
-                self._mark_done(tickets)  # the interrupt came after the commit
+                self._finish(tickets)  # the interrupt came after the commit
             self._lanes.clear()  # a lane that the transaction began may be gone
             raise
-        self._mark_done(tickets)
+        self._finish(tickets)
 
     @staticmethod
-    def _mark_done(tickets: list[_Ticket]) -> None:
+    def _finish(tickets: list[_Ticket], error: JournalError | None = None) -> None:
         for ticket in tickets:
+            ticket.error = error
             ticket.done = True
 
     def _write(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
@@ -364,12 +364,14 @@ class Journal:
             if row.lane not in self._lanes:
                 self._begin_lane(connection, row.lane)
             ticket.last = connection.execute(_INSERT_ENTRY, row).lastrowid or 0
+            self._written += len(row.message) + _ROW_BYTES
             rejected = int(row.state == "rejected")
         else:
             for lane in {row.lane for row in rows} - self._lanes:
                 self._begin_lane(connection, lane)
             connection.executemany(_INSERT_ENTRY, rows)
             (ticket.last,) = connection.execute(_LAST_INSERTED).fetchone()
+            self._written += sum(len(row.message) for row in rows) + len(rows) * _ROW_BYTES
             rejected = sum(row.state == "rejected" for row in rows)
         if rejected:
             connection.execute(_COUNT, (rejected, State.REJECTED.value))
@@ -602,27 +604,41 @@ class Journal:
                     connection.execute(_ROLLBACK)
                 if raised:
                     connection.execute("PRAGMA synchronous = NORMAL")
-            self._checkpoint_if_large()
+            self._written += _SETTLEMENT_BYTES
+            self._look_at_log()
 
-    def _checkpoint_if_large(self) -> None:
-        """Move the write-ahead log into the file where it has grown large. Outside transactions only."""
+    def _look_at_log(self) -> None:
+        """Move the write-ahead log into the file where it has grown large. Outside transactions only.
+
+        A log that is moved is written over from its start, in place: a commit to a file that does not grow
+        takes about half the time. So its size alone does not say how much is in it; what this connection
+        wrote since is counted, roughly, and growth shows what others did.
+        """
+        self._pages += 1 + self._written // _PAGE_HOLDS
+        self._written = 0
+        if self._pages - self._looked_at < _LOOK_AFTER:
+            return
+        self._looked_at = self._pages
         try:
-            size = os.stat(self._wal).st_size  # noqa: PTH116  # at every commit, and three times as fast
+            size = os.stat(self._wal).st_size  # noqa: PTH116  # a third of the time of Path.stat
         except OSError:
             return
-        if size < self._checkpoint_at:
-            return
+        if size >= _LARGE_LOG and (self._pages >= _LARGE_LOG // _PAGE or size >= self._log_size + _GROWN_LOG):
+            self._checkpoint("TRUNCATE" if size >= 2 * _LARGE_LOG else "FULL")
+            self._pages = self._looked_at = 0
+            self._log_size = size
+
+    def _checkpoint(self, mode: str) -> None:
         connection = self._open()
-        # TRUNCATE takes the write lock from the start, so nobody writes meanwhile (see schema.set_up). It would
-        # wait for readers as long as the busy time-out says; recording does not wait for readers.
+        # FULL and TRUNCATE take the write lock from the start, so nobody writes meanwhile (see
+        # schema.set_up). They would wait for readers as long as the busy time-out says; recording does not.
         connection.execute("PRAGMA busy_timeout = 0")
         try:
-            (busy, _, _) = connection.execute(_CHECKPOINT).fetchone()
-        except sqlite3.OperationalError:
-            busy = 1
+            connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+        except sqlite3.Error:
+            pass  # somebody writes: at the next look, then. Damage is told by the next call that meets it
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-        self._checkpoint_at = size + _CHECKPOINT_AGAIN if busy else _CHECKPOINT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

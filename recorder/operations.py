@@ -31,6 +31,7 @@ __all__ = [
     "Serializer",
     "check",
     "compact",
+    "examined",
     "identity_of",
     "is_plain",
     "is_text",
@@ -171,7 +172,10 @@ Serializer = type[json.JSONEncoder] | Callable[[Any], Any]
 """What turns an app's own objects into JSON: a JSONEncoder class, as the official SDK takes, or a function
 from an object to something JSON knows, as ``json.dumps(default=...)`` takes."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+# Only ever given plain values, which hold no cycles.
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
 _SCALARS = frozenset({str, bool, type(None)})
 _SURE_INTEGER = 10**300
 
@@ -505,6 +509,11 @@ def check(message: Message, lane: Lane | None = None) -> Identity:
     Traceback (most recent call last):
     recorder.errors.InvalidOperation: $unset: must be a list of property names, not a string
     """
+    return examined(message, lane)[0]
+
+
+def examined(message: Message, lane: Lane | None = None) -> tuple[Identity, list[str]]:
+    """What `check` checks: the identity, and the operators in written order."""
     identity = identity_of(message)
     if lane is Lane.PEOPLE and identity.group_key is not None:
         raise InvalidOperation("$group_key", "this is a group's message", hint="Use group_update for groups.")
@@ -517,7 +526,7 @@ def check(message: Message, lane: Lane | None = None) -> Identity:
         raise InvalidOperation("message", "has no operator such as $set")
     for operator in operators:
         _SHAPES.get(operator, _takes_anything)(operator, message[operator])
-    return identity
+    return identity, operators
 
 
 def written(message: Message, place: str, *, beside: int = 0) -> str:
@@ -533,7 +542,7 @@ def written(message: Message, place: str, *, beside: int = 0) -> str:
         UnicodeEncodeError: It holds a lone surrogate; `normalise` says where.
     """
     text = compact(message)
-    size = len(text.encode()) + beside
+    size = (len(text) if text.isascii() else len(text.encode())) + beside
     if size > MAX_UPDATE_BYTES:
         raise InvalidOperation(
             place, f"the update takes {size:,} bytes; the service's limit is {MAX_UPDATE_BYTES:,}"

@@ -43,14 +43,14 @@ class Restante:
     folder: Path
     started: list = field(default_factory=list)
 
-    def __call__(self, *arguments, stdin=b"", environment=None, **options):
+    def __call__(self, *arguments, stdin=b"", environment=None, program=PROGRAM, **options):
         given = (
             {"input": stdin.encode() if isinstance(stdin, str) else stdin}
             if isinstance(stdin, str | bytes)
             else {"stdin": stdin}
         )
         done = subprocess.run(
-            self.command(arguments),
+            self.command(arguments, program),
             capture_output=True,
             check=False,
             cwd=self.folder,
@@ -98,8 +98,8 @@ class Restante:
             os.close(ours)
 
     @staticmethod
-    def command(arguments):
-        return [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    def command(arguments, program=PROGRAM):
+        return [sys.executable, "-c", program, *map(str, arguments)]
 
     def environment(self, more):
         """Nothing of the surroundings decides what a test sees."""

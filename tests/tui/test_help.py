@@ -6,8 +6,17 @@ import pytest
 
 COMMANDS = ["record", "ship", "status", "entries", "profiles", "simulator", "demo"]
 PAGES = [[], *([command] for command in COMMANDS)]
-NOT_FOR_HELP = ["textual", "requests", "urllib3", "werkzeug", "sqlite_utils", "rich", "mixpanel", "hypothesis"]
-# As PROGRAM of conftest.py, and then what was imported on the way.
+NOT_FOR_HELP = [
+    "textual",
+    "requests",
+    "urllib3",
+    "werkzeug",
+    "sqlite_utils",
+    "rich",
+    "mixpanel",
+    "hypothesis",
+]
+# The command, and then what was imported on the way.
 WHAT_IS_IMPORTED = """
 import json, sys
 from tui.cli import main
@@ -24,7 +33,9 @@ def test_help_answers_with_an_example_within_80_columns(restante, page):
     assert (ran.code, ran.err) == (0, "")
     assert max(map(len, ran.out.splitlines())) <= 80
     example = f"restante {page[0]}" if page else "restante record --token"
-    assert any(line.strip().startswith(example) or f"  {example}" in line for line in ran.out.splitlines()[1:])
+    assert any(
+        line.strip().startswith(example) or f"  {example}" in line for line in ran.out.splitlines()[1:]
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "restante")
@@ -35,11 +46,8 @@ def test_help_answers_at_any_width_and_by_its_short_name(restante, page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "restante")
-def test_help_imports_nothing_it_does_not_need(restante, page, monkeypatch):
-    program = restante.command([*page, "--help"])
-    program[2] = WHAT_IS_IMPORTED
-    monkeypatch.setattr(restante, "command", lambda arguments: program)
-    ran = restante()
+def test_help_imports_nothing_it_does_not_need(restante, page):
+    ran = restante(*page, "--help", program=WHAT_IS_IMPORTED)
     assert ran.code == 0
     imported = json.loads(ran.err)
     assert "click" in imported
@@ -57,7 +65,9 @@ def test_list_of_commands_says_whole_sentences(restante):
     assert "..." not in restante("--help").out
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["nonsense"], ["status", "--nonsense"], ["ship", "what"]])
+@pytest.mark.parametrize(
+    "arguments", [["--nonsense"], ["nonsense"], ["status", "--nonsense"], ["ship", "what"]]
+)
 def test_wrong_usage_exits_2_and_says_where_help_is(restante, arguments):
     ran = restante(*arguments)
     assert (ran.code, ran.out) == (2, "")

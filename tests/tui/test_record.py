@@ -277,6 +277,15 @@ def test_file_for_bad_lines_is_never_the_input_itself(restante, journal, tmp_pat
     assert (tmp_path / "updates.jsonl").read_text() == lines
 
 
+def test_file_for_bad_lines_that_cannot_be_written_is_refused_before_anything_is_read(restante, journal):
+    for following in ([], ["--follow"]):
+        options = ["--skip-invalid", "nowhere/bad", *following]
+        ran = restante("record", "--token", "T", "-j", journal, *options, stdin=GOOD)
+        assert (ran.code, ran.out) == (2, "")
+        assert "nowhere/bad" in ran.err
+        assert not journal.exists()
+
+
 # --- for programs
 
 
@@ -333,8 +342,8 @@ def test_follow_commits_lines_as_they_arrive(restante, journal, tmp_path, entrie
     assert numbers(entries(journal)) == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_what_follow_committed_stays_when_it_is_ended(restante, journal, entries, until, sent, code):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_what_follow_committed_stays_when_it_is_ended(restante, journal, entries, until, sent):
     restante("record", "--token", "T", "-j", journal)
     process = restante.start("record", "-j", journal, "--follow", "--skip-invalid", "bad")
     process.stdin.write(numbered(2).encode() + b'{"$distinct')
@@ -342,7 +351,7 @@ def test_what_follow_committed_stays_when_it_is_ended(restante, journal, entries
     until(lambda: len(entries(journal)) == 2, "two entries")
     process.send_signal(sent)
     ran = restante.finish(process)
-    assert (ran.code, ran.out) == (code, "")
+    assert (ran.code, ran.out) == (130 if sent is signal.SIGINT else -signal.SIGKILL, "")
     assert "Traceback" not in ran.err
     assert numbers(entries(journal)) == [1, 2]
     assert restante("record", "-j", journal, stdin=numbered(1, 3)).code == 0
@@ -513,7 +522,7 @@ def test_record_at_work_is_in_nobodys_way_and_not_taken_for_a_killed_one(restant
     assert not beside(journal)
 
 
-def test_journal_and_spool_are_their_owners_alone_whatever_the_umask(restante, journal, tmp_path, killed):
+def test_journal_and_spool_are_their_owners_alone_whatever_the_umask(journal, tmp_path, killed):
     killed(journal, 3, 0, umask=0)
     files = [path for path in tmp_path.iterdir() if path.name.startswith(journal.name)]
     assert spools(journal)[0] in files

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import time
 
 import pytest
@@ -13,10 +14,10 @@ BALANCE = "recorded 3 = pending 3 + in doubt 0 + shipped 0 + rejected 0"
 
 
 @pytest.fixture
-def ship(journal):
+def ship(journal, service):
     """Ship in this process, with the faults given; the command under test only looks."""
 
-    def send(service, *faults, limit=None):
+    def send(*faults, limit=None):
         service.set_faults(faults)
         transport = HttpTransport(url=service.url)
         with Journal(journal) as opened:
@@ -50,17 +51,17 @@ def test_no_shipper_was_ever_seen(append, status):
     assert ran.out.splitlines()[1] == BALANCE
 
 
-def test_no_shipper_is_running_and_the_last_one_was_seen(append, status, ship, service):
+def test_no_shipper_is_running_and_the_last_one_was_seen(append, status, ship):
     append(*UPDATES)
-    ship(service, limit=1)
+    ship(limit=1)
     first = status().out.splitlines()[0]
     assert first.startswith("No shipper is running (last seen ")
     assert "2 entries pending" in first
 
 
-def test_all_shipped(append, status, ship, service):
+def test_all_shipped(append, status, ship):
     append(*UPDATES)
-    ship(service)
+    ship()
     ran = status()
     assert ran.code == 0
     assert ran.out.startswith(
@@ -88,62 +89,62 @@ def test_offline_with_its_cause_is_no_alarm(restante, journal, append, status, c
     assert "3 entries pending" in ran.out
 
 
-def test_login_page_is_offline(append, status, ship, service):
+def test_login_page_is_offline(append, status, ship):
     append(*UPDATES)
-    ship(service, {"at": 1, "fault": "garbage"})
+    ship({"at": 1, "fault": "garbage"})
     assert status("--json").json["shipping"]["state"] == "offline"
 
 
-def test_waiting_says_the_services_words(append, status, ship, service):
+def test_waiting_says_the_services_words(append, status, ship):
     append(*UPDATES)
-    ship(service, {"at": 1, "fault": "status", "code": 429, "retry_after": 30})
+    ship({"at": 1, "fault": "status", "code": 429, "retry_after": 30})
     ran = status()
     assert ran.code == 0
-    assert ran.out.startswith("Waiting for 0 s, as the service asks: Too Many Requests.")
+    assert re.match(r"Waiting for \d+ s, as the service asks: Too Many Requests\.", ran.out)
 
 
-def test_in_doubt_needs_attention_and_says_why(append, status, ship, service):
+def test_in_doubt_needs_attention_and_says_why(append, status, ship):
     append(*UPDATES)
-    ship(service, {"at": 1, "fault": "ack_lost"})
+    ship({"at": 1, "fault": "ack_lost"})
     ran = status()
     assert ran.code == 1
-    assert ran.out.startswith("Waiting for 0 s: no answer says whether the last request arrived")
+    assert re.match(r"Waiting for \d+ s: no answer says whether the last request arrived", ran.out)
     assert "3 in doubt" in ran.out.splitlines()[0]
     assert ran.out.splitlines()[1] == "recorded 3 = pending 0 + in doubt 3 + shipped 0 + rejected 0"
 
 
-def test_entries_sent_again_are_counted_for_ever(append, status, ship, service):
+def test_entries_sent_again_are_counted_for_ever(append, status, ship):
     append(*UPDATES)
-    ship(service, {"at": 1, "fault": "ack_lost"})
-    ship(service)
+    ship({"at": 1, "fault": "ack_lost"})
+    ship()
     ran = status()
     assert ran.code == 0
     assert ran.out.startswith("All shipped.\n")
     assert "possibly applied twice: 3\n" in ran.out
 
 
-def test_paused_needs_attention_and_says_what_must_be_mended(append, status, ship, service):
+def test_paused_needs_attention_and_says_what_must_be_mended(append, status, ship):
     append(*UPDATES)
-    ship(service, {"at": 1, "fault": "status", "code": 401})
+    ship({"at": 1, "fault": "status", "code": 401})
     ran = status()
     assert ran.code == 1
-    assert ran.out.startswith("Paused for 0 s, something must be mended: HTTP 401: Unauthorized.")
+    assert re.match(r"Paused for \d+ s, something must be mended: HTTP 401: Unauthorized\.", ran.out)
 
 
-def test_rejected_entries_need_attention(journal, status, ship, service):
+def test_rejected_entries_need_attention(journal, status, ship):
     with Recorder("T", journal, on_invalid="reject") as recorder:
         recorder.people_increment("ada", {"visits": "two"})
         recorder.people_set("ada", {"plan": "pro"})
-    ship(service)
+    ship()
     ran = status()
     assert ran.code == 1
     assert ran.out.splitlines()[0] == "All shipped but 1 rejected entry."
     assert ran.out.splitlines()[1] == "recorded 2 = pending 0 + in doubt 0 + shipped 1 + rejected 1"
 
 
-def test_words_of_the_service_reach_the_terminal_printable(restante, journal, append, ship, service):
+def test_words_of_the_service_reach_the_terminal_printable(restante, journal, append, ship):
     append({"$distinct_id": "ada", "$add": {"\x1b]0;pwned\x07\u202e": "two"}})
-    ship(service)
+    ship()
     ran = restante.on_terminal("status", "-j", journal)
     assert ran.code == 1
     assert ran.out.startswith("The service refuses the next people batch")
@@ -187,9 +188,9 @@ def test_json_of_an_outage_names_since_when_and_when_it_is_tried_again(
         ({"at": 9, "fault": "reset"}, "done"),
     ],
 )
-def test_json_state_is_one_word_a_monitor_can_ask_for(append, status, ship, service, fault, state):
+def test_json_state_is_one_word_a_monitor_can_ask_for(append, status, ship, fault, state):
     append(*UPDATES)
-    ship(service, fault)
+    ship(fault)
     assert status("--json").json["shipping"]["state"] == state
 
 
@@ -206,9 +207,9 @@ def test_entry_older_than_max_age_needs_attention(append, status):
     assert status("--json", "--max-age", "7000s").code == 1
 
 
-def test_shipped_entries_are_never_too_old(append, status, ship, service):
+def test_shipped_entries_are_never_too_old(append, status, ship):
     append(*UPDATES, recorded_at=time.time() - 7_200)
-    ship(service)
+    ship()
     assert status("--max-age", "1s").code == 0
 
 

@@ -105,8 +105,9 @@ def written_spool(journal: Path, rows: Iterable[NewEntry]) -> Iterator[Path]:
 def _write(part: Path, rows: Iterable[NewEntry]) -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123  # a descriptor, for its mode
-        dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-        file.writelines(dump(row) + "\n" for row in rows)
+        dump = json.JSONEncoder(separators=(",", ":")).encode
+        # A message is compact JSON: it holds no line break, and needs no second escaping.
+        file.writelines(f"{dump((*row[:4], *row[5:]))}\t{row.message}\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
 
@@ -126,7 +127,10 @@ def journal_spool(journal: Journal, spool: Path) -> Iterator[int]:
 
 
 def _rows(file: IO[str], skip: int) -> Iterator[NewEntry]:
-    return (NewEntry(*json.loads(line)) for line in islice(file, skip, None))
+    for line in islice(file, skip, None):
+        rest, _, message = line.rstrip("\n").partition("\t")
+        lane, group_key, profile, operator, *last = json.loads(rest)
+        yield NewEntry(lane, group_key, profile, operator, message, *last)
 
 
 def resume(journal: Journal, spool: Path) -> Iterator[int]:
