@@ -5,15 +5,16 @@ in the profile's id, the group key, the names of the properties and the error te
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from string import ascii_lowercase, ascii_uppercase
 
 from recorder.entries import State
 from recorder.errors import InvalidFilter
-from recorder.operations import Lane
+from recorder.operations import Lane, is_text
 
-__all__ = ["KEYS", "Where", "where"]
+__all__ = ["KEYS", "Where", "seconds", "where"]
 
 KEYS = ("state", "op", "profile", "group", "lane", "error", "seq", "since")
 
@@ -32,21 +33,26 @@ class Where:
 
 
 _WORD = re.compile(r"(?P<key>[A-Za-z_]+)(?P<negated>!?)=(?P<value>.*)", re.DOTALL)
-_SPAN = re.compile(r"(?P<amount>\d+(?:\.\d+)?)(?P<unit>[smhd])")
+_SPAN = re.compile(r"(?P<amount>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>[smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 # Property names are the keys of the operator's object, or the elements of an unset's list.
 _ANYWHERE = """(instr(lower(coalesce(profile, '')), ?) OR instr(lower(coalesce(group_key, '')), ?)
  OR instr(lower(coalesce(reason, '')), ?)
- OR EXISTS (SELECT 1 FROM json_each(message, '$."' || operator || '"')
-             WHERE instr(lower(CASE WHEN typeof(key) = 'text' THEN key ELSE value END), ?)))"""
+ OR EXISTS (SELECT 1 FROM json_each(message) AS top,
+                          json_each(CASE WHEN top.key = operator AND top.type IN ('object', 'array')
+                                         THEN top.value ELSE '[]' END) AS part
+             WHERE instr(lower(CASE WHEN typeof(part.key) = 'text' THEN part.key ELSE part.value END), ?)))"""
+
+# SQLite's lower() folds ASCII only: what is looked for is folded alike, or it would not find itself.
+_ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
-def where(expression: str, *, now: float) -> Where:
+def where(expression: str | Sequence[str], *, now: float) -> Where:
     """The condition that a filter expression means; an empty one holds for every entry.
 
     Args:
-        expression: Words separated by white space.
+        expression: Words separated by white space, or a list of words, which may hold some.
         now: Seconds since the epoch, for ``since=2h``.
 
     Raises:
@@ -57,7 +63,9 @@ def where(expression: str, *, now: float) -> Where:
     """
     clauses: list[str] = []
     parameters: list[str | float] = []
-    for word in expression.split():
+    for word in expression.split() if isinstance(expression, str) else expression:
+        if not is_text(word):
+            raise InvalidFilter(f"{word!a} is no text")
         clause, values = _word(word, now)
         clauses.append(clause)
         parameters.extend(values)
@@ -67,7 +75,7 @@ def where(expression: str, *, now: float) -> Where:
 def _word(word: str, now: float) -> tuple[str, list[str | float]]:
     match = _WORD.fullmatch(word)
     if match is None:
-        return _ANYWHERE, [word.lower()] * 4
+        return _ANYWHERE, [word.translate(_ASCII_LOWER)] * 4
     key, value = match["key"], match["value"]
     if key not in _CLAUSES:
         raise InvalidFilter(f"{key!r} is no filter key; the keys are {', '.join(KEYS)}")
@@ -80,6 +88,16 @@ def _word(word: str, now: float) -> tuple[str, list[str | float]]:
         raise InvalidFilter(f"{word!r} {reason}")
     clause, values = _CLAUSES[key](value, now)
     return (f"NOT ({clause})" if match["negated"] else clause), values
+
+
+def seconds(text: str) -> float | None:
+    """A span of time such as 90s, 5m, 2h, 7d, in seconds; None where it is none.
+
+    >>> seconds("1.5h"), seconds("soon")
+    (5400.0, None)
+    """
+    span = _SPAN.fullmatch(text)
+    return float(span["amount"]) * _SECONDS[span["unit"]] if span is not None else None
 
 
 def _one_of(value: str, names: list[str], what: str) -> str:
@@ -109,7 +127,7 @@ def _group(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: AR
 
 
 def _error(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
-    return "instr(lower(coalesce(reason, '')), ?)", [value.lower()]
+    return "instr(lower(coalesce(reason, '')), ?)", [value.translate(_ASCII_LOWER)]
 
 
 def _seq(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
@@ -126,9 +144,9 @@ def _seq(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG0
 
 
 def _since(value: str, now: float) -> tuple[str, list[str | float]]:
-    span = _SPAN.fullmatch(value)
-    if span is not None:
-        return "recorded_at >= ?", [now - float(span["amount"]) * _SECONDS[span["unit"]]]
+    age = seconds(value)
+    if age is not None:
+        return "recorded_at >= ?", [now - age]
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:

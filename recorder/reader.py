@@ -25,6 +25,7 @@ from recorder.schema import connect_reader, translated
 __all__ = ["JournalReader"]
 
 _PAGE = 2_000
+_MOST_ENTRIES = 1_000_000
 
 _COLUMNS = """
 seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice
@@ -113,7 +114,7 @@ class JournalReader:
 
     def entries(
         self,
-        filter: str = "",  # noqa: A002  # the language's own name
+        filter: str | Sequence[str] = "",  # noqa: A002  # the language's own name
         after: int | None = None,
         limit: int = 100,
     ) -> list[Entry]:
@@ -122,17 +123,19 @@ class JournalReader:
         Args:
             filter: See `recorder.filters`, as in ``"state=rejected op=add"``.
             after: Entries older than this number, to read on from the last one of a page.
-            limit: At most so many.
+            limit: At most so many; up to a million.
 
         Raises:
             InvalidFilter: The filter is not understood.
         """
         condition = where(filter, now=time.time())
         before = after if after is not None else 2**62
-        rows = self._all(_ENTRIES.format(where=condition.sql), (*condition.parameters, before, limit))
+        rows = self._all(
+            _ENTRIES.format(where=condition.sql), (*condition.parameters, before, min(limit, _MOST_ENTRIES))
+        )
         return [_entry(row) for row in rows]
 
-    def count(self, filter: str = "") -> int:  # noqa: A002
+    def count(self, filter: str | Sequence[str] = "") -> int:  # noqa: A002
         """How many entries match a filter."""
         condition = where(filter, now=time.time())
         return int(self._all(_MATCHING.format(where=condition.sql), condition.parameters)[0][0])

@@ -4,6 +4,7 @@ It says whether a request left by measuring it: the body notes its first read by
 exception's class cannot tell; a TLS error or a time-out may come before or after.
 """
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -200,12 +201,15 @@ class HttpTransport:
             self._session = None
 
 
+_HOST = re.compile(r"[\w.:%-]+")
+
+
 def _base(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = (
             parts.scheme in {"http", "https"}
-            and bool(parts.hostname)
+            and _HOST.fullmatch(parts.hostname or "") is not None
             and (parts.port is None or parts.port >= 0)
         )
     except ValueError:

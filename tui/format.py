@@ -78,7 +78,8 @@ def summary(entry: Entry, length: int = 60) -> str:
         more = f" (+{len(payload) - 1})" if len(payload) > 1 else ""
         text = f"{name}={json.dumps(value, ensure_ascii=False)}{more}"
     elif isinstance(payload, list):
-        text = ", ".join(map(str, payload))
+        names = (name if isinstance(name, str) else json.dumps(name, ensure_ascii=False) for name in payload)
+        text = ", ".join(names)
     else:
         text = "" if payload in ("", None) else json.dumps(payload, ensure_ascii=False)
     return clipped(printable(text), length)

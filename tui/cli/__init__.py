@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import click
@@ -19,7 +20,25 @@ __all__ = ["main", "restante"]
 _INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _PipeClosed(Exception):  # a signal to `main`, not an error
+    """Whoever read our output has enough."""
+
+
+class _Restante(click.Group):
+    """Tells a closed pipe from other ends: click itself would end with 1, which means something else here."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            result = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise _PipeClosed from None
+        return result
+
+
+@click.group(cls=_Restante, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.version_option(package_name="restante", prog_name="restante")
 def restante() -> None:
     """Profile updates, journaled on this device and shipped when the network comes back.
@@ -49,9 +68,11 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the command, and end with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show it still gets it
     try:
         code = restante(standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -59,8 +80,8 @@ def main() -> NoReturn:
         code = _explain(error)
     except (click.Abort, KeyboardInterrupt):
         code = _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has enough. Python would complain when it flushes at the end: give it somewhere to.
+    except _PipeClosed:
+        # Python would complain when it flushes at the end: give it somewhere to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)

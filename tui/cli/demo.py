@@ -50,9 +50,16 @@ def _serve_visit(people: "PeopleApi", kiosk: str, visit: tuple[str, str, str, fl
         batch.people_track_charge(visitor, price, {"item": item})
 
 
-@click.command("demo")
+@click.command("demo", short_help="The whole story in some seconds.")
 def demo_command() -> None:
-    """A day of three kiosks without a network, and what happens when it comes back. Takes some seconds."""
+    """A day of three kiosks without a network, and what happens when it comes back.
+
+    It takes some seconds, makes its own input and its own service, and leaves a journal to look around in.
+
+    \b
+    Example:
+      restante demo
+    """
     try:
         from simulator.server import Service
     except ImportError as error:

@@ -1,5 +1,6 @@
 """`restante status` and `restante entries`: looking into a journal."""
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -7,12 +8,16 @@ from pathlib import Path
 import click
 
 from recorder import Entry, JournalReader, State, Statistics
+from recorder.filters import KEYS, seconds
 from tui.cli import options
 from tui.format import age, clipped, printable, size, summary
 from tui.sentence import Shipping, shipping_of
 
 __all__ = ["entries_command", "status_command"]
 
+_COLUMNS = ("SEQ", "AGE", "PROFILE", "OP", "SUMMARY", "STATE")
+# A shell hands over 'op=add profile=Ada Lovelace' as one word: it is split before the keys.
+_BEFORE_KEYS = re.compile(rf"\s+(?=(?:{'|'.join(KEYS)})!?=)")
 _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 
 
@@ -25,14 +30,10 @@ class Span(click.ParamType[float]):
         """The span in seconds."""
         if isinstance(value, int | float):
             return float(value)
-        text = str(value).strip()
-        unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:])
-        try:
-            if unit is None:
-                raise ValueError
-            return float(text[:-1]) * unit
-        except ValueError:
-            self.fail(f"{text!r} is no span of time; write 90s, 5m, 1h or 7d", param, ctx)
+        span = seconds(str(value))
+        if span is None:
+            self.fail(f"{value!r} is no span of time; write 90s, 5m, 1h or 7d", param, ctx)
+        return span
 
 
 @click.command("status")
@@ -92,7 +93,9 @@ def _accounts(statistics: Statistics) -> str:
 @click.command("entries")
 @click.argument("filter_words", metavar="[FILTER]...", nargs=-1)
 @options.journal
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="At most so many."
+)
 @options.json_flag
 def entries_command(filter_words: tuple[str, ...], path: Path, limit: int, for_programs: bool) -> None:
     """Entries of the journal, newest first.
@@ -106,10 +109,10 @@ def entries_command(filter_words: tuple[str, ...], path: Path, limit: int, for_p
       restante entries op=add profile=ada since=2h
       restante entries seq=100..200 --json
     """
-    expression = " ".join(filter_words)
+    words = [piece for word in filter_words for piece in _BEFORE_KEYS.split(word)]
     with JournalReader(path) as reader:
-        entries = reader.entries(expression, limit=limit)
-        total = reader.count(expression) if len(entries) == limit else len(entries)
+        entries = reader.entries(words, limit=limit)
+        total = reader.count(words) if len(entries) == limit else len(entries)
     if for_programs:
         click.echo(options.as_json(entries))
         return
@@ -122,7 +125,7 @@ def entries_command(filter_words: tuple[str, ...], path: Path, limit: int, for_p
     if total > len(entries):
         options.narrate(f"{len(entries):,} of {total:,}; --limit shows more.")
     elif not entries:
-        options.narrate("No entry matches." if expression else "Nothing is recorded yet.")
+        options.narrate("No entry matches." if filter_words else "Nothing is recorded yet.")
 
 
 def _cells(entry: Entry, now: float, length: int) -> tuple[str, ...]:
@@ -143,11 +146,31 @@ def _table(entries: list[Entry], now: float) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    rows = [_cells(entry, now, length=120) for entry in entries]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("SEQ", "AGE"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("PROFILE", "OP", "SUMMARY", "STATE"):
-        table.add_column(name, overflow="ellipsis", no_wrap=name != "STATE")
-    for entry in entries:
-        table.add_row(*(Text(cell) for cell in _cells(entry, now, length=60)))  # Text: data is never markup
-    Console().print(table)
+    for name, width in zip(_COLUMNS, _widths(rows, console.width - len(_COLUMNS) + 1), strict=True):
+        table.add_column(
+            name,
+            justify="right" if name in {"SEQ", "AGE"} else "left",
+            overflow="fold" if name == "STATE" else "ellipsis",
+            no_wrap=name != "STATE",
+            width=width,
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text: data is never markup
+    console.print(table)
+
+
+def _widths(rows: list[tuple[str, ...]], room: int) -> list[int]:
+    """How wide each column is: the long ones give way, not the short ones that say which entry this is."""
+    from rich.cells import cell_len
+
+    widest = [max(map(cell_len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    most = {"SEQ": 12, "AGE": 6, "OP": 10, "STATE": max(room // 4, 9)}
+    widths = [min(wide, most.get(name, 0)) for name, wide in zip(_COLUMNS, widest, strict=True)]
+    left = max(room - sum(widths), 16)
+    profile, summary = _COLUMNS.index("PROFILE"), _COLUMNS.index("SUMMARY")
+    widths[profile] = min(widest[profile], max(left * 2 // 5, left - widest[summary]))
+    widths[summary] = min(widest[summary], left - widths[profile])
+    return widths

@@ -1,45 +1,40 @@
 """`restante record`: journal update messages from a file or a pipe."""
 
-import json
+import shlex
 import sys
-import time
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 
-from recorder import InvalidOperation, Journal, JournalReader, RestanteError, WrongToken
+from recorder import Journal, JournalMissing, JournalReader
 from recorder.entries import NewEntry
 from recorder.intake import Intake
-from recorder.operations import lane_of
-from recorder.people import stamped
 from tui.cli import options
-from tui.cli.spool import journal_spool, left_behind, resume, written_spool
-from tui.format import count, printable
+from tui.cli.lines import Lines
+from tui.cli.spool import journal_spool, left_behind, resume, side_files, written_spool
+from tui.format import count
 
 __all__ = ["record_command"]
 
-_LONGEST_LINE = 8_000_000  # a megabyte of text can take six times that in JSON's escapes
-_CHUNK = 65_536
-_REASONS_SHOWN = 5
+_SHOW_EVERY = 10_000
 
 
-@click.command("record")
+@click.command("record", short_help="Journal update messages from a file or a pipe.")
 @click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-")
 @options.journal
 @options.token
 @click.option(
-    "--resume", "resuming", is_flag=True, help="Finish what a killed `record` left, and read no input."
+    "--resume", "resuming", is_flag=True, help="Finish what a killed `record` left; reads no input."
 )
 @click.option(
     "--skip-invalid",
     "aside",
-    type=click.File("wb"),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Set bad lines aside in FILE and go on.",
+    help="Set bad lines aside in FILE, as they are, and go on.",
 )
 @click.option("--follow", is_flag=True, help="Commit lines as they arrive; needs --skip-invalid.")
 @options.json_flag
@@ -50,14 +45,15 @@ def record_command(
     path: Path,
     token: str | None,
     resuming: bool,
-    aside: IO[bytes] | None,
+    aside: Path | None,
     follow: bool,
     for_programs: bool,
 ) -> None:
-    """Journal update messages, one JSON object a line, from FILE or standard input (-).
+    """Journal update messages, one JSON object a line, from FILE or stdin (-).
 
-    All lines are validated before the first is journaled: a bad line stops it, with its number and the
-    reason, and nothing is journaled. A killed `record` is finished by `restante record --resume`.
+    All lines are validated before the first is journaled: a bad line stops it,
+    with its number and the reason, and nothing is journaled. A killed `record`
+    is finished by `restante record --resume`.
 
     \b
     Examples:
@@ -67,67 +63,95 @@ def record_command(
     """
     if follow and aside is None:
         raise click.UsageError("--follow needs --skip-invalid FILE: what is committed cannot be taken back.")
+    if resuming:
+        _resume(path, for_programs)
+        return
     token = token or _kept_token(path)
     if not token:
         raise click.UsageError("Which project? Give --token, or set RESTANTE_TOKEN.")
-    with Journal(path, token=token) as journal:
-        if resuming:
-            _resume(journal)
-            return
+    with _opened(aside, source, follow) as bad, Journal(path, token=token) as journal:
         _refuse_leftovers(path)
-        lines = _Lines(source, Intake(token), aside)
+        if source.isatty():
+            options.narrate("Reading update messages from the terminal; Ctrl-D ends them.")
+        lines = Lines(source, Intake(token), bad)
         entries = _follow(journal, lines) if follow else _record(journal, lines)
     _tell(lines, entries, for_programs)
     context.exit(int(lines.skipped > 0))
 
 
 def _kept_token(path: Path) -> str | None:
-    if not path.exists():
-        return None
     try:
         with JournalReader(path) as reader:
             return reader.token()
-    except RestanteError:
-        return None  # opening the journal itself will say what is wrong
+    except JournalMissing:
+        return None
+
+
+def _opened(aside: Path | None, source: IO[bytes], follow: bool) -> "nullcontext[None] | IO[bytes]":
+    """The file for bad lines: known to be writable before anything is read, and never the input itself."""
+    if aside is None:
+        return nullcontext()
+    name = getattr(source, "name", None)
+    if isinstance(name, str) and aside.exists() and Path(name).exists() and aside.samefile(name):
+        raise options.BadInput(f"{aside} is the input itself; give --skip-invalid another file.")
+    try:
+        # A follower that is started again goes on where it was; a whole file is read afresh.
+        return aside.open("ab" if follow else "wb")
+    except OSError as error:
+        raise options.BadInput(f"{aside} cannot be written: {error.strerror}") from error
 
 
 def _refuse_leftovers(path: Path) -> None:
     for spool in left_behind(path):
         raise click.ClickException(
             f"An earlier `restante record` was killed before all its lines were journaled.\n"
-            f"Finish it:   restante record --resume -j {path}\n"
-            f"Give it up:  rm {spool}"
+            f"Finish it:   restante record --resume {options.journal_hint(path)}\n"
+            f"Give it up:  rm {shlex.join(map(str, side_files(spool)))}"
         )
 
 
-def _resume(journal: Journal) -> None:
-    spools = left_behind(journal.path)
-    if not spools:
-        options.narrate("Nothing to resume.")
-    for spool in spools:
-        before = journal.spooled(spool.name)
-        done = before
-        for done in resume(journal, spool):  # noqa: B007  # the last one counts
-            pass
-        options.narrate(f"Journaled the remaining {count(done - before, 'entry', 'entries')}.")
-
-
-def _record(journal: Journal, lines: "_Lines") -> int:
+def _resume(path: Path, for_programs: bool) -> None:
+    JournalReader(path).close()  # resuming never makes a journal
     entries = 0
-    with closing(lines.rows()) as rows, written_spool(journal.path, rows) as spool:
+    with Journal(path) as journal:
+        spools = left_behind(path)
+        for spool in spools:
+            before = journal.spooled(spool.name)
+            done = before
+            for done in resume(journal, spool):  # noqa: B007  # the last one counts
+                pass
+            entries += done - before
+    if for_programs:
+        click.echo(options.as_json({"entries": entries}))
+    elif spools:
+        options.narrate(f"Journaled the remaining {count(entries, 'entry', 'entries')}.")
+    else:
+        options.narrate("Nothing to resume.")
+
+
+def _record(journal: Journal, lines: Lines) -> int:
+    entries = 0
+    with closing(_whole(lines)) as rows, written_spool(journal.path, rows) as spool:
         for entries in journal_spool(journal, spool):
             _progress(f"journaled {entries:,} of {lines.entries:,} entries")
     _progress("")
     return entries
 
 
-def _follow(journal: Journal, lines: "_Lines") -> int:
-    entries = 0
-    for rows in lines.arriving():
+def _whole(lines: Lines) -> Generator[NewEntry, None, None]:
+    shown = 0
+    for rows in lines.rows(as_they_arrive=False):
+        yield from rows
+        if lines.read - shown >= _SHOW_EVERY:
+            shown = lines.read
+            _progress(f"validated {shown:,} lines")
+
+
+def _follow(journal: Journal, lines: Lines) -> int:
+    for rows in lines.rows(as_they_arrive=True):
         if rows:
             journal.append(rows)
-            entries += len(rows)
-    return entries
+    return lines.entries
 
 
 def _progress(text: str) -> None:
@@ -135,7 +159,7 @@ def _progress(text: str) -> None:
         click.echo(f"\r\x1b[K{text}", err=True, nl=False)
 
 
-def _tell(lines: "_Lines", entries: int, for_programs: bool) -> None:
+def _tell(lines: Lines, entries: int, for_programs: bool) -> None:
     if for_programs:
         click.echo(options.as_json({"lines": lines.read, "entries": entries, "skipped": lines.skipped}))
         return
@@ -146,82 +170,3 @@ def _tell(lines: "_Lines", entries: int, for_programs: bool) -> None:
             options.narrate(f"  {reason}")
         if lines.skipped > len(lines.reasons):
             options.narrate(f"  and {lines.skipped - len(lines.reasons):,} more")
-
-
-@dataclass(slots=True)
-class _Lines:
-    """The input, line by line, as rows for the journal."""
-
-    source: IO[bytes]
-    intake: Intake
-    aside: IO[bytes] | None
-    read: int = 0
-    entries: int = 0
-    skipped: int = 0
-    reasons: list[str] = field(default_factory=list)
-
-    def rows(self) -> Generator[NewEntry, None, None]:
-        """All rows; a bad line ends it, unless it can be set aside."""
-        while line := self.source.readline(_LONGEST_LINE + 1):
-            yield from self._taken(line)
-            if self.read % 10_000 == 0:
-                _progress(f"validated {self.read:,} lines")
-
-    def arriving(self) -> Iterator[list[NewEntry]]:
-        """Rows as they arrive: what a read returns at once is taken together."""
-        rest = b""
-        while chunk := self._available():
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield [row for line in whole for row in self._taken(line + b"\n")]
-            if len(rest) > _LONGEST_LINE:
-                self._taken(rest)
-                rest = b""
-        if rest:
-            yield self._taken(rest)
-
-    def _available(self) -> bytes:
-        read = getattr(self.source, "read1", self.source.read)
-        chunk = read(_CHUNK)
-        return bytes(chunk)
-
-    def _taken(self, line: bytes) -> list[NewEntry]:
-        if not line.strip():
-            self.read += 1
-            return []
-        self.read += 1
-        try:
-            rows = self._row(line)
-        except (InvalidOperation, WrongToken) as error:
-            self._bad(line, str(error))
-            return []
-        self.entries += len(rows)
-        return rows
-
-    def _row(self, line: bytes) -> list[NewEntry]:
-        if len(line) > _LONGEST_LINE:
-            raise InvalidOperation("message", f"the line is longer than {_LONGEST_LINE:,} bytes")
-        message = _parsed(line)
-        now = time.time()
-        return self.intake.rows(lane_of(message), stamped(message, None, now), now)
-
-    def _bad(self, line: bytes, reason: str) -> None:
-        words = printable(f"line {self.read:,}: {reason}")
-        if self.aside is None:
-            raise options.BadInput(
-                f"{words}\nNothing was journaled. Mend the line, or use --skip-invalid FILE."
-            )
-        self.skipped += 1
-        self.aside.write(line if line.endswith(b"\n") else line + b"\n")
-        self.aside.flush()
-        if len(self.reasons) < _REASONS_SHOWN:
-            self.reasons.append(words)
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise InvalidOperation("message", f"is not JSON: {error}") from None
-    if not isinstance(message, dict):
-        raise InvalidOperation("message", "is no JSON object")
-    return message

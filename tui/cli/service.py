@@ -48,8 +48,8 @@ def simulator_command(port: int, faults: IO[bytes] | None, mixed: str) -> None:
     \b
     Example:
         restante simulator --port 8765 &
-        curl -d '{"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}' \\
-            'http://127.0.0.1:8765/engage?verbose=1'
+        curl 'http://127.0.0.1:8765/engage?verbose=1' \\
+            -d '{"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}'
         curl http://127.0.0.1:8765/simulator/profiles
     """  # \b is click's mark for lines to be left alone
     try:

@@ -17,14 +17,15 @@ from typing import IO
 
 from filelock import FileLock, Timeout
 
-from recorder import Journal
+from recorder import Journal, JournalError
 from recorder.entries import NewEntry
 from recorder.locks import beside
 
-__all__ = ["COMMIT_LINES", "journal_spool", "left_behind", "written_spool"]
+__all__ = ["COMMIT_LINES", "journal_spool", "left_behind", "resume", "side_files", "written_spool"]
 
 COMMIT_LINES = 10_000
 
+_FORMAT = "restante spool 1\n"
 _MARK = ".spool-"
 _PART = ".part"
 _LOCK = ".lock"
@@ -33,7 +34,7 @@ _LOCK = ".lock"
 @contextmanager
 def _held(spool: Path) -> Iterator[bool]:
     """This process's hold on a spool file; False where another process is at it."""
-    lock = FileLock(spool.with_name(spool.name + _LOCK), mode=0o600)
+    lock = FileLock(side_files(spool)[1], mode=0o600)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -79,9 +80,14 @@ def _finished(path: Path) -> Path:
     return path.with_suffix("") if path.suffix == _PART else path
 
 
+def side_files(spool: Path) -> tuple[Path, Path]:
+    """A spool file, and the lock beside it."""
+    return spool, _finished(spool).with_name(_finished(spool).name + _LOCK)
+
+
 def _remove(spool: Path) -> None:
-    spool.unlink(missing_ok=True)
-    _finished(spool).with_name(_finished(spool).name + _LOCK).unlink(missing_ok=True)
+    for file in side_files(spool):
+        file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -105,6 +111,7 @@ def written_spool(journal: Path, rows: Iterable[NewEntry]) -> Iterator[Path]:
 def _write(part: Path, rows: Iterable[NewEntry]) -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123  # a descriptor, for its mode
+        file.write(_FORMAT)
         dump = json.JSONEncoder(separators=(",", ":")).encode
         # A message is compact JSON: it holds no line break, and needs no second escaping.
         file.writelines(f"{dump((*row[:4], *row[5:]))}\t{row.message}\n" for row in rows)
@@ -115,7 +122,11 @@ def _write(part: Path, rows: Iterable[NewEntry]) -> None:
 def journal_spool(journal: Journal, spool: Path) -> Iterator[int]:
     """Journal a finished spool file from where it stands, and remove it; yields how many lines are done."""
     done = journal.spooled(spool.name)
-    with spool.open(encoding="utf-8") as file:
+    with spool.open(encoding="utf-8", newline="\n") as file:
+        if file.readline() != _FORMAT:
+            raise JournalError(
+                f"{spool} was written by another version of restante", hint="Finish it with that version."
+            )
         rows = _rows(file, done)
         while batch := list(islice(rows, COMMIT_LINES)):
             done += len(batch)
