@@ -95,10 +95,10 @@ class Intake:
         message = _with_identity(message, identity)
         if len(operators) == 1:  # nearly all
             text = written(message, operators[0], beside=self._joining)
-            return [NewEntry(lane.value, identity[0], identity[1], operators[0], text, now)]
+            return [NewEntry(str(lane), identity[0], identity[1], operators[0], text, now)]
         return [
             NewEntry(
-                lane.value,
+                str(lane),
                 identity[0],
                 identity[1],
                 operator,
@@ -123,10 +123,10 @@ class Intake:
         try:
             identity = identity_of(message)
         except InvalidOperation:
-            return NewEntry(lane.value, None, None, None, text, now, state, reason)
+            return NewEntry(str(lane), None, None, None, text, now, state, reason)
         operators = operators_of(message)
         return NewEntry(
-            lane.value, *identity, operators[0] if len(operators) == 1 else None, text, now, state, reason
+            str(lane), *identity, operators[0] if len(operators) == 1 else None, text, now, state, reason
         )
 
     def event(self, lane: Lane, message: Any, now: float) -> NewEntry:
@@ -139,7 +139,7 @@ class Intake:
         text = written(plain, "message")
         properties = plain.get("properties")
         profile = properties.get("distinct_id") if isinstance(properties, dict) else None
-        return NewEntry(lane.value, None, profile if isinstance(profile, str) else None, None, text, now)
+        return NewEntry(str(lane), None, profile if isinstance(profile, str) else None, None, text, now)
 
 
 def _with_identity(message: Message, identity: Identity) -> Message:

@@ -120,10 +120,10 @@ UPDATE lanes SET outcome = :outcome, cause = :cause, failures = :failures, retry
 """
 _LANE_FAILURES = "SELECT failures FROM lanes WHERE lane = ?"
 
-_SPOOLED = "SELECT lines FROM spools WHERE name = ?"
-_SPOOL_DONE = (
-    "INSERT INTO spools (name, lines) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET lines = excluded.lines"
-)
+_SPOOLED = "SELECT rows_done FROM spools WHERE name = ?"
+_SPOOL_DONE = """
+INSERT INTO spools (name, rows_done) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET rows_done = excluded.rows_done
+"""
 _SPOOL_ENDED = "DELETE FROM spools WHERE name = ?"
 
 
@@ -285,7 +285,7 @@ class Journal:
 
         Args:
             rows: At least one.
-            spool: The name of the file they come from, and how many of its lines are done with them.
+            spool: The name of the file they come from, and how many of its rows are done with them.
 
         Returns:
             The number of the last one; they are numbered without a gap.
@@ -385,7 +385,7 @@ class Journal:
     # --- files that `restante record` reads through
 
     def spooled(self, name: str) -> int:
-        """How many lines of a spool file are in the journal."""
+        """How many rows of a spool file are in the journal."""
         with self._transaction() as connection:
             row = connection.execute(_SPOOLED, (name,)).fetchone()
         return int(row[0]) if row else 0

@@ -157,7 +157,7 @@ def _first_schema(db: "Database") -> None:
         defaults={"epoch": 0, "running": 0},
     )
     db.table("shipper").insert({"id": 1})
-    db.table("spools").create({"name": str, "lines": int}, pk="name", not_null={"lines"})
+    db.table("spools").create({"name": str, "rows_done": int}, pk="name", not_null={"rows_done"})
     db.create_view("entries_with_state", _ENTRIES_WITH_STATE)
     db.create_view("accounts", _ACCOUNTS)
 

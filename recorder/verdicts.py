@@ -216,7 +216,7 @@ def backoff(failures: int, chance: float, retry_after: float | None = None) -> f
         retry_after: What the service asks for, in seconds.
 
     >>> backoff(1, 1.0), backoff(4, 0.5), backoff(1000, 1.0), backoff(1, 0.5, retry_after=60)
-    (1.0, 4.0, 300.0, 60.0)
+    (1.0, 4.0, 300.0, 60)
     """
     cap = min(_SHORTEST_BACKOFF * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
     return max(cap * chance, retry_after or 0.0)

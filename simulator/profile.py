@@ -83,7 +83,7 @@ class Profile(Mapping[str, Any]):
     def beyond_limits(self) -> list[str]:
         """What exceeds the sizes the service documents, one sentence each. They are not enforced here.
 
-        >>> Profile("u1", {"a": {"b": {"c": {"d": 1}}}}).beyond_limits()
+        >>> Profile("u1", {"a": {"b": {"c": {"d": {"e": 1}}}}}).beyond_limits()
         ['"a" nests 4 deep; the service documents 3']
         """
         found = []

@@ -110,6 +110,10 @@ class Lines:
             self.aside.flush()
 
 
+# json.loads() does the same, and takes half as long again to see what kind of text it was given.
+_decode = json.JSONDecoder().raw_decode
+_BYTE_ORDER_MARK = "\ufeff"
+
 _TOO_LONG = f"the line is longer than {_LONGEST_LINE:,} bytes"
 
 
@@ -120,7 +124,10 @@ def _reader(source: IO[bytes], *, as_they_arrive: bool) -> Callable[[], bytes]:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(line.decode("utf-8-sig"))
+        text = line.decode().strip().removeprefix(_BYTE_ORDER_MARK)
+        message, end = _decode(text)
+        if end != len(text):
+            raise ValueError(f"there is more after the object, at character {end + 1}")
     except (ValueError, RecursionError) as error:
         raise InvalidOperation("message", f"is not JSON: {error}") from None
     if not isinstance(message, dict):

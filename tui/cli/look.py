@@ -148,7 +148,7 @@ def _table(entries: list[Entry], now: float) -> None:
 
     console = Console()
     rows = [_cells(entry, now, length=120) for entry in entries]
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for name, width in zip(_COLUMNS, _widths(rows, console.width - len(_COLUMNS) + 1), strict=True):
         table.add_column(
             name,

@@ -1,8 +1,8 @@
 """Spool files: input that was read and validated whole before any of it is journaled.
 
-``<journal>.spool-<name>`` holds one row a line. While it is being written it ends in ``.part``; what is left
+``<journal>.spool-<name>`` holds some rows a line. While it is being written it ends in ``.part``; what is left
 of a writer that died then was never journaled. A finished one is journaled in commits that note, in the
-journal itself, how many of its lines are done, so that a process killed in between neither loses a line nor
+journal itself, how many of its rows are done, so that a process killed in between neither loses one nor
 repeats one.
 """
 
@@ -13,17 +13,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
 from filelock import FileLock, Timeout
 
 from recorder import Journal, JournalError
 from recorder.entries import NewEntry
 from recorder.locks import beside
+from recorder.operations import compact
 
-__all__ = ["COMMIT_LINES", "journal_spool", "left_behind", "resume", "side_files", "written_spool"]
+__all__ = ["COMMIT_ROWS", "journal_spool", "left_behind", "resume", "side_files", "written_spool"]
 
-COMMIT_LINES = 10_000
+COMMIT_ROWS = 10_000
+
+_ROWS_A_LINE = 200
 
 _FORMAT = "restante spool 1\n"
 _MARK = ".spool-"
@@ -112,36 +114,33 @@ def _write(part: Path, rows: Iterable[NewEntry]) -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123  # a descriptor, for its mode
         file.write(_FORMAT)
-        dump = json.JSONEncoder(separators=(",", ":")).encode
-        # A message is compact JSON: it holds no line break, and needs no second escaping.
-        file.writelines(f"{dump((*row[:4], *row[5:]))}\t{row.message}\n" for row in rows)
+        file.writelines(f"{compact(several)}\n" for several in _several(rows, _ROWS_A_LINE))
         file.flush()
         os.fsync(file.fileno())
 
 
+def _several(rows: Iterable[NewEntry], number: int) -> Iterator[list[NewEntry]]:
+    remaining = iter(rows)
+    while several := list(islice(remaining, number)):
+        yield several
+
+
 def journal_spool(journal: Journal, spool: Path) -> Iterator[int]:
-    """Journal a finished spool file from where it stands, and remove it; yields how many lines are done."""
+    """Journal a finished spool file from where it stands, and remove it; yields how many rows are done."""
     done = journal.spooled(spool.name)
     with spool.open(encoding="utf-8", newline="\n") as file:
         if file.readline() != _FORMAT:
             raise JournalError(
                 f"{spool} was written by another version of restante", hint="Finish it with that version."
             )
-        rows = _rows(file, done)
-        while batch := list(islice(rows, COMMIT_LINES)):
+        rows = (NewEntry(*row) for line in file for row in json.loads(line))
+        for batch in _several(islice(rows, done, None), COMMIT_ROWS):
             done += len(batch)
             journal.append(batch, spool=(spool.name, done))
             yield done
     # In this order: a file without its note would be journaled again from the start.
     _remove(spool)
     journal.forget_spool(spool.name)
-
-
-def _rows(file: IO[str], skip: int) -> Iterator[NewEntry]:
-    for line in islice(file, skip, None):
-        rest, _, message = line.rstrip("\n").partition("\t")
-        lane, group_key, profile, operator, *last = json.loads(rest)
-        yield NewEntry(lane, group_key, profile, operator, message, *last)
 
 
 def resume(journal: Journal, spool: Path) -> Iterator[int]:
