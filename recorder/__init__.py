@@ -7,7 +7,17 @@ into a journal, `Shipper` with `HttpTransport` ships one.
 import logging
 
 from recorder.consumer import JournalConsumer
-from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, ShipReport, State, Statistics
+from recorder.entries import (
+    Attempt,
+    Entry,
+    LaneStatus,
+    NewEntry,
+    Outcome,
+    ShipperStatus,
+    ShipReport,
+    State,
+    Statistics,
+)
 from recorder.errors import (
     InvalidFilter,
     InvalidOperation,
@@ -23,6 +33,7 @@ from recorder.errors import (
     ShippingError,
     WrongToken,
 )
+from recorder.intake import Intake
 from recorder.journal import Journal
 from recorder.operations import Lane, Operator
 from recorder.people import PeopleApi
@@ -37,6 +48,7 @@ __all__ = [
     "Attempt",
     "Entry",
     "HttpTransport",
+    "Intake",
     "InvalidFilter",
     "InvalidOperation",
     "Journal",
@@ -51,6 +63,7 @@ __all__ = [
     "JournalTooNew",
     "Lane",
     "LaneStatus",
+    "NewEntry",
     "NotAJournal",
     "Operator",
     "Outcome",

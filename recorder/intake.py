@@ -15,12 +15,14 @@ from recorder.operations import (
     examined,
     identity_of,
     is_plain,
+    lane_of,
     normalise,
     operators_of,
     serialised,
     split,
     written,
 )
+from recorder.people import stamped
 
 __all__ = ["Intake", "OnInvalid", "token_prefix"]
 
@@ -87,6 +89,19 @@ class Intake:
             if self.on_invalid == "raise":
                 raise
             return [self._rejected(lane, normalise(plain), now, str(error))]
+
+    def update(self, message: Any, now: float) -> list[NewEntry]:
+        """The rows of any update message, of a user or a group, as it stands in a file; stamped if it is not.
+
+        Raises:
+            InvalidOperation: It cannot be recorded.
+            WrongToken: It names another project.
+
+        >>> [row.operator for row in Intake("T").update({"$distinct_id": "ada", "$set": {}, "$unset": ["a"]}, 1.5)]
+        ['$set', '$unset']
+        """
+        stamp = stamped(message, None, now)
+        return self.rows(lane_of(stamp), stamp, now)
 
     def _valid(self, lane: Lane, message: Message, now: float) -> list[NewEntry]:
         if "$token" in message:

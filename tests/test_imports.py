@@ -1,9 +1,14 @@
 """What loading a package loads, and what works without the optional ones. See ARCHITECTURE.md."""
 
+import ast
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import tui
 
 LOADED = """
 import sys
@@ -78,3 +83,18 @@ def test_a_missing_optional_package_is_named_with_the_extra_that_brings_it(comma
     assert done.returncode == 1
     assert "restante[service]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+PUBLIC_ROOMS = {"recorder", "recorder.filters", "simulator", "simulator.server", "simulator.faults"}
+
+
+def test_the_terminal_reaches_the_others_through_their_public_names():
+    for path in sorted(Path(tui.__path__[0]).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {
+                "recorder",
+                "simulator",
+            }:
+                assert node.module in PUBLIC_ROOMS, (path, node.module)
+                exported = importlib.import_module(node.module).__all__
+                assert {alias.name for alias in node.names} <= set(exported), (path, node.module)

@@ -6,11 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from recorder import InvalidOperation, WrongToken
-from recorder.entries import NewEntry
-from recorder.intake import Intake
-from recorder.operations import lane_of
-from recorder.people import stamped
+from recorder import Intake, InvalidOperation, NewEntry, WrongToken
 from tui.cli.options import BadInput
 from tui.format import printable
 
@@ -81,9 +77,7 @@ class Lines:
     def _row(self, line: bytes) -> list[NewEntry]:
         if len(line) > _LONGEST_LINE:
             raise InvalidOperation("message", _TOO_LONG)
-        message = _parsed(line)
-        now = time.time()
-        return self.intake.rows(lane_of(message), stamped(message, None, now), now)
+        return self.intake.update(_parsed(line), time.time())
 
     def _pass_over(self, begun: bytes, more: Callable[[], bytes]) -> bytes:
         """A line that is far too long, in pieces, up to its end; what was read beyond it."""

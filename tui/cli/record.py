@@ -9,9 +9,7 @@ from typing import IO
 
 import click
 
-from recorder import Journal, JournalMissing, JournalReader
-from recorder.entries import NewEntry
-from recorder.intake import Intake
+from recorder import Intake, Journal, JournalMissing, JournalReader, NewEntry
 from tui.cli import options
 from tui.cli.lines import Lines
 from tui.cli.spool import journal_spool, left_behind, resume, side_files, written_spool

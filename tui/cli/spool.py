@@ -16,10 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from recorder import Journal, JournalError
-from recorder.entries import NewEntry
-from recorder.locks import beside
-from recorder.operations import compact
+from recorder import Journal, JournalError, NewEntry
 
 __all__ = ["COMMIT_ROWS", "journal_spool", "left_behind", "resume", "side_files", "written_spool"]
 
@@ -98,7 +95,7 @@ def written_spool(journal: Path, rows: Iterable[NewEntry]) -> Iterator[Path]:
 
     Where reading the rows raises, nothing stays behind.
     """
-    spool = beside(journal, f"{_MARK}{secrets.token_hex(6)}")
+    spool = journal.with_name(f"{journal.name}{_MARK}{secrets.token_hex(6)}")
     part = spool.with_name(spool.name + _PART)
     with _held(spool):
         try:
@@ -114,7 +111,8 @@ def _write(part: Path, rows: Iterable[NewEntry]) -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123  # a descriptor, for its mode
         file.write(_FORMAT)
-        file.writelines(f"{compact(several)}\n" for several in _several(rows, _ROWS_A_LINE))
+        dump = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+        file.writelines(f"{dump(several)}\n" for several in _several(rows, _ROWS_A_LINE))
         file.flush()
         os.fsync(file.fileno())
 
