@@ -25,10 +25,11 @@ from recorder import (
     Outcome,
     State,
     WrongToken,
+    schema,
 )
 from recorder.entries import NewEntry
 from recorder.journal import Settlement
-from recorder.locks import beside
+from recorder.locks import OpenLock, beside
 
 
 def row(profile="ada", number=0, lane="people", **more):
@@ -87,6 +88,34 @@ def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
                 seen[verb] = level
     assert seen == dict.fromkeys(["INSERT INTO attempts", "UPDATE attempts", "UPDATE entries"], "FULL")
     assert level == "NORMAL"
+
+
+def test_a_journal_is_put_in_place_whole(path, monkeypatch):
+    """A kill while it is made leaves nothing where it is to be."""
+    real, seen = schema._first_schema, []
+
+    def making(db):
+        seen.append(path.exists())
+        real(db)
+
+    monkeypatch.setattr(schema, "_first_schema", making)
+    Journal(path, token="T").close()
+    assert seen == [False]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["kiosk.db", "kiosk.db.open"]
+
+
+def test_one_process_makes_it_while_the_others_wait(path):
+    opened = []
+    thread = threading.Thread(target=lambda: opened.append(Journal(path, token="T")))
+    with OpenLock(path).alone(1):
+        thread.start()
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            assert not path.exists()
+            assert not opened
+            time.sleep(0.01)
+    thread.join(10)
+    opened[0].close()
 
 
 def test_an_empty_file_becomes_a_journal(path):
@@ -320,6 +349,50 @@ def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journa
     assert list(results.values()).count("interrupted") == 1
     assert accounts(path).recorded == 4
     assert sorted(number for number in results.values() if number != "interrupted") == [1, 2, 3, 4]
+
+
+class Interrupted:
+    """A connection whose first commit is followed by Ctrl-C."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.commits = 0
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def execute(self, sql, *parameters):
+        cursor = self.connection.execute(sql, *parameters)
+        if sql == "COMMIT":
+            self.commits += 1
+            if self.commits == 1:
+                raise KeyboardInterrupt
+        return cursor
+
+
+def test_an_interrupt_right_after_a_commit_writes_nothing_twice(journal, path):
+    journal._connection = Interrupted(journal._connection)
+    results = {}
+
+    def work(place):
+        try:
+            results[place] = journal.append([row(number=place)])
+        except KeyboardInterrupt:
+            results[place] = "interrupted"
+
+    with journal._writing:
+        threads = [threading.Thread(target=work, args=(place,)) for place in range(3)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(journal._queue) < 3 and time.monotonic() < deadline:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert list(results.values()).count("interrupted") == 1
+    assert journal.append([row(number=3)]) == 4  # the three were one commit, and are there once
+    assert accounts(path).recorded == 4
+    assert not journal._queue
 
 
 def test_many_threads_record_each_in_its_own_order(journal, path):

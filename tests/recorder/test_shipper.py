@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sqlite3
 import threading
 import time
 
@@ -209,6 +210,28 @@ def test_a_shipper_that_was_overtaken_can_neither_claim_nor_settle(recorder, jou
     assert states(path) == {"in_doubt": 1, "pending": 1}
     with pytest.raises(JournalError, match="another process ships now"):
         journal.claim(Lane.PEOPLE, epoch=old, most_updates=1, most_bytes=10_000, now=1.0)
+
+
+def test_nobody_writes_between_what_a_claim_reads_and_what_it_writes(recorder, journal, path):
+    """A transaction that read first would fail at once when another wrote in between, however long it may wait."""
+    fill(recorder, 1)
+    epoch = journal.take_over(1.0)
+    other = sqlite3.connect(path, isolation_level=None, timeout=0)
+    kept_out = []
+
+    def write_in_between(sql):
+        if sql.startswith("SELECT epoch"):
+            try:
+                other.execute("UPDATE shipper SET seen_at = 2.0")
+            except sqlite3.OperationalError as error:
+                kept_out.append(str(error))
+
+    journal._connection.set_trace_callback(write_in_between)
+    claim = journal.claim(Lane.PEOPLE, epoch=epoch, most_updates=1, most_bytes=1_000, now=1.0)
+    journal._connection.set_trace_callback(None)
+    other.close()
+    assert claim.numbers == (1,)
+    assert kept_out == ["database is locked"]
 
 
 def test_an_interrupt_while_sending_leaves_the_batch_in_doubt(recorder, journal, path):

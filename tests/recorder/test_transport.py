@@ -151,7 +151,11 @@ def test_after_a_time_out_before_anything_left_nothing_ever_leaves():
         go_on.wait(10)
         return real(*arguments, **options)
 
-    with listening(lambda connection, _: received.append(connection.recv(10_000))) as url:
+    def receive(connection, _):
+        while data := connection.recv(10_000):
+            received.append(data)
+
+    with listening(receive) as url:
         transport = HttpTransport(url=url)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(socket, "getaddrinfo", slow)
@@ -161,7 +165,26 @@ def test_after_a_time_out_before_anything_left_nothing_ever_leaves():
             worker = next(thread for thread in threading.enumerate() if thread.name == "restante-send")
             worker.join(10)
     assert (answer.left, answer.error) == (False, "timed out before anything was sent")
-    assert not any(BODY in data for data in received)
+    assert BODY not in b"".join(received)
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(5.0, 1), (0.0, 2)], ids=["at-once", "after-idling"])
+def test_a_connection_that_was_idle_is_not_trusted(monkeypatch, idle, connections):
+    """It may be gone without a word, and a request lost with it would be in doubt for nothing."""
+    monkeypatch.setattr("recorder.transport._IDLE", idle)
+    seen = []
+
+    def keep_alive(connection, _):
+        seen.append(connection)
+        while connection.recv(65_536):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+
+    with listening(keep_alive) as url:
+        transport = HttpTransport(url=url)
+        for _ in range(2):
+            transport.send(Lane.PEOPLE, b"[]" * 10)
+        transport.close()
+    assert len(seen) == connections
 
 
 def test_a_redirect_is_told_and_not_followed():
