@@ -1,49 +1,31 @@
-"""`Journal`: the only room that writes SQL.
-
-One connection per process and journal, used under a lock. Every write is one transaction that begins with
-``BEGIN IMMEDIATE``: one that reads first and writes later would fail at once with "database is locked" when
-another process wrote in between, whatever the busy time-out.
-"""
+"""`Journal`: the only room that writes SQL."""
 
 import contextlib
 import hashlib
 import json
 import os
 import sqlite3
-import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from recorder.batches import pack
+from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection, Durability
 from recorder.entries import NewEntry, Outcome, State, Statistics
-from recorder.errors import JournalClosed, JournalError, WrongToken
-from recorder.locks import beside
+from recorder.errors import JournalError, WrongToken
 from recorder.operations import Lane, is_text
 from recorder.reader import read_statistics
-from recorder.schema import BUSY_SECONDS, open_journal, translated
+from recorder.schema import translated
 
 __all__ = ["Claim", "Journal", "Settlement"]
 
-Durability = Literal["power", "process"]
-
-_LARGE_LOG = 4 * 1024 * 1024
-_GROWN_LOG = 1024 * 1024
-_PAGE = 4_096 + 24  # in the log, each page has a header
-_PAGE_HOLDS = 3_000  # bytes, roughly
 _ROW_BYTES = 100  # beside its message, roughly
-_SETTLEMENT_BYTES = 40_000  # what a shipper's transaction writes, roughly
-_LOOK_AFTER = 32  # pages
 _WORTH_MOVING = 1000  # entries of other lanes to pass before a cursor is moved for nothing else
 
 # --- SQL, a named constant each -------------------------------------------------------------------------
-
-_BEGIN = "BEGIN IMMEDIATE"
-_COMMIT = "COMMIT"
-_ROLLBACK = "ROLLBACK"
 
 _INSERT_ENTRY = """
 INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, reason)
@@ -212,26 +194,15 @@ class Journal:
             raise ValueError(f"durability is 'power' or 'process', not {durability!r}")
         self.path = Path(path).absolute()
         self.durability = durability
-        self._synchronous = "FULL" if durability == "power" else "NORMAL"
-        self._wal = str(beside(self.path, "-wal"))
-        self._written = 0  # bytes of rows since the last look
-        self._pages = 0  # of the log, since the last checkpoint, roughly
-        self._looked_at = 0
-        self._log_size = 0
         self._queue: deque[_Ticket] = deque()
-        self._writing = threading.Lock()
         self._lanes: set[str] = set()
         self._token: str | None = None
-        self._process = os.getpid()
-        connection, self._held = open_journal(self.path, synchronous=self._synchronous)
-        self._connection: sqlite3.Connection | None = connection
+        self._connection = Connection(self.path, durability)
         try:
-            (self._token,) = connection.execute(_TOKEN).fetchone()
+            with self._connection.reading() as connection:
+                (self._token,) = connection.execute(_TOKEN).fetchone()
             if token is not None:
                 self.bind(token)
-        except sqlite3.Error as error:
-            self.close()
-            raise translated(error, self.path) from error
         except BaseException:
             self.close()
             raise
@@ -247,11 +218,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file. Calls after this raise JournalClosed; closing twice does nothing."""
-        with self._writing:
-            connection, self._connection = self._connection, None
-            if connection is not None and self._process == os.getpid():
-                connection.close()
-                self._held.release()
+        self._connection.close()
 
     @property
     def token(self) -> str | None:
@@ -269,7 +236,7 @@ class Journal:
                 "the project's token must be a non-empty string", hint="Take it from the project's settings."
             )
         if self._token is None:
-            with self._transaction() as connection:
+            with self._connection.transaction() as connection:
                 connection.execute(_KEEP_TOKEN, (token,))
                 (self._token,) = connection.execute(_TOKEN).fetchone()
         if token != self._token:
@@ -296,7 +263,7 @@ class Journal:
         ticket = _Ticket(rows, spool)
         self._queue.append(ticket)
         try:
-            with self._writing:
+            with self._connection.lock:
                 if not ticket.done:
                     self._commit_queue()
         except BaseException:
@@ -320,7 +287,7 @@ class Journal:
             self._finish(tickets, error)
         while self._queue and self._queue[0].done:
             self._queue.popleft()
-        self._look_at_log()
+        self._connection.look_at_log()
 
     def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error) -> None:
         """Somebody's rows cannot be written: each ticket on its own, so that nobody fails for another."""
@@ -334,17 +301,17 @@ class Journal:
                 self._finish([ticket], translated(own, self.path))
 
     def _commit_together(self, tickets: list[_Ticket]) -> None:
-        connection = self._open()
+        connection = self._connection.use()
         committing = False
         try:
-            connection.execute(_BEGIN)
+            connection.execute(BEGIN)
             for ticket in tickets:
                 self._write(connection, ticket)
             committing = True
-            connection.execute(_COMMIT)
+            connection.execute(COMMIT)
         except BaseException as error:
             if connection.in_transaction:
-                connection.execute(_ROLLBACK)
+                connection.execute(ROLLBACK)
             elif committing and not isinstance(error, sqlite3.Error):
                 self._finish(tickets)  # the interrupt came after the commit
             self._lanes.clear()  # a lane that the transaction began may be gone
@@ -364,14 +331,14 @@ class Journal:
             if row.lane not in self._lanes:
                 self._begin_lane(connection, row.lane)
             ticket.last = connection.execute(_INSERT_ENTRY, row).lastrowid or 0
-            self._written += len(row.message) + _ROW_BYTES
+            self._connection.note_written(len(row.message) + _ROW_BYTES)
             rejected = int(row.state == "rejected")
         else:
             for lane in {row.lane for row in rows} - self._lanes:
                 self._begin_lane(connection, lane)
             connection.executemany(_INSERT_ENTRY, rows)
             (ticket.last,) = connection.execute(_LAST_INSERTED).fetchone()
-            self._written += sum(len(row.message) for row in rows) + len(rows) * _ROW_BYTES
+            self._connection.note_written(sum(len(row.message) for row in rows) + len(rows) * _ROW_BYTES)
             rejected = sum(row.state == "rejected" for row in rows)
         if rejected:
             connection.execute(_COUNT, (rejected, State.REJECTED.value))
@@ -386,13 +353,13 @@ class Journal:
 
     def spooled(self, name: str) -> int:
         """How many rows of a spool file are in the journal."""
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             row = connection.execute(_SPOOLED, (name,)).fetchone()
         return int(row[0]) if row else 0
 
     def forget_spool(self, name: str) -> None:
         """A spool file is done, or given up."""
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             connection.execute(_SPOOL_ENDED, (name,))
 
     # --- shipping
@@ -402,7 +369,7 @@ class Journal:
 
         The caller holds the lock of `recorder.locks.ship_lock`.
         """
-        with self._transaction(full=True) as connection:
+        with self._connection.transaction(full=True) as connection:
             connection.execute(_TAKE_OVER, (os.getpid(), now))
             (epoch,) = connection.execute(_EPOCH).fetchone()
             for id_, lane, of, first, last, picked, updates in connection.execute(_OPEN_ATTEMPTS).fetchall():
@@ -415,7 +382,7 @@ class Journal:
 
     def hand_over(self, epoch: int, now: float) -> None:
         """Stop being the shipper."""
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             connection.execute(_HAND_OVER, (now, epoch))
 
     def claim(
@@ -428,7 +395,7 @@ class Journal:
         Raises:
             JournalError: Another shipper took over.
         """
-        with self._transaction(full=True) as connection:
+        with self._connection.transaction(full=True) as connection:
             if connection.execute(_EPOCH).fetchone() != (epoch,):
                 raise JournalError(f"{self.path.name}: another process ships now")
             token = self._token or ""
@@ -482,7 +449,7 @@ class Journal:
             json.dumps(claim.numbers) if claim.picked else None,
             len(claim.numbers),
         )
-        with self._transaction(full=True) as connection:
+        with self._connection.transaction(full=True) as connection:
             return self._settle(connection, carried, settlement)
 
     def _settle(self, connection: sqlite3.Connection, carried: "_Carried", settlement: Settlement) -> bool:
@@ -555,90 +522,14 @@ class Journal:
 
     def statistics(self, now: float) -> Statistics:
         """The accounts at this moment; `now` in seconds since the epoch, for the age of the oldest."""
-        with self._reading() as connection:
+        with self._connection.reading() as connection:
             return read_statistics(connection, self.path, now=now)
 
     def failures(self, lane: Lane) -> int:
         """How many tries in a row did not go through in this lane."""
-        with self._reading() as connection:
+        with self._connection.reading() as connection:
             row = connection.execute(_LANE_FAILURES, (lane,)).fetchone()
         return int(row[0]) if row else 0
-
-    # --- the connection
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise JournalClosed(f"{self.path.name} is closed")
-        if self._process != os.getpid():
-            # SQLite's locks and a connection do not survive a fork; using them would damage the file.
-            raise JournalError(
-                f"{self.path.name} was opened before this process was forked",
-                hint="Open it again in the child.",
-            )
-        return self._connection
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._writing:
-            try:
-                yield self._open()
-            except sqlite3.Error as error:
-                raise translated(error, self.path) from error
-
-    @contextlib.contextmanager
-    def _transaction(self, *, full: bool = False) -> Iterator[sqlite3.Connection]:
-        """One write transaction; `full`: durable across a power loss whatever the journal's durability."""
-        with self._writing:
-            connection = self._open()
-            raised = full and self._synchronous != "FULL"
-            try:
-                if raised:
-                    connection.execute("PRAGMA synchronous = FULL")
-                connection.execute(_BEGIN)
-                yield connection
-                connection.execute(_COMMIT)
-            except sqlite3.Error as error:
-                raise translated(error, self.path) from error
-            finally:
-                if connection.in_transaction:
-                    connection.execute(_ROLLBACK)
-                if raised:
-                    connection.execute("PRAGMA synchronous = NORMAL")
-            self._written += _SETTLEMENT_BYTES
-            self._look_at_log()
-
-    def _look_at_log(self) -> None:
-        """Move the write-ahead log into the file where it has grown large. Outside transactions only.
-
-        A log that is moved is written over from its start, in place: a commit to a file that does not grow
-        takes about half the time. So its size alone does not say how much is in it; what this connection
-        wrote since is counted, roughly, and growth shows what others did.
-        """
-        self._pages += 1 + self._written // _PAGE_HOLDS
-        self._written = 0
-        if self._pages - self._looked_at < _LOOK_AFTER:
-            return
-        self._looked_at = self._pages
-        try:
-            size = os.stat(self._wal).st_size  # noqa: PTH116  # a third of the time of Path.stat
-        except OSError:
-            return
-        if size >= _LARGE_LOG and (self._pages >= _LARGE_LOG // _PAGE or size >= self._log_size + _GROWN_LOG):
-            self._checkpoint("TRUNCATE" if size >= 2 * _LARGE_LOG else "FULL")
-            self._pages = self._looked_at = 0
-            self._log_size = size
-
-    def _checkpoint(self, mode: str) -> None:
-        connection = self._open()
-        # FULL and TRUNCATE take the write lock from the start, so nobody writes meanwhile (see
-        # schema.set_up). They would wait for readers as long as the busy time-out says; recording does not.
-        connection.execute("PRAGMA busy_timeout = 0")
-        try:
-            connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
-        except sqlite3.Error:
-            pass  # somebody writes: at the next look, then. Damage is told by the next call that meets it
-        finally:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
 
 @dataclass(frozen=True, slots=True)

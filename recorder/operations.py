@@ -37,6 +37,7 @@ __all__ = [
     "is_text",
     "json_equal",
     "json_key",
+    "kind_of",
     "lane_of",
     "normalise",
     "operators_of",
@@ -354,7 +355,7 @@ def normalise(message: Any) -> Message:
     {'$distinct_id': 'u1', '$set': {'tags': ['a', 'b']}}
     """
     if not isinstance(message, dict):
-        raise InvalidOperation("message", f"must be an object, not {_kind(message)}")
+        raise InvalidOperation("message", f"must be an object, not {kind_of(message)}")
     if is_plain(message, MESSAGE_DEPTH):
         try:
             compact(message).encode()
@@ -402,7 +403,7 @@ def _identifier(message: Message, name: str) -> str:
     elif name not in message:
         raise InvalidOperation(name, "is missing")
     else:
-        raise InvalidOperation(name, f"must be a non-empty string or an integer, not {_kind(value)}")
+        raise InvalidOperation(name, f"must be a non-empty string or an integer, not {kind_of(value)}")
     if not text:
         raise InvalidOperation(name, "must not be empty")
     if len(text) > MAX_IDENTITY:
@@ -431,7 +432,12 @@ def identity_of(message: Message) -> Identity:
     return Identity(_identifier(message, "$group_key"), _identifier(message, "$group_id"))
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value is, in JSON's words, for a sentence.
+
+    >>> kind_of(None), kind_of([1]), kind_of(True)
+    ('null', 'a list', 'a boolean')
+    """
     match value:
         case None:
             return "null"
@@ -451,7 +457,7 @@ def _kind(value: Any) -> str:
 def _needs_object(operator: str, payload: Any) -> None:
     if not isinstance(payload, dict):
         raise InvalidOperation(
-            operator, f"must be an object of property names and values, not {_kind(payload)}"
+            operator, f"must be an object of property names and values, not {kind_of(payload)}"
         )
 
 
@@ -459,7 +465,7 @@ def _needs_numbers(operator: str, payload: Any) -> None:
     _needs_object(operator, payload)
     for name, value in payload.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidOperation(_at(operator, name), f"must be a number, not {_kind(value)}")
+            raise InvalidOperation(_at(operator, name), f"must be a number, not {kind_of(value)}")
 
 
 def _needs_members(operator: str, payload: Any) -> None:
@@ -471,12 +477,12 @@ def _needs_members(operator: str, payload: Any) -> None:
 
 def _needs_names(operator: str, payload: Any) -> None:
     if not isinstance(payload, list):
-        raise InvalidOperation(operator, f"must be a list of property names, not {_kind(payload)}")
+        raise InvalidOperation(operator, f"must be a list of property names, not {kind_of(payload)}")
     if not payload:
         raise InvalidOperation(operator, "must name at least one property")
     for place, name in enumerate(payload):
         if not isinstance(name, str):
-            raise InvalidOperation(f"{operator}[{place}]", f"must be a property's name, not {_kind(name)}")
+            raise InvalidOperation(f"{operator}[{place}]", f"must be a property's name, not {kind_of(name)}")
 
 
 def _takes_anything(operator: str, payload: Any) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.errors import InvalidOperation
-from recorder.operations import Message, Operator, check, json_key, operators_of, same_spelling
+from recorder.operations import Message, Operator, check, json_key, kind_of, operators_of, same_spelling
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 
@@ -48,21 +48,6 @@ def _copy(value: Any) -> Any:
     return deepcopy(value) if isinstance(value, dict | list) else value
 
 
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "a list"
-    return "an object"
-
-
 def _store(properties: Properties, name: str, value: Any, change: _Change) -> None:
     if name not in properties or not same_spelling(properties[name], value):
         properties[name] = _copy(value)
@@ -86,7 +71,7 @@ def _add(properties: Properties, payload: Any, dialect: Dialect, change: _Change
         present = properties.get(name, 0)
         if isinstance(present, bool) or not isinstance(present, int | float):
             if dialect.add_to_other == "ignore":
-                change.ignore(name, f"{_kind(present)} cannot be added to")
+                change.ignore(name, f"{kind_of(present)} cannot be added to")
                 continue
             present = 0
         total = _sum(present, number)
@@ -114,7 +99,7 @@ def _append(properties: Properties, payload: Any, dialect: Dialect, change: _Cha
             present.append(_copy(value))
             change.changed = True
         else:
-            change.ignore(name, f"{_kind(present)} cannot be appended to")
+            change.ignore(name, f"{kind_of(present)} cannot be appended to")
 
 
 def _union(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
@@ -122,7 +107,7 @@ def _union(properties: Properties, payload: Any, dialect: Dialect, change: _Chan
         absent = name not in properties
         present = properties.setdefault(name, [])
         if not isinstance(present, list):
-            change.ignore(name, f"{_kind(present)} cannot be united with a list")
+            change.ignore(name, f"{kind_of(present)} cannot be united with a list")
             continue
         if dialect.union_duplicates == "collapse":
             before = len(present)
@@ -151,7 +136,7 @@ def _remove(properties: Properties, payload: Any, dialect: Dialect, change: _Cha
             continue
         present = properties[name]
         if not isinstance(present, list):
-            change.ignore(name, f"{_kind(present)} cannot be removed from")
+            change.ignore(name, f"{kind_of(present)} cannot be removed from")
             continue
         each = isinstance(unwanted, list) and dialect.remove_list == "each"
         kept = _without(

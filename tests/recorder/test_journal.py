@@ -57,7 +57,7 @@ def test_a_journal_and_its_side_files_are_readable_by_their_owner_only(path):
 
 
 def test_a_journal_shrinks_by_itself_says_who_made_it_and_writes_ahead(journal):
-    pragma = journal._connection.execute
+    pragma = journal._connection._sqlite.execute
     assert pragma("PRAGMA auto_vacuum").fetchone() == (2,)  # incremental
     assert pragma("PRAGMA application_id").fetchone() == (0x72737474,)
     assert pragma("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -68,14 +68,14 @@ def test_a_journal_shrinks_by_itself_says_who_made_it_and_writes_ahead(journal):
 @pytest.mark.parametrize(("durability", "synchronous"), [("power", 2), ("process", 1)])
 def test_durability_says_what_a_commit_waits_for(path, durability, synchronous):
     with Journal(path, durability=durability) as journal:
-        assert journal._connection.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+        assert journal._connection._sqlite.execute("PRAGMA synchronous").fetchone() == (synchronous,)
 
 
 def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
     statements = []
     with Journal(path, token="T", durability="process") as journal:
         journal.append([row()])
-        journal._connection.set_trace_callback(statements.append)
+        journal._connection._sqlite.set_trace_callback(statements.append)
         epoch = journal.take_over(1.0)
         claim = journal.claim(Lane.PEOPLE, epoch=epoch, most_updates=1, most_bytes=100, now=1.0)
         journal.settle(claim, Settlement(Outcome.SHIPPED, 200, "", 2.0))
@@ -267,7 +267,9 @@ def in_threads(number, work):
 def test_threads_that_wait_share_one_commit(journal, path):
     """One commits what all have queued: with the writer held up, 20 calls end in 2 commits at the most."""
     commits = []
-    journal._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    journal._connection._sqlite.set_trace_callback(
+        lambda sql: commits.append(sql) if sql == "COMMIT" else None
+    )
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     numbers = []
@@ -278,7 +280,7 @@ def test_threads_that_wait_share_one_commit(journal, path):
     workers[0].start()
     deadline = time.monotonic() + 10
     while (
-        not journal._writing.locked() and time.monotonic() < deadline
+        not journal._connection.lock.locked() and time.monotonic() < deadline
     ):  # the first has taken the queue, and waits for the lock
         time.sleep(0.001)
     for worker in workers[1:]:
@@ -304,7 +306,7 @@ def test_one_callers_failure_never_fails_another(journal, path):
         except JournalError as error:
             outcomes[place] = error
 
-    with journal._writing:  # all of them queue behind this
+    with journal._connection.lock:  # all of them queue behind this
         threads = [threading.Thread(target=work, args=(place,)) for place in range(10)]
         for thread in threads:
             thread.start()
@@ -337,7 +339,7 @@ def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journa
         except KeyboardInterrupt:
             results[place] = "interrupted"
 
-    with journal._writing:
+    with journal._connection.lock:
         threads = [threading.Thread(target=work, args=(place,)) for place in range(5)]
         for thread in threads:
             thread.start()
@@ -371,7 +373,7 @@ class Interrupted:
 
 
 def test_an_interrupt_right_after_a_commit_writes_nothing_twice(journal, path):
-    journal._connection = Interrupted(journal._connection)
+    journal._connection._sqlite = Interrupted(journal._connection._sqlite)
     results = {}
 
     def work(place):
@@ -380,7 +382,7 @@ def test_an_interrupt_right_after_a_commit_writes_nothing_twice(journal, path):
         except KeyboardInterrupt:
             results[place] = "interrupted"
 
-    with journal._writing:
+    with journal._connection.lock:
         threads = [threading.Thread(target=work, args=(place,)) for place in range(3)]
         for thread in threads:
             thread.start()
@@ -468,7 +470,7 @@ def test_nothing_is_lost_while_others_open_and_close(path):
 
 
 def test_busy_longer_than_we_wait_is_said_and_nothing_is_written(journal, path):
-    journal._connection.execute("PRAGMA busy_timeout = 50")
+    journal._connection._sqlite.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(JournalBusy):
@@ -479,7 +481,7 @@ def test_busy_longer_than_we_wait_is_said_and_nothing_is_written(journal, path):
 
 
 def test_a_full_file_is_said_and_recording_goes_on_when_there_is_room(journal):
-    connection = journal._connection
+    connection = journal._connection._sqlite
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 3}")
     numbers = []

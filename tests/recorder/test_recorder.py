@@ -50,7 +50,7 @@ def test_a_message_of_several_operators_is_one_entry_each_in_written_order_and_o
 
 def test_a_batch_is_one_commit_when_its_block_ends(recorder, path):
     commits = []
-    recorder.journal._connection.set_trace_callback(
+    recorder.journal._connection._sqlite.set_trace_callback(
         lambda sql: commits.append(sql) if sql == "COMMIT" else None
     )
     with recorder.batch() as batch:

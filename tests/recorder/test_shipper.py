@@ -226,9 +226,9 @@ def test_nobody_writes_between_what_a_claim_reads_and_what_it_writes(recorder, j
             except sqlite3.OperationalError as error:
                 kept_out.append(str(error))
 
-    journal._connection.set_trace_callback(write_in_between)
+    journal._connection._sqlite.set_trace_callback(write_in_between)
     claim = journal.claim(Lane.PEOPLE, epoch=epoch, most_updates=1, most_bytes=1_000, now=1.0)
-    journal._connection.set_trace_callback(None)
+    journal._connection._sqlite.set_trace_callback(None)
     other.close()
     assert claim.numbers == (1,)
     assert kept_out == ["database is locked"]
@@ -327,9 +327,9 @@ def test_another_shipper_of_the_journal_is_busy_and_ships_nothing(recorder, jour
 
 
 def test_with_nothing_to_send_nothing_is_written(journal, path):
-    before = journal._connection.total_changes
+    before = journal._connection._sqlite.total_changes
     assert Shipper(journal, Scripted()).ship() == ShipReport()
-    assert journal._connection.total_changes == before
+    assert journal._connection._sqlite.total_changes == before
     assert not (path.parent / "kiosk.db.lock").exists()
 
 
@@ -349,7 +349,7 @@ def test_a_lane_with_nothing_left_does_not_scan_what_others_record(journal, path
     journal.append([NewEntry("groups", "g", "x", "$set", '{"$set":{}}', 1.0)])
     journal.append([NewEntry("people", None, "ada", "$set", '{"$set":{}}', 1.0)] * 5_000)
     Shipper(journal, Scripted(), small(2_000)).ship()
-    cursors = dict(journal._connection.execute("SELECT lane, cursor FROM lanes").fetchall())
+    cursors = dict(journal._connection._sqlite.execute("SELECT lane, cursor FROM lanes").fetchall())
     assert cursors == {"groups": 5_001, "people": 5_001}
     with Recorder("T", journal) as recorder:
         recorder.group_set("g", "x", {"late": True})

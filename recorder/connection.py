@@ -1,0 +1,143 @@
+"""The one connection of a process to a journal: who may use it, transactions, and the size of the log."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from recorder.errors import JournalClosed, JournalError
+from recorder.locks import beside
+from recorder.schema import BUSY_SECONDS, open_journal, translated
+
+__all__ = ["BEGIN", "COMMIT", "ROLLBACK", "Connection", "Durability"]
+
+Durability = Literal["power", "process"]
+
+BEGIN = "BEGIN IMMEDIATE"
+COMMIT = "COMMIT"
+ROLLBACK = "ROLLBACK"
+
+_LARGE_LOG = 4 * 1024 * 1024
+_GROWN_LOG = 1024 * 1024
+_PAGE = 4_096 + 24  # in the log, each page has a header
+_PAGE_HOLDS = 3_000  # bytes, roughly
+_SETTLEMENT_BYTES = 40_000  # what a shipper's transaction writes, roughly
+_LOOK_AFTER = 32  # pages
+
+
+class Connection:
+    """An SQLite connection that threads share by holding `lock`, for as long as they use it.
+
+    Every write is one transaction that begins with ``BEGIN IMMEDIATE``: one that reads first and writes later
+    would fail at once with "database is locked" when another process wrote in between, whatever the busy
+    time-out.
+    """
+
+    def __init__(self, path: Path, durability: Durability) -> None:
+        self._path = path
+        self._synchronous = "FULL" if durability == "power" else "NORMAL"
+        self._log = str(beside(path, "-wal"))
+        self._written = 0  # bytes of rows since the last look
+        self._pages = 0  # of the log, since the last checkpoint, roughly
+        self._looked_at = 0
+        self._log_size = 0
+        self._process = os.getpid()
+        self.lock = threading.Lock()
+        connection, self._held = open_journal(path, synchronous=self._synchronous)
+        self._sqlite: sqlite3.Connection | None = connection
+
+    def close(self) -> None:
+        """Close it; closing twice does nothing."""
+        with self.lock:
+            connection, self._sqlite = self._sqlite, None
+            if connection is not None and self._process == os.getpid():
+                connection.close()
+                self._held.release()
+
+    def use(self) -> sqlite3.Connection:
+        """The connection beneath; the caller holds `lock`.
+
+        Raises:
+            JournalClosed: It was closed.
+            JournalError: This process was forked from the one that opened it.
+        """
+        if self._sqlite is None:
+            raise JournalClosed(f"{self._path.name} is closed")
+        if self._process != os.getpid():
+            # SQLite's locks and a connection do not survive a fork; using them would damage the file.
+            raise JournalError(
+                f"{self._path.name} was opened before this process was forked",
+                hint="Open it again in the child.",
+            )
+        return self._sqlite
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """For reads of one statement each."""
+        with self.lock:
+            try:
+                yield self.use()
+            except sqlite3.Error as error:
+                raise translated(error, self._path) from error
+
+    @contextlib.contextmanager
+    def transaction(self, *, full: bool = False) -> Iterator[sqlite3.Connection]:
+        """One write transaction; `full`: durable across a power loss whatever the journal's durability."""
+        with self.lock:
+            connection = self.use()
+            raised = full and self._synchronous != "FULL"
+            try:
+                if raised:
+                    connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(BEGIN)
+                yield connection
+                connection.execute(COMMIT)
+            except sqlite3.Error as error:
+                raise translated(error, self._path) from error
+            finally:
+                if connection.in_transaction:
+                    connection.execute(ROLLBACK)
+                if raised:
+                    connection.execute("PRAGMA synchronous = NORMAL")
+            self.note_written(_SETTLEMENT_BYTES)
+            self.look_at_log()
+
+    def note_written(self, size: int) -> None:
+        """So many bytes of rows go into the log, roughly."""
+        self._written += size
+
+    def look_at_log(self) -> None:
+        """Move the write-ahead log into the file where it has grown large. After a commit, under `lock`.
+
+        A log that is moved is written over from its start, in place: a commit to a file that does not grow
+        takes about half the time. So its size alone does not say how much is in it; what this connection
+        wrote since is counted, roughly, and growth shows what others did.
+        """
+        self._pages += 1 + self._written // _PAGE_HOLDS
+        self._written = 0
+        if self._pages - self._looked_at < _LOOK_AFTER:
+            return
+        self._looked_at = self._pages
+        try:
+            size = os.stat(self._log).st_size  # noqa: PTH116  # a third of the time of Path.stat
+        except OSError:
+            return
+        if size >= _LARGE_LOG and (self._pages >= _LARGE_LOG // _PAGE or size >= self._log_size + _GROWN_LOG):
+            self._checkpoint("TRUNCATE" if size >= 2 * _LARGE_LOG else "FULL")
+            self._pages = self._looked_at = 0
+            self._log_size = size
+
+    def _checkpoint(self, mode: str) -> None:
+        connection = self.use()
+        # FULL and TRUNCATE take the write lock from the start, so nobody writes meanwhile (see
+        # schema.set_up). They would wait for readers as long as the busy time-out says; recording does not.
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+        except sqlite3.Error:
+            pass  # somebody writes: at the next look, then. Damage is told by the next call that meets it
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
