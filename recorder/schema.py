@@ -258,7 +258,11 @@ def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
         return None
     try:
         connection = _connect(path)
-        set_up(connection, synchronous)
+        try:
+            set_up(connection, synchronous)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise translated(error, path) from error
     return connection

@@ -233,7 +233,7 @@ def test_missing_journal_exits_2_and_is_not_made(journal, tmp_path, status):
 
 def test_status_answers_while_another_process_writes(journal, append, status):
     append(*UPDATES)
-    with Journal(journal) as writer, writer._transaction():
+    with Journal(journal) as writer, writer._connection.transaction():
         ran = status()
     assert ran.code == 0
     assert ran.out.splitlines()[1] == BALANCE
