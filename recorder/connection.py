@@ -45,39 +45,82 @@ class Connection:
         self._looked_at = 0
         self._log_size = 0
         self._process = os.getpid()
+        self._gone = False
         self.lock = threading.Lock()
+        self.owner = 0  # the thread that holds it
         connection, self._held = open_journal(path, synchronous=self._synchronous)
         self._sqlite: sqlite3.Connection | None = connection
 
-    def close(self) -> None:
-        """Close it; closing twice does nothing."""
-        with self.lock:
-            connection, self._sqlite = self._sqlite, None
-            if connection is not None and self._process == os.getpid():
+    def close(self, timeout: float | None = None) -> None:
+        """Close it; closing twice does nothing.
+
+        Args:
+            timeout: How long to wait for a call under way, in seconds; None for as long as it takes.
+        """
+        if self._process != os.getpid():
+            return
+        held = self.lock.acquire(timeout=-1 if timeout is None else max(timeout, 0.0))
+        connection, self._sqlite = self._sqlite, None
+        if not held:
+            return  # whoever holds it is in the middle of a call, and the end of the process closes it
+        try:
+            if connection is not None:
                 connection.close()
                 self._held.release()
+        finally:
+            self.lock.release()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold `lock`, where that can be waited for.
+
+        Raises:
+            JournalError: This process was forked from the one that opened it, or this thread is at it
+                already: a signal handler ran in the middle of a call.
+        """
+        self.check_caller()
+        with self.lock:
+            self.owner = threading.get_ident()
+            try:
+                yield
+            finally:
+                self.owner = 0
+
+    def check_caller(self) -> None:
+        """See that this thread may wait for `lock`; see `alone`."""
+        if self._process != os.getpid():
+            # SQLite's locks and a connection do not survive a fork; using them would damage the file. The
+            # lock may have been held by a thread that is not here any more.
+            raise JournalError(
+                f"{self._path.name} was opened before this process was forked",
+                hint="Open it again in the child.",
+            )
+        if self.owner == threading.get_ident() and self.lock.locked():
+            raise JournalError(
+                f"{self._path.name}: a signal handler called while this thread was recording",
+                hint="Set a flag in the handler, and record outside it.",
+            )
 
     def use(self) -> sqlite3.Connection:
         """The connection beneath; the caller holds `lock`.
 
         Raises:
             JournalClosed: It was closed.
-            JournalError: This process was forked from the one that opened it.
+            JournalError: Its file was taken away.
         """
         if self._sqlite is None:
             raise JournalClosed(f"{self._path.name} is closed")
-        if self._process != os.getpid():
-            # SQLite's locks and a connection do not survive a fork; using them would damage the file.
+        if self._gone:
             raise JournalError(
-                f"{self._path.name} was opened before this process was forked",
-                hint="Open it again in the child.",
+                f"{self._path} was removed or moved while it was open",
+                hint="What was recorded since is lost; put the file back before opening it again.",
             )
         return self._sqlite
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """For reads of one statement each."""
-        with self.lock:
+        with self.alone():
             try:
                 yield self.use()
             except sqlite3.Error as error:
@@ -86,7 +129,7 @@ class Connection:
     @contextlib.contextmanager
     def transaction(self, *, full: bool = False) -> Iterator[sqlite3.Connection]:
         """One write transaction; `full`: durable across a power loss whatever the journal's durability."""
-        with self.lock:
+        with self.alone():
             connection = self.use()
             raised = full and self._synchronous != "FULL"
             try:
@@ -123,7 +166,8 @@ class Connection:
         self._looked_at = self._pages
         try:
             size = os.stat(self._log).st_size  # noqa: PTH116  # a third of the time of Path.stat
-        except OSError:
+        except FileNotFoundError:
+            self._gone = True  # the log is there for as long as the journal is open, unless somebody took it
             return
         if size >= _LARGE_LOG and (self._pages >= _LARGE_LOG // _PAGE or size >= self._log_size + _GROWN_LOG):
             self._checkpoint("TRUNCATE" if size >= 2 * _LARGE_LOG else "FULL")
@@ -134,8 +178,8 @@ class Connection:
         connection = self.use()
         # FULL and TRUNCATE take the write lock from the start, so nobody writes meanwhile (see
         # schema.set_up). They would wait for readers as long as the busy time-out says; recording does not.
-        connection.execute("PRAGMA busy_timeout = 0")
         try:
+            connection.execute("PRAGMA busy_timeout = 0")
             connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
         except sqlite3.Error:
             pass  # somebody writes: at the next look, then. Damage is told by the next call that meets it

@@ -1,6 +1,7 @@
 """A journal, its shipper, and the thread that ships in the background: what `Recorder` and `JournalConsumer` share."""
 
 import atexit
+import os
 import threading
 import time
 import weakref
@@ -14,6 +15,8 @@ from recorder.shipper import Shipper, ShippingPolicy
 from recorder.transport import HttpTransport
 
 __all__ = ["Delivery"]
+
+_AT_LEAST = 0.1  # seconds a recording call under way gets to end, however little time is left
 
 
 class Delivery:
@@ -49,7 +52,7 @@ class Delivery:
                 journal.bind(token)
         else:
             self.journal = Journal(journal, token=token, **journal_options)
-        self._clock = clock
+        self.process = os.getpid()
         self._transport = transport
         self._shipper = Shipper(self.journal, transport, policy, on_event=on_event, clock=clock)
         self._stop = threading.Event()
@@ -78,18 +81,27 @@ class Delivery:
     def close(self, timeout: float) -> None:
         """Ship what may go, where shipping was in the background, and end; `timeout` seconds in all."""
         deadline = time.monotonic() + timeout
+
+        def left() -> float:
+            return max(0.0, deadline - time.monotonic())
+
         thread, self._thread = self._thread, None
-        if thread is not None:
-            self._shipper.ship(timeout)
-            self._stop.set()
-            self._shipper.wake()
-            thread.join(max(0.0, deadline - time.monotonic()))
-        if self._owned:
-            self.journal.close()
-        self._transport.close()
+        try:
+            if thread is not None:
+                # The thread first: it is stopped between two requests, never in the middle of one.
+                self._stop.set()
+                self._shipper.wake()
+                if thread is not threading.current_thread():
+                    thread.join(left())
+                    self._shipper.ship(left() / 2)  # the other half is for its last request to be answered
+            self._shipper.wait(left())
+        finally:
+            if self._owned:
+                self.journal.close(max(left(), _AT_LEAST))
+            self._transport.close()
 
 
 def _close_at_exit(reference: "weakref.ref[Delivery]") -> None:
     delivery = reference()
-    if delivery is not None:
+    if delivery is not None and delivery.process == os.getpid():
         delivery.close(2.0)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
+from threading import get_ident
 from typing import Self
 
 from recorder.batches import pack
@@ -18,7 +18,7 @@ from recorder.entries import NewEntry, Outcome, State, Statistics
 from recorder.errors import JournalError, WrongToken
 from recorder.operations import Lane, is_text
 from recorder.reader import read_statistics
-from recorder.schema import translated
+from recorder.schema import resolved, translated
 
 __all__ = ["Claim", "Journal", "Settlement"]
 
@@ -69,8 +69,8 @@ UPDATE attempts SET outcome = ?, status = ?, words = ?, ended_at = ? WHERE id = 
 """
 _ALIKE = """
 SELECT previous.id FROM attempts AS this JOIN attempts AS previous
-    ON previous.id = (SELECT max(id) FROM attempts WHERE id < this.id)
- WHERE this.id = ? AND previous.lane = this.lane AND previous.outcome = this.outcome
+    ON previous.id = (SELECT max(id) FROM attempts WHERE id < this.id AND lane = this.lane)
+ WHERE this.id = ? AND previous.outcome = this.outcome
    AND previous.words = this.words AND previous.status IS this.status
    AND previous.first = this.first AND previous.last = this.last AND previous.picked IS this.picked
 """
@@ -151,16 +151,29 @@ class Settlement:
     failures: int = 0
 
 
+class _Group:
+    """Tickets that are committed together; one store says for all of them that it is over."""
+
+    __slots__ = ("error", "over")
+
+    def __init__(self) -> None:
+        self.over = False
+        self.error: JournalError | None = None
+
+    def end(self, error: JournalError | None = None) -> None:
+        self.error = error
+        self.over = True
+
+
 class _Ticket:
     """Rows that a thread wants in the journal, and what came of it."""
 
-    __slots__ = ("done", "error", "last", "rows", "spool")
+    __slots__ = ("group", "last", "rows", "spool")
 
     def __init__(self, rows: Sequence[NewEntry], spool: tuple[str, int] | None) -> None:
         self.rows = rows
         self.spool = spool
-        self.done = False
-        self.error: JournalError | None = None
+        self.group = _Group()
         self.last = 0
 
 
@@ -192,7 +205,7 @@ class Journal:
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f"durability is 'power' or 'process', not {durability!r}")
-        self.path = Path(path).absolute()
+        self.path = resolved(path)
         self.durability = durability
         self._queue: deque[_Ticket] = deque()
         self._lanes: set[str] = set()
@@ -216,9 +229,13 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Close the file. Calls after this raise JournalClosed; closing twice does nothing."""
-        self._connection.close()
+    def close(self, timeout: float | None = None) -> None:
+        """Close the file. Calls after this raise JournalClosed; closing twice does nothing.
+
+        Args:
+            timeout: How long to wait for a call under way, in seconds; None for as long as it takes.
+        """
+        self._connection.close(timeout)
 
     @property
     def token(self) -> str | None:
@@ -261,68 +278,81 @@ class Journal:
             JournalError: Nothing of this call was written.
         """
         ticket = _Ticket(rows, spool)
+        shared = self._connection
+        shared.check_caller()
         self._queue.append(ticket)
         try:
-            with self._connection.lock:
-                if not ticket.done:
-                    self._commit_queue()
+            with shared.lock:
+                shared.owner = get_ident()
+                try:
+                    if not ticket.group.over:
+                        self._commit_queue()
+                finally:
+                    shared.owner = 0
         except BaseException:
             # Ctrl-C belongs to the thread it hits: its call records nothing, where that is still ours to say,
             # and what others queued stays queued for the next one who holds the lock.
-            with contextlib.suppress(ValueError):
-                self._queue.remove(ticket)
+            self._leave_queue([ticket])
             raise
-        if ticket.error is not None:
-            raise ticket.error
+        if ticket.group.error is not None:
+            raise ticket.group.error
+        if not ticket.group.over:
+            raise JournalError(f"{self.path.name}: the call was interrupted before it was recorded")
         return ticket.last
 
     def _commit_queue(self) -> None:
-        """Commit all that is queued, for the threads that wait; a ticket leaves the queue when it is done."""
-        tickets = [ticket for ticket in list(self._queue) if not ticket.done]
+        """Commit all that is queued, for the threads that wait; a ticket leaves the queue when it is over."""
+        tickets = [ticket for ticket in list(self._queue) if not ticket.group.over]
         try:
             self._commit_together(tickets)
         except sqlite3.Error as error:
             self._commit_apart(tickets, error)
-        except JournalError as error:
-            self._finish(tickets, error)
-        while self._queue and self._queue[0].done:
-            self._queue.popleft()
+        finally:
+            self._leave_queue([ticket for ticket in tickets if ticket.group.over])
         self._connection.look_at_log()
+
+    def _leave_queue(self, tickets: list[_Ticket]) -> None:
+        for ticket in tickets:
+            with contextlib.suppress(ValueError):
+                self._queue.remove(ticket)
 
     def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error) -> None:
         """Somebody's rows cannot be written: each ticket on its own, so that nobody fails for another."""
-        if len(tickets) == 1 or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            self._finish(tickets, translated(error, self.path))
-            return
+        busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
         for ticket in tickets:
-            try:
-                self._commit_together([ticket])
-            except sqlite3.Error as own:
-                self._finish([ticket], translated(own, self.path))
+            failure = error
+            if len(tickets) > 1 and not busy:
+                try:
+                    self._commit_together([ticket])
+                except sqlite3.Error as own:
+                    failure = own
+                else:
+                    continue
+            ticket.group = _Group()  # of its own: an exception is raised in one thread
+            ticket.group.end(translated(failure, self.path))
 
     def _commit_together(self, tickets: list[_Ticket]) -> None:
-        connection = self._connection.use()
+        group = _Group()
+        for ticket in tickets:
+            ticket.group = group
         committing = False
         try:
+            connection = self._connection.use()
             connection.execute(BEGIN)
             for ticket in tickets:
                 self._write(connection, ticket)
             committing = True
             connection.execute(COMMIT)
+            group.over = True
+        except JournalError as error:  # it is closed
+            group.end(error)
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute(ROLLBACK)
             elif committing and not isinstance(error, sqlite3.Error):
-                self._finish(tickets)  # the interrupt came after the commit
+                group.over = True  # the interrupt came after the commit
             self._lanes.clear()  # a lane that the transaction began may be gone
             raise
-        self._finish(tickets)
-
-    @staticmethod
-    def _finish(tickets: list[_Ticket], error: JournalError | None = None) -> None:
-        for ticket in tickets:
-            ticket.error = error
-            ticket.done = True
 
     def _write(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
         rows = ticket.rows
@@ -353,7 +383,7 @@ class Journal:
 
     def spooled(self, name: str) -> int:
         """How many rows of a spool file are in the journal."""
-        with self._connection.transaction() as connection:
+        with self._connection.reading() as connection:
             row = connection.execute(_SPOOLED, (name,)).fetchone()
         return int(row[0]) if row else 0
 
@@ -372,13 +402,16 @@ class Journal:
         with self._connection.transaction(full=True) as connection:
             connection.execute(_TAKE_OVER, (os.getpid(), now))
             (epoch,) = connection.execute(_EPOCH).fetchone()
-            for id_, lane, of, first, last, picked, updates in connection.execute(_OPEN_ATTEMPTS).fetchall():
-                left = Settlement(
-                    Outcome.UNKNOWN, None, "the process ended before the answer was settled", now
-                )
-                carried = _Carried(id_, of, Lane(lane), first, last, picked, updates)
-                self._settle(connection, carried, left)
+            self._settle_left_open(connection, now)
         return int(epoch)
+
+    def _settle_left_open(self, connection: sqlite3.Connection, now: float) -> None:
+        """Attempts that nobody will settle any more: their process died, or their call was cut off."""
+        for id_, lane, epoch, first, last, picked, updates in connection.execute(_OPEN_ATTEMPTS).fetchall():
+            left = Settlement(
+                Outcome.UNKNOWN, None, "the request was given up before its answer was settled", now
+            )
+            self._settle(connection, _Carried(id_, epoch, Lane(lane), first, last, picked, updates), left)
 
     def hand_over(self, epoch: int, now: float) -> None:
         """Stop being the shipper."""
@@ -398,6 +431,7 @@ class Journal:
         with self._connection.transaction(full=True) as connection:
             if connection.execute(_EPOCH).fetchone() != (epoch,):
                 raise JournalError(f"{self.path.name}: another process ships now")
+            self._settle_left_open(connection, now)
             token = self._token or ""
             limits = {"lane": lane, "token": token, "most_updates": most_updates, "most_bytes": most_bytes}
             with contextlib.closing(connection.execute(_AGAIN, (lane,))) as rows:
@@ -494,15 +528,8 @@ class Journal:
             "state": state,
             "attempt": carried.attempt,
         }
-        if carried.picked is None:
-            before = [(State.PENDING.value, carried.updates, 0)]
-        else:
-            before = connection.execute(_CARRIED_STATES.format(carried=where), parameters).fetchall()
+        before = connection.execute(_CARRIED_STATES.format(carried=where), parameters).fetchall()
         moved = connection.execute(_SETTLE_ENTRIES.format(carried=where), parameters).rowcount
-        if moved != sum(count for _, count, _ in before):
-            raise JournalError(
-                f"attempt {carried.attempt} carried {carried.updates} entries, and {moved} are there"
-            )
         connection.execute(_COUNT, (moved, state))
         for was, count, marked in before:
             if was != State.PENDING:
@@ -519,6 +546,11 @@ class Journal:
         if previous is not None:
             connection.execute(_DROP_ATTEMPT, (attempt,))
             connection.execute(_ONE_MORE_TIME, (now, previous[0]))
+
+    def withdraw(self, claim: Claim) -> None:
+        """Take back a claim of which nothing left, for a reason of our own: as if it had not been made."""
+        with self._connection.transaction(full=True) as connection:
+            connection.execute(_DROP_ATTEMPT, (claim.attempt,))
 
     def statistics(self, now: float) -> Statistics:
         """The accounts at this moment; `now` in seconds since the epoch, for the age of the oldest."""

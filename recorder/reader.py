@@ -20,11 +20,11 @@ from recorder.errors import JournalClosed
 from recorder.filters import where
 from recorder.locks import beside
 from recorder.operations import Lane
-from recorder.schema import connect_reader, translated
+from recorder.schema import connect_reader, resolved, translated
 
 __all__ = ["JournalReader"]
 
-_PAGE = 2_000
+_PAGE = 200  # a message may take a megabyte
 _MOST_ENTRIES = 1_000_000
 
 _COLUMNS = """
@@ -91,7 +91,7 @@ class JournalReader:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path).absolute()
+        self.path = resolved(path)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         try:

@@ -74,7 +74,6 @@ class Recorder(PeopleApi):
         if on_invalid not in ("raise", "reject"):
             raise ValueError(f"on_invalid is 'raise' or 'reject', not {on_invalid!r}")
         self._clock = clock
-        self._intake = Intake(token, on_invalid, serializer)
         self._delivery = Delivery(
             journal,
             token=token,
@@ -86,6 +85,7 @@ class Recorder(PeopleApi):
             clock=clock,
             journal_options=journal_options,
         )
+        self._intake = Intake(token, on_invalid, serializer)
 
     def __repr__(self) -> str:
         return f"Recorder(journal={str(self.journal.path)!r})"

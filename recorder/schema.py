@@ -8,6 +8,7 @@ import os
 import sqlite3
 import time
 import uuid
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from recorder.locks import OpenLock, beside
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["SCHEMA_VERSION", "connect_reader", "open_journal", "translated"]
+__all__ = ["SCHEMA_VERSION", "connect_reader", "open_journal", "resolved", "translated"]
 
 APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
 SCHEMA_VERSION = 1
@@ -39,10 +40,13 @@ _MARKS = ["possibly_twice", "out_of_order"]
 # What an open attempt carries: a range of its lane's pending entries, or the numbers it picked.
 _CARRIED = """
   SELECT entries.seq, entries.state FROM attempts JOIN entries
-    ON entries.seq BETWEEN attempts.first AND attempts.last AND entries.lane = attempts.lane
-   AND CASE WHEN attempts.picked IS NULL THEN entries.state = 'pending'
-            ELSE entries.seq IN (SELECT value FROM json_each(attempts.picked)) END
- WHERE attempts.outcome IS NULL
+      ON entries.seq BETWEEN attempts.first AND attempts.last
+     AND entries.lane = attempts.lane AND entries.state = 'pending'
+   WHERE attempts.outcome IS NULL AND attempts.picked IS NULL
+  UNION ALL
+  SELECT entries.seq, entries.state FROM attempts, json_each(attempts.picked) AS number
+    JOIN entries ON entries.seq = number.value
+   WHERE attempts.outcome IS NULL AND attempts.picked IS NOT NULL
 """
 
 _ENTRIES_WITH_STATE = f"""
@@ -162,10 +166,26 @@ def _first_schema(db: "Database") -> None:
     db.create_view("accounts", _ACCOUNTS)
 
 
+def resolved(path: str | PathLike[str]) -> Path:
+    """The journal's own place: side files and locks are beside it, through whichever link it is reached.
+
+    Raises:
+        JournalError: It is no path.
+    """
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise JournalError(f"{path!s} is no path of a journal: {error}") from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 for the driver's own errors."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def translated(error: sqlite3.Error, path: Path) -> JournalError:
     """SQLite's error as one of ours, by its primary result code."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    match code:
+    match _code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return JournalBusy(f"{path.name}: another process held it for {BUSY_SECONDS:.0f} s")
         case sqlite3.SQLITE_FULL:
@@ -176,8 +196,8 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
             return JournalDamaged(f"{path.name}: SQLite cannot read it ({error})")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
             return JournalError(
-                f"{path.name} cannot be written ({error})",
-                hint="Its file and its folder must be writable by this account.",
+                f"{path.name} cannot be opened or written ({error})",
+                hint="Its file and its folder must be readable and writable by this account.",
             )
     return JournalError(f"{path.name}: {error}")
 
@@ -222,8 +242,8 @@ def _size(path: Path) -> int | None:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
-        raise JournalError(f"{path} cannot be looked at: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a name too long, a NUL in it, a folder that may not be entered
+        raise JournalError(f"{path!s} cannot be looked at: {error}") from error
     if not path.is_file():
         raise NotAJournal(f"{path} is not a file")
     return status.st_size
@@ -231,17 +251,36 @@ def _size(path: Path) -> int | None:
 
 def _refuse_foreign(path: Path) -> None:
     # Through SQLite, never by reading the file: closing any other descriptor of a database that this process
-    # has open cancels SQLite's POSIX locks. `immutable` neither locks nor makes side files.
+    # has open cancels SQLite's POSIX locks. `immutable` neither locks nor makes side files, so a stranger's
+    # database is not touched; but it does not see the log either, and in the middle of a checkpoint the file
+    # alone may look damaged. `writable_schema` lets the header be read all the same, and only what is no
+    # database at all is refused here: the rest is for the connection that sees the log.
     if not _size(path):
         return
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
-        (found,) = connection.execute("PRAGMA application_id").fetchone()
+        found = _header(path, "immutable=1", "PRAGMA writable_schema = ON")
     except sqlite3.DatabaseError as error:
-        raise NotAJournal(f"{path} is not a journal: {error}") from None
+        if _code(error) == sqlite3.SQLITE_NOTADB:
+            raise NotAJournal(f"{path} is not a journal: {error}") from None
+        return
+    _check_owner(path, found)
+
+
+def _header(path: Path, mode: str, *before: str) -> tuple[int, int]:
+    """The application id and the schema's version of a database, through a connection that only reads."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&{mode}", uri=True, timeout=BUSY_SECONDS)
+    try:
+        for statement in before:
+            connection.execute(statement)
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
     finally:
         connection.close()
-    if found != APPLICATION_ID:
+    return int(application), int(version)
+
+
+def _check_owner(path: Path, header: tuple[int, int]) -> None:
+    if header[0] != APPLICATION_ID:
         raise NotAJournal(f"{path} is a database of something else")
 
 
@@ -249,12 +288,7 @@ def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
     """A connection to a journal of our version; None where it is still to be created or migrated."""
     if not _size(path):
         return None
-    version = _version(path)
-    if version > SCHEMA_VERSION:
-        raise JournalTooNew(
-            f"{path} was written by a newer restante (schema {version}; this one knows {SCHEMA_VERSION})"
-        )
-    if version < SCHEMA_VERSION:
+    if _version(path) < SCHEMA_VERSION:
         return None
     try:
         connection = _connect(path)
@@ -269,20 +303,28 @@ def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
 
 
 def _version(path: Path) -> int:
+    """The schema's version.
+
+    Raises:
+        NotAJournal, JournalTooNew, JournalDamaged, JournalError: It is none of ours, or cannot be read.
+    """
     # Read-only, so that closing does not checkpoint into a file that may be newer than we are.
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        header = _header(path, "cache=private")
     except sqlite3.Error as error:
         raise translated(error, path) from error
-    finally:
-        connection.close()
-    return int(version)
+    _check_owner(path, header)
+    version = header[1]
+    if version > SCHEMA_VERSION:
+        raise JournalTooNew(
+            f"{path} was written by a newer restante (schema {version}; this one knows {SCHEMA_VERSION})"
+        )
+    return version
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
+        f"{path.as_uri()}?mode=rw",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,  # BEGIN IMMEDIATE and COMMIT are ours to say
@@ -316,8 +358,8 @@ def _create_or_migrate(path: Path) -> None:
             f"{path} cannot be created: {error.strerror}", hint="Its folder must be writable by this account."
         ) from error
     _migrate(draft)
-    draft.replace(path.resolve())
-    _sync_folder(path.resolve().parent)
+    draft.replace(path)
+    _sync_folder(path.parent)
 
 
 def _migrate(path: Path) -> None:
@@ -365,15 +407,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     if _size(path) is None:
         raise JournalMissing(f"there is no journal at {path}")
     _refuse_foreign(path)
-    version = _version(path) if _size(path) else 0
-    if version == 0:
+    if not _size(path) or _version(path) == 0:
         raise JournalMissing(f"{path} is empty: nothing was recorded into it yet")
-    if version > SCHEMA_VERSION:
-        raise JournalTooNew(
-            f"{path} was written by a newer restante (schema {version}; this one knows {SCHEMA_VERSION})"
-        )
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro",
+        f"{path.as_uri()}?mode=ro",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recorder.entries import LaneStatus, Outcome, ShipReport, StoppedBy
@@ -14,6 +14,7 @@ from recorder.errors import JournalError
 from recorder.journal import Claim, Journal, Settlement
 from recorder.locks import ship_lock
 from recorder.operations import MAX_UPDATE_BYTES, Lane
+from recorder.reader import JournalReader
 from recorder.transport import Transport
 from recorder.verdicts import Verdict, backoff, judge
 
@@ -94,6 +95,7 @@ class Shipper:
         self._lock = ship_lock(journal.path)
         self._turn = threading.Lock()
         self._wake = threading.Event()
+        self._calls: set[_Call] = set()
         self._door = threading.Lock()
         self._holds = 0  # threads of this process that are in: `run`, and callers of `ship`
         self._epoch = 0
@@ -115,12 +117,53 @@ class Shipper:
         first failure ends its lane for this call.
 
         Args:
-            timeout: Seconds in all; None for no limit.
+            timeout: Seconds in all; None for no limit. No request begins after it; one that is under way then
+                goes on behind the scenes, and is settled when it is answered.
             limit: At most so many entries.
-            progress: Called with the report so far after every request.
+            progress: Called with the report so far after every request, from a thread of the shipper's.
+
+        Raises:
+            JournalError: The journal cannot be read or written.
+            ValueError: The limit is less than 1.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._turn.acquire(timeout=-1 if timeout is None else max(timeout, 0.0)):
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit is at least 1, not {limit!r}")
+        call = _Call(None if timeout is None else time.monotonic() + timeout, limit, progress)
+        # In a thread of its own: a call that is out of time, or interrupted (Ctrl-C), returns at once, and the
+        # request that is under way is still answered and settled. Cutting it off would leave it in doubt.
+        worker = threading.Thread(target=self._answer, args=(call,), name="restante-ship", daemon=True)
+        self._calls.add(call)
+        worker.start()
+        try:
+            call.ended.wait(timeout)  # not join(): until Python 3.13 an interrupted one forgets its thread
+        except BaseException:
+            call.stop.set()
+            raise
+        if call.error is not None:
+            raise call.error
+        if call.report is not None:
+            return call.report
+        call.stop.set()
+        return self._overtime(call)
+
+    def wait(self, timeout: float) -> None:
+        """Let calls of `ship` that ran out of time settle their last request; `timeout` in seconds."""
+        deadline = time.monotonic() + timeout
+        for call in list(self._calls):
+            call.ended.wait(max(0.0, deadline - time.monotonic()))
+
+    def _answer(self, call: "_Call") -> None:
+        try:
+            call.report = self._ship(call)
+        except BaseException as error:  # noqa: BLE001  # it is raised where the call was made
+            call.error = error
+        finally:
+            self._calls.discard(call)
+            call.ended.set()
+
+    def _ship(self, call: "_Call") -> ShipReport:
+        left = -1.0 if call.deadline is None else max(call.deadline - time.monotonic(), 0.0)
+        if not self._turn.acquire(timeout=left):
             return self._report(stopped_by="timeout", message="a request was still under way")
         try:
             if self._nothing_unsent():
@@ -129,11 +172,24 @@ class Shipper:
                 return self._report(stopped_by="busy", message="another process ships this journal")
             try:
                 self._backoff_until.clear()
-                return self._drain(deadline, limit, progress)
+                return self._drain(call)
             finally:
                 self._leave()
         finally:
             self._turn.release()
+
+    def _overtime(self, call: "_Call") -> ShipReport:
+        """The report of a call whose time was up in the middle of something; read without waiting for it."""
+        with JournalReader(self._journal.path) as reader:
+            counts = reader.counts()
+        return ShipReport(
+            shipped=call.drain.shipped,
+            in_doubt=call.drain.in_doubt,
+            requests=call.drain.requests,
+            pending=counts.pending + counts.waiting + counts.sending,
+            stopped_by="timeout",
+            message=call.drain.message or "the time given was up; a request is still under way",
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Ship whatever is recorded, and wait in between, until `stop` is set.
@@ -143,9 +199,9 @@ class Shipper:
         while not stop.is_set():
             try:
                 self._run(stop)
-            except JournalError as error:
+            except Exception as error:  # noqa: BLE001  # whatever it was, entries recorded later are to go
                 if not stop.is_set():
-                    log.warning("shipping: %s", error)
+                    log.warning("shipping: %s: %s", type(error).__name__, error)
                     self._tell(error)
                     stop.wait(_BUSY_AGAIN)
 
@@ -161,7 +217,7 @@ class Shipper:
             said: ShipReport | None = None
             while not stop.is_set():
                 with self._turn:
-                    report = self._report() if self._nothing_unsent() else self._drain(None, None, None, stop)
+                    report = self._report() if self._nothing_unsent() else self._drain(_Call(stop=stop))
                 if report.requests or said is None or report.stopped_by != said.stopped_by:
                     self._tell(report)
                     said = report
@@ -209,24 +265,18 @@ class Shipper:
 
     # --- a drain: requests of all lanes in turn, until nothing may go
 
-    def _drain(
-        self,
-        deadline: float | None,
-        limit: int | None,
-        progress: Callable[[ShipReport], None] | None,
-        stop: threading.Event | None = None,
-    ) -> ShipReport:
-        drain = _Drain(left=limit)
+    def _drain(self, call: "_Call") -> ShipReport:
+        drain = call.drain
         turns = deque(lane for lane in Lane if not self._held_back(lane, drain))
-        while turns and not drain.over and not (stop is not None and stop.is_set()):
+        while turns and not drain.over and not call.stop.is_set():
             if drain.left == 0:
-                drain.end("waiting", f"the limit of {limit:,} entries was reached")
-            elif deadline is not None and time.monotonic() >= deadline:
+                drain.end("waiting", f"the limit of {call.limit:,} entries was reached")
+            elif call.out_of_time:
                 drain.end("timeout", "the time given was up")
-            elif self._step(lane := turns.popleft(), deadline, drain):
+            elif self._step(lane := turns.popleft(), drain):
                 turns.append(lane)
-                if progress is not None:
-                    progress(self._report(drain))
+                if call.progress is not None:
+                    call.progress(self._report(drain))
         return self._report(drain)
 
     def _held_back(self, lane: Lane, drain: "_Drain") -> bool:
@@ -240,7 +290,7 @@ class Shipper:
         )
         return True
 
-    def _step(self, lane: Lane, deadline: float | None, drain: "_Drain") -> bool:
+    def _step(self, lane: Lane, drain: "_Drain") -> bool:
         """One request of a lane; False when the lane is done with for this drain."""
         updates = (
             self._policy.batch_updates if drain.left is None else min(drain.left, self._policy.batch_updates)
@@ -254,11 +304,10 @@ class Shipper:
         )
         if claim is None:
             return False
-        timeout = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         try:
-            verdict = judge(self._transport.send(lane, claim.body, timeout=timeout))
-        except BaseException:  # Ctrl-C, or a transport that raises: nobody knows what became of the request
-            unknown = Settlement(Outcome.UNKNOWN, None, "interrupted before the answer", self._clock())
+            verdict = judge(self._transport.send(lane, claim.body))
+        except BaseException:  # a transport that raises: nobody knows what became of the request
+            unknown = Settlement(Outcome.UNKNOWN, None, "given up before the answer", self._clock())
             self._journal.settle(claim, unknown)
             raise
         drain.requests += 1
@@ -343,6 +392,28 @@ class Shipper:
             self._on_event(event)
         except Exception:
             log.exception("on_event raised; shipping goes on")
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One call of `ship`, or one round of `run`: what it may do, and what came of it."""
+
+    deadline: float | None = None
+    limit: int | None = None
+    progress: Callable[[ShipReport], None] | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    report: ShipReport | None = None
+    error: BaseException | None = None
+    drain: "_Drain" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.drain = _Drain(left=self.limit)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether no further request may begin."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
 
 @dataclass(slots=True)

@@ -47,6 +47,10 @@ class _Cancelled(Exception):  # never seen outside
     """The deadline passed before the body began to leave."""
 
 
+class _Repeated(Exception):  # never seen outside
+    """A session's own retries began to send the body again, which nobody wrote down."""
+
+
 class _MeasuredBody:
     """A request's body that knows whether the connection began to read it, and can forbid that it begins."""
 
@@ -55,6 +59,7 @@ class _MeasuredBody:
         self._place = 0
         self._guard = threading.Lock()
         self._left = False
+        self._ended = False
         self._cancelled = False
 
     def __len__(self) -> int:
@@ -64,10 +69,13 @@ class _MeasuredBody:
         with self._guard:
             if self._cancelled:
                 raise _Cancelled
+            if self._ended:
+                raise _Repeated
             self._left = True
         end = len(self._body) if size < 0 else self._place + size
         chunk = self._body[self._place : end]
         self._place += len(chunk)
+        self._ended = not chunk
         return chunk
 
     def cancel(self) -> bool:
@@ -91,8 +99,8 @@ class HttpTransport:
             A wrong region is not redirected by the service.
         timeout: Seconds to connect, and between two bytes of the answer.
         total: Seconds for a whole request, name resolution and a dripping answer included.
-        session: A `requests.Session` of your own: proxies, certificates, adapters. Redirects are not followed
-            and requests are not repeated, whatever it says.
+        session: A `requests.Session` of your own: proxies, certificates, adapters. Redirects are not
+            followed, and a body is sent once, whatever its retries say.
         import_credentials: User name and password for ``/import``; never written to the journal.
 
     Raises:
@@ -135,12 +143,18 @@ class HttpTransport:
             name="restante-send",
             daemon=True,
         )
-        worker.start()
-        worker.join(max(0.0, deadline - time.monotonic()))
+        try:
+            worker.start()
+        except RuntimeError as error:  # no thread to be had
+            return Answer(left=False, url=url, error=str(error))
+        try:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        finally:
+            left = measured.cancel()
+            if not arrived:
+                self._abandon()
         if arrived:
             return arrived[0]
-        left = measured.cancel()
-        self._abandon()
         when = "after the request had left" if left else "before anything was sent"
         return Answer(left=left, url=url, error=f"timed out {when}")
 
@@ -174,7 +188,8 @@ class HttpTransport:
     @staticmethod
     def _content(response: "requests.Response", deadline: float) -> bytes:
         content = bytearray()
-        for chunk in response.iter_content(4096):
+        # Byte by byte, so that a dripping answer is noticed; those of the service have some thirty.
+        for chunk in response.iter_content(1):
             content += chunk
             if len(content) >= _MOST_ANSWER:
                 break
@@ -263,6 +278,7 @@ _CAUSES = (
     ("CERTIFICATE_VERIFY_FAILED", "the service's certificate was not accepted"),
     ("ConnectTimeout", "no connection in time"),
     ("_Cancelled", "timed out"),
+    ("_Repeated", "the session tried to send it again"),
     ("ReadTimeout", "timed out"),
     ("TimeoutError", "timed out"),
     ("SSLError", "the encrypted connection failed"),

@@ -138,7 +138,7 @@ def _judge_redirect(answer: Answer, status: int) -> Verdict:
     if not location:
         return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status} without a location")
     try:
-        elsewhere = urlsplit(urljoin(answer.url, location)).netloc != urlsplit(answer.url).netloc
+        elsewhere = urlsplit(urljoin(answer.url, location)).hostname != urlsplit(answer.url).hostname
     except ValueError:
         return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status} to a location that is no address")
     if elsewhere:

@@ -195,6 +195,108 @@ def test_a_damaged_journal_is_refused_by_name(path):
         Journal(path)
 
 
+RECORD_LARGE = """
+import sys
+from recorder import Recorder
+recorder = Recorder("T", sys.argv[1], durability="process")
+while True:
+    recorder.people_set("ada", {"pad": "x" * 2_000})
+"""
+
+
+def test_a_journal_opens_while_another_process_moves_its_log(path):
+    """In the middle of a checkpoint the file alone looks damaged; only with its log it is whole."""
+    Journal(path, token="T").close()
+    writer = subprocess.Popen([sys.executable, "-c", RECORD_LARGE, path])
+    try:
+        deadline = time.monotonic() + 3
+        opened = 0
+        while time.monotonic() < deadline:
+            Journal(path).close()
+            JournalReader(path).close()
+            opened += 1
+        assert opened > 10
+    finally:
+        writer.kill()
+        writer.wait(30)
+    with Journal(path) as journal:  # killed, perhaps in the middle of one
+        assert journal.statistics(0.0).adds_up
+
+
+def test_a_journal_reached_through_a_link_has_the_same_locks_and_log(path, tmp_path):
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with Journal(link, token="T") as through, Journal(path) as straight:
+        assert through.path == straight.path == path
+        through.append([row()])
+        straight.append([row()])
+        assert [file.name for file in link.parent.iterdir()] == ["link.db"]
+    assert accounts(link).recorded == 2
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "nul\0byte"])
+def test_a_path_that_can_be_none_is_a_journal_error(tmp_path, name):
+    for opened in (Journal, JournalReader):
+        with pytest.raises(JournalError):
+            opened(tmp_path / name)
+
+
+def test_recording_into_a_file_that_was_taken_away_is_noticed(path):
+    with Journal(path, token="T") as journal:
+        journal.append([row()])
+        for file in path.parent.glob("kiosk.db*"):
+            file.unlink()
+        with pytest.raises(JournalError, match="removed or moved"):
+            for n in range(1_000):
+                journal.append([row(number=n)])
+
+
+def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, monkeypatch):
+    """It runs in the middle of a call of the same thread, which cannot go on before it returns."""
+    real, errors = journal._write, []
+
+    def interrupted(connection, ticket):
+        for call in (lambda: journal.append([row(number=1)]), lambda: journal.statistics(0.0)):
+            try:
+                call()
+            except JournalError as error:
+                errors.append(error)
+        real(connection, ticket)
+
+    monkeypatch.setattr(journal, "_write", interrupted)
+    assert journal.append([row(number=0)]) == 1
+    assert ["signal handler" in str(error) for error in errors] == [True, True]
+    assert all(error.hint for error in errors)
+    monkeypatch.undo()
+    assert journal.append([row(number=2)]) == 2
+
+
+def test_a_child_forked_while_another_thread_records_is_told_at_once(path):
+    with Journal(path, token="T") as journal:
+        holding, go_on = threading.Event(), threading.Event()
+
+        def hold():
+            with journal._connection.lock:
+                holding.set()
+                go_on.wait(30)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert holding.wait(10)
+        child = os.fork()
+        if child == 0:
+            try:
+                journal.append([row()])
+            except JournalError:
+                journal.close()
+                os._exit(0)
+            os._exit(1)
+        go_on.set()
+        thread.join()
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_journal_opened_before_a_fork_is_refused_in_the_child_and_unharmed(path):
     with Journal(path, token="T") as journal:
         child = os.fork()

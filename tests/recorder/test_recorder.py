@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -234,17 +235,85 @@ def test_flush_offline_returns_a_report_and_keeps_all(path):
         assert recorder.statistics().pending == 1
 
 
-def test_a_flush_that_runs_out_of_time_ends_in_time(path):
+def test_a_flush_that_runs_out_of_time_ends_in_time_and_cuts_nothing_off(path):
+    """The request that is under way is answered and settled behind the scenes: nothing is in doubt, or sent twice."""
     with (
-        Service(faults=[{"at": 1, "fault": "slow", "seconds": 8}]) as service,
+        Service(faults=[{"at": 1, "fault": "slow", "seconds": 1.5}]) as service,
         Recorder("T", path, url=service.url) as recorder,
     ):
+        recorder.people_increment("ada", {"n": 1})
+        begun = time.monotonic()
+        report = recorder.flush(timeout=0.3)
+        assert time.monotonic() - begun < 1.4
+        assert (report.stopped_by, report.shipped, report.in_doubt, report.pending) == ("timeout", 0, 0, 1)
+        assert recorder.flush(timeout=20).stopped_by == "done"
+        assert service.profiles() == {"ada": {"n": 1}}
+        counted = recorder.statistics()
+        assert (counted.shipped, counted.possibly_twice) == (1, 0)
+
+
+def test_closing_waits_for_a_flush_under_way_no_longer_than_it_may(path):
+    with Service(faults=[{"at": 1, "fault": "slow", "seconds": 30}]) as service:
+        recorder = Recorder("T", path, url=service.url)
         recorder.people_set("ada", {"a": 1})
         begun = time.monotonic()
-        report = recorder.flush(timeout=0.5)
-        assert time.monotonic() - begun < 4
-        assert (report.stopped_by, report.in_doubt) == ("timeout", 1)
-        assert "timed out after the request had left" in report.message
+        recorder.flush(timeout=0.2)
+        recorder.close(timeout=0.5)
+        assert time.monotonic() - begun < 5
+    assert [entry.state for entry in entries(path)] == [State.SENDING]
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        recorder.flush()
+    assert [entry.state for entry in entries(path)] == [State.IN_DOUBT]
+
+
+def test_a_flush_ends_in_time_while_another_process_holds_the_journal(path):
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        recorder.people_set("ada", {"a": 1})
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        report = recorder.flush(timeout=0.3)
+        took = time.monotonic() - begun
+        other.execute("ROLLBACK")
+        other.close()
+    assert (report.stopped_by, report.pending) == ("timeout", 1)
+    assert took < 5
+
+
+def test_closing_the_background_with_a_backlog_sends_nothing_twice(path):
+    """The thread is stopped between two requests, never in the middle of one."""
+    with Service() as service:
+        service.set_faults([{"at": at, "fault": "slow", "seconds": 0.05} for at in range(1, 200)])
+        for _ in range(4):
+            recorder = Recorder(
+                "T", path, background=True, url=service.url, policy=ShippingPolicy(batch_updates=5)
+            )
+            with recorder.batch() as batch:
+                for _ in range(50):
+                    batch.people_increment("ada", {"n": 1})
+            recorder.close(timeout=0.4)
+        with Recorder("T", path, url=service.url) as recorder:
+            assert recorder.flush(timeout=60).stopped_by == "done"
+            counted = recorder.statistics()
+        assert (counted.shipped, counted.possibly_twice, counted.adds_up) == (200, 0, True)
+        assert service.profiles() == {"ada": {"n": 200}}
+
+
+def test_an_event_handler_may_close_the_recorder(path):
+    closed = threading.Event()
+    recorder = None
+
+    def heard(event):
+        if recorder is not None and event.shipped:
+            recorder.close()
+            closed.set()
+
+    with Service() as service:
+        recorder = Recorder("T", path, background=True, url=service.url, on_event=heard)
+        recorder.people_set("ada", {"a": 1})
+        assert closed.wait(20)
+    with pytest.raises(JournalClosed):
+        recorder.people_set("ada", {"a": 2})
 
 
 def test_in_the_background_what_is_recorded_arrives_by_itself(path):

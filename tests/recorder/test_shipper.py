@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import signal
 import sqlite3
 import threading
 import time
@@ -12,6 +14,7 @@ from recorder import (
     Answer,
     Journal,
     JournalError,
+    JournalFull,
     JournalReader,
     Lane,
     LaneStatus,
@@ -287,7 +290,59 @@ def test_time_that_is_up_ends_the_call_between_requests(recorder, journal):
     assert (report.stopped_by, report.requests, report.pending) == ("timeout", 0, 3)
 
 
-def test_a_request_gets_only_the_time_that_is_left(recorder, journal):
+def test_a_settlement_that_fails_leaves_the_batch_in_doubt_and_its_repetition_is_counted(
+    recorder, journal, path, monkeypatch
+):
+    """Also while another thread keeps this process the shipper, so that nobody takes over."""
+    fill(recorder, 2)
+    transport = Scripted()
+    shipper = Shipper(journal, transport)
+    real, failed = journal.settle, []
+
+    def full(claim, settlement):
+        if not failed:
+            failed.append(claim)
+            raise JournalFull("no room")
+        return real(claim, settlement)
+
+    monkeypatch.setattr(journal, "settle", full)
+    assert shipper._enter()  # as `run` does, in the background
+    with pytest.raises(JournalFull):
+        shipper.ship()
+    assert shipper.ship().stopped_by == "done"
+    shipper._leave()
+    assert numbers(transport) == [[0, 1], [0, 1]]
+    with JournalReader(path) as reader:
+        counts = reader.counts()
+        assert (counts.shipped, counts.possibly_twice, counts.adds_up) == (2, 2, True)
+    fill(recorder, 1)
+    assert Shipper(journal, transport).ship().stopped_by == "done"
+
+
+def test_ctrl_c_while_waiting_for_an_answer_leaves_the_shipper_whole(recorder, journal, path):
+    """The request is answered and settled all the same, and the next call ships."""
+    fill(recorder, 2)
+    answered = threading.Event()
+
+    def ctrl_c(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        answered.wait(10)
+        return ACCEPTED
+
+    transport = Scripted(ctrl_c)
+    shipper = Shipper(journal, transport, small(1))
+    with pytest.raises(KeyboardInterrupt):
+        shipper.ship()
+    answered.set()
+    shipper.wait(20)
+    assert states(path) == {"pending": 1, "shipped": 1}
+    assert shipper.ship().stopped_by == "done"
+    assert numbers(transport) == [[0], [1]]
+    assert not shipper._turn.locked()
+    assert shipper._holds == 0
+
+
+def test_a_call_that_is_out_of_time_does_not_cut_its_request_off(recorder, journal):
     fill(recorder, 1)
     given = []
 
@@ -296,7 +351,13 @@ def test_a_request_gets_only_the_time_that_is_left(recorder, journal):
         return ACCEPTED
 
     Shipper(journal, Scripted(note)).ship(timeout=5.0)
-    assert 4.0 < given[0] <= 5.0
+    assert given == [None]
+
+
+@pytest.mark.parametrize("limit", [0, -5])
+def test_a_limit_is_at_least_one(journal, limit):
+    with pytest.raises(ValueError, match="limit"):
+        Shipper(journal, Scripted()).ship(limit=limit)
 
 
 def test_an_explicit_call_skips_a_back_off_but_never_what_the_service_asked_for(recorder, journal):
@@ -461,6 +522,20 @@ def test_an_event_handler_that_raises_stops_nothing(recorder, journal, path, cap
         thread.join(20)
     assert states(path) == {"shipped": 2}
     assert "on_event raised" in caplog.text
+
+
+def test_the_background_goes_on_after_an_error_that_nobody_foresaw(recorder, journal, path):
+    fill(recorder, 1)
+
+    def bug(*_):
+        raise RuntimeError("a bug in somebody's transport")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recorder.shipper._BUSY_AGAIN", 0.01)
+        with Background(journal, Scripted(bug)) as background:
+            background.heard.wait_for(lambda event: isinstance(event, RuntimeError))
+            background.heard.wait_for(lambda event: isinstance(event, ShipReport) and event.shipped == 1)
+    assert states(path) == {"shipped": 1}
 
 
 def test_an_explicit_call_works_beside_the_background(recorder, journal, path):

@@ -5,10 +5,12 @@ import socket
 import struct
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from recorder import HttpTransport, Lane, Outcome, ShippingError, judge
 from simulator.server import Service
@@ -40,6 +42,14 @@ def listening(serve):
         finally:
             done.set()
             thread.join(10)
+
+
+def assert_no_sender_is_left():
+    """A request that was given up ends by itself."""
+    senders = [thread for thread in threading.enumerate() if thread.name == "restante-send"]
+    for sender in senders:
+        sender.join(10)
+    assert not any(sender.is_alive() for sender in senders)
 
 
 def read_request(connection):
@@ -138,6 +148,7 @@ def test_an_answer_that_drips_is_cut_off_at_the_total():
         took = time.monotonic() - begun
     assert (answer.left, answer.status) == (True, None)
     assert took < 5
+    assert_no_sender_is_left()
     assert judge(answer).words == "timed out after the request had left"
 
 
@@ -176,8 +187,9 @@ def test_a_connection_that_was_idle_is_not_trusted(monkeypatch, idle, connection
 
     def keep_alive(connection, _):
         seen.append(connection)
-        while connection.recv(65_536):
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+        with suppress(ConnectionResetError):
+            while connection.recv(65_536):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
 
     with listening(keep_alive) as url:
         transport = HttpTransport(url=url)
@@ -224,6 +236,32 @@ def test_a_server_error_is_not_repeated_by_the_transport():
     with listening(fail) as url:
         HttpTransport(url=url).send(Lane.PEOPLE, BODY)
     assert len(seen) == 1
+
+
+def test_a_users_session_that_retries_sends_a_body_once():
+    seen = []
+
+    def fail(connection, _):
+        seen.append(read_request(connection) if not seen else connection.recv(65_536))
+        connection.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    session = requests.Session()
+    retries = Retry(total=2, status_forcelist=[503], allowed_methods=None, backoff_factor=0)
+    session.mount("http://", HTTPAdapter(max_retries=retries))
+    with listening(fail) as url:
+        answer = HttpTransport(url=url, session=session).send(Lane.PEOPLE, BODY)
+    session.close()
+    assert b"".join(seen).count(BODY) == 1
+    assert judge(answer).outcome is Outcome.UNKNOWN
+
+
+def test_where_no_thread_can_be_started_nothing_left(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    answer = HttpTransport(url="http://127.0.0.1:9").send(Lane.PEOPLE, BODY)
+    assert (answer.left, answer.error) == (False, "can't start new thread")
 
 
 @pytest.mark.parametrize(

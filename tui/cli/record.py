@@ -68,7 +68,7 @@ def record_command(
     if not token:
         raise click.UsageError("Which project? Give --token, or set RESTANTE_TOKEN.")
     with _opened(aside, source, follow) as bad, Journal(path, token=token) as journal:
-        _refuse_leftovers(path)
+        _refuse_leftovers(journal.path)
         if source.isatty():
             options.narrate("Reading update messages from the terminal; Ctrl-D ends them.")
         lines = Lines(source, Intake(token), bad)
@@ -112,7 +112,7 @@ def _resume(path: Path, for_programs: bool) -> None:
     JournalReader(path).close()  # resuming never makes a journal
     entries = 0
     with Journal(path) as journal:
-        spools = left_behind(path)
+        spools = left_behind(journal.path)
         for spool in spools:
             before = journal.spooled(spool.name)
             done = before

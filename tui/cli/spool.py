@@ -100,6 +100,11 @@ def written_spool(journal: Path, rows: Iterable[NewEntry]) -> Iterator[Path]:
     with _held(spool):
         try:
             _write(part, rows)
+        except OSError as error:
+            _remove(part)
+            raise JournalError(
+                f"{part} cannot be written: {error.strerror}", hint="Nothing was journaled."
+            ) from error
         except BaseException:
             _remove(part)
             raise
