@@ -79,7 +79,7 @@ class JournalMissing(JournalError):
 class NotAJournal(JournalError):
     """The file is something else; it was not touched."""
 
-    hint = "Give the path of a journal, or of a file that does not exist yet."
+    hint = "Give the path of a journal; recording makes one where no file is."
 
 
 class JournalTooNew(JournalError):

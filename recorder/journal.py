@@ -165,6 +165,11 @@ class _Group:
         self.over = True
 
 
+_WAITING = _Group()  # of tickets that nobody has taken yet
+_ENDED = _Group()  # of tickets whose call was interrupted
+_ENDED.end()
+
+
 class _Ticket:
     """Rows that a thread wants in the journal, and what came of it."""
 
@@ -173,7 +178,7 @@ class _Ticket:
     def __init__(self, rows: Sequence[NewEntry], spool: tuple[str, int] | None) -> None:
         self.rows = rows
         self.spool = spool
-        self.group = _Group()
+        self.group = _WAITING
         self.last = 0
 
 
@@ -292,6 +297,8 @@ class Journal:
         except BaseException:
             # Ctrl-C belongs to the thread it hits: its call records nothing, where that is still ours to say,
             # and what others queued stays queued for the next one who holds the lock.
+            ticket.rows = ()
+            ticket.group = _ENDED
             self._leave_queue([ticket])
             raise
         if ticket.group.error is not None:
@@ -308,13 +315,17 @@ class Journal:
         except sqlite3.Error as error:
             self._commit_apart(tickets, error)
         finally:
-            self._leave_queue([ticket for ticket in tickets if ticket.group.over])
+            self._leave_queue(tickets)
         self._connection.look_at_log()
 
     def _leave_queue(self, tickets: list[_Ticket]) -> None:
+        """Take out what is over; the rest stays for the next one who holds the lock."""
         for ticket in tickets:
-            with contextlib.suppress(ValueError):
-                self._queue.remove(ticket)
+            if ticket.group.over:
+                try:  # noqa: SIM105  # suppress() takes longer than all the rest of this
+                    self._queue.remove(ticket)
+                except ValueError:
+                    pass
 
     def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error) -> None:
         """Somebody's rows cannot be written: each ticket on its own, so that nobody fails for another."""

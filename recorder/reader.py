@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -76,6 +76,7 @@ class JournalReader:
 
     Args:
         path: The journal's file. It is never created.
+        clock: Seconds since the epoch, for ages and for filters such as ``since=2h``.
 
     Raises:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
@@ -90,7 +91,8 @@ class JournalReader:
     [(1, 'ada', '$set', 'pending')]
     """
 
-    def __init__(self, path: str | PathLike[str]) -> None:
+    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self.path = resolved(path)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -128,7 +130,7 @@ class JournalReader:
         Raises:
             InvalidFilter: The filter is not understood.
         """
-        condition = where(filter, now=time.time())
+        condition = where(filter, now=self._clock())
         before = after if after is not None else 2**62
         rows = self._all(
             _ENTRIES.format(where=condition.sql), (*condition.parameters, before, min(limit, _MOST_ENTRIES))
@@ -137,7 +139,7 @@ class JournalReader:
 
     def count(self, filter: str | Sequence[str] = "") -> int:  # noqa: A002
         """How many entries match a filter."""
-        condition = where(filter, now=time.time())
+        condition = where(filter, now=self._clock())
         return int(self._all(_MATCHING.format(where=condition.sql), condition.parameters)[0][0])
 
     def entry(self, seq: int) -> Entry | None:
@@ -155,7 +157,7 @@ class JournalReader:
     def counts(self) -> Statistics:
         """The accounts as they stand, from counters and the highest number: nothing is scanned."""
         with self._snapshot() as connection:
-            return read_statistics(connection, self.path, now=time.time())
+            return read_statistics(connection, self.path, now=self._clock())
 
     def version(self) -> int:
         """A number that changes when another connection has changed the journal: cheap to ask for."""

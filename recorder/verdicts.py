@@ -97,18 +97,20 @@ def _judge_status(answer: Answer, status: int) -> Verdict:
         case 400 | 422:
             return _judge_refusal(answer, said)
         case 408 | 429:
-            return _verdict(answer, Outcome.WAIT, said.words or f"HTTP {status}")
+            return _verdict(answer, Outcome.WAIT, _with_code(answer, said))
         case 413:
             return _verdict(answer, Outcome.REFUSED, said.words or "HTTP 413: the request is too large")
         case 511:
             return _verdict(answer, Outcome.OFFLINE, "HTTP 511: the network wants a login")
         case 503 if said.is_object or _header(answer, "retry-after"):
-            return _verdict(answer, Outcome.WAIT, said.words or "HTTP 503")
+            return _verdict(answer, Outcome.WAIT, _with_code(answer, said))
         case _ if 400 <= status < 500:  # noqa: PLR2004
-            return _verdict(
-                answer, Outcome.PAUSED, f"HTTP {status}" + (f": {said.words}" if said.words else "")
-            )
+            return _verdict(answer, Outcome.PAUSED, _with_code(answer, said))
     return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status}, an answer that says nothing about the request")
+
+
+def _with_code(answer: Answer, said: _Said) -> str:
+    return f"HTTP {answer.status}: {said.words}" if said.words else f"HTTP {answer.status}"
 
 
 def _judge_ok(answer: Answer, said: _Said) -> Verdict:
@@ -119,7 +121,7 @@ def _judge_ok(answer: Answer, said: _Said) -> Verdict:
     plain_http = urlsplit(answer.url).scheme == "http"
     if plain_http and _header(answer, "content-type").lower().startswith("text/html"):
         return _verdict(
-            answer, Outcome.OFFLINE, "a web page instead of the service: does the network want a login?"
+            answer, Outcome.OFFLINE, "a web page instead of the service; perhaps the network wants a login"
         )
     return _verdict(answer, Outcome.UNKNOWN, "HTTP 200, an answer that is not the service's, or was cut")
 
@@ -143,7 +145,7 @@ def _judge_redirect(answer: Answer, status: int) -> Verdict:
         return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status} to a location that is no address")
     if elsewhere:
         return _verdict(
-            answer, Outcome.OFFLINE, f"HTTP {status} to {location}: does the network want a login?"
+            answer, Outcome.OFFLINE, f"HTTP {status} to {location}; perhaps the network wants a login"
         )
     return _verdict(answer, Outcome.PAUSED, f"HTTP {status}: the service's address is {location}")
 

@@ -17,6 +17,7 @@ _STATES: dict[Outcome, ShippingState] = {
     Outcome.WAIT: "waiting",
     Outcome.UNKNOWN: "waiting",
 }
+_WORTH_SAYING = 5.0  # seconds
 _WORST: tuple[ShippingState, ...] = ("paused", "offline", "waiting")
 
 
@@ -77,21 +78,24 @@ def _worst_lane(shipper: ShipperStatus) -> LaneStatus | None:
 
 def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
     cause = printable(lane.cause)
-    since = f" for {age(now - lane.since)}" if lane.since is not None else ""
+    long = now - lane.since if lane.since is not None else 0.0
+    since = f" for {age(long)}" if long >= 1 else ""
     if state == "offline":
         return f"Offline{since}: {cause}."
     if lane.outcome is Outcome.REFUSED:
-        return f"The service refuses the next {lane.lane.value} batch{since}: {cause}."
+        return f"The service has refused the next {lane.lane.value} batch{since}: {cause}."
     if state == "paused":
         return f"Paused{since}, something must be mended: {cause}."
     if lane.outcome is Outcome.UNKNOWN:
         return f"Waiting{since}: no answer says whether the last request arrived ({cause})."
-    return f"Waiting{since}, as the service asks: {cause}."
+    return f"The service asks for patience{since}: {cause}."
 
 
 def _next(lane: LaneStatus, shipper: ShipperStatus, now: float) -> str:
     if not shipper.running:
-        return "No shipper is running; `restante ship` tries again."
+        due = lane.retry_at - now if lane.retry_at is not None else 0.0
+        when = f"Due in {age(due)}." if due > _WORTH_SAYING else ""
+        return f"{when} No shipper is running; `restante ship` tries again."
     if lane.retry_at is None or lane.retry_at <= now:
         return f"Next try now (failure {lane.failures})."
     return f"Next try in {age(lane.retry_at - now)} (failure {lane.failures})."

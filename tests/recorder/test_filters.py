@@ -50,7 +50,7 @@ def reader(tmp_path_factory):
     path = tmp_path_factory.mktemp("filters") / "kiosk.db"
     with Journal(path, token="T") as journal:
         journal.append(ROWS)
-    with JournalReader(path) as opened:
+    with JournalReader(path, clock=lambda: NOW) as opened:
         yield opened
 
 
@@ -257,7 +257,7 @@ def test_bare_word_finds_properties_of_any_operator_and_breaks_on_none(tmp_path,
     path = tmp_path / "kiosk.db"
     with Journal(path, token="T") as journal:
         journal.append([NewEntry("people", None, "u1", operator, message, NOW)])
-    with JournalReader(path) as reader:
+    with JournalReader(path, clock=lambda: NOW) as reader:
         assert reader.count("nobody") == 0
         assert reader.count("size") == 1
 
@@ -267,7 +267,7 @@ def test_bare_word_breaks_on_no_payload(tmp_path, payload):
     path = tmp_path / "kiosk.db"
     with Journal(path, token="T") as journal:
         journal.append([people("u1", "$merge", payload)])
-    with JournalReader(path) as reader:
+    with JournalReader(path, clock=lambda: NOW) as reader:
         assert reader.count("nobody") == 0
         assert reader.count("u1") == 1
 
@@ -370,7 +370,9 @@ def test_any_value_of_a_key_filters_or_is_an_invalid_filter(reader, key, sign, v
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.text(st.characters(exclude_characters="\x00"), min_size=1).filter(lambda text: not text.split()[1:])
+    st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1).filter(
+        lambda text: not text.split()[1:]
+    )
 )
 def test_condition_never_holds_what_the_user_wrote(text):
     for key in ("profile", "group", "error", "op"):

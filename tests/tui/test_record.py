@@ -168,7 +168,7 @@ def nested(depth):
 BAD = {
     "not JSON": (b"plan=pro", "not JSON"),
     "cut off": (GOOD.encode()[:-1], "not JSON"),
-    "not UTF-8": (b'{"$distinct_id":"\xe9ric","$set":{}}', "utf-8"),
+    "not UTF-8": (b'{"$distinct_id":"\xe9ric","$set":{}}', "UTF-8"),
     "a list": (b"[" + GOOD.encode() + b"]", "no JSON object"),
     "a string": (b'"ada"', "no JSON object"),
     "NaN": (b'{"$distinct_id":"a","$set":{"x":NaN}}', "$set.x"),

@@ -93,14 +93,14 @@ def test_try_that_is_due_is_now(retry_at):
 @pytest.mark.parametrize(
     ("outcome", "state", "begins"),
     [
-        (Outcome.WAIT, "waiting", "Waiting for 4 m, as the service asks: slow down."),
+        (Outcome.WAIT, "waiting", "The service asks for patience for 4 m: slow down."),
         (
             Outcome.UNKNOWN,
             "waiting",
             "Waiting for 4 m: no answer says whether the last request arrived (slow down).",
         ),
         (Outcome.PAUSED, "paused", "Paused for 4 m, something must be mended: slow down."),
-        (Outcome.REFUSED, "paused", "The service refuses the next people batch for 4 m: slow down."),
+        (Outcome.REFUSED, "paused", "The service has refused the next people batch for 4 m: slow down."),
     ],
 )
 def test_trouble_is_told_in_the_words_of_its_cause(outcome, state, begins):

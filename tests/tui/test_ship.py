@@ -132,7 +132,7 @@ def test_service_that_asks_for_patience_is_told_in_its_words(restante, journal, 
     ran = restante("ship", "-j", journal, "--url", service.url, "--json")
     assert ran.code == 1
     assert ran.json["stopped_by"] == "waiting"
-    assert ran.json["message"] == "Too Many Requests"
+    assert ran.json["message"] == "HTTP 429: Too Many Requests"
     assert 25 < ran.json["retry_at"] - time.time() < 60
 
 

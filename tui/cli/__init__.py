@@ -3,7 +3,7 @@
 import os
 import sys
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import click
 
@@ -31,8 +31,7 @@ class _Restante(click.Group):
         """Run the command that was asked for."""
         try:
             result = super().invoke(ctx)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
         except BrokenPipeError:
             raise _PipeClosed from None
         return result
@@ -68,6 +67,8 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the command, and end with its exit code."""
+    sys.stdout = sys.stdout or _nowhere()  # closed by whoever started us
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show it still gets it
@@ -80,11 +81,18 @@ def main() -> NoReturn:
         code = _explain(error)
     except (click.Abort, KeyboardInterrupt):
         code = _INTERRUPTED
+    except OSError as error:
+        click.echo(f"restante: {error.filename or 'standard output'}: {error.strerror}", err=True)
+        code = 1
     except _PipeClosed:
         # Python would complain when it flushes at the end: give it somewhere to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _nowhere() -> IO[str]:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # for as long as the process lives
 
 
 def _explain(error: RestanteError) -> int:

@@ -1,7 +1,11 @@
 """`restante demo`: the whole story, on input it makes itself and a service of its own."""
 
+import os
 import random
+import shlex
+import shutil
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -133,9 +137,20 @@ def _show(path: Path) -> None:
     narrate(f"predicted: {visitor} {as_json(profile)}")
 
 
+def _command() -> str:
+    """How this very command can be called again: by name where the shell finds it, by its path elsewhere."""
+    found = shutil.which("restante")
+    started = Path(sys.argv[0])
+    if found is None and started.name == "restante" and started.is_absolute():
+        return os.path.relpath(started) if started.is_relative_to(Path.cwd()) else str(started)
+    return "restante" if found or started.name != "restante" else str(started)
+
+
 def _farewell(path: Path) -> None:
     _title("The journal stays for a look around")
-    narrate(f"  restante status   {journal_hint(path)}")
-    narrate(f"  restante entries  {journal_hint(path)} visitor-007 --limit 10")
-    narrate(f"  restante profiles {journal_hint(path)} visitor-007 --json")
+    command = _command()
+    narrate(f"  {command} status   {journal_hint(path)}")
+    narrate(f"  {command} entries  {journal_hint(path)} visitor-007 --limit 10")
+    narrate(f"  {command} profiles {journal_hint(path)} visitor-007 --json")
+    narrate(f"  rm -r {shlex.quote(str(path.parent))}    when you have seen enough")
     narrate("Next: README.md, a first program of ten lines.")

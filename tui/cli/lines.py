@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from recorder import Intake, InvalidOperation, NewEntry, WrongToken
+from recorder import Intake, InvalidOperation, NewEntry, Operator, WrongToken
 from tui.cli.options import BadInput
 from tui.format import printable
 
@@ -29,6 +29,7 @@ class Lines:
         entries: How many rows they became.
         skipped: How many were set aside.
         reasons: What was wrong with the first few of them.
+        unknown: Operators outside the vocabulary; recorded and shipped all the same.
     """
 
     source: IO[bytes]
@@ -38,6 +39,7 @@ class Lines:
     entries: int = 0
     skipped: int = 0
     reasons: list[str] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
 
     def rows(self, *, as_they_arrive: bool) -> Generator[list[NewEntry], None, None]:
         """Rows, as many at a time as one reading brought.
@@ -72,6 +74,7 @@ class Lines:
             self._set_aside(line, end=b"\n")
             return []
         self.entries += len(rows)
+        self.unknown.update(row.operator for row in rows if row.operator not in _KNOWN and row.operator)
         return rows
 
     def _row(self, line: bytes) -> list[NewEntry]:
@@ -108,6 +111,8 @@ class Lines:
 _decode = json.JSONDecoder().raw_decode
 _BYTE_ORDER_MARK = "\ufeff"
 
+_KNOWN = frozenset(operator.value for operator in Operator)
+
 _TOO_LONG = f"the line is longer than {_LONGEST_LINE:,} bytes"
 
 
@@ -122,7 +127,13 @@ def _parsed(line: bytes) -> dict[str, Any]:
         message, end = _decode(text)
         if end != len(text):
             raise ValueError(f"there is more after the object, at character {end + 1}")
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise InvalidOperation(
+            "message", f"is not UTF-8: byte 0x{line[error.start]:02x} at place {error.start + 1}"
+        ) from None
+    except RecursionError:
+        raise InvalidOperation("message", "is nested too deeply to be read") from None
+    except ValueError as error:
         raise InvalidOperation("message", f"is not JSON: {error}") from None
     if not isinstance(message, dict):
         raise InvalidOperation("message", "is no JSON object")

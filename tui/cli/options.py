@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,7 +77,13 @@ def narrate(text: str) -> None:
 
 def as_json(value: Any) -> str:
     """JSON for programs: frozen data by field names, text as it is."""
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    return json.dumps(value, ensure_ascii=not _speaks_utf8(), default=_plain)
+
+
+def _speaks_utf8() -> bool:
+    """Whether standard output takes any text; elsewhere JSON's own escapes say it."""
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    return encoding.lower().replace("-", "") == "utf8"
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from recorder import Intake, Journal, JournalMissing, JournalReader, NewEntry
 from tui.cli import options
 from tui.cli.lines import Lines
 from tui.cli.spool import journal_spool, left_behind, resume, side_files, written_spool
-from tui.format import count
+from tui.format import count, printable
 
 __all__ = ["record_command"]
 
@@ -162,6 +162,9 @@ def _tell(lines: Lines, entries: int, for_programs: bool) -> None:
         click.echo(options.as_json({"lines": lines.read, "entries": entries, "skipped": lines.skipped}))
         return
     options.narrate(f"Journaled {count(entries, 'entry', 'entries')} from {count(lines.read, 'line')}.")
+    if lines.unknown:
+        names = printable(", ".join(sorted(lines.unknown)))
+        options.narrate(f"Not among the operators restante knows, recorded all the same: {names}")
     if lines.skipped:
         options.narrate(f"Set {count(lines.skipped, 'bad line')} aside:")
         for reason in lines.reasons:

@@ -18,7 +18,15 @@ from filelock import FileLock, Timeout
 
 from recorder import Journal, JournalError, NewEntry
 
-__all__ = ["COMMIT_ROWS", "journal_spool", "left_behind", "resume", "side_files", "written_spool"]
+__all__ = [
+    "COMMIT_ROWS",
+    "finished_spools",
+    "journal_spool",
+    "left_behind",
+    "resume",
+    "side_files",
+    "written_spool",
+]
 
 COMMIT_ROWS = 10_000
 
@@ -62,6 +70,12 @@ def left_behind(journal: Path) -> list[Path]:
             else:
                 found.append(path)
     return found
+
+
+def finished_spools(journal: Path) -> list[Path]:
+    """Finished spool files that are not journaled whole, whether a process is at them or not; only looks."""
+    files = journal.parent.glob(f"{_escaped(journal.name)}{_MARK}*")
+    return [path for path in files if path.suffix not in {_LOCK, _PART}]
 
 
 def _escaped(name: str) -> str:
