@@ -346,17 +346,19 @@ class Journal:
         group = _Group()
         for ticket in tickets:
             ticket.group = group
-        committing = False
         try:
             connection = self._connection.use()
+        except JournalError as error:  # it is closed
+            group.end(error)
+            return
+        committing = False
+        try:
             connection.execute(BEGIN)
             for ticket in tickets:
                 self._write(connection, ticket)
             committing = True
             connection.execute(COMMIT)
             group.over = True
-        except JournalError as error:  # it is closed
-            group.end(error)
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute(ROLLBACK)
