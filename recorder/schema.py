@@ -253,12 +253,12 @@ def _refuse_foreign(path: Path) -> None:
     # Through SQLite, never by reading the file: closing any other descriptor of a database that this process
     # has open cancels SQLite's POSIX locks. `immutable` neither locks nor makes side files, so a stranger's
     # database is not touched; but it does not see the log either, and in the middle of a checkpoint the file
-    # alone may look damaged. `writable_schema` lets the header be read all the same, and only what is no
-    # database at all is refused here: the rest is for the connection that sees the log.
+    # alone may look damaged. Only what is no database at all, or another's, is refused here: the rest is for
+    # the connection that sees the log.
     if not _size(path):
         return
     try:
-        found = _header(path, "immutable=1", "PRAGMA writable_schema = ON")
+        found = _header(path, "immutable=1")
     except sqlite3.DatabaseError as error:
         if _code(error) == sqlite3.SQLITE_NOTADB:
             raise NotAJournal(f"{path} is not a journal: {error}") from None
@@ -266,12 +266,10 @@ def _refuse_foreign(path: Path) -> None:
     _check_owner(path, found)
 
 
-def _header(path: Path, mode: str, *before: str) -> tuple[int, int]:
+def _header(path: Path, mode: str) -> tuple[int, int]:
     """The application id and the schema's version of a database, through a connection that only reads."""
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&{mode}", uri=True, timeout=BUSY_SECONDS)
     try:
-        for statement in before:
-            connection.execute(statement)
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     finally:
