@@ -560,11 +560,6 @@ class Journal:
             connection.execute(_DROP_ATTEMPT, (attempt,))
             connection.execute(_ONE_MORE_TIME, (now, previous[0]))
 
-    def withdraw(self, claim: Claim) -> None:
-        """Take back a claim of which nothing left, for a reason of our own: as if it had not been made."""
-        with self._connection.transaction(full=True) as connection:
-            connection.execute(_DROP_ATTEMPT, (claim.attempt,))
-
     def statistics(self, now: float) -> Statistics:
         """The accounts at this moment; `now` in seconds since the epoch, for the age of the oldest."""
         with self._connection.reading() as connection:

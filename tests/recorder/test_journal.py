@@ -366,6 +366,19 @@ def in_threads(number, work):
         thread.join()
 
 
+def queued_together(journal, number, work):
+    """Threads whose calls all stand in the queue before the first of them may commit."""
+    with journal._connection.lock:
+        threads = [threading.Thread(target=work, args=(place,)) for place in range(number)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(journal._queue) < number and time.monotonic() < deadline:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+
+
 def test_threads_that_wait_share_one_commit(journal, path):
     """One commits what all have queued: with the writer held up, 20 calls end in 2 commits at the most."""
     commits = []
@@ -408,15 +421,7 @@ def test_one_callers_failure_never_fails_another(journal, path):
         except JournalError as error:
             outcomes[place] = error
 
-    with journal._connection.lock:  # all of them queue behind this
-        threads = [threading.Thread(target=work, args=(place,)) for place in range(10)]
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + 10
-        while len(journal._queue) < 10 and time.monotonic() < deadline:
-            time.sleep(0.001)
-    for thread in threads:
-        thread.join()
+    queued_together(journal, 10, work)
     assert all(isinstance(outcomes[place], JournalError) == (place % 2 == 0) for place in range(10))
     counted = accounts(path)
     assert (counted.recorded, counted.pending, counted.adds_up) == (5, 5, True)
@@ -441,15 +446,7 @@ def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journa
         except KeyboardInterrupt:
             results[place] = "interrupted"
 
-    with journal._connection.lock:
-        threads = [threading.Thread(target=work, args=(place,)) for place in range(5)]
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + 10
-        while len(journal._queue) < 5 and time.monotonic() < deadline:
-            time.sleep(0.001)
-    for thread in threads:
-        thread.join()
+    queued_together(journal, 5, work)
     assert list(results.values()).count("interrupted") == 1
     assert accounts(path).recorded == 4
     assert sorted(number for number in results.values() if number != "interrupted") == [1, 2, 3, 4]
@@ -484,15 +481,7 @@ def test_an_interrupt_right_after_a_commit_writes_nothing_twice(journal, path):
         except KeyboardInterrupt:
             results[place] = "interrupted"
 
-    with journal._connection.lock:
-        threads = [threading.Thread(target=work, args=(place,)) for place in range(3)]
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + 10
-        while len(journal._queue) < 3 and time.monotonic() < deadline:
-            time.sleep(0.001)
-    for thread in threads:
-        thread.join()
+    queued_together(journal, 3, work)
     assert list(results.values()).count("interrupted") == 1
     assert journal.append([row(number=3)]) == 4  # the three were one commit, and are there once
     assert accounts(path).recorded == 4
