@@ -10,6 +10,8 @@ from recorder import HttpTransport, Journal, JournalReader, Shipper, ShipReport
 from tui.cli import options
 from tui.format import count, printable
 
+_PATIENCE = 60.0  # seconds: a request cut off would be in doubt
+
 __all__ = ["report_sentence", "ship_command", "ship_with_progress"]
 
 
@@ -32,7 +34,13 @@ def ship_command(
     transport = HttpTransport(url=url, api_host=api_host)
     JournalReader(path).close()  # shipping never makes a journal
     with Journal(path) as journal:
-        report = ship_with_progress(Shipper(journal, transport), limit)
+        shipper = Shipper(journal, transport)
+        try:
+            report = ship_with_progress(shipper, limit)
+        except KeyboardInterrupt:
+            options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
+            shipper.wait(_PATIENCE)
+            raise
     transport.close()
     if for_programs:
         click.echo(options.as_json(report))
