@@ -119,7 +119,7 @@ class Connection:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """For reads of one statement each."""
+        """For reads; each statement sees a moment of its own."""
         with self.alone():
             try:
                 yield self.use()

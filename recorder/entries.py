@@ -170,9 +170,14 @@ class Statistics:
     oldest_pending_seconds: float | None = None
 
     @property
+    def to_send(self) -> int:
+        """How many are still to be sent, or on their way."""
+        return self.pending + self.sending + self.waiting
+
+    @property
     def unsent(self) -> int:
         """How many are still to be sent, or their outcome still to be known."""
-        return self.pending + self.sending + self.waiting + self.in_doubt
+        return self.to_send + self.in_doubt
 
     @property
     def adds_up(self) -> bool:

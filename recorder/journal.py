@@ -18,7 +18,7 @@ from recorder.entries import NewEntry, Outcome, State, Statistics
 from recorder.errors import JournalError, WrongToken
 from recorder.operations import Lane, is_text
 from recorder.reader import read_statistics
-from recorder.schema import resolved, translated
+from recorder.schema import primary_code, resolved, translated
 
 __all__ = ["Claim", "Journal", "Settlement"]
 
@@ -185,7 +185,7 @@ class _Ticket:
 class Journal:
     """The journal of one project's operations in one file.
 
-    Safe for any number of threads; any number of processes may have it open. A forked child opens its own.
+    Safe for any number of threads; any number of processes may have it open. A forked child must open its own.
 
     Args:
         path: The file; created, with its schema, where there is none.
@@ -329,7 +329,7 @@ class Journal:
 
     def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error) -> None:
         """Somebody's rows cannot be written: each ticket on its own, so that nobody fails for another."""
-        busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        busy = primary_code(error) == sqlite3.SQLITE_BUSY
         for ticket in tickets:
             failure = error
             if len(tickets) > 1 and not busy:

@@ -17,6 +17,7 @@ from recorder.errors import (
     JournalBusy,
     JournalDamaged,
     JournalError,
+    JournalFull,
     JournalMissing,
     JournalTooNew,
     NotAJournal,
@@ -26,7 +27,7 @@ from recorder.locks import OpenLock, beside
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["SCHEMA_VERSION", "connect_reader", "open_journal", "resolved", "translated"]
+__all__ = ["SCHEMA_VERSION", "connect_reader", "open_journal", "primary_code", "resolved", "translated"]
 
 APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
 SCHEMA_VERSION = 1
@@ -178,19 +179,17 @@ def resolved(path: str | PathLike[str]) -> Path:
         raise JournalError(f"{path!s} is no path of a journal: {error}") from error
 
 
-def _code(error: sqlite3.Error) -> int:
+def primary_code(error: sqlite3.Error) -> int:
     """SQLite's primary result code; 0 for the driver's own errors."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def translated(error: sqlite3.Error, path: Path) -> JournalError:
     """SQLite's error as one of ours, by its primary result code."""
-    match _code(error):
+    match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return JournalBusy(f"{path.name}: another process held it for {BUSY_SECONDS:.0f} s")
         case sqlite3.SQLITE_FULL:
-            from recorder.errors import JournalFull
-
             return JournalFull(f"{path.name}: the disk is full; nothing was recorded by this call")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return JournalDamaged(f"{path.name}: SQLite cannot read it ({error})")
@@ -260,7 +259,7 @@ def _refuse_foreign(path: Path) -> None:
     try:
         found = _header(path, "immutable=1")
     except sqlite3.DatabaseError as error:
-        if _code(error) == sqlite3.SQLITE_NOTADB:
+        if primary_code(error) == sqlite3.SQLITE_NOTADB:
             raise NotAJournal(f"{path} is not a journal: {error}") from None
         return
     _check_owner(path, found)

@@ -131,7 +131,7 @@ class Shipper:
         call = _Call(None if timeout is None else time.monotonic() + timeout, limit, progress)
         # In a thread of its own: a call that is out of time, or interrupted (Ctrl-C), returns at once, and the
         # request that is under way is still answered and settled. Cutting it off would leave it in doubt.
-        worker = threading.Thread(target=self._answer, args=(call,), name="restante-ship", daemon=True)
+        worker = threading.Thread(target=self._answer, args=(call,), name="restante-call", daemon=True)
         self._calls.add(call)
         worker.start()
         try:
@@ -167,7 +167,7 @@ class Shipper:
             return self._report(stopped_by="timeout", message="a request was still under way")
         try:
             if self._nothing_unsent():
-                return self._report()
+                return ShipReport()
             if not self._enter():
                 return self._report(stopped_by="busy", message="another process ships this journal")
             try:
@@ -186,7 +186,7 @@ class Shipper:
             shipped=call.drain.shipped,
             in_doubt=call.drain.in_doubt,
             requests=call.drain.requests,
-            pending=counts.pending + counts.waiting + counts.sending,
+            pending=counts.to_send,
             stopped_by="timeout",
             message=call.drain.message or "the time given was up; a request is still under way",
         )
@@ -217,7 +217,7 @@ class Shipper:
             said: ShipReport | None = None
             while not stop.is_set():
                 with self._turn:
-                    report = self._report() if self._nothing_unsent() else self._drain(_Call(stop=stop))
+                    report = ShipReport() if self._nothing_unsent() else self._drain(_Call(stop=stop))
                 if report.requests or said is None or report.stopped_by != said.stopped_by:
                     self._tell(report)
                     said = report
@@ -362,7 +362,7 @@ class Shipper:
             shipped=drain.shipped,
             in_doubt=drain.in_doubt,
             requests=drain.requests,
-            pending=statistics.pending + statistics.waiting + statistics.sending,
+            pending=statistics.to_send,
             message=drain.message,
             retry_at=drain.retry_at,
             stopped_by=drain.ended or drain.worst or "done",

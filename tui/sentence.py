@@ -102,9 +102,7 @@ def _next(lane: LaneStatus, shipper: ShipperStatus, now: float) -> str:
 
 
 def _left(statistics: Statistics) -> str:
-    parts = [
-        f"{count(statistics.pending + statistics.sending + statistics.waiting, 'entry', 'entries')} pending"
-    ]
+    parts = [f"{count(statistics.to_send, 'entry', 'entries')} pending"]
     if statistics.in_doubt:
         parts.append(f"{statistics.in_doubt:,} in doubt")
     return f"Nothing is lost: {', '.join(parts)}."

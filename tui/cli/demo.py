@@ -1,6 +1,5 @@
 """`restante demo`: the whole story, on input it makes itself and a service of its own."""
 
-import os
 import random
 import shlex
 import shutil
@@ -139,11 +138,9 @@ def _show(path: Path) -> None:
 
 def _command() -> str:
     """How this very command can be called again: by name where the shell finds it, by its path elsewhere."""
-    found = shutil.which("restante")
     started = Path(sys.argv[0])
-    if found is None and started.name == "restante" and started.is_absolute():
-        return os.path.relpath(started) if started.is_relative_to(Path.cwd()) else str(started)
-    return "restante" if found or started.name != "restante" else str(started)
+    by_name = shutil.which("restante") is not None or started.name != "restante"
+    return "restante" if by_name else shlex.quote(str(started))
 
 
 def _farewell(path: Path) -> None:

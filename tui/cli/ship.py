@@ -10,9 +10,9 @@ from recorder import HttpTransport, Journal, JournalReader, Shipper, ShipReport
 from tui.cli import options
 from tui.format import count, printable
 
-_PATIENCE = 60.0  # seconds: a request cut off would be in doubt
-
 __all__ = ["report_sentence", "ship_command", "ship_with_progress"]
+
+_PATIENCE = 60.0  # seconds: a request cut off would be in doubt
 
 
 @click.command("ship")

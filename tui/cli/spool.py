@@ -59,9 +59,7 @@ def left_behind(journal: Path) -> list[Path]:
     Unfinished ones of dead processes are removed: nothing of them was journaled.
     """
     found = []
-    for path in sorted(journal.parent.glob(f"{_escaped(journal.name)}{_MARK}*"), key=_age):
-        if path.suffix == _LOCK:
-            continue
+    for path in sorted(_spools(journal), key=_age):
         with _held(_finished(path)) as ours:
             if not ours or not path.exists():
                 continue
@@ -74,8 +72,13 @@ def left_behind(journal: Path) -> list[Path]:
 
 def finished_spools(journal: Path) -> list[Path]:
     """Finished spool files that are not journaled whole, whether a process is at them or not; only looks."""
+    return [path for path in _spools(journal) if path.suffix != _PART]
+
+
+def _spools(journal: Path) -> list[Path]:
+    """Spool files, finished or not, without the locks beside them."""
     files = journal.parent.glob(f"{_escaped(journal.name)}{_MARK}*")
-    return [path for path in files if path.suffix not in {_LOCK, _PART}]
+    return [path for path in files if path.suffix != _LOCK]
 
 
 def _escaped(name: str) -> str:
