@@ -10,7 +10,7 @@ from typing import Literal
 
 from recorder.errors import JournalClosed, JournalError
 from recorder.locks import beside
-from recorder.schema import BUSY_SECONDS, open_journal, translated
+from recorder.opening import BUSY_SECONDS, open_journal, translated
 
 __all__ = ["BEGIN", "COMMIT", "ROLLBACK", "Connection", "Durability"]
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from recorder.operations import Lane
 
-__all__ = ["Attempt", "Entry", "NewEntry", "Outcome", "ShipReport", "State", "Statistics", "StoppedBy"]
+__all__ = ["Attempt", "Entry", "InDoubt", "NewEntry", "Outcome", "ShipReport", "State", "Statistics", "StoppedBy"]
 
 
 class State(StrEnum):
@@ -90,7 +90,9 @@ class Entry:
         attempt: The attempt that settled it last.
         sends: How many requests that may have been applied carried it.
         reason: Why it was rejected or set aside.
-        possibly_twice: Whether it was sent again after an outcome nobody knows.
+        possibly_twice: Whether it was sent again after an outcome nobody knows, and may have been applied twice.
+        hazardous: Whether sending it again may apply it twice; see `recorder.hazards`.
+        out_of_order: Whether later ones of its profile went before it.
     """
 
     seq: int
@@ -105,6 +107,8 @@ class Entry:
     sends: int
     reason: str | None
     possibly_twice: bool
+    hazardous: bool = False
+    out_of_order: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,7 @@ class Statistics:
 
     Attributes:
         recorded: How many entries were ever recorded.
-        possibly_twice: How many were sent again after an outcome nobody knows.
+        possibly_twice: How many may have been applied twice: sent again after an outcome nobody knows.
         out_of_order: How many went after later ones of their profile.
         bytes: The size of the journal with its write-ahead log.
         oldest_pending_seconds: The age of the oldest entry that is still to be sent; None where there is none.
@@ -184,6 +188,9 @@ class Statistics:
         """Whether the accounts balance."""
         return bool(self.recorded == sum(getattr(self, state.value) for state in State))
 
+
+InDoubt = Literal["resend", "hold", "drop"]
+"""What becomes of hazardous entries in doubt: sent again; kept until a person decides; given up."""
 
 StoppedBy = Literal["done", "offline", "paused", "waiting", "busy", "timeout"]
 
@@ -244,10 +251,18 @@ class ShipperStatus:
         pid: The process that shipped last; None where none ever did.
         running: Whether it is at it now.
         seen_at: When it last did something, in seconds since the epoch.
+        in_doubt: Its policy for entries in doubt; None where none ever shipped.
+        settle_after: How long their profiles wait before anything of theirs is sent, in seconds.
+        settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
+        held: How many profiles wait for a person to decide about an entry in doubt.
         lanes: How each lane stands.
     """
 
     pid: int | None = None
     running: bool = False
     seen_at: float | None = None
+    in_doubt: InDoubt | None = None
+    settle_after: float | None = None
+    settling_until: float | None = None
+    held: int = 0
     lanes: tuple[LaneStatus, ...] = field(default=())

@@ -1,29 +1,29 @@
-"""`Journal`: the only room that writes SQL."""
+"""`Journal`: what is recorded, and what a person decides about it.
 
-import contextlib
-import hashlib
-import json
-import os
+Three rooms write SQL: this one appends, `recorder.claims` ships, `recorder.decisions` decides.
+"""
+
 import sqlite3
+import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from threading import get_ident
-from typing import Self
+from typing import Any, Self
 
-from recorder.batches import pack
+from recorder.claims import Claims
 from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection, Durability
-from recorder.entries import NewEntry, Outcome, State, Statistics
+from recorder.decisions import Decision, Verb, decide, edit, matching
+from recorder.entries import NewEntry, State, Statistics
 from recorder.errors import JournalError, WrongToken
-from recorder.operations import Lane, is_text
+from recorder.filters import where
+from recorder.opening import primary_code, resolved, translated
+from recorder.operations import is_text
 from recorder.reader import read_statistics
-from recorder.schema import primary_code, resolved, translated
 
-__all__ = ["Claim", "Journal", "Settlement"]
+__all__ = ["Journal"]
 
 _ROW_BYTES = 100  # beside its message, roughly
-_WORTH_MOVING = 1000  # entries of other lanes to pass before a cursor is moved for nothing else
 
 # --- SQL, a named constant each -------------------------------------------------------------------------
 
@@ -39,116 +39,16 @@ _BEGIN_LANE = """
 INSERT INTO lanes (lane, cursor) SELECT ?, coalesce(max(seq), 0) FROM entries WHERE true
 ON CONFLICT (lane) DO NOTHING
 """
-_LANE_CURSOR = "SELECT cursor FROM lanes WHERE lane = ?"
-_MOVE_CURSOR = "UPDATE lanes SET cursor = ? WHERE lane = ?"
-_HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
-
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 _KEEP_TOKEN = "UPDATE project SET token = ? WHERE token IS NULL"  # noqa: S105  # SQL, no secret
-
-# The partial index on exceptional states serves a query only when it says the index's condition word for word.
-_AGAIN = """
-SELECT seq, message FROM entries
- WHERE state IN ('waiting', 'in_doubt') AND state NOT IN ('pending', 'shipped') AND lane = ? ORDER BY seq
-"""
-_FRESH = "SELECT seq, message FROM entries WHERE lane = ? AND seq > ? AND state = 'pending' ORDER BY seq"
-
-_EPOCH = "SELECT epoch FROM shipper"
-_TAKE_OVER = "UPDATE shipper SET epoch = epoch + 1, pid = ?, running = 1, seen_at = ?"
-_HAND_OVER = "UPDATE shipper SET running = 0, seen_at = ? WHERE epoch = ?"
-
-_OPEN_ATTEMPT = """
-INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_OPEN_ATTEMPTS = (
-    "SELECT id, lane, epoch, first, last, picked, updates FROM attempts WHERE outcome IS NULL ORDER BY id"
-)
-_SETTLE_ATTEMPT = """
-UPDATE attempts SET outcome = ?, status = ?, words = ?, ended_at = ? WHERE id = ? AND epoch = ? AND outcome IS NULL
-"""
-_ALIKE = """
-SELECT previous.id FROM attempts AS this JOIN attempts AS previous
-    ON previous.id = (SELECT max(id) FROM attempts WHERE id < this.id AND lane = this.lane)
- WHERE this.id = ? AND previous.outcome = this.outcome
-   AND previous.words = this.words AND previous.status IS this.status
-   AND previous.first = this.first AND previous.last = this.last AND previous.picked IS this.picked
-"""
-_ONE_MORE_TIME = "UPDATE attempts SET times = times + 1, ended_at = ? WHERE id = ?"
-_DROP_ATTEMPT = "DELETE FROM attempts WHERE id = ?"
-
-_CARRIED_FRESH = "lane = :lane AND seq BETWEEN :first AND :last AND state = 'pending'"
-_CARRIED_AGAIN = (
-    "seq IN (SELECT value FROM json_each(:picked)) AND state IN ('waiting', 'in_doubt') "
-    "AND state NOT IN ('pending', 'shipped')"
-)
-_CARRIED_STATES = "SELECT state, count(*), sum(possibly_twice) FROM entries WHERE {carried} GROUP BY state"
-# Only a request that may have been applied changes its entries: a second one makes possibly two.
-_SETTLE_ENTRIES = """
-UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1,
-                   possibly_twice = max(possibly_twice, state = 'in_doubt')
- WHERE {carried}
-"""
-
-_LANE_WELL = """
-UPDATE lanes SET outcome = 'shipped', cause = '', failures = 0, retry_at = NULL,
-                 since = CASE WHEN outcome = 'shipped' THEN since ELSE :now END
- WHERE lane = :lane
-"""
-_LANE_FAILED = """
-UPDATE lanes SET outcome = :outcome, cause = :cause, failures = :failures, retry_at = :retry_at,
-                 since = CASE WHEN outcome = :outcome THEN since ELSE :now END
- WHERE lane = :lane
-"""
-_LANE_FAILURES = "SELECT failures FROM lanes WHERE lane = ?"
+_CHANGE_TOKEN = "UPDATE project SET token = ?"  # noqa: S105  # SQL, no secret
+_TRY_PAUSED = "UPDATE lanes SET backoff_at = 0, backoff_span = 0, retry_at = NULL WHERE outcome = 'paused'"
 
 _SPOOLED = "SELECT rows_done FROM spools WHERE name = ?"
 _SPOOL_DONE = """
 INSERT INTO spools (name, rows_done) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET rows_done = excluded.rows_done
 """
 _SPOOL_ENDED = "DELETE FROM spools WHERE name = ?"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Entries written down as being sent, and the request that carries them.
-
-    Attributes:
-        attempt: The attempt's number.
-        epoch: Of the shipper that made it.
-        lane: Whose entries these are.
-        numbers: Their numbers, ascending.
-        picked: Whether they were picked one by one (to be sent again) rather than the next in their lane.
-        body: The request's body.
-    """
-
-    attempt: int
-    epoch: int
-    lane: Lane
-    numbers: tuple[int, ...]
-    picked: bool
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What came of a claim.
-
-    Attributes:
-        outcome: See `Outcome`.
-        status: The HTTP status of the answer, if one came.
-        words: The service's words, or what went wrong on the way.
-        now: Seconds since the epoch.
-        retry_at: When another try is due, for a failure.
-        failures: How many tries in a row did not go through, this one among them.
-    """
-
-    outcome: Outcome
-    status: int | None
-    words: str
-    now: float
-    retry_at: float | None = None
-    failures: int = 0
 
 
 class _Group:
@@ -216,6 +116,8 @@ class Journal:
         self._lanes: set[str] = set()
         self._token: str | None = None
         self._connection = Connection(self.path, durability)
+        self.claims = Claims(self._connection, self.path)
+        """The shipper's side of it."""
         try:
             with self._connection.reading() as connection:
                 (self._token,) = connection.execute(_TOKEN).fetchone()
@@ -253,16 +155,27 @@ class Journal:
         Raises:
             WrongToken: It belongs to another project.
         """
-        if not isinstance(token, str) or not token or not is_text(token):
-            raise WrongToken(
-                "the project's token must be a non-empty string", hint="Take it from the project's settings."
-            )
+        _check_token(token)
         if self._token is None:
             with self._connection.transaction() as connection:
                 connection.execute(_KEEP_TOKEN, (token,))
                 (self._token,) = connection.execute(_TOKEN).fetchone()
         if token != self._token:
             raise WrongToken(f"{self.path.name} belongs to another project than the token given")
+
+    def change_token(self, token: str) -> None:
+        """Make this the journal of another project: what is still to be sent goes there.
+
+        Lanes that are paused are due at once.
+
+        Raises:
+            WrongToken: It is no token.
+        """
+        _check_token(token)
+        with self._connection.transaction() as connection:
+            connection.execute(_CHANGE_TOKEN, (token,))
+            connection.execute(_TRY_PAUSED)
+        self._token = token
 
     # --- recording
 
@@ -405,181 +318,69 @@ class Journal:
         with self._connection.transaction() as connection:
             connection.execute(_SPOOL_ENDED, (name,))
 
-    # --- shipping
+    # --- deciding
 
-    def take_over(self, now: float) -> int:
-        """Become the shipper: a new epoch. Attempts that were open are settled as unknown.
+    def retry(self, filter: str | Sequence[str]) -> Decision:  # noqa: A002  # the language's own name
+        """Take up again what was rejected or discarded, or is in doubt; each goes at its own number.
 
-        The caller holds the lock of `recorder.locks.ship_lock`.
-        """
-        with self._connection.transaction(full=True) as connection:
-            connection.execute(_TAKE_OVER, (os.getpid(), now))
-            (epoch,) = connection.execute(_EPOCH).fetchone()
-            self._settle_left_open(connection, now)
-        return int(epoch)
-
-    def _settle_left_open(self, connection: sqlite3.Connection, now: float) -> None:
-        """Attempts that nobody will settle any more: their process died, or their call was cut off."""
-        for id_, lane, epoch, first, last, picked, updates in connection.execute(_OPEN_ATTEMPTS).fetchall():
-            left = Settlement(
-                Outcome.UNKNOWN, None, "the request was given up before its answer was settled", now
-            )
-            self._settle(connection, _Carried(id_, epoch, Lane(lane), first, last, picked, updates), left)
-
-    def hand_over(self, epoch: int, now: float) -> None:
-        """Stop being the shipper."""
-        with self._connection.transaction() as connection:
-            connection.execute(_HAND_OVER, (now, epoch))
-
-    def claim(
-        self, lane: Lane, *, epoch: int, most_updates: int, most_bytes: int, now: float
-    ) -> Claim | None:
-        """Write down which entries go next, before they are sent; None where none may go.
-
-        Entries to be sent again go first, and never together with fresh ones.
+        Args:
+            filter: Which entries; see `recorder.filters`. An empty one means all.
 
         Raises:
-            JournalError: Another shipper took over.
+            InvalidFilter: The filter is not understood.
+
+        >>> import pathlib, tempfile
+        >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
+        >>> journal.retry("state=rejected").entries
+        0
+        >>> journal.close()
         """
-        with self._connection.transaction(full=True) as connection:
-            if connection.execute(_EPOCH).fetchone() != (epoch,):
-                raise JournalError(f"{self.path.name}: another process ships now")
-            self._settle_left_open(connection, now)
-            token = self._token or ""
-            limits = {"lane": lane, "token": token, "most_updates": most_updates, "most_bytes": most_bytes}
-            with contextlib.closing(connection.execute(_AGAIN, (lane,))) as rows:
-                packed = pack(rows, **limits)  # type: ignore[arg-type]
-            picked = packed is not None
-            if packed is None:
-                row = connection.execute(_LANE_CURSOR, (lane,)).fetchone()
-                if row is None:
-                    return None
-                with contextlib.closing(connection.execute(_FRESH, (lane, row[0]))) as rows:
-                    packed = pack(rows, **limits)  # type: ignore[arg-type]
-            if packed is None:
-                self._pass_others(connection, lane, row[0])
-                return None
-            numbers, body = packed.numbers, packed.body
-            attempt = connection.execute(
-                _OPEN_ATTEMPT,
-                (
-                    lane,
-                    epoch,
-                    numbers[0],
-                    numbers[-1],
-                    json.dumps(numbers) if picked else None,
-                    len(numbers),
-                    len(body),
-                    hashlib.sha256(body).hexdigest()[:16],
-                    now,
-                ),
-            ).lastrowid
-        return Claim(attempt or 0, epoch, lane, numbers, picked, body)
+        return self._decide(Verb.RETRY, filter)
 
-    def _pass_others(self, connection: sqlite3.Connection, lane: Lane, cursor: int) -> None:
-        """Nothing of this lane is left: spare the next look all that other lanes recorded since."""
-        (highest,) = connection.execute(_HIGHEST).fetchone()
-        if highest - cursor > _WORTH_MOVING:
-            connection.execute(_MOVE_CURSOR, (highest, lane))
+    def discard(self, filter: str | Sequence[str]) -> Decision:  # noqa: A002
+        """Give up what is pending, waiting, rejected or in doubt; see `retry`."""
+        return self._decide(Verb.DISCARD, filter)
 
-    def settle(self, claim: Claim, settlement: Settlement) -> bool:
-        """Write down what came of a claim; False, and nothing written, where another shipper settled it.
+    def _decide(self, verb: Verb, filter: str | Sequence[str]) -> Decision:  # noqa: A002
+        condition = where(filter, now=time.time())
+        with self._connection.reading() as connection:
+            chosen = list(matching(connection, condition))
+        entries = twice = late = 0
+        refused: dict[str, int] = {}
+        for numbers in chosen:
+            with self._connection.transaction() as connection:
+                part = decide(connection, verb, numbers)
+            entries, twice = entries + part.entries, twice + part.possibly_twice
+            late += part.out_of_order
+            for reason, count in part.refused.items():
+                refused[reason] = refused.get(reason, 0) + count
+        return Decision(entries=entries, possibly_twice=twice, out_of_order=late, refused=refused)
 
-        ``shipped`` and ``unknown`` change the entries. After any other outcome they are as before the claim.
+    def edit(self, seq: int, message: Mapping[str, Any]) -> None:
+        """Give an entry another message, and send it at its number.
+
+        Args:
+            seq: A pending, waiting, rejected or doubtful entry.
+            message: Of the same lane and profile, with one operator. Without a ``$time`` the entry keeps its own.
+
+        Raises:
+            InvalidOperation: The message could never be accepted; the entry is as it was.
+            JournalError: There is no such entry, or it cannot be edited any more.
         """
-        carried = _Carried(
-            claim.attempt,
-            claim.epoch,
-            claim.lane,
-            claim.numbers[0],
-            claim.numbers[-1],
-            json.dumps(claim.numbers) if claim.picked else None,
-            len(claim.numbers),
-        )
-        with self._connection.transaction(full=True) as connection:
-            return self._settle(connection, carried, settlement)
+        now = time.time()
+        with self._connection.transaction() as connection:
+            edit(connection, seq, message, token=self._token or "", now=now)
 
-    def _settle(self, connection: sqlite3.Connection, carried: "_Carried", settlement: Settlement) -> bool:
-        now, outcome = settlement.now, settlement.outcome
-        settled = connection.execute(
-            _SETTLE_ATTEMPT,
-            (outcome, settlement.status, settlement.words, now, carried.attempt, carried.epoch),
-        ).rowcount
-        if not settled:
-            return False
-        match outcome:
-            case Outcome.SHIPPED | Outcome.UNKNOWN:
-                state = State.SHIPPED if outcome is Outcome.SHIPPED else State.IN_DOUBT
-                self._move(connection, carried, state)
-            case _:
-                self._merge_alike(connection, carried.attempt, now)
-        if outcome is Outcome.SHIPPED:
-            connection.execute(_LANE_WELL, {"lane": carried.lane, "now": now})
-        else:
-            connection.execute(
-                _LANE_FAILED,
-                {
-                    "lane": carried.lane,
-                    "outcome": outcome,
-                    "cause": settlement.words,
-                    "failures": settlement.failures,
-                    "retry_at": settlement.retry_at,
-                    "now": now,
-                },
-            )
-        return True
-
-    @staticmethod
-    def _move(connection: sqlite3.Connection, carried: "_Carried", state: State) -> None:
-        """The entries of an attempt that may have been applied, to their next state."""
-        where = _CARRIED_FRESH if carried.picked is None else _CARRIED_AGAIN
-        parameters = {
-            "lane": carried.lane,
-            "first": carried.first,
-            "last": carried.last,
-            "picked": carried.picked,
-            "state": state,
-            "attempt": carried.attempt,
-        }
-        before = connection.execute(_CARRIED_STATES.format(carried=where), parameters).fetchall()
-        moved = connection.execute(_SETTLE_ENTRIES.format(carried=where), parameters).rowcount
-        connection.execute(_COUNT, (moved, state))
-        for was, count, marked in before:
-            if was != State.PENDING:
-                connection.execute(_COUNT, (-count, was))
-            if was == State.IN_DOUBT:
-                connection.execute(_COUNT, (count - marked, "possibly_twice"))
-        if carried.picked is None:
-            connection.execute(_MOVE_CURSOR, (carried.last, carried.lane))
-
-    @staticmethod
-    def _merge_alike(connection: sqlite3.Connection, attempt: int, now: float) -> None:
-        """Equal failures in a row are one row with a count: an outage of months stays small."""
-        previous = connection.execute(_ALIKE, (attempt,)).fetchone()
-        if previous is not None:
-            connection.execute(_DROP_ATTEMPT, (attempt,))
-            connection.execute(_ONE_MORE_TIME, (now, previous[0]))
+    # --- looking
 
     def statistics(self, now: float) -> Statistics:
         """The accounts at this moment; `now` in seconds since the epoch, for the age of the oldest."""
         with self._connection.reading() as connection:
             return read_statistics(connection, self.path, now=now)
 
-    def failures(self, lane: Lane) -> int:
-        """How many tries in a row did not go through in this lane."""
-        with self._connection.reading() as connection:
-            row = connection.execute(_LANE_FAILURES, (lane,)).fetchone()
-        return int(row[0]) if row else 0
 
-
-@dataclass(frozen=True, slots=True)
-class _Carried:
-    """What an attempt carries, as its row says."""
-
-    attempt: int
-    epoch: int
-    lane: Lane
-    first: int
-    last: int
-    picked: str | None
-    updates: int
+def _check_token(token: str) -> None:
+    if not isinstance(token, str) or not token or not is_text(token):
+        raise WrongToken(
+            "the project's token must be a non-empty string", hint="Take it from the project's settings."
+        )

@@ -20,7 +20,7 @@ from recorder.errors import JournalClosed
 from recorder.filters import where
 from recorder.locks import beside
 from recorder.operations import Lane
-from recorder.schema import connect_reader, resolved, translated
+from recorder.opening import connect_reader, resolved, translated
 
 __all__ = ["JournalReader"]
 

@@ -1,39 +1,23 @@
-"""The journal's tables and views, made and migrated by sqlite-utils, and how a connection is set up.
+"""The journal's tables and views, made and migrated by sqlite-utils.
 
 A log in which each row carries its state, and a cursor per lane, so that nothing scans what is done. Only
 the exceptional states are indexed: recording and shipping pay for no index but the key.
 """
 
-import os
 import sqlite3
 import time
 import uuid
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recorder.entries import State
-from recorder.errors import (
-    JournalBusy,
-    JournalDamaged,
-    JournalError,
-    JournalFull,
-    JournalMissing,
-    JournalTooNew,
-    NotAJournal,
-)
-from recorder.locks import OpenLock, beside
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["SCHEMA_VERSION", "connect_reader", "open_journal", "primary_code", "resolved", "translated"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
 APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
-SCHEMA_VERSION = 1
-BUSY_SECONDS = 60.0
-
-_WAIT_FOR_CREATOR = 0.1
+SCHEMA_VERSION = 2
 
 _COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
 _MARKS = ["possibly_twice", "out_of_order"]
@@ -55,7 +39,7 @@ WITH carried AS ({_CARRIED})
 SELECT seq, lane, group_key, profile, operator, message, recorded_at,
        CASE WHEN state IN ('pending', 'waiting', 'in_doubt') AND seq IN (SELECT seq FROM carried)
             THEN 'sending' ELSE state END AS state,
-       attempt, sends, reason, possibly_twice, out_of_order
+       attempt, sends, reason, possibly_twice, out_of_order, hazardous
   FROM entries
 """
 
@@ -163,255 +147,60 @@ def _first_schema(db: "Database") -> None:
     )
     db.table("shipper").insert({"id": 1})
     db.table("spools").create({"name": str, "rows_done": int}, pk="name", not_null={"rows_done"})
-    db.create_view("entries_with_state", _ENTRIES_WITH_STATE)
-    db.create_view("accounts", _ACCOUNTS)
 
 
-def resolved(path: str | PathLike[str]) -> Path:
-    """The journal's own place: side files and locks are beside it, through whichever link it is reached.
-
-    Raises:
-        JournalError: It is no path.
-    """
-    try:
-        return Path(path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise JournalError(f"{path!s} is no path of a journal: {error}") from error
-
-
-def primary_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 for the driver's own errors."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def translated(error: sqlite3.Error, path: Path) -> JournalError:
-    """SQLite's error as one of ours, by its primary result code."""
-    match primary_code(error):
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return JournalBusy(f"{path.name}: another process held it for {BUSY_SECONDS:.0f} s")
-        case sqlite3.SQLITE_FULL:
-            return JournalFull(f"{path.name}: the disk is full; nothing was recorded by this call")
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return JournalDamaged(f"{path.name}: SQLite cannot read it ({error})")
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
-            return JournalError(
-                f"{path.name} cannot be opened or written ({error})",
-                hint="Its file and its folder must be readable and writable by this account.",
-            )
-    return JournalError(f"{path.name}: {error}")
-
-
-def open_journal(path: Path, *, synchronous: str) -> tuple[sqlite3.Connection, OpenLock]:
-    """A connection to the journal, which is created or migrated where it must be, and the hold on it.
-
-    Args:
-        path: The journal's file.
-        synchronous: ``FULL`` or ``NORMAL``.
-
-    Raises:
-        NotAJournal, JournalTooNew, JournalDamaged, JournalBusy, JournalError: It cannot be used; a foreign or
-            newer file is not touched.
-    """
-    if not path.parent.is_dir():
-        raise JournalError(f"the folder {path.parent} does not exist", hint="Make it, or give another path.")
-    held = OpenLock(path)
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        _refuse_foreign(path)
-        held.share()
-        try:
-            connection = _ready(path, synchronous)
-        except BaseException:
-            held.release()
-            raise
-        if connection is not None:
-            return connection, held
-        held.release()
-        try:
-            with held.alone(_WAIT_FOR_CREATOR):
-                _create_or_migrate(path)
-        except JournalBusy:  # others are at it, and one of them creates it
-            if time.monotonic() > deadline:
-                raise
-
-
-def _size(path: Path) -> int | None:
-    """The size of a regular file, None where there is nothing."""
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:  # a name too long, a NUL in it, a folder that may not be entered
-        raise JournalError(f"{path!s} cannot be looked at: {error}") from error
-    if not path.is_file():
-        raise NotAJournal(f"{path} is not a file")
-    return status.st_size
-
-
-def _refuse_foreign(path: Path) -> None:
-    # Through SQLite, never by reading the file: closing any other descriptor of a database that this process
-    # has open cancels SQLite's POSIX locks. `immutable` neither locks nor makes side files, so a stranger's
-    # database is not touched; but it does not see the log either, and in the middle of a checkpoint the file
-    # alone may look damaged. Only what is no database at all, or another's, is refused here: the rest is for
-    # the connection that sees the log.
-    if not _size(path):
-        return
-    try:
-        found = _header(path, "immutable=1")
-    except sqlite3.DatabaseError as error:
-        if primary_code(error) == sqlite3.SQLITE_NOTADB:
-            raise NotAJournal(f"{path} is not a journal: {error}") from None
-        return
-    _check_owner(path, found)
-
-
-def _header(path: Path, mode: str) -> tuple[int, int]:
-    """The application id and the schema's version of a database, through a connection that only reads."""
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&{mode}", uri=True, timeout=BUSY_SECONDS)
-    try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-    finally:
-        connection.close()
-    return int(application), int(version)
-
-
-def _check_owner(path: Path, header: tuple[int, int]) -> None:
-    if header[0] != APPLICATION_ID:
-        raise NotAJournal(f"{path} is a database of something else")
-
-
-def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
-    """A connection to a journal of our version; None where it is still to be created or migrated."""
-    if not _size(path):
-        return None
-    if _version(path) < SCHEMA_VERSION:
-        return None
-    try:
-        connection = _connect(path)
-        try:
-            set_up(connection, synchronous)
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as error:
-        raise translated(error, path) from error
-    return connection
-
-
-def _version(path: Path) -> int:
-    """The schema's version.
-
-    Raises:
-        NotAJournal, JournalTooNew, JournalDamaged, JournalError: It is none of ours, or cannot be read.
-    """
-    # Read-only, so that closing does not checkpoint into a file that may be newer than we are.
-    try:
-        header = _header(path, "cache=private")
-    except sqlite3.Error as error:
-        raise translated(error, path) from error
-    _check_owner(path, header)
-    version = header[1]
-    if version > SCHEMA_VERSION:
-        raise JournalTooNew(
-            f"{path} was written by a newer restante (schema {version}; this one knows {SCHEMA_VERSION})"
-        )
-    return version
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{path.as_uri()}?mode=rw",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,  # BEGIN IMMEDIATE and COMMIT are ours to say
-        check_same_thread=False,  # one connection, used under a lock
+def _shipping_under_fire(db: "Database") -> None:
+    """Schema 2: what may not be sent yet, waits that outlast a process, and marks on entries."""
+    db.execute("ALTER TABLE entries ADD COLUMN hazardous INTEGER NOT NULL DEFAULT 0")
+    # Whether the entry behind a wait is a user's or a group's: group_key is NULL for the one, so no key here.
+    db.table("waits").create(
+        {
+            "id": int,
+            "lane": str,
+            "group_key": str,
+            "profile": str,
+            "cause": str,
+            "behind": int,
+            "boot": str,
+            "at": float,
+            "span": float,
+        },
+        pk="id",
+        not_null={"lane", "cause", "behind", "boot", "at", "span"},
     )
+    db.table("waits").create_index(["lane", "profile"])
+    # A request's size after an unknown outcome; the back-off, and what the service asked for, as moments of
+    # recorder.uptime; single rejections in a row with the same words, and the first attempt of that row.
+    for column, kind in (
+        ("request_size", "INTEGER"),
+        ("boot", "TEXT NOT NULL DEFAULT ''"),
+        ("backoff_at", "REAL NOT NULL DEFAULT 0"),
+        ("backoff_span", "REAL NOT NULL DEFAULT 0"),
+        ("asked_at", "REAL NOT NULL DEFAULT 0"),
+        ("asked_span", "REAL NOT NULL DEFAULT 0"),
+        ("alike", "INTEGER NOT NULL DEFAULT 0"),
+        ("alike_since", "INTEGER"),
+    ):
+        db.execute(f"ALTER TABLE lanes ADD COLUMN {column} {kind}")
+    # Where the last shipper sent to, and its policy for entries in doubt.
+    for column, kind in (("service", "TEXT"), ("in_doubt", "TEXT"), ("settle_after", "REAL")):
+        db.execute(f"ALTER TABLE shipper ADD COLUMN {column} {kind}")
 
 
-def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
-    """What every writing connection needs; nothing of it is kept in the file."""
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk there
-    connection.execute("PRAGMA checkpoint_fullfsync = ON")
-    connection.execute("PRAGMA secure_delete = ON")
-    # Checkpoints are ours, outside transactions: SQLite before 3.51.3 can corrupt a journal when one
-    # connection checkpoints, as it would by itself, while another writes.
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
+_MIGRATIONS = (_first_schema, _shipping_under_fire)
 
 
-def _create_or_migrate(path: Path) -> None:
-    """Under the exclusive lock; a kill at any moment leaves what was there before, or a whole journal."""
-    if _size(path):
-        _migrate(path)
-        return
-    draft = beside(path, ".draft")
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        beside(draft, suffix).unlink(missing_ok=True)  # of a process that died while it made one
-    try:
-        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except OSError as error:
-        raise JournalError(
-            f"{path} cannot be created: {error.strerror}", hint="Its folder must be writable by this account."
-        ) from error
-    _migrate(draft)
-    draft.replace(path)
-    _sync_folder(path.parent)
-
-
-def _migrate(path: Path) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema to our version, each step a transaction of its own; the caller holds the journal alone."""
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-    try:
-        connection = _connect(path)
-    except sqlite3.Error as error:
-        raise translated(error, path) from error
-    try:
-        # Before the first page is written: the mode of vacuum cannot be chosen later.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        set_up(connection, "FULL")
-        migrations = Migrations("restante")
-        migrations(name="first_schema")(_first_schema)
-        migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    except sqlite3.Error as error:
-        raise translated(error, path) from error
-    finally:
-        connection.close()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a power loss, where the system can say so."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return  # Windows opens no folders, and needs none of this
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that only reads.
-
-    Raises:
-        JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
-    """
-    if _size(path) is None:
-        raise JournalMissing(f"there is no journal at {path}")
-    _refuse_foreign(path)
-    if not _size(path) or _version(path) == 0:
-        raise JournalMissing(f"{path} is empty: nothing was recorded into it yet")
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?mode=ro",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    migrations = Migrations("restante")
+    for step in _MIGRATIONS:
+        migrations(name=step.__name__.removeprefix("_"))(step)
+    db = Database(connection, recursive_triggers=False, execute_plugins=False)
+    migrations.apply(db)
+    # Views hold nothing: each version makes its own anew.
+    db.create_view("entries_with_state", _ENTRIES_WITH_STATE, replace=True)
+    db.create_view("accounts", _ACCOUNTS, replace=True)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -1,0 +1,305 @@
+"""What a person decides about entries: retry, discard, edit. SQL of decisions stands here and nowhere else.
+
+Decisions change states, never numbers: an entry taken up again goes at its number among what is still to be
+sent, and is marked *out of order* where later ones of its profile went before it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from recorder.entries import State
+from recorder.errors import InvalidOperation, JournalError
+from recorder.filters import Where
+from recorder.intake import Intake
+from recorder.operations import Lane
+
+__all__ = ["Decision", "Verb", "decide", "edit", "matching", "weigh"]
+
+_SEVERAL = 10_000  # entries a transaction: others record in between
+
+_MATCHING = "SELECT seq FROM entries_with_state WHERE {where} ORDER BY seq"
+_BY_NUMBER = """
+SELECT seq, lane, group_key, profile, state, attempt, sends, hazardous, out_of_order FROM entries_with_state
+ WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
+_CURSORS = "SELECT lane, cursor FROM lanes"
+_OPEN_RANGES = "SELECT lane, first, last FROM attempts WHERE outcome IS NULL AND picked IS NULL"
+_LATEST_GONE = """
+SELECT lane, group_key, profile,
+       max(CASE WHEN state IN ('shipped', 'sending') THEN seq END), max(seq)
+  FROM entries_with_state
+ WHERE seq > ? AND state IN ('shipped', 'sending', 'in_doubt') GROUP BY lane, group_key, profile
+"""
+_COUNT = "UPDATE counters SET entries = entries + ? WHERE account = ?"
+_TAKE_UP = """
+UPDATE entries SET state = ?, reason = NULL, hazardous = hazardous OR (sends > 0)
+ WHERE seq IN (SELECT value FROM json_each(?))
+"""
+_GIVE_UP = """
+UPDATE entries SET state = 'discarded', reason = coalesce(reason, 'discarded by a person')
+ WHERE seq IN (SELECT value FROM json_each(?))
+"""
+_MARK_OUT_OF_ORDER = "UPDATE entries SET out_of_order = 1 WHERE seq IN (SELECT value FROM json_each(?))"
+_REWRITE = "UPDATE entries SET message = ?, operator = ?, group_key = ?, profile = ? WHERE seq = ?"
+_MESSAGE = "SELECT message FROM entries WHERE seq = ?"
+
+_INDEXED = "state NOT IN ('pending', 'shipped')"
+_REST_HAZARDOUS = f"""
+UPDATE entries SET hazardous = 1
+ WHERE state = 'in_doubt' AND {_INDEXED} AND lane = ? AND profile IS ? AND group_key IS ?
+"""
+# A profile is held by its entries in doubt: without any it goes on.
+_END_HOLDS = f"""
+DELETE FROM waits WHERE cause = 'hold' AND NOT EXISTS (
+  SELECT 1 FROM entries WHERE state = 'in_doubt' AND {_INDEXED} AND entries.lane = waits.lane
+                          AND entries.profile IS waits.profile AND entries.group_key IS waits.group_key)
+"""
+# A person has acted: a paused lane is due, and isolating begins anew.
+_TRY_PAUSED = """
+UPDATE lanes SET outcome = NULL, cause = '', since = NULL, failures = 0, retry_at = NULL, alike = 0,
+                 alike_since = NULL, backoff_at = 0, backoff_span = 0
+ WHERE outcome = 'paused' AND lane IN (SELECT value FROM json_each(?))
+"""
+
+
+class Verb(StrEnum):
+    """What can be decided about entries that a filter matches."""
+
+    RETRY = "retry"
+    DISCARD = "discard"
+
+
+_TAKES = {
+    Verb.RETRY: frozenset({State.REJECTED, State.DISCARDED, State.IN_DOUBT}),
+    Verb.DISCARD: frozenset({State.PENDING, State.WAITING, State.REJECTED, State.IN_DOUBT}),
+}
+_EDITABLE = frozenset({State.PENDING, State.WAITING, State.REJECTED, State.IN_DOUBT})
+
+_WHY = {
+    State.PENDING: "it is to be sent anyway",
+    State.WAITING: "it is to be sent anyway",
+    State.SENDING: "it is being sent; try again when its request is answered",
+    State.SHIPPED: "it was shipped",
+    State.DISCARDED: "it is discarded already",
+    State.FORGOTTEN: "its content was erased",
+    State.LOST: "it is lost",
+}
+_MALFORMED = "malformed when it was recorded; `restante edit` can mend it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a decision did, or would do.
+
+    Attributes:
+        entries: How many entries it takes.
+        possibly_twice: How many of them may have been applied already, so that sending them may apply them twice.
+        out_of_order: How many of them go after later ones of their profile.
+        refused: Why it does not take others that match, and how many.
+    """
+
+    entries: int = 0
+    possibly_twice: int = 0
+    out_of_order: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+class _Row(NamedTuple):
+    seq: int
+    lane: str
+    group_key: str | None
+    profile: str | None
+    state: str
+    attempt: int | None
+    sends: int
+    hazardous: int
+    out_of_order: int
+
+    @property
+    def owner(self) -> tuple[str, str | None, str | None]:
+        return self.lane, self.group_key, self.profile
+
+    @property
+    def malformed(self) -> bool:
+        """Whether it was rejected when it was recorded, and no request ever carried it."""
+        return self.state == State.REJECTED and self.attempt is None
+
+
+def matching(connection: sqlite3.Connection, condition: Where) -> Iterator[list[int]]:
+    """The numbers of the entries that match a filter, some at a time."""
+    sql = _MATCHING.format(where=condition.sql)
+    numbers = [seq for (seq,) in connection.execute(sql, condition.parameters).fetchall()]
+    for start in range(0, len(numbers), _SEVERAL):
+        yield numbers[start : start + _SEVERAL]
+
+
+def weigh(connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) -> Decision:
+    """What a decision about these entries would do; nothing is written."""
+    return _Weighed(connection, verb, numbers).decision()
+
+
+def decide(connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) -> Decision:
+    """Decide about these entries, inside the caller's transaction."""
+    weighed = _Weighed(connection, verb, numbers)
+    if weighed.taken:
+        if verb is Verb.RETRY:
+            _take_up(connection, weighed.taken, weighed.late)
+        else:
+            _give_up(connection, weighed.taken)
+        _let_go_on(connection, weighed.taken)
+    return weighed.decision()
+
+
+class _Weighed:
+    """Entries that match, sorted into those that a decision takes, and the others with the reason."""
+
+    def __init__(self, connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) -> None:
+        self.taken: list[_Row] = []
+        self.refused: dict[str, int] = {}
+        for row in _rows(connection, numbers):
+            reason = self._refusal(verb, row)
+            if reason is None:
+                self.taken.append(row)
+            else:
+                self.refused[reason] = self.refused.get(reason, 0) + 1
+        self.late = _gone_after(connection, self.taken) if verb is Verb.RETRY else []
+        self._sent_again = verb is Verb.RETRY
+
+    @staticmethod
+    def _refusal(verb: Verb, row: _Row) -> str | None:
+        if row.state not in _TAKES[verb]:
+            return _WHY.get(State(row.state), row.state)
+        return _MALFORMED if verb is Verb.RETRY and row.malformed else None
+
+    def decision(self) -> Decision:
+        return Decision(
+            entries=len(self.taken),
+            possibly_twice=sum(row.sends > 0 and self._sent_again for row in self.taken),
+            out_of_order=len(self.late),
+            refused=self.refused,
+        )
+
+
+def _rows(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[_Row]:
+    return [_Row(*row) for row in connection.execute(_BY_NUMBER, (json.dumps(numbers),)).fetchall()]
+
+
+def _gone_after(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[int]:
+    """The numbers of those after which later ones of their profile went already."""
+    if not rows:
+        return []
+    latest = {
+        tuple(owner): (sent or 0, perhaps)
+        for *owner, sent, perhaps in connection.execute(_LATEST_GONE, (rows[0].seq,)).fetchall()
+    }
+    late = []
+    for row in rows:
+        sent, perhaps = latest.get(row.owner, (0, 0))
+        # What is in doubt may have gone; but of two in doubt the later one goes after the earlier, again.
+        if row.seq < (sent if row.state == State.IN_DOUBT else perhaps):
+            late.append(row.seq)
+    return late
+
+
+def _take_up(connection: sqlite3.Connection, rows: Sequence[_Row], late: Sequence[int]) -> None:
+    again = _place(connection)
+    for state in (State.PENDING, State.WAITING):
+        numbers = [row.seq for row in rows if again(row) is state]
+        connection.execute(_TAKE_UP, (state, json.dumps(numbers)))
+    connection.execute(_MARK_OUT_OF_ORDER, (json.dumps(late),))
+    marked = set(late)
+    newly = sum(row.seq in marked and not row.out_of_order for row in rows)
+    connection.execute(_COUNT, (newly, "out_of_order"))
+    for row in rows:
+        _recount(connection, row.state, again(row))
+
+
+def _place(connection: sqlite3.Connection) -> Callable[[_Row], State]:
+    """What an entry that is to be sent becomes: pending above its lane's cursor, waiting below it.
+
+    A range that is being sent right now is as good as below: what is pending in it, its request carries.
+    """
+    cursors = dict(connection.execute(_CURSORS).fetchall())
+    for lane, first, last in connection.execute(_OPEN_RANGES).fetchall():
+        if first > cursors.get(lane, 0):
+            cursors[lane] = last
+
+    def place(row: _Row) -> State:
+        return State.PENDING if row.seq > cursors.get(row.lane, 0) else State.WAITING
+
+    return place
+
+
+def _give_up(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+    connection.execute(_GIVE_UP, (json.dumps([row.seq for row in rows]),))
+    for row in rows:
+        _recount(connection, row.state, State.DISCARDED)
+    for owner in {row.owner for row in rows if row.state == State.IN_DOUBT}:
+        _break_run(connection, owner)
+
+
+def _break_run(connection: sqlite3.Connection, owner: tuple[str, str | None, str | None]) -> None:
+    """A run that is not sent again whole is not harmless any more."""
+    lane, group_key, profile = owner
+    connection.execute(_REST_HAZARDOUS, (lane, profile, group_key))
+
+
+def _let_go_on(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+    connection.execute(_END_HOLDS)
+    connection.execute(_TRY_PAUSED, (json.dumps(sorted({row.lane for row in rows})),))
+
+
+def _recount(connection: sqlite3.Connection, was: str, becomes: State) -> None:
+    if was != State.PENDING:
+        connection.execute(_COUNT, (-1, was))
+    if becomes is not State.PENDING:
+        connection.execute(_COUNT, (1, becomes))
+
+
+def edit(connection: sqlite3.Connection, seq: int, message: Any, *, token: str, now: float) -> None:
+    """Give an entry another message, inside the caller's transaction; it is to be sent again.
+
+    Raises:
+        InvalidOperation: The message could never be accepted, or is about something else.
+        JournalError: There is no such entry, or it cannot be edited any more.
+    """
+    rows = _rows(connection, [seq])
+    if not rows:
+        raise JournalError(f"there is no entry {seq:,}", hint="`restante entries` lists them.")
+    row = rows[0]
+    if row.state not in _EDITABLE:
+        raise JournalError(f"entry {seq:,} cannot be edited: {_WHY.get(State(row.state), row.state)}")
+    text, operator, group_key, profile = _edited(connection, row, message, token, now)
+    connection.execute(_REWRITE, (text, operator, group_key, profile, seq))
+    if row.state in {State.REJECTED, State.IN_DOUBT}:
+        _take_up(connection, [row], _gone_after(connection, [row]))
+        if row.state == State.IN_DOUBT:
+            _break_run(connection, row.owner)
+    _let_go_on(connection, [row])
+
+
+def _edited(
+    connection: sqlite3.Connection, row: _Row, message: Any, token: str, now: float
+) -> tuple[str, str | None, str | None, str | None]:
+    if not isinstance(message, dict):
+        raise InvalidOperation("message", "is no JSON object")
+    lane, intake = Lane(row.lane), Intake(token)
+    if lane not in {Lane.PEOPLE, Lane.GROUPS}:
+        rows = [intake.event(lane, message, now)]
+    else:
+        (before,) = connection.execute(_MESSAGE, (row.seq,)).fetchone()
+        stamp = json.loads(before).get("$time")  # it happened when it was recorded
+        rows = intake.rows(lane, message if stamp is None else {"$time": stamp, **message}, now)
+    if len(rows) != 1:
+        raise InvalidOperation("message", f"has {len(rows)} operators; an entry has one")
+    new = rows[0]
+    if row.profile is not None and (new.group_key, new.profile) != (row.group_key, row.profile):
+        raise InvalidOperation("message", "is about another profile than the entry", hint=_KEEP)
+    return new.message, new.operator, new.group_key, new.profile
+
+
+_KEEP = "Keep the identity; record another operation for another profile."
