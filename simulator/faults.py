@@ -4,7 +4,8 @@ A schedule is a JSON list such as ``[{"at": 3, "fault": "ack_lost"}]``. ``at`` c
 1 since the schedule was set. Nothing here is random: randomness belongs to what makes schedules.
 
 A new kind of fault is a frozen class below, its name in `FAULTS`, a rule in `_RULES` for each field that is
-new, and a case where the service plays it.
+new, and a case where the service plays it. ``applied`` is every fault's own question: a kind names its
+default where that is true.
 """
 
 import json
@@ -20,10 +21,14 @@ __all__ = [
     "Fault",
     "Garbage",
     "InvalidSchedule",
+    "Late",
+    "PartialRead",
+    "Redirect",
     "Refuse",
     "Reset",
     "Slow",
     "Status",
+    "Truncate",
     "parse_schedule",
     "read_schedule",
 ]
@@ -41,29 +46,59 @@ class Fault:
 
     Attributes:
         at: Which request, counted from 1 since the schedule was set.
+        applied: Whether the service takes what the request carries, as it takes any other, or leaves it as if
+            it had never come. What the sender sees is the same either way. The default is the kind's own.
     """
 
     at: int
+    applied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse(Fault):
-    """Accepted, and closed before its body is read: nothing is applied."""
+class _Unread(Fault):
+    """A fault that leaves the body unread, in whole or in part: there is nothing that could be applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse(_Unread):
+    """Accepted, and reset before its body is read; never applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialRead(_Unread):
+    """Half of its body is read, then the connection is reset; never applied.
+
+    A body in chunks does not say how long it is: of that, one byte is read.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset(Fault):
-    """Read whole, then the connection is reset (RST): nothing is applied."""
+    """Read whole, then the connection is reset (RST)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AckLost(Fault):
-    """Applied, then the connection is closed without an answer."""
+    """Closed without an answer, once it is applied."""
+
+    applied: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late(Fault):
+    """Closed without an answer at once, and applied after a wait, as a copy that lingered on the way.
+
+    Attributes:
+        seconds: How long after the request was read.
+    """
+
+    seconds: float
+    applied: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Fault):
-    """Answered with an HTTP status: nothing is applied.
+    """Answered with an HTTP status.
 
     Attributes:
         code: The status, 200 to 599.
@@ -75,27 +110,54 @@ class Status(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect(Fault):
+    """Answered with 302, as by a sign-in page or a proxy.
+
+    Attributes:
+        location: The ``Location`` header, as it stands.
+    """
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Garbage(Fault):
-    """Answered with 200 and an HTML page, as a captive portal does: nothing is applied."""
+    """Answered with 200 and an HTML page, as a captive portal does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncate(Fault):
+    """Answered by half: the head promises the whole body, half of it follows, and the connection is closed.
+
+    Of an odd number of bytes, the smaller half: of ``1``, nothing. Not applied, it is half of the answer that
+    the request would have had.
+    """
+
+    applied: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slow(Fault):
-    """Applied and answered after a wait.
+    """Applied and answered after a wait. Not applied, it is answered as if it had been.
 
     Attributes:
         seconds: How long it waits first.
     """
 
     seconds: float
+    applied: bool = True
 
 
 FAULTS: dict[str, type[Fault]] = {
     "refuse": Refuse,
+    "partial_read": PartialRead,
     "reset": Reset,
     "ack_lost": AckLost,
+    "late": Late,
     "status": Status,
+    "redirect": Redirect,
     "garbage": Garbage,
+    "truncate": Truncate,
     "slow": Slow,
 }
 """The kinds of faults by the name a schedule gives them."""
@@ -118,10 +180,12 @@ def _is_header(value: Any) -> bool:
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "at": (lambda value: _is_whole(value) and value >= 1, "a whole number from 1"),
+    "applied": (lambda value: isinstance(value, bool), "true or false"),
     "code": (
         lambda value: _is_whole(value) and 200 <= value <= 599,  # noqa: PLR2004  # 1xx are no answers yet
         "an HTTP status from 200 to 599",
     ),
+    "location": (_is_header, "a header's text"),
     "retry_after": (
         lambda value: value is None or _is_seconds(value) or _is_header(value),
         f"seconds from 0 to {_LONGEST:,}, or a header's text",
@@ -136,15 +200,15 @@ def parse_schedule(value: Any) -> tuple[Fault, ...]:
     A `Fault` among them is taken as it is.
 
     Raises:
-        InvalidSchedule: Not a list of objects, an unknown fault or key, a value out of range, or two faults
-            for one request.
+        InvalidSchedule: Not a list of objects, an unknown fault or key, a value out of range, one to be applied
+            that leaves its body unread, or two faults for one request.
 
     >>> parse_schedule([{"at": 1, "fault": "status", "code": 429, "retry_after": 2}])
-    (Status(at=1, code=429, retry_after=2),)
+    (Status(at=1, applied=False, code=429, retry_after=2),)
     >>> parse_schedule([{"at": 1, "fault": "explode"}])
     Traceback (most recent call last):
     simulator.faults.InvalidSchedule: fault 1 of the schedule: unknown fault "explode"; known are ack_lost, \
-garbage, refuse, reset, slow, status
+garbage, late, partial_read, redirect, refuse, reset, slow, status, truncate
     """
     if not isinstance(value, list):
         raise InvalidSchedule("a fault schedule must be a JSON list")
@@ -164,7 +228,7 @@ def read_schedule(text: str | bytes) -> tuple[Fault, ...]:
         InvalidSchedule: As `parse_schedule`, or the text is not JSON.
 
     >>> read_schedule('[{"at": 2, "fault": "slow", "seconds": 0.5}]')
-    (Slow(at=2, seconds=0.5),)
+    (Slow(at=2, applied=True, seconds=0.5),)
     """
     try:
         value = json.loads(text)
@@ -174,8 +238,16 @@ def read_schedule(text: str | bytes) -> tuple[Fault, ...]:
 
 
 def _parse(item: Any, place: str) -> Fault:
-    if isinstance(item, Fault):
-        return item
+    fault = item if isinstance(item, Fault) else _made(item, place)
+    if isinstance(fault, _Unread) and fault.applied:
+        name = next(name for name, kind in FAULTS.items() if isinstance(fault, kind))
+        raise InvalidSchedule(
+            f'{place}: "applied" cannot be true with {name}, which does not read the whole body'
+        )
+    return fault
+
+
+def _made(item: Any, place: str) -> Fault:
     if not isinstance(item, dict):
         raise InvalidSchedule(f"{place}: must be an object")
     known = ", ".join(sorted(FAULTS))

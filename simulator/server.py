@@ -2,15 +2,16 @@
 
 `simulator.routes` answers; this is the network around it. It reads requests whole, keeps connections alive,
 and plays the scheduled faults, most of which no WSGI application could: a connection that is reset, one
-closed without an answer.
+closed without an answer, half a body read or sent.
 """
 
 import json
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from email.message import Message
+from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from threading import Condition, Event, Lock, Thread
@@ -18,14 +19,28 @@ from types import TracebackType
 from typing import Any, Self
 
 from simulator.dialect import Dialect
-from simulator.faults import AckLost, Fault, Garbage, Refuse, Reset, Slow, Status, parse_schedule
+from simulator.faults import (
+    AckLost,
+    Fault,
+    Garbage,
+    Late,
+    PartialRead,
+    Redirect,
+    Refuse,
+    Reset,
+    Slow,
+    Status,
+    Truncate,
+    parse_schedule,
+)
 from simulator.ingestion import Acceptance, Endpoint, Inbox, Mixed, Received
+from simulator.late import LateArrivals
 
 try:
     from werkzeug.exceptions import ClientDisconnected
     from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
     from werkzeug.wrappers import Response
-    from werkzeug.wsgi import get_input_stream
+    from werkzeug.wsgi import get_content_length, get_input_stream
 
     from simulator.routes import Application, endpoint_of
 except ModuleNotFoundError as missing:
@@ -76,7 +91,9 @@ class Service:
         dialect: Dialect | None = None,
     ) -> None:
         self._port = port
-        self._inbox = Inbox(Mixed(mixed), dialect)
+        self._new_inbox = partial(Inbox, Mixed(mixed), dialect)
+        self._inbox = self._new_inbox()
+        self._late = LateArrivals()
         self._counting = Lock()
         self._schedule(parse_schedule(list(faults)))
         self._closing = Event()
@@ -105,8 +122,12 @@ class Service:
         self._closing.wait()
 
     def close(self) -> None:
-        """End it. Answers on their way still arrive; requests that a fault holds back are dropped."""
+        """End it. Answers on their way still arrive; requests that a fault holds back are dropped.
+
+        So are late copies that are not due yet.
+        """
         self._closing.set()
+        self._late.close()
         if self._running is not None:
             server, thread = self._running
             server.shutdown()
@@ -163,8 +184,27 @@ class Service:
         """
         self._schedule(parse_schedule(list(faults)))
 
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until no late copy is outstanding: whether none is.
+
+        Args:
+            timeout: How long to wait, in seconds; None for as long as it takes.
+
+        >>> from urllib.request import urlopen
+        >>> with Service(faults=[{"at": 1, "fault": "late", "seconds": 0.1}]) as service:
+        ...     try:
+        ...         urlopen(service.url + "/engage", data=b'{"$token": "T", "$distinct_id": "ada", "$set": {}}')
+        ...     except ConnectionError:
+        ...         service.settle(timeout=10), service.profiles()
+        (True, {'ada': {}})
+        """
+        return self._late.settle(timeout)
+
     def reset(self, token: str | None = None) -> None:
-        """Forget the profiles and messages of one project, or all. The fault schedule goes on."""
+        """Forget the profiles and messages of one project, or all. The fault schedule goes on.
+
+        Late copies are on their way, not held here: they still arrive. `settle` first where they should not.
+        """
         self._inbox.reset(token)
 
     # --- what the server asks of it
@@ -172,6 +212,13 @@ class Service:
     def application(self) -> Application:
         """Its routes, as a WSGI application without faults."""
         return Application(self._inbox, self._schedule)
+
+    def rehearsal(self) -> Application:
+        """The same routes over an inbox that will be forgotten: they answer alike, and leave nothing applied.
+
+        Alike, because what an update is answered depends on its request alone, not on what is held.
+        """
+        return Application(self._new_inbox(), self._schedule)
 
     def _schedule(self, faults: Iterable[Fault]) -> None:
         with self._counting:
@@ -183,6 +230,10 @@ class Service:
         with self._counting:
             self._requests += 1
             return self._faults.get(self._requests)
+
+    def add_late(self, seconds: float, apply: Callable[[], object]) -> None:
+        """Have a late copy applied in so many seconds, unless it closes meanwhile."""
+        self._late.add(seconds, apply)
 
     def hold(self, seconds: float) -> bool:
         """Wait, unless it closes meanwhile: whether to go on."""
@@ -245,6 +296,10 @@ class _Handler(WSGIRequestHandler):
             self._reset()
             return
         try:
+            if isinstance(fault, PartialRead):
+                self._read_half()
+                self._reset()
+                return
             body = self._body()
         except (ClientDisconnected, OSError):
             self.close_connection = True  # it left in the middle, or what it calls chunks are none
@@ -278,26 +333,47 @@ class _Handler(WSGIRequestHandler):
                 parts.clear()
         return b"".join(parts) if size <= MAX_BODY else None
 
+    def _read_half(self) -> None:
+        """Read half of the body; of one in chunks, whose length is not known, one byte."""
+        stream = get_input_stream(self.environ)
+        length = get_content_length(self.environ)
+        left = 1 if length is None else length // 2
+        while left and (part := stream.read(min(left, _AT_ONCE))):
+            left -= len(part)
+
     def _play(self, fault: Fault | None) -> None:
+        service = self.server.service
+        if isinstance(fault, Slow) and not service.hold(fault.seconds):
+            self.close_connection = True
+            return
+        if isinstance(fault, Late):
+            if fault.applied:
+                service.add_late(fault.seconds, self._answer)
+            self.close_connection = True
+            return
+        answer = self._answer(applied=fault is None or fault.applied)
         match fault:
             case Reset():
                 self._reset()
             case AckLost():
-                self._apply()
                 self.close_connection = True
             case Status():
                 self._send(_failure(fault))
+            case Redirect():
+                self._send(_redirection(fault))
             case Garbage():
                 self._send(Response(_PAGE, mimetype="text/html"))
-            case Slow() if not self.server.service.hold(fault.seconds):
-                self.close_connection = True
+            case Truncate():
+                self._send(answer, whole=False)
+                self.close_connection = True  # only now: the head does not announce it
             case _:
-                self._send(self._apply())
+                self._send(answer)
 
-    def _apply(self) -> Response:
-        return Response.from_app(self.server.app, self.environ, buffered=True)
+    def _answer(self, *, applied: bool = True) -> Response:
+        app = self.server.app if applied else self.server.service.rehearsal()
+        return Response.from_app(app, self.environ, buffered=True)
 
-    def _send(self, response: Response) -> None:
+    def _send(self, response: Response, *, whole: bool = True) -> None:
         body = response.get_data()
         bodiless = response.status_code in _BODILESS
         del response.headers["Content-Length"]
@@ -312,10 +388,14 @@ class _Handler(WSGIRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if not bodiless and self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body if whole else body[: len(body) // 2])
 
     def _reset(self) -> None:
-        """Close with RST: lingering for no time drops what is unread and unsent, and skips the farewell."""
+        """Close with RST: lingering for no time drops what is unread and unsent, and skips the farewell.
+
+        Where some of a body is unread, closing alone might end either way: by RST if any of it is left in the
+        system, in an orderly manner if the reader's buffer happens to hold it.
+        """
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()  # a socket is closed once the files made of it are
@@ -348,4 +428,10 @@ def _failure(fault: Status) -> Response:
     if fault.retry_after is not None:
         after = fault.retry_after
         answer.headers["Retry-After"] = after if isinstance(after, str) else f"{after:g}"
+    return answer
+
+
+def _redirection(fault: Redirect) -> Response:
+    answer = _refusal(HTTPStatus.FOUND, HTTPStatus.FOUND.phrase)
+    answer.headers["Location"] = fault.location
     return answer

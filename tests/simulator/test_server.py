@@ -10,13 +10,15 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from http.client import HTTPConnection, IncompleteRead
 
 import mixpanel
 import pytest
 import requests
 
 from simulator import Dialect
-from simulator.faults import AckLost, InvalidSchedule
+from simulator.faults import FAULTS, AckLost, InvalidSchedule
+from simulator.late import LateArrivals
 from simulator.server import MAX_BODY, Service
 
 TIMEOUT = 10
@@ -61,9 +63,19 @@ def encoded(value):
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
+def connected(service):
+    return closing(socket.create_connection(service.url.removeprefix("http://").split(":"), TIMEOUT))
+
+
+def posted(*messages, path="/engage", headers=""):
+    """The bytes of a request."""
+    body = json.dumps(messages)
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
 def raw(service, request, *, shut=True):
     """What the service sends back to these bytes, until it closes."""
-    with closing(socket.create_connection(service.url.removeprefix("http://").split(":"), TIMEOUT)) as wire:
+    with connected(service) as wire:
         wire.sendall(request)
         if shut:
             wire.shutdown(socket.SHUT_WR)
@@ -517,50 +529,326 @@ def test_pages_from_elsewhere_may_not_read_what_the_service_holds(service, http)
 # --- faults
 
 
+SETTINGS = {
+    "status": {"code": 503, "retry_after": 2},
+    "redirect": {"location": "http://portal.test/sign-in?to=%2F"},
+    "slow": {"seconds": 0.01},
+    "late": {"seconds": 0.01},
+}
+UNREAD = {"refuse", "partial_read"}
+
+
+def fault(name, at=1, **more):
+    return {"at": at, "fault": name, **SETTINGS.get(name, {}), **more}
+
+
+def seen(service, request):
+    """What a sender gets until the connection ends, without the date, and whether it ends by RST."""
+    answer = b""
+    with connected(service) as wire:
+        wire.sendall(request)
+        try:
+            while part := wire.recv(65536):
+                answer += part
+        except ConnectionResetError:
+            return answer, "reset"
+    lines = [line for line in answer.split(b"\r\n") if not line.startswith((b"Date: ", b"Server: "))]
+    return b"\r\n".join(lines), "closed"
+
+
+CORS = (
+    b"Access-Control-Allow-Origin: *\r\n"
+    b"Access-Control-Allow-Credentials: true\r\n"
+    b"Access-Control-Allow-Methods: GET, POST, OPTIONS\r\n"
+    b"Access-Control-Allow-Headers: Content-Type\r\n"
+    b"Access-Control-Expose-Headers: Retry-After\r\n"
+    b"Vary: Origin\r\n"
+)
+
+
 @pytest.mark.parametrize(
-    ("fault", "applied"),
-    [("refuse", False), ("reset", False), ("ack_lost", True)],
-    ids=str,
+    ("name", "applied"),
+    [(name, applied) for name in FAULTS for applied in ([False] if name in UNREAD else [False, True])],
+)
+@pytest.mark.parametrize("path", ["/engage", "/groups", "/track", "/import"])
+def test_fault_is_applied_or_not_as_the_schedule_says(service, name, applied, path):
+    message = {
+        "/engage": increment(),
+        "/groups": group(),
+        "/track": {"event": "opened", "properties": {"token": "T"}},
+        "/import": {"event": "opened", "properties": {"token": "T"}},
+    }[path]
+    service.set_faults([fault(name, applied=applied)])
+    seen(service, posted(message, path=path, headers="Connection: close\r\n"))
+    assert service.settle(TIMEOUT)
+    assert [one.message for one in service.messages("accepted")] == [message] * applied
+    assert service.messages("rejected") == []
+    assert service.profiles() == ({"ada": {"visits": 1}} if applied and path == "/engage" else {})
+    assert service.groups() == ({"company": {"acme": {"sites": 2}}} if applied and path == "/groups" else {})
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name not in UNREAD])
+@pytest.mark.parametrize("message", [increment(), {"$set": {}}], ids=["good", "malformed"])
+@pytest.mark.parametrize("verbose", ["", "?verbose=1"])
+def test_sender_cannot_tell_whether_a_fault_was_applied(service, name, message, verbose):
+    service.set_faults([fault(name, at=1, applied=False), fault(name, at=2, applied=True)])
+    request = posted(message, path="/engage" + verbose, headers="Connection: close\r\n")
+    assert seen(service, request) == seen(service, request)
+    assert service.settle(TIMEOUT)
+    assert len(service.messages()) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name not in UNREAD])
+def test_malformed_submission_that_a_fault_applies_is_kept_as_rejected(service, name):
+    service.set_faults([fault(name, applied=True)])
+    seen(service, posted({"$set": {}}, headers="Connection: close\r\n"))
+    assert service.settle(TIMEOUT)
+    assert [one.verdict for one in service.messages()] == ["rejected"]
+
+
+@pytest.mark.parametrize("mixed", ["reject-all", "apply-valid"])
+def test_answer_to_what_is_not_applied_follows_the_same_policies(http, mixed):
+    with Service(mixed=mixed, faults=[fault("slow", applied=False)]) as service:
+        pretended, true = (send(http, service, [*MIXED, update("dee")]).json() for _ in range(2))
+    assert pretended == true
+    several = {**update(), "$unset": ["trial"]}
+    dialect = Dialect(several_operators="reject")
+    with Service(dialect=dialect, faults=[fault("slow", applied=False)]) as service:
+        assert send(http, service, [several]).json()["error"] == "message, has several operators"
+        assert service.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "applied"),
+    [
+        ("refuse", False),
+        ("partial_read", False),
+        ("reset", False),
+        ("ack_lost", True),
+        ("late", True),
+    ],
 )
 @pytest.mark.parametrize("reused", [False, True], ids=["on a new connection", "on a kept connection"])
-def test_fault_that_breaks_the_connection_is_a_connection_error(service, http, fault, applied, reused):
+def test_fault_that_breaks_the_connection_is_a_connection_error(service, http, name, applied, reused):
     if reused:
         send(http, service, [update("bob")])
         service.reset()
-    service.set_faults([{"at": 1, "fault": fault}])
+    service.set_faults([fault(name)])
     with pytest.raises(requests.ConnectionError):
         send(http, service, [increment()])
+    assert service.settle(TIMEOUT)
     assert service.profiles() == ({"ada": {"visits": 1}} if applied else {})
     assert len(service.messages("accepted")) == applied
     assert send(http, service, [increment()]).json()["status"] == 1
 
 
-@pytest.mark.parametrize("fault", ["refuse", "reset"])
-def test_refused_and_reset_connections_end_with_rst(service, fault):
-    service.set_faults([{"at": 1, "fault": fault}])
-    body = json.dumps([update()]).encode()
-    with pytest.raises(ConnectionResetError):
-        raw(
-            service,
-            b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body),
-            shut=False,
-        )
+@pytest.mark.parametrize("name", ["refuse", "partial_read", "reset"])
+def test_what_is_not_read_whole_and_what_is_reset_ends_with_rst(service, name):
+    service.set_faults([fault(name)])
+    assert seen(service, posted(update())) == (b"", "reset")
 
 
-def test_lost_acknowledgement_ends_with_an_orderly_close(service):
-    service.set_faults([{"at": 1, "fault": "ack_lost"}])
-    body = json.dumps([update()]).encode()
-    answer = raw(
-        service, b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    )
-    assert answer == b""
+@pytest.mark.parametrize("name", ["ack_lost", "late"])
+def test_lost_acknowledgement_ends_with_an_orderly_close(service, name):
+    service.set_faults([fault(name)])
+    assert seen(service, posted(update())) == (b"", "closed")
+    assert service.settle(TIMEOUT)
     assert service.profiles() == {"ada": {"plan": "pro"}}
+
+
+@pytest.mark.parametrize("name", ["status", "redirect", "garbage", "slow"])
+@pytest.mark.parametrize("applied", [False, True])
+def test_fault_that_answers_whole_keeps_the_connection(service, name, applied):
+    service.set_faults([fault(name, applied=applied)])
+    with closing(HTTPConnection(service.url.removeprefix("http://"), timeout=TIMEOUT)) as connection:
+        connection.request("POST", "/engage", json.dumps(increment()))
+        connection.getresponse().read()
+        connection.auto_open = 0  # the second goes where the first went, or fails
+        connection.request("POST", "/engage", json.dumps(increment()))
+        assert connection.getresponse().read() == b"1"
+    assert service.profiles() == {"ada": {"visits": 1 + applied}}
+
+
+@pytest.mark.parametrize("name", ["refuse", "partial_read", "reset", "ack_lost", "late", "truncate"])
+def test_fault_that_breaks_a_kept_connection_breaks_it_after_whole_answers(service, name):
+    service.set_faults([fault(name, at=2)])
+    with closing(HTTPConnection(service.url.removeprefix("http://"), timeout=TIMEOUT)) as connection:
+        connection.request("POST", "/engage", json.dumps(update()))
+        assert connection.getresponse().read() == b"1"
+        connection.auto_open = 0
+        with pytest.raises((ConnectionError, IncompleteRead)):
+            connection.request("POST", "/engage", json.dumps(update()))
+            connection.getresponse().read()
 
 
 def test_refused_connection_does_not_wait_for_the_body(service):
     service.set_faults([{"at": 1, "fault": "refuse"}])
     with pytest.raises(ConnectionResetError):
         raw(service, b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", shut=False)
+
+
+def test_partial_read_takes_half_of_the_body_and_no_more(service):
+    request = posted(update())
+    head, body = request.split(b"\r\n\r\n")
+    half = len(head) + 4 + len(body) // 2
+    service.set_faults([fault("partial_read")])
+    with connected(service) as wire:
+        wire.sendall(request[: half - 1])
+        wire.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            wire.recv(1)  # it still reads
+        wire.settimeout(TIMEOUT)
+        wire.sendall(request[half - 1 : half])
+        with pytest.raises(ConnectionResetError):
+            wire.recv(1)
+    assert service.messages() == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n",
+        b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST /engage HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[",
+        b"GET /engage?data=" + encoded(update()).encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=["half a byte", "no length", "in chunks", "in the query"],
+)
+def test_partial_read_of_what_has_no_half_resets_and_applies_nothing(service, request_):
+    service.set_faults([fault("partial_read")])
+    assert seen(service, request_) == (b"", "reset")
+    assert service.messages() == []
+
+
+def test_partial_read_of_a_body_too_large_is_no_413(service):
+    service.set_faults([fault("partial_read")])
+    connection = HTTPConnection(service.url.removeprefix("http://"), timeout=TIMEOUT)
+    with closing(connection), pytest.raises(ConnectionError):
+        connection.request("POST", "/engage", bytes(2 * MAX_BODY))
+        connection.getresponse()
+    assert service.messages() == []
+
+
+def test_sender_that_leaves_before_half_of_its_body_does_no_harm(service, http, capfd):
+    service.set_faults([fault("partial_read")])
+    raw(service, posted(update())[:-60])
+    assert send(http, service, [update()]).json()["status"] == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_redirect_answers_302_with_its_location_as_it_stands(service):
+    service.set_faults([fault("redirect")])
+    answer, _ = seen(service, posted(update(), headers="Connection: close\r\n"))
+    assert answer == (
+        b"HTTP/1.1 302 Found\r\n"
+        b"Content-Type: application/json\r\n"
+        b"Location: http://portal.test/sign-in?to=%2F\r\n" + CORS + b"Content-Length: 31\r\n"
+        b"Connection: close\r\n"
+        b"\r\n"
+        b'{"status": 0, "error": "Found"}'
+    )
+    assert service.messages() == []
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_truncated_answer_promises_the_whole_and_gives_half(service, applied):
+    service.set_faults([fault("truncate", at, applied=applied) for at in (1, 2)])
+    assert seen(service, posted(update(), path="/engage?verbose=1")) == (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + CORS + b"Content-Length: 28\r\n\r\n"
+        b'{"status": 1, ',
+        "closed",
+    )
+    # Half of one byte: a whole answer must never come out of it.
+    assert seen(service, posted(update())) == (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        + CORS
+        + b"Content-Length: 1\r\n\r\n",
+        "closed",
+    )
+    assert service.profiles() == ({"ada": {"plan": "pro"}} if applied else {})
+
+
+def test_truncated_answer_is_an_incomplete_read(service):
+    service.set_faults([fault("truncate")])
+    with closing(HTTPConnection(service.url.removeprefix("http://"), timeout=TIMEOUT)) as connection:
+        connection.request("POST", "/engage?verbose=1", json.dumps(update()))
+        answer = connection.getresponse()
+        with pytest.raises(IncompleteRead) as caught:
+            answer.read()
+    assert (answer.status, caught.value.partial, caught.value.expected) == (200, b'{"status": 1, ', 14)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(service):
+    """What the late copies of the service go by; closing it applies those that are due."""
+    clock = Clock()
+    service._late = LateArrivals(clock)
+    return clock
+
+
+def test_late_copy_lands_on_what_was_sent_after_it(service, http, clock):
+    service.set_faults([fault("late", seconds=1_000)])
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [update(payload={"plan": "old"})])
+    send(http, service, [update(payload={"plan": "new"})])
+    assert service.profiles() == {"ada": {"plan": "new"}}
+    clock.now = 1_000
+    service.close()
+    assert service.profiles() == {"ada": {"plan": "old"}}
+    plans = [one.message["$set"]["plan"] for one in service.messages("accepted")]
+    assert plans == ["new", "old"]  # in order of arrival
+
+
+def test_late_copies_land_in_order_of_due_time(service, http, clock):
+    late = [("b", 2_000), ("a", 1_000), ("d", 4_000), ("c", 3_000)]
+    service.set_faults([fault("late", at, seconds=seconds) for at, (_, seconds) in enumerate(late, 1)])
+    for name, _ in late:
+        with pytest.raises(requests.ConnectionError):
+            send(http, service, [update(name)])
+    clock.now = 3_000
+    service.close()
+    assert list(service.profiles()) == ["a", "b", "c"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_settling_says_whether_a_late_copy_is_outstanding(service, http):
+    service.set_faults([fault("late", 1, seconds=0), fault("late", 2, seconds=1_000)])
+    assert service.settle(0)
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [increment()])
+    assert service.settle(TIMEOUT)
+    assert service.profiles() == {"ada": {"visits": 1}}
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [increment()])
+    assert not service.settle(0)
+    assert service.profiles() == {"ada": {"visits": 1}}
+
+
+def test_reset_and_a_new_schedule_do_not_recall_a_late_copy(service, http, clock):
+    service.set_faults([fault("late", seconds=1_000)])
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [increment()])
+    service.reset()
+    service.set_faults([])
+    clock.now = 1_000
+    service.close()
+    assert service.profiles() == {"ada": {"visits": 1}}
+
+
+def test_late_copy_that_is_never_applied_is_not_waited_for(service, http):
+    service.set_faults([fault("late", seconds=3_600, applied=False)])
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [update()])
+    assert service.settle(0)
 
 
 def test_status_fault_answers_its_code_and_applies_nothing(service, http):
@@ -827,6 +1115,20 @@ def test_closing_does_not_wait_for_a_slow_fault(http):
         with pytest.raises(requests.ConnectionError):
             waiting.result(TIMEOUT)
     assert service.profiles() == {}
+
+
+def test_closing_drops_late_copies_that_are_not_due_and_applies_those_that_are(http):
+    faults = [fault("late", 1, seconds=0), fault("late", 2, seconds=3_600)]
+    with Service(faults=faults) as service:
+        for name in ("due", "not due"):
+            with pytest.raises(requests.ConnectionError):
+                send(http, service, [update(name)])
+        started = time.monotonic()
+        service.close()
+        assert time.monotonic() - started < 2
+        assert list(service.profiles()) == ["due"]
+        assert service.settle(0)
+    assert "restante-late" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_closing_twice_or_before_the_start_does_no_harm():

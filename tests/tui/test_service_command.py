@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import fields
 
 import pytest
 import requests
 from click.testing import CliRunner
 
+from simulator.faults import FAULTS
 from tui.cli.service import simulator_command
 
 TIMEOUT = 20
@@ -133,7 +135,13 @@ def test_help_has_an_example():
     result = run("--help")
     assert result.exit_code == 0
     assert "restante simulator --port 8765 &" in result.stdout
-    assert "ack_lost" in result.stdout
+    assert '"ack_lost"' in result.stdout
+
+
+def test_help_names_every_fault_and_what_it_takes():
+    shown = set(re.findall(r"\w+", run("--help").stdout))
+    for name, kind in FAULTS.items():
+        assert {name, *(field.name for field in fields(kind))} <= shown
 
 
 def test_missing_werkzeug_is_a_sentence_that_names_the_extra(monkeypatch):

@@ -45,6 +45,10 @@ def simulator_command(port: int, faults: IO[bytes] | None, mixed: str) -> None:
         [{"at": 2, "fault": "ack_lost"},
          {"at": 3, "fault": "status", "code": 503, "retry_after": 2}]
 
+    They are refuse, partial_read, reset, ack_lost, late (with seconds), status (code, retry_after),
+    redirect (location), garbage, truncate and slow (seconds). Each but the first two may say whether what
+    the request carries is applied: "applied": true or false.
+
     \b
     Example:
         restante simulator --port 8765 &

@@ -1,0 +1,75 @@
+"""What arrives late: each thing happens once it is due, one after the other, on a thread of its own."""
+
+import time
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from threading import Condition, Thread
+
+__all__ = ["LateArrivals"]
+
+
+class LateArrivals:
+    """Things that are yet to happen, in order of due time; of two due at once, the one added first.
+
+    For several threads at a time. The thread is there from the first addition to `close`.
+
+    Args:
+        clock: The time, in seconds from anywhere; it is looked at anew on every change, and when the next
+            thing should be due.
+
+    >>> arrivals, happened = LateArrivals(), []
+    >>> arrivals.add(0.01, lambda: happened.append("late"))
+    >>> arrivals.settle(), happened
+    (True, ['late'])
+    >>> arrivals.close()
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = Condition()
+        self._order = count()
+        self._outstanding: list[tuple[float, int, Callable[[], object]]] = []
+        self._closed = False
+        self._thread: Thread | None = None
+
+    def add(self, seconds: float, arrive: Callable[[], object]) -> None:
+        """Have `arrive` called in so many seconds; once it is closed, never."""
+        with self._changed:
+            if self._closed:
+                return
+            heappush(self._outstanding, (self._clock() + seconds, next(self._order), arrive))
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="restante-late", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is outstanding, `timeout` seconds at most: whether nothing is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._outstanding, timeout)
+
+    def close(self) -> None:
+        """End it: what is due still happens before this returns, what is not never does."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        with self._changed:
+            while self._outstanding or not self._closed:
+                wait = self._outstanding[0][0] - self._clock() if self._outstanding else None
+                if wait is not None and wait <= 0:
+                    # Under the lock, and off the list only afterwards: what has settled has happened.
+                    _, _, arrive = self._outstanding[0]
+                    arrive()
+                    heappop(self._outstanding)
+                    self._changed.notify_all()
+                elif self._closed:
+                    self._outstanding.clear()
+                    self._changed.notify_all()
+                else:
+                    self._changed.wait(wait)
