@@ -7,6 +7,7 @@ into a journal, `Shipper` with `HttpTransport` ships one.
 import logging
 
 from recorder.consumer import JournalConsumer
+from recorder.decisions import Decision, Verb
 from recorder.entries import (
     Attempt,
     Entry,
@@ -37,15 +38,17 @@ from recorder.intake import Intake
 from recorder.journal import Journal
 from recorder.operations import Lane, Operator
 from recorder.people import PeopleApi
+from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.recorder import Recorder
-from recorder.shipper import Shipper, ShippingPolicy
+from recorder.shipper import Shipper
 from recorder.transport import HttpTransport
 from recorder.verdicts import Answer, Verdict, judge
 
 __all__ = [
     "Answer",
     "Attempt",
+    "Decision",
     "Entry",
     "HttpTransport",
     "Intake",
@@ -77,6 +80,7 @@ __all__ = [
     "ShippingPolicy",
     "State",
     "Statistics",
+    "Verb",
     "Verdict",
     "WrongToken",
     "judge",

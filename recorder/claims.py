@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,9 +22,9 @@ from recorder.errors import JournalError
 from recorder.hazards import Update, dropped, hazardous
 from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
-from recorder.uptime import Due, Uptime
+from recorder.uptime import AT_ONCE, Due, Uptime
 
-__all__ = ["MOST_ALIKE", "Claim", "Claims", "Limits", "Settled", "Settlement", "Standing"]
+__all__ = ["MOST_ALIKE", "Claim", "Claims", "Limits", "Overtaken", "Settled", "Settlement", "Standing"]
 
 MOST_ALIKE = 20
 """So many single rejections in a row with the same words, and no success between, are no matter of data."""
@@ -62,8 +62,8 @@ _FRESH_WITHOUT_WAITS = """
 SELECT seq, message, 0 FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
-_PASS = "UPDATE entries SET state = 'waiting' WHERE seq IN (SELECT value FROM json_each(?))"
-_PASSED = "SELECT entries FROM counters WHERE account = 'waiting'"
+_SET_WAITING = "UPDATE entries SET state = 'waiting' WHERE seq IN (SELECT value FROM json_each(?))"
+_WAITING = "SELECT entries FROM counters WHERE account = 'waiting'"
 _COUNT = "UPDATE counters SET entries = entries + ? WHERE account = ?"
 
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
@@ -119,9 +119,7 @@ UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason
                    possibly_twice = possibly_twice OR ({_TWICE})
  WHERE {{carried}}
 """
-_CARRIED_ROWS = (
-    "SELECT seq, group_key, profile, operator, message FROM entries WHERE {carried} ORDER BY seq"
-)
+_CARRIED_ROWS = "SELECT seq, group_key, profile, operator, message FROM entries WHERE {carried} ORDER BY seq"
 _MARK_HAZARDOUS = "UPDATE entries SET hazardous = 1 WHERE seq IN (SELECT value FROM json_each(?))"
 
 _CARRIED_ONE = "SELECT seq, state, sends, group_key, profile FROM entries WHERE {carried}"
@@ -136,7 +134,9 @@ _KEEP_REJECTIONS = "UPDATE lanes SET alike = ?, alike_since = ? WHERE lane = ?"
 _REJECTED_SINCE = (
     f"SELECT seq, sends FROM entries WHERE state = 'rejected' AND {_INDEXED} AND lane = ? AND attempt >= ?"
 )
-_SET_STATE = "UPDATE entries SET state = ?, reason = coalesce(?, reason) WHERE seq IN (SELECT value FROM json_each(?))"
+_SET_STATE = (
+    "UPDATE entries SET state = ?, reason = coalesce(?, reason) WHERE seq IN (SELECT value FROM json_each(?))"
+)
 
 _LATE = """
 SELECT seq, group_key, profile FROM entries
@@ -188,6 +188,10 @@ SELECT seq, group_key, profile, hazardous FROM entries
 _ROWS_BY_NUMBER = (
     "SELECT operator, message FROM entries WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
 )
+
+
+class Overtaken(JournalError):
+    """Another shipper took over: this one may neither claim nor settle."""
 
 
 class Limits(NamedTuple):
@@ -247,9 +251,9 @@ class Settlement:
     words: str = ""
     now: float
     failures: int = 0
-    backoff: Due = Due("", 0.0, 0.0)
-    asked: Due = Due("", 0.0, 0.0)
-    settle: Due = Due("", 0.0, 0.0)
+    backoff: Due = AT_ONCE
+    asked: Due = AT_ONCE
+    settle: Due = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +373,7 @@ class Claims:
     def _standing(connection: sqlite3.Connection, lane: Lane) -> Standing:
         row = connection.execute(_LANE, (lane,)).fetchone()
         if row is None:
-            return Standing(None, "", 0, None, Due("", 0.0, 0.0), Due("", 0.0, 0.0))
+            return Standing(None, "", 0, None, AT_ONCE, AT_ONCE)
         outcome, cause, failures, size, boot, backoff_at, backoff_span, asked_at, asked_span = row
         return Standing(
             Outcome(outcome) if outcome else None,
@@ -398,12 +402,12 @@ class Claims:
         are passed, and wait with it.
 
         Raises:
-            JournalError: Another shipper took over.
+            Overtaken: Another shipper took over.
         """
         while True:
             with self._connection.transaction(full=True) as connection:
                 if connection.execute(_EPOCH).fetchone() != (epoch,):
-                    raise JournalError(f"{self._path.name}: another process ships now")
+                    raise Overtaken(f"{self._path.name}: another process ships now")
                 self._settle_left_open(connection, now, Due.after(uptime, policy.settle_after))
                 self._end_waits(connection, lane, uptime, policy.in_doubt)
                 row = connection.execute(_LANE_CURSOR, (lane,)).fetchone()
@@ -435,9 +439,7 @@ class Claims:
         connection: sqlite3.Connection, lane: Lane, rows: Iterable[tuple[int, str]], limits: Limits
     ) -> Packed | None:
         (token,) = connection.execute(_TOKEN).fetchone()
-        return pack(
-            rows, lane=lane, token=token or "", most_updates=limits.updates, most_bytes=limits.bytes
-        )
+        return pack(rows, lane=lane, token=token or "", most_updates=limits.updates, most_bytes=limits.bytes)
 
     @staticmethod
     def _open(
@@ -606,9 +608,7 @@ class Claims:
         # A batch that always outlasts the time-out must not be applied on every try.
         connection.execute(_SMALLER, (carried.updates, carried.lane))
 
-    def _refuse(
-        self, connection: sqlite3.Connection, carried: _Carried, settlement: Settlement
-    ) -> Settled:
+    def _refuse(self, connection: sqlite3.Connection, carried: _Carried, settlement: Settlement) -> Settled:
         standing = self._standing(connection, carried.lane)
         if standing.outcome is Outcome.PAUSED and standing.cause == settlement.words:
             self._pause(connection, carried.lane, settlement)  # still the same, and no matter of data
@@ -700,7 +700,7 @@ class Claims:
         """Write down that there is still no connection: one row that grows, and nothing was claimed."""
         with self._connection.transaction() as connection:
             if connection.execute(_EPOCH).fetchone() != (epoch,):
-                raise JournalError(f"{self._path.name}: another process ships now")
+                raise Overtaken(f"{self._path.name}: another process ships now")
             latest = connection.execute(_LATEST_ATTEMPT, (lane,)).fetchone()
             if latest is not None and latest[1:] == (Outcome.OFFLINE, settlement.words):
                 connection.execute(_ONE_MORE_TIME, (settlement.now, latest[0]))
@@ -734,7 +734,7 @@ class _Fresh:
                     return
 
     def _most(self) -> int:
-        (waiting,) = self._connection.execute(_PASSED).fetchone()
+        (waiting,) = self._connection.execute(_WAITING).fetchone()
         settling = self._connection.execute(_SETTLING, (self._lane,)).fetchone() is not None
         return 0 if settling and waiting >= _MOST_PASSED else _LOOK_AHEAD
 
@@ -744,7 +744,7 @@ class _Fresh:
         passed = [seq for seq in self._passed if seq < last]
         if not passed:
             return False
-        self._connection.execute(_PASS, (json.dumps(passed),))
+        self._connection.execute(_SET_WAITING, (json.dumps(passed),))
         self._connection.execute(_COUNT, (len(passed), State.WAITING))
         if packed is None:
             self._connection.execute(_MOVE_CURSOR, (passed[-1], self._lane))

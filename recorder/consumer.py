@@ -14,7 +14,7 @@ from recorder.intake import Intake, OnInvalid
 from recorder.journal import Journal
 from recorder.operations import Lane
 from recorder.people import stamped
-from recorder.shipper import ShippingPolicy
+from recorder.policy import ShippingPolicy
 
 __all__ = ["JournalConsumer"]
 

@@ -6,7 +6,8 @@ sent, and is marked *out of order* where later ones of its profile went before i
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -107,6 +108,19 @@ class Decision:
     out_of_order: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
+    @classmethod
+    def sum(cls, parts: "Iterable[Decision]") -> "Decision":
+        """Several decisions as one."""
+        parts, refused = list(parts), Counter[str]()
+        for part in parts:
+            refused.update(part.refused)
+        return cls(
+            entries=sum(part.entries for part in parts),
+            possibly_twice=sum(part.possibly_twice for part in parts),
+            out_of_order=sum(part.out_of_order for part in parts),
+            refused=dict(refused),
+        )
+
 
 class _Row(NamedTuple):
     seq: int
@@ -159,13 +173,13 @@ class _Weighed:
 
     def __init__(self, connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) -> None:
         self.taken: list[_Row] = []
-        self.refused: dict[str, int] = {}
+        self.refused = Counter[str]()
         for row in _rows(connection, numbers):
             reason = self._refusal(verb, row)
             if reason is None:
                 self.taken.append(row)
             else:
-                self.refused[reason] = self.refused.get(reason, 0) + 1
+                self.refused[reason] += 1
         self.late = _gone_after(connection, self.taken) if verb is Verb.RETRY else []
         self._sent_again = verb is Verb.RETRY
 
@@ -180,7 +194,7 @@ class _Weighed:
             entries=len(self.taken),
             possibly_twice=sum(row.sends > 0 and self._sent_again for row in self.taken),
             out_of_order=len(self.late),
-            refused=self.refused,
+            refused=dict(self.refused),
         )
 
 

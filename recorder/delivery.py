@@ -11,7 +11,8 @@ from typing import Any
 
 from recorder.entries import NewEntry, ShipReport
 from recorder.journal import Journal
-from recorder.shipper import Shipper, ShippingPolicy
+from recorder.policy import ShippingPolicy
+from recorder.shipper import Shipper
 from recorder.transport import HttpTransport
 
 __all__ = ["Delivery"]

@@ -7,7 +7,17 @@ from typing import Any, Literal, NamedTuple
 
 from recorder.operations import Lane
 
-__all__ = ["Attempt", "Entry", "InDoubt", "NewEntry", "Outcome", "ShipReport", "State", "Statistics", "StoppedBy"]
+__all__ = [
+    "Attempt",
+    "Entry",
+    "InDoubt",
+    "NewEntry",
+    "Outcome",
+    "ShipReport",
+    "State",
+    "Statistics",
+    "StoppedBy",
+]
 
 
 class State(StrEnum):

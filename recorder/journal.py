@@ -345,16 +345,11 @@ class Journal:
         condition = where(filter, now=time.time())
         with self._connection.reading() as connection:
             chosen = list(matching(connection, condition))
-        entries = twice = late = 0
-        refused: dict[str, int] = {}
+        parts = []
         for numbers in chosen:
             with self._connection.transaction() as connection:
-                part = decide(connection, verb, numbers)
-            entries, twice = entries + part.entries, twice + part.possibly_twice
-            late += part.out_of_order
-            for reason, count in part.refused.items():
-                refused[reason] = refused.get(reason, 0) + count
-        return Decision(entries=entries, possibly_twice=twice, out_of_order=late, refused=refused)
+                parts.append(decide(connection, verb, numbers))
+        return Decision.sum(parts)
 
     def edit(self, seq: int, message: Mapping[str, Any]) -> None:
         """Give an entry another message, and send it at its number.

@@ -15,12 +15,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
+from recorder.decisions import Decision, Verb, matching, weigh
 from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, State, Statistics
 from recorder.errors import JournalClosed
 from recorder.filters import where
 from recorder.locks import beside
-from recorder.operations import Lane
 from recorder.opening import connect_reader, resolved, translated
+from recorder.operations import Lane
+from recorder.uptime import Due, uptime
 
 __all__ = ["JournalReader"]
 
@@ -28,7 +30,8 @@ _PAGE = 200  # a message may take a megabyte
 _MOST_ENTRIES = 1_000_000
 
 _COLUMNS = """
-seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice
+seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice, hazardous,
+out_of_order
 """
 _ENTRIES = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
 _ENTRY = f"SELECT {_COLUMNS} FROM entries_with_state WHERE seq = ?"
@@ -54,7 +57,9 @@ SELECT recorded_at FROM entries WHERE lane = ? AND seq > ? AND state = 'pending'
 _DATA_VERSION = "PRAGMA data_version"
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 _LANES = "SELECT lane, outcome, cause, since, failures, retry_at FROM lanes ORDER BY rowid"
-_SHIPPER = "SELECT pid, running, seen_at FROM shipper"
+_SHIPPER = "SELECT pid, running, seen_at, in_doubt, settle_after FROM shipper"
+_SETTLING = "SELECT boot, at, span FROM waits WHERE cause = 'settle_after'"
+_HELD = "SELECT count(*) FROM waits WHERE cause = 'hold'"
 
 _SHIPPED_ATTEMPTS = """
 SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
@@ -163,6 +168,18 @@ class JournalReader:
         """A number that changes when another connection has changed the journal: cheap to ask for."""
         return int(self._all(_DATA_VERSION)[0][0])
 
+    def weigh(self, verb: Verb, filter: str | Sequence[str]) -> Decision:  # noqa: A002
+        """What `Journal.retry` or `Journal.discard` would do; nothing is written.
+
+        Raises:
+            InvalidFilter: The filter is not understood.
+        """
+        condition = where(filter, now=self._clock())
+        with self._snapshot() as connection:
+            return Decision.sum(
+                weigh(connection, verb, several) for several in matching(connection, condition)
+            )
+
     def token(self) -> str | None:
         """The project's token, None before the first was given."""
         token = self._all(_TOKEN)[0][0]
@@ -170,7 +187,9 @@ class JournalReader:
 
     def shipping(self) -> ShipperStatus:
         """Who ships, and how each lane stands."""
-        ((pid, running, seen_at),) = self._all(_SHIPPER)
+        ((pid, running, seen_at, in_doubt, settle_after),) = self._all(_SHIPPER)
+        now = uptime()
+        settling = min((Due(*row).left(now) for row in self._all(_SETTLING)), default=None)
         lanes = tuple(
             LaneStatus(
                 lane=Lane(lane),
@@ -182,7 +201,16 @@ class JournalReader:
             )
             for lane, outcome, cause, since, failures, retry_at in self._all(_LANES)
         )
-        return ShipperStatus(pid=pid, running=bool(running) and _alive(pid), seen_at=seen_at, lanes=lanes)
+        return ShipperStatus(
+            pid=pid,
+            running=bool(running) and _alive(pid),
+            seen_at=seen_at,
+            in_doubt=in_doubt,
+            settle_after=settle_after,
+            settling_until=None if settling is None else self._clock() + settling,
+            held=self._all(_HELD)[0][0],
+            lanes=lanes,
+        )
 
     def history(self, *, shipped_only: bool = False) -> Iterator[dict[str, Any]]:
         """The messages of profiles: those shipped in shipped order, then those to be sent by number.
@@ -243,7 +271,10 @@ def read_statistics(connection: sqlite3.Connection, path: Path, *, now: float) -
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, twice = row
+    (seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, *marks) = (
+        row
+    )
+    twice, hazardous, out_of_order = map(bool, marks)
     return Entry(
         seq=seq,
         lane=Lane(lane),
@@ -256,7 +287,9 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         attempt=attempt,
         sends=sends,
         reason=reason,
-        possibly_twice=bool(twice),
+        possibly_twice=twice,
+        hazardous=hazardous,
+        out_of_order=out_of_order,
     )
 
 

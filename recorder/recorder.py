@@ -12,7 +12,7 @@ from recorder.intake import Intake, OnInvalid
 from recorder.journal import Journal
 from recorder.operations import Lane, Serializer
 from recorder.people import Batch, Meta, PeopleApi, stamped
-from recorder.shipper import ShippingPolicy
+from recorder.policy import ShippingPolicy
 
 __all__ = ["Recorder"]
 

@@ -1,28 +1,31 @@
-"""The loop: claim, send, settle. It has no rule of its own; the rules are in batches.py and verdicts.py."""
+"""The loop: claim, send, settle. It has no rule of its own; the rules are in batches.py, hazards.py, verdicts.py."""
 
 import logging
+import os
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from recorder.claims import Claim, Limits, Overtaken, Settled, Settlement, Standing
+from recorder.drain import Call, Drain, Halves, Pace
 from recorder.entries import LaneStatus, Outcome, ShipReport, StoppedBy
 from recorder.errors import JournalError
-from recorder.journal import Claim, Journal, Settlement
+from recorder.journal import Journal
 from recorder.locks import ship_lock
-from recorder.operations import MAX_UPDATE_BYTES, Lane
+from recorder.operations import Lane
+from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.transport import Transport
-from recorder.verdicts import Verdict, backoff, judge
+from recorder.uptime import Due, Uptime, uptime
+from recorder.verdicts import Verdict, judge, patience
 
-__all__ = ["Shipper", "ShippingPolicy"]
+__all__ = ["Shipper"]
 
 log = logging.getLogger("restante")
-
-MOST_UPDATES = 2_000  # the service's documented limit of a request
 
 _LOOK = 1.0  # seconds between looks for what other processes recorded
 _BUSY_AGAIN = 5.0  # seconds before the lock is tried again: a take-over takes at most 10
@@ -30,49 +33,28 @@ _BUSY_AGAIN = 5.0  # seconds before the lock is tried again: a take-over takes a
 _STOPS: dict[Outcome, StoppedBy] = {
     Outcome.OFFLINE: "offline",
     Outcome.PAUSED: "paused",
-    Outcome.REFUSED: "paused",
     Outcome.WAIT: "waiting",
     Outcome.UNKNOWN: "waiting",
 }
-# Of several lanes that stopped, the report names the one a person should hear of first.
-_URGENCY: tuple[StoppedBy, ...] = ("offline", "paused", "waiting")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShippingPolicy:
-    """How entries are sent.
-
-    Attributes:
-        batch_updates: Updates in a request, from 1 to 2,000, which is the service's limit.
-        batch_bytes: Bytes in a request; an update that fills it alone travels alone.
-
-    >>> ShippingPolicy(batch_updates=50).batch_updates
-    50
-    """
-
-    batch_updates: int = 200
-    batch_bytes: int = MAX_UPDATE_BYTES
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.batch_updates <= MOST_UPDATES:
-            raise ValueError(f"batch_updates is from 1 to {MOST_UPDATES:,}, not {self.batch_updates!r}")
-        if self.batch_bytes < 1:
-            raise ValueError(f"batch_bytes is at least 1, not {self.batch_bytes!r}")
+_SETTLING = "what is in doubt may still arrive; its profiles wait"
+_OVERTAKEN = "another process took over"
 
 
 class Shipper:
     """Sends a journal's entries in order, one request at a time.
 
     One shipper ships at a time, in all processes; threads may share one. Entries are sent lane by lane in
-    turn, each lane in the order of recording. Until a lane's request is accepted, nothing after it is sent.
+    turn, each lane in the order of recording.
 
     Args:
         journal: Where the entries are.
         transport: Where they go.
-        policy: How large requests may be.
+        policy: Sizes, pace, and what becomes of entries in doubt.
         on_event: Called by `run`, from its thread, with a `ShipReport` whenever something was sent or its end
-            changed, and with a `LaneStatus` when a lane is paused. What it raises is logged.
-        clock: Seconds since the epoch.
+            changed; from whichever thread ships, with an `Entry` that was rejected, and with a `LaneStatus`
+            when a lane is paused. What it raises is logged.
+        clock: Seconds since the epoch, for what people read.
+        uptime: Seconds since the boot, for waits; no change of the clock moves them.
         chance: A random number from 0 to 1, for the jitter of the back-off.
     """
 
@@ -84,24 +66,31 @@ class Shipper:
         *,
         on_event: Callable[[Any], None] | None = None,
         clock: Callable[[], float] = time.time,
+        uptime: Callable[[], Uptime] = uptime,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._journal = journal
+        self._claims = journal.claims
         self._transport = transport
         self._policy = policy or ShippingPolicy()
         self._on_event = on_event
         self._clock = clock
+        self._uptime = uptime
         self._chance = chance
-        self._lock = ship_lock(journal.path)
+        self._begin()
+
+    def _begin(self) -> None:
+        """What belongs to one process: a forked child ships for itself, or not at all."""
+        self._process = os.getpid()
+        self._lock = ship_lock(self._journal.path)
         self._turn = threading.Lock()
         self._wake = threading.Event()
-        self._calls: set[_Call] = set()
+        self._calls: set[Call] = set()
         self._door = threading.Lock()
         self._holds = 0  # threads of this process that are in: `run`, and callers of `ship`
         self._epoch = 0
-        # By lane, in monotonic seconds: the end of the back-off, and what the service asked for.
-        self._backoff_until: dict[Lane, float] = {}
-        self._asked_until: dict[Lane, float] = {}
+        self._halves = Halves()
+        self._pace = Pace(self._policy.updates_per_second)
         self._last_state: dict[Lane, Outcome] = {}
 
     def ship(
@@ -111,7 +100,7 @@ class Shipper:
         limit: int | None = None,
         progress: Callable[[ShipReport], None] | None = None,
     ) -> ShipReport:
-        """Send all that may go now; does not sleep.
+        """Send all that may go now; does not sleep, but to keep the policy's pace.
 
         A back-off standing from before is skipped, what the service asked for with Retry-After never. The
         first failure ends its lane for this call.
@@ -128,7 +117,10 @@ class Shipper:
         """
         if limit is not None and limit < 1:
             raise ValueError(f"limit is at least 1, not {limit!r}")
-        call = _Call(None if timeout is None else time.monotonic() + timeout, limit, progress)
+        if self._process != os.getpid():
+            self._begin()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        call = Call(explicit=True, deadline=deadline, limit=limit, progress=progress)
         # In a thread of its own: a call that is out of time, or interrupted (Ctrl-C), returns at once, and the
         # request that is under way is still answered and settled. Cutting it off would leave it in doubt.
         worker = threading.Thread(target=self._answer, args=(call,), name="restante-call", daemon=True)
@@ -152,7 +144,7 @@ class Shipper:
         for call in list(self._calls):
             call.ended.wait(max(0.0, deadline - time.monotonic()))
 
-    def _answer(self, call: "_Call") -> None:
+    def _answer(self, call: Call) -> None:
         try:
             call.report = self._ship(call)
         except BaseException as error:  # noqa: BLE001  # it is raised where the call was made
@@ -161,7 +153,7 @@ class Shipper:
             self._calls.discard(call)
             call.ended.set()
 
-    def _ship(self, call: "_Call") -> ShipReport:
+    def _ship(self, call: Call) -> ShipReport:
         left = -1.0 if call.deadline is None else max(call.deadline - time.monotonic(), 0.0)
         if not self._turn.acquire(timeout=left):
             return self._report(stopped_by="timeout", message="a request was still under way")
@@ -171,19 +163,19 @@ class Shipper:
             if not self._enter():
                 return self._report(stopped_by="busy", message="another process ships this journal")
             try:
-                self._backoff_until.clear()
                 return self._drain(call)
             finally:
                 self._leave()
         finally:
             self._turn.release()
 
-    def _overtime(self, call: "_Call") -> ShipReport:
+    def _overtime(self, call: Call) -> ShipReport:
         """The report of a call whose time was up in the middle of something; read without waiting for it."""
         with JournalReader(self._journal.path) as reader:
             counts = reader.counts()
         return ShipReport(
             shipped=call.drain.shipped,
+            rejected=call.drain.rejected,
             in_doubt=call.drain.in_doubt,
             requests=call.drain.requests,
             pending=counts.to_send,
@@ -194,8 +186,11 @@ class Shipper:
     def run(self, stop: threading.Event) -> None:
         """Ship whatever is recorded, and wait in between, until `stop` is set.
 
-        Whoever sets it may call `wake`, so that it is seen at once rather than within a second.
+        Whoever sets it may call `wake`, so that it is seen at once rather than within a second. Where another
+        process ships, this one takes over within 10 s of its end.
         """
+        if self._process != os.getpid():
+            self._begin()
         while not stop.is_set():
             try:
                 self._run(stop)
@@ -217,10 +212,12 @@ class Shipper:
             said: ShipReport | None = None
             while not stop.is_set():
                 with self._turn:
-                    report = ShipReport() if self._nothing_unsent() else self._drain(_Call(stop=stop))
+                    report = ShipReport() if self._nothing_unsent() else self._drain(Call(stop=stop))
                 if report.requests or said is None or report.stopped_by != said.stopped_by:
                     self._tell(report)
                     said = report
+                if report.stopped_by == "busy":
+                    return  # somebody took over, lock or no lock
                 if report.stopped_by == "done":
                     self._wake.wait(_LOOK)
                     self._wake.clear()
@@ -247,119 +244,185 @@ class Shipper:
                         f"{self._lock.lock_file} cannot be locked: {error.strerror}"
                     ) from error
                 try:
-                    self._epoch = self._journal.take_over(self._clock())
+                    self._epoch = self._claims.take_over(
+                        self._clock(), self._uptime(), service=self._service(), policy=self._policy
+                    )
                 except BaseException:
                     self._lock.release()
                     raise
+                self._halves = Halves()
             self._holds += 1
         return True
+
+    def _service(self) -> str:
+        """Where this shipper sends to, as far as its transport says."""
+        return str(getattr(self._transport, "base", ""))
 
     def _leave(self) -> None:
         with self._door:
             self._holds -= 1
             if self._holds == 0:
                 try:
-                    self._journal.hand_over(self._epoch, self._clock())
+                    self._claims.hand_over(self._epoch, self._clock())
                 finally:
                     self._lock.release()
 
     # --- a drain: requests of all lanes in turn, until nothing may go
 
-    def _drain(self, call: "_Call") -> ShipReport:
+    def _drain(self, call: Call) -> ShipReport:
         drain = call.drain
-        turns = deque(lane for lane in Lane if not self._held_back(lane, drain))
+        turns = deque(lane for lane in Lane if self._may_go(lane, call))
         while turns and not drain.over and not call.stop.is_set():
             if drain.left == 0:
                 drain.end("waiting", f"the limit of {call.limit:,} entries was reached")
             elif call.out_of_time:
                 drain.end("timeout", "the time given was up")
+            elif ahead := self._pace.ahead():
+                call.pause(ahead)
             elif self._step(lane := turns.popleft(), drain):
                 turns.append(lane)
                 if call.progress is not None:
                     call.progress(self._report(drain))
         return self._report(drain)
 
-    def _held_back(self, lane: Lane, drain: "_Drain") -> bool:
-        """Whether a lane's back-off still stands."""
-        until = max(self._backoff_until.get(lane, 0.0), self._asked_until.get(lane, 0.0))
-        wait = until - time.monotonic()
-        if wait <= 0:
-            return False
-        drain.stopped(
-            _STOPS.get(self._last_state.get(lane, Outcome.WAIT), "waiting"), "", self._clock() + wait
-        )
-        return True
-
-    def _step(self, lane: Lane, drain: "_Drain") -> bool:
-        """One request of a lane; False when the lane is done with for this drain."""
-        updates = (
-            self._policy.batch_updates if drain.left is None else min(drain.left, self._policy.batch_updates)
-        )
-        claim = self._journal.claim(
-            lane,
-            epoch=self._epoch,
-            most_updates=updates,
-            most_bytes=self._policy.batch_bytes,
-            now=self._clock(),
-        )
-        if claim is None:
-            return False
-        try:
-            verdict = judge(self._transport.send(lane, claim.body))
-        except BaseException:  # a transport that raises: nobody knows what became of the request
-            unknown = Settlement(Outcome.UNKNOWN, None, "given up before the answer", self._clock())
-            self._journal.settle(claim, unknown)
-            raise
-        drain.requests += 1
-        if verdict.outcome is Outcome.SHIPPED:
-            return self._succeed(claim, verdict, drain)
-        self._fail(claim, verdict, drain)
+    def _may_go(self, lane: Lane, call: Call) -> bool:
+        """Whether no back-off of a lane stands, nor what the service asked for."""
+        standing, now = self._claims.standing(lane), self._uptime()
+        wait = standing.asked.left(now)
+        if not call.explicit:
+            wait = max(wait, standing.backoff.left(now))
+        if wait <= 0 or standing.outcome not in _STOPS:
+            return True
+        call.drain.stopped(_STOPS[standing.outcome], standing.cause, self._clock() + wait)
         return False
 
-    def _succeed(self, claim: Claim, verdict: Verdict, drain: "_Drain") -> bool:
-        settlement = Settlement(Outcome.SHIPPED, verdict.status, verdict.words, self._clock())
-        if not self._journal.settle(claim, settlement):
-            drain.end("busy", "another process took over")
+    def _step(self, lane: Lane, drain: Drain) -> bool:
+        """One request of a lane; False when the lane is done with for this drain."""
+        standing = self._claims.standing(lane)
+        try:
+            if standing.outcome is Outcome.OFFLINE and not self._reaches(lane, standing, drain):
+                return False
+            claim = self._claim(lane, standing, drain)
+            if claim is None:
+                return self._halves.forget(lane)
+            return self._send(claim, standing, drain)
+        except Overtaken:
+            drain.end("busy", _OVERTAKEN)
             return False
-        drain.count_shipped(len(claim.numbers))
-        self._note(claim.lane, Outcome.SHIPPED, "")
-        return True
 
-    def _fail(self, claim: Claim, verdict: Verdict, drain: "_Drain") -> None:
-        failures = self._journal.failures(claim.lane) + 1
-        wait = backoff(failures, self._chance(), verdict.retry_after)
-        now = self._clock()
-        settlement = Settlement(verdict.outcome, verdict.status, verdict.words, now, now + wait, failures)
-        if not self._journal.settle(claim, settlement):
-            drain.end("busy", "another process took over")
-            return
-        self._backoff_until[claim.lane] = time.monotonic() + wait
-        if verdict.retry_after:
-            self._asked_until[claim.lane] = time.monotonic() + verdict.retry_after
-        if verdict.outcome is Outcome.UNKNOWN:
-            drain.in_doubt += len(claim.numbers)
-        drain.stopped(_STOPS[verdict.outcome], verdict.words, now + wait)
-        if verdict.outcome is Outcome.OFFLINE:
-            drain.end("offline", verdict.words)  # the other lanes go to the same host
-        if self._note(claim.lane, verdict.outcome, verdict.words) and verdict.outcome is Outcome.PAUSED:
+    def _reaches(self, lane: Lane, standing: Standing, drain: Drain) -> bool:
+        """Offline: the connection first, so that an outage claims nothing and writes next to nothing."""
+        cause = self._transport.reach(lane)
+        if cause is None:
+            return True
+        verdict = Verdict(outcome=Outcome.OFFLINE, words=cause, status=None)
+        settlement = self._settlement(verdict, standing)
+        self._claims.unreachable(lane, self._epoch, settlement)
+        self._stop(lane, settlement, drain)
+        return False
+
+    def _claim(self, lane: Lane, standing: Standing, drain: Drain) -> Claim | None:
+        sizes = (self._policy.batch_updates, standing.request_size, drain.left)
+        limits = Limits(
+            updates=self._pace.most(min(size for size in sizes if size is not None)),
+            bytes=self._policy.batch_bytes,
+            fresh_upto=self._halves.end(lane, picked=False),
+            again_upto=self._halves.end(lane, picked=True),
+        )
+        return self._claims.claim(
+            lane,
+            limits,
+            epoch=self._epoch,
+            now=self._clock(),
+            uptime=self._uptime(),
+            policy=self._policy,
+        )
+
+    def _send(self, claim: Claim, standing: Standing, drain: Drain) -> bool:
+        try:
+            verdict = judge(self._transport.send(claim.lane, claim.body))
+        except BaseException:  # a transport that raises: nobody knows what became of the request
+            verdict = Verdict(outcome=Outcome.UNKNOWN, words="given up before the answer", status=None)
+            self._claims.settle(claim, self._settlement(verdict, standing))
+            raise
+        drain.requests += 1
+        self._pace.sent(len(claim.numbers))
+        settlement = self._settlement(verdict, standing)
+        settled = self._claims.settle(claim, settlement)
+        if settled is None:
+            drain.end("busy", _OVERTAKEN)
+            return False
+        return self._go_on(claim, settlement, settled, drain)
+
+    def _go_on(self, claim: Claim, settlement: Settlement, settled: Settled, drain: Drain) -> bool:
+        """What a settled request means for the drain; False when its lane is done with for this drain."""
+        match settlement.outcome:
+            case Outcome.SHIPPED:
+                self._halves.passed(claim)
+                drain.count_shipped(len(claim.numbers))
+                self._note(claim.lane, Outcome.SHIPPED, "")
+                return True
+            case Outcome.REFUSED if settled.paused:
+                self._halves.forget(claim.lane)
+                settlement = replace(settlement, outcome=Outcome.PAUSED)
+            case Outcome.REFUSED if settled.rejected is not None:
+                self._halves.passed(claim)
+                drain.rejected += 1
+                self._tell_rejected(settled.rejected)
+                return True
+            case Outcome.REFUSED:
+                self._halves.split(claim)
+                return True
+            case Outcome.UNKNOWN:
+                self._halves.passed(claim)
+                drain.in_doubt += len(claim.numbers)
+        self._stop(claim.lane, settlement, drain)
+        return False
+
+    def _settlement(self, verdict: Verdict, standing: Standing) -> Settlement:
+        if verdict.outcome is Outcome.SHIPPED:
+            return Settlement(
+                outcome=verdict.outcome, status=verdict.status, words=verdict.words, now=self._clock()
+            )
+        now, failures = self._uptime(), standing.failures + 1
+        return Settlement(
+            outcome=verdict.outcome,
+            status=verdict.status,
+            words=verdict.words,
+            now=self._clock(),
+            failures=failures,
+            backoff=Due.after(now, patience(verdict.outcome, failures, self._chance())),
+            asked=Due.after(now, verdict.retry_after or 0.0),
+            settle=Due.after(now, self._policy.settle_after),
+        )
+
+    def _stop(self, lane: Lane, settlement: Settlement, drain: Drain) -> None:
+        """A lane is done with for this drain, and says why."""
+        outcome, words = settlement.outcome, settlement.words
+        retry_at = settlement.now + max(settlement.backoff.span, settlement.asked.span)
+        drain.stopped(_STOPS[outcome], words, retry_at)
+        if outcome is Outcome.OFFLINE:
+            drain.end("offline", words)  # the other lanes go to the same host
+        if self._note(lane, outcome, words) and outcome is Outcome.PAUSED:
             self._tell(
                 LaneStatus(
-                    lane=claim.lane,
-                    outcome=verdict.outcome,
-                    cause=verdict.words,
-                    since=now,
-                    failures=failures,
-                    retry_at=now + wait,
+                    lane=lane,
+                    outcome=outcome,
+                    cause=words,
+                    since=settlement.now,
+                    failures=settlement.failures,
+                    retry_at=retry_at,
                 )
             )
 
     def _report(
-        self, drain: "_Drain | None" = None, *, stopped_by: StoppedBy | None = None, message: str = ""
+        self, drain: Drain | None = None, *, stopped_by: StoppedBy | None = None, message: str = ""
     ) -> ShipReport:
-        drain = drain or _Drain(left=None)
+        drain = drain or Drain(left=None)
         statistics = self._journal.statistics(self._clock())
         report = ShipReport(
             shipped=drain.shipped,
+            rejected=drain.rejected,
             in_doubt=drain.in_doubt,
             requests=drain.requests,
             pending=statistics.to_send,
@@ -367,9 +430,15 @@ class Shipper:
             retry_at=drain.retry_at,
             stopped_by=drain.ended or drain.worst or "done",
         )
+        if stopped_by:
+            return replace(report, stopped_by=stopped_by, message=message)
         if not statistics.unsent and report.stopped_by in {"waiting", "timeout"}:
             return replace(report, stopped_by="done", message="")  # the limit, or the time, was just enough
-        return replace(report, stopped_by=stopped_by, message=message) if stopped_by else report
+        settling = self._claims.settling(self._uptime()) if statistics.unsent else None
+        if report.stopped_by == "done" and settling is not None:
+            retry_at = self._clock() + settling
+            return replace(report, stopped_by="waiting", message=_SETTLING, retry_at=retry_at)
+        return report
 
     # --- telling
 
@@ -385,6 +454,12 @@ class Shipper:
             log.warning("shipping %s: %s (%s)", lane, outcome, words)
         return True
 
+    def _tell_rejected(self, seq: int) -> None:
+        log.warning("shipping: the service rejected entry %d", seq)
+        if self._on_event is not None:
+            with JournalReader(self._journal.path) as reader:
+                self._tell(reader.entry(seq))
+
     def _tell(self, event: object) -> None:
         if self._on_event is None:
             return
@@ -392,59 +467,3 @@ class Shipper:
             self._on_event(event)
         except Exception:
             log.exception("on_event raised; shipping goes on")
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One call of `ship`, or one round of `run`: what it may do, and what came of it."""
-
-    deadline: float | None = None
-    limit: int | None = None
-    progress: Callable[[ShipReport], None] | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-    ended: threading.Event = field(default_factory=threading.Event)
-    report: ShipReport | None = None
-    error: BaseException | None = None
-    drain: "_Drain" = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.drain = _Drain(left=self.limit)
-
-    @property
-    def out_of_time(self) -> bool:
-        """Whether no further request may begin."""
-        return self.deadline is not None and time.monotonic() >= self.deadline
-
-
-@dataclass(slots=True)
-class _Drain:
-    """What a drain has done so far."""
-
-    left: int | None
-    shipped: int = 0
-    in_doubt: int = 0
-    requests: int = 0
-    ended: StoppedBy | None = None
-    worst: StoppedBy | None = None
-    message: str = ""
-    retry_at: float | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more goes in this drain."""
-        return self.ended is not None
-
-    def count_shipped(self, entries: int) -> None:
-        self.shipped += entries
-        if self.left is not None:
-            self.left -= entries
-
-    def stopped(self, by: StoppedBy, message: str, retry_at: float) -> None:
-        """A lane stopped; the most urgent one is what the report names."""
-        if self.worst is None or _URGENCY.index(by) < _URGENCY.index(self.worst):
-            self.worst, self.message = by, message
-        self.retry_at = retry_at if self.retry_at is None else min(self.retry_at, retry_at)
-
-    def end(self, by: StoppedBy, message: str) -> None:
-        """Nothing more goes in this drain, in any lane."""
-        self.ended, self.message = by, self.message or message

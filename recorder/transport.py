@@ -7,8 +7,9 @@ exception's class cannot tell; a TLS error or a time-out may come before or afte
 import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
 
 from recorder.errors import ShippingError
 from recorder.operations import Lane
@@ -37,6 +38,13 @@ class Transport(Protocol):
             lane: Which endpoint.
             body: A JSON array.
             timeout: At most so many seconds in all; None leaves the transport's own limit.
+        """
+
+    def reach(self, lane: Lane) -> str | None:
+        """Open the connection that the next request will travel on, and send nothing.
+
+        Returns:
+            None where it stands; otherwise why it does not, in words.
         """
 
     def close(self) -> None:
@@ -101,7 +109,8 @@ class HttpTransport:
         total: Seconds for a whole request, name resolution and a dripping answer included.
         session: A `requests.Session` of your own: proxies, certificates, adapters. Redirects are not
             followed, and a body is sent once, whatever its retries say.
-        import_credentials: User name and password for ``/import``; never written to the journal.
+        import_credentials: User name and password for ``/import``, such as a project's secret and ``""``; for a
+            service account its project's id comes third. Never written to the journal.
 
     Raises:
         ShippingError: `url` is no base address.
@@ -118,14 +127,14 @@ class HttpTransport:
         timeout: tuple[float, float] = (5, 30),
         total: float = 60,
         session: "requests.Session | None" = None,
-        import_credentials: tuple[str, str] | None = None,
+        import_credentials: tuple[str, str] | tuple[str, str, str] | None = None,
     ) -> None:
         self.base = _base(url if url is not None else f"https://{api_host}")
         self._timeout = timeout
         self._total = total
         self._session = session
         self._own_session = session is None
-        self._import_credentials = import_credentials
+        self.import_credentials = import_credentials
         self._last_used = 0.0
 
     def __repr__(self) -> str:
@@ -134,29 +143,73 @@ class HttpTransport:
     def send(self, lane: Lane, body: bytes, *, timeout: float | None = None) -> Answer:
         """Send one request; see `Transport.send`."""
         measured = _MeasuredBody(body)
-        url = self.base + _PATHS[lane] + _QUERY
-        deadline = time.monotonic() + (self._total if timeout is None else min(self._total, timeout))
-        arrived: list[Answer] = []
-        # A thread of its own: nothing else bounds the resolution of a name, or an answer that drips.
-        worker = threading.Thread(
-            target=lambda: arrived.append(self._post(url, lane, measured, deadline)),
-            name="restante-send",
-            daemon=True,
-        )
+        url = self._address(lane)
+        limit = self._total if timeout is None else min(self._total, timeout)
+        deadline = time.monotonic() + limit
         try:
-            worker.start()
+            answer = _within(deadline, lambda: self._post(url, lane, measured, deadline))
         except RuntimeError as error:  # no thread to be had
             return Answer(left=False, url=url, error=str(error))
-        try:
-            worker.join(max(0.0, deadline - time.monotonic()))
         finally:
             left = measured.cancel()
-            if not arrived:
-                self._abandon()
-        if arrived:
-            return arrived[0]
+        if answer is not None:
+            return answer
+        self._abandon()
         when = "after the request had left" if left else "before anything was sent"
         return Answer(left=left, url=url, error=f"timed out {when}")
+
+    def reach(self, lane: Lane) -> str | None:
+        """Open the connection and send nothing; see `Transport.reach`."""
+        url = self._address(lane)
+        try:
+            cause = _within(time.monotonic() + self._total, lambda: self._connect(url))
+        except RuntimeError as error:
+            return str(error)
+        if cause is None:
+            self._abandon()
+            return "timed out before anything was sent"
+        return cause or None
+
+    def _address(self, lane: Lane) -> str:
+        query = _QUERY
+        match self.import_credentials:
+            case (_, _, project) if lane is Lane.IMPORTS:
+                query += f"&project_id={quote(project, safe='')}"
+        return self.base + _PATHS[lane] + query
+
+    def _connect(self, url: str) -> str:
+        """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
+        import requests
+
+        session = self._ready_session()
+        try:
+            settings = session.merge_environment_settings(url, {}, True, None, None)  # noqa: FBT003
+            pool: Any = session.get_adapter(url).get_connection_with_tls_context(  # type: ignore[attr-defined]
+                requests.Request("POST", url).prepare(),
+                settings["verify"],
+                settings["proxies"],
+                settings["cert"],
+            )
+            # urllib3 has no public way to open a connection and leave it in its pool.
+            connection = pool._get_conn()  # noqa: SLF001
+        except AttributeError:
+            return ""  # an adapter of another kind: the request itself will show
+        except Exception as error:  # noqa: BLE001  # as in _post
+            return _in_words(error, left=False)
+        try:
+            if connection.sock is None:
+                connection.timeout = self._timeout[0]
+                if pool.proxy is not None and pool.scheme == "https":
+                    pool._prepare_proxy(connection)  # noqa: SLF001  # as urllib3 does before a tunnel's first request
+                else:
+                    connection.connect()
+        except Exception as error:  # noqa: BLE001  # as in _post
+            connection.close()
+            return _in_words(error, left=False)
+        finally:
+            pool._put_conn(connection)  # noqa: SLF001
+        self._last_used = time.monotonic()
+        return ""
 
     def close(self) -> None:
         """Let go of pooled connections; the transport can be used again."""
@@ -170,7 +223,9 @@ class HttpTransport:
                 url,
                 data=body,  # requests takes what has read() and a length
                 headers={"Content-Type": "application/json"},
-                auth=self._import_credentials if lane is Lane.IMPORTS else None,
+                auth=self.import_credentials[:2]
+                if self.import_credentials and lane is Lane.IMPORTS
+                else None,
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
@@ -214,6 +269,24 @@ class HttpTransport:
         """A request hangs in its thread: the next one gets connections of its own."""
         if self._own_session:
             self._session = None
+
+
+_Result = TypeVar("_Result")
+
+
+def _within(deadline: float, work: Callable[[], _Result]) -> _Result | None:
+    """What `work` returns; None where it is not done by the deadline.
+
+    It runs in a thread of its own: nothing else bounds the resolution of a name, or an answer that drips.
+
+    Raises:
+        RuntimeError: There is no thread to be had.
+    """
+    done: list[_Result] = []
+    worker = threading.Thread(target=lambda: done.append(work()), name="restante-send", daemon=True)
+    worker.start()
+    worker.join(max(0.0, deadline - time.monotonic()))
+    return done[0] if done else None
 
 
 _HOST = re.compile(r"[\w.:%-]+")

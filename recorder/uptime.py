@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Due", "Uptime", "uptime"]
+__all__ = ["AT_ONCE", "Due", "Uptime", "uptime"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -54,6 +54,10 @@ class Due(NamedTuple):
         if now.boot == self.boot and now.seconds >= self.at - self.span:
             return max(0.0, self.at - now.seconds)
         return max(0.0, self.span - now.seconds)  # another boot, which may have no name
+
+
+AT_ONCE = Due("", 0.0, 0.0)
+"""No wait at all."""
 
 
 def uptime() -> Uptime:

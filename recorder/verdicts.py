@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from recorder.entries import Outcome
 
-__all__ = ["Answer", "Verdict", "backoff", "judge"]
+__all__ = ["Answer", "Verdict", "judge", "patience"]
 
 LONGEST_BACKOFF = 300.0
 LONGEST_RETRY_AFTER = 86_400.0
@@ -176,7 +176,13 @@ def _said(body: bytes) -> _Said:
         return _Said(_flag(value), is_object=False, words="" if _flag(value) is not None else text)
     error = value.get("error")
     words = error if isinstance(error, str) else "" if error is None else json.dumps(error)
-    return _Said(_flag(value.get("status")), is_object="status" in value or "error" in value, words=words)
+    accepted = True if _imported(value) else _flag(value.get("status"))
+    return _Said(accepted, is_object="status" in value or "error" in value, words=words)
+
+
+def _imported(value: dict[str, Any]) -> bool:
+    """The words of /import, which has its own whether verbose or not."""
+    return value.get("code") == 200 and value.get("status") == "OK"  # noqa: PLR2004
 
 
 def _flag(value: Any) -> bool | None:
@@ -207,18 +213,20 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def backoff(failures: int, chance: float, retry_after: float | None = None) -> float:
-    """How long to wait after so many failures in a row, in seconds.
+def patience(outcome: Outcome, failures: int, chance: float) -> float:
+    """How long a lane waits before its next try, in seconds; what the service asks for comes on top.
 
-    Exponential from 1 s to 5 min, with full jitter after the cap; what the service asks for is a floor.
+    Exponential from 1 s to 5 min, with full jitter after the cap. Where a person must mend something: 5 min.
 
     Args:
-        failures: At least 1.
+        outcome: Of the last try.
+        failures: How many tries in a row did not go through; at least 1.
         chance: A random number from 0 to 1.
-        retry_after: What the service asks for, in seconds.
 
-    >>> backoff(1, 1.0), backoff(4, 0.5), backoff(1000, 1.0), backoff(1, 0.5, retry_after=60)
-    (1.0, 4.0, 300.0, 60)
+    >>> patience(Outcome.OFFLINE, 1, 1.0), patience(Outcome.WAIT, 4, 0.5), patience(Outcome.OFFLINE, 1000, 1.0)
+    (1.0, 4.0, 300.0)
     """
-    cap = min(_SHORTEST_BACKOFF * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
-    return max(cap * chance, retry_after or 0.0)
+    if outcome in {Outcome.PAUSED, Outcome.REFUSED}:
+        return LONGEST_BACKOFF
+    cap: float = min(_SHORTEST_BACKOFF * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
+    return cap * chance
