@@ -67,7 +67,7 @@ _WAITING = "SELECT entries FROM counters WHERE account = 'waiting'"
 _COUNT = "UPDATE counters SET entries = entries + ? WHERE account = ?"
 
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
-_LANE_CURSOR = "SELECT cursor FROM lanes WHERE lane = ?"
+_LANE_CURSOR = "SELECT cursor, request_size FROM lanes WHERE lane = ?"
 _MOVE_CURSOR = "UPDATE lanes SET cursor = ? WHERE lane = ?"
 _HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 _WAITING_ABOVE = f"SELECT 1 FROM entries WHERE state = 'waiting' AND {_INDEXED} AND lane = ? AND seq > ?"
@@ -165,7 +165,7 @@ UPDATE lanes SET alike = 0, alike_since = NULL,
 """
 _SMALLER = "UPDATE lanes SET request_size = max(1, ? / 2) WHERE lane = ?"
 _LANE = """
-SELECT outcome, cause, failures, request_size, boot, backoff_at, backoff_span, asked_at, asked_span
+SELECT outcome, cause, failures, boot, backoff_at, backoff_span, asked_at, asked_span
   FROM lanes WHERE lane = ?
 """
 
@@ -198,7 +198,7 @@ class Limits(NamedTuple):
     """How large a claim may be.
 
     Attributes:
-        updates: At most so many.
+        updates: At most so many; after an outcome nobody knows, the lane's own limit may be lower.
         bytes: Of its body, at most.
         fresh_upto: No fresh entry above this number; None for no limit.
         again_upto: The same for entries to be sent again.
@@ -277,7 +277,6 @@ class Standing:
         outcome: What came of its last request; None before the first.
         cause: The service's words, or what went wrong on the way.
         failures: How many tries in a row did not go through.
-        request_size: At most so many updates, since an outcome nobody knows; None for no such limit.
         backoff: When it may be tried again.
         asked: Until when the service asked for patience.
     """
@@ -285,7 +284,6 @@ class Standing:
     outcome: Outcome | None
     cause: str
     failures: int
-    request_size: int | None
     backoff: Due
     asked: Due
 
@@ -373,13 +371,12 @@ class Claims:
     def _standing(connection: sqlite3.Connection, lane: Lane) -> Standing:
         row = connection.execute(_LANE, (lane,)).fetchone()
         if row is None:
-            return Standing(None, "", 0, None, AT_ONCE, AT_ONCE)
-        outcome, cause, failures, size, boot, backoff_at, backoff_span, asked_at, asked_span = row
+            return Standing(None, "", 0, AT_ONCE, AT_ONCE)
+        outcome, cause, failures, boot, backoff_at, backoff_span, asked_at, asked_span = row
         return Standing(
             Outcome(outcome) if outcome else None,
             cause,
             failures,
-            size,
             Due(boot, backoff_at, backoff_span),
             Due(boot, asked_at, asked_span),
         )
@@ -413,7 +410,9 @@ class Claims:
                 row = connection.execute(_LANE_CURSOR, (lane,)).fetchone()
                 if row is None:
                     return None
-                cursor = int(row[0])
+                cursor, size = row
+                if size is not None:
+                    limits = limits._replace(updates=min(limits.updates, size))
                 packed = self._again(connection, lane, cursor, limits)
                 picked = packed is not None
                 if packed is None:

@@ -16,7 +16,7 @@ from recorder.operations import Operator
 __all__ = ["Update", "dropped", "hazardous"]
 
 _OVERWRITE = frozenset({Operator.SET, Operator.UNSET})
-_FILL = frozenset({Operator.SET_ONCE, Operator.UNION})
+_FILLS = ({Operator.SET_ONCE}, {Operator.UNION})
 _KNOWN = frozenset(Operator)
 _INSERT_ID = "$insert_id"
 
@@ -53,9 +53,10 @@ def hazardous(run: Sequence[Update]) -> frozenset[int]:
     """The places in a run whose repetition may change what the profile holds; empty for a harmless run.
 
     For each property a run touches, it is harmless when the first operation on it is a set or an unset, which
-    overwrite whatever came before, or when all are set once and union, which do nothing the second time. A
-    run that ends in its only delete is harmless, whatever came before it; any other delete is not. An event
-    is harmless when it has an ``$insert_id``, by which the service knows it again.
+    overwrite whatever came before, or when all are set once, or all union, which do nothing the second time
+    (both together may, where a service takes null for not set). A run that ends in its only delete is
+    harmless, whatever came before it; any other delete is not. An event is harmless when it has an
+    ``$insert_id``, by which the service knows it again.
 
     Args:
         run: In the order of sending.
@@ -88,7 +89,7 @@ def _risky_properties(run: Iterable[Update]) -> frozenset[str]:
         for name in update.properties:
             operators.setdefault(name, []).append(update.operator)
     return frozenset(
-        name for name, used in operators.items() if used[0] not in _OVERWRITE and not _FILL.issuperset(used)
+        name for name, used in operators.items() if used[0] not in _OVERWRITE and set(used) not in _FILLS
     )
 
 

@@ -302,7 +302,7 @@ class Shipper:
         try:
             if standing.outcome is Outcome.OFFLINE and not self._reaches(lane, standing, drain):
                 return False
-            claim = self._claim(lane, standing, drain)
+            claim = self._claim(lane, drain)
             if claim is None:
                 return self._halves.forget(lane)
             return self._send(claim, standing, drain)
@@ -321,10 +321,12 @@ class Shipper:
         self._stop(lane, settlement, drain)
         return False
 
-    def _claim(self, lane: Lane, standing: Standing, drain: Drain) -> Claim | None:
-        sizes = (self._policy.batch_updates, standing.request_size, drain.left)
+    def _claim(self, lane: Lane, drain: Drain) -> Claim | None:
+        most = (
+            self._policy.batch_updates if drain.left is None else min(drain.left, self._policy.batch_updates)
+        )
         limits = Limits(
-            updates=self._pace.most(min(size for size in sizes if size is not None)),
+            updates=self._pace.most(most),
             bytes=self._policy.batch_bytes,
             fresh_upto=self._halves.end(lane, picked=False),
             again_upto=self._halves.end(lane, picked=True),

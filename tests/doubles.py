@@ -2,7 +2,9 @@
 
 from collections import deque
 
-from recorder import Answer
+from recorder import Answer, Lane, ShippingPolicy
+from recorder.claims import Limits
+from recorder.uptime import Uptime
 
 URL = "https://service.test/engage"
 ACCEPTED = Answer(left=True, url=URL, status=200, body=b'{"status": 1, "error": null}')
@@ -30,3 +32,34 @@ class Scripted:
 
     def close(self):
         pass
+
+
+BOOTED = Uptime("boot", 1_000.0)
+AT_ONCE = ShippingPolicy(settle_after=0)
+
+
+class Boot:
+    """The system's uptime as a test moves it."""
+
+    def __init__(self):
+        self.now = BOOTED
+
+    def __call__(self):
+        return self.now
+
+    def passes(self, seconds):
+        self.now = Uptime(self.now.boot, self.now.seconds + seconds)
+
+    def again(self, name, seconds):
+        self.now = Uptime(name, seconds)
+
+
+def take_over(journal, now=1.0, policy=AT_ONCE):
+    """Become the shipper of a journal, without a Shipper."""
+    return journal.claims.take_over(now, BOOTED, service="", policy=policy)
+
+
+def claim(journal, epoch, updates=1, size=10_000, *, uptime=BOOTED, policy=AT_ONCE):
+    """Claim what goes next of people, without a Shipper."""
+    limits = Limits(updates, size)
+    return journal.claims.claim(Lane.PEOPLE, limits, epoch=epoch, now=1.0, uptime=uptime, policy=policy)

@@ -20,16 +20,17 @@ from recorder import (
     JournalMissing,
     JournalReader,
     JournalTooNew,
-    Lane,
     NotAJournal,
     Outcome,
     State,
     WrongToken,
+    opening,
     schema,
 )
+from recorder.claims import Settlement
 from recorder.entries import NewEntry
-from recorder.journal import Settlement
 from recorder.locks import OpenLock, beside
+from tests.doubles import claim, take_over
 
 
 def row(profile="ada", number=0, lane="people", **more):
@@ -76,9 +77,9 @@ def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
     with Journal(path, token="T", durability="process") as journal:
         journal.append([row()])
         journal._connection._sqlite.set_trace_callback(statements.append)
-        epoch = journal.take_over(1.0)
-        claim = journal.claim(Lane.PEOPLE, epoch=epoch, most_updates=1, most_bytes=100, now=1.0)
-        journal.settle(claim, Settlement(Outcome.SHIPPED, 200, "", 2.0))
+        epoch = take_over(journal, 1.0)
+        claimed = claim(journal, epoch, 1, 100)
+        journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=2.0))
     level, seen = "NORMAL", {}
     for statement in statements:
         if statement.startswith("PRAGMA synchronous"):
@@ -92,13 +93,13 @@ def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
 
 def test_a_journal_is_put_in_place_whole(path, monkeypatch):
     """A kill while it is made leaves nothing where it is to be."""
-    real, seen = schema._first_schema, []
+    real, seen = schema.migrate, []
 
-    def making(db):
+    def making(connection):
         seen.append(path.exists())
-        real(db)
+        real(connection)
 
-    monkeypatch.setattr(schema, "_first_schema", making)
+    monkeypatch.setattr(opening, "migrate", making)
     Journal(path, token="T").close()
     assert seen == [False]
     assert sorted(file.name for file in path.parent.iterdir()) == ["kiosk.db", "kiosk.db.open"]

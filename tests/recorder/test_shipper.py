@@ -25,10 +25,22 @@ from recorder import (
     ShipReport,
     State,
 )
+from recorder.claims import Settlement
 from recorder.entries import NewEntry
-from recorder.journal import Settlement
 from recorder.locks import ship_lock
-from tests.doubles import ACCEPTED, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, URL, Scripted
+from tests.doubles import (
+    ACCEPTED,
+    AT_ONCE,
+    FORBIDDEN,
+    PATIENCE,
+    RESET,
+    UNREACHABLE,
+    URL,
+    Boot,
+    Scripted,
+    claim,
+    take_over,
+)
 
 
 def fill(recorder, number, profile="ada"):
@@ -50,7 +62,8 @@ def numbers(transport):
 
 
 def small(size):
-    return ShippingPolicy(batch_updates=size)
+    """Small requests, and entries in doubt due at once."""
+    return ShippingPolicy(batch_updates=size, settle_after=0)
 
 
 def test_entries_travel_in_order_in_requests_of_the_policys_size(recorder, journal, path):
@@ -96,10 +109,10 @@ def test_lanes_take_turns_and_each_keeps_its_order(recorder, journal):
     assert numbers(transport) == [[0], [10], [1], [11], [2], [12]]
 
 
-def test_a_lane_that_is_refused_does_not_hold_up_another(recorder, journal, path):
+def test_a_lane_that_is_paused_does_not_hold_up_another(recorder, journal, path):
     recorder.people_append("ada", {"n": 1})
     recorder.group_set("g", "x", {"a": 1})
-    report = Shipper(journal, Scripted(REFUSED)).ship()
+    report = Shipper(journal, Scripted(FORBIDDEN)).ship()
     assert (report.stopped_by, report.shipped, report.pending) == ("paused", 1, 1)
     assert states(path) == {"pending": 1, "shipped": 1}
 
@@ -131,15 +144,6 @@ def test_offline_ends_the_call_for_all_lanes(recorder, journal):
     assert Shipper(journal, transport).ship().requests == 1
 
 
-def test_a_refused_batch_stays_pending_and_says_why(recorder, journal, path):
-    fill(recorder, 2)
-    report = Shipper(journal, Scripted(REFUSED)).ship()
-    assert (report.stopped_by, report.message, report.pending) == ("paused", "$add: value is not numeric", 2)
-    assert states(path) == {"pending": 2}
-    with JournalReader(path) as reader:
-        assert reader.attempts(1)[0].words == "$add: value is not numeric"
-
-
 def test_a_doubtful_batch_is_sent_again_first_and_counted_possibly_twice(recorder, journal, path):
     fill(recorder, 2)
     transport = Scripted(RESET)
@@ -149,7 +153,7 @@ def test_a_doubtful_batch_is_sent_again_first_and_counted_possibly_twice(recorde
     assert states(path) == {"in_doubt": 2}
     recorder.people_append("ada", {"n": 2})
     assert shipper.ship().stopped_by == "done"
-    assert numbers(transport) == [[0, 1], [0, 1], [2]]
+    assert numbers(transport) == [[0, 1], [0], [1], [2]]
     assert states(path) == {"shipped": 3}
     with JournalReader(path) as reader:
         marked = [(entry.seq, entry.sends, entry.possibly_twice) for entry in reader.entries()]
@@ -157,25 +161,29 @@ def test_a_doubtful_batch_is_sent_again_first_and_counted_possibly_twice(recorde
         assert reader.counts().possibly_twice == 2
 
 
-def test_nothing_of_a_lane_is_sent_past_a_doubtful_batch_that_fails_again(recorder, journal, path):
+def test_nothing_of_a_profile_is_sent_past_a_doubtful_batch_that_fails_again(recorder, journal, path):
     fill(recorder, 4)
-    transport = Scripted(RESET, RESET, UNREACHABLE, REFUSED)
-    shipper = Shipper(journal, transport, small(2))
+    transport = Scripted(RESET, RESET, UNREACHABLE, PATIENCE)
+    shipper = Shipper(journal, transport, small(2), uptime=(boot := Boot()))
     for _ in range(4):
         shipper.ship()
-    assert numbers(transport) == [[0, 1]] * 4
+        boot.passes(1)
+    # What is sent after an outcome nobody knows is smaller.
+    assert numbers(transport) == [[0, 1], [0], [0], [0]]
     assert states(path) == {"pending": 2, "in_doubt": 2}
     with JournalReader(path) as reader:
         first = reader.entry(1)
-        # Two requests may have been applied; one that never left and one that was refused were not.
+        # Two requests may have been applied; one that never left and one that was to wait were not.
         assert (first.sends, first.possibly_twice) == (2, True)
+    boot.passes(3_600)
     shipper.ship()
     assert states(path) == {"shipped": 4}
+    assert [n for request in numbers(transport)[4:] for n in request] == [0, 1, 2, 3]
 
 
 def test_possibly_twice_is_counted_once_however_often_it_is_sent(recorder, journal, path):
     fill(recorder, 1)
-    shipper = Shipper(journal, Scripted(RESET, RESET, RESET))
+    shipper = Shipper(journal, Scripted(RESET, RESET, RESET), AT_ONCE)
     for _ in range(4):
         shipper.ship()
     with JournalReader(path) as reader:
@@ -188,37 +196,61 @@ def test_a_doubtful_batch_may_be_sent_again_in_smaller_requests(recorder, journa
     transport = Scripted(RESET)
     Shipper(journal, transport, small(3)).ship()
     Shipper(journal, transport, small(2)).ship()
-    assert numbers(transport) == [[0, 1, 2], [0, 1], [2]]
+    assert numbers(transport) == [[0, 1, 2], [0], [1, 2]]
     assert states(path) == {"shipped": 3}
 
 
 def test_what_a_killed_shipper_had_sent_is_in_doubt_at_the_next_start(recorder, journal, path):
     fill(recorder, 3)
-    epoch = journal.take_over(1.0)
-    assert journal.claim(Lane.PEOPLE, epoch=epoch, most_updates=2, most_bytes=10_000, now=1.0)
+    epoch = take_over(journal, 1.0)
+    assert claim(journal, epoch, 2, 10_000)
     assert states(path) == {"sending": 2, "pending": 1}
-    journal.take_over(2.0)
+    take_over(journal, 2.0)
     assert states(path) == {"in_doubt": 2, "pending": 1}
     transport = Scripted()
-    Shipper(journal, transport).ship()
-    assert numbers(transport) == [[0, 1], [2]]
+    Shipper(journal, transport, AT_ONCE).ship()
+    assert numbers(transport) == [[0], [1], [2]]
 
 
 def test_a_shipper_that_was_overtaken_can_neither_claim_nor_settle(recorder, journal, path):
     fill(recorder, 2)
-    old = journal.take_over(1.0)
-    claim = journal.claim(Lane.PEOPLE, epoch=old, most_updates=1, most_bytes=10_000, now=1.0)
-    journal.take_over(2.0)
-    assert journal.settle(claim, Settlement(Outcome.SHIPPED, 200, "", 3.0)) is False
+    old = take_over(journal, 1.0)
+    claimed = claim(journal, old, 1, 10_000)
+    take_over(journal, 2.0)
+    assert journal.claims.settle(claimed, Settlement(outcome=Outcome.REFUSED, status=400, now=3.0)) is None
     assert states(path) == {"in_doubt": 1, "pending": 1}
     with pytest.raises(JournalError, match="another process ships now"):
-        journal.claim(Lane.PEOPLE, epoch=old, most_updates=1, most_bytes=10_000, now=1.0)
+        claim(journal, old, 1, 10_000)
+
+
+def test_a_late_acceptance_settles_what_is_in_doubt_from_that_very_attempt(recorder, journal, path):
+    fill(recorder, 2)
+    old = take_over(journal, 1.0)
+    claimed = claim(journal, old, 2)
+    take_over(journal, 2.0, ShippingPolicy())
+    assert states(path) == {"in_doubt": 2}
+    assert journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0)) is None
+    assert states(path) == {"shipped": 2}
+    recorder.people_append("ada", {"n": 2})
+    assert numbers(transport := Scripted()) == []
+    assert Shipper(journal, transport).ship().shipped == 1  # nothing of its profile waits any more
+
+
+def test_a_late_acceptance_leaves_alone_what_is_being_sent_again(recorder, journal, path):
+    fill(recorder, 1)
+    claimed = claim(journal, take_over(journal, 1.0))
+    again = claim(journal, take_over(journal, 2.0))
+    journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
+    assert states(path) == {"sending": 1}
+    journal.claims.settle(again, Settlement(outcome=Outcome.SHIPPED, status=200, now=4.0))
+    with JournalReader(path) as reader:
+        assert (reader.entry(1).sends, reader.entry(1).possibly_twice) == (2, True)
 
 
 def test_nobody_writes_between_what_a_claim_reads_and_what_it_writes(recorder, journal, path):
     """A transaction that read first would fail at once when another wrote in between, however long it may wait."""
     fill(recorder, 1)
-    epoch = journal.take_over(1.0)
+    epoch = take_over(journal, 1.0)
     other = sqlite3.connect(path, isolation_level=None, timeout=0)
     kept_out = []
 
@@ -230,10 +262,10 @@ def test_nobody_writes_between_what_a_claim_reads_and_what_it_writes(recorder, j
                 kept_out.append(str(error))
 
     journal._connection._sqlite.set_trace_callback(write_in_between)
-    claim = journal.claim(Lane.PEOPLE, epoch=epoch, most_updates=1, most_bytes=1_000, now=1.0)
+    claimed = claim(journal, epoch, 1, 1_000)
     journal._connection._sqlite.set_trace_callback(None)
     other.close()
-    assert claim.numbers == (1,)
+    assert claimed.numbers == (1,)
     assert kept_out == ["database is locked"]
 
 
@@ -244,9 +276,9 @@ def test_an_interrupt_while_sending_leaves_the_batch_in_doubt(recorder, journal,
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Shipper(journal, Scripted(ctrl_c)).ship()
+        Shipper(journal, Scripted(ctrl_c), AT_ONCE).ship()
     assert states(path) == {"in_doubt": 1}
-    assert Shipper(journal, Scripted()).ship().stopped_by == "done"
+    assert Shipper(journal, Scripted(), AT_ONCE).ship().stopped_by == "done"
 
 
 def test_an_update_larger_than_a_request_travels_alone(recorder, journal):
@@ -296,8 +328,8 @@ def test_a_settlement_that_fails_leaves_the_batch_in_doubt_and_its_repetition_is
     """Also while another thread keeps this process the shipper, so that nobody takes over."""
     fill(recorder, 2)
     transport = Scripted()
-    shipper = Shipper(journal, transport)
-    real, failed = journal.settle, []
+    shipper = Shipper(journal, transport, AT_ONCE)
+    real, failed = journal.claims.settle, []
 
     def full(claim, settlement):
         if not failed:
@@ -305,13 +337,13 @@ def test_a_settlement_that_fails_leaves_the_batch_in_doubt_and_its_repetition_is
             raise JournalFull("no room")
         return real(claim, settlement)
 
-    monkeypatch.setattr(journal, "settle", full)
+    monkeypatch.setattr(journal.claims, "settle", full)
     assert shipper._enter()  # as `run` does, in the background
     with pytest.raises(JournalFull):
         shipper.ship()
     assert shipper.ship().stopped_by == "done"
     shipper._leave()
-    assert numbers(transport) == [[0, 1], [0, 1]]
+    assert numbers(transport) == [[0, 1], [0], [1]]
     with JournalReader(path) as reader:
         counts = reader.counts()
         assert (counts.shipped, counts.possibly_twice, counts.adds_up) == (2, 2, True)
@@ -447,9 +479,9 @@ class Heard:
 class Background:
     """`Shipper.run` in a thread, for as long as a test runs."""
 
-    def __init__(self, journal, transport, **options):
+    def __init__(self, journal, transport, policy=None, **options):
         self.heard = Heard()
-        self.shipper = Shipper(journal, transport, on_event=self.heard, **options)
+        self.shipper = Shipper(journal, transport, policy, on_event=self.heard, **options)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.shipper.run, args=(self.stop,))
 
@@ -483,7 +515,7 @@ def test_the_background_finds_what_another_process_recorded_without_being_woken(
 
 def test_the_background_tries_again_after_its_back_off(recorder, journal):
     fill(recorder, 1)
-    with Background(journal, Scripted(UNREACHABLE, RESET), chance=lambda: 0.01) as background:
+    with Background(journal, Scripted(UNREACHABLE, RESET), AT_ONCE, chance=lambda: 0.01) as background:
         background.heard.wait_for(lambda event: event.stopped_by == "offline")
         background.heard.wait_for(lambda event: event.shipped == 1)
 
@@ -491,7 +523,8 @@ def test_the_background_tries_again_after_its_back_off(recorder, journal):
 def test_a_paused_lane_is_told_once(recorder, journal):
     fill(recorder, 1)
     answers = [FORBIDDEN, FORBIDDEN, FORBIDDEN]
-    with Background(journal, Scripted(*answers), chance=lambda: 0.0) as background:
+    boot = Boot()
+    with Background(journal, Scripted(*answers), uptime=lambda: boot.passes(400) or boot.now) as background:
         background.heard.wait_for(lambda event: isinstance(event, ShipReport) and event.shipped == 1)
     paused = [event for event in background.heard.events if isinstance(event, LaneStatus)]
     assert [(event.lane, event.outcome) for event in paused] == [(Lane.PEOPLE, Outcome.PAUSED)]
@@ -532,7 +565,7 @@ def test_the_background_goes_on_after_an_error_that_nobody_foresaw(recorder, jou
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("recorder.shipper._BUSY_AGAIN", 0.01)
-        with Background(journal, Scripted(bug)) as background:
+        with Background(journal, Scripted(bug), AT_ONCE) as background:
             background.heard.wait_for(lambda event: isinstance(event, RuntimeError))
             background.heard.wait_for(lambda event: isinstance(event, ShipReport) and event.shipped == 1)
     assert states(path) == {"shipped": 1}
