@@ -4,12 +4,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from recorder.errors import JournalClosed, JournalError
-from recorder.locks import beside
+from recorder.forks import at_forks, opening
+from recorder.locks import OpenLock, beside
 from recorder.opening import BUSY_SECONDS, open_journal, translated
 
 __all__ = ["BEGIN", "COMMIT", "ROLLBACK", "Connection", "Durability"]
@@ -36,7 +37,9 @@ class Connection:
     time-out.
     """
 
-    def __init__(self, path: Path, durability: Durability) -> None:
+    def __init__(
+        self, path: Path, durability: Durability, in_child: Callable[[], None] = lambda: None
+    ) -> None:
         self._path = path
         self._synchronous = "FULL" if durability == "power" else "NORMAL"
         self._log = str(beside(path, "-wal"))
@@ -46,10 +49,16 @@ class Connection:
         self._log_size = 0
         self._process = os.getpid()
         self._gone = False
+        self._closed = False
+        self._torn = False  # this process forks in the middle of a call
+        self._begin_anew = in_child
         self.lock = threading.Lock()
         self.owner = 0  # the thread that holds it
-        connection, self._held = open_journal(path, synchronous=self._synchronous)
-        self._sqlite: sqlite3.Connection | None = connection
+        self._held = OpenLock(path)
+        self._sqlite: sqlite3.Connection | None = None
+        with opening:
+            self._sqlite = open_journal(path, self._held, synchronous=self._synchronous)
+            at_forks(self)
 
     def close(self, timeout: float | None = None) -> None:
         """Close it; closing twice does nothing.
@@ -61,14 +70,44 @@ class Connection:
             return
         held = self.lock.acquire(timeout=-1 if timeout is None else max(timeout, 0.0))
         connection, self._sqlite = self._sqlite, None
+        self._closed = True
         if not held:
             return  # whoever holds it is in the middle of a call, and the end of the process closes it
         try:
             if connection is not None:
                 connection.close()
-                self._held.release()
+            self._held.release()
         finally:
             self.lock.release()
+
+    # --- forks: see recorder.forks
+
+    def before_fork(self) -> None:
+        """Let go of the file, unless this very thread is in the middle of a call: a signal handler forks."""
+        self._torn = self.owner == threading.get_ident() and self.lock.locked()
+        if self._torn:
+            return
+        self.lock.acquire()
+        if self._sqlite is not None:
+            self._sqlite.close()
+            self._sqlite = None
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; the next call opens the file again."""
+        if not self._torn:
+            self.lock.release()
+        self._torn = False
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, with a hold of its own; after a torn call `check_caller` refuses every other."""
+        if self._torn:
+            return
+        self.lock = threading.Lock()
+        self.owner = 0
+        self._process = os.getpid()
+        self._held.release()  # the parent's own is another descriptor of the same hold, and stays
+        self._written = self._pages = self._looked_at = self._log_size = 0
+        self._begin_anew()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -89,10 +128,10 @@ class Connection:
     def check_caller(self) -> None:
         """See that this thread may wait for `lock`; see `alone`."""
         if self._process != os.getpid():
-            # SQLite's locks and a connection do not survive a fork; using them would damage the file. The
-            # lock may have been held by a thread that is not here any more.
+            # Forked in the middle of a call, or past Python's own hooks: SQLite's locks and a connection do not
+            # survive that, and using them would damage the file.
             raise JournalError(
-                f"{self._path.name} was opened before this process was forked",
+                f"{self._path.name} was open while this process was forked",
                 hint="Open it again in the child.",
             )
         if self.owner == threading.get_ident() and self.lock.locked():
@@ -108,13 +147,16 @@ class Connection:
             JournalClosed: It was closed.
             JournalError: Its file was taken away.
         """
-        if self._sqlite is None:
+        if self._closed:
             raise JournalClosed(f"{self._path.name} is closed")
         if self._gone:
             raise JournalError(
                 f"{self._path} was removed or moved while it was open",
                 hint="What was recorded since is lost; put the file back before opening it again.",
             )
+        if self._sqlite is None:  # after a fork
+            with opening:
+                self._sqlite = open_journal(self._path, self._held, synchronous=self._synchronous)
         return self._sqlite
 
     @contextlib.contextmanager

@@ -72,8 +72,8 @@ class Delivery:
     def append(self, rows: Sequence[NewEntry]) -> None:
         """Write rows into the journal; when this returns, they are there."""
         self.journal.append(rows)
-        if self._thread is not None:
-            self._shipper.wake()
+        if self._thread is not None and self.process == os.getpid():
+            self._shipper.wake()  # a forked child has no such thread: its parent ships what it records
 
     def flush(self, timeout: float | None) -> ShipReport:
         """Send all that may go now."""
@@ -88,7 +88,7 @@ class Delivery:
 
         thread, self._thread = self._thread, None
         try:
-            if thread is not None:
+            if thread is not None and self.process == os.getpid():
                 # The thread first: it is stopped between two requests, never in the middle of one.
                 self._stop.set()
                 self._shipper.wake()

@@ -85,7 +85,7 @@ class _Ticket:
 class Journal:
     """The journal of one project's operations in one file.
 
-    Safe for any number of threads; any number of processes may have it open. A forked child must open its own.
+    Safe for any number of threads; any number of processes may have it open. A forked child may go on recording.
 
     Args:
         path: The file; created, with its schema, where there is none.
@@ -115,7 +115,7 @@ class Journal:
         self._queue: deque[_Ticket] = deque()
         self._lanes: set[str] = set()
         self._token: str | None = None
-        self._connection = Connection(self.path, durability)
+        self._connection = Connection(self.path, durability, self._in_child)
         self.claims = Claims(self._connection, self.path)
         """The shipper's side of it."""
         try:
@@ -126,6 +126,11 @@ class Journal:
         except BaseException:
             self.close()
             raise
+
+    def _in_child(self) -> None:
+        """This process was forked: what other threads had queued is their business, in the parent."""
+        self._queue = deque()
+        self._lanes = set()
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"

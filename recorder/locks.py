@@ -88,6 +88,11 @@ class OpenLock:
         if descriptor is not None:
             os.close(descriptor)
 
+    @property
+    def held(self) -> bool:
+        """Whether it is held now."""
+        return self._descriptor is not None
+
     @contextlib.contextmanager
     def alone(self, timeout: float) -> Iterator[None]:
         """Hold it alone, so that nobody has the journal open.

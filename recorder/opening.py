@@ -59,11 +59,12 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
     return JournalError(f"{path.name}: {error}")
 
 
-def open_journal(path: Path, *, synchronous: str) -> tuple[sqlite3.Connection, OpenLock]:
-    """A connection to the journal, which is created or migrated where it must be, and the hold on it.
+def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Connection:
+    """A connection to the journal, which is created or migrated where it must be.
 
     Args:
         path: The journal's file.
+        held: This process's hold on it; taken where it is not held yet.
         synchronous: ``FULL`` or ``NORMAL``.
 
     Raises:
@@ -72,18 +73,18 @@ def open_journal(path: Path, *, synchronous: str) -> tuple[sqlite3.Connection, O
     """
     if not path.parent.is_dir():
         raise JournalError(f"the folder {path.parent} does not exist", hint="Make it, or give another path.")
-    held = OpenLock(path)
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         _refuse_foreign(path)
-        held.share()
+        if not held.held:
+            held.share()
         try:
             connection = _ready(path, synchronous)
         except BaseException:
             held.release()
             raise
         if connection is not None:
-            return connection, held
+            return connection
         held.release()
         try:
             with held.alone(_WAIT_FOR_CREATOR):
@@ -256,8 +257,14 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     if _size(path) is None:
         raise JournalMissing(f"there is no journal at {path}")
     _refuse_foreign(path)
-    if not _size(path) or _version(path) == 0:
+    version = _version(path) if _size(path) else 0
+    if version == 0:
         raise JournalMissing(f"{path} is empty: nothing was recorded into it yet")
+    if version < SCHEMA_VERSION:
+        raise JournalError(
+            f"{path} was written by an older restante (schema {version}; this one reads {SCHEMA_VERSION})",
+            hint="Recording, or `restante ship`, brings it up to date.",
+        )
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=ro",
         uri=True,

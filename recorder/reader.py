@@ -19,6 +19,7 @@ from recorder.decisions import Decision, Verb, matching, weigh
 from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, State, Statistics
 from recorder.errors import JournalClosed
 from recorder.filters import where
+from recorder.forks import at_forks, opening
 from recorder.locks import beside
 from recorder.opening import connect_reader, resolved, translated
 from recorder.operations import Lane
@@ -99,12 +100,11 @@ class JournalReader:
     def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self.path = resolved(path)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._closed = False
         self._connection: sqlite3.Connection | None = None
-        try:
-            self._connection = connect_reader(self.path)
-        except sqlite3.Error as error:
-            raise translated(error, self.path) from error
+        with self._lock:
+            self._connect()
 
     def __enter__(self) -> Self:
         return self
@@ -115,9 +115,41 @@ class JournalReader:
     def close(self) -> None:
         """Close the file; closing twice does nothing."""
         with self._lock:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+            self._closed = True
+            self._let_go()
+
+    # --- forks: see recorder.forks
+
+    def before_fork(self) -> None:
+        """Let go of the file."""
+        self._lock.acquire()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; the next read opens the file again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: whoever held the lock is not here any more."""
+        self._lock = threading.RLock()
+
+    def _connect(self) -> sqlite3.Connection:
+        """The connection, opened where it is not yet, or not since a fork; under the lock."""
+        if self._closed:
+            raise JournalClosed(f"{self.path.name} is closed")
+        if self._connection is None:
+            with opening:
+                try:
+                    self._connection = connect_reader(self.path)
+                except sqlite3.Error as error:
+                    raise translated(error, self.path) from error
+                at_forks(self)
+        return self._connection
 
     def entries(
         self,
@@ -233,10 +265,9 @@ class JournalReader:
 
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
         with self._lock:
-            if self._connection is None:
-                raise JournalClosed(f"{self.path.name} is closed")
+            connection = self._connect()
             try:
-                return self._connection.execute(sql, parameters).fetchall()
+                return connection.execute(sql, parameters).fetchall()
             except sqlite3.Error as error:
                 raise translated(error, self.path) from error
 
@@ -244,16 +275,15 @@ class JournalReader:
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         """Several reads of one moment; for reads that take no time."""
         with self._lock:
-            if self._connection is None:
-                raise JournalClosed(f"{self.path.name} is closed")
+            connection = self._connect()
             try:
-                self._connection.execute("BEGIN")
-                yield self._connection
+                connection.execute("BEGIN")
+                yield connection
             except sqlite3.Error as error:
                 raise translated(error, self.path) from error
             finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
 
 def read_statistics(connection: sqlite3.Connection, path: Path, *, now: float) -> Statistics:

@@ -13,7 +13,7 @@ from collections import defaultdict
 import pytest
 
 from recorder import Journal, JournalReader, Shipper
-from tests.doubles import Scripted
+from tests.doubles import AT_ONCE, Scripted
 
 # Records until it is killed, and says of each operation, after the call has returned, that it is recorded.
 RECORDER = """
@@ -149,7 +149,7 @@ def test_a_shipper_killed_between_claim_and_settle_leaves_its_batch_in_doubt(tmp
             shipper.wait(30)
             transport = Scripted()
             with Journal(path) as journal:
-                assert Shipper(journal, transport).ship().stopped_by == "done"
+                assert Shipper(journal, transport, AT_ONCE).ship().stopped_by == "done"
             counts = reader.counts()
             assert (counts.shipped, counts.possibly_twice, counts.adds_up) == (12, 5, True)
             assert [entry.seq for entry in reader.entries() if entry.possibly_twice] == [10, 9, 8, 7, 6]

@@ -273,44 +273,6 @@ def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, mon
     assert journal.append([row(number=2)]) == 2
 
 
-def test_a_child_forked_while_another_thread_records_is_told_at_once(path):
-    with Journal(path, token="T") as journal:
-        holding, go_on = threading.Event(), threading.Event()
-
-        def hold():
-            with journal._connection.lock:
-                holding.set()
-                go_on.wait(30)
-
-        thread = threading.Thread(target=hold)
-        thread.start()
-        assert holding.wait(10)
-        child = os.fork()
-        if child == 0:
-            try:
-                journal.append([row()])
-            except JournalError:
-                journal.close()
-                os._exit(0)
-            os._exit(1)
-        go_on.set()
-        thread.join()
-        assert os.waitpid(child, 0)[1] == 0
-
-
-def test_a_journal_opened_before_a_fork_is_refused_in_the_child_and_unharmed(path):
-    with Journal(path, token="T") as journal:
-        child = os.fork()
-        if child == 0:
-            try:
-                journal.append([row()])
-            except JournalError as error:
-                os._exit(0 if "forked" in str(error) else 1)
-            os._exit(2)
-        assert os.waitpid(child, 0)[1] == 0
-        assert journal.append([row()]) == 1
-
-
 # --- the token
 
 

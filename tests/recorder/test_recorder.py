@@ -1,7 +1,6 @@
 """`Recorder`: what an app sees."""
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from recorder import (
     JournalClosed,
     JournalReader,
     Recorder,
-    RestanteError,
     ShippingError,
     ShippingPolicy,
     ShipReport,
@@ -353,18 +351,3 @@ def test_an_app_that_forgets_to_close_ends_all_the_same_and_what_it_recorded_goe
         subprocess.run([sys.executable, "-c", FORGETS_TO_CLOSE, path, service.url], check=True, timeout=60)
         assert service.profiles() == {"ada": {"a": 1}}
     assert [entry.state for entry in entries(path)] == [State.SHIPPED]
-
-
-def test_a_forked_child_is_told_to_open_its_own(path):
-    with Recorder("T", path) as recorder:
-        recorder.people_set("ada", {"a": 1})
-        child = os.fork()
-        if child == 0:
-            try:
-                recorder.people_set("ada", {"a": 2})
-            except RestanteError as error:
-                os._exit(0 if error.hint else 1)
-            os._exit(2)
-        assert os.waitpid(child, 0)[1] == 0
-        recorder.people_set("ada", {"a": 3})
-    assert len(entries(path)) == 2
