@@ -422,7 +422,8 @@ class Claims:
                 if packed is not None:
                     return self._open(connection, lane, epoch, packed, picked=picked, now=now)
                 if not passed:
-                    self._pass_others(connection, lane, cursor)
+                    if not fresh.stopped:
+                        self._pass_others(connection, lane, cursor)
                     return None
 
     def _again(
@@ -718,6 +719,8 @@ class _Fresh:
         self._lane = lane
         self._where = {"lane": lane, "cursor": cursor, "upto": 2**62 if upto is None else upto}
         self._passed: list[int] = []
+        self.stopped = upto is not None
+        """Whether more may be pending than was looked at."""
 
     def rows(self) -> Iterator[tuple[int, str]]:
         (waits,) = self._connection.execute(_ANY_WAITS, (self._lane,)).fetchone()
@@ -730,6 +733,7 @@ class _Fresh:
                 elif len(self._passed) < most:
                     self._passed.append(seq)
                 else:
+                    self.stopped = True
                     return
 
     def _most(self) -> int:
