@@ -149,7 +149,10 @@ class Faults(RuleBasedStateMachine):
     @invariant()
     def nothing_was_applied_more_often_than_it_was_sent(self):
         with JournalReader(self.path) as reader:
-            sends = {entry.message["serial"]: entry.sends for entry in reader.entries(limit=10_000)}
+            sends = {  # what was being sent when its process died is counted when another takes over
+                entry.message["serial"]: entry.sends + (entry.state is State.SENDING)
+                for entry in reader.entries(limit=10_000)
+            }
         for serial, times in Counter(self.world.applied).items():
             assert times <= sends[serial], serial
 
@@ -218,7 +221,8 @@ def recount(path):
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     rows = dict(connection.execute("SELECT state, count(*) FROM entries_with_state GROUP BY state"))
     (twice, late, entries, highest) = connection.execute(
-        "SELECT coalesce(sum(possibly_twice), 0), coalesce(sum(out_of_order), 0), count(*), coalesce(max(seq), 0) FROM entries"
+        "SELECT coalesce(sum(possibly_twice), 0), coalesce(sum(out_of_order), 0), count(*), coalesce(max(seq), 0)"
+        " FROM entries"
     ).fetchone()
     noted = dict(connection.execute("SELECT account, entries FROM accounts"))
     connection.close()
@@ -265,4 +269,4 @@ def test_promises_hold_whatever_happens(kind):
 @pytest.mark.long
 @KINDS
 def test_promises_hold_whatever_happens_for_long(kind):
-    machine(kind, examples=400, steps=60)
+    machine(kind, examples=120, steps=50)
