@@ -185,6 +185,15 @@ def _shipping_under_fire(db: "Database") -> None:
     # Where the last shipper sent to, and its policy for entries in doubt.
     for column, kind in (("service", "TEXT"), ("in_doubt", "TEXT"), ("settle_after", "REAL")):
         db.execute(f"ALTER TABLE shipper ADD COLUMN {column} {kind}")
+    # Of what schema 1 left in doubt nobody knows what it travelled with: hazardous, and for the policy to decide.
+    db.execute("UPDATE entries SET hazardous = 1 WHERE state = 'in_doubt'")
+    db.execute(
+        """
+        INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)
+        SELECT lane, group_key, profile, 'settle_after', min(seq), '', 0, 0 FROM entries
+         WHERE state = 'in_doubt' GROUP BY lane, group_key, profile
+        """
+    )
 
 
 _MIGRATIONS = (_first_schema, _shipping_under_fire)

@@ -83,3 +83,16 @@ def test_no_page_names_a_method_or_command_that_is_not_there():
 
     for command in set(re.findall(r"`?restante (\w+)", text)):
         assert command in restante.commands, command
+
+
+NAMED = re.compile(r"`?((?:recorder|simulator|tui|parity|crash|contract)/test_\w+\.py)(?:::(\w+))?`?")
+
+
+def test_the_tests_that_the_guarantees_name_are_there():
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    named = NAMED.findall(" ".join(page.split()))
+    assert len(named) >= 30
+    for file, test in named:
+        path = ROOT / "tests" / file
+        assert path.exists(), file
+        assert not test or f"def {test}(" in path.read_text(encoding="utf-8"), test
