@@ -6,6 +6,7 @@ exception's class cannot tell; a TLS error or a time-out may come before or afte
 
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -166,6 +167,7 @@ class HttpTransport:
         self.import_credentials = import_credentials
         self._last_used = 0.0
         self._given_up: list[threading.Thread] = []
+        self._probed: Any = None  # the connection that was opened last without a request
 
     def __repr__(self) -> str:
         return f"HttpTransport(url={self.base!r})"
@@ -255,6 +257,7 @@ class HttpTransport:
             return _in_words(error, left=False, at_proxy=at_proxy)
         finally:
             pool._put_conn(connection)  # noqa: SLF001
+        self._probed = connection
         self._last_used = time.monotonic()
         return ""
 
@@ -288,6 +291,9 @@ class HttpTransport:
 
         urllib3 has no public way to a pooled connection: `_get_conn` and `_put_conn` are all there is.
         """
+        probed, self._probed = self._probed, None
+        if probed is not None:
+            _read_tickets(probed)
         connection = pool._get_conn(timeout=self._timeout[0])  # noqa: SLF001
         if time.monotonic() - self._last_used > _IDLE:
             connection.close()
@@ -379,6 +385,24 @@ def _base(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _read_tickets(connection: Any) -> None:
+    """Read what TLS 1.3 sends of itself after a handshake.
+
+    urllib3 takes a connection on which there is anything to read for dead, and would open another one.
+    """
+    used = connection.sock
+    if not isinstance(used, ssl.SSLSocket):
+        return
+    used.settimeout(0)  # the request sets it as it needs it
+    try:
+        used.recv(1)
+    except ssl.SSLWantReadError:
+        return  # it stands, and nobody has said anything
+    except OSError:
+        pass
+    connection.close()  # closed by the other side, or there is something that nobody asked for
+
+
 def _timed_out(*, left: bool) -> str:
     return "timed out after the request had left" if left else "timed out before anything was sent"
 
@@ -436,10 +460,11 @@ _CAUSES = (
     ("_Repeated", "the session tried to send it again"),
     ("ReadTimeout", _TIMED_OUT),
     ("TimeoutError", _TIMED_OUT),
-    ("SSLError", "the encrypted connection failed"),
+    ("SSL", "the encrypted connection failed"),
     ("Connection reset", "the connection was reset"),
     ("RemoteDisconnected", "the connection was closed without an answer"),
     ("Broken pipe", "the connection broke"),
     ("IncompleteRead", "the answer was cut"),
     ("InvalidChunkLength", "the answer was cut"),
+    ("ended prematurely", "the answer was cut"),
 )
