@@ -29,6 +29,7 @@ _PATHS = {Lane.PEOPLE: "/engage", Lane.GROUPS: "/groups", Lane.EVENTS: "/track",
 _QUERY = "?verbose=1&ip=0"
 _MOST_ANSWER = 64 * 1024
 _IDLE = 5.0  # seconds after which a pooled connection is not trusted: it may be gone without a word
+_AT_LEAST = 0.001  # seconds: 0 would mean something else
 _MOST_HUNG = 4  # threads given up at their deadline that may hang at a time, in a resolver that never answers
 
 
@@ -193,7 +194,7 @@ class HttpTransport:
         url = self._address(lane)
         deadline = time.monotonic() + self._total
         try:
-            cause = self._within(deadline, line, lambda: self._connect(url, line))
+            cause = self._within(deadline, line, lambda: self._connect(url, line, deadline))
         except RuntimeError as error:
             return str(error)
         return _timed_out(left=False) if cause is None else cause or None
@@ -235,7 +236,7 @@ class HttpTransport:
                 query += f"&project_id={quote(project, safe='')}"
         return self.base + _PATHS[lane] + query
 
-    def _connect(self, url: str, line: _Line) -> str:
+    def _connect(self, url: str, line: _Line, deadline: float) -> str:
         """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
         try:
             pool = self._pool(url)
@@ -246,7 +247,7 @@ class HttpTransport:
             return _in_words(error, left=False)
         try:
             if connection.sock is None:
-                connection.timeout = self._timeout[0]
+                connection.timeout = self._time_left(deadline)[0]
                 if pool.proxy is not None and pool.scheme == "https":
                     pool._prepare_proxy(connection)  # noqa: SLF001  # as urllib3 does before a tunnel's first request
                 else:
@@ -318,7 +319,7 @@ class HttpTransport:
                 auth=self.import_credentials[:2]
                 if self.import_credentials and lane is Lane.IMPORTS
                 else None,
-                timeout=self._timeout,
+                timeout=self._time_left(deadline),
                 allow_redirects=False,
                 stream=True,
             )
@@ -331,6 +332,11 @@ class HttpTransport:
         self._last_used = time.monotonic()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(left=body.left, url=url, status=response.status_code, headers=headers, body=content)
+
+    def _time_left(self, deadline: float) -> tuple[float, float]:
+        """To connect, and between two bytes: no longer than the whole, so that a handshake ends with it, too."""
+        connect, read = (min(limit, deadline - time.monotonic()) for limit in self._timeout)
+        return max(connect, _AT_LEAST), max(read, _AT_LEAST)
 
     @staticmethod
     def _content(response: "requests.Response", deadline: float) -> bytes:
@@ -421,29 +427,30 @@ def _in_words(error: BaseException, *, left: bool, at_proxy: bool = False) -> st
         words = f"the name {unknown[1]} was not found"
     if words == _TIMED_OUT:
         words = _timed_out(left=left)
-    if refused := _TUNNEL_REFUSED.search(text):
-        return f"the proxy answered {refused[1]}"
+    if refused := _TUNNEL_REFUSED.findall(text):
+        return f"the proxy answered {refused[-1]}"
     return f"the proxy could not be used: {words}" if at_proxy or "ProxyError" in text else words
 
 
 def _root(error: BaseException) -> str:
     """The words of the whole chain: libraries put the cause now here, now there."""
     seen: list[str] = []
-    current: Any = error
+    current: BaseException | None = error
     while current is not None and len(seen) < 10:  # noqa: PLR2004
         seen.append(f"{type(current).__name__}: {current}")
-        current = (
-            getattr(current, "reason", None)
-            if _has_reason(current)
-            else current.__cause__ or current.__context__
-        )
+        current = _beneath(current)
     return " / ".join(seen)
 
 
-def _has_reason(error: BaseException) -> bool:
-    return isinstance(getattr(error, "reason", None), BaseException)
+def _beneath(error: BaseException) -> BaseException | None:
+    for wrapped in ("reason", "original_error"):
+        inner = getattr(error, wrapped, None)
+        if isinstance(inner, BaseException):
+            return inner
+    return error.__cause__ or error.__context__
 
 
+# The innermost has the proxy's words as they came; those that wrap it show them escaped.
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3}[^'\")/]*)")
 _UNRESOLVED = re.compile(r"Failed to resolve '([^']*)'")
 _TIMED_OUT = "timed out"
@@ -455,7 +462,7 @@ _CAUSES = (
     ("No route to host", "no route to the service"),
     ("CertificateError", "the service's certificate was not accepted"),
     ("CERTIFICATE_VERIFY_FAILED", "the service's certificate was not accepted"),
-    ("ConnectTimeout", "no connection in time"),
+    ("ConnectTimeout", _TIMED_OUT),
     ("_Cancelled", _TIMED_OUT),
     ("_Repeated", "the session tried to send it again"),
     ("ReadTimeout", _TIMED_OUT),

@@ -339,6 +339,17 @@ def test_a_proxy_that_opens_no_tunnel_is_offline_and_says_why(start, session, st
     assert [one.times for one in attempts(device.path)] == [3]
 
 
+def test_a_proxys_words_are_one_printable_line(start, session):
+    refusal = answer(502, b"", keep=False).replace(b"Bad Gateway", b"\x1b[31mBad\x07 Gateway")
+    with RawService(refusal, refusal) as proxy:
+        session.proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
+        device = start("https://service.test", session=session)
+        device.record()
+        for _ in range(2):
+            assert_offline(device, device.ship(), "the proxy answered 502 [31mBad Gateway")
+        assert [one.times for one in attempts(device.path)] == [2]
+
+
 @pytest.mark.parametrize(("status", "check"), [(407, assert_paused), (502, assert_in_doubt)])
 def test_without_tls_a_proxys_answer_is_judged_as_the_services(start, session, status, check):
     """The request was in the proxy's hands: 407 was for want of a password, 502 may have come too late."""
@@ -359,6 +370,7 @@ def close_first(wire):
 
 
 def reset_first(wire):
+    wire.socket.recv(10_000)
     wire.reset()
     return True
 
@@ -386,12 +398,14 @@ def test_tls_that_breaks_before_the_request_is_offline(start, trusting, context,
     assert [one.times for one in attempts(device.path)] == [2]
 
 
-def test_a_handshake_that_never_ends_is_offline_within_the_time_to_connect(start, trusting, context):
+@pytest.mark.parametrize("limits", [{"timeout": (0.2, 30)}, {"total": 0.2, "timeout": (30, 30)}])
+def test_a_handshake_that_never_ends_is_offline_and_nothing_goes_on_waiting(start, trusting, context, limits):
     with RawService(tls=context, greeting=lambda wire: wire.service.closing.wait(30)) as service:
-        device = start(service.url, session=trusting, timeout=(0.2, 30))
+        device = start(service.url, session=trusting, **limits)
         device.record()
         for _ in range(2):
             assert_offline(device, device.ship(), "timed out before anything was sent")
+            eventually(lambda: not senders(), 5)
 
 
 def test_a_certificate_nobody_vouches_for_is_offline(start, session, context):
