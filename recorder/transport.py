@@ -239,7 +239,7 @@ class HttpTransport:
     def _connect(self, url: str, line: _Line, deadline: float) -> str:
         """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
         try:
-            pool = self._pool(url)
+            pool = self._pool(self._ready_session(), url)
             if pool is None:
                 return ""  # the request itself will show
             connection = line.connection = self._next_connection(pool)
@@ -262,7 +262,8 @@ class HttpTransport:
         self._last_used = time.monotonic()
         return ""
 
-    def _pool(self, url: str) -> Any:
+    @staticmethod
+    def _pool(session: "requests.Session", url: str) -> Any:
         """The pool of urllib3's that requests will take a connection for this address from.
 
         None where a session or an adapter sends in a way of its own, which may use other proxies or
@@ -271,7 +272,6 @@ class HttpTransport:
         import requests
         from requests.adapters import HTTPAdapter
 
-        session = self._ready_session()
         adapter = session.get_adapter(url)
         usual = ((session.request, requests.Session.request), (session.send, requests.Session.send))
         if any(getattr(own, "__func__", None) is not known for own, known in usual) or (
@@ -308,7 +308,7 @@ class HttpTransport:
     def _post(self, url: str, lane: Lane, body: _MeasuredBody, line: _Line, deadline: float) -> Answer:
         try:
             session = self._ready_session()
-            pool = self._pool(url)
+            pool = self._pool(session, url)
             if pool is not None:
                 line.connection = self._next_connection(pool)
                 pool._put_conn(line.connection)  # noqa: SLF001  # the last one in is the first one out

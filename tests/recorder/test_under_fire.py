@@ -472,7 +472,7 @@ def drip_body_without_a_length(wire, _request):
 
 
 def drip_a_chunks_head(wire, _request):
-    wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+    wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1;")
     wire.drip(b"x")
 
 
@@ -782,7 +782,9 @@ def offline(start):
 def test_an_outage_writes_one_row_that_grows_and_claims_nothing(offline):
     device = offline()
     for _ in range(5):
-        assert_offline(device, device.ship(), "connection refused")
+        report = device.ship()
+        assert report.requests == 0
+        assert_offline(device, report, "connection refused")
     (only,) = attempts(device.path)
     assert (only.times, only.outcome) == (6, Outcome.OFFLINE)
 

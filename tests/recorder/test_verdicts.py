@@ -195,6 +195,13 @@ def test_retry_after_is_honoured_up_to_a_day():
     assert judge(answer(503, retry_after="999999999999")).retry_after == 86_400
 
 
+@pytest.mark.parametrize("status", [302, 511])
+def test_a_captive_portal_is_not_the_service_and_may_not_ask_for_patience(status):
+    """A day's patience asked for by the login page of a café would outlast the café."""
+    verdict = judge(answer(status, location="http://login.example/", retry_after="86400"))
+    assert (verdict.outcome, verdict.retry_after) == (Outcome.OFFLINE, None)
+
+
 def test_patience_doubles_from_a_second_to_five_minutes():
     waits = [patience(Outcome.OFFLINE, failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)]
     assert waits == [1, 2, 4, 256, 300, 300]
