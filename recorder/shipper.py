@@ -21,7 +21,7 @@ from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.transport import Transport
 from recorder.uptime import Due, Uptime, uptime
-from recorder.verdicts import Verdict, judge, patience
+from recorder.verdicts import Answer, Verdict, judge, patience
 
 __all__ = ["Shipper"]
 
@@ -317,7 +317,7 @@ class Shipper:
         cause = self._transport.reach(lane)
         if cause is None:
             return True
-        verdict = Verdict(outcome=Outcome.OFFLINE, words=cause, status=None)
+        verdict = judge(Answer(left=False, url=self._service(), error=cause))
         settlement = self._settlement(verdict, standing)
         self._claims.unreachable(lane, self._epoch, settlement)
         self._stop(lane, settlement, drain)

@@ -151,7 +151,8 @@ def _judge_redirect(answer: Answer, status: int) -> Verdict:
 
 
 def _verdict(answer: Answer, outcome: Outcome, words: str) -> Verdict:
-    retry_after = None if outcome is Outcome.SHIPPED else _retry_after(answer)
+    # What stands between us and the service, such as a captive portal, may not ask for patience in its name.
+    retry_after = None if outcome in {Outcome.SHIPPED, Outcome.OFFLINE} else _retry_after(answer)
     return Verdict(outcome=outcome, words=_tidy(words), status=answer.status, retry_after=retry_after)
 
 

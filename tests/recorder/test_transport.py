@@ -1,19 +1,20 @@
 """Whether a request left is measured: real sockets that fail in real ways, on 127.0.0.1."""
 
-import http.server
+import json
 import socket
 import struct
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Retry
 
 from recorder import HttpTransport, Lane, Outcome, ShippingError, judge
 from simulator.server import Service
+from tests.services import RawService, closed_port, eventually
 
 BODY = b'[{"$token":"T","$distinct_id":"ada","$set":{"a":1}}]'
 
@@ -57,12 +58,6 @@ def read_request(connection):
     while BODY not in data:
         data += connection.recv(65_536)
     return data
-
-
-def closed_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_a_closed_port_is_offline_and_nothing_left():
@@ -179,26 +174,6 @@ def test_after_a_time_out_before_anything_left_nothing_ever_leaves():
     assert BODY not in b"".join(received)
 
 
-@pytest.mark.parametrize(("idle", "connections"), [(5.0, 1), (0.0, 2)], ids=["at-once", "after-idling"])
-def test_a_connection_that_was_idle_is_not_trusted(monkeypatch, idle, connections):
-    """It may be gone without a word, and a request lost with it would be in doubt for nothing."""
-    monkeypatch.setattr("recorder.transport._IDLE", idle)
-    seen = []
-
-    def keep_alive(connection, _):
-        seen.append(connection)
-        with suppress(ConnectionResetError):
-            while connection.recv(65_536):
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
-
-    with listening(keep_alive) as url:
-        transport = HttpTransport(url=url)
-        for _ in range(2):
-            transport.send(Lane.PEOPLE, b"[]" * 10)
-        transport.close()
-    assert len(seen) == connections
-
-
 def test_a_redirect_is_told_and_not_followed():
     followed = []
 
@@ -211,6 +186,24 @@ def test_a_redirect_is_told_and_not_followed():
     with listening(redirect) as url:
         answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
     assert (answer.status, answer.headers["location"], len(followed)) == (302, "http://127.0.0.1:1/login", 1)
+
+
+def test_a_redirects_body_is_read_up_to_64_kilobytes_too():
+    """requests reads it whole, even where it does not follow: a portal could fill the memory with it."""
+    flooded = []
+
+    def flood(wire, _request):
+        wire.send(b"HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n")
+        while not wire.service.closing.is_set():
+            try:
+                flooded.append(wire.socket.send(b"x" * 100_000))
+            except OSError:
+                return
+
+    with RawService(flood) as service:
+        reply = HttpTransport(url=service.url, total=5).send(Lane.PEOPLE, BODY)
+    assert (reply.status, len(reply.body)) == (302, 65_536)
+    assert sum(flooded) < 50_000_000  # what fits in the buffers on the way
 
 
 def test_an_answer_is_read_up_to_64_kilobytes():
@@ -265,32 +258,97 @@ def test_where_no_thread_can_be_started_nothing_left(monkeypatch):
     assert (answer.left, answer.error) == (False, "can't start new thread")
 
 
+def test_reaching_a_service_opens_one_connection_and_sends_nothing():
+    with RawService() as service:
+        transport = HttpTransport(url=service.url)
+        assert [transport.reach(Lane.PEOPLE), transport.reach(Lane.EVENTS)] == [None, None]
+        eventually(lambda: service.connections == 1)
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        assert (service.connections, len(service.requests)) == (1, 1)
+        transport.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "listens"),
+    [
+        ("http://127.0.0.1:{port}", "", False),
+        ("https://127.0.0.1:{port}", "", False),
+        ("https://127.0.0.1:{port}", "", True),
+        ("http://service.test", "http://127.0.0.1:{port}", False),
+        ("https://service.test", "http://127.0.0.1:{port}", False),
+        ("https://service.test", "http://127.0.0.1:{port}", True),
+    ],
+)
+def test_reaching_says_why_not_in_the_words_a_request_would(url, proxy, listens):
+    """Alike, they are one row in the journal, however long it lasts."""
+
+    def close(wire):
+        wire.socket.recv(10_000)
+        return True
+
+    with RawService(greeting=close) as service, requests.Session() as session:
+        port = service.port if listens else closed_port()
+        session.trust_env = False
+        if proxy:
+            session.proxies = {"http": proxy.format(port=port), "https": proxy.format(port=port)}
+        transport = HttpTransport(url=url.format(port=port), session=session)
+        cause = transport.reach(Lane.PEOPLE)
+        reply = transport.send(Lane.PEOPLE, BODY)
+    assert (reply.left, reply.error) == (False, cause)
+    assert cause
+
+
+def test_reaching_is_bounded_by_the_total():
+    with RawService(greeting=lambda wire: wire.service.closing.wait(10)) as service:
+        url = service.url.replace("http", "https")
+        begun = time.monotonic()
+        cause = HttpTransport(url=url, total=0.2, timeout=(30, 30)).reach(Lane.PEOPLE)
+        assert time.monotonic() - begun < 2
+        assert cause == "timed out before anything was sent"
+        assert_no_sender_is_left()
+
+
+def test_an_adapter_that_knows_no_connections_is_taken_at_its_word():
+    class Elsewhere(BaseAdapter):
+        def send(self, request, **_):
+            reply = requests.Response()
+            reply.status_code, reply.request, reply._content = 200, request, request.body.read() and b"1"
+            return reply
+
+        def close(self):
+            pass
+
+    with requests.Session() as session:
+        session.mount("http://", Elsewhere())
+        transport = HttpTransport(url="http://service.test", session=session)
+        assert transport.reach(Lane.PEOPLE) is None
+
+
+def test_a_session_without_a_way_to_the_address_is_offline():
+    with requests.Session() as session:
+        session.adapters.clear()
+        transport = HttpTransport(url="http://service.test", session=session)
+        assert "No connection adapters" in transport.reach(Lane.PEOPLE)
+        assert not transport.send(Lane.PEOPLE, BODY).left
+
+
 @pytest.mark.parametrize(
     ("lane", "path"),
     [(Lane.PEOPLE, "/engage"), (Lane.GROUPS, "/groups"), (Lane.EVENTS, "/track"), (Lane.IMPORTS, "/import")],
 )
-def test_each_lane_has_its_endpoint_and_asks_for_words_and_no_geolocation(lane, path):
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            seen.append((self.path, self.headers["Content-Type"], self.headers["Authorization"], body))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"1")
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/"
-        HttpTransport(url=url, import_credentials=("user", "secret")).send(lane, BODY)
-        thread.join(10)
-    credentials = "Basic dXNlcjpzZWNyZXQ=" if lane is Lane.IMPORTS else None
-    assert seen == [(f"{path}?verbose=1&ip=0", "application/json", credentials, BODY)]
+@pytest.mark.parametrize("project", [None, "47 11&x"])
+def test_each_lane_has_its_endpoint_and_asks_for_words_and_no_geolocation(lane, path, project):
+    credentials = ("user", "secret") if project is None else ("user", "secret", project)
+    with RawService() as service:
+        HttpTransport(url=f"{service.url}/", import_credentials=credentials).send(lane, BODY)
+    (request,) = service.requests
+    imports = lane is Lane.IMPORTS
+    assert request.target == f"{path}?verbose=1&ip=0" + (
+        "&project_id=47%2011%26x" if imports and project else ""
+    )
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers.get("authorization") == ("Basic dXNlcjpzZWNyZXQ=" if imports else None)
+    assert request.updates == json.loads(BODY)
 
 
 def test_the_service_accepts_what_it_is_sent():

@@ -7,11 +7,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recorder import Answer, Outcome, judge
-from recorder.verdicts import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, backoff
+from recorder.verdicts import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, patience
 
 HTTPS = "https://api.mixpanel.com/engage?verbose=1&ip=0"
 HTTP = "http://api.mixpanel.com/engage?verbose=1&ip=0"
 PAGE = b"<html><body>Welcome to Harbour Wi-Fi</body></html>"
+IMPORTED = b'{"code":200,"num_records_imported":1,"status":"OK"}'
 HTML = {"content-type": "text/html; charset=utf-8"}
 
 
@@ -45,6 +46,7 @@ TABLE = [
     ("plain-one", answer(200, b"1"), Outcome.SHIPPED),
     ("plain-one-called-html", answer(200, b"1\n", url=HTTP, content_type="text/html"), Outcome.SHIPPED),
     ("status-one", answer(200, said(1)), Outcome.SHIPPED),
+    ("imported", answer(200, IMPORTED), Outcome.SHIPPED),
     ("status-one-with-words", answer(200, said(1, "one was odd")), Outcome.SHIPPED),
     # the service refused
     ("plain-zero", answer(200, b"0"), Outcome.REFUSED),
@@ -76,6 +78,9 @@ TABLE = [
     ("foreign", answer(200, b'{"ok": true}'), Outcome.UNKNOWN),
     ("status-true-is-not-one", answer(200, b'{"status": true}'), Outcome.UNKNOWN),
     ("status-text-is-not-one", answer(200, b'{"status": "1"}'), Outcome.UNKNOWN),
+    ("imported-without-a-code", answer(200, b'{"num_records_imported":1,"status":"OK"}'), Outcome.UNKNOWN),
+    ("imported-partly", answer(400, b'{"code":400,"status":"Bad Request"}'), Outcome.REFUSED),
+    ("imported-with-another-status", answer(502, IMPORTED), Outcome.UNKNOWN),
     ("plain-true", answer(200, b"true"), Outcome.UNKNOWN),
     ("plain-float", answer(200, b"1.0"), Outcome.UNKNOWN),
     ("201", answer(201, said(1)), Outcome.UNKNOWN),
@@ -121,6 +126,7 @@ bodies = (
             PAGE,
             b'{"stat',
             said(1),
+            IMPORTED,
             said(0),
             said(0, "token"),
             said(0, "a temporary failure occurred"),
@@ -159,11 +165,11 @@ def test_every_answer_has_a_verdict(given):
     elif given.status is None:
         assert verdict.outcome is Outcome.UNKNOWN
     if verdict.outcome is Outcome.SHIPPED:
-        # Only the service's own 1 counts as accepted.
+        # Only the service's own words count as accepted.
         value = json.loads(given.body)
         assert given.left
         assert given.status == 200
-        assert (value if type(value) is int else value["status"]) == 1
+        assert (value if type(value) is int else value["status"]) in {1, "OK"}
     if verdict.retry_after is not None:
         assert 0 <= verdict.retry_after <= LONGEST_RETRY_AFTER
     assert verdict.status == given.status
@@ -189,12 +195,26 @@ def test_retry_after_is_honoured_up_to_a_day():
     assert judge(answer(503, retry_after="999999999999")).retry_after == 86_400
 
 
-def test_backoff_doubles_from_a_second_to_five_minutes():
-    assert [backoff(failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)] == [1, 2, 4, 256, 300, 300]
+@pytest.mark.parametrize("status", [302, 511])
+def test_a_captive_portal_is_not_the_service_and_may_not_ask_for_patience(status):
+    """A day's patience asked for by the login page of a café would outlast the café."""
+    verdict = judge(answer(status, location="http://login.example/", retry_after="86400"))
+    assert (verdict.outcome, verdict.retry_after) == (Outcome.OFFLINE, None)
 
 
-@given(st.integers(1, 10_000), st.floats(0, 1), st.none() | st.floats(0, 86_400))
-def test_jitter_comes_after_the_cap_and_the_service_sets_a_floor(failures, chance, asked):
-    wait = backoff(failures, chance, asked)
-    assert wait >= (asked or 0)
-    assert wait <= max(LONGEST_BACKOFF * chance, asked or 0)
+def test_patience_doubles_from_a_second_to_five_minutes():
+    waits = [patience(Outcome.OFFLINE, failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)]
+    assert waits == [1, 2, 4, 256, 300, 300]
+
+
+@given(
+    st.sampled_from([Outcome.OFFLINE, Outcome.WAIT, Outcome.UNKNOWN]), st.integers(1, 10_000), st.floats(0, 1)
+)
+def test_jitter_comes_after_the_cap(outcome, failures, chance):
+    wait = patience(outcome, failures, chance)
+    assert wait == patience(outcome, failures, 1.0) * chance <= LONGEST_BACKOFF * chance
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PAUSED, Outcome.REFUSED])
+def test_what_a_person_must_mend_is_tried_again_at_the_longest_backoff(outcome):
+    assert patience(outcome, 1, 0.0) == LONGEST_BACKOFF
