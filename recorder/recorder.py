@@ -71,12 +71,11 @@ class Recorder(PeopleApi):
         clock: Callable[[], float] = time.time,
         **journal_options: Any,
     ) -> None:
-        if on_invalid not in ("raise", "reject"):
-            raise ValueError(f"on_invalid is 'raise' or 'reject', not {on_invalid!r}")
         self._clock = clock
+        self._intake = Intake(token, on_invalid, serializer)
         self._delivery = Delivery(
             journal,
-            token=token,
+            token=token or "",  # None, too, is no token
             background=background,
             url=url,
             api_host=api_host,
@@ -85,7 +84,6 @@ class Recorder(PeopleApi):
             clock=clock,
             journal_options=journal_options,
         )
-        self._intake = Intake(token, on_invalid, serializer)
 
     def __repr__(self) -> str:
         return f"Recorder(journal={str(self.journal.path)!r})"

@@ -18,7 +18,10 @@ from recorder.verdicts import Answer
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["HttpTransport", "Transport"]
+__all__ = ["HttpTransport", "ImportCredentials", "Transport"]
+
+ImportCredentials = tuple[str, str] | tuple[str, str, str]
+"""User name and password for ``/import``, and a service account's project."""
 
 _PATHS = {Lane.PEOPLE: "/engage", Lane.GROUPS: "/groups", Lane.EVENTS: "/track", Lane.IMPORTS: "/import"}
 # verbose: an answer with a reason; ip=0: no geolocation from the sender's address (the documented default of
@@ -127,7 +130,7 @@ class HttpTransport:
         timeout: tuple[float, float] = (5, 30),
         total: float = 60,
         session: "requests.Session | None" = None,
-        import_credentials: tuple[str, str] | tuple[str, str, str] | None = None,
+        import_credentials: ImportCredentials | None = None,
     ) -> None:
         self.base = _base(url if url is not None else f"https://{api_host}")
         self._timeout = timeout
