@@ -34,8 +34,10 @@ class Recorder(PeopleApi):
         on_invalid: ``"raise"``: InvalidOperation at the call. ``"reject"``: what is JSON but malformed is
             journaled as a rejected entry with its reason, for apps that must never see an exception from
             their analytics. What is not JSON raises all the same.
-        on_event: Called from the background thread with what an app may want to know: a `ShipReport`, a
-            `LaneStatus` when a lane is paused, a `JournalError`.
+        on_event: Called with what an app may want to know, from whichever thread ships: an `Entry` that the
+            service rejected, a `LaneStatus` when a lane is paused; from the background thread a `ShipReport`,
+            too, or what kept it from shipping, such as a `JournalError`. It may record and flush; the next
+            request waits until it returns. What it raises is logged.
         serializer: A JSONEncoder class, or a function from an object to JSON types, that runs over each
             message first.
         clock: Seconds since the epoch.
