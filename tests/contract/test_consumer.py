@@ -1,13 +1,23 @@
 """The official SDK, mixpanel 5.4.1, recording through `JournalConsumer`."""
 
 import json
+import sqlite3
 import sys
 import threading
 
 import mixpanel
 import pytest
 
-from recorder import InvalidOperation, JournalConsumer, JournalReader, Lane, RestanteError, State, WrongToken
+from recorder import (
+    InvalidOperation,
+    JournalConsumer,
+    JournalError,
+    JournalReader,
+    Lane,
+    RestanteError,
+    State,
+    WrongToken,
+)
 from simulator import Simulator
 from simulator.server import Service
 
@@ -161,3 +171,22 @@ def test_threads_share_a_consumer(path):
     assert {id_: profile["n"] for id_, profile in simulator.profiles.items()} == {
         f"p{place}": list(range(25)) for place in range(4)
     }
+
+
+def test_a_token_that_could_not_be_written_down_is_not_the_journals(path):
+    def no_commit(action, operation, *_):
+        denied = action == sqlite3.SQLITE_TRANSACTION and operation == "COMMIT"
+        return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
+
+    with JournalConsumer(path) as consumer:
+        sdk = mixpanel.Mixpanel("T", consumer=consumer)
+        beneath = consumer.journal._connection._sqlite
+        beneath.set_authorizer(no_commit)
+        with pytest.raises(JournalError):
+            sdk.people_set("ada", {"a": 1})
+        assert consumer.journal.token is None
+        beneath.set_authorizer(None)
+        sdk.people_set("ada", {"a": 2})
+    with JournalConsumer(path) as consumer:
+        assert consumer.journal.token == "T"
+    assert [entry.message["$set"] for entry in entries(path)] == [{"a": 2}]
