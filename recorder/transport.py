@@ -17,6 +17,7 @@ from recorder.verdicts import Answer
 
 if TYPE_CHECKING:
     import requests
+    from requests.auth import HTTPBasicAuth
 
 __all__ = ["HttpTransport", "ImportCredentials", "Transport"]
 
@@ -180,6 +181,15 @@ class HttpTransport:
                 query += f"&project_id={quote(project, safe='')}"
         return self.base + _PATHS[lane] + query
 
+    def _auth(self, lane: Lane) -> "HTTPBasicAuth | None":
+        from requests.auth import HTTPBasicAuth
+
+        if lane is not Lane.IMPORTS or not self.import_credentials:
+            return None
+        # As bytes, whatever is in them: requests encodes text as Latin-1, or fails, and then nothing leaves.
+        user, password = (part.encode("utf-8", "surrogatepass") for part in self.import_credentials[:2])
+        return HTTPBasicAuth(user, password)
+
     def _connect(self, url: str) -> str:
         """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
         import requests
@@ -226,9 +236,7 @@ class HttpTransport:
                 url,
                 data=body,  # requests takes what has read() and a length
                 headers={"Content-Type": "application/json"},
-                auth=self.import_credentials[:2]
-                if self.import_credentials and lane is Lane.IMPORTS
-                else None,
+                auth=self._auth(lane),
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
