@@ -78,6 +78,7 @@ _HAND_OVER = "UPDATE shipper SET running = 0, seen_at = ? WHERE epoch = ?"
 _SERVICE = "SELECT service FROM shipper"
 _KEEP_SETUP = "UPDATE shipper SET service = ?, in_doubt = ?, settle_after = ?"
 _TRY_PAUSED = "UPDATE lanes SET backoff_at = 0, backoff_span = 0, retry_at = NULL WHERE outcome = 'paused'"
+_TRY_PAUSED_LANE = _TRY_PAUSED + " AND lane = ?"
 
 _OPEN_ATTEMPT = """
 INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at)
@@ -359,6 +360,12 @@ class Claims:
         """Stop being the shipper."""
         with self._connection.transaction() as connection:
             connection.execute(_HAND_OVER, (now, epoch))
+
+    def try_paused(self, lane: Lane) -> None:
+        """What paused a lane may be mended: it is due at once."""
+        if self.standing(lane).outcome is Outcome.PAUSED:
+            with self._connection.transaction() as connection:
+                connection.execute(_TRY_PAUSED_LANE, (lane,))
 
     # --- how things stand
 

@@ -1,20 +1,23 @@
 """`JournalConsumer`: the official SDK's door to the journal, ``Mixpanel(token, consumer=JournalConsumer(...))``."""
 
+import contextlib
 import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from typing import Any, NoReturn, Self
 
 from recorder.delivery import Delivery
 from recorder.entries import NewEntry, ShipReport
 from recorder.errors import InvalidOperation, RestanteError, WrongToken
-from recorder.intake import Intake, OnInvalid
+from recorder.intake import Intake, OnInvalid, other_project
 from recorder.journal import Journal
 from recorder.operations import Lane
 from recorder.people import stamped
 from recorder.policy import ShippingPolicy
+from recorder.transport import ImportCredentials
 
 __all__ = ["JournalConsumer"]
 
@@ -23,12 +26,18 @@ class JournalConsumer:
     """A consumer for the official Python SDK that journals instead of posting.
 
     People and group messages are validated and split like those of ``people_update``; events and imports
-    travel as they are, each in a lane of its own. The first message's token makes the journal that
-    project's. Credentials handed to `send` are not written down. ``Mixpanel.alias()`` bypasses every
-    consumer and posts at once: that is how the SDK is made.
+    travel as they are, each in a lane of its own. The first message's token makes the journal that project's.
+    Threads may share one, from the first message on.
+
+    ``Mixpanel.alias()`` bypasses every consumer and posts at once: that is how the SDK is made. Journaled, and
+    in the order of the other events, it is ``track(original, "$create_alias", {"alias": alias_id})``.
 
     Args:
-        journal: A path or a `Journal`, as for `Recorder`; the other arguments, too, are Recorder's.
+        journal: A path or a `Journal`, as for `Recorder`; the arguments not named here, too, are Recorder's.
+        import_credentials: For the imports lane, as for `HttpTransport`: ``(secret, "")``, or a service
+            account's ``(user, password, project_id)``. They win over those that ``import_data`` and ``merge``
+            hand to `send`. Neither is ever written down: they are gone when the process ends, and imports
+            that a service refuses for want of them wait, paused, until they are given again.
 
     >>> import pathlib, tempfile
     >>> consumer = JournalConsumer(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db")
@@ -48,11 +57,13 @@ class JournalConsumer:
         policy: ShippingPolicy | None = None,
         on_invalid: OnInvalid = "raise",
         on_event: Callable[[Any], None] | None = None,
+        import_credentials: ImportCredentials | None = None,
         clock: Callable[[], float] = time.time,
         **journal_options: Any,
     ) -> None:
         self._clock = clock
-        self._on_invalid = on_invalid
+        self._intake = Intake("", on_invalid)  # of no project yet
+        self._takes_credentials = import_credentials is None
         self._delivery = Delivery(
             journal,
             token=journal_options.pop("token", None),
@@ -63,7 +74,11 @@ class JournalConsumer:
             on_event=on_event,
             clock=clock,
             journal_options=journal_options,
+            import_credentials=import_credentials,
         )
+
+    def __repr__(self) -> str:
+        return f"JournalConsumer(journal={str(self.journal.path)!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -80,20 +95,16 @@ class JournalConsumer:
         """Where it records."""
         return self._delivery.journal
 
-    def send(
-        self,
-        endpoint: str,
-        json_message: str,
-        api_key: Any = None,  # noqa: ARG002  # credentials are the transport's business, never the journal's
-        api_secret: Any = None,  # noqa: ARG002
-    ) -> None:
+    def send(self, endpoint: str, json_message: str, api_key: Any = None, api_secret: Any = None) -> None:
         """Journal one message; returns when it is there.
 
         Args:
             endpoint: ``people``, ``groups``, ``events`` or ``imports``.
-            json_message: As the SDK makes it.
-            api_key: Not used, and not written down.
-            api_secret: Not used, and not written down.
+            json_message: As the SDK makes it; an array of messages is journaled whole, or not at all.
+            api_key: Not used, as the service wants none beside the secret. Or both, as the SDK hands them over:
+                ``(api_key, api_secret)``.
+            api_secret: What imports are sent with from now on, unless the constructor was given credentials.
+                Kept in memory only.
 
         Raises:
             mixpanel.MixpanelException: The endpoint is unknown (RestanteError where mixpanel is not imported).
@@ -105,34 +116,52 @@ class JournalConsumer:
         except ValueError:
             _unknown(endpoint)
         try:
-            message = json.loads(json_message)
+            given = json.loads(json_message)
         except (ValueError, RecursionError) as error:
             raise InvalidOperation("message", f"is not JSON: {error}") from None
-        self._delivery.append(self._rows(lane, message))
+        messages = given if isinstance(given, list) else [given]
+        rows = [row for message in messages for row in self._rows(lane, message)]
+        if not rows:
+            return
+        if lane is Lane.IMPORTS and self._takes_credentials:
+            secret = api_key[1] if isinstance(api_key, tuple) else api_secret
+            if secret is not None:  # before the rows: in the background they may go at once
+                self._delivery.use_import_credentials((str(secret), ""))
+        self._delivery.append(rows)
 
     def _rows(self, lane: Lane, message: Any) -> list[NewEntry]:
         now = self._clock()
         if lane in {Lane.PEOPLE, Lane.GROUPS}:
             stamp = stamped(message, None, now)
-            return Intake(self._project(stamp.get("$token")), self._on_invalid).rows(lane, stamp, now)
+            return self._for_project(stamp.get("$token")).rows(lane, stamp, now)
         properties = message.get("properties") if isinstance(message, dict) else None
-        project = self._project(properties.get("token") if isinstance(properties, dict) else None)
-        return [Intake(project).event(lane, message, now)]
+        token = properties.get("token") if isinstance(properties, dict) else None
+        intake = self._for_project(token)
+        fault = other_project() if token is not None and token != intake.token else None
+        return [intake.event(lane, message, now, fault)]
 
-    def _project(self, token: Any) -> str:
-        """The journal's token; the first message's, where it has none yet."""
-        if self.journal.token is None:
-            if not isinstance(token, str) or not token:
-                raise WrongToken(
-                    "the message names no project token", hint="Give Mixpanel() the project's token."
-                )
-            self.journal.bind(token)
-        elif isinstance(token, str) and token != self.journal.token:
-            raise WrongToken("the message names another project's token than this journal's")
-        return self.journal.token or ""
+    def _for_project(self, token: Any) -> Intake:
+        """The intake of the journal's project: the first message's, where it belongs to none yet."""
+        journal = self.journal
+        if journal.token is None and token is not None:
+            with contextlib.suppress(WrongToken):  # another thread's message came first: see below
+                journal.bind(token)
+        if journal.token is None:
+            raise WrongToken(
+                "the message names no project token", hint="Give Mixpanel() the project's token."
+            )
+        intake = self._intake
+        if intake.token != journal.token:
+            # Threads may do this at the same time, and all make the same of it.
+            self._intake = intake = replace(intake, token=journal.token)
+        return intake
 
     def flush(self, timeout: float | None = 10.0) -> ShipReport:
-        """Send all that may go now; `timeout` in seconds."""
+        """Send all that may go now, and say how it went; never raises for what the network does.
+
+        Args:
+            timeout: Seconds in all; None for no limit.
+        """
         return self._delivery.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> None:

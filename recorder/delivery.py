@@ -11,9 +11,10 @@ from typing import Any
 
 from recorder.entries import NewEntry, ShipReport
 from recorder.journal import Journal
+from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
 from recorder.shipper import Shipper
-from recorder.transport import HttpTransport
+from recorder.transport import HttpTransport, ImportCredentials
 
 __all__ = ["Delivery"]
 
@@ -39,10 +40,10 @@ class Delivery:
         on_event: Callable[[Any], None] | None,
         clock: Callable[[], float],
         journal_options: dict[str, Any],
+        import_credentials: ImportCredentials | None = None,
     ) -> None:
-        transport = HttpTransport(
-            url=url, api_host=api_host
-        )  # first: a bad address should leave no file behind
+        # First: a bad address should leave no file behind.
+        transport = HttpTransport(url=url, api_host=api_host, import_credentials=import_credentials)
         self._owned = not isinstance(journal, Journal)
         if isinstance(journal, Journal):
             if journal_options:
@@ -74,6 +75,12 @@ class Delivery:
         self.journal.append(rows)
         if self._thread is not None and self.process == os.getpid():
             self._shipper.wake()  # a forked child has no such thread: its parent ships what it records
+
+    def use_import_credentials(self, credentials: ImportCredentials) -> None:
+        """Send imports with these from now on; if their lane is paused for want of them, it is due at once."""
+        if self._transport.import_credentials != credentials:
+            self._transport.import_credentials = credentials
+            self.journal.claims.try_paused(Lane.IMPORTS)
 
     def flush(self, timeout: float | None) -> ShipReport:
         """Send all that may go now."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from recorder.claims import Claim
-from recorder.entries import ShipReport, StoppedBy
+from recorder.entries import LaneStatus, ShipReport, StoppedBy
 from recorder.operations import Lane
 
 __all__ = ["Call", "Drain", "Halves", "Pace"]
@@ -28,6 +28,8 @@ class Drain:
     worst: StoppedBy | None = None
     message: str = ""
     retry_at: float | None = None
+    events: list[int | LaneStatus] = field(default_factory=list)
+    """What is to be told before the next request: numbers of rejected entries, and lanes that are paused."""
 
     @property
     def over(self) -> bool:

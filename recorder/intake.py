@@ -1,7 +1,7 @@
 """From a caller's message to rows for the journal: normalise, check, split, write as JSON. Pure."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from recorder.entries import NewEntry, State
 from recorder.errors import InvalidOperation, WrongToken
@@ -24,7 +24,7 @@ from recorder.operations import (
 )
 from recorder.people import stamped
 
-__all__ = ["Intake", "OnInvalid", "token_prefix"]
+__all__ = ["Intake", "OnInvalid", "other_project", "token_prefix"]
 
 OnInvalid = Literal["raise", "reject"]
 
@@ -56,6 +56,8 @@ class Intake:
 
     def __post_init__(self) -> None:
         """How many bytes the token adds to an update: the same for each."""
+        if self.on_invalid not in get_args(OnInvalid):
+            raise ValueError(f"on_invalid is 'raise' or 'reject', not {self.on_invalid!r}")
         object.__setattr__(self, "_joining", len(token_prefix(self.token).encode()) - 1)
 
     def rows(
@@ -126,7 +128,7 @@ class Intake:
     def _without_token(self, message: Message) -> Message:
         """A copy without the project's token, which joins when it is sent."""
         if message.get("$token", self.token) != self.token:
-            raise WrongToken("the message names another project's token than this journal's")
+            raise other_project()
         return {name: value for name, value in message.items() if name != "$token"}
 
     def _rejected(self, lane: Lane, message: Message, now: float, reason: str) -> NewEntry:
@@ -144,17 +146,37 @@ class Intake:
             str(lane), *identity, operators[0] if len(operators) == 1 else None, text, now, state, reason
         )
 
-    def event(self, lane: Lane, message: Any, now: float) -> NewEntry:
+    def event(self, lane: Lane, message: Any, now: float, fault: WrongToken | None = None) -> NewEntry:
         """The row of an event or an import, which travels as it is.
+
+        Args:
+            lane: Events or imports.
+            message: As the caller gave it.
+            now: Seconds since the epoch.
+            fault: What the caller already found wrong with it.
 
         Raises:
             InvalidOperation: It is no JSON object, or too large.
+            WrongToken: The fault.
         """
         plain = normalise(message)
-        text = written(plain, "message")
         properties = plain.get("properties")
-        profile = properties.get("distinct_id") if isinstance(properties, dict) else None
-        return NewEntry(str(lane), None, profile if isinstance(profile, str) else None, None, text, now)
+        id_ = properties.get("distinct_id") if isinstance(properties, dict) else None
+        profile = id_ if isinstance(id_, str) else None
+        try:
+            if fault is not None:
+                raise fault
+            return NewEntry(str(lane), None, profile, None, written(plain, "message"), now)
+        except (InvalidOperation, WrongToken) as error:
+            if self.on_invalid == "raise":
+                raise
+            state = State.REJECTED.value
+            return NewEntry(str(lane), None, profile, None, compact(plain), now, state, str(error))
+
+
+def other_project() -> WrongToken:
+    """What is wrong with a message that names another project's token."""
+    return WrongToken("the message names another project's token than this journal's")
 
 
 def _with_identity(message: Message, identity: Identity) -> Message:

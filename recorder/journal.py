@@ -164,7 +164,8 @@ class Journal:
         if self._token is None:
             with self._connection.transaction() as connection:
                 connection.execute(_KEEP_TOKEN, (token,))
-                (self._token,) = connection.execute(_TOKEN).fetchone()
+                (kept,) = connection.execute(_TOKEN).fetchone()
+            self._token = kept  # not before it is committed
         if token != self._token:
             raise WrongToken(f"{self.path.name} belongs to another project than the token given")
 

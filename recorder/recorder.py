@@ -34,8 +34,10 @@ class Recorder(PeopleApi):
         on_invalid: ``"raise"``: InvalidOperation at the call. ``"reject"``: what is JSON but malformed is
             journaled as a rejected entry with its reason, for apps that must never see an exception from
             their analytics. What is not JSON raises all the same.
-        on_event: Called from the background thread with what an app may want to know: a `ShipReport`, a
-            `LaneStatus` when a lane is paused, a `JournalError`.
+        on_event: Called with what an app may want to know, from whichever thread ships: an `Entry` that the
+            service rejected, a `LaneStatus` when a lane is paused; from the background thread a `ShipReport`,
+            too, or what kept it from shipping, such as a `JournalError`. It may record and flush; the next
+            request waits until it returns. What it raises is logged.
         serializer: A JSONEncoder class, or a function from an object to JSON types, that runs over each
             message first.
         clock: Seconds since the epoch.
@@ -71,12 +73,11 @@ class Recorder(PeopleApi):
         clock: Callable[[], float] = time.time,
         **journal_options: Any,
     ) -> None:
-        if on_invalid not in ("raise", "reject"):
-            raise ValueError(f"on_invalid is 'raise' or 'reject', not {on_invalid!r}")
         self._clock = clock
+        self._intake = Intake(token, on_invalid, serializer)
         self._delivery = Delivery(
             journal,
-            token=token,
+            token=token or "",  # None, too, is no token
             background=background,
             url=url,
             api_host=api_host,
@@ -85,7 +86,6 @@ class Recorder(PeopleApi):
             clock=clock,
             journal_options=journal_options,
         )
-        self._intake = Intake(token, on_invalid, serializer)
 
     def __repr__(self) -> str:
         return f"Recorder(journal={str(self.journal.path)!r})"

@@ -12,7 +12,7 @@ from typing import Any
 
 from recorder.claims import Claim, Limits, Overtaken, Settled, Settlement, Standing
 from recorder.drain import Call, Drain, Halves, Pace
-from recorder.entries import LaneStatus, Outcome, ShipReport, StoppedBy
+from recorder.entries import Entry, LaneStatus, Outcome, ShipReport, StoppedBy
 from recorder.errors import JournalError
 from recorder.journal import Journal
 from recorder.locks import ship_lock
@@ -52,7 +52,7 @@ class Shipper:
         policy: Sizes, pace, and what becomes of entries in doubt.
         on_event: Called by `run`, from its thread, with a `ShipReport` whenever something was sent or its end
             changed; from whichever thread ships, with an `Entry` that was rejected, and with a `LaneStatus`
-            when a lane is paused. What it raises is logged.
+            when a lane is paused. It may ship in its turn. What it raises is logged.
         clock: Seconds since the epoch, for what people read.
         uptime: Seconds since the boot, for waits; no change of the clock moves them.
         chance: A random number from 0 to 1, for the jitter of the back-off.
@@ -285,6 +285,8 @@ class Shipper:
                 turns.append(lane)
                 if call.progress is not None:
                     call.progress(self._report(drain))
+            if drain.events:
+                self._tell_events(drain)
         return self._report(drain)
 
     def _may_go(self, lane: Lane, call: Call) -> bool:
@@ -372,7 +374,8 @@ class Shipper:
             case Outcome.REFUSED if settled.rejected is not None:
                 self._halves.passed(claim)
                 drain.rejected += 1
-                self._tell_rejected(settled.rejected)
+                log.warning("shipping: the service rejected entry %d", settled.rejected)
+                drain.events.append(settled.rejected)
                 return True
             case Outcome.REFUSED:
                 self._halves.split(claim)
@@ -408,7 +411,7 @@ class Shipper:
         if outcome is Outcome.OFFLINE:
             drain.end("offline", words)  # the other lanes go to the same host
         if self._note(lane, outcome, words) and outcome is Outcome.PAUSED:
-            self._tell(
+            drain.events.append(
                 LaneStatus(
                     lane=lane,
                     outcome=outcome,
@@ -458,11 +461,21 @@ class Shipper:
             log.warning("shipping %s: %s (%s)", lane, outcome, words)
         return True
 
-    def _tell_rejected(self, seq: int) -> None:
-        log.warning("shipping: the service rejected entry %d", seq)
-        if self._on_event is not None:
-            with JournalReader(self._journal.path) as reader:
-                self._tell(reader.entry(seq))
+    def _tell_events(self, drain: Drain) -> None:
+        """Between two requests, and out of turn: what it is told to may ship, which would wait for the turn."""
+        events, drain.events = drain.events, []
+        if self._on_event is None:
+            return
+        self._turn.release()
+        try:
+            for event in events:
+                self._tell(self._entry(event) if isinstance(event, int) else event)
+        finally:
+            self._turn.acquire()
+
+    def _entry(self, seq: int) -> Entry | None:
+        with JournalReader(self._journal.path) as reader:
+            return reader.entry(seq)
 
     def _tell(self, event: object) -> None:
         if self._on_event is None:

@@ -20,8 +20,12 @@ from recorder.verdicts import Answer
 
 if TYPE_CHECKING:
     import requests
+    from requests.auth import HTTPBasicAuth
 
-__all__ = ["HttpTransport", "Transport"]
+__all__ = ["HttpTransport", "ImportCredentials", "Transport"]
+
+ImportCredentials = tuple[str, str] | tuple[str, str, str]
+"""User name and password for ``/import``, and a service account's project."""
 
 _PATHS = {Lane.PEOPLE: "/engage", Lane.GROUPS: "/groups", Lane.EVENTS: "/track", Lane.IMPORTS: "/import"}
 # verbose: an answer with a reason; ip=0: no geolocation from the sender's address (the documented default of
@@ -158,7 +162,7 @@ class HttpTransport:
         timeout: tuple[float, float] = (5, 30),
         total: float = 60,
         session: "requests.Session | None" = None,
-        import_credentials: tuple[str, str] | tuple[str, str, str] | None = None,
+        import_credentials: ImportCredentials | None = None,
     ) -> None:
         self.base = _base(url if url is not None else f"https://{api_host}")
         self._timeout = timeout
@@ -235,6 +239,15 @@ class HttpTransport:
             case (_, _, project) if lane is Lane.IMPORTS:
                 query += f"&project_id={quote(project, safe='')}"
         return self.base + _PATHS[lane] + query
+
+    def _auth(self, lane: Lane) -> "HTTPBasicAuth | None":
+        from requests.auth import HTTPBasicAuth
+
+        if lane is not Lane.IMPORTS or not self.import_credentials:
+            return None
+        # As bytes, whatever is in them: requests encodes text as Latin-1, or fails, and then nothing leaves.
+        user, password = (part.encode("utf-8", "surrogatepass") for part in self.import_credentials[:2])
+        return HTTPBasicAuth(user, password)
 
     def _connect(self, url: str, line: _Line, deadline: float) -> str:
         """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
@@ -316,9 +329,7 @@ class HttpTransport:
                 url,
                 data=body,  # requests takes what has read() and a length
                 headers={"Content-Type": "application/json"},
-                auth=self.import_credentials[:2]
-                if self.import_credentials and lane is Lane.IMPORTS
-                else None,
+                auth=self._auth(lane),
                 timeout=self._time_left(deadline),
                 allow_redirects=False,
                 stream=True,

@@ -1,13 +1,23 @@
 """The official SDK, mixpanel 5.4.1, recording through `JournalConsumer`."""
 
 import json
+import sqlite3
 import sys
 import threading
 
 import mixpanel
 import pytest
 
-from recorder import InvalidOperation, JournalConsumer, JournalReader, Lane, RestanteError, State, WrongToken
+from recorder import (
+    InvalidOperation,
+    JournalConsumer,
+    JournalError,
+    JournalReader,
+    Lane,
+    RestanteError,
+    State,
+    WrongToken,
+)
 from simulator import Simulator
 from simulator.server import Service
 
@@ -161,3 +171,120 @@ def test_threads_share_a_consumer(path):
     assert {id_: profile["n"] for id_, profile in simulator.profiles.items()} == {
         f"p{place}": list(range(25)) for place in range(4)
     }
+
+
+def test_a_token_that_could_not_be_written_down_is_not_the_journals(path):
+    def no_commit(action, operation, *_):
+        denied = action == sqlite3.SQLITE_TRANSACTION and operation == "COMMIT"
+        return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
+
+    with JournalConsumer(path) as consumer:
+        sdk = mixpanel.Mixpanel("T", consumer=consumer)
+        beneath = consumer.journal._connection._sqlite
+        beneath.set_authorizer(no_commit)
+        with pytest.raises(JournalError):
+            sdk.people_set("ada", {"a": 1})
+        assert consumer.journal.token is None
+        beneath.set_authorizer(None)
+        sdk.people_set("ada", {"a": 2})
+    with JournalConsumer(path) as consumer:
+        assert consumer.journal.token == "T"
+    assert [entry.message["$set"] for entry in entries(path)] == [{"a": 2}]
+
+
+def at_once(work, count=8):
+    """What `count` threads make of `work(place)`, all let go at the same moment."""
+    barrier = threading.Barrier(count)
+    results = [None] * count
+
+    def run(place):
+        barrier.wait(10)
+        try:
+            results[place] = work(place)
+        except Exception as error:  # noqa: BLE001  # it is looked at
+            results[place] = error
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return results
+
+
+@pytest.mark.parametrize("round_", range(10))
+def test_threads_may_race_for_the_very_first_message(path, round_):  # noqa: ARG001  # each round is a race
+    with JournalConsumer(path) as consumer:
+        sdk = mixpanel.Mixpanel("T", consumer=consumer)
+
+        def first(place):
+            sdk.people_append("ada", {"n": place})
+            sdk.track("ada", "opened")
+
+        assert at_once(first) == [None] * 8
+        assert consumer.journal.token == "T"
+    assert sorted(entry.lane for entry in entries(path)) == [Lane.EVENTS] * 8 + [Lane.PEOPLE] * 8
+    simulator = Simulator.from_journal(path)
+    assert sorted(simulator.profile("ada")["n"]) == list(range(8))
+
+
+@pytest.mark.parametrize("round_", range(10))
+def test_of_projects_that_race_for_a_journal_one_gets_it_and_the_others_are_told(path, round_):  # noqa: ARG001
+    with JournalConsumer(path) as consumer:
+
+        def first(place):
+            sdk = mixpanel.Mixpanel(f"T{place}", consumer=consumer)
+            (sdk.track if place % 2 else sdk.people_set)("ada", {"a": 1} if not place % 2 else "opened")
+
+        results = at_once(first)
+        (winner,) = [place for place, result in enumerate(results) if result is None]
+        assert {type(result) for place, result in enumerate(results) if place != winner} == {WrongToken}
+        assert consumer.journal.token == f"T{winner}"
+    assert len(entries(path)) == 1
+
+
+def test_an_array_of_messages_is_journaled_whole_or_not_at_all(path):
+    """What the SDK's buffered consumer would hand to the one beneath it."""
+    good = [{"$token": "T", "$distinct_id": "ada", "$set": {"n": n}, "$unset": ["m"]} for n in range(2)]
+    bad = {"$token": "T", "$distinct_id": "ada", "$unset": "m"}
+    with JournalConsumer(path) as consumer:
+        with pytest.raises(InvalidOperation):
+            consumer.send("people", json.dumps([*good, bad]))
+        assert entries(path) == []
+        consumer.send("people", "[]")
+        consumer.send("people", json.dumps(good))
+    assert [entry.operator for entry in entries(path)] == ["$set", "$unset"] * 2
+
+
+def test_the_sdks_buffered_consumer_may_stand_in_front(path):
+    with JournalConsumer(path) as consumer:
+        buffered = mixpanel.BufferedConsumer(max_size=3)
+        buffered._consumer = consumer
+        sdk = mixpanel.Mixpanel("T", consumer=buffered)
+        for n in range(5):
+            sdk.people_increment("ada", {"n": n})
+        assert len(entries(path)) == 3
+        buffered.flush()
+    assert len(entries(path)) == 5
+
+
+def test_on_request_events_that_cannot_be_accepted_become_rejected_entries_too(path):
+    with JournalConsumer(path, on_invalid="reject") as consumer:
+        sdk = mixpanel.Mixpanel("T", consumer=consumer)
+        sdk.track("ada", "large", {"page": "x" * 1_000_000})
+        mixpanel.Mixpanel("U", consumer=consumer).track("ada", "astray")
+        mixpanel.Mixpanel("U", consumer=consumer).people_set("ada", {"a": 1})
+        sdk.track("ada", "opened")
+    large, astray, update, opened = entries(path)
+    assert [entry.state for entry in (large, astray, update, opened)] == [State.REJECTED] * 3 + [
+        State.PENDING
+    ]
+    assert large.reason.startswith("message: the update takes 1,000,")
+    assert "another project" in astray.reason
+    assert astray.reason == update.reason
+
+
+def test_an_unknown_on_invalid_is_refused_before_there_is_a_file(path):
+    with pytest.raises(ValueError, match="'raise' or 'reject', not 'ignore'"):
+        JournalConsumer(path, on_invalid="ignore")
+    assert not path.exists()
