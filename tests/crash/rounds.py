@@ -7,10 +7,10 @@ What is drawn comes from the round's seed; when a process is killed depends on t
 """
 
 import contextlib
-import gc
 import itertools
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -185,7 +185,7 @@ class Round:
                 known = len(shipper.said) + 1  # this call may have begun before the last was recorded
             if known is not None and shipper.has_said(*(ends or ("done",)), after=known):
                 return condition()
-            time.sleep(0.001)
+            time.sleep(0.002)
         return True
 
     def _a_moment(self, longest: float) -> None:
@@ -334,7 +334,7 @@ class Round:
     def _drain(self, faults: list[dict[str, Any]]) -> None:
         """A fresh shipper until nothing is left that could go; here its profiles in doubt do wait.
 
-        Time passes only between its calls, when all is quiet, so that a late copy is never later than that.
+        Time passes only between its calls, when no copy is out, so that none is later than that.
         """
         passed = 0.0
 
@@ -349,11 +349,9 @@ class Round:
             shipper = Shipper(journal, transport, task.policy(settle_after=30.0), uptime=now)
             for _ in range(60):
                 report = shipper.ship()
-                transport.close()
-                gc.collect()  # urllib3 closes what a pool held once the pool is collected
-                self._service.let_go()
-                self._service.be_quiet()
+                self._service.apply_what_is_late()
                 if report.stopped_by == "done":
+                    transport.close()
                     return
                 passed += 400.0
         raise AssertionError(f"never done: {report}")
@@ -420,21 +418,19 @@ def plan(seeds: range, *, traced: bool) -> Iterator[tuple[int, list[str]]]:
         yield seed, [*chance.sample(before, chance.choice([0, 0, 1, 2])), name]
 
 
-def play(seed: int, folder: Path, steps: list[str]) -> Round:
-    """One round; where it fails it says which it was, and its folder stays."""
-    folder.mkdir()
+def play(seed: int, steps: list[str]) -> Round:
+    """One round in a folder of its own; where it fails it says which it was, and its folder stays."""
+    folder = Path(tempfile.mkdtemp(prefix=f"restante-crash-{seed}-"))
     played = Round(seed, folder, steps)
     try:
         played.run()
     except BaseException as error:
         error.add_note(f"python -m tests.crash.rounds {seed} {' '.join(map(repr, steps))}; see {folder}")
         raise
-    for file in folder.iterdir():
-        file.unlink()
+    shutil.rmtree(folder)
     return played
 
 
 if __name__ == "__main__":
-    where = Path(tempfile.mkdtemp(prefix="restante-crash-"))
-    came = play(int(sys.argv[1]), where / "round", sys.argv[2:] or ["at random"])
+    came = play(int(sys.argv[1]), sys.argv[2:] or ["at random"])
     print(f"{came.reached} reached; {came.compared} profiles compared, {came.marked} entries possibly twice")

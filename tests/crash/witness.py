@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -56,8 +57,8 @@ class Witness(Service):
             with self._applying:
                 body = environ["wsgi.input"].read()
                 environ["wsgi.input"].seek(0)
-                self.applied.append(Applied(_LANES[endpoint], json.loads(body)))
                 answer = list(inner(environ, start_response))
+                self.applied.append(Applied(_LANES[endpoint], json.loads(body)))
             self._hold_at("applied")
             return answer
 
@@ -95,6 +96,17 @@ class Witness(Service):
         if self._held is not None:
             self._held.set()
             self._held = None
+
+    def apply_what_is_late(self) -> None:
+        """Let a request that is held be applied, and every late copy, before this returns."""
+        with self._gate:
+            wanted = len(self.applied) + (self._held is not None and self._step == "arrived")
+            self._let_go()
+        deadline = time.monotonic() + PATIENCE
+        while len(self.applied) < wanted:
+            assert time.monotonic() < deadline, "what was held is not applied"
+            time.sleep(0.001)
+        assert self.settle(PATIENCE), "a late copy is still out"
 
     def close(self) -> None:
         self.let_go()
