@@ -63,6 +63,12 @@ SELECT seq, message, 0 FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
 _SET_WAITING = "UPDATE entries SET state = 'waiting' WHERE seq IN (SELECT value FROM json_each(?))"
+# Nothing waits above its lane's cursor, or what is pending there would go before it.
+_PUT_BACK = f"""
+UPDATE entries SET state = 'pending'
+ WHERE state = 'waiting' AND {_INDEXED} AND lane = :lane
+   AND seq > (SELECT cursor FROM lanes WHERE lane = :lane)
+"""
 _WAITING = "SELECT entries FROM counters WHERE account = 'waiting'"
 _COUNT = "UPDATE counters SET entries = entries + ? WHERE account = ?"
 
@@ -563,7 +569,14 @@ class Claims:
             case _:
                 self._merge_alike(connection, carried.attempt, settlement.now)
                 self._fail(connection, carried.lane, settlement)
+                self._put_back(connection, carried.lane)
         return Settled()
+
+    @staticmethod
+    def _put_back(connection: sqlite3.Connection, lane: Lane) -> None:
+        """A claim ends as if it had not been: what it passed is pending again, and so keeps its place."""
+        back = connection.execute(_PUT_BACK, {"lane": lane}).rowcount
+        _moved(connection, {State.WAITING: -back})
 
     @staticmethod
     def _fail(connection: sqlite3.Connection, lane: Lane, settlement: Settlement) -> None:
@@ -619,10 +632,12 @@ class Claims:
         standing = self._standing(connection, carried.lane)
         if standing.outcome is Outcome.PAUSED and standing.cause == settlement.words:
             self._pause(connection, carried.lane, settlement)  # still the same, and no matter of data
+            self._put_back(connection, carried.lane)
             return Settled(paused=True)
         # It answers, and goes on with what is left: refusing data is no failure of the lane.
         connection.execute(_LANE_WELL, {"lane": carried.lane, "now": settlement.now})
         if carried.updates > 1:
+            self._put_back(connection, carried.lane)
             return Settled()
         seq = self._reject(connection, carried, settlement)
         alike, since = connection.execute(_REJECTIONS, (carried.lane,)).fetchone()

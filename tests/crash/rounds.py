@@ -1,0 +1,436 @@
+"""A round: recorders and shippers of one journal are killed, a fresh shipper drains, and the books are held
+against what the service applied.
+
+What is drawn comes from the round's seed; when a process is killed depends on the machine, too. A round again:
+
+    python -m tests.crash.rounds SEED [STEP ...]
+"""
+
+import contextlib
+import itertools
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from recorder import HttpTransport, Journal, Shipper
+from recorder.uptime import Uptime, uptime
+from tests.crash.actors import Recording, Shipping, command
+from tests.crash.books import Books
+from tests.crash.witness import PATIENCE, Witness
+
+_PROJECT = Path(__file__).parents[2]
+
+# System calls in the middle of what a shipper or a recorder does, and up to which of them one thread gets.
+# Opened (fcntl takes SQLite's locks), written, synced; sent, and the answer read.
+CALLS = {"pwrite64": 30, "fdatasync": 8, "fcntl": 60, "sendto": 2, "recvfrom": 2, "connect": 1}
+_OF_RECORDERS = ("pwrite64", "fdatasync", "fcntl")
+
+
+class Actor:
+    """A process of tests.crash.actors, and what it said."""
+
+    def __init__(self, actor: str, path: Path, task: Any, *, at: tuple[str, int] | None = None) -> None:
+        stop = []
+        if at is not None:  # -D: the process is ours, and strace is the stranger
+            name, nth = at
+            stop = ["strace", "-D", "-f", "-q", "-o", os.devnull, "-e", f"trace={name}"]
+            stop += ["-e", f"inject={name}:signal=KILL:when={nth}"]
+        self.said: list[str] = []
+        self.when: tuple[int, float] | None = None
+        self._changed = threading.Condition()
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed at the end of this
+        self.process = subprocess.Popen(
+            [*stop, *command(actor, path, task)], stdout=subprocess.PIPE, stderr=self._errors, cwd=_PROJECT
+        )
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._changed:
+                self.said.append(line.decode().strip())
+                self._changed.notify_all()
+            if self.when is not None and len(self.said) > self.when[0]:
+                time.sleep(self.when[1])
+                self.kill()
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def has_said(self, *words: str, after: int = 0) -> bool:
+        """Whether it said one of these, after its first so many lines."""
+        return any(word in words for word in self.said[after:])
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)
+
+    def bury(self) -> None:
+        """See it dead, and that it had nothing to complain about while it lived."""
+        self.process.wait(PATIENCE)
+        self._listener.join(PATIENCE)
+        assert not self._listener.is_alive()
+        self._errors.seek(0)
+        errors = self._errors.read()
+        self._errors.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        assert self.process.returncode in {0, -signal.SIGKILL}, (self.process.returncode, errors)
+        assert "Traceback" not in errors, errors
+        assert "locked" not in errors, errors
+
+
+class Round:
+    """One round.
+
+    Args:
+        seed: Of what is drawn.
+        folder: Where the journal is.
+        steps: At which steps shippers are killed, one after the other; names in `STEPS`.
+    """
+
+    def __init__(self, seed: int, folder: Path, steps: list[str]) -> None:
+        self.seed = seed
+        self.path = folder / "kiosk.db"
+        self.steps = steps
+        self.reached: list[str] = []
+        self.compared = 0
+        self.marked = 0
+        self._chance = random.Random(seed)
+        self._in_doubt = self._chance.choice(["resend", "hold", "drop"])
+        self._batch = self._chance.randint(2, 9)
+        self._recorders: list[tuple[Recording, Actor]] = []
+        self._all: list[Actor] = []
+
+    def run(self) -> None:
+        Journal(self.path, token="T").close()
+        with contextlib.ExitStack() as stack, Witness(self._faults(60, _WHILE_KILLING)) as self._service:
+            stack.callback(self._end)
+            self._start_recorders()
+            for step in self.steps:
+                if STEPS[step](self):
+                    self.reached.append(step)
+            for _, actor in self._recorders:
+                actor.bury()
+            self._drain(self._faults(12, _WHILE_DRAINING))
+            self._check(self._in_doubt)
+            if self._in_doubt == "hold":
+                self._decide()
+                self._check("decided")
+
+    def _end(self) -> None:
+        for actor in self._all:
+            actor.kill()
+
+    # --- what is drawn
+
+    def _faults(self, requests: int, kinds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        share = self._chance.choice([0, 0.15, 0.4])
+        return [
+            {"at": at, **self._chance.choice(kinds)}
+            for at in range(1, requests)
+            if self._chance.random() < share
+        ]
+
+    def _start_recorders(self) -> None:
+        by_call = any(step.startswith("call") for step in self.steps)
+        for place in range(self._chance.choice([1, 2])):
+            durability = self._chance.choice(["power", "process"])
+            calls = self._chance.randint(12, 30)
+            task = Recording(place, self._chance.getrandbits(32), calls, durability)
+            fate = self._chance.random()
+            at = None
+            if by_call and fate < 0.5:
+                name = self._chance.choice(_OF_RECORDERS)
+                at = name, self._chance.randint(1, 3 * CALLS[name])
+            actor = Actor("record", self.path, task, at=at)
+            self._all.append(actor)
+            if at is None and fate < 0.5:
+                actor.when = self._chance.randrange(calls), self._chance.random() * 0.003
+            self._recorders.append((task, actor))
+
+    def _start_shipper(
+        self, *, at: tuple[str, int] | None = None, updates_per_second: float | None = None
+    ) -> Actor:
+        task = Shipping(
+            self._service.url, self._in_doubt, self._batch, updates_per_second=updates_per_second, endless=True
+        )
+        actor = Actor("ship", self.path, task, at=at)
+        self._all.append(actor)
+        return actor
+
+    # --- waiting
+
+    def _until(self, condition: Callable[[], bool], shipper: Actor, *ends: str) -> bool:
+        """Wait for a condition: False where nothing is left that could bring it about."""
+        deadline = time.monotonic() + PATIENCE
+        known: int | None = None
+        while not condition():
+            assert time.monotonic() < deadline, f"{self.seed}: waited in vain; {shipper.said[-3:]}"
+            if shipper.ended:
+                return condition()
+            if known is None and all(actor.ended for _, actor in self._recorders):
+                known = len(shipper.said) + 1  # this call may have begun before the last was recorded
+            if known is not None and shipper.has_said(*(ends or ("done",)), after=known):
+                return condition()
+            time.sleep(0.002)
+        return True
+
+    def _a_moment(self, longest: float) -> None:
+        time.sleep(self._chance.random() * longest)
+
+    def _kill(self, *shippers: Actor) -> None:
+        """Kill shippers, and let what they had sent be applied."""
+        for shipper in shippers:
+            shipper.kill()
+        self._service.let_go()
+        for shipper in shippers:
+            shipper.bury()
+        self._service.be_quiet()
+
+    def _ready(self, shipper: Actor) -> bool:
+        return self._until(lambda: "ready" in shipper.said, shipper)
+
+    @contextlib.contextmanager
+    def _write_lock(self) -> Iterator[None]:
+        """Hold the journal's write lock."""
+        with contextlib.closing(sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                holder.execute("ROLLBACK")
+
+    def _ask(self, sql: str) -> int:
+        with contextlib.closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as look:
+            return int(look.execute(sql).fetchone()[0] or 0)
+
+    # --- steps: each starts a shipper and kills it there; whether it came so far
+
+    def _at_random(self) -> bool:
+        shipper = self._start_shipper()
+        self._ready(shipper)
+        self._a_moment(0.15)
+        self._kill(shipper)
+        return True
+
+    def _claimed(self) -> bool:
+        """An attempt is open: the request is anywhere between here and its answer."""
+        shipper = self._start_shipper()
+        skip = self._chance.randrange(3)
+        so_far = self._ask("SELECT max(id) FROM attempts") + skip
+        sql = f"SELECT count(*) FROM attempts WHERE outcome IS NULL AND id > {so_far}"
+        reached = self._until(lambda: self._ask(sql) > 0, shipper)
+        self._a_moment(0.004)
+        self._kill(shipper)
+        return reached
+
+    def _held(self, step: str) -> tuple[Actor, bool]:
+        self._service.hold_at(step, self._chance.randint(1, 4))
+        shipper = self._start_shipper()
+        return shipper, self._until(lambda: self._service.holds, shipper)
+
+    def _arrived(self) -> bool:
+        """The request is with the service, and applied after its sender is gone."""
+        shipper, reached = self._held("arrived")
+        self._kill(shipper)
+        return reached
+
+    def _applied(self) -> bool:
+        """It is applied, and not answered."""
+        shipper, reached = self._held("applied")
+        self._kill(shipper)
+        return reached
+
+    def _answered(self) -> bool:
+        """It is answered, and the answer cannot be written down."""
+        shipper, reached = self._held("applied")
+        with self._write_lock():
+            self._service.let_go()
+            self._a_moment(0.03)
+            self._kill(shipper)
+        return reached
+
+    def _taking_over(self) -> bool:
+        """A shipper begins, and cannot write that it does."""
+        with self._write_lock():
+            shipper = self._start_shipper()
+            reached = self._ready(shipper)
+            self._a_moment(0.05)
+            self._kill(shipper)
+        return reached
+
+    def _claiming(self) -> bool:
+        """Between two requests the second cannot be written down."""
+        pause = 0.15
+        shipper = self._start_shipper(updates_per_second=self._batch / pause)
+        so_far = self._ask("SELECT count(outcome) FROM attempts")
+        reached = self._until(lambda: self._ask("SELECT count(outcome) FROM attempts") > so_far, shipper)
+        with self._write_lock():
+            time.sleep(pause + 0.02)
+            self._kill(shipper)
+        return reached
+
+    def _late(self) -> bool:
+        """As arrived; but it is applied only when the next shipper is at work already, which must be the last."""
+        shipper, reached = self._held("arrived")
+        shipper.kill()
+        shipper.bury()
+        return reached
+
+    def _beside(self) -> bool:
+        """A second shipper is there, and takes over at once."""
+        first, reached = self._held("applied")
+        second = self._start_shipper()
+        reached = reached and self._until(lambda: second.has_said("busy"), second)
+        first.kill()
+        first.bury()
+        words = len(second.said)
+        taken = self._until(
+            lambda: second.has_said("done", "waiting", "offline", "paused", after=words), second
+        )
+        self._a_moment(0.02)
+        self._kill(second)
+        return reached and taken
+
+    def _overtaken(self) -> bool:
+        """A shipper is stopped, and its lock is lost; it goes on while another is in the middle of a request."""
+        first, reached = self._held("applied")
+        if not reached:
+            self._kill(first)
+            return False
+        first.process.send_signal(signal.SIGSTOP)
+        self._service.hold_at("arrived", 1)  # and what it had sent is answered
+        self.path.with_name(self.path.name + ".lock").unlink()
+        second = self._start_shipper()
+        reached = self._until(lambda: self._service.holds, second)
+        said = len(first.said)
+        first.process.send_signal(signal.SIGCONT)
+        assert self._until(lambda: len(first.said) > said, first, "busy")
+        assert first.said[said] == "busy", first.said[said:]
+        self._kill(first, second)
+        return reached
+
+    def _at_a_call(self, name: str) -> bool:
+        shipper = self._start_shipper(at=(name, self._chance.randint(1, CALLS[name])))
+        reached = self._until(lambda: shipper.ended, shipper)
+        self._kill(shipper)
+        return reached
+
+    # --- the end
+
+    def _drain(self, faults: list[dict[str, Any]]) -> None:
+        """A fresh shipper until nothing is left that could go; here its profiles in doubt do wait.
+
+        Time passes only between its calls, when no copy is out, so that none is later than that.
+        """
+        passed = 0.0
+
+        def now() -> Uptime:
+            boot, seconds = uptime()
+            return Uptime(boot, seconds + passed)
+
+        self._service.set_faults(faults)
+        task = Shipping(self._service.url, self._in_doubt, self._batch)
+        transport = HttpTransport(url=self._service.url)
+        with Journal(self.path) as journal:
+            shipper = Shipper(journal, transport, task.policy(settle_after=30.0), uptime=now)
+            for _ in range(60):
+                report = shipper.ship()
+                self._service.apply_what_is_late()
+                if report.stopped_by == "done":
+                    transport.close()
+                    return
+                passed += 400.0
+        raise AssertionError(f"never done: {report}")
+
+    def _decide(self) -> None:
+        """A person takes up what is in doubt, or gives it up."""
+        with Journal(self.path) as journal:
+            decide = self._chance.choice([journal.retry, journal.discard])
+            decide("state=in_doubt")
+        self._drain([])
+
+    def _check(self, in_doubt: str) -> None:
+        books = Books(self.path, self._service)
+        recorded = [
+            (task.batches(), sum(line[:1].isdigit() for line in actor.said)) for task, actor in self._recorders
+        ]
+        books.check(recorded, in_doubt)
+        self.compared = books.compared
+        self.marked = sum(row.possibly_twice for row in books.rows)
+
+
+STEPS: dict[str, Callable[[Round], bool]] = {
+    "at random": Round._at_random,
+    "claimed": Round._claimed,
+    "arrived": Round._arrived,
+    "applied": Round._applied,
+    "answered": Round._answered,
+    "taking over": Round._taking_over,
+    "claiming": Round._claiming,
+    "beside": Round._beside,
+    "overtaken": Round._overtaken,
+    "late": Round._late,
+    **{f"call {name}": lambda self, name=name: self._at_a_call(name) for name in CALLS},  # type: ignore[misc]
+}
+"""By name; "late" comes last in a round."""
+
+_ANYWHERE: list[dict[str, Any]] = [
+    {"fault": "ack_lost"},
+    {"fault": "reset", "applied": True},
+    {"fault": "reset"},
+    {"fault": "truncate"},
+    {"fault": "partial_read"},
+    {"fault": "refuse"},
+    {"fault": "garbage"},
+    {"fault": "status", "code": 500, "applied": True},
+    {"fault": "status", "code": 502},
+    {"fault": "status", "code": 429},
+    {"fault": "status", "code": 400},
+    {"fault": "status", "code": 403},
+]
+# An answer that is slow leaves a shipper that lives in the dark only for as long; one that is killed meanwhile
+# leaves a request that is applied later, for which the driver waits.
+_WHILE_KILLING = [*_ANYWHERE, *({"fault": "slow", "seconds": seconds} for seconds in (0.01, 0.03))]
+# A copy that arrives after its sender has given up: only where its profiles wait for it.
+_WHILE_DRAINING = [*_ANYWHERE, {"fault": "late", "seconds": 0.02}, {"fault": "late", "seconds": 0}]
+
+
+def plan(seeds: range, *, traced: bool) -> Iterator[tuple[int, list[str]]]:
+    """Seeds with their steps: in turn, so that each comes up, and two or three in some rounds."""
+    names = [name for name in STEPS if name.startswith("call") == traced]
+    for seed, name in zip(seeds, itertools.cycle(names), strict=False):
+        chance = random.Random(f"plan {seed}")
+        before = [other for other in names if other != "late"]
+        yield seed, [*chance.sample(before, chance.choice([0, 0, 1, 2])), name]
+
+
+def play(seed: int, steps: list[str]) -> Round:
+    """One round in a folder of its own; where it fails it says which it was, and its folder stays."""
+    folder = Path(tempfile.mkdtemp(prefix=f"restante-crash-{seed}-"))
+    played = Round(seed, folder, steps)
+    try:
+        played.run()
+    except BaseException as error:
+        error.add_note(f"python -m tests.crash.rounds {seed} {' '.join(map(repr, steps))}; see {folder}")
+        raise
+    shutil.rmtree(folder)
+    return played
+
+
+if __name__ == "__main__":
+    came = play(int(sys.argv[1]), sys.argv[2:] or ["at random"])
+    print(f"{came.reached} reached; {came.compared} profiles compared, {came.marked} entries possibly twice")
