@@ -4,7 +4,17 @@ import json
 
 import pytest
 
-COMMANDS = ["record", "ship", "status", "entries", "profiles", "simulator", "demo"]
+COMMANDS = [
+    "record",
+    "ship",
+    "status",
+    "entries",
+    "profiles",
+    "retry",
+    "discard",
+    "simulator",
+    "demo",
+]
 PAGES = [[], *([command] for command in COMMANDS)]
 NOT_FOR_HELP = [
     "textual",

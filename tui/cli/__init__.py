@@ -8,6 +8,7 @@ from typing import IO, NoReturn
 import click
 
 from recorder import JournalError, JournalMissing, JournalTooNew, NotAJournal, RestanteError, WrongToken
+from tui.cli.decide import discard_command, retry_command
 from tui.cli.demo import demo_command
 from tui.cli.look import entries_command, status_command
 from tui.cli.profiles import profiles_command
@@ -59,6 +60,8 @@ for _command in (
     status_command,
     entries_command,
     profiles_command,
+    retry_command,
+    discard_command,
     simulator_command,
     demo_command,
 ):
