@@ -423,7 +423,8 @@ class Claims:
                 if packed is not None:
                     return self._open(connection, lane, epoch, packed, picked=picked, now=now)
                 if not passed:
-                    self._pass_others(connection, lane, cursor)
+                    if fresh.ended:
+                        self._pass_others(connection, lane, cursor)
                     return None
 
     def _again(
@@ -717,8 +718,11 @@ class _Fresh:
     def __init__(self, connection: sqlite3.Connection, lane: Lane, cursor: int, upto: int | None) -> None:
         self._connection = connection
         self._lane = lane
+        self._upto = upto
         self._where = {"lane": lane, "cursor": cursor, "upto": 2**62 if upto is None else upto}
         self._passed: list[int] = []
+        self.ended = False
+        """Whether the rows were read to the lane's end: where a limit cut them, more may be pending beyond."""
 
     def rows(self) -> Iterator[tuple[int, str]]:
         (waits,) = self._connection.execute(_ANY_WAITS, (self._lane,)).fetchone()
@@ -732,6 +736,7 @@ class _Fresh:
                     self._passed.append(seq)
                 else:
                     return
+        self.ended = self._upto is None
 
     def _most(self) -> int:
         (waiting,) = self._connection.execute(_WAITING).fetchone()
