@@ -66,7 +66,7 @@ SELECT rule, count(*), min(seq) FROM (
 """
 
 _LANES_TOO_FAR = """
-SELECT count(*), min(cursor) FROM lanes WHERE cursor > (SELECT coalesce(max(seq), 0) FROM entries)
+SELECT count(*), NULL FROM lanes WHERE cursor > (SELECT coalesce(max(seq), 0) FROM entries)
 """
 # A person may have discarded what settles: its profile waits all the same, for a late copy may still arrive.
 _SETTLING_WITHOUT_CAUSE = """
