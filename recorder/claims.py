@@ -422,9 +422,7 @@ class Claims:
                     passed = fresh.settle(packed)
                 if packed is not None:
                     return self._open(connection, lane, epoch, packed, picked=picked, now=now)
-                if not passed:
-                    if fresh.ended:
-                        self._pass_others(connection, lane, cursor)
+                if not passed and not (fresh.ended and self._pass_others(connection, lane, cursor)):
                     return None
 
     def _again(
@@ -464,12 +462,16 @@ class Claims:
         return Claim(attempt or 0, epoch, lane, numbers, picked, body)
 
     @staticmethod
-    def _pass_others(connection: sqlite3.Connection, lane: Lane, cursor: int) -> None:
-        """Nothing of this lane is pending: spare the next look all that other lanes recorded since."""
+    def _pass_others(connection: sqlite3.Connection, lane: Lane, cursor: int) -> bool:
+        """Nothing of this lane is pending: spare the next look all that other lanes recorded since.
+
+        Whether something waits above the cursor, and may go once that is passed.
+        """
         (highest,) = connection.execute(_HIGHEST).fetchone()
-        waiting = connection.execute(_WAITING_ABOVE, (lane, cursor)).fetchone()
+        waiting = connection.execute(_WAITING_ABOVE, (lane, cursor)).fetchone() is not None
         if highest - cursor > _WORTH_MOVING or waiting:
             connection.execute(_MOVE_CURSOR, (highest, lane))
+        return waiting
 
     def _end_waits(
         self, connection: sqlite3.Connection, lane: Lane, uptime: Uptime, in_doubt: InDoubt

@@ -330,6 +330,21 @@ def test_many_that_wait_while_their_profile_settles_let_nothing_be_passed(path, 
     assert audit(path).agrees
 
 
+def test_what_was_taken_up_inside_a_range_goes_when_the_range_is_given_up(journal, shipper):
+    journal.append(numbered("ada", 3))
+    journal.discard("seq=2")
+
+    def taken_up_meanwhile(*_):
+        journal.retry("seq=2")
+        return UNREACHABLE
+
+    sends = shipper(Scripted(taken_up_meanwhile))
+    assert sends.ship().stopped_by == "offline"
+    journal.discard("state=pending")
+    report = sends.ship()
+    assert (report.stopped_by, report.shipped, report.pending) == ("done", 1, 0)
+
+
 # --- after whatever happens
 
 
