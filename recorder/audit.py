@@ -56,7 +56,8 @@ _BROKEN = {
 }
 _ENTRIES_THAT_BREAK = f"""
 WITH again AS MATERIALIZED (
-  SELECT attempts.id AS attempt, CAST(number.value AS INTEGER) AS seq FROM attempts, json_each(attempts.picked) AS number)
+  SELECT attempts.id AS attempt, CAST(number.value AS INTEGER) AS seq
+    FROM attempts, json_each(attempts.picked) AS number)
 SELECT rule, count(*), min(seq) FROM (
   SELECT entries.seq, CASE {" ".join(f"WHEN {broken} THEN '{rule}'" for rule, broken in _BROKEN.items())} END AS rule
     FROM entries LEFT JOIN lanes ON lanes.lane = entries.lane
