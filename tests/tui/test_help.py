@@ -12,6 +12,10 @@ COMMANDS = [
     "profiles",
     "retry",
     "discard",
+    "edit",
+    "export",
+    "token",
+    "audit",
     "simulator",
     "demo",
 ]
