@@ -6,6 +6,7 @@ into a journal, `Shipper` with `HttpTransport` ships one.
 
 import logging
 
+from recorder.audit import Audit, Disagreement, audit
 from recorder.consumer import JournalConsumer
 from recorder.decisions import Decision, Verb
 from recorder.entries import (
@@ -48,7 +49,9 @@ from recorder.verdicts import Answer, Verdict, judge
 __all__ = [
     "Answer",
     "Attempt",
+    "Audit",
     "Decision",
+    "Disagreement",
     "Entry",
     "HttpTransport",
     "Intake",
@@ -83,6 +86,7 @@ __all__ = [
     "Verb",
     "Verdict",
     "WrongToken",
+    "audit",
     "judge",
 ]
 

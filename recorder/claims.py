@@ -76,7 +76,6 @@ _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 _LANE_CURSOR = "SELECT cursor, request_size FROM lanes WHERE lane = ?"
 _MOVE_CURSOR = "UPDATE lanes SET cursor = ? WHERE lane = ?"
 _HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
-_WAITING_ABOVE = f"SELECT 1 FROM entries WHERE state = 'waiting' AND {_INDEXED} AND lane = ? AND seq > ?"
 
 _EPOCH = "SELECT epoch FROM shipper"
 _TAKE_OVER = "UPDATE shipper SET epoch = epoch + 1, pid = ?, running = 1, seen_at = ?"
@@ -435,7 +434,7 @@ class Claims:
                 if packed is not None:
                     return self._open(connection, lane, epoch, packed, picked=picked, now=now)
                 if not passed:
-                    if not fresh.stopped:
+                    if fresh.ended:
                         self._pass_others(connection, lane, cursor)
                     return None
 
@@ -479,8 +478,7 @@ class Claims:
     def _pass_others(connection: sqlite3.Connection, lane: Lane, cursor: int) -> None:
         """Nothing of this lane is pending: spare the next look all that other lanes recorded since."""
         (highest,) = connection.execute(_HIGHEST).fetchone()
-        waiting = connection.execute(_WAITING_ABOVE, (lane, cursor)).fetchone()
-        if highest - cursor > _WORTH_MOVING or waiting:
+        if highest - cursor > _WORTH_MOVING:
             connection.execute(_MOVE_CURSOR, (highest, lane))
 
     def _end_waits(
@@ -739,10 +737,11 @@ class _Fresh:
     def __init__(self, connection: sqlite3.Connection, lane: Lane, cursor: int, upto: int | None) -> None:
         self._connection = connection
         self._lane = lane
+        self._upto = upto
         self._where = {"lane": lane, "cursor": cursor, "upto": 2**62 if upto is None else upto}
         self._passed: list[int] = []
-        self.stopped = upto is not None
-        """Whether more may be pending than was looked at."""
+        self.ended = False
+        """Whether the rows were read to the lane's end: where a limit cut them, more may be pending beyond."""
 
     def rows(self) -> Iterator[tuple[int, str]]:
         (waits,) = self._connection.execute(_ANY_WAITS, (self._lane,)).fetchone()
@@ -755,8 +754,8 @@ class _Fresh:
                 elif len(self._passed) < most:
                     self._passed.append(seq)
                 else:
-                    self.stopped = True
                     return
+        self.ended = self._upto is None
 
     def _most(self) -> int:
         (waiting,) = self._connection.execute(_WAITING).fetchone()

@@ -35,6 +35,7 @@ seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, s
 out_of_order
 """
 _ENTRIES = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
+_OLDEST_FIRST = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq > ? ORDER BY seq LIMIT ?"
 _ENTRY = f"SELECT {_COLUMNS} FROM entries_with_state WHERE seq = ?"
 _MATCHING = "SELECT count(*) FROM entries_with_state WHERE {where}"
 _ATTEMPT_COLUMNS = (
@@ -173,6 +174,25 @@ class JournalReader:
             _ENTRIES.format(where=condition.sql), (*condition.parameters, before, min(limit, _MOST_ENTRIES))
         )
         return [_entry(row) for row in rows]
+
+    def stream(self, filter: str | Sequence[str] = "") -> Iterator[Entry]:  # noqa: A002
+        """All entries that match, oldest first, however many: they are read a page at a time.
+
+        While others record and ship, each page shows its own moment; no entry comes twice.
+
+        Args:
+            filter: See `entries`.
+
+        Raises:
+            InvalidFilter: The filter is not understood.
+        """
+        condition = where(filter, now=self._clock())
+        sql = _OLDEST_FIRST.format(where=condition.sql)
+        seq = 0
+        while rows := self._all(sql, (*condition.parameters, seq, _PAGE)):
+            for row in rows:
+                yield _entry(row)
+            seq = rows[-1][0]
 
     def count(self, filter: str | Sequence[str] = "") -> int:  # noqa: A002
         """How many entries match a filter."""

@@ -199,7 +199,9 @@ class Books:
         uncertain = {
             row.owner
             for row in self.rows
-            if row.possibly_twice or row.state in {"in_doubt", "discarded"} or (row.state == "rejected" and row.sends)
+            if row.possibly_twice
+            or row.state in {"in_doubt", "discarded"}
+            or (row.state == "rejected" and row.sends)
         }
         predicted = Simulator.from_journal(self._path)
         people, groups = self._service.profiles(), self._service.groups()

@@ -165,7 +165,11 @@ class Round:
         self, *, at: tuple[str, int] | None = None, updates_per_second: float | None = None
     ) -> Actor:
         task = Shipping(
-            self._service.url, self._in_doubt, self._batch, updates_per_second=updates_per_second, endless=True
+            self._service.url,
+            self._in_doubt,
+            self._batch,
+            updates_per_second=updates_per_second,
+            endless=True,
         )
         actor = Actor("ship", self.path, task, at=at)
         self._all.append(actor)
@@ -366,7 +370,8 @@ class Round:
     def _check(self, in_doubt: str) -> None:
         books = Books(self.path, self._service)
         recorded = [
-            (task.batches(), sum(line[:1].isdigit() for line in actor.said)) for task, actor in self._recorders
+            (task.batches(), sum(line[:1].isdigit() for line in actor.said))
+            for task, actor in self._recorders
         ]
         books.check(recorded, in_doubt)
         self.compared = books.compared

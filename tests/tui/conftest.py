@@ -78,13 +78,18 @@ class Restante:
         out, err = process.communicate(stdin, timeout=PATIENCE)
         return Ran(process.returncode, out.decode(), err.decode())
 
-    def on_terminal(self, *arguments, stdin=subprocess.DEVNULL, environment=None):
-        """Everything it writes goes to one terminal of 80 columns, and comes back as `out`."""
+    def on_terminal(self, *arguments, stdin=subprocess.DEVNULL, typed=None, environment=None):
+        """Everything it writes goes to one terminal of 80 columns, and comes back as `out`.
+
+        What is `typed` comes from that terminal, too, and is read when the command asks for it.
+        """
         ours, theirs = pty.openpty()
         try:
+            if typed is not None:
+                os.write(ours, typed.encode())
             process = subprocess.Popen(
                 self.command(arguments),
-                stdin=stdin,
+                stdin=stdin if typed is None else theirs,
                 stdout=theirs,
                 stderr=theirs,
                 cwd=self.folder,

@@ -4,7 +4,21 @@ import json
 
 import pytest
 
-COMMANDS = ["record", "ship", "status", "entries", "profiles", "simulator", "demo"]
+COMMANDS = [
+    "record",
+    "ship",
+    "status",
+    "entries",
+    "profiles",
+    "retry",
+    "discard",
+    "edit",
+    "export",
+    "token",
+    "audit",
+    "simulator",
+    "demo",
+]
 PAGES = [[], *([command] for command in COMMANDS)]
 NOT_FOR_HELP = [
     "textual",

@@ -8,12 +8,17 @@ from typing import IO, NoReturn
 import click
 
 from recorder import JournalError, JournalMissing, JournalTooNew, NotAJournal, RestanteError, WrongToken
+from tui.cli.audit import audit_command
+from tui.cli.decide import discard_command, retry_command
 from tui.cli.demo import demo_command
+from tui.cli.edit import edit_command
+from tui.cli.export import export_command
 from tui.cli.look import entries_command, status_command
 from tui.cli.profiles import profiles_command
 from tui.cli.record import record_command
 from tui.cli.service import simulator_command
 from tui.cli.ship import ship_command
+from tui.cli.token import token_command
 
 __all__ = ["main", "restante"]
 
@@ -59,6 +64,12 @@ for _command in (
     status_command,
     entries_command,
     profiles_command,
+    retry_command,
+    discard_command,
+    edit_command,
+    export_command,
+    token_command,
+    audit_command,
     simulator_command,
     demo_command,
 ):

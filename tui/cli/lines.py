@@ -6,11 +6,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from recorder import Intake, InvalidOperation, NewEntry, Operator, WrongToken
+from recorder import Intake, InvalidOperation, NewEntry, Operator, State, WrongToken
 from tui.cli.options import BadInput
 from tui.format import printable
 
-__all__ = ["Lines"]
+__all__ = ["Lines", "parsed"]
 
 _LONGEST_LINE = 8_000_000  # a megabyte of text can take six times that in JSON's escapes
 _CHUNK = 65_536
@@ -25,6 +25,7 @@ class Lines:
         source: Where they come from.
         intake: What a good line becomes.
         aside: Where bad lines go, as they are; None: the first one ends it.
+        again: Whether to take what `restante export` wrote of entries that are not pending.
         read: How many lines were read.
         entries: How many rows they became.
         skipped: How many were set aside.
@@ -35,6 +36,7 @@ class Lines:
     source: IO[bytes]
     intake: Intake
     aside: IO[bytes] | None
+    again: bool = False
     read: int = 0
     entries: int = 0
     skipped: int = 0
@@ -80,7 +82,21 @@ class Lines:
     def _row(self, line: bytes) -> list[NewEntry]:
         if len(line) > _LONGEST_LINE:
             raise InvalidOperation("message", _TOO_LONG)
-        return self.intake.update(_parsed(line), time.time())
+        message = parsed(line)
+        if message.keys() == _EXPORTED:
+            message = self._exported(message)
+        return self.intake.update(message, time.time())
+
+    def _exported(self, line: dict[str, Any]) -> dict[str, Any]:
+        """The message of a line that `restante export` wrote of an entry that was not pending."""
+        state, message = line["state"], line["message"]
+        if state not in list(State) or not isinstance(message, dict):
+            raise InvalidOperation("message", "is neither an update nor a line of `restante export`")
+        if not self.again:
+            raise InvalidOperation(
+                "message", f"is of an entry that is {_in_words(state)}; `record --again` records it anew"
+            )
+        return message
 
     def _pass_over(self, begun: bytes, more: Callable[[], bytes]) -> bytes:
         """A line that is far too long, in pieces, up to its end; what was read beyond it."""
@@ -113,7 +129,13 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 _KNOWN = frozenset(operator.value for operator in Operator)
 
+_EXPORTED = {"state", "message"}
+
 _TOO_LONG = f"the line is longer than {_LONGEST_LINE:,} bytes"
+
+
+def _in_words(state: str) -> str:
+    return state.replace("_", " ")
 
 
 def _reader(source: IO[bytes], *, as_they_arrive: bool) -> Callable[[], bytes]:
@@ -121,7 +143,12 @@ def _reader(source: IO[bytes], *, as_they_arrive: bool) -> Callable[[], bytes]:
     return lambda: read(_CHUNK)
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
+def parsed(line: bytes) -> dict[str, Any]:
+    """The object in a line, or in a text of several.
+
+    Raises:
+        InvalidOperation: It holds none.
+    """
     try:
         text = line.decode().strip().removeprefix(_BYTE_ORDER_MARK)
         message, end = _decode(text)

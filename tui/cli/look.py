@@ -1,6 +1,5 @@
 """`restante status` and `restante entries`: looking into a journal."""
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import click
 
 from recorder import Entry, JournalReader, State, Statistics
-from recorder.filters import KEYS, seconds
 from tui.cli import options
 from tui.cli.spool import finished_spools
 from tui.format import age, clipped, printable, size, summary
@@ -17,30 +15,13 @@ from tui.sentence import Shipping, shipping_of
 __all__ = ["entries_command", "status_command"]
 
 _COLUMNS = ("SEQ", "AGE", "PROFILE", "OP", "SUMMARY", "STATE")
-# A shell hands over 'op=add profile=Ada Lovelace' as one word: it is split before the keys.
-_BEFORE_KEYS = re.compile(rf"\s+(?=(?:{'|'.join(KEYS)})!?=)")
 _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
-
-
-class Span(click.ParamType[float]):
-    """A span of time such as 90s, 5m, 1h, 7d; in seconds."""
-
-    name = "span"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The span in seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        span = seconds(str(value))
-        if span is None:
-            self.fail(f"{value!r} is no span of time; write 90s, 5m, 1h or 7d", param, ctx)
-        return span
 
 
 @click.command("status")
 @options.journal
 @click.option(
-    "--max-age", type=Span(), help="Exit 1 when something unsent is older than this: 90s, 5m, 1h, 7d."
+    "--max-age", type=options.Span(), help="Exit 1 when something unsent is older than this: 90s, 5m, 1h, 7d."
 )
 @options.json_flag
 @click.pass_context
@@ -98,13 +79,13 @@ def _accounts(statistics: Statistics) -> str:
 
 
 @click.command("entries")
-@click.argument("filter_words", metavar="[FILTER]...", nargs=-1)
+@options.filter_words
 @options.journal
 @click.option(
     "--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="At most so many."
 )
 @options.json_flag
-def entries_command(filter_words: tuple[str, ...], path: Path, limit: int, for_programs: bool) -> None:
+def entries_command(words: list[str], path: Path, limit: int, for_programs: bool) -> None:
     """Entries of the journal, newest first.
 
     Filters: state=, op=, profile=, group=, lane=, error=, seq=, since=; != negates; a bare word looks in ids,
@@ -116,7 +97,6 @@ def entries_command(filter_words: tuple[str, ...], path: Path, limit: int, for_p
       restante entries op=add profile=ada since=2h
       restante entries seq=100..200 --json
     """
-    words = [piece for word in filter_words for piece in _BEFORE_KEYS.split(word)]
     with JournalReader(path) as reader:
         entries = reader.entries(words, limit=limit)
         total = reader.count(words) if len(entries) == limit else len(entries)
@@ -132,7 +112,7 @@ def entries_command(filter_words: tuple[str, ...], path: Path, limit: int, for_p
     if total > len(entries):
         options.narrate(f"{len(entries):,} of {total:,}; --limit shows more.")
     elif not entries:
-        options.narrate("No entry matches." if filter_words else "Nothing is recorded yet.")
+        options.narrate("No entry matches." if words else "Nothing is recorded yet.")
 
 
 def _cells(entry: Entry, now: float, length: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -10,9 +11,52 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["BadInput", "as_json", "connection", "journal", "journal_hint", "json_flag", "narrate", "token"]
+from recorder.filters import KEYS, seconds
+
+__all__ = [
+    "BadInput",
+    "Span",
+    "as_json",
+    "connection",
+    "filter_words",
+    "go_ahead",
+    "journal",
+    "journal_hint",
+    "json_flag",
+    "narrate",
+    "token",
+    "yes",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+# A shell hands over 'op=add profile=Ada Lovelace' as one word: it is split before the keys.
+_BEFORE_KEYS = re.compile(rf"\s+(?=(?:{'|'.join(KEYS)})!?=)")
+
+
+class Span(click.ParamType[float]):
+    """A span of time such as 90s, 5m, 1h, 7d; in seconds."""
+
+    name = "span"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The span in seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        span = seconds(str(value))
+        if span is None:
+            self.fail(f"{value!r} is no span of time; write 90s, 5m, 1h or 7d", param, ctx)
+        return span
+
+
+class _Words(click.ParamType[list[str]]):
+    """One argument of a filter, as the words it holds."""
+
+    name = "filter"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:  # noqa: ARG002  # as click calls it
+        """Its words."""
+        return value if isinstance(value, list) else _BEFORE_KEYS.split(str(value))
 
 
 def journal(command: Command) -> Command:
@@ -27,6 +71,22 @@ def journal(command: Command) -> Command:
         show_default=True,
         help="The journal's file (RESTANTE_JOURNAL).",
     )(command)
+
+
+def filter_words(command: Command) -> Command:
+    """``[FILTER]...``: which entries, as one list of words."""
+    return click.argument(
+        "words",
+        metavar="[FILTER]...",
+        nargs=-1,
+        type=_Words(),
+        callback=lambda _context, _argument, several: [word for words in several for word in words],
+    )(command)
+
+
+def yes(command: Command) -> Command:
+    """``--yes``: do not ask."""
+    return click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")(command)
 
 
 def token(command: Command) -> Command:
@@ -73,6 +133,26 @@ def journal_hint(path: Path) -> str:
 def narrate(text: str) -> None:
     """A line for a person, on standard error."""
     click.echo(text, err=True)
+
+
+def go_ahead(question: str, *, yes: bool) -> bool:
+    """Whether it may be done: a person says so on a terminal, or ``--yes`` did.
+
+    Raises:
+        BadInput: There is nobody to ask.
+    """
+    if yes:
+        return True
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise BadInput("There is no terminal to ask on: give --yes to go ahead. Nothing was done.")
+    click.echo(f"{question} [y/N] ", err=True, nl=False)
+    answer = sys.stdin.readline()
+    if not answer:  # Ctrl-D
+        click.echo(err=True)
+    agreed = answer.strip().lower() in {"y", "yes"}
+    if not agreed:
+        narrate("Nothing was done.")
+    return agreed
 
 
 def as_json(value: Any) -> str:

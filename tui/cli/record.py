@@ -34,6 +34,9 @@ _SHOW_EVERY = 10_000
     metavar="FILE",
     help="Set bad lines aside in FILE, as they are, and go on.",
 )
+@click.option(
+    "--again", is_flag=True, help="Take exported lines of entries that are not pending, too: as new ones."
+)
 @click.option("--follow", is_flag=True, help="Commit lines as they arrive; needs --skip-invalid.")
 @options.json_flag
 @click.pass_context
@@ -44,6 +47,7 @@ def record_command(
     token: str | None,
     resuming: bool,
     aside: Path | None,
+    again: bool,
     follow: bool,
     for_programs: bool,
 ) -> None:
@@ -71,7 +75,7 @@ def record_command(
         _refuse_leftovers(journal.path)
         if source.isatty():
             options.narrate("Reading update messages from the terminal; Ctrl-D ends them.")
-        lines = Lines(source, Intake(token), bad)
+        lines = Lines(source, Intake(token), bad, again)
         entries = _follow(journal, lines) if follow else _record(journal, lines)
     _tell(lines, entries, for_programs)
     context.exit(int(lines.skipped > 0))

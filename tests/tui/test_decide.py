@@ -1,0 +1,225 @@
+"""`restante retry` and `restante discard`: what is asked, what is taken, and what the exit code says."""
+
+import dataclasses
+
+import pytest
+
+from recorder import Decision, HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
+
+GOOD = {"$distinct_id": "ada", "$set": {"plan": "pro"}}
+ADD = {"$distinct_id": "ada", "$add": {"visits": 1}}
+REFUSED = {"$distinct_id": "bob", "$add": {"visits": "two"}}  # by the service
+
+
+@pytest.fixture
+def ship(journal, service):
+    """Ship in this process, with the faults given; the command under test decides afterwards."""
+
+    def send(*faults, in_doubt="hold"):
+        service.set_faults(faults)
+        transport = HttpTransport(url=service.url)
+        policy = ShippingPolicy(in_doubt=in_doubt, settle_after=0)
+        with Journal(journal) as opened:
+            shipper = Shipper(opened, transport, policy)
+            report = shipper.ship()
+            if report.in_doubt:
+                report = shipper.ship()
+        transport.close()
+        return report
+
+    return send
+
+
+def states(journal):
+    with JournalReader(journal) as reader:
+        return {entry.seq: entry.state.value for entry in reader.entries()}
+
+
+def discard(journal, expression):
+    with Journal(journal) as opened:
+        return opened.discard(expression)
+
+
+@pytest.fixture
+def set_aside(journal, append, ship):
+    """Entry 1 is shipped, 2 rejected by the service, 3 in doubt and held, 4 waits behind it, 5 is shipped."""
+    append(GOOD, REFUSED)
+    ship()
+    append(ADD)
+    ship({"at": 1, "fault": "ack_lost"})
+    append(ADD, {"$distinct_id": "eve", "$set": {"plan": "free"}})
+    ship()
+    return journal
+
+
+def test_the_story_is_as_told(set_aside):
+    assert states(set_aside) == {1: "shipped", 2: "rejected", 3: "in_doubt", 4: "waiting", 5: "shipped"}
+
+
+# --- asking
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_without_a_filter_nothing_is_done(restante, set_aside, verb):
+    before = states(set_aside)
+    ran = restante(verb, "--yes", "-j", set_aside)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--all" in ran.err
+    assert states(set_aside) == before
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_a_filter_and_all_contradict_each_other(restante, set_aside, verb):
+    ran = restante(verb, "--all", "state=rejected", "--yes", "-j", set_aside)
+    assert (ran.code, ran.out) == (2, "")
+    assert "not both" in ran.err
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_without_a_terminal_and_yes_nothing_is_done_and_exit_code_is_2(restante, set_aside, verb, more):
+    before = states(set_aside)
+    ran = restante(verb, "state=in_doubt", "-j", set_aside, *more)
+    assert (ran.code, ran.out) == (2, "")
+    assert "give --yes" in ran.err
+    assert "1 entry is to be" in ran.err
+    assert states(set_aside) == before
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "never\n"])
+def test_a_person_who_does_not_agree_changes_nothing(restante, set_aside, answer):
+    before = states(set_aside)
+    ran = restante.on_terminal("discard", "state=in_doubt", "-j", set_aside, typed=answer)
+    assert ran.code == 1
+    assert "Discard 1 entry? [y/N]" in ran.out
+    assert ran.out.endswith("Nothing was done.\n")
+    assert states(set_aside) == before
+
+
+@pytest.mark.parametrize("answer", ["y\n", "YES\n"])
+def test_a_person_who_agrees_is_told_what_was_done(restante, set_aside, answer):
+    ran = restante.on_terminal("retry", "state=in_doubt", "-j", set_aside, typed=answer)
+    assert ran.code == 0
+    assert "1 entry is to be sent again: 1 may be applied twice.\n" in ran.out
+    assert "Retry 1 entry? [y/N]" in ran.out
+    assert states(set_aside)[3] == "waiting"
+
+
+def test_the_hazard_is_named_before_anything_is_done(restante, journal, append, ship):
+    append(REFUSED, {"$distinct_id": "bob", "$add": {"visits": 2}})
+    ship()
+    ran = restante("retry", "state=rejected", "-j", journal)
+    assert ran.code == 2
+    assert "1 entry is to be sent again: 1 out of order, after later ones of the same profile." in ran.err
+
+
+# --- doing
+
+
+def test_retried_entry_is_sent_again_at_its_number(restante, journal, append, ship):
+    append(REFUSED)
+    ship()
+    assert states(journal) == {1: "rejected"}
+    ran = restante("retry", "state=rejected", "--yes", "-j", journal)
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == "1 entry is to be sent again.\n"
+    assert states(journal) == {1: "waiting"}
+
+
+def test_discarded_entries_let_those_behind_them_go(restante, set_aside, ship):
+    ran = restante("discard", "state=in_doubt", "--yes", "-j", set_aside)
+    assert (ran.code, ran.out, ran.err) == (0, "", "Discarded 1 entry.\n")
+    ship()
+    assert states(set_aside) == {1: "shipped", 2: "rejected", 3: "discarded", 4: "shipped", 5: "shipped"}
+
+
+def test_all_takes_what_can_be_taken_and_is_silent_on_the_rest(restante, set_aside):
+    ran = restante("retry", "--all", "--yes", "-j", set_aside)
+    assert ran.code == 0
+    assert "Not taken" not in ran.err
+    assert states(set_aside) == {1: "shipped", 2: "waiting", 3: "waiting", 4: "waiting", 5: "shipped"}
+    ran = restante("discard", "--all", "--yes", "-j", set_aside)
+    assert (ran.code, ran.err) == (0, "Discarded 3 entries.\n")
+
+
+def test_words_in_one_shell_word_are_a_filter_too(restante, set_aside):
+    assert restante("discard", "state=rejected op=add", "--yes", "-j", set_aside).code == 0
+    assert states(set_aside)[2] == "discarded"
+
+
+def test_matching_entries_that_cannot_be_taken_are_counted_with_the_reason_and_exit_code_is_1(
+    restante, set_aside
+):
+    ran = restante("retry", "profile=ada", "--yes", "-j", set_aside)
+    assert ran.code == 1
+    assert ran.err.splitlines()[0].startswith("1 entry is to be sent again")
+    assert "Not taken: 1 (it was shipped).\n" in ran.err
+    assert "Not taken: 1 (it is to be sent anyway).\n" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["profile=nobody"], "No entry matches.\n"),
+        (["state=shipped"], "There is nothing to retry.\nNot taken: 2 (it was shipped).\n"),
+    ],
+)
+def test_nothing_to_take_asks_nobody_and_exits_1(restante, set_aside, words, says):
+    ran = restante("retry", *words, "-j", set_aside)
+    assert (ran.code, ran.out, ran.err) == (1, "", says)
+
+
+def test_malformed_entry_is_not_retried_and_the_way_to_mend_it_is_named(restante, journal):
+    with Recorder("T", journal, on_invalid="reject") as recorder:
+        recorder.people_increment("ada", {"visits": "two"})
+    ran = restante("retry", "--all", "--yes", "-j", journal)
+    assert ran.code == 1
+    assert "restante edit" in ran.err
+
+
+def test_discarded_entries_can_be_retried(restante, journal, append):
+    append(GOOD, ADD)
+    discard(journal, "op=add")
+    assert restante("retry", "state=discarded", "--yes", "-j", journal).code == 0
+    assert states(journal) == {1: "pending", 2: "pending"}
+
+
+# --- for programs
+
+
+def test_json_has_the_fields_of_a_decision_and_nothing_is_narrated(restante, set_aside):
+    ran = restante("retry", "profile=ada", "--yes", "--json", "-j", set_aside)
+    assert (ran.code, ran.err) == (1, "")
+    assert list(ran.json) == [field.name for field in dataclasses.fields(Decision)]
+    assert ran.json == {
+        "entries": 1,
+        "possibly_twice": 1,
+        "out_of_order": 0,
+        "refused": {"it was shipped": 1, "it is to be sent anyway": 1},
+    }
+
+
+def test_json_of_nothing_to_take_is_a_decision_too(restante, set_aside):
+    ran = restante("discard", "profile=nobody", "--json", "-j", set_aside)
+    assert ran.code == 1
+    assert ran.json["entries"] == 0
+
+
+# --- wrong input
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_word_that_is_not_understood_exits_2_and_nothing_is_done(restante, set_aside, verb):
+    before = states(set_aside)
+    ran = restante(verb, "state=lost_in_space", "--yes", "-j", set_aside)
+    assert (ran.code, ran.out) == (2, "")
+    assert "there are pending, sending" in ran.err
+    assert states(set_aside) == before
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_missing_journal_exits_2_and_is_not_made(restante, journal, tmp_path, verb):
+    ran = restante(verb, "--all", "--yes", "-j", journal)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"no journal at {journal}" in ran.err
+    assert list(tmp_path.iterdir()) == []

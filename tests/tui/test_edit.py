@@ -1,0 +1,214 @@
+"""`restante edit`: in an editor or from a message, and what becomes of a text that is refused."""
+
+import json
+import re
+import shlex
+import sys
+
+import pytest
+
+from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
+
+GOOD = {"$distinct_id": "ada", "$set": {"plan": "pro", "city": "Zürich"}, "$time": 5}
+MENDED = {"$distinct_id": "ada", "$set": {"plan": "free"}}
+
+
+@pytest.fixture
+def edit(restante, journal, tmp_path):
+    """`restante edit`, with an editor that is a few lines of Python over `text`, the file's content."""
+
+    def run(*arguments, editor=None, **options):
+        if editor is None:
+            return restante("edit", "-j", journal, *arguments, **options)
+        program = tmp_path / "editor.py"
+        program.write_text(
+            "import pathlib, sys\n"
+            "file = pathlib.Path(sys.argv[1])\n"
+            f"text = file.read_text(encoding='utf-8')\n{editor}\nfile.write_bytes(text.encode())\n"
+        )
+        command = shlex.join([sys.executable, str(program)])
+        environment = {"VISUAL": command, "TMPDIR": str(tmp_path)}
+        return restante("edit", "-j", journal, *arguments, environment=environment, **options)
+
+    return run
+
+
+def entry(journal, seq=1):
+    with JournalReader(journal) as reader:
+        return reader.entry(seq)
+
+
+def files(tmp_path):
+    return sorted(tmp_path.glob("restante-*"))
+
+
+# --- in an editor
+
+
+def test_editor_gets_indented_json_and_what_it_saves_is_sent(edit, journal, append, tmp_path):
+    append(GOOD)
+    ran = edit(
+        "1", editor=f"open({str(tmp_path / 'seen')!r}, 'w').write(text); text = text.replace('pro', 'free')"
+    )
+    assert (ran.code, ran.out, ran.err) == (0, "", "Entry 1 is to be sent as edited.\n")
+    assert (tmp_path / "seen").read_text() == json.dumps(GOOD, indent=2, ensure_ascii=False) + "\n"
+    assert entry(journal).message == GOOD | {"$set": {"plan": "free", "city": "Zürich"}}
+    assert files(tmp_path) == []
+
+
+def test_visual_comes_before_editor(restante, journal, append):
+    append(GOOD)
+    ran = restante("edit", 1, "-j", journal, environment={"VISUAL": "true", "EDITOR": "false"})
+    assert "as it was" in ran.err
+    ran = restante("edit", 1, "-j", journal, environment={"EDITOR": "false"})
+    assert (ran.code, "false: Editing failed" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("editor", "says"),
+    [
+        ("pass", "The message is as it was. Nothing was done.\n"),
+        ("text = text.replace('  ', '')", "The message is as it was. Nothing was done.\n"),
+        ("text = ' \\n'", "The message is empty. Nothing was done.\n"),
+        ("file.unlink(); sys.exit()", "The message is empty. Nothing was done.\n"),
+    ],
+)
+def test_text_left_as_it_was_or_emptied_changes_nothing_and_exits_1(
+    *, edit, journal, append, tmp_path, editor, says
+):
+    append(GOOD)
+    ran = edit("1", editor=editor)
+    assert (ran.code, ran.out, ran.err) == (1, "", says)
+    assert entry(journal).message == GOOD
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("editor", "says"),
+    [
+        ("text = text.replace('}', '', 1)", "is not JSON: Expecting"),
+        ("text = '[1]'", "is no JSON object"),
+        ("text = text.replace('$set', '$add')", "$add.plan: "),
+        ("text = text.replace('ada', 'eve')", "is about another profile"),
+    ],
+)
+def test_text_that_is_refused_says_why_and_where_it_is_kept(
+    *, edit, restante, journal, append, tmp_path, editor, says
+):
+    append(GOOD)
+    ran = edit("1", editor=editor)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+    assert entry(journal).message == GOOD
+    kept = re.search(r"What you wrote is in (.*)\n", ran.err)[1]
+    (folder,) = files(tmp_path)
+    assert kept == str(folder / "entry-1.json")
+    again = re.search(r"Once it is mended: restante (.*) < ", ran.err)[1]
+    assert restante(*shlex.split(again), stdin=json.dumps(MENDED)).code == 0
+    assert entry(journal).message["$set"] == {"plan": "free"}
+
+
+def test_editor_that_fails_keeps_what_was_written(edit, journal, append, tmp_path):
+    append(GOOD)
+    ran = edit("1", editor="file.write_text('{half'); sys.exit(3)")
+    assert (ran.code, "Editing failed" in ran.err) == (1, True)
+    assert "What you wrote is in" in ran.err
+    assert entry(journal).message == GOOD
+    assert edit("1", editor="sys.exit(3)").code == 1
+    assert len(files(tmp_path)) == 1  # nothing was written in the second
+
+
+@pytest.mark.parametrize(("command", "code"), [("no-such-editor-anywhere", 1), ("'half a quote", 2)])
+def test_editor_that_is_none_is_a_sentence(restante, journal, append, command, code):
+    append(GOOD)
+    ran = restante("edit", 1, "-j", journal, environment={"VISUAL": command})
+    assert ran.code == code
+    assert "Traceback" not in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+# --- from a message
+
+
+@pytest.mark.parametrize("given", ["argument", "stdin"])
+def test_message_is_taken_without_an_editor(edit, journal, append, given):
+    append(GOOD)
+    text = json.dumps(MENDED)
+    ran = edit("1", "--message", text) if given == "argument" else edit("1", "--message", "-", stdin=text)
+    assert ran.code == 0
+    assert entry(journal).message == MENDED | {"$time": 5}  # it happened when it was recorded
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["", "{}", "nonsense", '{"$distinct_id": "ada"}', '{"$distinct_id":"ada","$set":{"a":NaN}}', "[" * 5_000],
+)
+def test_message_that_is_none_is_refused_in_a_sentence(edit, journal, append, message):
+    append(GOOD)
+    ran = edit("1", "--message", message)
+    assert ran.code == (2 if message else 1)
+    assert len(ran.err.splitlines()) == 1
+    assert entry(journal).message == GOOD
+
+
+def test_hostile_message_is_spelled_out_in_its_error(edit, append):
+    append(GOOD)
+    ran = edit("1", "--message", json.dumps({"$distinct_id": "ada", "$add": {"\x1b]0;pwned\x07": "two"}}))
+    assert ran.code == 2
+    assert "]0;pwned" in ran.err
+    assert ran.err.replace("\n", "").isprintable()
+
+
+# --- which entries
+
+
+def test_malformed_entry_can_be_mended(edit, journal):
+    with Recorder("T", journal, on_invalid="reject") as recorder:
+        recorder.people_increment("ada", {"visits": "two"})
+    assert edit("1", "--message", '{"$distinct_id": "ada", "$add": {"visits": 2}}').code == 0
+    mended = entry(journal)
+    assert (mended.state.value, mended.reason) == ("pending", None)
+
+
+def test_rejected_entry_left_as_it_was_names_the_way_to_send_it(edit, journal, append, service):
+    append({"$distinct_id": "ada", "$add": {"visits": "two"}})
+    with Journal(journal) as opened:
+        Shipper(opened, HttpTransport(url=service.url)).ship()
+    ran = edit("1", "--message", json.dumps(dict(entry(journal).message)))
+    assert ran.code == 1
+    assert "restante retry seq=1" in ran.err
+
+
+def test_entry_that_may_have_been_applied_says_so(edit, journal, append, service):
+    append(GOOD)
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    with Journal(journal) as opened:
+        Shipper(opened, HttpTransport(url=service.url), ShippingPolicy(in_doubt="hold")).ship()
+    ran = edit("1", "--message", json.dumps(MENDED))
+    assert ran.code == 0
+    assert "Entry 1 may have been applied as it is" in ran.err
+    assert entry(journal).state.value == "waiting"
+
+
+def test_shipped_entry_is_not_opened(edit, journal, append, service):
+    append(GOOD)
+    with Journal(journal) as opened:
+        Shipper(opened, HttpTransport(url=service.url)).ship()
+    ran = edit("1", editor="raise SystemExit('it was opened')")
+    assert ran.code == 1
+    assert ran.err == "Error: Entry 1 cannot be edited: it was shipped.\n"
+
+
+@pytest.mark.parametrize("seq", ["2", "0", "-1", "many"])
+def test_number_that_is_none_exits_2(edit, append, seq):
+    append(GOOD)
+    ran = edit("--message", "{}", "--", seq)
+    assert (ran.code, ran.out) == (2, "")
+    assert "Traceback" not in ran.err
+
+
+def test_missing_journal_exits_2_and_is_not_made(edit, tmp_path):
+    ran = edit("1", "--message", "{}")
+    assert ran.code == 2
+    assert list(tmp_path.iterdir()) == []

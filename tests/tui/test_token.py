@@ -1,0 +1,64 @@
+"""`restante token`: the journal becomes another project's."""
+
+import pytest
+
+from recorder import JournalReader
+
+UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
+
+
+def token(journal):
+    with JournalReader(journal) as reader:
+        return reader.token()
+
+
+def test_what_is_still_to_be_sent_goes_to_the_new_project(restante, journal, append, service):
+    append(*UPDATES)
+    assert restante("ship", "-j", journal, "--url", service.url, "--limit", 1).code == 1
+    ran = restante("token", "NEW", "--yes", "-j", journal)
+    assert (ran.code, ran.out, ran.err) == (0, "", "Changed: 2 entries to be sent to the new project.\n")
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0
+    assert (list(service.profiles("T")), list(service.profiles("NEW"))) == (["u0"], ["u1", "u2"])
+
+
+def test_json_says_how_many_entries_that_are(restante, journal, append):
+    append(*UPDATES)
+    ran = restante("token", "NEW", "--yes", "--json", "-j", journal)
+    assert (ran.code, ran.err, ran.json) == (0, "", {"entries": 3})
+
+
+def test_without_a_terminal_and_yes_nothing_is_done_and_exit_code_is_2(restante, journal, append):
+    append(UPDATES[0])
+    ran = restante("token", "NEW", "-j", journal)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("1 entry that is still to be sent goes to the new project.\n")
+    assert "give --yes" in ran.err
+    assert token(journal) == "T"
+
+
+@pytest.mark.parametrize(("answer", "code", "kept"), [("y\n", 0, "NEW"), ("n\n", 1, "T"), ("\n", 1, "T")])
+def test_a_person_is_asked(*, restante, journal, append, answer, code, kept):
+    append(*UPDATES)
+    ran = restante.on_terminal("token", "NEW", "-j", journal, typed=answer)
+    assert ran.code == code
+    assert "3 entries that are still to be sent go to the new project.\nChange the token? [y/N]" in ran.out
+    assert token(journal) == kept
+
+
+def test_token_it_has_already_changes_nothing_and_exits_1(restante, journal, append):
+    append(*UPDATES)
+    ran = restante("token", "T", "--yes", "-j", journal)
+    assert (ran.code, ran.err) == (1, "That is the journal's token already. Nothing was done.\n")
+
+
+def test_what_is_no_token_exits_2(restante, journal, append):
+    append(*UPDATES)
+    ran = restante("token", "", "--yes", "-j", journal)
+    assert (ran.code, ran.out) == (2, "")
+    assert "non-empty" in ran.err
+    assert token(journal) == "T"
+
+
+def test_missing_journal_exits_2_and_is_not_made(restante, journal, tmp_path):
+    assert restante("token", "NEW", "--yes", "-j", journal).code == 2
+    assert list(tmp_path.iterdir()) == []

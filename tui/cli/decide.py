@@ -1,0 +1,121 @@
+"""`restante retry` and `restante discard`: what a person decides about entries that are set aside."""
+
+from pathlib import Path
+
+import click
+
+from recorder import Decision, Journal, JournalReader, State, Verb
+from tui.cli import options
+from tui.format import count, printable
+
+__all__ = ["discard_command", "retry_command"]
+
+# What `--all` leaves out: that they are not taken goes without saying.
+_NEVER_TAKEN = {
+    Verb.RETRY: frozenset(State) - {State.REJECTED, State.DISCARDED, State.IN_DOUBT},
+    Verb.DISCARD: frozenset(State) - {State.PENDING, State.WAITING, State.REJECTED, State.IN_DOUBT},
+}
+
+
+@click.command("retry", short_help="Send again what was rejected, discarded or is in doubt.")
+@options.filter_words
+@options.journal
+@click.option("--all", "everything", is_flag=True, help="All that can be retried, instead of a filter.")
+@options.yes
+@options.json_flag
+@click.pass_context
+def retry_command(
+    context: click.Context, words: list[str], path: Path, everything: bool, yes: bool, for_programs: bool
+) -> None:
+    """Take up again what was rejected, discarded or is in doubt; it goes at its own number.
+
+    Says first how many entries that are, how many may be applied twice, and how many go after later ones of
+    their profile; then asks. Exits 1 when nothing was taken, or some that match cannot be.
+
+    \b
+    Examples:
+      restante retry state=rejected error=numeric
+      restante retry seq=812 --yes
+      restante retry --all --yes --json
+    """
+    chosen = _chosen(Verb.RETRY, words, everything)
+    context.exit(_decide(Verb.RETRY, chosen, path, yes=yes, for_programs=for_programs))
+
+
+@click.command("discard", short_help="Give up what is not sent, was rejected or is in doubt.")
+@options.filter_words
+@options.journal
+@click.option("--all", "everything", is_flag=True, help="All that can be discarded, instead of a filter.")
+@options.yes
+@options.json_flag
+@click.pass_context
+def discard_command(
+    context: click.Context, words: list[str], path: Path, everything: bool, yes: bool, for_programs: bool
+) -> None:
+    """Give up what is pending, waiting, rejected or in doubt. The entries stay, and `retry` takes them up again.
+
+    Says first how many entries that are, then asks. Exits 1 when nothing was taken, or some that match cannot
+    be.
+
+    \b
+    Examples:
+      restante discard state=rejected since=7d
+      restante discard profile=ada state=in_doubt --yes
+    """
+    chosen = _chosen(Verb.DISCARD, words, everything)
+    context.exit(_decide(Verb.DISCARD, chosen, path, yes=yes, for_programs=for_programs))
+
+
+def _chosen(verb: Verb, words: list[str], everything: bool) -> list[str]:
+    if everything and words:
+        raise click.UsageError("Give a filter, or --all, not both.")
+    if not (everything or words):
+        raise click.UsageError(
+            f"Which entries? Give a filter such as state=rejected, or --all to {verb} all."
+        )
+    return words or [f"state!={state}" for state in State if state in _NEVER_TAKEN[verb]]
+
+
+def _decide(verb: Verb, words: list[str], path: Path, *, yes: bool, for_programs: bool) -> int:
+    with JournalReader(path) as reader:
+        weighed = reader.weigh(verb, words)
+    if not yes or not weighed.entries:
+        _tell(verb, weighed)
+    if not weighed.entries:
+        done = weighed
+    elif options.go_ahead(f"{verb.capitalize()} {_entries(weighed)}?", yes=yes):
+        with Journal(path) as journal:
+            done = journal.retry(words) if verb is Verb.RETRY else journal.discard(words)
+        if not for_programs:
+            _tell(verb, done, done=True)
+    else:
+        return 1
+    if for_programs:
+        click.echo(options.as_json(done))
+    return int(not done.entries or bool(done.refused))
+
+
+def _tell(verb: Verb, decision: Decision, *, done: bool = False) -> None:
+    if not decision.entries:
+        options.narrate(f"There is nothing to {verb}." if decision.refused else "No entry matches.")
+    elif done and verb is Verb.DISCARD:
+        options.narrate(f"Discarded {_entries(decision)}.")
+    else:
+        are = "is" if decision.entries == 1 else "are"
+        becomes = "sent again" if verb is Verb.RETRY else "given up"
+        options.narrate(f"{_entries(decision)} {are} to be {becomes}{_hazards(decision)}.")
+    for reason, number in decision.refused.items():
+        options.narrate(f"Not taken: {number:,} ({printable(reason)}).")
+
+
+def _entries(decision: Decision) -> str:
+    return count(decision.entries, "entry", "entries")
+
+
+def _hazards(decision: Decision) -> str:
+    parts = []
+    if decision.possibly_twice:
+        parts.append(f"{decision.possibly_twice:,} may be applied twice")
+    if decision.out_of_order:
+        parts.append(f"{decision.out_of_order:,} out of order, after later ones of the same profile")
+    return f": {'; '.join(parts)}" if parts else ""

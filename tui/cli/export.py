@@ -1,0 +1,51 @@
+"""`restante export`: entries as lines that `restante record` takes."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from recorder import Entry, JournalReader, Lane, State
+from tui.cli import options
+from tui.format import count
+
+__all__ = ["export_command"]
+
+_PROFILES = {Lane.PEOPLE, Lane.GROUPS}  # `record` takes no other lane's messages
+
+
+@click.command("export", short_help="Write entries as lines that `record` takes.")
+@options.filter_words
+@options.journal
+def export_command(words: list[str], path: Path) -> None:
+    """Write updates as JSON lines, oldest first: those that are pending, unless the filter names states.
+
+    A pending one is its message. One of another state is {"state": ..., "message": {...}}, which `record`
+    takes only with --again, for it may be applied a second time. Events and imports are left out.
+
+    \b
+    Examples:
+      restante export > pending.jsonl
+      restante export state=rejected error=numeric
+      restante export profile=ada state!=shipped | wc -l
+    """
+    if not any(word.startswith(("state=", "state!=")) for word in words):
+        words = [*words, f"state={State.PENDING}"]
+    written, left_out = 0, 0
+    with JournalReader(path) as reader:
+        for entry in reader.stream(words):
+            if entry.lane in _PROFILES:
+                sys.stdout.write(f"{_line(entry)}\n")
+                written += 1
+            else:
+                left_out += 1
+    sys.stdout.flush()
+    options.narrate(f"Exported {count(written, 'entry', 'entries')}.")
+    if left_out:
+        options.narrate(f"Left out {count(left_out, 'event or import', 'events and imports')}.")
+
+
+def _line(entry: Entry) -> str:
+    if entry.state is State.PENDING:
+        return options.as_json(entry.message)
+    return options.as_json({"state": entry.state, "message": entry.message})
