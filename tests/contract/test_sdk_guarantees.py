@@ -246,6 +246,9 @@ def increments(sender, course, path):
         times = profiles.get(id_, {}).get("visits", 0)
         assert times <= 2
         counts["twice" if times == 2 else "once" if times else app.missing()] += 1
+    if isinstance(app, Journaled):
+        assert counts["lost"] == 0
+        assert counts["twice"] <= app.says()["possibly twice"]
     return in_words(counts, app.says())
 
 
