@@ -192,6 +192,12 @@ def test_a_journal_given_stays_open_and_one_opened_is_closed(path):
         recorder.people_set("ada", {})
 
 
+@pytest.mark.parametrize("token", [None, "", 5])
+def test_a_recorder_needs_a_token(path, token):
+    with pytest.raises(WrongToken):
+        Recorder(token, path)
+
+
 def test_another_project_is_refused(path):
     Recorder("T", path).close()
     with pytest.raises(WrongToken):
