@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from recorder import Entry, Recorder
+from recorder import Entry, HttpTransport, Journal, Recorder, Shipper, ShippingPolicy
 
 STYLING = re.compile(r"\x1b\[[0-9;]*m")
 HOSTILE = {
@@ -154,6 +154,45 @@ def test_json_is_an_array_of_entries_by_their_field_names(restante, story):
 def test_json_of_no_match_is_an_empty_array(restante, story):
     ran = restante("entries", "-j", story, "--json", "profile=nobody")
     assert (ran.code, ran.out, ran.err) == (0, "[]\n", "")
+
+
+# --- marks
+
+
+@pytest.fixture
+def marked(journal, append, service):
+    """1 was rejected and goes after 2, its profile's later one; 3 was sent twice."""
+    append({"$distinct_id": "ada", "$add": {"visits": "two"}}, {"$distinct_id": "ada", "$add": {"visits": 1}})
+    transport = HttpTransport(url=service.url)
+    with Journal(journal) as opened:
+        shipper = Shipper(opened, transport, ShippingPolicy(settle_after=0))
+        shipper.ship()
+        opened.retry("seq=1")
+        append({"$distinct_id": "eve", "$add": {"visits": 1}})
+        service.set_faults([{"at": 2, "fault": "ack_lost"}])
+        while shipper.ship().pending + opened.statistics(0.0).in_doubt:
+            pass
+    transport.close()
+    return journal
+
+
+def test_marks_stand_beside_the_state(restante, marked):
+    states = [line.split("\t")[5] for line in restante("entries", "-j", marked).out.splitlines()]
+    assert states[:2] == ["shipped, possibly twice", "shipped"]
+    assert states[2].startswith("rejected, out of order (")
+
+
+def test_marks_are_fields_for_programs(restante, marked):
+    newest, _, oldest = restante("entries", "-j", marked, "--json").json
+    assert (newest["possibly_twice"], newest["out_of_order"]) == (True, False)
+    assert (oldest["possibly_twice"], oldest["out_of_order"]) == (False, True)
+
+
+def test_marks_fit_a_terminal(restante, marked):
+    ran = restante.on_terminal("entries", "-j", marked, "state=shipped")
+    plain = STYLING.sub("", ran.out)
+    assert all(len(line) <= 80 for line in plain.splitlines())
+    assert "possibly twice" in " ".join(plain.split())
 
 
 # --- what users called things never reaches the terminal raw

@@ -1,13 +1,25 @@
 """`restante ship`: what leaves, what stays, and what the exit code says."""
 
+import base64
 import dataclasses
 import sqlite3
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from filelock import Timeout
 
-from recorder import JournalReader, ShipReport, State
+from recorder import (
+    HttpTransport,
+    Journal,
+    JournalReader,
+    NewEntry,
+    Shipper,
+    ShippingPolicy,
+    ShipReport,
+    State,
+)
 from recorder.locks import ship_lock
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(5)]
@@ -136,27 +148,169 @@ def test_service_that_asks_for_patience_is_told_in_its_words(restante, journal, 
     assert 25 < ran.json["retry_at"] - time.time() < 60
 
 
-def test_refused_batch_stays_pending_and_the_services_words_are_told(
+def test_entry_the_service_refuses_is_rejected_and_harms_no_other(
     restante, journal, append, service, entries
 ):
-    append(MALFORMED)
+    append(UPDATES[0], MALFORMED, *UPDATES[1:])
     ran = restante("ship", "-j", journal, "--url", service.url)
-    (message,) = service.messages("rejected")
-    assert message.message["$add"] == MALFORMED["$add"]
+    reason = service.messages("rejected")[-1].reason
     assert (ran.code, ran.out) == (1, "")
-    assert message.reason
-    assert message.reason in ran.err
-    assert [entry.state for entry in entries(journal)] == [State.PENDING]
-    status = restante("status", "-j", journal)
-    assert status.code == 1
-    assert message.reason in status.out
+    assert "1 rejected: restante entries state=rejected." in ran.err
+    assert ran.err.endswith("Nothing is left.\n")
+    states = [entry.state for entry in entries(journal)]
+    assert states == [State.SHIPPED, State.REJECTED, *[State.SHIPPED] * 4]
+    assert reason in restante("entries", "-j", journal, "state=rejected").out
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0  # nothing is left to tell
 
 
-def test_refused_batch_holds_up_nothing_of_another_lane(restante, journal, append, service):
-    append(MALFORMED, {"$group_key": "company", "$group_id": "acme", "$set": {"plan": "pro"}})
-    ran = restante("ship", "-j", journal, "--url", service.url)
+def test_json_counts_what_was_rejected(restante, journal, append, service):
+    append(MALFORMED)
+    ran = restante("ship", "-j", journal, "--url", service.url, "--json")
+    assert (ran.code, ran.json["rejected"], ran.json["stopped_by"]) == (1, 1, "done")
+
+
+# --- in doubt
+
+
+@pytest.fixture
+def lost(journal, append, service):
+    """What ships once, with the answer lost, under the options given."""
+    append({"$distinct_id": "ada", "$add": {"visits": 1}})
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    return ["ship", "-j", journal, "--url", service.url]
+
+
+def test_what_is_in_doubt_is_told_with_when_it_is_due(restante, lost):
+    ran = restante(*lost, "--settle-after", "5m")
     assert ran.code == 1
-    assert service.groups("T") == {"company": {"acme": {"plan": "pro"}}}
+    assert "Due in 4 m." in ran.err
+    assert "0 pending, 1 in doubt" in ran.err
+    ran = restante(*lost)
+    assert ran.code == 1
+    assert "what is in doubt may still arrive; its profiles wait. Due in 4 m." in ran.err
+
+
+def test_what_is_in_doubt_is_sent_again_once_it_has_settled(restante, journal, lost):
+    assert restante(*lost, "--settle-after", "0s").code == 1
+    ran = restante(*lost)
+    assert (ran.code, ran.err) == (0, "Shipped 1 entry in 1 request. Nothing is left.\n")
+    assert counts(journal).possibly_twice == 1
+
+
+def test_what_an_app_holds_is_held_by_a_ship_that_names_no_policy(restante, journal, lost, append, service):
+    with Journal(journal) as opened:
+        Shipper(
+            opened, HttpTransport(url=service.url), ShippingPolicy(in_doubt="hold", settle_after=0)
+        ).ship()
+    append({"$distinct_id": "ada", "$add": {"visits": 1}})
+    ran = restante(*lost)
+    assert ran.code == 1
+    assert "Held for a person to decide: 1 profile, and 1 entry behind" in ran.err
+    assert (counts(journal).in_doubt, counts(journal).possibly_twice) == (1, 0)
+
+
+def test_drop_sends_nothing_twice(restante, journal, lost):
+    assert restante(*lost, "--settle-after", "0s", "--in-doubt", "drop").code == 1
+    ran = restante(*lost)
+    assert ran.code == 0
+    assert (counts(journal).discarded, counts(journal).possibly_twice) == (1, 0)
+
+
+# --- sizes and pace
+
+
+def test_batch_is_as_large_as_asked_for(restante, journal, append, service):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--url", service.url, "--batch-updates", 2, "--json")
+    assert (ran.code, ran.json["requests"]) == (0, 3)
+
+
+def test_pace_bounds_how_many_go_in_a_second(restante, journal, append, service):
+    append(*UPDATES)
+    begun = time.monotonic()
+    ran = restante("ship", "-j", journal, "--url", service.url, "--updates-per-second", 4)
+    assert ran.code == 0
+    assert time.monotonic() - begun > 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--batch-updates", "0"),
+        ("--batch-updates", "2001"),
+        ("--updates-per-second", "0"),
+        ("--updates-per-second", "nan"),
+        ("--settle-after", "2d"),
+        ("--settle-after", "soon"),
+        ("--in-doubt", "maybe"),
+    ],
+)
+def test_policy_that_is_none_exits_2_and_names_the_option(restante, journal, append, option, value):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, option, value)
+    assert (ran.code, ran.out) == (2, "")
+    assert option in ran.err
+    assert "Traceback" not in ran.err
+    assert counts(journal).pending == 5
+
+
+# --- credentials for imports
+
+
+@pytest.fixture
+def importing(journal):
+    """A service that keeps the Authorization header and the query of what it is sent."""
+    row = NewEntry("imports", None, "ada", None, '{"event":"opened","properties":{"token":"T"}}', 1.0)
+    with Journal(journal, token="T") as opened:
+        opened.append([row])
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):  # http.server's name
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, self.headers["Authorization"]))
+            body = b'{"code": 200, "status": "OK"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", seen
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "query"),
+    [("secret:", "secret:", ""), ("robot:word:42", "robot:word", "&project_id=42")],
+)
+def test_credentials_for_imports_come_from_the_environment(
+    *, restante, journal, importing, given, user, query
+):
+    url, seen = importing
+    ran = restante("ship", "-j", journal, "--url", url, environment={"RESTANTE_IMPORT_CREDENTIALS": given})
+    assert ran.code == 0
+    ((path, authorization),) = seen
+    assert authorization == "Basic " + base64.b64encode(user.encode()).decode()
+    assert path.endswith(f"ip=0{query}")
+
+
+@pytest.mark.parametrize("given", ["hunter2", ":hunter2", "robot:hunter2:", "a:hunter2:c:d"])
+def test_credentials_that_are_none_exit_2_and_are_not_told(restante, journal, append, given):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, environment={"RESTANTE_IMPORT_CREDENTIALS": given})
+    assert (ran.code, ran.out) == (2, "")
+    assert "user:password:project_id" in ran.err
+    assert "hunter2" not in ran.err
+
+
+# --- one at a time
 
 
 def test_another_shipper_makes_it_busy_and_exit_1(restante, journal, append, service):
@@ -246,7 +400,9 @@ def other_database(path):
     connection.close()
 
 
-@pytest.mark.parametrize("command", [["ship"], ["status"], ["entries"], ["profiles"]])
+@pytest.mark.parametrize(
+    "command", [["ship"], ["ship", "--watch"], ["status"], ["entries"], ["profiles"], ["export"], ["audit"]]
+)
 @pytest.mark.parametrize("make", [text, few_bytes, other_database])
 def test_foreign_file_exits_2_and_is_not_touched(restante, tmp_path, command, make):
     path = tmp_path / "foreign"
@@ -260,7 +416,9 @@ def test_foreign_file_exits_2_and_is_not_touched(restante, tmp_path, command, ma
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("command", [["ship"], ["status"], ["entries"], ["profiles"], ["record"]])
+@pytest.mark.parametrize(
+    "command", [["ship"], ["ship", "--watch"], ["status"], ["entries"], ["profiles"], ["record"], ["audit"]]
+)
 def test_newer_journal_exits_2_and_is_not_touched(restante, journal, append, command):
     append(*UPDATES)
     connection = sqlite3.connect(journal)

@@ -3,11 +3,13 @@
 import dataclasses
 import os
 import re
+import sqlite3
 import time
 
 import pytest
 
-from recorder import HttpTransport, Journal, Recorder, Shipper, State, Statistics
+from recorder import HttpTransport, Journal, Recorder, Shipper, ShippingPolicy, State, Statistics
+from recorder.uptime import uptime
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
 BALANCE = "recorded 3 = pending 3 + in doubt 0 + shipped 0 + rejected 0"
@@ -17,11 +19,11 @@ BALANCE = "recorded 3 = pending 3 + in doubt 0 + shipped 0 + rejected 0"
 def ship(journal, service):
     """Ship in this process, with the faults given; the command under test only looks."""
 
-    def send(*faults, limit=None):
+    def send(*faults, limit=None, **policy):
         service.set_faults(faults)
         transport = HttpTransport(url=service.url)
         with Journal(journal) as opened:
-            report = Shipper(opened, transport).ship(limit=limit)
+            report = Shipper(opened, transport, ShippingPolicy(**policy)).ship(limit=limit)
         transport.close()
         return report
 
@@ -72,9 +74,10 @@ def test_all_shipped(append, status, ship):
 def test_process_that_ships_is_named(append, journal, status):
     append(*UPDATES)
     with Journal(journal) as opened:
-        epoch = opened.take_over(time.time())
+        claims = opened.claims
+        epoch = claims.take_over(time.time(), uptime(), service="", policy=ShippingPolicy())
         ran = status()
-        opened.hand_over(epoch, time.time())
+        claims.hand_over(epoch, time.time())
     assert ran.code == 0
     assert ran.out.startswith(f"Process {os.getpid()} is shipping. Nothing is lost: 3 entries pending.\n")
 
@@ -114,13 +117,46 @@ def test_in_doubt_needs_attention_and_says_why(append, status, ship):
 
 
 def test_entries_sent_again_are_counted_for_ever(append, status, ship):
-    append(*UPDATES)
-    ship({"at": 1, "fault": "ack_lost"})
-    ship()
+    append(*({"$distinct_id": "ada", "$add": {"visits": 1}} for _ in range(3)))
+    ship({"at": 1, "fault": "ack_lost"}, settle_after=0)
+    while ship(settle_after=0).pending:
+        pass
     ran = status()
     assert ran.code == 0
     assert ran.out.startswith("All shipped.\n")
     assert "possibly applied twice: 3\n" in ran.out
+    assert "out of order" not in ran.out
+
+
+def test_entries_out_of_order_are_counted(journal, append, status, ship):
+    append(*UPDATES, UPDATES[0])
+    with Journal(journal) as opened:
+        opened.discard("seq=1")
+        ship()
+        opened.retry("seq=1")
+    assert "out of order: 1\n" in status().out
+
+
+def test_what_is_in_doubt_says_how_long_it_may_still_arrive(append, status, ship):
+    append(*UPDATES)
+    ship({"at": 1, "fault": "ack_lost"}, settle_after=300)
+    ran = status()
+    assert re.search(r"What is in doubt may still arrive: its profiles wait [45] m more\.", ran.out)
+    assert "No shipper is running; `restante ship` tries again." in ran.out
+
+
+def test_what_is_held_needs_a_person_and_says_so(append, status, ship):
+    append({"$distinct_id": "ada", "$add": {"visits": 1}})
+    ship({"at": 1, "fault": "ack_lost"}, settle_after=0, in_doubt="hold")
+    append({"$distinct_id": "ada", "$add": {"visits": 1}})
+    assert ship(settle_after=0, in_doubt="hold").stopped_by == "done"
+    ran = status()
+    assert ran.code == 1
+    assert (
+        "Held for a person to decide: 1 profile, and 1 entry behind; `restante retry state=in_doubt`"
+        in ran.out
+    )
+    assert status("--json").json["shipping"]["state"] == "waiting"
 
 
 def test_paused_needs_attention_and_says_what_must_be_mended(append, status, ship):
@@ -143,11 +179,14 @@ def test_rejected_entries_need_attention(journal, status, ship):
 
 
 def test_words_of_the_service_reach_the_terminal_printable(restante, journal, append, ship):
-    append({"$distinct_id": "ada", "$add": {"\x1b]0;pwned\x07\u202e": "two"}})
-    ship()
+    append({"$distinct_id": "ada", "$set": {"plan": "pro"}})
+    ship({"at": 1, "fault": "status", "code": 429})
+    with sqlite3.connect(journal) as connection:
+        connection.execute("UPDATE lanes SET cause = ?", ("slow \x1b]0;pwned\x07\u202e down",))
+    connection.close()
     ran = restante.on_terminal("status", "-j", journal)
-    assert ran.code == 1
-    assert ran.out.startswith("The service has refused the next people batch")
+    assert ran.code == 0
+    assert "slow \\x1b]0;pwned\\x07\\u202e down" in ran.out
     assert ran.out.replace("\n", "").isprintable()
 
 

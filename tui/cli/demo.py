@@ -17,7 +17,7 @@ import click
 from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper
 from simulator import Simulator
 from tui.cli.options import as_json, journal_hint, narrate
-from tui.cli.ship import report_sentence, ship_with_progress
+from tui.cli.ship import ship_with_progress, told
 from tui.format import count
 from tui.sentence import shipping_of
 
@@ -80,7 +80,7 @@ def demo_command() -> None:
         narrate(f"a service answers at {url}")
         with Journal(path) as journal:
             report = ship_with_progress(Shipper(journal, HttpTransport(url=url)))
-        narrate(report_sentence(report))
+        narrate(told(path, report))
 
         _title("3. What the service holds, beside what was predicted")
         received, predicted = service.profiles(), Simulator.from_journal(path).profiles
@@ -123,7 +123,7 @@ def _record_day(path: Path, url: str) -> None:
         narrate(
             f"recorded {count(recorded, 'operation')} in {took:.1f} s, each visit safe on disk before the next"
         )
-        narrate(report_sentence(recorder.flush()))
+        narrate(told(path, recorder.flush()))
 
 
 def _show(path: Path) -> None:

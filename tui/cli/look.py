@@ -72,6 +72,8 @@ def _accounts(statistics: Statistics) -> str:
     lines = [f"recorded {statistics.recorded:,} = {' + '.join(parts)}{balance}"]
     if statistics.possibly_twice:
         lines.append(f"possibly applied twice: {statistics.possibly_twice:,}")
+    if statistics.out_of_order:
+        lines.append(f"out of order: {statistics.out_of_order:,}")
     if statistics.oldest_pending_seconds is not None:
         lines.append(f"oldest unsent: {age(statistics.oldest_pending_seconds)}")
     lines.append(f"journal: {size(statistics.bytes)}")
@@ -117,6 +119,7 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
 
 def _cells(entry: Entry, now: float, length: int) -> tuple[str, ...]:
     owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
+    marks = ", possibly twice" * entry.possibly_twice + ", out of order" * entry.out_of_order
     reason = f" ({printable(entry.reason)})" if entry.reason else ""
     return (
         str(entry.seq),
@@ -124,7 +127,7 @@ def _cells(entry: Entry, now: float, length: int) -> tuple[str, ...]:
         clipped(printable(owner), length),
         printable(entry.operator or entry.lane.value),
         summary(entry, length),
-        entry.state.value.replace("_", " ") + reason,
+        entry.state.value.replace("_", " ") + marks + reason,
     )
 
 

@@ -1,52 +1,114 @@
-"""`restante ship`: send what is pending."""
+"""`restante ship`: send what is pending, once, or for as long as it runs."""
 
+import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from recorder import HttpTransport, Journal, JournalReader, Shipper, ShipReport
+from recorder import HttpTransport, Journal, JournalReader, Shipper, ShipperStatus, ShippingPolicy, ShipReport
 from tui.cli import options
-from tui.format import count, printable
+from tui.cli.watch import watch
+from tui.sentence import report_sentence
 
-__all__ = ["report_sentence", "ship_command", "ship_with_progress"]
+__all__ = ["ship_command", "ship_with_progress", "told"]
 
 _PATIENCE = 60.0  # seconds: a request cut off would be in doubt
+_CREDENTIALS = "RESTANTE_IMPORT_CREDENTIALS"
 
 
-@click.command("ship")
+@click.command("ship", short_help="Send what is pending, in order.")
 @options.journal
 @options.connection
+@click.option("--watch", "watching", is_flag=True, help="Go on until SIGTERM or Ctrl-C, for services.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many entries.")
+@click.option(
+    "--in-doubt",
+    type=click.Choice(["resend", "hold", "drop"]),
+    help="What becomes of entries that may be applied twice.  [default: as shipped last, or resend]",
+)
+@click.option(
+    "--settle-after",
+    type=options.Span(),
+    help="How long entries in doubt wait: 30s, 5m.  [default: as shipped last, or 30s]",
+)
+@click.option("--batch-updates", type=int, metavar="N", help="Updates in a request.  [default: 200]")
+@click.option("--updates-per-second", type=float, metavar="N", help="No faster than this.")
 @options.json_flag
 @click.pass_context
 def ship_command(
-    context: click.Context, path: Path, url: str | None, api_host: str, limit: int | None, for_programs: bool
+    context: click.Context,
+    /,
+    path: Path,
+    url: str | None,
+    api_host: str,
+    watching: bool,
+    limit: int | None,
+    for_programs: bool,
+    **policy: Any,
 ) -> None:
-    """Send what is pending, in order. Exits 1 if anything is left.
+    """Send what is pending, in order. Exits 1 if anything is left, or was rejected.
+
+    With --watch it goes on as entries are recorded, waits for the journal where there is none, says each
+    change, and ends with 0 on SIGTERM, once the request under way is answered; --json: a report a line.
+
+    Imports need RESTANTE_IMPORT_CREDENTIALS, user:password or user:password:project_id.
 
     \b
     Examples:
       restante ship -j kiosk.db
-      restante ship --url http://127.0.0.1:8765
+      restante ship --url http://127.0.0.1:8765 --limit 1000
+      restante ship --watch --in-doubt hold --settle-after 2m
     """
-    transport = HttpTransport(url=url, api_host=api_host)
+    if watching and limit is not None:
+        raise click.UsageError("--limit is for one call; --watch goes on.")
+    given = {name: value for name, value in policy.items() if value is not None}
+    _policy(given, ShipperStatus())  # what is out of range is told before anything else
+    transport = HttpTransport(url=url, api_host=api_host, import_credentials=_credentials())
+    if watching:
+        context.exit(watch(path, transport, lambda last: _policy(given, last), for_programs=for_programs))
     JournalReader(path).close()  # shipping never makes a journal
-    with Journal(path) as journal:
-        shipper = Shipper(journal, transport)
+    with Journal(path) as journal, JournalReader(path) as reader:
+        shipper = Shipper(journal, transport, _policy(given, reader.shipping()))
         try:
             report = ship_with_progress(shipper, limit)
         except KeyboardInterrupt:
             options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
             shipper.wait(_PATIENCE)
             raise
+        in_doubt = reader.counts().in_doubt
     transport.close()
     if for_programs:
         click.echo(options.as_json(report))
     else:
-        options.narrate(report_sentence(report))
-    context.exit(int(bool(report.pending or report.in_doubt) or report.stopped_by != "done"))
+        options.narrate(told(path, report))
+    context.exit(int(report.stopped_by != "done" or report.pending + report.rejected + in_doubt > 0))
+
+
+def _policy(given: dict[str, Any], last: ShipperStatus) -> ShippingPolicy:
+    """As given; else as the journal's last shipper did, so that nobody resends by hand what an app holds."""
+    kept = {"in_doubt": last.in_doubt, "settle_after": last.settle_after}
+    known = {name: value for name, value in kept.items() if value is not None}
+    try:
+        return ShippingPolicy(**{**known, **given})
+    except ValueError as error:
+        name, _, rest = str(error).partition(" ")
+        raise options.BadInput(f"--{name.replace('_', '-')} {rest}.") from error
+
+
+def _credentials() -> tuple[str, str] | tuple[str, str, str] | None:
+    """From the environment only: arguments can be read by everybody on the machine."""
+    match os.environ.get(_CREDENTIALS, "").split(":"):
+        case [""]:
+            return None
+        case [str(user), str(password)] if user:
+            return user, password
+        case [str(user), str(password), str(project)] if user and project:
+            return user, password, project
+    raise options.BadInput(f"{_CREDENTIALS} is user:password or user:password:project_id.")
 
 
 def ship_with_progress(shipper: Shipper, limit: int | None = None) -> ShipReport:
@@ -64,25 +126,14 @@ def ship_with_progress(shipper: Shipper, limit: int | None = None) -> ShipReport
 
 def _mover(update: Callable[..., None], task: object, limit: int | None) -> Callable[[ShipReport], None]:
     def move(report: ShipReport) -> None:
-        left = report.shipped + report.pending + report.in_doubt
-        update(task, completed=report.shipped, total=left if limit is None else min(limit, left))
+        done = report.shipped + report.rejected
+        left = done + report.pending + report.in_doubt
+        update(task, completed=done, total=left if limit is None else min(limit, left))
 
     return move
 
 
-def report_sentence(report: ShipReport) -> str:
-    """What came of shipping, for a person."""
-    shipped = f"Shipped {count(report.shipped, 'entry', 'entries')} in {count(report.requests, 'request')}."
-    if report.stopped_by == "done":
-        return f"{shipped} Nothing is left."
-    left = f"{report.pending:,} pending" + (f", {report.in_doubt:,} in doubt" if report.in_doubt else "")
-    cause = printable(report.message) or "not yet due"
-    kept = f"All of it is kept ({left})."
-    match report.stopped_by:
-        case "offline":
-            return f"{shipped} Offline: {cause}. {kept}"
-        case "busy":
-            return f"{shipped} Busy: {cause}. {kept}"
-        case "paused":
-            return f"{shipped} Stopped, something must be mended: {cause}. {kept}"
-    return f"{shipped} Stopped: {cause}. {kept}"
+def told(path: Path, report: ShipReport) -> str:
+    """What came of shipping a journal, for a person."""
+    with JournalReader(path) as reader:
+        return report_sentence(report, reader.counts(), reader.shipping(), now=time.time())

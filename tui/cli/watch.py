@@ -1,0 +1,209 @@
+"""`restante ship --watch`: shipping as a service, for systemd and containers."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recorder import (
+    Entry,
+    HttpTransport,
+    Journal,
+    JournalBusy,
+    JournalError,
+    JournalFull,
+    JournalMissing,
+    JournalReader,
+    Shipper,
+    ShipperStatus,
+    ShippingPolicy,
+    ShipReport,
+)
+from tui.cli import options
+from tui.format import printable
+from tui.sentence import report_sentence
+
+__all__ = ["watch"]
+
+_LOOK = 1.0  # seconds between looks: is the journal there, is it the same, who ships
+_POLL = 0.1  # seconds between looks at what signals came
+_AT_ONCE = 5  # polls: a stop that takes no longer needs no words
+
+
+def watch(
+    path: Path,
+    transport: HttpTransport,
+    policy: Callable[[ShipperStatus], ShippingPolicy],
+    *,
+    for_programs: bool,
+) -> int:
+    """Ship whatever is recorded until a signal; the exit code.
+
+    The work is done in a thread. Signal handlers run in the main one, between any two steps of it: there they
+    may set no event that it waits for, so they leave a number, and the main thread looks for it.
+    """
+    received: list[int] = []
+
+    def receive(number: int, _: object) -> None:
+        if received:
+            os._exit(128 + number)  # somebody asked twice; what is under way will be in doubt
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    work = _Work(path, transport, policy, for_programs=for_programs)
+    thread = threading.Thread(target=work.run, name="restante-watch", daemon=True)
+    thread.start()
+    try:
+        _wait(work, thread, received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if work.error is not None:
+        raise work.error
+    return 128 + signal.SIGINT if signal.SIGINT in received else 0
+
+
+def _wait(work: "_Work", thread: threading.Thread, received: list[int]) -> None:
+    asked, looked_at = 0, time.monotonic()
+    while thread.is_alive():
+        thread.join(_POLL)
+        if received:
+            work.stop()
+            asked += 1
+            if asked == _AT_ONCE:
+                options.narrate("Letting the request under way be answered; a second signal ends at once.")
+        elif time.monotonic() - looked_at >= _LOOK:
+            work.look()
+            looked_at = time.monotonic()
+
+
+class _Work:
+    """What is done in the thread: wait for the journal, ship it, say what changes."""
+
+    def __init__(
+        self,
+        path: Path,
+        transport: HttpTransport,
+        policy: Callable[[ShipperStatus], ShippingPolicy],
+        *,
+        for_programs: bool,
+    ) -> None:
+        self.error: BaseException | None = None
+        self._path = path
+        self._transport = transport
+        self._policy = policy
+        self._for_programs = for_programs
+        self._stop = threading.Event()
+        self._shipper: Shipper | None = None
+        self._reader: JournalReader | None = None
+        self._file: tuple[int, int] | None = None
+        self._said = ("done", "")
+        self._other: int | None = None
+
+    def run(self) -> None:
+        try:
+            self._wait_for_journal()
+            if not self._stop.is_set():
+                self._ship()
+        except BaseException as error:  # noqa: BLE001  # raised in the main thread
+            self.error = self.error or error
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._shipper is not None:
+            self._shipper.wake()
+
+    def look(self) -> None:
+        """See that the journal is still where it was, and who ships it."""
+        reader = self._reader
+        if reader is None:
+            return
+        if _identity(reader.path) != self._file:
+            self._end(
+                JournalError(
+                    f"{self._path} was removed or replaced while it was open",
+                    hint="Start again to ship the one that is there now.",
+                )
+            )
+            return
+        try:
+            status = reader.shipping()
+        except JournalBusy:
+            return
+        except JournalError as error:
+            self._end(error)
+            return
+        if not status.running or status.pid == os.getpid():
+            self._other = None
+        elif status.pid != self._other:
+            self._other = status.pid
+            options.narrate(f"Process {status.pid} ships this journal; this one takes over when that ends.")
+
+    def _end(self, error: BaseException) -> None:
+        self.error = self.error or error
+        self.stop()
+
+    def _wait_for_journal(self) -> None:
+        waited = False
+        while not self._stop.is_set():
+            try:
+                JournalReader(self._path).close()
+            except JournalMissing:
+                if not waited:
+                    options.narrate(f"Waiting for a journal at {self._path}.")
+                waited = True
+                self._stop.wait(_LOOK)
+            else:
+                return
+
+    def _ship(self) -> None:
+        with Journal(self._path) as journal, JournalReader(self._path) as reader:
+            self._file = _identity(reader.path)
+            policy = self._policy(reader.shipping())
+            self._shipper = Shipper(journal, self._transport, policy, on_event=self._tell)
+            self._reader = reader
+            options.narrate(f"Shipping {self._path} to {self._transport.base} until SIGTERM or Ctrl-C.")
+            self._shipper.run(self._stop)
+            self._reader = None
+        self._transport.close()
+
+    def _tell(self, event: Any) -> None:
+        try:
+            match event:
+                case ShipReport():
+                    self._tell_report(event)
+                case Entry():
+                    options.narrate(f"Entry {event.seq:,} was rejected: {printable(event.reason or '')}.")
+                case JournalBusy() | JournalFull():
+                    options.narrate(f"{printable(str(event))}; trying again.")
+                case JournalError():
+                    self._end(event)
+                case Exception():
+                    options.narrate(f"{type(event).__name__}: {printable(str(event))}; trying again.")
+        except (OSError, JournalError) as error:  # whoever read our output is gone
+            self._end(error)
+
+    def _tell_report(self, report: ShipReport) -> None:
+        if self._for_programs:
+            click.echo(options.as_json(report))
+            return
+        said, self._said = self._said, (report.stopped_by, report.message)
+        if self._said == said and not report.shipped + report.rejected + report.in_doubt:
+            return
+        if self._reader is not None:
+            counts, shipping = self._reader.counts(), self._reader.shipping()
+            options.narrate(report_sentence(report, counts, shipping, now=time.time()))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file is at a path; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
