@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from recorder.accounts import SET_ASIDE, count, moved
 from recorder.entries import State
 from recorder.errors import InvalidOperation, JournalError
 from recorder.filters import Where
@@ -35,7 +36,6 @@ SELECT lane, group_key, profile,
   FROM entries_with_state
  WHERE seq > ? AND state IN ('shipped', 'sending', 'in_doubt') GROUP BY lane, group_key, profile
 """
-_COUNT = "UPDATE counters SET entries = entries + ? WHERE account = ?"
 _TAKE_UP = """
 UPDATE entries SET state = ?, reason = NULL, hazardous = hazardous OR (sends > 0)
  WHERE seq IN (SELECT value FROM json_each(?))
@@ -48,15 +48,14 @@ _MARK_OUT_OF_ORDER = "UPDATE entries SET out_of_order = 1 WHERE seq IN (SELECT v
 _REWRITE = "UPDATE entries SET message = ?, operator = ?, group_key = ?, profile = ? WHERE seq = ?"
 _MESSAGE = "SELECT message FROM entries WHERE seq = ?"
 
-_INDEXED = "state NOT IN ('pending', 'shipped')"
 _REST_HAZARDOUS = f"""
 UPDATE entries SET hazardous = 1
- WHERE state = 'in_doubt' AND {_INDEXED} AND lane = ? AND profile IS ? AND group_key IS ?
+ WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? AND profile IS ? AND group_key IS ?
 """
 # A profile is held by its entries in doubt: without any it goes on.
 _END_HOLDS = f"""
 DELETE FROM waits WHERE cause = 'hold' AND NOT EXISTS (
-  SELECT 1 FROM entries WHERE state = 'in_doubt' AND {_INDEXED} AND entries.lane = waits.lane
+  SELECT 1 FROM entries WHERE state = 'in_doubt' AND {SET_ASIDE} AND entries.lane = waits.lane
                           AND entries.profile IS waits.profile AND entries.group_key IS waits.group_key)
 """
 # A person has acted: a paused lane is due, and isolating begins anew.
@@ -227,7 +226,7 @@ def _take_up(connection: sqlite3.Connection, rows: Sequence[_Row], late: Sequenc
     connection.execute(_MARK_OUT_OF_ORDER, (json.dumps(late),))
     marked = set(late)
     newly = sum(row.seq in marked and not row.out_of_order for row in rows)
-    connection.execute(_COUNT, (newly, "out_of_order"))
+    count(connection, "out_of_order", newly)
     for row in rows:
         _recount(connection, row.state, again(row))
 
@@ -268,10 +267,8 @@ def _let_go_on(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
 
 
 def _recount(connection: sqlite3.Connection, was: str, becomes: State) -> None:
-    if was != State.PENDING:
-        connection.execute(_COUNT, (-1, was))
-    if becomes is not State.PENDING:
-        connection.execute(_COUNT, (1, becomes))
+    moved(connection, {State(was): -1})
+    moved(connection, {becomes: 1})
 
 
 def edit(connection: sqlite3.Connection, seq: int, message: Any, *, token: str, now: float) -> None:

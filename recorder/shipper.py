@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from recorder.claims import Claim, Limits, Overtaken, Settled, Settlement, Standing
+from recorder.claims import Claim, Limits, Overtaken
 from recorder.drain import Call, Drain, Halves, Pace
 from recorder.entries import Entry, LaneStatus, Outcome, ShipReport, StoppedBy
 from recorder.errors import JournalError
@@ -19,6 +19,7 @@ from recorder.locks import ship_lock
 from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
+from recorder.settlements import Settled, Settlement, Standing
 from recorder.transport import Transport
 from recorder.uptime import Due, Uptime, uptime
 from recorder.verdicts import Answer, Verdict, judge, patience

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from recorder import Answer, Journal, JournalError, JournalReader, Outcome, Shipper, ShippingPolicy
-from recorder.claims import MOST_ALIKE
+from recorder.settlements import MOST_ALIKE
 from tests.doubles import ACCEPTED, FORBIDDEN, REFUSED, RESET, URL, Boot, Scripted
 
 

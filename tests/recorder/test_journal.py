@@ -27,9 +27,9 @@ from recorder import (
     opening,
     schema,
 )
-from recorder.claims import Settlement
 from recorder.entries import NewEntry
 from recorder.locks import OpenLock, beside
+from recorder.settlements import Settlement
 from tests.doubles import claim, take_over
 
 

@@ -25,9 +25,9 @@ from recorder import (
     ShipReport,
     State,
 )
-from recorder.claims import Settlement
 from recorder.entries import NewEntry
 from recorder.locks import ship_lock
+from recorder.settlements import Settlement
 from tests.doubles import (
     ACCEPTED,
     AT_ONCE,
