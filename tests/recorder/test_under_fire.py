@@ -1,6 +1,7 @@
 """Networks and services at their worst, over real sockets on 127.0.0.1, from the journal to the wire and back."""
 
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -115,7 +116,9 @@ def authority():
 
 @pytest.fixture(scope="module")
 def context(authority):
-    return server_context(authority.issue_cert("127.0.0.1", "service.test"))
+    quiet = server_context(authority.issue_cert("127.0.0.1", "service.test"))
+    quiet.num_tickets = 0  # they would arrive at a moment of their own
+    return quiet
 
 
 @pytest.fixture
@@ -828,6 +831,19 @@ def test_the_request_travels_in_the_tunnel_that_was_probed(start, offline, trust
         trusting.proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
         assert start("https://service.test", session=trusting).ship().shipped == 3
         assert (proxy.connections, service.connections, service.sizes) == (1, 1, [3])
+
+
+def test_a_service_that_speaks_first_does_not_make_the_probed_connection_look_dead(
+    start, offline, trusting, authority
+):
+    """With TLS 1.3 servers send tickets of themselves, and urllib3 drops a pooled connection that can be read."""
+    offline()
+    with RawService(tls=server_context(authority.issue_cert("127.0.0.1"))) as service:
+        device = start(service.url, session=trusting)
+        assert device.transport.reach(Lane.PEOPLE) is None
+        assert select.select([device.transport._probed.sock], [], [], 10)[0]  # they are there
+        assert device.ship().shipped == 3
+        assert service.connections == 1
 
 
 def test_the_probe_accepts_the_certificates_that_requests_accepts(
