@@ -24,7 +24,17 @@ from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
 from recorder.uptime import AT_ONCE, Due, Uptime
 
-__all__ = ["MOST_ALIKE", "Claim", "Claims", "Limits", "Overtaken", "Settled", "Settlement", "Standing"]
+__all__ = [
+    "DECIDE_ANEW",
+    "MOST_ALIKE",
+    "Claim",
+    "Claims",
+    "Limits",
+    "Overtaken",
+    "Settled",
+    "Settlement",
+    "Standing",
+]
 
 MOST_ALIKE = 20
 """So many single rejections in a row with the same words, and no success between, are no matter of data."""
@@ -128,6 +138,12 @@ _REST_HAZARDOUS = f"""
 UPDATE entries SET hazardous = 1
  WHERE state = 'in_doubt' AND {_INDEXED} AND lane = ? AND profile IS ? AND group_key IS ?
 """
+DECIDE_ANEW = f"""
+INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)
+SELECT lane, group_key, profile, 'settle_after', min(seq), '', 0, 0 FROM entries
+ WHERE state = 'in_doubt' AND {_INDEXED} AND hazardous AND lane = ? AND {_FREE} GROUP BY group_key, profile
+"""
+"""What became hazardous after it had settled: a wait that is over lets the policy decide at the next claim."""
 _REJECTIONS = "SELECT alike, alike_since FROM lanes WHERE lane = ?"
 _WORDS = "SELECT words FROM attempts WHERE id = ?"
 _KEEP_REJECTIONS = "UPDATE lanes SET alike = ?, alike_since = ? WHERE lane = ?"
@@ -653,6 +669,7 @@ class Claims:
         _moved(connection, {state: -1, State.REJECTED: 1})
         if sends:  # its run is not whole any more
             connection.execute(_REST_HAZARDOUS, (carried.lane, profile, group_key))
+            connection.execute(DECIDE_ANEW, (carried.lane,))
         _move_cursor(connection, carried)
         return int(seq)
 
@@ -665,6 +682,7 @@ class Claims:
         for state, numbers in ((State.IN_DOUBT, doubtful), (State.WAITING, waiting)):
             connection.execute(_SET_STATE, (state, None, json.dumps(numbers)))
         connection.execute(_MARK_HAZARDOUS, (json.dumps(doubtful),))
+        connection.execute(DECIDE_ANEW, (lane,))
         _moved(
             connection,
             {

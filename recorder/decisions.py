@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from recorder.claims import DECIDE_ANEW
 from recorder.entries import State
 from recorder.errors import InvalidOperation, JournalError
 from recorder.filters import Where
@@ -260,6 +261,7 @@ def _break_run(connection: sqlite3.Connection, owner: tuple[str, str | None, str
     """A run that is not sent again whole is not harmless any more."""
     lane, group_key, profile = owner
     connection.execute(_REST_HAZARDOUS, (lane, profile, group_key))
+    connection.execute(DECIDE_ANEW, (lane,))
 
 
 def _let_go_on(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
