@@ -32,7 +32,7 @@ from recorder.settlements import (
     unreachable,
 )
 from recorder.uptime import Due, Uptime
-from recorder.waits import end_waits
+from recorder.waits import FREE, end_waits
 
 __all__ = ["Claim", "Claims", "Limits", "Overtaken"]
 
@@ -46,19 +46,15 @@ _GIVEN_UP = "the request was given up before its answer was settled"
 
 # --- SQL, a named constant each -------------------------------------------------------------------------
 
-_FREE = """
-NOT EXISTS (SELECT 1 FROM waits WHERE waits.lane = entries.lane
-                                  AND waits.profile IS entries.profile AND waits.group_key IS entries.group_key)
-"""
 # Two walks along the index, merged by number: no further than a request needs, however many wait.
 _AGAIN = " UNION ALL ".join(
     f"SELECT seq, message FROM entries WHERE state = '{state}' AND {SET_ASIDE} "
-    f"AND lane = :lane AND seq <= :upto AND {_FREE}"
+    f"AND lane = :lane AND seq <= :upto AND {FREE}"
     for state in (State.WAITING, State.IN_DOUBT)
 )
 _AGAIN += " ORDER BY seq"
 _FRESH = f"""
-SELECT seq, message, NOT {_FREE} FROM entries
+SELECT seq, message, NOT {FREE} FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
 _FRESH_WITHOUT_WAITS = """

@@ -18,6 +18,7 @@ from recorder.errors import InvalidOperation, JournalError
 from recorder.filters import Where
 from recorder.intake import Intake
 from recorder.operations import Lane
+from recorder.waits import break_run
 
 __all__ = ["Decision", "Verb", "decide", "edit", "matching", "weigh"]
 
@@ -48,10 +49,6 @@ _MARK_OUT_OF_ORDER = "UPDATE entries SET out_of_order = 1 WHERE seq IN (SELECT v
 _REWRITE = "UPDATE entries SET message = ?, operator = ?, group_key = ?, profile = ? WHERE seq = ?"
 _MESSAGE = "SELECT message FROM entries WHERE seq = ?"
 
-_REST_HAZARDOUS = f"""
-UPDATE entries SET hazardous = 1
- WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? AND profile IS ? AND group_key IS ?
-"""
 # A profile is held by its entries in doubt: without any it goes on.
 _END_HOLDS = f"""
 DELETE FROM waits WHERE cause = 'hold' AND NOT EXISTS (
@@ -252,13 +249,7 @@ def _give_up(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
     for row in rows:
         _recount(connection, row.state, State.DISCARDED)
     for owner in {row.owner for row in rows if row.state == State.IN_DOUBT}:
-        _break_run(connection, owner)
-
-
-def _break_run(connection: sqlite3.Connection, owner: tuple[str, str | None, str | None]) -> None:
-    """A run that is not sent again whole is not harmless any more."""
-    lane, group_key, profile = owner
-    connection.execute(_REST_HAZARDOUS, (lane, profile, group_key))
+        break_run(connection, owner[0], owner[1:])
 
 
 def _let_go_on(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
@@ -289,7 +280,7 @@ def edit(connection: sqlite3.Connection, seq: int, message: Any, *, token: str, 
     if row.state in {State.REJECTED, State.IN_DOUBT}:
         _take_up(connection, [row], _gone_after(connection, [row]))
         if row.state == State.IN_DOUBT:
-            _break_run(connection, row.owner)
+            break_run(connection, row.lane, (row.group_key, row.profile))
     _let_go_on(connection, [row])
 
 

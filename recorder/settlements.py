@@ -10,7 +10,7 @@ from recorder.entries import Outcome, State
 from recorder.hazards import Update, hazardous
 from recorder.operations import Lane
 from recorder.uptime import AT_ONCE, Due
-from recorder.waits import Owner, begin_wait, end_wait
+from recorder.waits import Owner, begin_wait, break_run, end_wait, let_policy_decide
 
 __all__ = [
     "MOST_ALIKE",
@@ -65,10 +65,6 @@ _CARRIED_ROWS = "SELECT seq, group_key, profile, operator, message FROM entries 
 _MARK_HAZARDOUS = "UPDATE entries SET hazardous = 1 WHERE seq IN (SELECT value FROM json_each(?))"
 _CARRIED_ONE = "SELECT seq, state, sends, group_key, profile FROM entries WHERE {carried}"
 _REJECT = "UPDATE entries SET state = 'rejected', attempt = ?, reason = ? WHERE seq = ?"
-_REST_HAZARDOUS = f"""
-UPDATE entries SET hazardous = 1
- WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? AND profile IS ? AND group_key IS ?
-"""
 _REJECTIONS = "SELECT alike, alike_since FROM lanes WHERE lane = ?"
 _WORDS = "SELECT words FROM attempts WHERE id = ?"
 _KEEP_REJECTIONS = "UPDATE lanes SET alike = ?, alike_since = ? WHERE lane = ?"
@@ -337,7 +333,7 @@ def _reject(connection: sqlite3.Connection, carried: Carried, settlement: Settle
     connection.execute(_REJECT, (carried.attempt, reason, seq))
     moved(connection, {state: -1, State.REJECTED: 1})
     if sends:  # its run is not whole any more
-        connection.execute(_REST_HAZARDOUS, (carried.lane, profile, group_key))
+        break_run(connection, carried.lane, (group_key, profile))
     _move_cursor(connection, carried)
     return int(seq)
 
@@ -350,6 +346,7 @@ def _take_back(connection: sqlite3.Connection, lane: Lane, since: int) -> None:
     for state, numbers in ((State.IN_DOUBT, doubtful), (State.WAITING, waiting)):
         connection.execute(SET_STATE, (state, None, json.dumps(numbers)))
     connection.execute(_MARK_HAZARDOUS, (json.dumps(doubtful),))
+    let_policy_decide(connection, lane)
     moved(
         connection,
         {

@@ -10,10 +10,16 @@ from recorder.hazards import Update, dropped
 from recorder.operations import Lane
 from recorder.uptime import Due, Uptime
 
-__all__ = ["Owner", "begin_wait", "end_wait", "end_waits"]
+__all__ = ["FREE", "Owner", "begin_wait", "break_run", "end_wait", "end_waits", "let_policy_decide"]
 
 Owner = tuple[str | None, str | None]
 """Whose entries these are: the group's key, or None for a user, and the id."""
+
+FREE = """
+NOT EXISTS (SELECT 1 FROM waits WHERE waits.lane = entries.lane
+                                  AND waits.profile IS entries.profile AND waits.group_key IS entries.group_key)
+"""
+"""That an entry's profile does not wait."""
 
 _DROPPED = "given up: it may have been applied, and in_doubt='drop' sends nothing twice"
 
@@ -31,6 +37,15 @@ _IN_DOUBT = f"""
 SELECT seq, group_key, profile, hazardous FROM entries
  WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? ORDER BY seq
 """
+_REST_HAZARDOUS = f"""
+UPDATE entries SET hazardous = 1
+ WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? AND profile IS ? AND group_key IS ?
+"""
+_DECIDE = f"""
+INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)
+SELECT lane, group_key, profile, 'settle_after', min(seq), '', 0, 0 FROM entries
+ WHERE state = 'in_doubt' AND {SET_ASIDE} AND hazardous AND lane = ? AND {FREE} GROUP BY group_key, profile
+"""
 _ROWS_BY_NUMBER = (
     "SELECT operator, message FROM entries WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
 )
@@ -47,6 +62,18 @@ def end_wait(connection: sqlite3.Connection, lane: Lane, owner: Owner) -> None:
     """This profile goes on."""
     group_key, profile = owner
     connection.execute(_END_WAITS_OF, (lane, profile, group_key))
+
+
+def break_run(connection: sqlite3.Connection, lane: str, owner: Owner) -> None:
+    """A run that is not sent again whole is not harmless any more: what is left of it in doubt is hazardous."""
+    group_key, profile = owner
+    connection.execute(_REST_HAZARDOUS, (lane, profile, group_key))
+    let_policy_decide(connection, lane)
+
+
+def let_policy_decide(connection: sqlite3.Connection, lane: str) -> None:
+    """What became hazardous after it had settled: a wait that is over, so that the next claim asks the policy."""
+    connection.execute(_DECIDE, (lane,))
 
 
 def end_waits(connection: sqlite3.Connection, lane: Lane, uptime: Uptime, in_doubt: InDoubt) -> None:
