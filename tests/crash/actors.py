@@ -69,6 +69,7 @@ class Shipping:
         url: Of the service.
         in_doubt: As the policy's.
         batch_updates: As the policy's.
+        settle_after: As the policy's.
         updates_per_second: As the policy's.
         endless: Whether it goes on when nothing is left.
     """
@@ -76,13 +77,14 @@ class Shipping:
     url: str
     in_doubt: str
     batch_updates: int
+    settle_after: float = 0.0
     updates_per_second: float | None = None
     endless: bool = False
 
-    def policy(self, settle_after: float = 0.0) -> ShippingPolicy:
+    def policy(self) -> ShippingPolicy:
         return ShippingPolicy(
             in_doubt=self.in_doubt,  # type: ignore[arg-type]
-            settle_after=settle_after,
+            settle_after=self.settle_after,
             batch_updates=self.batch_updates,
             updates_per_second=self.updates_per_second,
         )

@@ -33,6 +33,7 @@ _PROJECT = Path(__file__).parents[2]
 # System calls in the middle of what a shipper or a recorder does, and up to which of them one thread gets.
 # Opened (fcntl takes SQLite's locks), written, synced; sent, and the answer read.
 CALLS = {"pwrite64": 30, "fdatasync": 8, "fcntl": 60, "sendto": 2, "recvfrom": 2, "connect": 1}
+_PAUSE = 0.15  # seconds between the requests of a shipper that is caught there
 _OF_RECORDERS = ("pwrite64", "fdatasync", "fcntl")
 
 
@@ -168,6 +169,7 @@ class Round:
             self._service.url,
             self._in_doubt,
             self._batch,
+            settle_after=self._chance.choice([0.0, 0.03]),
             updates_per_second=updates_per_second,
             endless=True,
         )
@@ -208,9 +210,9 @@ class Round:
         return self._until(lambda: "ready" in shipper.said, shipper)
 
     @contextlib.contextmanager
-    def _write_lock(self) -> Iterator[None]:
+    def _write_lock(self, patience: float = PATIENCE) -> Iterator[None]:
         """Hold the journal's write lock."""
-        with contextlib.closing(sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)) as holder:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=patience, isolation_level=None)) as holder:
             holder.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -276,14 +278,19 @@ class Round:
             self._kill(shipper)
         return reached
 
+    def _between(self) -> tuple[Actor, bool]:
+        """A shipper that has settled a request, and waits before it claims the next."""
+        shipper = self._start_shipper(updates_per_second=self._batch / _PAUSE)
+        so_far = self._ask("SELECT count(outcome) FROM attempts")
+        return shipper, self._until(
+            lambda: self._ask("SELECT count(outcome) FROM attempts") > so_far, shipper
+        )
+
     def _claiming(self) -> bool:
         """Between two requests the second cannot be written down."""
-        pause = 0.15
-        shipper = self._start_shipper(updates_per_second=self._batch / pause)
-        so_far = self._ask("SELECT count(outcome) FROM attempts")
-        reached = self._until(lambda: self._ask("SELECT count(outcome) FROM attempts") > so_far, shipper)
+        shipper, reached = self._between()
         with self._write_lock():
-            time.sleep(pause + 0.02)
+            time.sleep(_PAUSE + 0.02)
             self._kill(shipper)
         return reached
 
@@ -309,21 +316,33 @@ class Round:
         self._kill(second)
         return reached and taken
 
-    def _overtaken(self) -> bool:
+    def _overtaken_after_sending(self) -> bool:
         """A shipper is stopped, and its lock is lost; it goes on while another is in the middle of a request."""
-        first, reached = self._held("applied")
+        return self._overtake(*self._held("applied"))
+
+    def _overtaken_between(self) -> bool:
+        """The same, between two requests."""
+        return self._overtake(*self._between())
+
+    def _overtake(self, first: Actor, reached: bool) -> bool:
         if not reached:
             self._kill(first)
             return False
         first.process.send_signal(signal.SIGSTOP)
-        self._service.hold_at("arrived", 1)  # and what it had sent is answered
+        try:
+            with self._write_lock(patience=0.0):
+                pass
+        except sqlite3.OperationalError:  # it was stopped in the middle of a transaction: nobody can overtake
+            self._kill(first)
+            return False
+        self._service.hold_at("arrived", 1)  # and what the first one had sent is answered
         self.path.with_name(self.path.name + ".lock").unlink()
         second = self._start_shipper()
         reached = self._until(lambda: self._service.holds, second)
         said = len(first.said)
         first.process.send_signal(signal.SIGCONT)
         assert self._until(lambda: len(first.said) > said, first, "busy")
-        assert first.said[said] == "busy", first.said[said:]
+        assert not reached or first.said[said] == "busy", first.said[said:]
         self._kill(first, second)
         return reached
 
@@ -347,17 +366,17 @@ class Round:
             return Uptime(boot, seconds + passed)
 
         self._service.set_faults(faults)
-        task = Shipping(self._service.url, self._in_doubt, self._batch)
+        task = Shipping(self._service.url, self._in_doubt, self._batch, settle_after=30.0)
         transport = HttpTransport(url=self._service.url)
         with Journal(self.path) as journal:
-            shipper = Shipper(journal, transport, task.policy(settle_after=30.0), uptime=now)
-            for _ in range(60):
+            shipper = Shipper(journal, transport, task.policy(), uptime=now)
+            for _ in range(200):
                 report = shipper.ship()
                 self._service.apply_what_is_late()
                 if report.stopped_by == "done":
                     transport.close()
                     return
-                passed += 400.0
+                passed += self._chance.choice([0.0, 10.0, 400.0])
         raise AssertionError(f"never done: {report}")
 
     def _decide(self) -> None:
@@ -387,7 +406,8 @@ STEPS: dict[str, Callable[[Round], bool]] = {
     "taking over": Round._taking_over,
     "claiming": Round._claiming,
     "beside": Round._beside,
-    "overtaken": Round._overtaken,
+    "overtaken after sending": Round._overtaken_after_sending,
+    "overtaken between": Round._overtaken_between,
     "late": Round._late,
     **{f"call {name}": lambda self, name=name: self._at_a_call(name) for name in CALLS},  # type: ignore[misc]
 }
