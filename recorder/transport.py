@@ -4,6 +4,7 @@ It says whether a request left by measuring it: the body notes its first read by
 exception's class cannot tell; a TLS error or a time-out may come before or after.
 """
 
+import os
 import re
 import socket
 import ssl
@@ -169,6 +170,7 @@ class HttpTransport:
         self._total = total
         self._session = session
         self._own_session = session is None
+        self._process = os.getpid()
         self.import_credentials = import_credentials
         self._last_used = 0.0
         self._given_up: list[threading.Thread] = []
@@ -365,6 +367,9 @@ class HttpTransport:
         import requests
         from requests.adapters import HTTPAdapter
 
+        if self._own_session and self._process != os.getpid():
+            self._session = None  # a forked child: its parent goes on using that connection
+            self._process = os.getpid()
         if self._session is None:
             session = requests.Session()
             # requests reads all of a redirect's body, however long, even where it is not to follow.

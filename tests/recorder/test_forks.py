@@ -14,6 +14,7 @@ import pytest
 from recorder import Journal, JournalError, JournalReader, Recorder, Shipper
 from simulator.server import Service
 from tests.doubles import Scripted
+from tests.services import RawService
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -230,3 +231,15 @@ def test_a_fork_in_the_middle_of_a_call_is_refused_in_the_child(path):
         recorder.people_append("parent", {"n": 1})
     assert codes == [0]
     assert recorded(path) == [("parent", 0), ("parent", 1)]
+
+
+def test_a_child_has_connections_to_the_service_of_its_own(path):
+    """Two processes that speak HTTP on one connection would read each other's answers."""
+    with RawService() as service, Recorder("T", path, url=service.url) as recorder:
+        for profile in ("parent", "child", "parent"):
+            recorder.people_append(profile, {"n": 0})
+            if profile == "child":
+                assert forked(lambda: os._exit(recorder.flush().stopped_by != "done")) == 0
+            else:
+                assert recorder.flush().shipped == 1
+        assert service.connections == 2
