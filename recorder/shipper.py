@@ -126,11 +126,13 @@ class Shipper:
         # request that is under way is still answered and settled. Cutting it off would leave it in doubt.
         worker = threading.Thread(target=self._answer, args=(call,), name="restante-call", daemon=True)
         self._calls.add(call)
-        worker.start()
         try:
+            worker.start()
             call.ended.wait(timeout)  # not join(): until Python 3.13 an interrupted one forgets its thread
         except BaseException:
             call.stop.set()
+            if worker.ident is None:  # there is no thread to be had
+                self._calls.discard(call)
             raise
         if call.error is not None:
             raise call.error
