@@ -129,7 +129,9 @@ def _update(people: PeopleApi, chance: random.Random, tag: int) -> None:
     meta = {"$time": tag}
     if chance.random() < 0.2:
         group = {"$group_key": "company", "$group_id": chance.choice(GROUPS)}
-        operator = chance.choice([Operator.SET, Operator.SET_ONCE, Operator.UNION, Operator.ADD, Operator.REMOVE])
+        operator = chance.choice(
+            [Operator.SET, Operator.SET_ONCE, Operator.UNION, Operator.ADD, Operator.REMOVE]
+        )
         people.group_update(group | {operator.value: _payload(chance, operator)}, meta)
         return
     user, drawn = chance.choice(USERS), chance.random()

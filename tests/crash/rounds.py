@@ -33,6 +33,8 @@ _PROJECT = Path(__file__).parents[2]
 # System calls in the middle of what a shipper or a recorder does, and up to which of them one thread gets.
 # Opened (fcntl takes SQLite's locks), written, synced; sent, and the answer read.
 CALLS = {"pwrite64": 30, "fdatasync": 8, "fcntl": 60, "sendto": 2, "recvfrom": 2, "connect": 1}
+_OPEN = "SELECT count(*) FROM attempts WHERE outcome IS NULL"
+_SETTLED = "SELECT count(outcome) FROM attempts"
 _PAUSE = 0.15  # seconds between the requests of a shipper that is caught there
 _OF_RECORDERS = ("pwrite64", "fdatasync", "fcntl")
 
@@ -123,6 +125,7 @@ class Round:
             for step in self.steps:
                 if STEPS[step](self):
                     self.reached.append(step)
+                Books(self.path, self._service).add_up()
             for _, actor in self._recorders:
                 actor.bury()
             self._drain(self._faults(12, _WHILE_DRAINING))
@@ -219,6 +222,13 @@ class Round:
             finally:
                 holder.execute("ROLLBACK")
 
+    def _writable(self) -> bool:
+        try:
+            with self._write_lock(patience=0.0):
+                return True
+        except sqlite3.OperationalError:
+            return False
+
     def _ask(self, sql: str) -> int:
         with contextlib.closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as look:
             return int(look.execute(sql).fetchone()[0] or 0)
@@ -237,8 +247,7 @@ class Round:
         shipper = self._start_shipper()
         skip = self._chance.randrange(3)
         so_far = self._ask("SELECT max(id) FROM attempts") + skip
-        sql = f"SELECT count(*) FROM attempts WHERE outcome IS NULL AND id > {so_far}"
-        reached = self._until(lambda: self._ask(sql) > 0, shipper)
+        reached = self._until(lambda: self._ask(f"{_OPEN} AND id > {so_far}") > 0, shipper)
         self._a_moment(0.004)
         self._kill(shipper)
         return reached
@@ -281,10 +290,8 @@ class Round:
     def _between(self) -> tuple[Actor, bool]:
         """A shipper that has settled a request, and waits before it claims the next."""
         shipper = self._start_shipper(updates_per_second=self._batch / _PAUSE)
-        so_far = self._ask("SELECT count(outcome) FROM attempts")
-        return shipper, self._until(
-            lambda: self._ask("SELECT count(outcome) FROM attempts") > so_far, shipper
-        )
+        so_far = self._ask(_SETTLED)
+        return shipper, self._until(lambda: self._ask(_SETTLED) > so_far, shipper)
 
     def _claiming(self) -> bool:
         """Between two requests the second cannot be written down."""
@@ -318,22 +325,19 @@ class Round:
 
     def _overtaken_after_sending(self) -> bool:
         """A shipper is stopped, and its lock is lost; it goes on while another is in the middle of a request."""
-        return self._overtake(*self._held("applied"))
+        return self._overtake(*self._held("applied"), open_attempts=1)
 
     def _overtaken_between(self) -> bool:
         """The same, between two requests."""
-        return self._overtake(*self._between())
+        return self._overtake(*self._between(), open_attempts=0)
 
-    def _overtake(self, first: Actor, reached: bool) -> bool:
+    def _overtake(self, first: Actor, reached: bool, *, open_attempts: int) -> bool:
         if not reached:
             self._kill(first)
             return False
         first.process.send_signal(signal.SIGSTOP)
-        try:
-            with self._write_lock(patience=0.0):
-                pass
-        except sqlite3.OperationalError:  # it was stopped in the middle of a transaction: nobody can overtake
-            self._kill(first)
+        if self._ask(_OPEN) != open_attempts or not self._writable():
+            self._kill(first)  # it was stopped too late, in the middle of what comes next
             return False
         self._service.hold_at("arrived", 1)  # and what the first one had sent is answered
         self.path.with_name(self.path.name + ".lock").unlink()
@@ -389,7 +393,8 @@ class Round:
     def _check(self, in_doubt: str) -> None:
         books = Books(self.path, self._service)
         recorded = [
-            (task.batches(), sum(line[:1].isdigit() for line in actor.said)) for task, actor in self._recorders
+            (task.batches(), sum(line[:1].isdigit() for line in actor.said))
+            for task, actor in self._recorders
         ]
         books.check(recorded, in_doubt)
         self.compared = books.compared
