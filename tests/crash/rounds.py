@@ -8,15 +8,12 @@ What is drawn comes from the round's seed; when a process is killed depends on t
 
 import contextlib
 import itertools
-import os
 import random
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,11 +21,10 @@ from typing import Any
 
 from recorder import HttpTransport, Journal, Shipper
 from recorder.uptime import Uptime, uptime
-from tests.crash.actors import Recording, Shipping, command
+from tests.crash.actors import Recording, Shipping
 from tests.crash.books import Books
+from tests.crash.stage import Actor
 from tests.crash.witness import PATIENCE, Witness
-
-_PROJECT = Path(__file__).parents[2]
 
 # System calls in the middle of what a shipper or a recorder does, and up to which of them one thread gets.
 # Opened (fcntl takes SQLite's locks), written, synced; sent, and the answer read.
@@ -37,62 +33,6 @@ _OPEN = "SELECT count(*) FROM attempts WHERE outcome IS NULL"
 _SETTLED = "SELECT count(outcome) FROM attempts"
 _PAUSE = 0.15  # seconds between the requests of a shipper that is caught there
 _OF_RECORDERS = ("pwrite64", "fdatasync", "fcntl")
-
-
-class Actor:
-    """A process of tests.crash.actors, and what it said."""
-
-    def __init__(self, actor: str, path: Path, task: Any, *, at: tuple[str, int] | None = None) -> None:
-        stop = []
-        if at is not None:  # -D: the process is ours, and strace is the stranger
-            name, nth = at
-            stop = ["strace", "-D", "-f", "-q", "-o", os.devnull, "-e", f"trace={name}"]
-            stop += ["-e", f"inject={name}:signal=KILL:when={nth}"]
-        self.said: list[str] = []
-        self.when: tuple[int, float] | None = None
-        self._changed = threading.Condition()
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed at the end of this
-        self.process = subprocess.Popen(
-            [*stop, *command(actor, path, task)], stdout=subprocess.PIPE, stderr=self._errors, cwd=_PROJECT
-        )
-        self._listener = threading.Thread(target=self._listen)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._changed:
-                self.said.append(line.decode().strip())
-                self._changed.notify_all()
-            if self.when is not None and len(self.said) > self.when[0]:
-                time.sleep(self.when[1])
-                self.kill()
-
-    @property
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def has_said(self, *words: str, after: int = 0) -> bool:
-        """Whether it said one of these, after its first so many lines."""
-        return any(word in words for word in self.said[after:])
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)
-
-    def bury(self) -> None:
-        """See it dead, and that it had nothing to complain about while it lived."""
-        self.process.wait(PATIENCE)
-        self._listener.join(PATIENCE)
-        assert not self._listener.is_alive()
-        self._errors.seek(0)
-        errors = self._errors.read()
-        self._errors.close()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        assert self.process.returncode in {0, -signal.SIGKILL}, (self.process.returncode, errors)
-        assert "Traceback" not in errors, errors
-        assert "locked" not in errors, errors
 
 
 class Round:
@@ -159,7 +99,7 @@ class Round:
             if by_call and fate < 0.5:
                 name = self._chance.choice(_OF_RECORDERS)
                 at = name, self._chance.randint(1, 3 * CALLS[name])
-            actor = Actor("record", self.path, task, at=at)
+            actor = Actor("recorder", self.path, task, at=at)
             self._all.append(actor)
             if at is None and fate < 0.5:
                 actor.when = self._chance.randrange(calls), self._chance.random() * 0.003
@@ -176,7 +116,7 @@ class Round:
             updates_per_second=updates_per_second,
             endless=True,
         )
-        actor = Actor("ship", self.path, task, at=at)
+        actor = Actor("shipper", self.path, task, at=at)
         self._all.append(actor)
         return actor
 
