@@ -15,6 +15,7 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -123,20 +124,27 @@ def _say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
-def _record(path: str, task: Recording) -> None:
+def recording(journal: Journal, task: Recording) -> Iterator[range]:
+    """Record call by call; what is given back are the tags of a call that has returned."""
     chance = random.Random(task.seed)
+    recorder, consumer = Recorder("T", journal), JournalConsumer(journal)
+    for tags in task.batches():
+        if len(tags) > 1:
+            with recorder.batch() as batch:
+                for each in tags:
+                    _update(batch, chance, each)
+        elif chance.random() < 0.15:
+            consumer.send("events", json.dumps(_event(chance, tags[0])))
+        else:
+            _update(recorder, chance, tags[0])
+        yield tags
+
+
+def _record(path: str, task: Recording) -> None:
     with Journal(path, durability=task.durability) as journal:
-        recorder, consumer = Recorder("T", journal), JournalConsumer(journal)
+        calls, chance = recording(journal, task), random.Random()
         _say("ready")
-        for tags in task.batches():
-            if len(tags) > 1:
-                with recorder.batch() as batch:
-                    for each in tags:
-                        _update(batch, chance, each)
-            elif chance.random() < 0.15:
-                consumer.send("events", json.dumps(_event(chance, tags[0])))
-            else:
-                _update(recorder, chance, tags[0])
+        for tags in calls:
             _say(*tags)
             time.sleep(chance.random() * 0.004)  # a visitor thinks: others record and ship in between
     _say("over")

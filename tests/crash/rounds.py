@@ -21,7 +21,7 @@ from typing import Any
 
 from recorder import HttpTransport, Journal, Shipper
 from recorder.uptime import Uptime, uptime
-from tests.crash.actors import Recording, Shipping
+from tests.crash.actors import Recording, Shipping, recording
 from tests.crash.books import Books
 from tests.crash.stage import Actor
 from tests.crash.witness import PATIENCE, Witness
@@ -55,6 +55,7 @@ class Round:
         self._in_doubt = self._chance.choice(["resend", "hold", "drop"])
         self._batch = self._chance.randint(2, 9)
         self._recorders: list[tuple[Recording, Actor]] = []
+        self._recorded: list[tuple[list[range], int]] = []
         self._all: list[Actor] = []
 
     def run(self) -> None:
@@ -68,7 +69,7 @@ class Round:
                 Books(self.path, self._service).add_up()
             for _, actor in self._recorders:
                 actor.bury()
-            self._drain(self._faults(12, _WHILE_DRAINING))
+            self._drain(self._faults(30, _WHILE_DRAINING))
             self._check(self._in_doubt)
             if self._in_doubt == "hold":
                 self._decide()
@@ -301,7 +302,8 @@ class Round:
     def _drain(self, faults: list[dict[str, Any]]) -> None:
         """A fresh shipper until nothing is left that could go; here its profiles in doubt do wait.
 
-        Time passes only between its calls, when no copy is out, so that none is later than that.
+        Time passes only between its calls, when no copy is out, so that none is later than that. One more
+        recorder records in between.
         """
         passed = 0.0
 
@@ -312,12 +314,17 @@ class Round:
         self._service.set_faults(faults)
         task = Shipping(self._service.url, self._in_doubt, self._batch, settle_after=30.0)
         transport = HttpTransport(url=self._service.url)
+        last = Recording(2 + len(self._recorded), self._chance.getrandbits(32), 20, "process")
+        batches, recorded = last.batches(), 0
         with Journal(self.path) as journal:
             shipper = Shipper(journal, transport, task.policy(), uptime=now)
+            calls = recording(journal, last)
             for _ in range(200):
+                recorded += sum(1 for _ in itertools.islice(calls, self._chance.randint(1, 5)))
                 report = shipper.ship()
                 self._service.apply_what_is_late()
-                if report.stopped_by == "done":
+                if report.stopped_by == "done" and recorded == len(batches):
+                    self._recorded.append((batches, recorded))
                     transport.close()
                     return
                 passed += self._chance.choice([0.0, 10.0, 400.0])
@@ -332,11 +339,11 @@ class Round:
 
     def _check(self, in_doubt: str) -> None:
         books = Books(self.path, self._service)
-        recorded = [
+        killed = [
             (task.batches(), sum(line[:1].isdigit() for line in actor.said))
             for task, actor in self._recorders
         ]
-        books.check(recorded, in_doubt)
+        books.check([*killed, *self._recorded], in_doubt)
         self.compared = books.compared
         self.marked = sum(row.possibly_twice for row in books.rows)
 
