@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 __all__ = ["AT_ONCE", "Due", "Uptime", "uptime"]
 
+_ROUNDING = 1e-3  # of sums of seconds: far more than they are off by, and far less than a boot takes
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -51,8 +52,9 @@ class Due(NamedTuple):
         >>> due.left(Uptime("monday", 110.0)), due.left(Uptime("tuesday", 10.0))
         (20.0, 20.0)
         """
-        if now.boot == self.boot and now.seconds >= self.at - self.span:
-            return max(0.0, self.at - now.seconds)
+        left = self.at - now.seconds
+        if now.boot == self.boot and left <= self.span + _ROUNDING:
+            return min(max(0.0, left), self.span)
         return max(0.0, self.span - now.seconds)  # another boot, which may have no name
 
 

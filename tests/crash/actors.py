@@ -1,7 +1,9 @@
-"""Processes to be killed: one records, one ships. What they say are lines on standard output, each one write.
+"""Processes that record and ship, some to be killed. What they say are lines on standard output, each one write.
 
     recorder:  ``ready``, then after each call that returned the tags of what it recorded, and ``over``
     shipper:   ``ready``, then after each call of ``ship`` how it ended: ``done``, ``busy``, ``waiting`` …
+    crowd:     ``ready``, and when its time is up ``THREAD NUMBER`` for each thread: how much that recorded
+    runner:    ``ready``; ships in the background until its standard input ends
 
 A *tag* is a number that no other operation of the journal has. It travels as the operation's time, so that
 whatever arrives at the service says which entry it was.
@@ -11,7 +13,9 @@ import json
 import os
 import random
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,6 +94,27 @@ class Shipping:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Threads that record into one journal as fast as it takes it.
+
+    Attributes:
+        place: Which of the crowds it is.
+        threads: How many.
+        seconds: For how long.
+        durability: As the journal's.
+    """
+
+    place: int
+    threads: int
+    seconds: float
+    durability: str
+
+    def first(self, thread: int) -> int:
+        """The first tag of a thread; the others follow without a gap."""
+        return FIRST_TAG + (self.place * self.threads + thread) * 10 * TAGS_EACH
+
+
 def command(actor: str, path: Any, task: Any) -> list[str]:
     """What starts one; from the project's folder."""
     return [sys.executable, "-m", "tests.crash.actors", actor, str(path), json.dumps(asdict(task))]
@@ -99,20 +124,27 @@ def _say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
-def _record(path: str, task: Recording) -> None:
+def recording(journal: Journal, task: Recording) -> Iterator[range]:
+    """Record call by call; what is given back are the tags of a call that has returned."""
     chance = random.Random(task.seed)
+    recorder, consumer = Recorder("T", journal), JournalConsumer(journal)
+    for tags in task.batches():
+        if len(tags) > 1:
+            with recorder.batch() as batch:
+                for each in tags:
+                    _update(batch, chance, each)
+        elif chance.random() < 0.15:
+            consumer.send("events", json.dumps(_event(chance, tags[0])))
+        else:
+            _update(recorder, chance, tags[0])
+        yield tags
+
+
+def _record(path: str, task: Recording) -> None:
     with Journal(path, durability=task.durability) as journal:
-        recorder, consumer = Recorder("T", journal), JournalConsumer(journal)
+        calls, chance = recording(journal, task), random.Random()
         _say("ready")
-        for tags in task.batches():
-            if len(tags) > 1:
-                with recorder.batch() as batch:
-                    for each in tags:
-                        _update(batch, chance, each)
-            elif chance.random() < 0.15:
-                consumer.send("events", json.dumps(_event(chance, tags[0])))
-            else:
-                _update(recorder, chance, tags[0])
+        for tags in calls:
             _say(*tags)
             time.sleep(chance.random() * 0.004)  # a visitor thinks: others record and ship in between
     _say("over")
@@ -178,9 +210,55 @@ def _ship(path: str, task: Shipping) -> None:
             time.sleep(0.005)
 
 
+def _crowd(path: str, task: Crowd) -> None:
+    recorded = [0] * task.threads
+    with Recorder("T", path, durability=task.durability) as recorder:
+        _say("ready")
+        end = time.monotonic() + task.seconds
+
+        def work(thread: int) -> None:
+            chance = random.Random(task.first(thread))
+            tag = task.first(thread)
+            while time.monotonic() < end:
+                size = chance.choice([1, 1, 1, 5])
+                if size == 1:
+                    recorder.people_set(chance.choice(USERS), {"n": tag}, {"$time": tag})
+                else:
+                    with recorder.batch() as batch:
+                        for each in range(tag, tag + size):
+                            batch.people_set(chance.choice(USERS), {"n": each}, {"$time": each})
+                tag += size
+                recorded[thread] += size
+
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(task.threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for place, number in enumerate(recorded):
+        _say(place, number)
+
+
+def _run(path: str, task: Shipping) -> None:
+    stop = threading.Event()
+    with Journal(path) as journal:
+        shipper = Shipper(journal, HttpTransport(url=task.url), task.policy())
+        thread = threading.Thread(target=shipper.run, args=(stop,))
+        thread.start()
+        _say("ready")
+        sys.stdin.read()
+        stop.set()
+        shipper.wake()
+        thread.join()
+
+
+_ACTORS: dict[str, tuple[Any, Any]] = {
+    "recorder": (_record, Recording),
+    "shipper": (_ship, Shipping),
+    "crowd": (_crowd, Crowd),
+    "runner": (_run, Shipping),
+}
+
 if __name__ == "__main__":
-    given = json.loads(sys.argv[3])
-    if sys.argv[1] == "record":
-        _record(sys.argv[2], Recording(**given))
-    else:
-        _ship(sys.argv[2], Shipping(**given))
+    act, kind = _ACTORS[sys.argv[1]]
+    act(sys.argv[2], kind(**json.loads(sys.argv[3])))

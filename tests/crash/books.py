@@ -53,9 +53,9 @@ def tag_of(message: dict[str, Any]) -> int:
 
 
 class Books:
-    """A journal at rest beside what a service applied.
+    """A journal beside what a service applied.
 
-    Each check is a method that raises AssertionError.
+    Each check is a method that raises AssertionError. `add_up` holds at every moment, the others at rest.
     """
 
     def __init__(self, path: Path, service: Witness) -> None:
@@ -63,6 +63,7 @@ class Books:
         self._service = service
         self._look = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
         with contextlib.closing(self._look):
+            self._look.execute("BEGIN")  # all of one moment: others may be recording
             self.rows = [
                 Row(*row[:5], json.loads(row[5]), *row[6:], tag_of(json.loads(row[5])))
                 for row in self._look.execute(_ENTRIES)
@@ -72,6 +73,7 @@ class Books:
             self._attempts = self._look.execute(
                 "SELECT id, lane, epoch, first, last, picked, outcome FROM attempts ORDER BY id"
             ).fetchall()
+            self._cursors = dict(self._look.execute("SELECT lane, cursor FROM lanes"))
             self._integrity = self._look.execute("PRAGMA integrity_check").fetchall()
         self.by_tag = {row.tag: row for row in self.rows}
         # By tag: the requests that carried it, by their place among those that were applied.
@@ -99,7 +101,7 @@ class Books:
     # --- the journal alone
 
     def add_up(self) -> None:
-        """Numbers without a gap, and each counter what a recount finds."""
+        """Numbers without a gap, each counter what a recount finds, and each entry on its side of the cursor."""
         assert self._integrity == [("ok",)]
         assert [row.seq for row in self.rows] == list(range(1, len(self.rows) + 1))
         states = Counter(row.state for row in self.rows)
@@ -114,6 +116,14 @@ class Books:
         assert sum(entries for account, entries in self._accounts.items() if account not in marks) == len(
             self.rows
         )
+
+        busy = {lane for _, lane, *_, outcome in self._attempts if outcome is None}
+        for row in self.rows:
+            cursor = self._cursors[row.lane]
+            assert row.state != "pending" or row.seq > cursor, f"passed and forgotten: {row}"
+            assert row.state != "waiting" or row.seq <= cursor or row.lane in busy, (
+                f"will be overtaken: {row}"
+            )
 
     def hold_what_was_recorded(self, batches: Sequence[range], acknowledged: int) -> None:
         """What a recorder recorded: all that was acknowledged, in order, each batch whole or not at all."""

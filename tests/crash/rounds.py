@@ -8,15 +8,12 @@ What is drawn comes from the round's seed; when a process is killed depends on t
 
 import contextlib
 import itertools
-import os
 import random
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,73 +21,18 @@ from typing import Any
 
 from recorder import HttpTransport, Journal, Shipper
 from recorder.uptime import Uptime, uptime
-from tests.crash.actors import Recording, Shipping, command
+from tests.crash.actors import Recording, Shipping, recording
 from tests.crash.books import Books
+from tests.crash.stage import Actor
 from tests.crash.witness import PATIENCE, Witness
-
-_PROJECT = Path(__file__).parents[2]
 
 # System calls in the middle of what a shipper or a recorder does, and up to which of them one thread gets.
 # Opened (fcntl takes SQLite's locks), written, synced; sent, and the answer read.
 CALLS = {"pwrite64": 30, "fdatasync": 8, "fcntl": 60, "sendto": 2, "recvfrom": 2, "connect": 1}
+_OPEN = "SELECT count(*) FROM attempts WHERE outcome IS NULL"
+_SETTLED = "SELECT count(outcome) FROM attempts"
 _PAUSE = 0.15  # seconds between the requests of a shipper that is caught there
 _OF_RECORDERS = ("pwrite64", "fdatasync", "fcntl")
-
-
-class Actor:
-    """A process of tests.crash.actors, and what it said."""
-
-    def __init__(self, actor: str, path: Path, task: Any, *, at: tuple[str, int] | None = None) -> None:
-        stop = []
-        if at is not None:  # -D: the process is ours, and strace is the stranger
-            name, nth = at
-            stop = ["strace", "-D", "-f", "-q", "-o", os.devnull, "-e", f"trace={name}"]
-            stop += ["-e", f"inject={name}:signal=KILL:when={nth}"]
-        self.said: list[str] = []
-        self.when: tuple[int, float] | None = None
-        self._changed = threading.Condition()
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed at the end of this
-        self.process = subprocess.Popen(
-            [*stop, *command(actor, path, task)], stdout=subprocess.PIPE, stderr=self._errors, cwd=_PROJECT
-        )
-        self._listener = threading.Thread(target=self._listen)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._changed:
-                self.said.append(line.decode().strip())
-                self._changed.notify_all()
-            if self.when is not None and len(self.said) > self.when[0]:
-                time.sleep(self.when[1])
-                self.kill()
-
-    @property
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def has_said(self, *words: str, after: int = 0) -> bool:
-        """Whether it said one of these, after its first so many lines."""
-        return any(word in words for word in self.said[after:])
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)
-
-    def bury(self) -> None:
-        """See it dead, and that it had nothing to complain about while it lived."""
-        self.process.wait(PATIENCE)
-        self._listener.join(PATIENCE)
-        assert not self._listener.is_alive()
-        self._errors.seek(0)
-        errors = self._errors.read()
-        self._errors.close()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        assert self.process.returncode in {0, -signal.SIGKILL}, (self.process.returncode, errors)
-        assert "Traceback" not in errors, errors
-        assert "locked" not in errors, errors
 
 
 class Round:
@@ -113,6 +55,7 @@ class Round:
         self._in_doubt = self._chance.choice(["resend", "hold", "drop"])
         self._batch = self._chance.randint(2, 9)
         self._recorders: list[tuple[Recording, Actor]] = []
+        self._recorded: list[tuple[list[range], int]] = []
         self._all: list[Actor] = []
 
     def run(self) -> None:
@@ -123,9 +66,10 @@ class Round:
             for step in self.steps:
                 if STEPS[step](self):
                     self.reached.append(step)
+                Books(self.path, self._service).add_up()
             for _, actor in self._recorders:
                 actor.bury()
-            self._drain(self._faults(12, _WHILE_DRAINING))
+            self._drain(self._faults(30, _WHILE_DRAINING))
             self._check(self._in_doubt)
             if self._in_doubt == "hold":
                 self._decide()
@@ -156,7 +100,7 @@ class Round:
             if by_call and fate < 0.5:
                 name = self._chance.choice(_OF_RECORDERS)
                 at = name, self._chance.randint(1, 3 * CALLS[name])
-            actor = Actor("record", self.path, task, at=at)
+            actor = Actor("recorder", self.path, task, at=at)
             self._all.append(actor)
             if at is None and fate < 0.5:
                 actor.when = self._chance.randrange(calls), self._chance.random() * 0.003
@@ -173,7 +117,7 @@ class Round:
             updates_per_second=updates_per_second,
             endless=True,
         )
-        actor = Actor("ship", self.path, task, at=at)
+        actor = Actor("shipper", self.path, task, at=at)
         self._all.append(actor)
         return actor
 
@@ -219,6 +163,13 @@ class Round:
             finally:
                 holder.execute("ROLLBACK")
 
+    def _writable(self) -> bool:
+        try:
+            with self._write_lock(patience=0.0):
+                return True
+        except sqlite3.OperationalError:
+            return False
+
     def _ask(self, sql: str) -> int:
         with contextlib.closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as look:
             return int(look.execute(sql).fetchone()[0] or 0)
@@ -237,8 +188,7 @@ class Round:
         shipper = self._start_shipper()
         skip = self._chance.randrange(3)
         so_far = self._ask("SELECT max(id) FROM attempts") + skip
-        sql = f"SELECT count(*) FROM attempts WHERE outcome IS NULL AND id > {so_far}"
-        reached = self._until(lambda: self._ask(sql) > 0, shipper)
+        reached = self._until(lambda: self._ask(f"{_OPEN} AND id > {so_far}") > 0, shipper)
         self._a_moment(0.004)
         self._kill(shipper)
         return reached
@@ -281,10 +231,8 @@ class Round:
     def _between(self) -> tuple[Actor, bool]:
         """A shipper that has settled a request, and waits before it claims the next."""
         shipper = self._start_shipper(updates_per_second=self._batch / _PAUSE)
-        so_far = self._ask("SELECT count(outcome) FROM attempts")
-        return shipper, self._until(
-            lambda: self._ask("SELECT count(outcome) FROM attempts") > so_far, shipper
-        )
+        so_far = self._ask(_SETTLED)
+        return shipper, self._until(lambda: self._ask(_SETTLED) > so_far, shipper)
 
     def _claiming(self) -> bool:
         """Between two requests the second cannot be written down."""
@@ -318,22 +266,19 @@ class Round:
 
     def _overtaken_after_sending(self) -> bool:
         """A shipper is stopped, and its lock is lost; it goes on while another is in the middle of a request."""
-        return self._overtake(*self._held("applied"))
+        return self._overtake(*self._held("applied"), open_attempts=1)
 
     def _overtaken_between(self) -> bool:
         """The same, between two requests."""
-        return self._overtake(*self._between())
+        return self._overtake(*self._between(), open_attempts=0)
 
-    def _overtake(self, first: Actor, reached: bool) -> bool:
+    def _overtake(self, first: Actor, reached: bool, *, open_attempts: int) -> bool:
         if not reached:
             self._kill(first)
             return False
         first.process.send_signal(signal.SIGSTOP)
-        try:
-            with self._write_lock(patience=0.0):
-                pass
-        except sqlite3.OperationalError:  # it was stopped in the middle of a transaction: nobody can overtake
-            self._kill(first)
+        if self._ask(_OPEN) != open_attempts or not self._writable():
+            self._kill(first)  # it was stopped too late, in the middle of what comes next
             return False
         self._service.hold_at("arrived", 1)  # and what the first one had sent is answered
         self.path.with_name(self.path.name + ".lock").unlink()
@@ -357,7 +302,8 @@ class Round:
     def _drain(self, faults: list[dict[str, Any]]) -> None:
         """A fresh shipper until nothing is left that could go; here its profiles in doubt do wait.
 
-        Time passes only between its calls, when no copy is out, so that none is later than that.
+        Time passes only between its calls, when no copy is out, so that none is later than that. One more
+        recorder records in between.
         """
         passed = 0.0
 
@@ -368,12 +314,17 @@ class Round:
         self._service.set_faults(faults)
         task = Shipping(self._service.url, self._in_doubt, self._batch, settle_after=30.0)
         transport = HttpTransport(url=self._service.url)
+        last = Recording(2 + len(self._recorded), self._chance.getrandbits(32), 20, "process")
+        batches, recorded = last.batches(), 0
         with Journal(self.path) as journal:
             shipper = Shipper(journal, transport, task.policy(), uptime=now)
+            calls = recording(journal, last)
             for _ in range(200):
+                recorded += sum(1 for _ in itertools.islice(calls, self._chance.randint(1, 5)))
                 report = shipper.ship()
                 self._service.apply_what_is_late()
-                if report.stopped_by == "done":
+                if report.stopped_by == "done" and recorded == len(batches):
+                    self._recorded.append((batches, recorded))
                     transport.close()
                     return
                 passed += self._chance.choice([0.0, 10.0, 400.0])
@@ -388,11 +339,11 @@ class Round:
 
     def _check(self, in_doubt: str) -> None:
         books = Books(self.path, self._service)
-        recorded = [
+        killed = [
             (task.batches(), sum(line[:1].isdigit() for line in actor.said))
             for task, actor in self._recorders
         ]
-        books.check(recorded, in_doubt)
+        books.check([*killed, *self._recorded], in_doubt)
         self.compared = books.compared
         self.marked = sum(row.possibly_twice for row in books.rows)
 

@@ -26,7 +26,7 @@ def kill_in(seeds, *, traced):
         f"{len(seeds)} rounds, {compared} profiles compared;",
         {step: f"{reached[step]} of {tried[step]}" for step in tried},
     )
-    assert compared > len(seeds)
+    assert compared > 0
     return tried, reached
 
 
