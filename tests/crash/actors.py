@@ -33,8 +33,8 @@ from recorder.operations import Operator
 
 FIRST_TAG = 1_600_000_000  # a time, as far as the service is concerned
 TAGS_EACH = 100_000
-USERS = ("ada", "bob", "cyd")
-GROUPS = ("acme", "bolt")
+USERS = ("ada", "bob", "cyd", "dot", "eve", "fay")
+GROUPS = ("acme", "bolt", "crow")
 LETTERS = "abcd"
 
 

@@ -107,12 +107,16 @@ class Round:
             self._recorders.append((task, actor))
 
     def _start_shipper(
-        self, *, at: tuple[str, int] | None = None, updates_per_second: float | None = None
+        self,
+        *,
+        at: tuple[str, int] | None = None,
+        batch: int | None = None,
+        updates_per_second: float | None = None,
     ) -> Actor:
         task = Shipping(
             self._service.url,
             self._in_doubt,
-            self._batch,
+            batch or self._batch,
             settle_after=self._chance.choice([0.0, 0.03]),
             updates_per_second=updates_per_second,
             endless=True,
@@ -230,7 +234,9 @@ class Round:
 
     def _between(self) -> tuple[Actor, bool]:
         """A shipper that has settled a request, and waits before it claims the next."""
-        shipper = self._start_shipper(updates_per_second=self._batch / _PAUSE)
+        shipper = self._start_shipper(
+            batch=2, updates_per_second=2 / _PAUSE
+        )  # one update alone is half a pause
         so_far = self._ask(_SETTLED)
         return shipper, self._until(lambda: self._ask(_SETTLED) > so_far, shipper)
 
@@ -245,9 +251,12 @@ class Round:
     def _late(self) -> bool:
         """As arrived; but it is applied only when the next shipper is at work already, which must be the last."""
         shipper, reached = self._held("arrived")
+        if not reached:
+            self._kill(shipper)
+            return False
         shipper.kill()
         shipper.bury()
-        return reached
+        return True
 
     def _beside(self) -> bool:
         """A second shipper is there, and takes over at once."""

@@ -42,9 +42,9 @@ def test_ten_rounds_of_kills_at_system_calls_lose_nothing_and_repeat_nothing_unk
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("part", range(6))
 def test_three_hundred_rounds_of_kills(part):
-    tried, reached = kill_in(range(1_000 + part * 30, 1_030 + part * 30), traced=False)
+    tried, reached = kill_in(range(1_000 + part * 50, 1_050 + part * 50), traced=False)
     assert set(tried) == {step for step in STEPS if not step.startswith("call")}
     assert all(reached[step] for step in tried), reached
 
