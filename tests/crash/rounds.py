@@ -286,11 +286,12 @@ class Round:
             self._kill(first)
             return False
         first.process.send_signal(signal.SIGSTOP)
-        if self._ask(_OPEN) != open_attempts or not self._writable():
+        lock = self.path.with_name(self.path.name + ".lock")
+        if self._ask(_OPEN) != open_attempts or not self._writable() or not lock.exists():
             self._kill(first)  # it was stopped too late, in the middle of what comes next
             return False
         self._service.hold_at("arrived", 1)  # and what the first one had sent is answered
-        self.path.with_name(self.path.name + ".lock").unlink()
+        lock.unlink()
         second = self._start_shipper()
         reached = self._until(lambda: self._service.holds, second)
         said = len(first.said)
