@@ -15,7 +15,7 @@ traceable = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
 
 
 def kill_in(seeds, *, traced):
-    """Rounds of these seeds; each step must have been reached, or nothing was killed where it says."""
+    """Rounds of these seeds; how often each step was tried, and how often a process came so far."""
     reached, tried, compared = Counter(), Counter(), 0
     for seed, steps in plan(seeds, traced=traced):
         played = play(seed, steps)
