@@ -12,7 +12,7 @@ from collections import defaultdict
 
 import pytest
 
-from recorder import Journal, JournalReader, Shipper
+from recorder import Journal, JournalReader, Shipper, ShippingPolicy
 from tests.doubles import Scripted
 
 # Records until it is killed, and says of each operation, after the call has returned, that it is recorded.
@@ -149,7 +149,8 @@ def test_a_shipper_killed_between_claim_and_settle_leaves_its_batch_in_doubt(tmp
             shipper.wait(30)
             transport = Scripted()
             with Journal(path) as journal:
-                assert Shipper(journal, transport).ship().stopped_by == "done"
+                shipper = Shipper(journal, transport, ShippingPolicy(settle_after=0))
+                assert shipper.ship().stopped_by == "done"
             counts = reader.counts()
             assert (counts.shipped, counts.possibly_twice, counts.adds_up) == (12, 5, True)
             assert [entry.seq for entry in reader.entries() if entry.possibly_twice] == [10, 9, 8, 7, 6]
