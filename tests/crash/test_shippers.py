@@ -15,7 +15,7 @@ traceable = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
 
 
 def kill_in(seeds, *, traced):
-    """Rounds of these seeds; each step must have been reached, or nothing was killed where it says."""
+    """Rounds of these seeds; how often each step was tried, and how often a process came so far."""
     reached, tried, compared = Counter(), Counter(), 0
     for seed, steps in plan(seeds, traced=traced):
         played = play(seed, steps)
@@ -41,10 +41,13 @@ def test_ten_rounds_of_kills_at_system_calls_lose_nothing_and_repeat_nothing_unk
     kill_in(range(100 + part * 5, 105 + part * 5), traced=True)
 
 
+# Together with those above: 500 rounds.
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(6))
-def test_three_hundred_rounds_of_kills(part):
-    tried, reached = kill_in(range(1_000 + part * 50, 1_050 + part * 50), traced=False)
+@pytest.mark.parametrize("part", range(7))
+def test_280_more_rounds_of_kills(part):
+    tried, reached = kill_in(range(1_000 + part * 40, 1_040 + part * 40), traced=False)
     assert set(tried) == {step for step in STEPS if not step.startswith("call")}
     assert all(reached[step] for step in tried), reached
 
@@ -52,6 +55,6 @@ def test_three_hundred_rounds_of_kills(part):
 @traceable
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(10))
-def test_two_hundred_rounds_of_kills_at_system_calls(part):
-    tried, reached = kill_in(range(2_000 + part * 20, 2_020 + part * 20), traced=True)
+def test_190_more_rounds_of_kills_at_system_calls(part):
+    tried, reached = kill_in(range(2_000 + part * 19, 2_019 + part * 19), traced=True)
     assert sum(reached.values()) > sum(tried.values()) / 2, reached
