@@ -104,7 +104,7 @@ def _morning(path: Path, durability: Any, day: Day, part: slice) -> Journal:
     journal = Journal(path, durability=durability)
     say(opened=True)
     recorder = Recorder("T", journal)
-    shipper = Shipper(journal, Service(day), ShippingPolicy(batch_updates=4))
+    shipper = Shipper(journal, Service(day), ShippingPolicy(batch_updates=4, settle_after=0))
     go = threading.Semaphore(0)
     batches = [day.batches(thread)[part] for thread in range(THREADS)]
     threads = [
