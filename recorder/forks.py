@@ -29,6 +29,7 @@ class Forking(Protocol):
 opening = threading.RLock()
 """Held while a file is being opened: no fork meanwhile. Always taken after a member's own lock, never before."""
 
+_one_at_a_time = threading.Lock()
 _members: "weakref.WeakSet[Forking]" = weakref.WeakSet()
 _told: list[Forking] = []
 
@@ -39,6 +40,7 @@ def at_forks(member: Forking) -> None:
 
 
 def _before() -> None:
+    _one_at_a_time.acquire()  # two threads may fork at once
     _tell(list(_members))
     opening.acquire()
     _tell([member for member in _members if member not in _told])  # opened meanwhile
@@ -55,6 +57,7 @@ def _after_in_parent() -> None:
     for member in _told:
         member.after_fork_in_parent()
     _told.clear()
+    _one_at_a_time.release()
 
 
 def _after_in_child() -> None:
@@ -62,6 +65,7 @@ def _after_in_child() -> None:
     for member in _told:
         member.after_fork_in_child()
     _told.clear()
+    _one_at_a_time.release()
 
 
 if hasattr(os, "register_at_fork"):

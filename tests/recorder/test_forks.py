@@ -12,6 +12,7 @@ import warnings
 import pytest
 
 from recorder import Journal, JournalError, JournalReader, Recorder, Shipper
+from recorder.forks import at_forks, opening
 from simulator.server import Service
 from tests.doubles import Scripted
 from tests.services import RawService
@@ -243,3 +244,43 @@ def test_a_child_has_connections_to_the_service_of_its_own(path):
             else:
                 assert recorder.flush().shipped == 1
         assert service.connections == 2
+
+
+class Watching:
+    """Told of forks; counts how many are under way at once."""
+
+    def __init__(self):
+        self.now = self.most = 0
+
+    def before_fork(self):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(0.05)  # another thread gets a turn
+
+    def after_fork_in_parent(self):
+        self.now -= 1
+
+    def after_fork_in_child(self):
+        pass
+
+
+def test_two_threads_that_fork_at_once_take_turns(path):
+    watching, codes = Watching(), []
+    with Recorder("T", path, durability="process") as recorder:
+        with opening:
+            at_forks(watching)
+        threads = [
+            threading.Thread(
+                target=lambda n=n: codes.append(
+                    forked(lambda: recorder.people_append(f"child-{n}", {"n": 0}))
+                )
+            )
+            for n in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert codes == [0] * 3
+    assert watching.most == 1
+    assert recorded(path) == [(f"child-{n}", 0) for n in range(3)]
