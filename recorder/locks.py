@@ -64,20 +64,20 @@ class OpenLock:
                 hint="The journal's folder must be writable.",
             ) from error
         try:
-            self._wait_to_share(descriptor)
+            self._wait(descriptor, fcntl.LOCK_SH, _PATIENCE, "another process holds the journal alone")
         except BaseException:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
 
-    def _wait_to_share(self, descriptor: int) -> None:
-        deadline = time.monotonic() + _PATIENCE
+    def _wait(self, descriptor: int, kind: int, timeout: float, why_not: str) -> None:
+        deadline = time.monotonic() + timeout
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise JournalBusy(f"{self._file.name}: another process holds the journal alone") from None
+                    raise JournalBusy(f"{self._file.name}: {why_not}") from None
                 time.sleep(_POLL)
             else:
                 return
@@ -97,17 +97,24 @@ class OpenLock:
     def alone(self, timeout: float) -> Iterator[None]:
         """Hold it alone, so that nobody has the journal open.
 
+        Not through filelock where there are forks: a thread that opens a journal keeps others from forking, and
+        filelock would make it wait for a fork to be over.
+
         Raises:
             JournalBusy: Others still had it open after `timeout` seconds.
         """
-        from filelock import FileLock, Timeout
+        if fcntl is None:
+            from filelock import FileLock, Timeout  # type: ignore[unreachable]
 
-        lock = FileLock(self._file, mode=_OWNER_ONLY, thread_local=False)
+            try:
+                with FileLock(self._file, timeout=timeout, mode=_OWNER_ONLY):
+                    yield
+            except Timeout:
+                raise JournalBusy(f"{self._file.name}: other processes have the journal open") from None
+            return
+        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
         try:
-            lock.acquire(timeout=timeout, poll_interval=_POLL)
-        except Timeout:
-            raise JournalBusy(f"{self._file.name}: other processes have the journal open") from None
-        try:
+            self._wait(descriptor, fcntl.LOCK_EX, timeout, "other processes have the journal open")
             yield
         finally:
-            lock.release()
+            os.close(descriptor)
