@@ -1,4 +1,4 @@
-"""Claim and settle: a journal's side for the shipper.
+"""What goes next, and who ships: a journal's side for the shipper.
 
 A claim is written down before its request is sent, and what came of it after, in one transaction each. A row's
 state changes once, when its attempt settles; what an open attempt carries reads as ``sending``.
@@ -32,7 +32,7 @@ from recorder.settlements import (
     unreachable,
 )
 from recorder.uptime import Due, Uptime
-from recorder.waits import FREE, end_waits
+from recorder.waits import FREE, end_waits, let_policy_decide
 
 __all__ = ["Claim", "Claims", "Limits", "Overtaken"]
 
@@ -158,6 +158,8 @@ class Claims:
                 connection.execute(_TRY_PAUSED)
             connection.execute(_KEEP_SETUP, (service, policy.in_doubt, policy.settle_after))
             self._settle_left_open(connection, now, Due.after(uptime, policy.settle_after))
+            for lane in Lane:  # what was due to be sent again under another policy
+                let_policy_decide(connection, lane)
         return int(epoch)
 
     def _settle_left_open(self, connection: sqlite3.Connection, now: float, until: Due) -> None:
@@ -221,6 +223,10 @@ class Claims:
                 if size is not None:
                     limits = limits._replace(updates=min(limits.updates, size))
                 packed = self._again(connection, lane, cursor, limits)
+                if packed is None and limits.again_upto is not None:
+                    # A part that is being isolated came to nothing: somebody decided about its entries. Others
+                    # beyond it are still to be sent again, and nothing fresh may go before them.
+                    return None
                 picked = packed is not None
                 if packed is None:
                     fresh = _Fresh(connection, lane, cursor, limits.fresh_upto)
@@ -288,7 +294,7 @@ class Claims:
             carried = _carried(claim)
             settled = settle(connection, carried, settlement)
             if settled is None and settlement.outcome is Outcome.SHIPPED:
-                settle_late(connection, carried, settlement)
+                settle_late(connection, carried, claim.numbers, settlement)
             return settled
 
     def unreachable(self, lane: Lane, epoch: int, settlement: Settlement) -> None:

@@ -6,19 +6,20 @@ sent, and is marked *out of order* where later ones of its profile went before i
 
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from recorder.accounts import SET_ASIDE, count, moved
+from recorder.accounts import count, moved
 from recorder.entries import State
 from recorder.errors import InvalidOperation, JournalError
 from recorder.filters import Where
 from recorder.intake import Intake
 from recorder.operations import Lane
-from recorder.waits import break_run
+from recorder.settlements import LOOKED_AT
+from recorder.waits import Owner, break_runs, end_waits_of
 
 __all__ = ["Decision", "Verb", "decide", "edit", "matching", "weigh"]
 
@@ -26,16 +27,17 @@ _SEVERAL = 10_000  # entries a transaction: others record in between
 
 _MATCHING = "SELECT seq FROM entries_with_state WHERE {where} ORDER BY seq"
 _BY_NUMBER = """
-SELECT seq, lane, group_key, profile, state, attempt, sends, hazardous, out_of_order FROM entries_with_state
+SELECT seq, lane, group_key, profile, state, attempt, sends, out_of_order, reason FROM entries_with_state
  WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq
 """
 _CURSORS = "SELECT lane, cursor FROM lanes"
 _OPEN_RANGES = "SELECT lane, first, last FROM attempts WHERE outcome IS NULL AND picked IS NULL"
+# What was sent and may have been applied, whatever became of it since; and of that, what nobody sends again.
 _LATEST_GONE = """
 SELECT lane, group_key, profile,
-       max(CASE WHEN state IN ('shipped', 'sending') THEN seq END), max(seq)
+       max(CASE WHEN state NOT IN ('in_doubt', 'waiting', 'pending') THEN seq END), max(seq)
   FROM entries_with_state
- WHERE seq > ? AND state IN ('shipped', 'sending', 'in_doubt') GROUP BY lane, group_key, profile
+ WHERE seq > ? AND (sends > 0 OR state = 'sending') GROUP BY lane, group_key, profile
 """
 _TAKE_UP = """
 UPDATE entries SET state = ?, reason = NULL, hazardous = hazardous OR (sends > 0)
@@ -49,15 +51,9 @@ _MARK_OUT_OF_ORDER = "UPDATE entries SET out_of_order = 1 WHERE seq IN (SELECT v
 _REWRITE = "UPDATE entries SET message = ?, operator = ?, group_key = ?, profile = ? WHERE seq = ?"
 _MESSAGE = "SELECT message FROM entries WHERE seq = ?"
 
-# A profile is held by its entries in doubt: without any it goes on.
-_END_HOLDS = f"""
-DELETE FROM waits WHERE cause = 'hold' AND NOT EXISTS (
-  SELECT 1 FROM entries WHERE state = 'in_doubt' AND {SET_ASIDE} AND entries.lane = waits.lane
-                          AND entries.profile IS waits.profile AND entries.group_key IS waits.group_key)
-"""
 # A person has acted: a paused lane is due, and isolating begins anew.
 _TRY_PAUSED = """
-UPDATE lanes SET outcome = NULL, cause = '', since = NULL, failures = 0, retry_at = NULL, alike = 0,
+UPDATE lanes SET outcome = NULL, cause = '', since = NULL, failures = 0, retry_at = NULL, alike = ?,
                  alike_since = NULL, backoff_at = 0, backoff_span = 0
  WHERE outcome = 'paused' AND lane IN (SELECT value FROM json_each(?))
 """
@@ -126,12 +122,17 @@ class _Row(NamedTuple):
     state: str
     attempt: int | None
     sends: int
-    hazardous: int
     out_of_order: int
+    reason: str | None
 
     @property
     def owner(self) -> tuple[str, str | None, str | None]:
         return self.lane, self.group_key, self.profile
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether it was rejected like many others, and waits until somebody has looked why."""
+        return self.state == State.WAITING and self.reason is not None
 
     @property
     def malformed(self) -> bool:
@@ -160,7 +161,7 @@ def decide(connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) -
             _take_up(connection, weighed.taken, weighed.late)
         else:
             _give_up(connection, weighed.taken)
-        _let_go_on(connection, weighed.taken)
+        _let_go_on(connection, weighed.taken, LOOKED_AT if verb is Verb.RETRY else 0)
     return weighed.decision()
 
 
@@ -181,6 +182,8 @@ class _Weighed:
 
     @staticmethod
     def _refusal(verb: Verb, row: _Row) -> str | None:
+        if verb is Verb.RETRY and row.taken_back:
+            return None
         if row.state not in _TAKES[verb]:
             return _WHY.get(State(row.state), row.state)
         return _MALFORMED if verb is Verb.RETRY and row.malformed else None
@@ -248,13 +251,24 @@ def _give_up(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
     connection.execute(_GIVE_UP, (json.dumps([row.seq for row in rows]),))
     for row in rows:
         _recount(connection, row.state, State.DISCARDED)
-    for owner in {row.owner for row in rows if row.state == State.IN_DOUBT}:
-        break_run(connection, owner[0], owner[1:])
+    for lane, owners in _owners(row for row in rows if row.state == State.IN_DOUBT).items():
+        break_runs(connection, lane, owners)
 
 
-def _let_go_on(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
-    connection.execute(_END_HOLDS)
-    connection.execute(_TRY_PAUSED, (json.dumps(sorted({row.lane for row in rows})),))
+def _owners(rows: Iterable[_Row]) -> dict[str, set[Owner]]:
+    """By lane: whose entries these are."""
+    owners: dict[str, set[Owner]] = defaultdict(set)
+    for row in rows:
+        owners[row.lane].add((row.group_key, row.profile))
+    return owners
+
+
+def _let_go_on(connection: sqlite3.Connection, rows: Sequence[_Row], alike: int) -> None:
+    """Profiles that are held by nothing any more go on, and so do lanes that were paused."""
+    by_lane = _owners(rows)
+    for lane, owners in by_lane.items():
+        end_waits_of(connection, lane, owners, holds_only=True)
+    connection.execute(_TRY_PAUSED, (alike, json.dumps(sorted(by_lane))))
 
 
 def _recount(connection: sqlite3.Connection, was: str, becomes: State) -> None:
@@ -280,8 +294,8 @@ def edit(connection: sqlite3.Connection, seq: int, message: Any, *, token: str, 
     if row.state in {State.REJECTED, State.IN_DOUBT}:
         _take_up(connection, [row], _gone_after(connection, [row]))
         if row.state == State.IN_DOUBT:
-            break_run(connection, row.lane, (row.group_key, row.profile))
-    _let_go_on(connection, [row])
+            break_runs(connection, row.lane, {(row.group_key, row.profile)})
+    _let_go_on(connection, [row], 0)
 
 
 def _edited(

@@ -39,6 +39,19 @@ class Drain:
     def count_shipped(self, entries: int) -> None:
         """So many more were accepted."""
         self.shipped += entries
+        self._count(entries)
+
+    def count_rejected(self) -> None:
+        """One more was refused."""
+        self.rejected += 1
+        self._count(1)
+
+    def count_in_doubt(self, entries: int) -> None:
+        """So many more are in doubt."""
+        self.in_doubt += entries
+        self._count(entries)
+
+    def _count(self, entries: int) -> None:
         if self.left is not None:
             self.left -= entries
 

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recorder.accounts import SET_ASIDE, SET_STATE, count, moved
@@ -10,9 +11,10 @@ from recorder.entries import Outcome, State
 from recorder.hazards import Update, hazardous
 from recorder.operations import Lane
 from recorder.uptime import AT_ONCE, Due
-from recorder.waits import Owner, begin_wait, break_run, end_wait, let_policy_decide
+from recorder.waits import Owner, begin_wait, break_runs, end_waits_of, let_policy_decide
 
 __all__ = [
+    "LOOKED_AT",
     "MOST_ALIKE",
     "Carried",
     "Settled",
@@ -26,6 +28,9 @@ __all__ = [
 
 MOST_ALIKE = 20
 """So many single rejections in a row with the same words, and no success between, are no matter of data."""
+
+LOOKED_AT = -1
+"""In place of their number: a person says that they are data. No guard until the next success."""
 
 _PERHAPS = " (an earlier request that carried it may have been applied)"
 
@@ -72,9 +77,10 @@ _REJECTED_SINCE = (
     f"SELECT seq, sends FROM entries WHERE state = 'rejected' AND {SET_ASIDE} AND lane = ? AND attempt >= ?"
 )
 _LATE = """
-SELECT seq, group_key, profile FROM entries
- WHERE attempt = :attempt AND state = 'in_doubt' AND state NOT IN ('pending', 'shipped')
-   AND seq NOT IN (SELECT value FROM attempts, json_each(attempts.picked) WHERE outcome IS NULL)
+SELECT seq, group_key, profile,
+       state = 'in_doubt' AND attempt = :attempt
+       AND seq NOT IN (SELECT value FROM attempts, json_each(attempts.picked) WHERE outcome IS NULL)
+  FROM entries WHERE seq IN (SELECT value FROM json_each(:numbers)) ORDER BY seq
 """
 _ATTEMPT_OUTCOME = "SELECT outcome FROM attempts WHERE id = ? AND epoch = ?"
 _SETTLE_LATE = "UPDATE attempts SET outcome = 'shipped', status = ?, words = ?, ended_at = ? WHERE id = ?"
@@ -142,10 +148,12 @@ class Settled:
     Attributes:
         rejected: The number of the entry that was rejected.
         paused: Whether the refusals look like configuration, so that the lane was paused.
+        taken_back: How many entries rejected before are to be sent again therefore.
     """
 
     rejected: int | None = None
     paused: bool = False
+    taken_back: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +310,8 @@ def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settle
         return Settled()
     seq = _reject(connection, carried, settlement)
     alike, since = connection.execute(_REJECTIONS, (carried.lane,)).fetchone()
+    if alike == LOOKED_AT:
+        return Settled(rejected=seq)
     words = connection.execute(_WORDS, (since,)).fetchone() if since is not None else None
     if words == (settlement.words,):
         alike += 1
@@ -310,9 +320,9 @@ def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settle
     if alike < MOST_ALIKE:
         connection.execute(_KEEP_REJECTIONS, (alike, since, carried.lane))
         return Settled(rejected=seq)
-    _take_back(connection, carried.lane, since)
+    taken_back = _take_back(connection, carried.lane, since)
     _pause(connection, carried.lane, settlement)
-    return Settled(paused=True)
+    return Settled(paused=True, taken_back=taken_back - 1)  # this one was not told of as rejected
 
 
 def _pause(connection: sqlite3.Connection, lane: Lane, settlement: Settlement) -> None:
@@ -333,12 +343,12 @@ def _reject(connection: sqlite3.Connection, carried: Carried, settlement: Settle
     connection.execute(_REJECT, (carried.attempt, reason, seq))
     moved(connection, {state: -1, State.REJECTED: 1})
     if sends:  # its run is not whole any more
-        break_run(connection, carried.lane, (group_key, profile))
+        break_runs(connection, carried.lane, {(group_key, profile)})
     _move_cursor(connection, carried)
     return int(seq)
 
 
-def _take_back(connection: sqlite3.Connection, lane: Lane, since: int) -> None:
+def _take_back(connection: sqlite3.Connection, lane: Lane, since: int) -> int:
     """Rejections that are a matter of configuration: their entries are to be sent again."""
     rows = connection.execute(_REJECTED_SINCE, (lane, since)).fetchall()
     doubtful = [seq for seq, sends in rows if sends]
@@ -356,19 +366,30 @@ def _take_back(connection: sqlite3.Connection, lane: Lane, since: int) -> None:
         },
     )
     connection.execute(_KEEP_REJECTIONS, (0, None, lane))
+    return len(rows)
 
 
-def settle_late(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> None:
-    """The service accepted a request after all, while others had settled it as unknown."""
+def settle_late(
+    connection: sqlite3.Connection, carried: Carried, numbers: Sequence[int], settlement: Settlement
+) -> None:
+    """The service accepted a request after all, while others had settled it as unknown.
+
+    Whole runs only: where part of one was sent again since, or decided about, the rest still has to follow it.
+    """
     outcome = connection.execute(_ATTEMPT_OUTCOME, (carried.attempt, carried.epoch)).fetchone()
     if outcome != (Outcome.UNKNOWN,):
         return
-    rows = connection.execute(_LATE, carried.parameters()).fetchall()
-    numbers = [seq for seq, _, _ in rows]
-    connection.execute(SET_STATE, (State.SHIPPED, None, json.dumps(numbers)))
-    moved(connection, {State.IN_DOUBT: -len(rows), State.SHIPPED: len(rows)})
-    for owner in {row[1:] for row in rows}:
-        end_wait(connection, carried.lane, owner)
+    runs: dict[Owner, list[tuple[int, int]]] = defaultdict(list)
+    parameters = {"attempt": carried.attempt, "numbers": json.dumps(numbers)}
+    for seq, group_key, profile, untouched in connection.execute(_LATE, parameters).fetchall():
+        runs[group_key, profile].append((seq, untouched))
+    whole = {owner: run for owner, run in runs.items() if all(untouched for _, untouched in run)}
+    accepted = [seq for run in whole.values() for seq, _ in run]
+    if not accepted:
+        return
+    connection.execute(SET_STATE, (State.SHIPPED, None, json.dumps(accepted)))
+    moved(connection, {State.IN_DOUBT: -len(accepted), State.SHIPPED: len(accepted)})
+    end_waits_of(connection, carried.lane, whole)
     connection.execute(_SETTLE_LATE, (settlement.status, settlement.words, settlement.now, carried.attempt))
 
 

@@ -91,6 +91,7 @@ class Shipper:
         self._holds = 0  # threads of this process that are in: `run`, and callers of `ship`
         self._epoch = 0
         self._halves = Halves()
+        self._unsettled: tuple[Claim, Settlement] | None = None
         self._pace = Pace(self._policy.updates_per_second)
         self._last_state: dict[Lane, Outcome] = {}
 
@@ -290,6 +291,8 @@ class Shipper:
                     call.progress(self._report(drain))
             if drain.events:
                 self._tell_events(drain)
+        if turns and not drain.over:
+            drain.end("timeout", "it was asked to stop")
         return self._report(drain)
 
     def _may_go(self, lane: Lane, call: Call) -> bool:
@@ -298,13 +301,15 @@ class Shipper:
         wait = standing.asked.left(now)
         if not call.explicit:
             wait = max(wait, standing.backoff.left(now))
-        if wait <= 0 or standing.outcome not in _STOPS:
+        if wait <= 0:
             return True
-        call.drain.stopped(_STOPS[standing.outcome], standing.cause, self._clock() + wait)
+        stop = _STOPS.get(standing.outcome or Outcome.WAIT, "waiting")
+        call.drain.stopped(stop, standing.cause, self._clock() + wait)
         return False
 
     def _step(self, lane: Lane, drain: Drain) -> bool:
         """One request of a lane; False when the lane is done with for this drain."""
+        self._settle_again()
         standing = self._claims.standing(lane)
         try:
             if standing.outcome is Outcome.OFFLINE and not self._reaches(lane, standing, drain):
@@ -357,11 +362,22 @@ class Shipper:
         drain.requests += 1
         self._pace.sent(len(claim.numbers))
         settlement = self._settlement(verdict, standing)
+        self._unsettled = claim, settlement
         settled = self._claims.settle(claim, settlement)
+        self._unsettled = None
         if settled is None:
             drain.end("busy", _OVERTAKEN)
             return False
         return self._go_on(claim, settlement, settled, drain)
+
+    def _settle_again(self) -> None:
+        """What came of a request and could not be written down, on a full disk: before it is settled as unknown.
+
+        Where it was already, by taking over anew, what was accepted is settled all the same.
+        """
+        if self._unsettled is not None:
+            self._claims.settle(*self._unsettled)
+            self._unsettled = None
 
     def _go_on(self, claim: Claim, settlement: Settlement, settled: Settled, drain: Drain) -> bool:
         """What a settled request means for the drain; False when its lane is done with for this drain."""
@@ -373,10 +389,11 @@ class Shipper:
                 return True
             case Outcome.REFUSED if settled.paused:
                 self._halves.forget(claim.lane)
+                drain.rejected = max(0, drain.rejected - settled.taken_back)
                 settlement = replace(settlement, outcome=Outcome.PAUSED)
             case Outcome.REFUSED if settled.rejected is not None:
                 self._halves.passed(claim)
-                drain.rejected += 1
+                drain.count_rejected()
                 log.warning("shipping: the service rejected entry %d", settled.rejected)
                 drain.events.append(settled.rejected)
                 return True
@@ -385,7 +402,7 @@ class Shipper:
                 return True
             case Outcome.UNKNOWN:
                 self._halves.passed(claim)
-                drain.in_doubt += len(claim.numbers)
+                drain.count_in_doubt(len(claim.numbers))
         self._stop(claim.lane, settlement, drain)
         return False
 

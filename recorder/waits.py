@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections import defaultdict
+from collections.abc import Collection
 
 from recorder.accounts import SET_ASIDE, SET_STATE, moved
 from recorder.entries import InDoubt, State
@@ -10,7 +11,7 @@ from recorder.hazards import Update, dropped
 from recorder.operations import Lane
 from recorder.uptime import Due, Uptime
 
-__all__ = ["FREE", "Owner", "begin_wait", "break_run", "end_wait", "end_waits", "let_policy_decide"]
+__all__ = ["FREE", "Owner", "begin_wait", "break_runs", "end_waits", "end_waits_of", "let_policy_decide"]
 
 Owner = tuple[str | None, str | None]
 """Whose entries these are: the group's key, or None for a user, and the id."""
@@ -37,10 +38,9 @@ _IN_DOUBT = f"""
 SELECT seq, group_key, profile, hazardous FROM entries
  WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? ORDER BY seq
 """
-_REST_HAZARDOUS = f"""
-UPDATE entries SET hazardous = 1
- WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? AND profile IS ? AND group_key IS ?
-"""
+_HAZARDOUS = "UPDATE entries SET hazardous = 1 WHERE seq IN (SELECT value FROM json_each(?))"
+_WAITS_OF_LANE = "SELECT id, group_key, profile, cause FROM waits WHERE lane = ?"
+_END_SEVERAL = "DELETE FROM waits WHERE id IN (SELECT value FROM json_each(?))"
 _DECIDE = f"""
 INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)
 SELECT lane, group_key, profile, 'settle_after', min(seq), '', 0, 0 FROM entries
@@ -53,26 +53,39 @@ _ROWS_BY_NUMBER = (
 
 def begin_wait(connection: sqlite3.Connection, lane: Lane, owner: Owner, behind: int, until: Due) -> None:
     """Nothing of this profile is sent before then; in place of any wait it had."""
-    end_wait(connection, lane, owner)
     group_key, profile = owner
+    connection.execute(_END_WAITS_OF, (lane, profile, group_key))
     connection.execute(_WAIT, (lane, group_key, profile, behind, *until))
 
 
-def end_wait(connection: sqlite3.Connection, lane: Lane, owner: Owner) -> None:
-    """This profile goes on."""
-    group_key, profile = owner
-    connection.execute(_END_WAITS_OF, (lane, profile, group_key))
-
-
-def break_run(connection: sqlite3.Connection, lane: str, owner: Owner) -> None:
-    """A run that is not sent again whole is not harmless any more: what is left of it in doubt is hazardous."""
-    group_key, profile = owner
-    connection.execute(_REST_HAZARDOUS, (lane, profile, group_key))
+def break_runs(connection: sqlite3.Connection, lane: str, owners: Collection[Owner]) -> None:
+    """Runs that are not sent again whole are not harmless any more: what is left of them in doubt is hazardous."""
+    rest = [
+        seq
+        for seq, group_key, profile, risky in connection.execute(_IN_DOUBT, (lane,)).fetchall()
+        if not risky and (group_key, profile) in owners
+    ]
+    connection.execute(_HAZARDOUS, (json.dumps(rest),))
     let_policy_decide(connection, lane)
 
 
+def end_waits_of(
+    connection: sqlite3.Connection, lane: str, owners: Collection[Owner], *, holds_only: bool = False
+) -> None:
+    """These profiles go on, those of them that have nothing in doubt any more."""
+    doubtful = {row[1:3] for row in connection.execute(_IN_DOUBT, (lane,)).fetchall()}
+    over = [
+        id_
+        for id_, group_key, profile, cause in connection.execute(_WAITS_OF_LANE, (lane,)).fetchall()
+        if (group_key, profile) in owners
+        and (group_key, profile) not in doubtful
+        and (cause == "hold" or not holds_only)
+    ]
+    connection.execute(_END_SEVERAL, (json.dumps(over),))
+
+
 def let_policy_decide(connection: sqlite3.Connection, lane: str) -> None:
-    """What became hazardous after it had settled: a wait that is over, so that the next claim asks the policy."""
+    """What is hazardous and has settled: a wait that is over, so that the next claim asks the policy."""
     connection.execute(_DECIDE, (lane,))
 
 
