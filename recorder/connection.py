@@ -88,6 +88,9 @@ class Connection:
         if self._torn:
             return
         self.lock.acquire()
+        self.owner = (
+            threading.get_ident()
+        )  # a signal handler that records meanwhile is told, rather than waits
         if self._sqlite is not None:
             self._sqlite.close()
             self._sqlite = None
@@ -95,6 +98,7 @@ class Connection:
     def after_fork_in_parent(self) -> None:
         """Go on; the next call opens the file again."""
         if not self._torn:
+            self.owner = 0
             self.lock.release()
         self._torn = False
 

@@ -97,7 +97,7 @@ class JournalDamaged(JournalError):
 class JournalFull(JournalError):
     """There is no room to record; what is journaled is safe."""
 
-    hint = "Make room on the disk, or let the journal ship."
+    hint = "Make room on the disk; shipping needs a little of it, too."
 
 
 class JournalBusy(JournalError):

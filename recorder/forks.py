@@ -8,6 +8,7 @@ file that is not open anywhere in the process survives a fork.
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["Forking", "at_forks", "opening"]
@@ -29,7 +30,8 @@ class Forking(Protocol):
 opening = threading.RLock()
 """Held while a file is being opened: no fork meanwhile. Always taken after a member's own lock, never before."""
 
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
+_depth = 0  # a signal handler may fork in the middle of a fork
 _members: "weakref.WeakSet[Forking]" = weakref.WeakSet()
 _told: list[Forking] = []
 
@@ -40,7 +42,11 @@ def at_forks(member: Forking) -> None:
 
 
 def _before() -> None:
+    global _depth  # noqa: PLW0603  # forks are the process's
     _one_at_a_time.acquire()  # two threads may fork at once
+    _depth += 1
+    if _depth > 1:
+        return
     _tell(list(_members))
     opening.acquire()
     _tell([member for member in _members if member not in _told])  # opened meanwhile
@@ -53,18 +59,22 @@ def _tell(members: list[Forking]) -> None:
 
 
 def _after_in_parent() -> None:
-    opening.release()
-    for member in _told:
-        member.after_fork_in_parent()
-    _told.clear()
-    _one_at_a_time.release()
+    _after(lambda member: member.after_fork_in_parent())
 
 
 def _after_in_child() -> None:
-    opening.release()
-    for member in _told:
-        member.after_fork_in_child()
-    _told.clear()
+    # Of a fork inside a fork nobody is told: what is half let go of refuses calls in that child.
+    _after(lambda member: member.after_fork_in_child())
+
+
+def _after(tell: Callable[[Forking], None]) -> None:
+    global _depth  # noqa: PLW0603  # see _before
+    if _depth == 1:
+        opening.release()
+        for member in _told:
+            tell(member)
+        _told.clear()
+    _depth -= 1
     _one_at_a_time.release()
 
 

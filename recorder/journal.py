@@ -172,7 +172,8 @@ class Journal:
     def change_token(self, token: str) -> None:
         """Make this the journal of another project: what is still to be sent goes there.
 
-        Lanes that are paused are due at once.
+        Lanes that are paused are due at once. Who has it open goes on recording, for the new project; opening it
+        with the old token is refused.
 
         Raises:
             WrongToken: It is no token.
@@ -328,6 +329,9 @@ class Journal:
 
     def retry(self, filter: str | Sequence[str]) -> Decision:  # noqa: A002  # the language's own name
         """Take up again what was rejected or discarded, or is in doubt; each goes at its own number.
+
+        What waits because too many were rejected with the same words is taken, too: a person has looked, and it
+        is isolated however many there are.
 
         Args:
             filter: Which entries; see `recorder.filters`. An empty one means all.

@@ -20,7 +20,8 @@ class ShippingPolicy:
             (see `recorder.hazards`). ``"resend"``: sent again, at least once, and counted as possibly twice.
             ``"hold"``: kept in doubt until a person retries or discards them; later entries of their profile
             wait behind them. ``"drop"``: discarded, at most once, with those that share a property with them.
-            Harmless ones are sent again under each.
+            Harmless ones are sent again under each. What is held stays so under every later policy, until a
+            person decides; what was due to be sent again follows the policy of whoever ships it.
         settle_after: After an outcome nobody knows, its profiles wait so many seconds before anything of theirs
             is sent: a late first copy must not land on top of later entries. The service promises no such
             limit; longer is safer.

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from recorder.decisions import Decision, Verb, matching, weigh
 from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, State, Statistics
-from recorder.errors import JournalClosed
+from recorder.errors import JournalClosed, JournalError
 from recorder.filters import where
 from recorder.forks import at_forks, opening
 from recorder.locks import beside
@@ -102,6 +102,9 @@ class JournalReader:
         self._clock = clock
         self.path = resolved(path)
         self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._reading = 0  # the thread that is in the middle of a read
+        self._torn = False
         self._closed = False
         self._connection: sqlite3.Connection | None = None
         with self._lock:
@@ -122,9 +125,11 @@ class JournalReader:
     # --- forks: see recorder.forks
 
     def before_fork(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, unless this very thread is in the middle of a read: a signal handler forks."""
         self._lock.acquire()
-        self._let_go()
+        self._torn = self._reading == threading.get_ident()
+        if not self._torn:
+            self._let_go()
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
@@ -136,13 +141,21 @@ class JournalReader:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: whoever held the lock is not here any more."""
+        """Begin anew: whoever held the lock is not here any more. After a torn read every other is refused."""
         self._lock = threading.RLock()
+        self._reading = 0
+        if not self._torn:
+            self._process = os.getpid()
 
     def _connect(self) -> sqlite3.Connection:
         """The connection, opened where it is not yet, or not since a fork; under the lock."""
         if self._closed:
             raise JournalClosed(f"{self.path.name} is closed")
+        if self._process != os.getpid():
+            raise JournalError(
+                f"{self.path.name} was being read while this process was forked",
+                hint="Open it again in the child.",
+            )
         if self._connection is None:
             with opening:
                 try:
@@ -284,7 +297,7 @@ class JournalReader:
             seq = page[-1][0]
 
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
-        with self._lock:
+        with self._held():
             connection = self._connect()
             try:
                 return connection.execute(sql, parameters).fetchall()
@@ -292,9 +305,19 @@ class JournalReader:
                 raise translated(error, self.path) from error
 
     @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        with self._lock:
+            outermost, self._reading = self._reading == 0, threading.get_ident()
+            try:
+                yield
+            finally:
+                if outermost:
+                    self._reading = 0
+
+    @contextlib.contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         """Several reads of one moment; for reads that take no time."""
-        with self._lock:
+        with self._held():
             connection = self._connect()
             try:
                 connection.execute("BEGIN")

@@ -66,6 +66,8 @@ def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -
         state, lead = "shipping", f"Process {shipper.pid} is shipping."
     else:
         state, lead = "no_shipper", f"No shipper is running ({_seen(shipper, now)})."
+    if state == "paused" and statistics.waiting:
+        lead += " Where it is the data after all, `restante retry state=waiting` sets bad entries aside one by one."
     parts = (lead, _settling(shipper, now), _held(statistics, shipper), _left(statistics))
     sentence = " ".join(" ".join(parts).split())
     return Shipping(state=state, since=since, retry_at=retry_at, cause=cause, sentence=sentence)

@@ -27,6 +27,7 @@ class World:
         wall: Seconds since the epoch, as the device's clock has them; may jump.
         plan: What befalls the next requests, in turn; then they go through.
         kill: Called where a process is to end.
+        decide: Called with a verb and a state where a person decides while a request is under way.
         settle_after: The assumption about late copies.
         broke: Profiles of requests that were applied later than that.
     """
@@ -36,6 +37,7 @@ class World:
     wall: float = 1_700_000_000.0
     plan: list = field(default_factory=list)
     kill: object = None
+    decide: object = None
     settle_after: float = 30.0
     inbox: Inbox = field(default_factory=Inbox)
     broke: set = field(default_factory=set)
@@ -98,6 +100,14 @@ class World:
 
     def _ok(self, lane, body, _):
         return self._take(lane, body)
+
+    def _decided(self, lane, body, decision):
+        self.decide(*decision)
+        return self._take(lane, body)
+
+    def _decided_in_doubt(self, lane, body, decision):
+        self.decide(*decision)
+        return self._reset(lane, body, None)
 
     def _offline(self, lane, body, _):  # noqa: ARG002
         return Answer(left=False, url=URL, error="connection refused")

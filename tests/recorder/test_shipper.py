@@ -322,33 +322,24 @@ def test_time_that_is_up_ends_the_call_between_requests(recorder, journal):
     assert (report.stopped_by, report.requests, report.pending) == ("timeout", 0, 3)
 
 
-def test_a_settlement_that_fails_leaves_the_batch_in_doubt_and_its_repetition_is_counted(
+def test_a_settlement_that_fails_with_its_process_leaves_the_batch_in_doubt_and_its_repetition_is_counted(
     recorder, journal, path, monkeypatch
 ):
-    """Also while another thread keeps this process the shipper, so that nobody takes over."""
     fill(recorder, 2)
     transport = Scripted()
-    shipper = Shipper(journal, transport, AT_ONCE)
-    real, failed = journal.claims.settle, []
 
-    def full(claim, settlement):
-        if not failed:
-            failed.append(claim)
-            raise JournalFull("no room")
-        return real(claim, settlement)
+    def full(*_):
+        raise JournalFull("no room")
 
-    monkeypatch.setattr(journal.claims, "settle", full)
-    assert shipper._enter()  # as `run` does, in the background
-    with pytest.raises(JournalFull):
-        shipper.ship()
-    assert shipper.ship().stopped_by == "done"
-    shipper._leave()
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.claims, "settle", full)
+        with pytest.raises(JournalFull):
+            Shipper(journal, transport, AT_ONCE).ship()
+    assert Shipper(journal, transport, AT_ONCE).ship().stopped_by == "done"
     assert numbers(transport) == [[0, 1], [0], [1]]
     with JournalReader(path) as reader:
         counts = reader.counts()
         assert (counts.shipped, counts.possibly_twice, counts.adds_up) == (2, 2, True)
-    fill(recorder, 1)
-    assert Shipper(journal, transport).ship().stopped_by == "done"
 
 
 def test_ctrl_c_while_waiting_for_an_answer_leaves_the_shipper_whole(recorder, journal, path):

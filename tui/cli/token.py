@@ -20,8 +20,9 @@ __all__ = ["token_command"]
 def token_command(context: click.Context, new: str, path: Path, yes: bool, for_programs: bool) -> None:
     """Give the journal another project's token: what is still to be sent goes there.
 
-    Says first how many entries that are, then asks. Lanes that are paused are due at once. Apps record with
-    the new token from then on; the old one is refused. Exits 1 when nothing was changed.
+    Says first how many entries that are, then asks. Lanes that are paused are due at once. Apps that
+    have it open go on recording, for the new project; one that opens it with the old token is refused. Exits 1 when
+    nothing was changed.
 
     \b
     Example:
