@@ -286,7 +286,7 @@ class Round:
         if not reached:
             self._kill(first)
             return False
-        first.process.send_signal(signal.SIGSTOP)
+        first.stop()
         lock = self.path.with_name(self.path.name + ".lock")
         if self._ask(_OPEN) != open_attempts or not self._writable() or not lock.exists():
             self._kill(first)  # it was stopped too late, in the middle of what comes next

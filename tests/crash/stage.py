@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,19 @@ class Actor:
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Stop it, and see every thread of it stopped: one that waits for the disk goes on until that is done."""
+        self.process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + PATIENCE
+        while any(state != "T" for state in self._states()):
+            assert time.monotonic() < deadline, "it does not stop"
+            time.sleep(0.001)
+
+    def _states(self) -> Iterator[str]:
+        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+                yield (thread / "stat").read_text().rpartition(") ")[2][0]
 
     def dismiss(self) -> None:
         """Let one that waits for the end of its standard input end."""
