@@ -181,10 +181,10 @@ class Comparison:
         """One paragraph for a person."""
         kinds = Counter(one.kind for one in self.divergences)
         which = ", ".join(f"{kinds[kind]:,} {kind}" for kind in DivergenceKind if kinds[kind])
+        differing = len(self.divergences)
+        of_all = f"of {_count(self.agreeing + differing, 'profile')} {'differs' if differing == 1 else 'differ'}"
         parts = [
-            f"{len(self.divergences):,} of {_count(self.agreeing + len(self.divergences), 'profile')} differ: {which}."
-            if which
-            else f"{_count(self.agreeing, 'profile')}: all agree.",
+            f"{differing:,} {of_all}: {which}." if which else f"{_count(self.agreeing, 'profile')}: all agree.",
             f"Predicted {_count(self.predicted, 'operation')}, received {self.received:,}.",
         ]
         if self.arrived_early:
@@ -201,7 +201,7 @@ class Comparison:
 
         >>> predicted = [{"$distinct_id": "ada", "$add": {"visits": 1}}, {"$distinct_id": "bob", "$set": {"a": 1}}]
         >>> print(compare(predicted, [*predicted, predicted[0]]))
-        1 of 2 profiles differ: 1 duplicated. Predicted 2 operations, received 3.
+        1 of 2 profiles differs: 1 duplicated. Predicted 2 operations, received 3.
         <BLANKLINE>
         ada: duplicated at operation 2
           predicted  message 1: {"$add":{"visits":1}}
