@@ -182,13 +182,17 @@ class Comparison:
         kinds = Counter(one.kind for one in self.divergences)
         which = ", ".join(f"{kinds[kind]:,} {kind}" for kind in DivergenceKind if kinds[kind])
         differing = len(self.divergences)
-        of_all = f"of {_count(self.agreeing + differing, 'profile')} {'differs' if differing == 1 else 'differ'}"
+        of_all = (
+            f"of {_count(self.agreeing + differing, 'profile')} {'differs' if differing == 1 else 'differ'}"
+        )
         parts = [
-            f"{differing:,} {of_all}: {which}." if which else f"{_count(self.agreeing, 'profile')}: all agree.",
+            f"{differing:,} {of_all}: {which}."
+            if which
+            else f"{_count(self.agreeing, 'profile')}: all agree.",
             f"Predicted {_count(self.predicted, 'operation')}, received {self.received:,}.",
         ]
         if self.arrived_early:
-            parts.append(f"{self.arrived_early:,} arrived before they were known to be sent.")
+            parts.append(f"{self.arrived_early:,} arrived though not known as sent yet.")
         if self.to_send:
             parts.append(f"{self.to_send:,} still to be sent.")
         malformed = self.malformed_predicted + self.malformed_received

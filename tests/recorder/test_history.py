@@ -1,4 +1,4 @@
-"""The entries behind a journal's history: shipped in shipped order, then the rest, each once, whoever ships meanwhile."""
+"""The entries behind a journal's history: shipped in shipped order, then the rest, each once."""
 
 import json
 
@@ -117,13 +117,9 @@ def test_what_is_settled_late_between_the_two_comes_once_though_its_attempt_is_a
     late = claim(journal, take_over(journal))
     epoch = take_over(journal, policy=PATIENT)  # the claim of the one before is settled as unknown
     recorder.people_set("bob", {"n": 1})
-    journal.claims.settle(
-        claim(journal, epoch, policy=PATIENT), Settlement(outcome=Outcome.SHIPPED, now=3.0)
-    )
+    journal.claims.settle(claim(journal, epoch, policy=PATIENT), Settlement(outcome=Outcome.SHIPPED, now=3.0))
     assert [entry.seq for entry in reader.shipped_entries()] == [2]
-    entries = both(
-        reader, lambda: journal.claims.settle(late, Settlement(outcome=Outcome.SHIPPED, now=4.0))
-    )
+    entries = both(reader, lambda: journal.claims.settle(late, Settlement(outcome=Outcome.SHIPPED, now=4.0)))
     assert [(entry.seq, entry.state) for entry in entries] == [(2, State.SHIPPED), (1, State.SHIPPED)]
 
 
