@@ -27,7 +27,19 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from recorder.errors import InvalidOperation
-from recorder.operations import Identity, Message, examined, normalise, operators_of, spelled, split
+from recorder.operations import (
+    Identity,
+    Message,
+    examined,
+    normalise,
+    operators_of,
+    same_spelling,
+    spelled,
+    split,
+)
+from simulator.dialect import Dialect
+from simulator.outcomes import Verdict
+from simulator.semantics import Properties, apply_message
 
 __all__ = ["Comparison", "Divergence", "DivergenceKind", "Operation", "compare"]
 
@@ -92,6 +104,8 @@ class Divergence:
         alike: How many operations like `predicted` the profile's prediction has, itself among them.
         missing: How many predicted operations of the profile did not arrive.
         surplus: How many operations of the profile arrived beyond the predicted ones.
+        harmless: Whether the profile comes out as predicted all the same, as `Simulator` applies the operations: a
+            set that arrived twice in a row, say. False where an operator outside the vocabulary is among them.
     """
 
     kind: DivergenceKind
@@ -104,6 +118,7 @@ class Divergence:
     alike: int
     missing: int
     surplus: int
+    harmless: bool
 
     @property
     def owner(self) -> str:
@@ -118,7 +133,8 @@ class Divergence:
         """
         name = name or _message_of
         predicted, received = _shown(self.predicted, self.received)
-        lines = [f"{self.owner}: {self.kind} at operation {self.place:,}"]
+        harmless = "; the profile comes out as predicted" if self.harmless else ""
+        lines = [f"{self.owner}: {self.kind} at operation {self.place:,}{harmless}"]
         if self.predicted is None:
             lines.append("  predicted  nothing like it")
         else:
@@ -182,6 +198,9 @@ class Comparison:
         kinds = Counter(one.kind for one in self.divergences)
         which = ", ".join(f"{kinds[kind]:,} {kind}" for kind in DivergenceKind if kinds[kind])
         differing = len(self.divergences)
+        harmless = sum(one.harmless for one in self.divergences)
+        if harmless:
+            which += f", {harmless:,} of them with the profile as predicted"
         of_all = (
             f"of {_count(self.agreeing + differing, 'profile')} {'differs' if differing == 1 else 'differ'}"
         )
@@ -361,7 +380,22 @@ def _divergence(owner: Identity, history: _History) -> Divergence | None:
         alike=0 if what is None else predicted[what],
         missing=(predicted - arrived).total(),
         surplus=(arrived - predicted).total(),
+        harmless=_same_outcome(history),
     )
+
+
+def _same_outcome(history: _History) -> bool:
+    """Whether both sides make the same profile."""
+    dialect, made = Dialect(), []
+    for side in (history.predicted, history.received):
+        properties: Properties | None = None
+        for step in side:
+            message = {"$distinct_id": "whoever", **json.loads(step.says)}
+            properties, outcomes = apply_message(properties, message, dialect)
+            if any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes):
+                return False
+        made.append(properties)
+    return same_spelling(*made)
 
 
 def _classed(

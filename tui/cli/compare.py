@@ -58,8 +58,8 @@ def compare_command(
       malformed_predicted, malformed_received and divergences, each with kind,
       profile, group_key, place, predicted (seq, state, possibly_twice, operator,
       message), received and elsewhere (number, operator, message), alike,
-      missing, surplus and given_up (seq, state, reason): the rejected or
-      discarded entry that arrived.
+      missing, surplus, harmless (the profile comes out as predicted), and
+      given_up (seq, state, reason): the rejected or discarded entry that came.
 
     \b
     Examples:
@@ -168,6 +168,7 @@ class _Told:
             "alike": one.alike,
             "missing": one.missing,
             "surplus": one.surplus,
+            "harmless": one.harmless,
             "given_up": _standing(given_up, "seq", "state", "reason") if given_up is not None else None,
         }
 
