@@ -82,6 +82,11 @@ def test_operations_are_named_by_the_number_of_their_message_in_its_whole_histor
     assert numbers == [1, 1, 3]
 
 
+def test_one_out_of_order_is_found_where_it_arrives_and_not_where_one_like_it_did():
+    found = only(compare(adds(1, 2, 1, 3), adds(1, 2, 3, 1)))
+    assert (found.kind, found.place, found.elsewhere.number) == (REORDERED, 3, 4)
+
+
 def test_what_the_whole_profile_lacks_and_has_too_many_is_counted():
     found = only(compare(adds(*range(10)), adds(*range(5), *range(7), 77)))
     assert (found.kind, found.missing, found.surplus) == (DUPLICATED, 3, 6)
@@ -292,6 +297,16 @@ def test_what_is_in_doubt_and_arrived_twice_is_duplicated():
     assert (comparison.arrived_early, comparison.to_send) == (2, 0)
 
 
+def test_one_arrival_is_one_of_several_alike():
+    comparison = compare([], adds(1, 2), to_send=adds(1, 1, 2))
+    assert (comparison.agrees, comparison.arrived_early, comparison.to_send) == (True, 2, 1)
+
+
+def test_time_does_not_count_either_where_something_still_to_be_sent_has_none():
+    assert compare(timed(1.5), timed(7.5), to_send=adds(2)).agrees
+    assert not compare(timed(1.5), timed(7.5), to_send=timed(2.5)).agrees
+
+
 def test_arrival_of_one_like_it_counts_as_its_own():
     comparison = compare(adds(1), adds(1, 1), to_send=adds(1))
     assert (comparison.agrees, comparison.arrived_early) == (True, 1)
@@ -316,24 +331,13 @@ PAYLOADS = st.sampled_from(
     [
         {"$add": {"n": 1}},
         {"$add": {"n": 1.0}},
-        {"$set": {"n": 1}},
         {"$set": {"n": True}},
         {"$append": {"l": {"a": 1, "b": [1, 2]}}},
-        {"$unset": ["n"]},
-        {"$delete": ""},
         {"$merge": {"x": 1}},
-        {"$ip": 0, "$add": {"n": 1}},
     ]
 )
-OWNERS = st.sampled_from(
-    [
-        {"$distinct_id": "ada"},
-        {"$distinct_id": "bob"},
-        {"$group_key": "k", "$group_id": "ada"},
-        {"$group_key": "j", "$group_id": "ada"},
-    ]
-)
-TIMES = st.sampled_from([{}, {"$time": 1}, {"$time": 1.0}, {"$time": 2.5}])
+OWNERS = st.sampled_from([{"$distinct_id": "ada"}, {"$group_key": "k", "$group_id": "ada"}])
+TIMES = st.sampled_from([{}, {"$time": 1}, {"$time": 1.0}])
 MESSAGES = st.builds(lambda *parts: parts[0] | parts[1] | parts[2], OWNERS, TIMES, PAYLOADS)
 HISTORIES = st.lists(MESSAGES, min_size=1, max_size=30)
 FRESH = {"$set": {"never": "predicted"}}

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from recorder import HttpTransport, Journal, Shipper, ShippingPolicy
-from tests.services import RawService, answer
+from tests.services import RawService, answer, said_0
 
 UPDATES = [
     {"$distinct_id": "ada", "$add": {"visits": 1}, "$time": 1.5},
@@ -129,7 +129,7 @@ def test_events_and_other_projects_are_not_compared(ship, compared, service):
     send(service, *UPDATES[:3], token="OTHER")
     event = {"event": "opened", "properties": {"token": "T"}}
     assert requests.post(f"{service.url}/track", json=[event], timeout=20).text == "1"
-    assert compared().code == 0
+    assert compared().out == "3 profiles: all agree. Predicted 4 operations, received 4.\n"
     ran = compared("--token", "NOBODY")
     assert (ran.code, ran.out.splitlines()[0]) == (
         1,
@@ -226,6 +226,18 @@ def test_what_a_policy_dropped_and_arrived_all_the_same_is_named(ship, compared,
     # What is harmless to repeat is sent again under every policy.
     assert (other["kind"], other["profile"], other["harmless"]) == ("duplicated", "bob", True)
     assert "\n  given up   #1 (discarded: " in compared().out
+
+
+def test_what_was_refused_and_arrived_all_the_same_is_named_with_the_services_words(
+    restante, append, compared, service
+):
+    append(UPDATES[0])
+    with RawService(answer(400, said_0("not today"))) as refusing:
+        restante("ship", "-j", "kiosk.db", "--url", refusing.url)
+    send(service, UPDATES[0])
+    ran = compared()
+    assert ran.code == 1
+    assert ran.out.splitlines()[-1] == "  given up   #1 (rejected: not today)"
 
 
 def test_what_arrived_in_another_order_or_otherwise_is_told(append, compared, service):
@@ -340,12 +352,14 @@ def test_service_that_is_not_there_is_a_sentence_and_exit_1(compared, closed_por
         (answer(200, b"[" * 100_000), "not JSON"),
         (answer(200, b""), "not JSON"),
         (answer(200, b'{"status": 1}'), "no list of messages"),
+        (answer(200, b"{}"), "no list of messages"),
+        (answer(200, b"5"), "no list of messages"),
         (answer(200, b"[1]"), "no list of messages"),
         (answer(200, b'[{"message": {}}]'), "no list of messages"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nConnection: close\r\n\r\n[]", "does not speak HTTP"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 @pytest.mark.usefixtures("recorded")
 def test_stranger_is_told_by_its_answer(compared, said, why):
