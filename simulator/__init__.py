@@ -1,7 +1,8 @@
 """Profiles in memory: the oracle, the prediction, and a local service that real SDKs can talk to."""
 
-from simulator.comparison import Comparison, Divergence, DivergenceKind, Operation, compare
+from simulator.comparison import compare
 from simulator.dialect import Dialect
+from simulator.divergences import Comparison, Divergence, DivergenceKind, Operation
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
 from simulator.semantics import apply_operation
