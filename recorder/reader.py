@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -74,6 +74,20 @@ _NOT_SHIPPED_YET = """
 SELECT seq, message FROM entries
  WHERE seq > ? AND lane IN ('people', 'groups')
    AND (state IN ('pending', 'waiting', 'in_doubt') OR (state = 'shipped' AND attempt > ?))
+ ORDER BY seq LIMIT ?
+"""
+
+# The same for whoever asks for whole entries. Of what was shipped, all that none of the attempts known carried: one
+# that was in doubt may be settled late, by an attempt older than the latest.
+_ENTRIES_SHIPPED_BY = f"""
+SELECT {_COLUMNS} FROM entries_with_state
+ WHERE seq BETWEEN ? AND ? AND attempt = ? AND state = 'shipped' ORDER BY seq
+"""
+_ENTRIES_NOT_SHIPPED_BY = f"""
+SELECT {_COLUMNS} FROM entries_with_state
+ WHERE seq > ? AND lane IN ('people', 'groups')
+   AND (state IN ('pending', 'sending', 'waiting', 'in_doubt')
+        OR (state = 'shipped' AND attempt NOT IN (SELECT value FROM json_each(?))))
  ORDER BY seq LIMIT ?
 """
 
@@ -295,6 +309,41 @@ class JournalReader:
             for _, message in page:
                 yield json.loads(message)
             seq = page[-1][0]
+
+    def shipped_entries(self) -> Iterator[Entry]:
+        """The entries of profiles that were shipped, in shipped order: the beginning of `history`.
+
+        What is shipped while it is read is left to `unshipped_entries`.
+        """
+        for attempt, first, last in self._all(_SHIPPED_ATTEMPTS):
+            for row in self._all(_ENTRIES_SHIPPED_BY, (first, last, attempt)):
+                yield _entry(row)
+
+    def unshipped_entries(self, known: Collection[int] = ()) -> Iterator[Entry]:
+        """The entries of profiles that are still to be sent or in doubt, by number: the end of `history`.
+
+        Between the two another place may be looked at, such as what a service received.
+
+        Args:
+            known: The attempts that `shipped_entries` told of. What others shipped since is among these entries, so
+                that each comes once, also while a shipper is at work; without any, all that was shipped is.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     known = {entry.attempt for entry in reader.shipped_entries()}
+        ...     [entry.seq for entry in reader.unshipped_entries(known)]
+        [1]
+        """
+        attempts = json.dumps(sorted(known))
+        seq = 0
+        while rows := self._all(_ENTRIES_NOT_SHIPPED_BY, (seq, attempts, _PAGE)):
+            for row in rows:
+                yield _entry(row)
+            seq = rows[-1][0]
 
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
         with self._held():

@@ -72,6 +72,7 @@ def test_recording_shipping_and_looking_work_without_the_optional_packages(tmp_p
         (["status", "-j", path], 0),
         (["entries", "-j", path], 0),
         (["profiles", "-j", path], 0),
+        (["compare", "-j", path, "--url", "http://127.0.0.1:9"], 1),
     ):
         done = python(BLOCK, *arguments)
         assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr

@@ -31,6 +31,7 @@ from recorder.operations import (
     normalise,
     operators_of,
     same_spelling,
+    spelled,
     split,
 )
 
@@ -729,6 +730,14 @@ def test_a_key_is_hashable_and_equal_exactly_when_the_values_are(pair):
     left, right = pair
     assert (json_key(left) == json_key(right)) == json_equal(left, right)
     assert len({json_key(left), json_key(right)}) == (1 if json_equal(left, right) else 2)
+
+
+@settings(deadline=None, max_examples=150)
+@given(pairs())
+def test_a_spelling_is_equal_exactly_when_the_values_are_spelled_alike(pair):
+    left, right = pair
+    assert (spelled(left) == spelled(right)) == same_spelling(left, right)
+    assert same_spelling(json.loads(spelled(left)), left)
 
 
 @pytest.mark.parametrize(

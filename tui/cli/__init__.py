@@ -9,6 +9,7 @@ import click
 
 from recorder import JournalError, JournalMissing, JournalTooNew, NotAJournal, RestanteError, WrongToken
 from tui.cli.audit import audit_command
+from tui.cli.compare import compare_command
 from tui.cli.decide import discard_command, retry_command
 from tui.cli.demo import demo_command
 from tui.cli.edit import edit_command
@@ -70,6 +71,7 @@ for _command in (
     export_command,
     token_command,
     audit_command,
+    compare_command,
     simulator_command,
     demo_command,
 ):

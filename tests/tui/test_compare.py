@@ -1,0 +1,440 @@
+"""`restante compare`: the journal against what a local service received, under faults and with strangers."""
+
+import json
+import unicodedata
+
+import pytest
+import requests
+
+from recorder import HttpTransport, Journal, Shipper, ShippingPolicy
+from tests.services import RawService, answer, said_0
+
+UPDATES = [
+    {"$distinct_id": "ada", "$add": {"visits": 1}, "$time": 1.5},
+    {"$distinct_id": "ada", "$add": {"visits": 1}, "$time": 2.5},
+    {"$distinct_id": "bob", "$set": {"plan": "pro"}, "$time": 3.5},
+    {"$group_key": "company", "$group_id": "acme", "$set": {"plan": "pro"}, "$time": 4.5},
+]
+KEYS = [
+    "agrees",
+    "agreeing",
+    "predicted",
+    "received",
+    "to_send",
+    "arrived_early",
+    "malformed_predicted",
+    "malformed_received",
+    "divergences",
+]
+OF_A_DIVERGENCE = [
+    "kind",
+    "profile",
+    "group_key",
+    "place",
+    "predicted",
+    "received",
+    "elsewhere",
+    "alike",
+    "missing",
+    "surplus",
+    "harmless",
+    "given_up",
+]
+
+
+@pytest.fixture
+def recorded(append, journal):
+    append(*UPDATES)
+    return journal
+
+
+@pytest.fixture
+def ship(restante, journal, service):
+    def run(*options):
+        return restante("ship", "-j", journal, "--url", service.url, *options)
+
+    return run
+
+
+@pytest.fixture
+def compared(restante, journal, service):
+    def run(*options, url=None, **more):
+        return restante("compare", "-j", journal, "--url", url or service.url, *options, **more)
+
+    return run
+
+
+def send(service, *messages, endpoint="engage", token="T"):
+    body = [{"$token": token, **message} for message in messages]
+    assert requests.post(f"{service.url}/{endpoint}", json=body, timeout=20).text == "1"
+
+
+# --- agreeing
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_was_shipped_agrees_and_exit_code_is_0(ship, compared):
+    assert ship().code == 0
+    ran = compared()
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == "3 profiles: all agree. Predicted 4 operations, received 4.\n"
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_is_still_to_be_sent_is_no_divergence(ship, compared):
+    ship("--limit", 1)
+    ran = compared()
+    assert (ran.code, ran.out) == (
+        0,
+        "1 profile: all agree. Predicted 1 operation, received 1. 3 still to be sent.\n",
+    )
+
+
+def test_journal_that_nothing_was_recorded_in_agrees_with_a_service_that_received_nothing(journal, compared):
+    Journal(journal, token="T").close()
+    assert compared().code == 0
+
+
+@pytest.mark.usefixtures("recorded")
+def test_json_has_the_documented_keys(restante, ship, compared, service):
+    ship()
+    ran = compared("--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert list(ran.json) == KEYS
+    assert ran.json["divergences"] == []
+    send(service, UPDATES[2])
+    ran = compared("--json")
+    (one,) = ran.json["divergences"]
+    assert list(one) == OF_A_DIVERGENCE
+    described = " ".join(restante("compare", "--help").out.partition("--json:")[2].split())
+    for key in (*KEYS, *OF_A_DIVERGENCE, *one["predicted"], *one["received"]):
+        assert key in described
+    assert one["predicted"] == {
+        "seq": 3,
+        "state": "shipped",
+        "possibly_twice": False,
+        "operator": "$set",
+        "message": {"$set": {"plan": "pro"}, "$time": 3.5},
+    }
+    assert one["received"] == {
+        "number": 5,
+        "operator": "$set",
+        "message": {"$set": {"plan": "pro"}, "$time": 3.5},
+    }
+
+
+@pytest.mark.usefixtures("recorded")
+def test_events_and_other_projects_are_not_compared(ship, compared, service):
+    ship()
+    send(service, *UPDATES[:3], token="OTHER")
+    event = {"event": "opened", "properties": {"token": "T"}}
+    assert requests.post(f"{service.url}/track", json=[event], timeout=20).text == "1"
+    assert compared().out == "3 profiles: all agree. Predicted 4 operations, received 4.\n"
+    ran = compared("--token", "NOBODY")
+    assert (ran.code, ran.out.splitlines()[0]) == (
+        1,
+        "3 of 3 profiles differ: 3 lost. Predicted 4 operations, received 0.",
+    )
+
+
+@pytest.mark.usefixtures("recorded")
+def test_token_of_the_surroundings_does_not_hide_the_journals(ship, compared):
+    ship()
+    assert compared(environment={"RESTANTE_TOKEN": "NOBODY"}).code == 0
+
+
+# --- differing
+
+
+@pytest.mark.usefixtures("recorded")
+def test_increments_sent_again_after_a_lost_answer_are_duplicated_and_possibly_twice(ship, compared, service):
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    assert ship("--settle-after", "0s").code == 1
+    assert ship().code == 0
+    ran = compared()
+    assert (ran.code, ran.err) == (1, "")
+    assert ran.out.splitlines() == [
+        (
+            "2 of 3 profiles differ: 2 duplicated, 1 of them with the profile as predicted. "
+            "Predicted 4 operations, received 7."
+        ),
+        "",
+        "ada: duplicated at operation 3",
+        '  predicted  #1 (shipped, possibly twice): {"$add":{"visits":1},"$time":1.5}',
+        "  received   message 1, and again message 5",
+        "  in all     0 missing, 2 too many",
+        "",
+        "bob: duplicated at operation 2; the profile comes out as predicted",
+        '  predicted  #3 (shipped): {"$set":{"plan":"pro"},"$time":3.5}',
+        "  received   message 3, and again message 7",
+    ]
+    first = compared("--json").json["divergences"][0]
+    assert (first["kind"], first["predicted"]["seq"]) == ("duplicated", 1)
+    assert first["predicted"]["possibly_twice"] is True
+    assert (first["elsewhere"]["number"], first["received"]["number"]) == (1, 5)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_is_in_doubt_and_arrived_is_compared_and_told_as_such(ship, compared, service):
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    assert ship("--in-doubt", "hold").code == 1
+    ran = compared()
+    assert (ran.code, ran.out) == (
+        0,
+        "3 profiles: all agree. Predicted 4 operations, received 4. 3 arrived though not known as sent yet.\n",
+    )
+    service.reset()
+    ran = compared()
+    assert ran.out.splitlines()[0] == (
+        "1 of 1 profile differs: 1 lost. Predicted 1 operation, received 0. 3 still to be sent."
+    )
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_a_service_has_forgotten_is_lost(ship, compared, service):
+    ship()
+    service.reset()
+    ran = compared()
+    assert ran.code == 1
+    assert ran.out.splitlines() == [
+        "3 of 3 profiles differ: 3 lost. Predicted 4 operations, received 0.",
+        "",
+        "ada: lost at operation 1",
+        '  predicted  #1 (shipped): {"$add":{"visits":1},"$time":1.5}',
+        "  received   nothing more",
+        "  in all     2 missing, 0 too many",
+        "",
+        "bob: lost at operation 1",
+        '  predicted  #3 (shipped): {"$set":{"plan":"pro"},"$time":3.5}',
+        "  received   nothing more",
+        "",
+        "company:acme: lost at operation 1",
+        '  predicted  #4 (shipped): {"$set":{"plan":"pro"},"$time":4.5}',
+        "  received   nothing more",
+    ]
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_a_policy_dropped_and_arrived_all_the_same_is_named(ship, compared, service):
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    ship("--in-doubt", "drop", "--settle-after", "0s")
+    ship()
+    ran = compared("--json")
+    other, one = ran.json["divergences"]
+    assert (one["kind"], one["profile"], one["predicted"]) == ("changed", "ada", None)
+    assert (one["given_up"]["seq"], one["given_up"]["state"]) == (1, "discarded")
+    # What is harmless to repeat is sent again under every policy.
+    assert (other["kind"], other["profile"], other["harmless"]) == ("duplicated", "bob", True)
+    assert "\n  given up   #1 (discarded: " in compared().out
+
+
+def test_what_was_refused_and_arrived_all_the_same_is_named_with_the_services_words(
+    restante, append, compared, service
+):
+    append(UPDATES[0])
+    with RawService(answer(400, said_0("not today"))) as refusing:
+        restante("ship", "-j", "kiosk.db", "--url", refusing.url)
+    send(service, UPDATES[0])
+    ran = compared()
+    assert ran.code == 1
+    assert ran.out.splitlines()[-1] == "  given up   #1 (rejected: not today)"
+
+
+def test_what_arrived_in_another_order_or_otherwise_is_told(append, compared, service):
+    append(*UPDATES)
+    send(service, UPDATES[1], UPDATES[0], {**UPDATES[2], "$set": {"plan": "free"}})
+    ran = compared()
+    assert ran.code == 1
+    assert ran.out.splitlines() == [
+        (
+            "2 of 2 profiles differ: 1 reordered, 1 changed, 1 of them with the profile as predicted. "
+            "Predicted 2 operations, received 3. 2 arrived though not known as sent yet. 2 still to be sent."
+        ),
+        "",
+        "ada: reordered at operation 1; the profile comes out as predicted",
+        '  predicted  #1 (pending): {"$add":{"visits":1},"$time":1.5}',
+        '  received   message 1 before it: {"$add":{"visits":1},"$time":2.5}',
+        "             message 2: itself",
+        "",
+        "bob: changed at operation 1",
+        "  predicted  nothing like it",
+        '  received   message 3: {"$set":{"plan":"free"},"$time":3.5}',
+    ]
+
+
+def test_numbers_are_the_journals_also_where_it_shipped_in_another_order(append, ship, compared, service):
+    append(UPDATES[2], *UPDATES[:2])
+    service.set_faults([{"at": 1, "fault": "reset"}])
+    ship("--limit", 1, "--settle-after", "1h")
+    ship()
+    send(service, UPDATES[1])
+    (one,) = compared("--json").json["divergences"]
+    assert (one["kind"], one["predicted"]["seq"], one["predicted"]["state"]) == ("duplicated", 3, "shipped")
+
+
+def test_limit_shows_so_many_profiles_and_says_how_many_there_are(append, compared, service):
+    append(UPDATES[0])
+    send(service, *[{"$distinct_id": f"u{number}", "$set": {}} for number in range(30)])
+    ran = compared()
+    assert ran.out.count("changed at operation") == 20
+    assert ran.err == "20 of 30 shown; --limit shows more.\n"
+    ran = compared("--limit", 30)
+    assert (ran.out.count("changed at operation"), ran.err) == (30, "")
+    assert len(compared("--json", "--limit", 1).json["divergences"]) == 30
+
+
+def test_hostile_data_never_reaches_the_terminal_raw(append, compared, service):
+    text = "\x1b]0;pwned\x07\u202e\r\n\t\x9b"
+    append({"$distinct_id": text, "$set": {text: [text]}})
+    send(service, {"$distinct_id": text, "$set": {text: [text] * 2}})
+    ran = compared()
+    assert ran.code == 1
+    assert all(unicodedata.category(letter)[0] != "C" for letter in ran.out if letter != "\n")
+
+
+def test_terminal_sees_the_same_report(restante, recorded, ship, compared, service):
+    ship()
+    ran = restante.on_terminal("compare", "-j", recorded, "--url", service.url)
+    assert ran.code == 0
+    assert "comparing, shipped" in ran.out
+    assert ran.out.endswith(compared().out)
+
+
+# --- while others are at work
+
+
+def test_what_goes_through_while_it_compares_is_no_divergence(recorded, ship, compared, service, append):
+    """Recorded and shipped after the journal was read, before the service answers."""
+    ship()
+
+    def meanwhile(wire, request):
+        append({"$distinct_id": "ada", "$add": {"visits": 5}, "$time": 9.5})
+        with Journal(recorded) as journal:
+            Shipper(journal, HttpTransport(url=service.url), ShippingPolicy()).ship()
+        append({"$distinct_id": "ada", "$add": {"visits": 6}, "$time": 10.5})
+        wire.send(answer(body=requests.get(service.url + request.target, timeout=20).content, keep=False))
+
+    with RawService(meanwhile) as between:
+        ran = compared(url=between.url)
+    assert (ran.code, ran.out) == (
+        0,
+        (
+            "3 profiles: all agree. Predicted 5 operations, received 5. 1 arrived though not known as sent yet. "
+            "1 still to be sent.\n"
+        ),
+    )
+
+
+# --- services that cannot be asked
+
+
+def one_sentence(ran):
+    return len(ran.err.splitlines()) == 1 and "Traceback" not in ran.err
+
+
+@pytest.mark.usefixtures("recorded")
+def test_service_that_is_not_there_is_a_sentence_and_exit_1(compared, closed_port):
+    ran = compared(url=closed_port)
+    assert (ran.code, ran.out) == (1, "")
+    assert one_sentence(ran)
+    assert f"{closed_port} cannot be reached: connection refused" in ran.err
+    assert "restante simulator" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (answer(404, b"<h1>no</h1>", kind="text/html"), "404"),
+        (answer(302, b"", Location="http://127.0.0.1:9/"), "302"),
+        (answer(502, b""), "502"),
+        (answer(200, b"<!DOCTYPE html>", kind="text/html"), "not JSON"),
+        (answer(200, b"\xff\xfe"), "not JSON"),
+        (answer(200, b"[" * 100_000), "not JSON"),
+        (answer(200, b""), "not JSON"),
+        (answer(200, b'{"status": 1}'), "no list of messages"),
+        (answer(200, b"{}"), "no list of messages"),
+        (answer(200, b"5"), "no list of messages"),
+        (answer(200, b"[1]"), "no list of messages"),
+        (answer(200, b'[{"message": {}}]'), "no list of messages"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nConnection: close\r\n\r\n[]", "does not speak HTTP"),
+    ],
+    ids=range(14),
+)
+@pytest.mark.usefixtures("recorded")
+def test_stranger_is_told_by_its_answer(compared, said, why):
+    with RawService(lambda wire, _: wire.send(said)) as stranger:
+        ran = compared(url=stranger.url)
+    assert (ran.code, ran.out) == (1, "")
+    assert one_sentence(ran)
+    assert "is no local service of restante's" in ran.err
+    assert why in ran.err
+
+
+@pytest.mark.usefixtures("recorded")
+def test_stranger_that_hangs_up_is_a_sentence(compared):
+    with RawService(lambda wire, _: wire.reset()) as stranger:
+        ran = compared(url=stranger.url)
+    assert (ran.code, one_sentence(ran)) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "host", ["api.mixpanel.com", "API-EU.mixpanel.com", "mixpanel.com", "api-in.mixpanel.com:443"]
+)
+@pytest.mark.usefixtures("recorded")
+def test_real_service_is_not_asked(compared, host):
+    ran = compared(url=f"https://{host}")
+    assert (ran.code, ran.out) == (2, "")
+    assert one_sentence(ran)
+    assert "only a local service can" in ran.err
+
+
+@pytest.mark.usefixtures("recorded")
+def test_proxies_of_the_surroundings_are_not_used(ship, compared):
+    ship()
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:1")
+    assert compared(environment={**proxies, "NO_PROXY": "", "no_proxy": ""}).code == 0
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://127.0.0.1:9/engage"])
+@pytest.mark.usefixtures("recorded")
+def test_address_that_is_none_exits_2(compared, url):
+    assert compared(url=url).code == 2
+
+
+def test_service_comes_from_the_environment_and_without_one_exits_2(restante, recorded, ship, service):
+    ship()
+    here = {"RESTANTE_URL": service.url, "RESTANTE_JOURNAL": str(recorded)}
+    assert restante("compare", environment=here).code == 0
+    ran = restante("compare", "-j", recorded)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--url" in ran.err
+
+
+def test_missing_journal_exits_2_and_is_not_made(compared, tmp_path):
+    assert compared().code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_journal_without_a_project_asks_for_a_token(compared, journal):
+    Journal(journal).close()
+    ran = compared()
+    assert (ran.code, one_sentence(ran)) == (2, True)
+    assert "--token" in ran.err
+    assert compared("--token", "T").code == 0
+
+
+def test_closed_pipe_is_silent(restante, recorded, service):
+    process = restante.start("compare", "-j", recorded, "--url", service.url)
+    process.stdout.close()
+    process.stdin.close()
+    err = process.stderr.read().decode()
+    assert process.wait(60) == 0
+    assert err == ""
+
+
+def test_json_escapes_what_the_output_cannot_show(append, compared, service):
+    append({"$distinct_id": "Zoë", "$set": {}})
+    send(service, {"$distinct_id": "Zoë", "$set": {"ü": 1}})
+    ran = compared("--json", environment={"PYTHONIOENCODING": "ascii"})
+    assert json.loads(ran.out)["divergences"][0]["profile"] == "Zoë"

@@ -1,0 +1,291 @@
+"""`restante compare`: what the journal shipped and predicts, against what a local service received."""
+
+import json
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import click
+
+from recorder import Entry, HttpTransport, JournalReader, State
+from simulator import Comparison, Divergence, DivergenceKind, Operation, compare
+from tui.cli import options
+from tui.format import printable
+
+__all__ = ["compare_command"]
+
+_PATIENCE = (
+    60.0  # seconds without a byte: a service makes the whole of its answer before the first one leaves
+)
+_MESSAGES = "/simulator/messages"
+_UPDATES = frozenset({"/engage", "/groups"})
+_REAL = "mixpanel.com"
+_IDENTITY = frozenset({"$token", "$distinct_id", "$group_key", "$group_id"})
+
+
+@click.command("compare", short_help="Hold the journal against what a service received.")
+@options.journal
+@click.option(
+    "--url",
+    envvar="RESTANTE_URL",
+    required=True,
+    help="The local service's base address, such as http://127.0.0.1:8765 (RESTANTE_URL).",
+)
+@click.option("--token", help="What came with another token than the journal's.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Profiles told of in words."
+)
+@options.json_flag
+@click.pass_context
+def compare_command(
+    context: click.Context, path: Path, url: str, token: str | None, limit: int, for_programs: bool
+) -> None:
+    """Hold what was shipped, and is still to be sent, against what a local service received.
+
+    Names the first divergence of each profile, with the entry's number: lost, duplicated, reordered or
+    changed. What is still to be sent need not have arrived; where it has (it is in doubt, or just being sent)
+    it is compared, too. Exits 1 when a profile differs, or the service cannot be asked.
+
+    It asks `restante simulator` what it accepted with the journal's token; --token names another, such as the
+    one before `restante token`. The real service cannot be asked.
+
+    \b
+    --json: agrees, agreeing, predicted, received, to_send, arrived_early,
+      malformed_predicted, malformed_received and divergences, each with kind,
+      profile, group_key, place, predicted (seq, state, possibly_twice, operator,
+      message), received and elsewhere (number, operator, message), alike,
+      missing, surplus, harmless (the profile comes out as predicted), and
+      given_up (seq, state, reason): the rejected or discarded entry that came.
+
+    \b
+    Examples:
+      restante compare -j kiosk.db --url http://127.0.0.1:8765
+      restante compare --url http://127.0.0.1:8765 --json | jq .divergences[].kind
+    """
+    base = _local(url)
+    with JournalReader(path) as reader:
+        token = token or reader.token()
+        if token is None:
+            raise options.BadInput("The journal belongs to no project yet; name one with --token.")
+        history = _History(reader)
+        total = reader.counts().recorded
+        # In this order: what goes through while it is compared is among what the journal tells in the end.
+        comparison = compare(
+            _followed(history.shipped(), "shipped", total),
+            _followed(_received(base, token), "received"),
+            to_send=_followed(history.rest(), "to be sent"),
+        )
+        told = _Told(reader, history, comparison)
+        if for_programs:
+            click.echo(options.as_json(told.for_programs()))
+        else:
+            told.in_words(limit)
+    context.exit(int(not comparison.agrees))
+
+
+# --- the journal's side -------------------------------------------------------------------------
+
+
+class _History:
+    """The journal's messages as `compare` reads them, and which entry each of them is."""
+
+    def __init__(self, reader: JournalReader) -> None:
+        self._reader = reader
+        self._attempts: set[int] = set()
+        self._numbers = array("q")
+
+    def shipped(self) -> Iterator[Mapping[str, Any]]:
+        for entry in self._reader.shipped_entries():
+            if entry.attempt is not None:
+                self._attempts.add(entry.attempt)
+            yield self._message(entry)
+
+    def rest(self) -> Iterator[Mapping[str, Any]]:
+        for entry in self._reader.unshipped_entries(self._attempts):
+            yield self._message(entry)
+
+    def _message(self, entry: Entry) -> Mapping[str, Any]:
+        self._numbers.append(entry.seq)
+        return entry.message
+
+    def seq(self, operation: Operation) -> int:
+        """The number of the entry that a predicted operation is."""
+        return self._numbers[operation.number - 1]
+
+
+class _Told:
+    """A comparison in the journal's words: entries by their numbers, with how they stand."""
+
+    def __init__(self, reader: JournalReader, history: _History, comparison: Comparison) -> None:
+        self._reader = reader
+        self._history = history
+        self._comparison = comparison
+        self._given_up = _given_up(reader, comparison.divergences)
+
+    def in_words(self, limit: int) -> None:
+        divergences = self._comparison.divergences
+        click.echo(self._comparison.summary)
+        for divergence in divergences[:limit]:
+            click.echo(f"\n{divergence.told(self._called)}")
+            if (entry := self._given_up.get(_owner(divergence))) is not None:
+                click.echo(f"  given up   {_called(entry)}")
+        if len(divergences) > limit:
+            options.narrate(f"{limit:,} of {len(divergences):,} shown; --limit shows more.")
+
+    def _called(self, operation: Operation) -> str:
+        seq = self._history.seq(operation)
+        entry = self._reader.entry(seq)
+        return _called(entry) if entry is not None else f"#{seq}"
+
+    def for_programs(self) -> dict[str, Any]:
+        compared = self._comparison
+        return {
+            "agrees": compared.agrees,
+            "agreeing": compared.agreeing,
+            "predicted": compared.predicted,
+            "received": compared.received,
+            "to_send": compared.to_send,
+            "arrived_early": compared.arrived_early,
+            "malformed_predicted": compared.malformed_predicted,
+            "malformed_received": compared.malformed_received,
+            "divergences": [self._divergence(one) for one in compared.divergences],
+        }
+
+    def _divergence(self, one: Divergence) -> dict[str, Any]:
+        given_up = self._given_up.get(_owner(one))
+        return {
+            "kind": one.kind,
+            "profile": one.profile,
+            "group_key": one.group_key,
+            "place": one.place,
+            "predicted": self._predicted(one.predicted) if one.predicted is not None else None,
+            "received": one.received,
+            "elsewhere": one.elsewhere,
+            "alike": one.alike,
+            "missing": one.missing,
+            "surplus": one.surplus,
+            "harmless": one.harmless,
+            "given_up": _standing(given_up, "seq", "state", "reason") if given_up is not None else None,
+        }
+
+    def _predicted(self, operation: Operation) -> dict[str, Any]:
+        entry = self._reader.entry(self._history.seq(operation))
+        known = _standing(entry, "seq", "state", "possibly_twice") if entry is not None else {}
+        return {**known, "operator": operation.operator, "message": operation.message}
+
+
+def _standing(entry: Entry, *names: str) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in names}
+
+
+def _called(entry: Entry) -> str:
+    reason = f": {printable(entry.reason)}" if entry.reason else ""
+    marks = ", possibly twice" * entry.possibly_twice + ", out of order" * entry.out_of_order
+    return f"#{entry.seq} ({entry.state.replace('_', ' ')}{reason}{marks})"
+
+
+_Owner = tuple[str | None, str | None]
+
+
+def _owner(divergence: Divergence) -> _Owner:
+    return divergence.group_key, divergence.profile
+
+
+def _given_up(reader: JournalReader, divergences: Iterable[Divergence]) -> dict[_Owner, Entry]:
+    """Where something arrived that was not predicted: the entry that the journal had given up, if it is one."""
+    unforeseen = {
+        _owner(one): one.received.message
+        for one in divergences
+        if one.kind is DivergenceKind.CHANGED and one.received is not None
+    }
+    found: dict[_Owner, Entry] = {}
+    for state in (State.DISCARDED, State.REJECTED) if unforeseen else ():
+        for entry in reader.stream([f"state={state}"]):
+            owner = (entry.group_key, entry.profile)
+            if owner in unforeseen and _alike(entry.message, unforeseen[owner]):
+                found.setdefault(owner, entry)
+    return found
+
+
+def _alike(message: Mapping[str, Any], compared: Mapping[str, Any]) -> bool:
+    """Whether an entry says what arrived, as far as that was compared."""
+    left_out = _IDENTITY if "$time" in compared else _IDENTITY | {"$time"}
+    said = {name: value for name, value in message.items() if name not in left_out}
+    return json.dumps(said, sort_keys=True) == json.dumps(compared, sort_keys=True)
+
+
+# --- the service's side -------------------------------------------------------------------------
+
+
+def _local(url: str) -> str:
+    """The base address of a service that can be asked."""
+    base = HttpTransport(url=url).base
+    host = urlsplit(base).hostname or ""
+    if host == _REAL or host.endswith(f".{_REAL}"):
+        raise options.BadInput(
+            f"{host} cannot be asked what it received; only a local service can: restante simulator"
+        )
+    return base
+
+
+def _received(base: str, token: str) -> Iterator[Any]:
+    """The updates that a service accepted with a token, in order of arrival; it is asked when the first is read."""
+    answer = _asked(
+        base, f"{_MESSAGES}?{urlencode({'verdict': 'accepted', 'token': token}, errors='replace')}"
+    )
+    if not isinstance(answer, list):
+        raise _stranger(base, "its answer is no list of messages")
+    for received in answer:
+        if not isinstance(received, dict) or not {"endpoint", "message"} <= received.keys():
+            raise _stranger(base, "its answer is no list of messages")
+        if received["endpoint"] in _UPDATES:
+            yield received["message"]
+
+
+def _asked(base: str, target: str) -> Any:
+    # http.client knows no proxies, and follows no redirects: what is on this machine is asked itself.
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+    parts = urlsplit(base)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
+    try:
+        connection.request("GET", target)
+        with connection.getresponse() as answer:
+            if answer.status != HTTPStatus.OK:
+                raise _stranger(base, f"it answers {answer.status} for {_MESSAGES}")
+            return json.load(answer)
+    except (ValueError, RecursionError):
+        raise _stranger(base, f"its answer for {_MESSAGES} is not JSON") from None
+    except OSError as error:
+        cause = (error.strerror or str(error) or type(error).__name__).lower()
+        raise click.ClickException(
+            f"{base} cannot be reached: {cause}. Is `restante simulator` running, and --url its address?"
+        ) from error
+    except HTTPException as error:
+        raise _stranger(base, f"it does not speak HTTP ({type(error).__name__})") from error
+    finally:
+        connection.close()
+
+
+def _stranger(base: str, why: str) -> click.ClickException:
+    return click.ClickException(
+        f"{base} is no local service of restante's: {why}. Give --url the address `restante simulator` printed."
+    )
+
+
+_Item = TypeVar("_Item")
+
+
+def _followed(items: Iterable[_Item], what: str, total: int | None = None) -> Iterable[_Item]:
+    """The same, with a bar on a terminal."""
+    if not sys.stderr.isatty():
+        return items
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, f"comparing, {what}", total, transient=True, console=Console(stderr=True))
