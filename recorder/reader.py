@@ -66,14 +66,20 @@ _HELD = "SELECT count(*) FROM waits WHERE cause = 'hold'"
 _SHIPPED_ATTEMPTS = """
 SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
 """
+# Those, and what may turn out to be shipped yet: what is under way, and what is in doubt.
+_ATTEMPTS = """
+SELECT id, first, last, outcome IS 'shipped' FROM attempts
+ WHERE (outcome IS NULL OR outcome IN ('shipped', 'unknown')) AND lane IN ('people', 'groups') ORDER BY id
+"""
 _SHIPPED_BY = (
     "SELECT message FROM entries WHERE seq BETWEEN ? AND ? AND attempt = ? AND state = 'shipped' ORDER BY seq"
 )
-# What is still to be sent, and what was shipped since the list of shipped attempts was read.
+# What is still to be sent, and what was shipped since the attempts were read: by later ones, or by these.
 _NOT_SHIPPED_YET = """
 SELECT seq, message FROM entries
  WHERE seq > ? AND lane IN ('people', 'groups')
-   AND (state IN ('pending', 'waiting', 'in_doubt') OR (state = 'shipped' AND attempt > ?))
+   AND (state IN ('pending', 'waiting', 'in_doubt')
+        OR (state = 'shipped' AND (attempt > ? OR attempt IN (SELECT value FROM json_each(?)))))
  ORDER BY seq LIMIT ?
 """
 
@@ -297,15 +303,16 @@ class JournalReader:
         Rejected, discarded and forgotten entries are left out. Each entry comes once, also while a shipper
         is at work.
         """
-        attempts = self._all(_SHIPPED_ATTEMPTS)
-        for attempt, first, last in attempts:
-            for (message,) in self._all(_SHIPPED_BY, (first, last, attempt)):
+        attempts = self._all(_ATTEMPTS)
+        for attempt, first, last, shipped in attempts:
+            for (message,) in self._all(_SHIPPED_BY, (first, last, attempt)) if shipped else ():
                 yield json.loads(message)
         if shipped_only:
             return
         latest = attempts[-1][0] if attempts else 0
+        open_then = json.dumps([attempt for attempt, _, _, shipped in attempts if not shipped])
         seq = 0
-        while page := self._all(_NOT_SHIPPED_YET, (seq, latest, _PAGE)):
+        while page := self._all(_NOT_SHIPPED_YET, (seq, latest, open_then, _PAGE)):
             for _, message in page:
                 yield json.loads(message)
             seq = page[-1][0]

@@ -2,7 +2,7 @@
 
 from simulator.comparison import compare
 from simulator.dialect import Dialect
-from simulator.divergences import Comparison, Divergence, DivergenceKind, Operation
+from simulator.divergences import Comparison, Divergence, DivergenceKind, Occurrence
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
 from simulator.semantics import apply_operation
@@ -13,7 +13,7 @@ __all__ = [
     "Dialect",
     "Divergence",
     "DivergenceKind",
-    "Operation",
+    "Occurrence",
     "Outcome",
     "Profile",
     "Rejected",

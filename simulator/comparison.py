@@ -37,7 +37,7 @@ from recorder.operations import (
     split,
 )
 from simulator.dialect import Dialect
-from simulator.divergences import Comparison, Divergence, DivergenceKind, Operation
+from simulator.divergences import Comparison, Divergence, DivergenceKind, Occurrence
 from simulator.outcomes import Verdict
 from simulator.semantics import Properties, apply_message
 
@@ -228,11 +228,11 @@ def _at(keys: list[_Key], place: int) -> _Key | None:
     return keys[place] if place < len(keys) else None
 
 
-def _operation(history: _History, steps: list[_Step], place: int | None) -> Operation | None:
+def _operation(history: _History, steps: list[_Step], place: int | None) -> Occurrence | None:
     if place is None or place >= len(steps):
         return None
     step = steps[place]
     message = json.loads(step.says)
     if history.timed and step.time is not None:
         message["$time"] = json.loads(step.time)
-    return Operation(step.number, operators_of(message)[0], message)
+    return Occurrence(step.number, operators_of(message)[0], message)

@@ -10,7 +10,7 @@ from typing import Any
 
 from recorder.operations import spelled
 
-__all__ = ["Comparison", "Divergence", "DivergenceKind", "Operation"]
+__all__ = ["Comparison", "Divergence", "DivergenceKind", "Occurrence"]
 
 _LONGEST = 160
 """How much of an operation, or of an id, a report shows, in characters."""
@@ -32,7 +32,7 @@ class DivergenceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class Occurrence:
     """One operation of a history.
 
     Attributes:
@@ -49,7 +49,7 @@ class Operation:
     def __str__(self) -> str:
         r"""The message as JSON, fit for a terminal.
 
-        >>> print(Operation(1, "$set", {"$set": {"name": "\x1b[31mred"}}))
+        >>> print(Occurrence(1, "$set", {"$set": {"name": "\x1b[31mred"}}))
         {"$set":{"name":"\u001b[31mred"}}
         """
         return _clipped(spelled(self.message))
@@ -81,9 +81,9 @@ class Divergence:
     profile: str
     group_key: str | None
     place: int
-    predicted: Operation | None
-    received: Operation | None
-    elsewhere: Operation | None
+    predicted: Occurrence | None
+    received: Occurrence | None
+    elsewhere: Occurrence | None
     alike: int
     missing: int
     surplus: int
@@ -94,7 +94,7 @@ class Divergence:
         """The profile as a report names it: clipped, and fit for a terminal."""
         return _clipped(self.profile if self.group_key is None else f"{self.group_key}:{self.profile}")
 
-    def told(self, name: Callable[[Operation], str] | None = None) -> str:
+    def told(self, name: Callable[[Occurrence], str] | None = None) -> str:
         """A few lines for a person.
 
         Args:
@@ -206,7 +206,7 @@ class Comparison:
 # --- In words -----------------------------------------------------------------------------------
 
 
-def _message_of(operation: Operation | None) -> str:
+def _message_of(operation: Occurrence | None) -> str:
     return f"message {operation.number:,}" if operation is not None else "nothing"
 
 
@@ -226,7 +226,7 @@ def _clipped(text: str, start: int = 0) -> str:
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in part)
 
 
-def _shown(one: Operation | None, other: Operation | None) -> tuple[str, str]:
+def _shown(one: Occurrence | None, other: Occurrence | None) -> tuple[str, str]:
     """Two operations, each clipped so that it can be seen where they begin to differ."""
     texts = [spelled(operation.message) if operation is not None else "" for operation in (one, other)]
     start = 0

@@ -125,6 +125,18 @@ def test_what_is_settled_late_between_the_two_comes_once_though_its_attempt_is_a
     assert [(entry.seq, entry.state) for entry in entries] == [(2, State.SHIPPED), (1, State.SHIPPED)]
 
 
+def test_the_history_has_it_too(recorder, journal, reader):
+    recorder.people_set("ada", {"n": 1})
+    late = claim(journal, take_over(journal))
+    epoch = take_over(journal, policy=PATIENT)
+    recorder.people_set("bob", {"n": 2})
+    journal.claims.settle(claim(journal, epoch, policy=PATIENT), Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    history = reader.history()
+    assert next(history)["$set"] == {"n": 2}
+    journal.claims.settle(late, Settlement(outcome=Outcome.SHIPPED, now=4.0))
+    assert [message["$set"] for message in history] == [{"n": 1}]
+
+
 def test_without_known_attempts_all_that_was_shipped_is_among_them(recorder, journal, reader):
     recorder.people_set("ada", {"n": 1})
     ship(journal)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import click
 
 from recorder import Entry, HttpTransport, JournalReader, State
-from simulator import Comparison, Divergence, DivergenceKind, Operation, compare
+from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compare
 from tui.cli import options
 from tui.format import printable
 
@@ -112,7 +112,7 @@ class _History:
         self._numbers.append(entry.seq)
         return entry.message
 
-    def seq(self, operation: Operation) -> int:
+    def seq(self, operation: Occurrence) -> int:
         """The number of the entry that a predicted operation is."""
         return self._numbers[operation.number - 1]
 
@@ -136,7 +136,7 @@ class _Told:
         if len(divergences) > limit:
             options.narrate(f"{limit:,} of {len(divergences):,} shown; --limit shows more.")
 
-    def _called(self, operation: Operation) -> str:
+    def _called(self, operation: Occurrence) -> str:
         seq = self._history.seq(operation)
         entry = self._reader.entry(seq)
         return _called(entry) if entry is not None else f"#{seq}"
@@ -172,7 +172,7 @@ class _Told:
             "given_up": _standing(given_up, "seq", "state", "reason") if given_up is not None else None,
         }
 
-    def _predicted(self, operation: Operation) -> dict[str, Any]:
+    def _predicted(self, operation: Occurrence) -> dict[str, Any]:
         entry = self._reader.entry(self._history.seq(operation))
         known = _standing(entry, "seq", "state", "possibly_twice") if entry is not None else {}
         return {**known, "operator": operation.operator, "message": operation.message}
