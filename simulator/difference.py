@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
+from itertools import compress
+from operator import is_not
 from typing import Any, Final
 
 from recorder.operations import same_spelling
@@ -122,13 +124,12 @@ def _lists(path: tuple[str | int, ...], before: list[Any], after: list[Any], fou
 
 
 def _alike(left: list[Any], right: list[Any]) -> int:
-    """How many elements at their beginning are alike."""
-    number = 0
-    for one, other in zip(left, right, strict=False):
-        if not same_spelling(one, other):
-            break
-        number += 1
-    return number
+    """How many elements at their beginning are alike; often they are the very same ones, which is seen sooner."""
+    length = min(len(left), len(right))
+    for place in compress(range(length), map(is_not, left, right)):
+        if not same_spelling(left[place], right[place]):
+            return place
+    return length
 
 
 def _unpaired(old: list[Any], new: list[Any]) -> tuple[Sequence[int], Sequence[int]]:

@@ -244,8 +244,12 @@ class Timeline:
         return self._seqs[n - 1] if n <= len(self._seqs) else None
 
     def _changes(self, n: int) -> tuple[Change, ...]:
-        before = _own(self._reach(n - 1).properties)
-        return difference(before, self._reach(n).properties)
+        state = self._reach(n - 1)
+        before = _own(state.properties)
+        self._advance(
+            state
+        )  # the same state: the elements that stay are the same objects, which is quick to see
+        return difference(before, state.properties)
 
     def _reach(self, n: int) -> _State:
         """The state after `n` messages, which the caller may advance."""
