@@ -32,6 +32,7 @@ __all__ = [
     "check",
     "compact",
     "examined",
+    "fitting",
     "identity_of",
     "is_plain",
     "is_text",
@@ -40,6 +41,7 @@ __all__ = [
     "kind_of",
     "lane_of",
     "normalise",
+    "normalised",
     "operators_of",
     "same_spelling",
     "serialised",
@@ -371,18 +373,25 @@ def normalise(message: Any) -> Message:
     >>> normalise({"$distinct_id": "u1", "$set": {"tags": ("a", "b")}})
     {'$distinct_id': 'u1', '$set': {'tags': ['a', 'b']}}
     """
+    return normalised(message)[0]
+
+
+def normalised(message: Any) -> tuple[Message, str]:
+    """What `normalise` returns, and its text as `compact` writes it: finding out takes that text anyway.
+
+    Raises:
+        InvalidOperation: As `normalise`.
+
+    >>> normalised({"$distinct_id": "u1", "$set": {"tags": ("a", "b")}})[1]
+    '{"$distinct_id":"u1","$set":{"tags":["a","b"]}}'
+    """
     if not isinstance(message, dict):
         raise InvalidOperation("message", f"must be an object, not {kind_of(message)}")
-    if is_plain(message, MESSAGE_DEPTH):
-        try:
-            compact(message).encode()
-        except UnicodeEncodeError:
-            pass  # the closer look finds the place
-        else:
-            return message
-    plain = _Normaliser().value(message, "", MESSAGE_DEPTH)
+    if is_plain(message, MESSAGE_DEPTH) and is_text(text := compact(message)):
+        return message, text
+    plain = _Normaliser().value(message, "", MESSAGE_DEPTH)  # finds the place of what is wrong
     assert isinstance(plain, dict)  # noqa: S101  # for the type checker
-    return plain
+    return plain, compact(plain)
 
 
 def compact(value: Any) -> str:
@@ -564,7 +573,19 @@ def written(message: Message, place: str, *, beside: int = 0) -> str:
         InvalidOperation: It takes more than 1,000,000 bytes.
         UnicodeEncodeError: It holds a lone surrogate; `normalise` says where.
     """
-    text = compact(message)
+    return fitting(compact(message), place, beside=beside)
+
+
+def fitting(text: str, place: str, *, beside: int = 0) -> str:
+    """A message's compact JSON, which fits the service's limit; see `written`.
+
+    Raises:
+        InvalidOperation, UnicodeEncodeError: As `written`.
+
+    >>> fitting('{"$distinct_id":"u1","$set":{}}', "$set", beside=1_000_000)
+    Traceback (most recent call last):
+    recorder.errors.InvalidOperation: $set: the update takes 1,000,031 bytes; the service's limit is 1,000,000
+    """
     size = (len(text) if text.isascii() else len(text.encode())) + beside
     if size > MAX_UPDATE_BYTES:
         raise InvalidOperation(

@@ -2,13 +2,18 @@
 
 from simulator.comparison import compare
 from simulator.dialect import Dialect
+from simulator.difference import ABSENT, Change, describe, difference
 from simulator.divergences import Comparison, Divergence, DivergenceKind, Occurrence
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
 from simulator.semantics import apply_operation
 from simulator.simulator import Rejected, Simulator, Snapshot
+from simulator.timeline import Blame, Step, Timeline
 
 __all__ = [
+    "ABSENT",
+    "Blame",
+    "Change",
     "Comparison",
     "Dialect",
     "Divergence",
@@ -19,7 +24,11 @@ __all__ = [
     "Rejected",
     "Simulator",
     "Snapshot",
+    "Step",
+    "Timeline",
     "Verdict",
     "apply_operation",
     "compare",
+    "describe",
+    "difference",
 ]

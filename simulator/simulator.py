@@ -1,22 +1,28 @@
 """`Simulator`: the operations applied to profiles in memory."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite
+from operator import itemgetter
 from os import PathLike
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
 from recorder.entries import ShipReport
-from recorder.errors import InvalidOperation
+from recorder.errors import InvalidOperation, RestanteError
 from recorder.operations import (
     Identity,
     Lane,
     Message,
     check,
+    compact,
+    fitting,
     identity_of,
     normalise,
+    normalised,
     operators_of,
     split,
     written,
@@ -26,8 +32,13 @@ from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
 from simulator.semantics import Properties, apply_message
+from simulator.timeline import Timeline, Unreadable
 
 __all__ = ["Rejected", "Simulator", "Snapshot"]
+
+Item = TypeVar("Item")
+_Accepted = tuple[Message, str]
+"""A message that was found good, and its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,19 @@ class Snapshot:
     _held: dict[Identity, Properties]
     _partly_known: frozenset[Identity]
     _rejected: tuple[Rejected, ...]
+    _history: "_History | None"
+    _journal: "_Journal | None"
+
+
+_History = dict[Identity, list[str | Unreadable]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    """Where a prediction came from, to be read anew for a timeline."""
+
+    path: Path
+    shipped_only: bool
 
 
 class Simulator(PeopleApi):
@@ -61,6 +85,7 @@ class Simulator(PeopleApi):
     Args:
         dialect: Policies for what the service does not document.
         clock: Seconds since the epoch, for ``$time`` and for charges without one.
+        history: Whether to keep what is applied, as JSON, for `timeline`.
 
     >>> simulator = Simulator()
     >>> simulator.people_increment("ada", {"visits": 2})
@@ -70,14 +95,32 @@ class Simulator(PeopleApi):
     {'visits': 3}
     """
 
-    __slots__ = ("_clock", "_dialect", "_held", "_partly_known", "_rejected")
+    __slots__ = (
+        "_clock",
+        "_dialect",
+        "_held",
+        "_history",
+        "_journal",
+        "_keeps_history",
+        "_partly_known",
+        "_rejected",
+    )
 
-    def __init__(self, dialect: Dialect | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        dialect: Dialect | None = None,
+        clock: Callable[[], float] = time.time,
+        *,
+        history: bool = True,
+    ) -> None:
         self._dialect = dialect or Dialect()
         self._clock = clock
         self._held: dict[Identity, Properties] = {}
         self._partly_known: set[Identity] = set()
         self._rejected: list[Rejected] = []
+        self._keeps_history = history
+        self._history: _History | None = {} if history else None
+        self._journal: _Journal | None = None
 
     # --- applying
 
@@ -90,64 +133,86 @@ class Simulator(PeopleApi):
             One outcome per operator in written order; one for a message without identity or operator.
         """
         try:
-            plain = normalise(message)
+            plain, text = normalised(message)
         except InvalidOperation as error:
             operators = (
                 operators_of(message) if isinstance(message, dict) and all(map(_is_str, message)) else []
             )
             self._rejected.append(Rejected(message, str(error)))
-            return [
+            outcomes = [
                 Outcome(name, Verdict.REJECTED, ((error.path, error.reason),)) for name in operators or [""]
             ]
-        return self._apply(plain)
+            if (identity := _named(message)) is not None:
+                self._remember(identity, Unreadable(message, tuple(outcomes)))
+            return outcomes
+        return self._apply(plain, text)
 
-    def _apply(self, message: Message) -> list[Outcome]:
+    def _apply(self, message: Message, text: str | None) -> list[Outcome]:
+        """Apply a plain message, and remember its text where it is given."""
         try:
             identity = identity_of(message)
         except InvalidOperation as error:
             self._rejected.append(Rejected(deepcopy(message), str(error)))
             rejection = ((error.path, error.reason),)
             return [Outcome(name, Verdict.REJECTED, rejection) for name in operators_of(message) or [""]]
+        if text is not None and self._history is not None:
+            self._remember(identity, text)
         after, outcomes = apply_message(self._held.get(identity), message, self._dialect)
         if after is None:
             self._held.pop(identity, None)
         else:
             self._held[identity] = after
-        if any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes):
-            self._partly_known.add(identity)
-        rejections = [outcome for outcome in outcomes if outcome.verdict is Verdict.REJECTED]
-        if rejections:
-            self._rejected.append(Rejected(deepcopy(message), ": ".join(rejections[0].reasons[0])))
+        refusal = None
+        for outcome in outcomes:
+            if outcome.verdict is Verdict.NOT_SIMULATED:
+                self._partly_known.add(identity)
+            elif outcome.verdict is Verdict.REJECTED and refusal is None:
+                refusal = outcome
+        if refusal is not None:
+            self._rejected.append(Rejected(deepcopy(message), ": ".join(refusal.reasons[0])))
         return outcomes
+
+    def _remember(self, identity: Identity, kept: str | Unreadable) -> None:
+        if self._history is None:
+            return
+        before = self._history.get(identity)
+        if before is None:
+            self._history[identity] = [kept]
+        else:
+            before.append(kept)
 
     def _accept(
         self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
-    ) -> list[Message]:
+    ) -> list[_Accepted]:
         if fault is not None:
             raise fault
-        plain = normalise(stamped(message, meta, self._clock()))
+        plain, text = normalised(stamped(message, meta, self._clock()))
         check(plain, lane)
         operators = operators_of(plain)
-        for operator, single in zip(operators, split(plain, operators), strict=True):
-            written(single, operator)  # a recorder would refuse what is too large
-        return [plain]
+        # A recorder would refuse what is too large.
+        if len(operators) == 1:
+            fitting(text, operators[0])
+        else:
+            for operator, single in zip(operators, split(plain, operators), strict=True):
+                written(single, operator)
+        return [(plain, text)]
 
     def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
         self._commit(self._accept(lane, message, meta, fault))
 
-    def _commit(self, messages: list[Message]) -> None:
-        for message in messages:
-            self._apply(message)
+    def _commit(self, accepted: list[_Accepted]) -> None:
+        for message, text in accepted:
+            self._apply(message, text)
 
     def _now(self) -> float:
         return self._clock()
 
-    def batch(self) -> Batch[Message]:
+    def batch(self) -> Batch[_Accepted]:
         """Several operations applied together when the block ends, or not at all if it raises."""
 
         def keep(
             lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
-        ) -> list[Message]:
+        ) -> list[_Accepted]:
             return deepcopy(self._accept(lane, message, meta, fault))
 
         return Batch(self, keep, self._commit)
@@ -189,6 +254,61 @@ class Simulator(PeopleApi):
             partly_known=identity in self._partly_known,
         )
 
+    def timeline(self, id: str | int, *, group_key: str | None = None) -> Timeline:  # noqa: A002
+        """One profile through time: how it stood after each message, what each changed, who wrote what.
+
+        A snapshot of the messages so far, deleted profiles' and malformed ones included; they are applied
+        again, by this simulator's dialect, when somebody looks. Of `from_journal` it is the profile's entries as
+        the journal holds them now, in the order of the prediction and with their numbers (what was recorded and
+        shipped since is in it), and then what was applied to this simulator by hand. Entries that are not part
+        of the prediction, such as rejected ones, are not in it.
+
+        Raises:
+            KeyError: No message ever named that profile.
+            RestanteError: This simulator keeps no history.
+            JournalError: The journal cannot be read any more.
+
+        >>> simulator = Simulator()
+        >>> simulator.people_set("ada", {"plan": "free"})
+        >>> simulator.people_set("ada", {"plan": "pro"})
+        >>> timeline = simulator.timeline("ada")
+        >>> timeline.at(1)["plan"], timeline.blame("plan").by.n
+        ('free', 2)
+        """
+        if self._history is None:
+            raise RestanteError("this simulator keeps no history", hint="Make it with history=True.")
+        identity = Identity(group_key, str(id))
+        journaled = self._journaled(identity)
+        history = [*(text for _, text in journaled), *self._history.get(identity, ())]
+        if not history:
+            owner = "" if group_key is None else f" of the group key {group_key!r}"
+            raise KeyError(f"no message ever named the profile {identity.id!r}{owner}")
+        seqs = [seq for seq, _ in journaled]
+        return Timeline(identity.id, history, self._dialect, group_key=group_key, seqs=seqs)
+
+    def _journaled(self, identity: Identity) -> list[tuple[int, str]]:
+        """A profile's entries in the order in which `from_journal` applies them: their numbers, and their JSON."""
+        if self._journal is None:
+            return []
+        from recorder.reader import JournalReader
+
+        shipped_only = self._journal.shipped_only
+        with JournalReader(self._journal.path) as reader:
+            rows = reader.history_of(identity.id, identity.group_key, shipped_only=shipped_only)
+            if self._dialect.order == "sequence":
+                return rows
+            stamps = [(_stamp(json.loads(text)), (seq, text)) for seq, text in rows]
+            timed = [(stamp, row) for stamp, row in stamps if stamp is not None]
+            if len(timed) < len(rows):
+                # Where the others come depends on the entries before them, whosever those are.
+                everybody = _timed(reader.numbered_history(shipped_only=shipped_only), itemgetter(1))
+                timed = [
+                    (stamp, (seq, compact(message)))
+                    for stamp, (seq, message) in everybody
+                    if _named(message) == identity
+                ]
+        return [row for _, row in sorted(timed, key=itemgetter(0))]
+
     @property
     def rejected(self) -> tuple[Rejected, ...]:
         """The messages that had no effect because they are malformed, in order."""
@@ -198,7 +318,7 @@ class Simulator(PeopleApi):
 
     def reset(self) -> None:
         """Forget everything."""
-        self.restore(Snapshot({}, frozenset(), ()))
+        self.restore(Snapshot({}, frozenset(), (), {}, None))
 
     def snapshot(self) -> Snapshot:
         """The state as it is, for `restore`.
@@ -210,24 +330,39 @@ class Simulator(PeopleApi):
         >>> simulator.profiles
         {}
         """
-        return Snapshot(deepcopy(self._held), frozenset(self._partly_known), tuple(self._rejected))
+        return Snapshot(
+            deepcopy(self._held),
+            frozenset(self._partly_known),
+            tuple(self._rejected),
+            _copy(self._history),
+            self._journal,
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot, which can be used again."""
         self._held = deepcopy(snapshot._held)  # noqa: SLF001
         self._partly_known = set(snapshot._partly_known)  # noqa: SLF001
         self._rejected = list(snapshot._rejected)  # noqa: SLF001
+        self._history = _copy(snapshot._history) if self._keeps_history else None  # noqa: SLF001
+        self._journal = snapshot._journal  # noqa: SLF001
 
     # --- from elsewhere
 
     @classmethod
-    def from_messages(cls, messages: Iterable[Any], dialect: Dialect | None = None) -> Self:
+    def from_messages(
+        cls, messages: Iterable[Any], dialect: Dialect | None = None, *, history: bool = True
+    ) -> Self:
         """A simulator to which these messages were applied; malformed ones are in `rejected`.
+
+        Args:
+            messages: Update messages; they are not changed.
+            dialect: Policies for what the service does not document.
+            history: Whether to keep them, as JSON, for `timeline`.
 
         >>> Simulator.from_messages([{"$distinct_id": "ada", "$set": {"plan": "pro"}}]).profiles
         {'ada': Profile('ada', {'plan': 'pro'})}
         """
-        simulator = cls(dialect)
+        simulator = cls(dialect, history=history)
         for message in _ordered(messages, simulator._dialect):
             simulator.apply(message)
         return simulator
@@ -237,6 +372,8 @@ class Simulator(PeopleApi):
         cls, path: str | PathLike[str], *, shipped_only: bool = False, dialect: Dialect | None = None
     ) -> Self:
         """The profiles that a journal's entries make.
+
+        The entries are not kept: `timeline` reads those of its profile anew.
 
         Args:
             path: The journal's file, which is only read.
@@ -251,8 +388,9 @@ class Simulator(PeopleApi):
 
         simulator = cls(dialect)
         with JournalReader(path) as reader:
+            simulator._journal = _Journal(reader.path, shipped_only)
             for message in _ordered(reader.history(shipped_only=shipped_only), simulator._dialect):
-                simulator._apply(message)
+                simulator._apply(message, None)
         return simulator
 
 
@@ -260,15 +398,46 @@ def _is_str(name: Any) -> bool:
     return isinstance(name, str)
 
 
+def _copy(history: _History | None) -> _History | None:
+    return None if history is None else {identity: list(kept) for identity, kept in history.items()}
+
+
+def _named(message: Any) -> Identity | None:
+    """Whose profile a message is about, be it JSON or not; None where it does not say."""
+    if not isinstance(message, dict):
+        return None
+    try:
+        return identity_of(normalise({name: message[name] for name in _NAMING if name in message}))
+    except InvalidOperation:
+        return None
+
+
+_NAMING = ("$distinct_id", "$group_key", "$group_id")
+
+
 def _ordered(messages: Iterable[Any], dialect: Dialect) -> Iterator[Any]:
     if dialect.order == "sequence":
         yield from messages
         return
-    latest = 0.0  # a message without a time stays behind the one before it
-    timed = []
-    for message in messages:
-        stamp = message.get("$time") if isinstance(message, dict) else None
-        if isinstance(stamp, int | float) and not isinstance(stamp, bool) and isfinite(stamp):
-            latest = stamp
-        timed.append((latest, message))
-    yield from (message for _, message in sorted(timed, key=lambda pair: pair[0]))
+    timed = sorted(_timed(messages, lambda message: message), key=itemgetter(0))
+    yield from (message for _, message in timed)
+
+
+def _timed(items: Iterable[Item], message_of: Callable[[Item], Any]) -> Iterator[tuple[float, Item]]:
+    """Each item with its message's time; one without a time stays behind the one before it."""
+    latest = 0.0
+    for item in items:
+        stamp = _stamp(message_of(item))
+        latest = latest if stamp is None else stamp
+        yield latest, item
+
+
+def _stamp(message: Any) -> float | None:
+    """The time a message gives itself; None where it gives none."""
+    stamp = message.get("$time") if isinstance(message, dict) else None
+    if isinstance(stamp, bool) or not isinstance(stamp, int | float):
+        return None
+    try:
+        return stamp if isfinite(stamp) else None
+    except OverflowError:  # an integer that no double can hold
+        return None

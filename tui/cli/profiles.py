@@ -45,7 +45,7 @@ def profiles_command(
       restante profiles --from updates.jsonl --json
     """
     if source is not None:
-        simulator = Simulator.from_messages(_messages(source))
+        simulator = Simulator.from_messages(_messages(source), history=False)
         if simulator.rejected:
             options.narrate(f"{count(len(simulator.rejected), 'malformed message')} had no effect.")
     else:

@@ -1,0 +1,317 @@
+"""A profile through time: how it stood after each message, what each one changed, and who wrote what is there.
+
+Pure: messages come in as the JSON they were kept as, and are applied again when somebody looks.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from simulator.dialect import Dialect
+from simulator.difference import ABSENT, Change, difference
+from simulator.outcomes import Outcome, Verdict
+from simulator.profile import Profile
+from simulator.semantics import Properties, apply_message
+from simulator.writers import Writers
+
+__all__ = ["Blame", "Step", "Timeline", "Unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message of a profile that is no JSON, and so can be shown but not applied.
+
+    Attributes:
+        message: As it was given.
+        outcomes: Its rejection.
+    """
+
+    message: Any
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One message of a profile, and what it did.
+
+    Attributes:
+        n: Its number among the profile's messages: 1, 2, 3 …
+        outcomes: What each of its operators did; see `Outcome`.
+        seq: The journal's number for it; None where it comes from no journal.
+
+    >>> from simulator import Simulator
+    >>> simulator = Simulator()
+    >>> _ = simulator.apply({"$distinct_id": "ada", "$add": {"visits": 1}})
+    >>> step = simulator.timeline("ada").steps[0]
+    >>> step.n, step.message["$add"], step.before, dict(step.after)
+    (1, {'visits': 1}, None, {'visits': 1})
+    """
+
+    n: int
+    outcomes: tuple[Outcome, ...]
+    seq: int | None
+    _kept: str | Unreadable = field(repr=False)
+    _timeline: "Timeline" = field(repr=False, compare=False)
+
+    @property
+    def message(self) -> Any:
+        """The message; a copy, but for one that is no JSON, which is what was given."""
+        return self._kept.message if isinstance(self._kept, Unreadable) else json.loads(self._kept)
+
+    @property
+    def before(self) -> Profile | None:
+        """The profile before it; None where there was none."""
+        return self._timeline.at(self.n - 1)
+
+    @property
+    def after(self) -> Profile | None:
+        """The profile after it; None where there is none."""
+        return self._timeline.at(self.n)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What is stored otherwise after it than before."""
+        return self._timeline._changes(self.n)  # noqa: SLF001  # a step is its timeline's
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Who wrote a property. Operations without effect on it are not named.
+
+    Attributes:
+        value: The property's value.
+        by: The step that last changed it.
+        elements: Where it is a list, for each element the step that wrote it; None where it is none.
+        since: The steps that made it what it is since it was last overwritten whole, oldest first: a counter's
+            first value and what was added, those who put elements into a list and took some out.
+
+    >>> from simulator import Simulator
+    >>> simulator = Simulator()
+    >>> for visits in (1, 0, 2):
+    ...     simulator.people_increment("ada", {"visits": visits})
+    >>> blame = simulator.timeline("ada").blame("visits")
+    >>> blame.value, blame.by.n, [step.n for step in blame.since]
+    (3, 3, [1, 3])
+    """
+
+    value: Any
+    by: Step
+    elements: tuple[Step, ...] | None
+    since: tuple[Step, ...]
+
+
+@dataclass(slots=True)
+class _State:
+    """A profile after so many messages. Operations change properties and lists, never what stands in a list."""
+
+    number: int = 0
+    properties: Properties | None = None
+    partly_known: bool = False
+
+    def copy(self) -> "_State":
+        return _State(self.number, _own(self.properties), self.partly_known)
+
+
+def _own(properties: Properties | None) -> Properties | None:
+    if properties is None:
+        return None
+    return {name: list(value) if isinstance(value, list) else value for name, value in properties.items()}
+
+
+_EVERY = 256
+_MOST_CHECKPOINTS = 64
+
+
+class Timeline:
+    """One profile through time; a snapshot of what was applied to it, made by `Simulator.timeline`.
+
+    Messages are kept as JSON and applied again when somebody looks, from a checkpoint at most a few hundred
+    messages back (of very long timelines 1/32 of their length). Not for several threads at a time.
+
+    Attributes:
+        id: The profile's id.
+        group_key: The group key of a group's profile, None for a user's.
+
+    >>> from simulator import Simulator, describe
+    >>> simulator = Simulator()
+    >>> simulator.people_append("ada", {"tags": "a"})
+    >>> simulator.people_union("ada", {"tags": ["a", "b"]})
+    >>> timeline = simulator.timeline("ada")
+    >>> timeline.at(1)
+    Profile('ada', {'tags': ['a']})
+    >>> for step in timeline.steps:
+    ...     print(step.n, describe(step.changes).replace(chr(10), "; "))
+    1 the profile came; + tags: ["a"]
+    2 + tags[1]: "b"
+    >>> [step.n for step in timeline.blame("tags").elements]
+    [1, 2]
+    """
+
+    __slots__ = ("_checkpoints", "_dialect", "_every", "_history", "_seqs", "_states", "group_key", "id")
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002  # the service's own word
+        history: Sequence[str | Unreadable],
+        dialect: Dialect | None = None,
+        *,
+        group_key: str | None = None,
+        seqs: Sequence[int] = (),
+    ) -> None:
+        """`history`: the profile's messages as JSON, in order; `seqs`: the journal's numbers of the first ones."""
+        self.id = id
+        self.group_key = group_key
+        self._history = tuple(history)
+        self._seqs = tuple(seqs)
+        self._dialect = dialect or Dialect()
+        self._every = _EVERY
+        self._checkpoints = {0: _State()}
+        # The two states used last: a walk that looks at before and after goes forward with both.
+        self._states = [_State(), _State()]
+
+    def __len__(self) -> int:
+        """How many messages were applied to the profile, or rejected."""
+        return len(self._history)
+
+    def __repr__(self) -> str:
+        group = f", group_key={self.group_key!r}" if self.group_key is not None else ""
+        return f"Timeline({self.id!r}{group}, {len(self):,} messages)"
+
+    def at(self, n: int) -> Profile | None:
+        """The profile after its first `n` messages; None where there is none then.
+
+        Raises:
+            IndexError: `n` is not between 0 (before any message) and the number of messages.
+        """
+        if not 0 <= n <= len(self):
+            raise IndexError(
+                f"at({n}): the profile {self.id!r} has {len(self):,} messages, so 0 to {len(self)}"
+            )
+        state = self._reach(n)
+        if state.properties is None:
+            return None
+        return Profile(self.id, state.properties, group_key=self.group_key, partly_known=state.partly_known)
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The profile's messages in order, as a sequence that applies them when it is looked at."""
+        return _Steps(self)
+
+    def blame(self, name: str) -> Blame:
+        """Who wrote a property: as a whole, and each element of a list.
+
+        Raises:
+            KeyError: The property is not there now; the text says what took it away.
+        """
+        writers = Writers(name, self._dialect)
+        outcomes: dict[int, tuple[Outcome, ...]] = {}
+        for n, kept in enumerate(self._history, 1):
+            if isinstance(kept, Unreadable):
+                continue
+            made = writers.take(n, json.loads(kept))
+            if writers.since[-1:] == [n]:
+                if len(writers.since) == 1:  # whoever wrote it before is of no interest now
+                    outcomes.clear()
+                outcomes[n] = tuple(made)
+        if (value := writers.value) is ABSENT:
+            raise KeyError(self._missing(name, writers))
+        steps = {n: self._step_of(n, outcomes[n]) for n in writers.since}
+        return Blame(
+            value=deepcopy(value),
+            by=steps[writers.since[-1]],
+            elements=None if writers.elements is None else tuple(steps[n] for n in writers.elements),
+            since=tuple(steps.values()),
+        )
+
+    def _missing(self, name: str, writers: Writers) -> str:
+        if writers.gone is None:
+            return f"the profile {self.id!r} never had a property {name!r}"
+        n, operator = writers.gone
+        entry = f", entry {self._seq(n)} of the journal" if self._seq(n) is not None else ""
+        return f"the profile {self.id!r} has no property {name!r} now: message {n} ({operator}{entry}) took it away"
+
+    # --- applying again
+
+    def _step(self, n: int) -> Step:
+        return self._step_of(n, self._advance(self._reach(n - 1)))
+
+    def _step_of(self, n: int, outcomes: tuple[Outcome, ...]) -> Step:
+        return Step(n, outcomes, self._seq(n), self._history[n - 1], self)
+
+    def _seq(self, n: int) -> int | None:
+        return self._seqs[n - 1] if n <= len(self._seqs) else None
+
+    def _changes(self, n: int) -> tuple[Change, ...]:
+        state = self._reach(n - 1)
+        before = _own(state.properties)
+        self._advance(
+            state
+        )  # the same state: the elements that stay are the same objects, which is quick to see
+        return difference(before, state.properties)
+
+    def _reach(self, n: int) -> _State:
+        """The state after `n` messages, which the caller may advance."""
+        start = max(number for number in self._checkpoints if number <= n)
+        near = [state for state in self._states if start <= state.number <= n]
+        if near:
+            state = max(near, key=lambda state: state.number)
+            other = next(another for another in self._states if another is not state)
+        else:
+            state, other = self._checkpoints[start].copy(), self._states[0]
+        self._states = [state, other]
+        while state.number < n:
+            self._advance(state)
+        return state
+
+    def _advance(self, state: _State) -> tuple[Outcome, ...]:
+        kept = self._history[state.number]
+        state.number += 1
+        if isinstance(kept, Unreadable):
+            outcomes = kept.outcomes
+        else:
+            state.properties, made = apply_message(state.properties, json.loads(kept), self._dialect)
+            outcomes = tuple(made)
+        state.partly_known |= any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes)
+        if state.number % self._every == 0 and state.number not in self._checkpoints:
+            self._keep(state)
+        return outcomes
+
+    def _keep(self, state: _State) -> None:
+        self._checkpoints[state.number] = state.copy()
+        if len(self._checkpoints) > _MOST_CHECKPOINTS:
+            self._every *= 2
+            self._checkpoints = {
+                number: kept for number, kept in self._checkpoints.items() if number % self._every == 0
+            }
+
+
+class _Steps(Sequence[Step]):
+    """A timeline's steps, made when they are looked at."""
+
+    __slots__ = ("_timeline",)
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+
+    def __len__(self) -> int:
+        return len(self._timeline)
+
+    @overload
+    def __getitem__(self, place: int) -> Step: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Step]: ...
+    def __getitem__(self, place: int | slice) -> Step | Sequence[Step]:
+        if isinstance(place, slice):
+            return [self._timeline._step(at + 1) for at in range(len(self))[place]]  # noqa: SLF001
+        try:
+            at = range(len(self))[place]
+        except IndexError:
+            raise IndexError(
+                f"steps[{place}]: the profile {self._timeline.id!r} has {len(self):,} messages"
+            ) from None
+        return self._timeline._step(at + 1)  # noqa: SLF001
+
+    def __iter__(self) -> Iterator[Step]:
+        return (self._timeline._step(n) for n in range(1, len(self) + 1))  # noqa: SLF001

@@ -1,0 +1,140 @@
+"""Who wrote a property: follows one property through a profile's messages. Pure.
+
+What the operations do is the business of `simulator.semantics`; here they are only watched. An element of a
+list is told apart by its place: what is appended comes at the end, what an operation keeps stays in order.
+"""
+
+from typing import Any
+
+from recorder.operations import Message, Operator, operators_of, same_spelling, split
+from simulator.dialect import Dialect
+from simulator.difference import ABSENT
+from simulator.outcomes import Outcome, Verdict
+from simulator.semantics import Properties, apply_message
+
+__all__ = ["Writers"]
+
+
+class Writers:
+    """The messages, by number, that made a property what it is.
+
+    Attributes:
+        since: Those that made it what it is since it was last overwritten whole, oldest first; empty while it
+            is not there.
+        elements: Where it is a list, the writer of each element; None where it is none.
+        gone: The message that last took it away, and with which operator; None where none did.
+
+    >>> writers = Writers("tags", Dialect())
+    >>> for n, payload in enumerate([{"$append": {"tags": "a"}}, {"$union": {"tags": ["a", "b"]}}], 1):
+    ...     _ = writers.take(n, {"$distinct_id": "ada", **payload})
+    >>> writers.since, writers.elements
+    ([1, 2], [1, 2])
+    """
+
+    __slots__ = ("_dialect", "_name", "_properties", "elements", "gone", "since")
+
+    def __init__(self, name: str, dialect: Dialect) -> None:
+        self._name = name
+        self._dialect = dialect
+        self._properties: Properties | None = None
+        self.since: list[int] = []
+        self.elements: list[int] | None = None
+        self.gone: tuple[int, str] | None = None
+
+    @property
+    def value(self) -> Any:
+        """The property as it stands, `ABSENT` where it is not there; not to be changed."""
+        return ABSENT if self._properties is None else self._properties.get(self._name, ABSENT)
+
+    def take(self, number: int, message: Message) -> list[Outcome]:
+        """Apply the next message, and note what it wrote."""
+        operators = operators_of(message)
+        if len(operators) == 1:
+            return [self._operate(number, operators[0], message)]
+        # What is malformed is so whatever the profile holds.
+        _, outcomes = apply_message(None, message, self._dialect)
+        for place, (operator, single) in enumerate(zip(operators, split(message, operators), strict=True)):
+            if outcomes[place].verdict is not Verdict.REJECTED:
+                outcomes[place] = self._operate(number, operator, single)
+        return outcomes
+
+    def _operate(self, number: int, operator: str, message: Message) -> Outcome:
+        before = self.value
+        # The lists that operations change in place; only a union that collapses moves what stands in one.
+        length = len(before) if isinstance(before, list) else 0
+        if operator == Operator.UNION and self._dialect.union_duplicates == "collapse" and length:
+            before = list(before)
+        self._properties, (outcome,) = apply_message(self._properties, message, self._dialect)
+        payload = message[operator]
+        if outcome.verdict is Verdict.APPLIED and (operator == Operator.DELETE or self._name in payload):
+            self._note(number, operator, before, length)
+        return outcome
+
+    def _note(self, number: int, operator: str, before: Any, length: int) -> None:
+        after = self.value
+        if after is ABSENT:
+            if before is not ABSENT:
+                self.since, self.elements, self.gone = [], None, (number, operator)
+        elif operator in _WHOLE:
+            if not same_spelling(before, after):
+                self.since = [number]
+                self.elements = [number] * len(after) if isinstance(after, list) else None
+        elif operator == Operator.ADD:
+            if not same_spelling(before, after):
+                counted = isinstance(before, int | float) and not isinstance(before, bool)
+                self.elements = None
+                self._one_more(number, afresh=not counted)
+        elif isinstance(after, list):
+            self._note_elements(number, operator, before, after, length)
+
+    def _note_elements(self, number: int, operator: str, before: Any, after: list[Any], length: int) -> None:
+        if before is ABSENT:
+            self.elements = []
+        assert self.elements is not None  # noqa: S101  # for the type checker: the property was a list
+        moved = False
+        if operator == Operator.REMOVE:
+            moved = len(after) < length
+            kept = _kept_last(before, after) if moved else []
+        elif before is not after and before is not ABSENT:
+            kept = _kept_first(before, after)
+            moved = len(kept) < length
+        if moved:
+            self.elements = [self.elements[place] for place in kept]
+        came = len(after) - len(self.elements)
+        self.elements.extend([number] * came)
+        if moved or came or before is ABSENT:
+            self._one_more(number, afresh=before is ABSENT)
+
+    def _one_more(self, number: int, *, afresh: bool) -> None:
+        if afresh:
+            self.since = [number]
+        elif self.since[-1] != number:  # two operators of one message
+            self.since.append(number)
+
+
+_WHOLE = frozenset({Operator.SET, Operator.SET_ONCE})
+
+
+def _kept_last(before: list[Any], after: list[Any]) -> list[int]:
+    """The places of what a removal kept, found from the end: of equal elements the first ones go."""
+    places = []
+    place = len(before)
+    for value in reversed(after):
+        place -= 1
+        while not _same(before[place], value):
+            place -= 1
+        places.append(place)
+    return places[::-1]
+
+
+def _kept_first(before: list[Any], after: list[Any]) -> list[int]:
+    """The places of what a collapse kept, found from the beginning: of equal elements the later ones go."""
+    places: list[int] = []
+    for place, value in enumerate(before):
+        if len(places) < len(after) and _same(value, after[len(places)]):
+            places.append(place)
+    return places
+
+
+def _same(left: Any, right: Any) -> bool:
+    return left is right or same_spelling(left, right)

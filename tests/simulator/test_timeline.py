@@ -1,0 +1,760 @@
+"""`Simulator.timeline`: a profile at each moment, its steps, and who wrote what is there."""
+
+import json
+from copy import deepcopy
+from decimal import Decimal
+from math import nan
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from recorder import Journal, JournalConsumer, JournalReader, Recorder, RestanteError, Shipper, ShippingPolicy
+from recorder.operations import Operator, json_key, same_spelling
+from simulator import ABSENT, Blame, Change, Dialect, Profile, Simulator, Step, Timeline, Verdict, describe
+from tests.doubles import ACCEPTED, REFUSED, Scripted
+
+# --- what is tried: one property that much happens to, and another ---------------------------------
+
+SCALARS = st.sampled_from([1, 1.0, True, 0, -0.0, "x", "1", None])
+VALUES = SCALARS | st.lists(SCALARS, max_size=4) | st.just({"y": 1}) | st.just([[1], [1.0]])
+NAMES = st.sampled_from(["a", "a", "a", "b"])
+
+
+def payloads(values):
+    return st.dictionaries(NAMES, values, max_size=2)
+
+
+PAYLOADS = {
+    "$set": payloads(VALUES),
+    "$set_once": payloads(VALUES),
+    "$add": payloads(st.sampled_from([0, 1, -1.0, 0.1, 10**308, -(10**308), 1e308])),
+    "$append": payloads(VALUES),
+    "$union": payloads(VALUES.filter(lambda value: value != [])),
+    "$remove": payloads(VALUES),
+    "$unset": st.lists(NAMES, min_size=1, max_size=2),
+    "$delete": st.just(""),
+    "$merge": st.just(1),
+}
+MALFORMED = st.sampled_from([("$add", {"a": "1"}), ("$unset", "a"), ("$union", {"a": []})])
+# Lists grow and shrink more often than all else happens.
+LISTS = st.sampled_from(["$append", "$union", "$remove"] * 3 + sorted(PAYLOADS))
+OPERATIONS = st.one_of(
+    *[LISTS.flatmap(lambda operator: st.tuples(st.just(operator), PAYLOADS[operator]))] * 9, MALFORMED
+)
+MESSAGES = st.lists(OPERATIONS, min_size=1, max_size=3) | OPERATIONS.map(lambda operation: [operation])
+HISTORIES = st.lists(
+    MESSAGES.map(lambda operations: {"$distinct_id": "ada", **dict(operations)}), min_size=1, max_size=14
+)
+DIALECTS = st.just(Dialect()) | st.builds(
+    Dialect,
+    add_to_other=st.sampled_from(["ignore", "replace"]),
+    add_beyond_doubles=st.sampled_from(["ignore", "clamp"]),
+    remove_occurrences=st.sampled_from(["all", "first"]),
+    remove_list=st.sampled_from(["each", "whole"]),
+    emptied_list=st.sampled_from(["keep", "unset"]),
+    union_duplicates=st.sampled_from(["keep", "collapse"]),
+    null_counts_as_set=st.booleans(),
+    several_operators=st.sampled_from(["in_order", "in_order", "reject"]),
+    malformed_operator=st.sampled_from(["message", "operator"]),
+    creating=st.frozensets(st.sampled_from(sorted(set(Operator) - {Operator.DELETE})), min_size=5),
+)
+
+
+def of(messages, dialect=None):
+    return Simulator.from_messages(messages, dialect).timeline("ada")
+
+
+def ada(*operations):
+    """The timeline of operations, each a message."""
+    return of([{"$distinct_id": "ada", **operation} for operation in operations])
+
+
+def shown(profile):
+    if profile is None:
+        return None
+    return json.dumps(dict(profile), sort_keys=True), profile.id, profile.group_key, profile.partly_known
+
+
+def numbers(steps):
+    return [step.n for step in steps]
+
+
+# --- at ---------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=300)
+@given(HISTORIES, DIALECTS)
+def test_the_profile_at_a_moment_is_what_the_messages_so_far_make_of_it(messages, dialect):
+    timeline = of(messages, dialect)
+    assert len(timeline) == len(messages)
+    for n in [*range(len(messages) + 1), *reversed(range(len(messages) + 1))]:
+        fresh = Simulator.from_messages(messages[:n], dialect)
+        assert shown(timeline.at(n)) == shown(fresh.profiles.get("ada"))
+
+
+def test_before_any_message_and_after_a_delete_there_is_no_profile():
+    timeline = ada({"$set": {"a": 1}}, {"$delete": ""}, {"$append": {"a": 2}})
+    assert [timeline.at(n) for n in range(4)] == [None, {"a": 1}, None, {"a": [2]}]
+    assert isinstance(timeline.at(1), Profile)
+
+
+@pytest.mark.parametrize("n", [-1, 3, 100])
+def test_a_moment_that_never_was_is_an_index_error_that_says_which_there_are(n):
+    timeline = ada({"$set": {"a": 1}}, {"$set": {"a": 2}})
+    with pytest.raises(IndexError, match=rf"at\({n}\): the profile 'ada' has 2 messages"):
+        timeline.at(n)
+
+
+def test_partly_known_from_the_message_on_that_is_not_simulated():
+    timeline = ada({"$set": {"a": 1}}, {"$merge": 1}, {"$delete": ""}, {"$set": {"a": 2}})
+    assert [timeline.at(n).partly_known for n in (1, 2, 4)] == [False, True, True]
+
+
+def test_any_moment_of_a_long_timeline_is_found_in_any_order():
+    simulator = Simulator()
+    for n in range(20_000):
+        simulator.people_increment("ada", {"n": 1})
+        if n % 50 == 0:
+            simulator.people_append("ada", {"l": n})
+    timeline = simulator.timeline("ada")
+    total = len(timeline)
+    assert total == 20_400
+    for n in [20_400, 3, 16_000, 15_999, 16_001, 256, 255, 257, 0, 20_399, 9_000, 8_192, 1, 20_400, 512]:
+        profile = timeline.at(n)
+        assert (profile or {}).get("n", 0) == n - n // 51 - (n % 51 > 1)
+        assert len((profile or {}).get("l", [])) == n // 51 + (n % 51 > 1)
+    assert timeline.steps[10_000].n == 10_001
+    assert timeline.steps[10_000].changes == (Change(("n",), 9803, 9804),)
+
+
+def test_what_a_long_timeline_keeps_does_not_grow_with_each_look():
+    simulator = Simulator()
+    for n in range(20_000):
+        simulator.people_append("ada", {"l": n})
+    timeline = simulator.timeline("ada")
+    for n in (20_000, 10_000, 20_000, 5_000):
+        assert timeline.at(n)["l"][-1] == n - 1
+    assert len(timeline._checkpoints) <= 65
+    assert len(timeline._states) == 2
+
+
+def test_a_profile_that_is_shown_can_be_changed_without_effect_on_the_timeline():
+    timeline = ada({"$set": {"a": [1, {"x": [1]}]}}, {"$append": {"a": 2}})
+    for n in (1, 2):
+        timeline.at(n)["a"].append("late")
+        timeline.at(n)["a"][1]["x"].append("late")
+    timeline.blame("a").value[1]["x"].append("late")
+    timeline.steps[0].changes[0].after["a"][1]["x"].append("late")
+    assert (timeline.at(1), timeline.at(2)) == ({"a": [1, {"x": [1]}]}, {"a": [1, {"x": [1]}, 2]})
+
+
+# --- what is remembered -----------------------------------------------------------------------------
+
+
+def test_a_timeline_is_a_snapshot_of_the_messages_so_far():
+    simulator = Simulator()
+    simulator.people_set("ada", {"a": 1})
+    timeline = simulator.timeline("ada")
+    simulator.people_set("ada", {"a": 2})
+    assert (len(timeline), len(simulator.timeline("ada"))) == (1, 2)
+
+
+def test_what_a_message_held_can_change_later_without_effect():
+    message = {"$distinct_id": "ada", "$set": {"l": [1, {"x": []}]}}
+    simulator = Simulator()
+    simulator.apply(message)
+    with simulator.batch() as batch:
+        batch.people_update(message)
+        message["$set"]["l"][1]["x"].append("late")
+    message["$set"]["l"].append("late")
+    timeline = simulator.timeline("ada")
+    timeline.steps[0].message["$set"]["l"].append("late")
+    for step in timeline.steps:
+        assert step.message["$set"] == {"l": [1, {"x": []}]}
+    assert timeline.at(2) == {"l": [1, {"x": []}]} == simulator.profile("ada")
+
+
+def test_each_profile_has_its_own_timeline():
+    simulator = Simulator()
+    simulator.people_set("x", {"a": 1})
+    simulator.group_set("k", "x", {"a": 2})
+    simulator.group_set("j", "x", {"a": 3})
+    simulator.people_set(12, {"a": 4})
+    for name, value in (({"id": "x"}, 1), ({"id": "x", "group_key": "k"}, 2), ({"id": 12}, 4)):
+        timeline = simulator.timeline(**name)
+        assert [dict(step.after) for step in timeline.steps] == [{"a": value}]
+        assert (timeline.id, timeline.group_key) == (str(name["id"]), name.get("group_key"))
+    assert simulator.timeline("x", group_key="j").at(1).group_key == "j"
+    assert repr(simulator.timeline("x", group_key="j")) == "Timeline('x', group_key='j', 1 messages)"
+
+
+def test_a_deleted_profile_still_has_its_timeline_and_one_never_named_has_none():
+    simulator = Simulator()
+    simulator.people_set("ada", {"a": 1})
+    simulator.people_delete("ada")
+    assert len(simulator.timeline("ada")) == 2
+    with pytest.raises(KeyError, match="no message ever named the profile 'bob'"):
+        simulator.timeline("bob")
+    with pytest.raises(KeyError, match="no message ever named the profile 'ada' of the group key 'k'"):
+        simulator.timeline("ada", group_key="k")
+
+
+def test_a_snapshot_carries_the_history_and_a_reset_forgets_it():
+    simulator = Simulator()
+    simulator.people_set("ada", {"a": 1})
+    snapshot = simulator.snapshot()
+    for _ in range(2):
+        simulator.people_set("ada", {"a": 2})
+        simulator.people_set("bob", {"a": 2})
+        assert len(simulator.timeline("ada")) == 2
+        simulator.restore(snapshot)
+        assert len(simulator.timeline("ada")) == 1
+        with pytest.raises(KeyError):
+            simulator.timeline("bob")
+    other = Simulator()
+    other.restore(snapshot)
+    other.people_set("ada", {"a": 3})
+    assert (len(other.timeline("ada")), len(simulator.timeline("ada"))) == (2, 1)
+    simulator.reset()
+    with pytest.raises(KeyError):
+        simulator.timeline("ada")
+    simulator.people_set("ada", {"a": 4})
+    assert simulator.timeline("ada").at(1) == {"a": 4}
+
+
+def test_a_batch_that_fails_and_a_call_that_is_refused_leave_no_step():
+    simulator = Simulator()
+    with pytest.raises(ZeroDivisionError), simulator.batch() as batch:
+        batch.people_set("ada", {"a": 1})
+        batch.people_set("ada", {"a": 1 / 0})
+    with pytest.raises(ValueError, match=r"\$add"):
+        simulator.people_increment("ada", {"a": "1"})
+    with pytest.raises(KeyError):
+        simulator.timeline("ada")
+
+
+def test_a_simulator_without_history_says_so():
+    simulator = Simulator(history=False)
+    simulator.people_set("ada", {"a": 1})
+    full = Simulator()
+    full.people_set("ada", {"a": 2})
+    kept = full.snapshot()
+    for one in (simulator, Simulator.from_messages([], history=False)):
+        with pytest.raises(RestanteError, match="keeps no history"):
+            one.timeline("ada")
+    full.restore(simulator.snapshot())  # which knows no history either
+    simulator.restore(kept)
+    for one in (simulator, full):
+        with pytest.raises(RestanteError, match="keeps no history"):
+            one.timeline("ada")
+    full.reset()
+    full.people_set("ada", {"a": 3})
+    assert full.timeline("ada").at(1) == {"a": 3}
+
+
+def test_by_time_the_steps_stand_in_the_order_of_their_times():
+    messages = [
+        {"$distinct_id": id_, "$append": {"l": n}} | ({"$time": time} if time else {})
+        for n, (id_, time) in enumerate([("ada", 3), ("bob", 1), ("ada", None), ("ada", 2), ("ada", 10**400)])
+    ]
+    timeline = of(messages, Dialect(order="time"))
+    assert [step.message["$append"]["l"] for step in timeline.steps] == [2, 3, 4, 0]
+    assert (
+        timeline.steps[2].outcomes[0].verdict is Verdict.REJECTED
+    )  # no time, and so behind the one before it
+    assert timeline.at(4) == {"l": [2, 3, 0]}
+
+
+# --- steps ------------------------------------------------------------------------------------------
+
+
+def applied(before, changes):
+    """The state that a step's changes make of the one before."""
+    state = deepcopy(before)
+    gone = [change for change in changes if change.path and change.after is ABSENT]
+    rest = [change for change in changes if not any(change is one for one in gone)]
+    for change in [*gone[::-1], *rest]:  # an element removed goes by its place before
+        if not change.path:
+            state = None if change.after is ABSENT else deepcopy(change.after)
+            continue
+        *way, last = change.path
+        holder = state
+        for part in way:
+            holder = holder[part]
+        if change.after is ABSENT:
+            del holder[last]
+        elif change.before is ABSENT and isinstance(last, int):
+            holder.insert(last, change.after)
+        else:
+            holder[last] = change.after
+    return state
+
+
+@settings(deadline=None, max_examples=200)
+@given(HISTORIES, DIALECTS)
+def test_each_step_says_what_it_did_and_its_changes_lead_from_before_to_after(messages, dialect):
+    timeline = of(messages, dialect)
+    simulator = Simulator(dialect)
+    for n, (step, message) in enumerate(zip(timeline.steps, messages, strict=True), 1):
+        assert (step.n, step.message, step.seq) == (n, message, None)
+        assert list(step.outcomes) == simulator.apply(message)
+        assert shown(step.before) == shown(timeline.at(n - 1))
+        assert shown(step.after) == shown(timeline.at(n)) == shown(simulator.profiles.get("ada"))
+        before, after = (None if one is None else dict(one) for one in (step.before, step.after))
+        assert same_spelling(applied(before, step.changes), after)
+        changed = any(outcome.verdict is Verdict.APPLIED for outcome in step.outcomes)
+        assert changed or step.changes == ()
+
+
+def test_steps_are_a_sequence():
+    timeline = ada(*[{"$append": {"l": n}} for n in range(5)])
+    steps = timeline.steps
+    assert len(steps) == 5
+    assert numbers(steps) == [1, 2, 3, 4, 5]
+    assert numbers(reversed(steps)) == [5, 4, 3, 2, 1]
+    assert (steps[0].n, steps[-1].n, numbers(steps[1:3]), numbers(steps[::-2])) == (1, 5, [2, 3], [5, 3, 1])
+    assert steps[2] == timeline.steps[2]
+    assert steps[2] != steps[1]
+    assert len({*steps, *steps}) == 5
+    assert steps[3] in steps
+    for place in (5, -6):
+        with pytest.raises(IndexError, match="the profile 'ada' has 5 messages"):
+            steps[place]
+
+
+def test_a_step_is_known_by_its_message_too():
+    """Two profiles' second steps are not the same step."""
+    first, second = ada({"$set": {"a": 1}}), ada({"$set": {"a": 2}})
+    assert first.steps[0] != second.steps[0]
+    assert isinstance(first.steps[0], Step)
+    assert repr(first.steps[0]).startswith("Step(n=1, outcomes=(Outcome(operator='$set'")
+
+
+def test_a_message_of_several_operators_is_one_step():
+    timeline = ada({"$set": {"a": 1}, "$add": {"a": 2}, "$append": {"l": 1}})
+    (step,) = timeline.steps
+    assert [outcome.operator for outcome in step.outcomes] == ["$set", "$add", "$append"]
+    assert describe(step.changes) == "the profile came\n+ a: 3\n+ l: [1]"
+    assert (timeline.blame("a").by, numbers(timeline.blame("a").since)) == (step, [1])
+
+
+def test_the_changes_of_the_steps_can_be_looked_at_in_any_order():
+    timeline = ada(*[{"$append": {"l": n}} for n in range(600)])
+    steps = list(timeline.steps)
+    for n in [600, 1, 300, 299, 301, 300, 2]:
+        expected = Change((), ABSENT, {"l": [0]}) if n == 1 else Change(("l", n - 1), ABSENT, n - 1)
+        assert steps[n - 1].changes == (expected,)
+
+
+# --- what is malformed ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"$distinct_id": "ada"},
+        {"$distinct_id": "ada", "$add": {"a": "1"}},
+        {"$distinct_id": "ada", "$set": {"b": 1}, "$unset": "a"},
+        {"$distinct_id": "ada", "$set": {"a": nan}},
+        {"$distinct_id": "ada", "$set": {"a": Decimal(1)}, "$unset": ["a"]},
+        {"$distinct_id": "ada", "$set": {"a": "\ud800"}},
+        {"$distinct_id": "ada", "$set": {1: 2}},
+    ],
+    ids=range(7),
+)
+def test_a_rejected_message_of_the_profile_is_a_step_with_its_rejection(message):
+    simulator = Simulator()
+    simulator.people_set("ada", {"a": 1})
+    outcomes = simulator.apply(message)
+    simulator.people_increment("ada", {"a": 1})
+    timeline = simulator.timeline("ada")
+    step = timeline.steps[1]
+    assert list(step.outcomes) == outcomes
+    assert {outcome.verdict for outcome in step.outcomes} == {Verdict.REJECTED}
+    assert repr(step.message) == repr(message)
+    assert step.changes == ()
+    assert step.before == step.after == {"a": 1}
+    assert numbers(timeline.blame("a").since) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [None, "ada", {}, {"$set": {"a": nan}}, {"$distinct_id": "", "$set": {}}, {"$distinct_id": [nan]}],
+    ids=range(6),
+)
+def test_a_rejected_message_that_names_nobody_is_in_no_timeline(message):
+    simulator = Simulator()
+    simulator.people_set("ada", {"a": 1})
+    simulator.apply(message)
+    assert len(simulator.timeline("ada")) == 1
+    assert len(simulator.rejected) == 1
+
+
+def test_a_profile_of_rejected_messages_only_has_a_timeline():
+    simulator = Simulator()
+    simulator.apply({"$distinct_id": 7, "$set": {"a": nan}})
+    timeline = simulator.timeline("7")
+    assert (len(timeline), timeline.at(1)) == (1, None)
+    with pytest.raises(KeyError, match="never had a property 'a'"):
+        timeline.blame("a")
+
+
+# --- blame ------------------------------------------------------------------------------------------
+
+
+class ByHand:
+    """The property `a` under the operations: an element is a pair with its writer, so nothing is aligned."""
+
+    def __init__(self, dialect):
+        self.dialect = dialect
+        self.exists = False
+        self.since = []
+        self.held = ABSENT  # for a list: pairs of a value and its writer
+
+    @property
+    def value(self):
+        return [value for value, _ in self.held] if isinstance(self.held, list) else self.held
+
+    def take(self, n, operator, payload):
+        if operator == "$delete":
+            self.exists, self.held, self.since = False, ABSENT, []
+        elif operator != "$merge" and (self.exists or operator in self.dialect.creating):
+            self.exists = True
+            if operator == "$unset":
+                if "a" in payload:
+                    self.held, self.since = ABSENT, []
+            elif "a" in payload:
+                getattr(self, operator[1:])(n, payload["a"])
+
+    def write(self, n, value):
+        if not same_spelling(self.value, value):
+            self.held = [(item, n) for item in value] if isinstance(value, list) else value
+            self.since = [n]
+
+    set = write
+
+    def set_once(self, n, value):
+        if self.held is ABSENT or (self.held is None and not self.dialect.null_counts_as_set):
+            self.write(n, value)
+
+    def add(self, n, number):
+        counts = type(self.held) in {int, float}
+        if not counts and self.held is not ABSENT and self.dialect.add_to_other == "ignore":
+            return
+        total = (self.held if counts else 0) + number
+        if abs(total) > 1.7976931348623157e308:
+            if self.dialect.add_beyond_doubles == "ignore":
+                return
+            total = 1.7976931348623157e308 if number > 0 else -1.7976931348623157e308
+        if not same_spelling(self.held if not isinstance(self.held, list) else [], total):
+            before, self.held = self.since, total
+            self.since = [*before, n] if counts else [n]
+
+    def extend(self, n, items):
+        if items or self.held is ABSENT:
+            self.since = [*self.since, n]
+        self.held = [*([] if self.held is ABSENT else self.held), *((item, n) for item in items)]
+
+    def append(self, n, value):
+        if self.held is ABSENT or isinstance(self.held, list):
+            self.extend(n, [value])
+
+    def union(self, n, members):
+        if self.held is not ABSENT and not isinstance(self.held, list):
+            return
+        if self.dialect.union_duplicates == "collapse" and self.held is not ABSENT:
+            first = {}
+            for value, writer in self.held:
+                first.setdefault(json_key(value), (value, writer))
+            if len(first) < len(self.held):
+                self.since = [*self.since, n]
+            self.held = list(first.values())
+        new = {}
+        known = [json_key(value) for value, _ in self.held] if self.held is not ABSENT else []
+        for member in members if isinstance(members, list) else [members]:
+            if json_key(member) not in known:
+                new.setdefault(json_key(member), member)
+        self.extend(n, list(new.values()))
+
+    def remove(self, n, unwanted):
+        if not isinstance(self.held, list):
+            return
+        each = isinstance(unwanted, list) and self.dialect.remove_list == "each"
+        kept = list(self.held)
+        for key in {json_key(item) for item in (unwanted if each else [unwanted])}:
+            found = [pair for pair in kept if json_key(pair[0]) == key]
+            for pair in found[:1] if self.dialect.remove_occurrences == "first" else found:
+                kept.pop(next(place for place, one in enumerate(kept) if one is pair))
+        if len(kept) < len(self.held):
+            self.since = [*self.since, n]
+            self.held = kept
+            if not kept and self.dialect.emptied_list == "unset":
+                self.held, self.since = ABSENT, []
+
+
+@settings(deadline=None, max_examples=800)
+@given(HISTORIES, DIALECTS)
+@example(
+    [
+        {"$distinct_id": "ada", "$append": {"a": 1}},
+        {"$distinct_id": "ada", "$append": {"a": 1.0}},
+        {"$distinct_id": "ada", "$append": {"a": 1}},
+        {"$distinct_id": "ada", "$remove": {"a": 1}},
+    ],
+    Dialect(remove_occurrences="first"),
+)
+@example(
+    [
+        {"$distinct_id": "ada", "$append": {"a": "x"}},
+        {"$distinct_id": "ada", "$set": {"a": ["x", "x"]}},
+        {"$distinct_id": "ada", "$append": {"a": "x"}},
+        {"$distinct_id": "ada", "$union": {"a": ["y", "z"]}},
+    ],
+    Dialect(union_duplicates="collapse"),
+)
+def test_blame_agrees_with_values_that_carry_their_writers(messages, dialect):
+    timeline = of(messages, dialect)
+    model, simulator = ByHand(dialect), Simulator(dialect)
+    for n, message in enumerate(messages, 1):
+        for outcome in simulator.apply(message):
+            if outcome.verdict is not Verdict.REJECTED:
+                model.take(n, outcome.operator, message[outcome.operator])
+    if model.held is ABSENT:
+        with pytest.raises(KeyError):
+            timeline.blame("a")
+        return
+    blame = timeline.blame("a")
+    assert same_spelling(blame.value, model.value)
+    assert same_spelling(blame.value, simulator.profile("ada")["a"])
+    since = sorted(set(model.since))
+    assert (numbers(blame.since), blame.by.n) == (since, since[-1])
+    if isinstance(model.held, list):
+        assert numbers(blame.elements) == [writer for _, writer in model.held]
+    else:
+        assert blame.elements is None
+    for step in blame.since:
+        assert step == timeline.steps[step.n - 1]
+
+
+def blamed(timeline, name="a"):
+    blame = timeline.blame(name)
+    elements = None if blame.elements is None else numbers(blame.elements)
+    assert isinstance(blame, Blame)
+    assert blame.by == blame.since[-1]
+    return blame.value, blame.by.n, elements, numbers(blame.since)
+
+
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [
+        ([{"$set": {"a": 1}}, {"$set": {"a": 2}}], (2, 2, None, [2])),
+        ([{"$set": {"a": 1}}, {"$set": {"b": 2}}, {"$set": {"a": 1}}], (1, 1, None, [1])),
+        ([{"$set": {"a": 1}}, {"$set": {"a": 1.0}}], (1.0, 2, None, [2])),
+        ([{"$set": {"a": 1}}, {"$set_once": {"a": 2}}], (1, 1, None, [1])),
+        ([{"$add": {"a": 1}}, {"$add": {"a": 0}}, {"$add": {"a": 2}}], (3, 3, None, [1, 3])),
+        ([{"$add": {"a": 1}}, {"$set": {"a": 5}}, {"$add": {"a": 2}}], (7, 3, None, [2, 3])),
+        ([{"$set": {"a": "x"}}, {"$add": {"a": 1}}], ("x", 1, None, [1])),
+        ([{"$append": {"a": 1}}, {"$append": {"a": 1}}, {"$remove": {"a": 2}}], ([1, 1], 2, [1, 2], [1, 2])),
+        (
+            [{"$append": {"a": 1}}, {"$union": {"a": [1, 2, 3]}}, {"$remove": {"a": 2}}],
+            ([1, 3], 3, [1, 2], [1, 2, 3]),
+        ),
+        ([{"$set": {"a": [1, 2]}}, {"$append": {"a": 3}}], ([1, 2, 3], 2, [1, 1, 2], [1, 2])),
+        ([{"$append": {"a": 1}}, {"$set": {"a": [1]}}], ([1], 1, [1], [1])),
+        ([{"$append": {"a": 1}}, {"$remove": {"a": 1}}], ([], 2, [], [1, 2])),
+        ([{"$append": {"a": 1}}, {"$unset": ["a"]}, {"$append": {"a": 2}}], ([2], 3, [3], [3])),
+        ([{"$append": {"a": 1}}, {"$delete": ""}, {"$append": {"a": 2}}], ([2], 3, [3], [3])),
+        ([{"$set": {"a": {"x": 1}}}, {"$append": {"a": 1}}], ({"x": 1}, 1, None, [1])),
+        ([{"$set": {"a": 1}}, {"$set": {"a": 2}, "$unset": "b"}], (1, 1, None, [1])),
+    ],
+)
+def test_who_is_blamed(operations, expected):
+    assert repr(blamed(ada(*operations))) == repr(expected)
+
+
+def test_charges_are_blamed_one_by_one():
+    simulator = Simulator(clock=lambda: 0)
+    for amount in (10, 20, 30):
+        simulator.people_track_charge("ada", amount)
+        simulator.people_increment("ada", {"charges": 1})
+    blame = simulator.timeline("ada").blame("$transactions")
+    assert [step.message["$append"]["$transactions"]["$amount"] for step in blame.elements] == [10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("operations", "words"),
+    [
+        ([{"$set": {"b": 1}}], "the profile 'ada' never had a property 'a'"),
+        ([{"$set": {"a": 1}}, {"$unset": ["a"]}], r"no property 'a' now: message 2 \(\$unset\) took it away"),
+        ([{"$set": {"a": 1}}, {"$delete": ""}, {"$set": {"b": 1}}], r"message 2 \(\$delete\) took it away"),
+        (
+            [{"$set": {"a": 1}}, {"$unset": ["a"]}, {"$unset": ["a"]}, {"$delete": ""}],
+            r"message 2 \(\$unset\)",
+        ),
+    ],
+)
+def test_a_property_that_is_not_there_is_a_key_error_that_says_what_took_it_away(operations, words):
+    with pytest.raises(KeyError, match=words):
+        ada(*operations).blame("a")
+
+
+def test_a_long_list_is_blamed_element_by_element():
+    """Looking for what moved at each append would take minutes."""
+    simulator = Simulator()
+    for n in range(20_000):
+        simulator.people_append("ada", {"l": n % 7})
+    assert numbers(simulator.timeline("ada").blame("l").elements) == list(range(1, 20_001))
+
+
+# --- of a journal -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "kiosk.db"
+
+
+def ship(path, *answers, updates=200):
+    with Journal(path) as journal:
+        Shipper(journal, Scripted(*answers), ShippingPolicy(settle_after=0, batch_updates=updates)).ship()
+
+
+def steps(timeline):
+    return [(step.seq, step.message["$append"]["l"]) for step in timeline.steps]
+
+
+def test_the_timeline_of_a_journal_is_what_was_shipped_and_then_what_is_pending_with_their_numbers(path):
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        for n in range(6):
+            recorder.people_append("ada" if n % 2 else "bob", {"l": n})
+        ship(path)
+        recorder.people_append("ada", {"l": 6})
+        recorder.group_update({"$group_key": "k", "$group_id": "ada", "$append": {"l": "group"}})
+    simulator = Simulator.from_journal(path)
+    timeline = simulator.timeline("ada")
+    assert steps(timeline) == [(2, 1), (4, 3), (6, 5), (7, 6)]
+    assert timeline.at(len(timeline)) == simulator.profile("ada")
+    assert [step.seq for step in timeline.blame("l").elements] == [2, 4, 6, 7]
+    assert steps(Simulator.from_journal(path, shipped_only=True).timeline("ada")) == [(2, 1), (4, 3), (6, 5)]
+    assert steps(simulator.timeline("ada", group_key="k")) == [(8, "group")]
+    with pytest.raises(KeyError, match="'carol'"):
+        simulator.timeline("carol")
+
+
+def test_it_stands_in_the_order_of_shipping_where_that_is_another(path):
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        for n in range(3):
+            recorder.people_append("ada", {"l": n})
+    # All three are refused, then the first alone; the others go, and the first follows when a person says so.
+    ship(path, REFUSED, REFUSED)
+    with Journal(path) as journal:
+        journal.retry("state=rejected")
+    ship(path)
+    simulator = Simulator.from_journal(path)
+    timeline = simulator.timeline("ada")
+    assert [seq for seq, _ in steps(timeline)] == [2, 3, 1]
+    assert timeline.at(3) == simulator.profile("ada") == {"l": [1, 2, 0]}
+
+
+def test_entries_that_are_not_predicted_are_not_in_it(path):
+    with Recorder("T", path, url="http://127.0.0.1:9", on_invalid="reject") as recorder:
+        for n in range(3):
+            recorder.people_append("ada", {"l": n})
+        recorder.people_increment("ada", {"l": "x"})
+    with Journal(path) as journal:
+        journal.discard("seq=2")
+    consumer = JournalConsumer(path)
+    consumer.send("events", json.dumps({"event": "x", "properties": {"token": "T", "distinct_id": "ada"}}))
+    consumer.close()
+    simulator = Simulator.from_journal(path)
+    assert steps(simulator.timeline("ada")) == [(1, 0), (3, 2)]
+    assert simulator.timeline("ada").at(2) == simulator.profile("ada")
+
+
+def test_what_came_since_is_in_it_and_what_was_applied_by_hand_comes_last(path):
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        recorder.people_append("ada", {"l": 0})
+        simulator = Simulator.from_journal(path)
+        simulator.people_append("ada", {"l": "by hand"})
+        recorder.people_append("ada", {"l": 1})
+    timeline = simulator.timeline("ada")
+    assert steps(timeline) == [(1, 0), (2, 1), (None, "by hand")]
+    assert timeline.at(2) == {"l": [0, 1]}
+    assert simulator.profile("ada") == {"l": [0, "by hand"]}
+    simulator.people_set("bob", {"a": 1})
+    assert simulator.timeline("bob").steps[0].seq is None
+
+
+def test_a_property_that_an_entry_took_away_is_an_error_with_the_entrys_number(path):
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        recorder.people_set("bob", {"a": 1})
+        recorder.people_set("ada", {"a": 1})
+        recorder.people_unset("ada", ["a"])
+    with pytest.raises(KeyError, match=r"message 2 \(\$unset, entry 3 of the journal\) took it away"):
+        Simulator.from_journal(path).timeline("ada").blame("a")
+
+
+def test_snapshots_carry_the_journal_and_a_reset_forgets_it(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        recorder.people_append("ada", {"l": 0})
+    predicted = Simulator.from_journal(path.name)
+    monkeypatch.chdir("/")
+    other = Simulator()
+    other.restore(predicted.snapshot())
+    other.people_append("ada", {"l": 1})
+    assert steps(other.timeline("ada")) == [(1, 0), (None, 1)]
+    assert steps(predicted.timeline("ada")) == [(1, 0)]
+    other.reset()
+    with pytest.raises(KeyError):
+        other.timeline("ada")
+
+
+TIMES = st.lists(
+    st.tuples(st.sampled_from(["ada", "bob"]), st.sampled_from([1, 1.5, 2, 3, None, "x", True])),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(TIMES, st.integers(0, 8))
+@example([("ada", 3), ("bob", 1), ("ada", None), ("ada", 2)], 0)
+@example([("ada", 3), ("ada", 1), ("ada", 2)], 1)
+def test_by_time_it_stands_in_the_order_of_the_prediction(tmp_path_factory, times, shipped):
+    path = tmp_path_factory.mktemp("times") / "kiosk.db"
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        for n, (profile, time) in enumerate(times):
+            recorder.people_append(profile, {"l": n}, meta={"$time": time})
+            if n == shipped:
+                ship(path, ACCEPTED)
+    simulator = Simulator.from_journal(path, dialect=Dialect(order="time"))
+    for profile in {profile for profile, _ in times}:
+        timeline = simulator.timeline(profile)
+        assert timeline.at(len(timeline)) == simulator.profile(profile)
+        assert [seq - 1 for seq, _ in steps(timeline)] == simulator.profile(profile)["l"]
+
+
+def test_the_reader_gives_one_profiles_part_of_the_history(path):
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        for n in range(5):
+            recorder.people_append("ada" if n % 2 else "bob", {"l": n})
+        ship(path, updates=2)
+        recorder.people_append("ada", {"l": 5})
+    with JournalReader(path) as reader:
+        for shipped_only in (False, True):
+            whole = list(reader.numbered_history(shipped_only=shipped_only))
+            assert [message for _, message in whole] == list(reader.history(shipped_only=shipped_only))
+            for profile in ("ada", "bob"):
+                part = reader.history_of(profile, shipped_only=shipped_only)
+                assert [(seq, json.loads(text)) for seq, text in part] == [
+                    (seq, message) for seq, message in whole if message["$distinct_id"] == profile
+                ]
+        assert reader.history_of("carol") == []
+        assert reader.history_of("ada", "k") == []
+
+
+def test_a_timeline_can_be_made_of_messages_alone():
+    timeline = Timeline("ada", ['{"$distinct_id":"ada","$set":{"a":1}}'], seqs=[7])
+    assert (timeline.steps[0].seq, timeline.at(1)) == (7, {"a": 1})
