@@ -56,6 +56,27 @@ def test_the_examples_in_the_pages_run(example, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+RECIPES = BLOCK.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=[f"recipe-{place}" for place in range(1, len(RECIPES) + 1)])
+def test_a_recipe_is_a_test_that_passes_in_an_empty_project(recipe, tmp_path):
+    (tmp_path / "test_recipe.py").write_text(recipe, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_there_are_five_recipes():
+    assert len(RECIPES) == 5
+
+
 def test_the_first_program_prints_what_the_readme_says(tmp_path):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     program = BLOCK.findall(readme)[0]

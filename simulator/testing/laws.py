@@ -1,0 +1,493 @@
+"""The laws of the operations, each a named function; `law_suite` makes tests of them.
+
+``a;b`` in a statement is a, then b. A law's equation returns its two sides, or one side and the properties that
+must come out; the law says when they count as the same (see `Equality`). Where the service's documentation is
+silent, laws follow the default `Dialect`.
+
+`TRAPS` are statements that read like laws and are false: each has a counterexample that Hypothesis finds, and
+software that relies on one loses something.
+
+Call a law by hand with `make`, which makes an implementation that holds nothing, and what it speaks of:
+
+>>> from simulator import Simulator
+>>> from simulator.testing import laws
+>>> laws.unions_fuse(Simulator, start={"a": [True]}, first=[1, 1.0], then=[0, 1])
+"""
+
+import sys
+from collections.abc import Callable
+from itertools import islice, permutations
+from math import factorial
+from typing import Any
+
+from hypothesis import strategies as st
+
+from recorder.operations import Operator, json_equal, kind_of
+from simulator.semantics import apply_operation
+from simulator.testing.law import LOOK, Equality, Expected, Fold, Law, Side
+from simulator.testing.operation import Operation
+from simulator.testing.strategies import operations, states, values
+
+__all__ = ["LAWS", "TRAPS"]
+
+LAWS: dict[str, Law] = {}
+"""Every law by its name."""
+
+TRAPS: dict[str, Law] = {}
+"""Statements that are false, by name."""
+
+_Equation = Callable[..., tuple[Side, Side | Expected]]
+
+
+def _keep(kept: dict[str, Law], equality: Equality, given: dict[str, Any]) -> Callable[[_Equation], Law]:
+    def keep(equation: _Equation) -> Law:
+        statement = " ".join((equation.__doc__ or "").split())
+        law = Law(equation.__name__, statement, equality, given, equation)
+        kept[law.name] = law
+        __all__.append(law.name)  # noqa: PYI056  # each law is public, and none can be forgotten
+        return law
+
+    return keep
+
+
+def _law(equality: Equality = Equality.EXACT, **given: Any) -> Callable[[_Equation], Law]:
+    return _keep(LAWS, equality, given)
+
+
+def _trap(equality: Equality = Equality.EXACT, **given: Any) -> Callable[[_Equation], Law]:
+    return _keep(TRAPS, equality, given)
+
+
+def _set(value: Any) -> Operation:
+    return Operation("$set", {"a": value})
+
+
+def _set_once(value: Any) -> Operation:
+    return Operation("$set_once", {"a": value})
+
+
+def _add(number: float) -> Operation:
+    return Operation("$add", {"a": number})
+
+
+def _append(value: Any) -> Operation:
+    return Operation("$append", {"a": value})
+
+
+def _union(members: Any) -> Operation:
+    return Operation("$union", {"a": members})
+
+
+def _remove(value: Any) -> Operation:
+    return Operation("$remove", {"a": value})
+
+
+_UNSET = Operation("$unset", ["a"])
+_DELETE = Operation("$delete", "")
+
+# --- what laws speak of
+
+_VALUE = values()
+_SINGLE = _VALUE.filter(lambda value: not isinstance(value, list))
+_LIST = st.lists(_VALUE, max_size=4) | st.lists(st.sampled_from([1, 1.0, True, "1"]), max_size=4)
+_MEMBERS = st.lists(_VALUE, min_size=1, max_size=3)
+# Most laws speak of the property a, which is often there, and often a list.
+_PRESENT = states(missing=False) | st.fixed_dictionaries({"a": _VALUE | _LIST})
+_START = st.none() | _PRESENT
+_ANY = operations()
+_ONE_PROPERTY = st.just("a")
+
+
+def _on_a(*operators: Operator) -> st.SearchStrategy[Operation]:
+    return operations(names=_ONE_PROPERTY, min_properties=1, max_properties=1, operators=operators)
+
+
+_ON_A = _on_a(*Operator)
+_NAMING = tuple(operator for operator in Operator if operator is not Operator.DELETE)
+_MAKING = tuple(operator for operator in _NAMING if operator is not Operator.UNSET)
+# Integers that add up exactly, as often as a law adds them: no partial sum leaves the range of doubles.
+_INTEGER = st.integers(-5, 5) | st.sampled_from([2**53, 2**53 + 1, -(2**53), 10**30])
+_COUNTING: st.SearchStrategy[dict[str, Any] | None] = st.one_of(
+    st.none(), st.just({}), st.fixed_dictionaries({"a": _INTEGER})
+)
+_NUMBER = st.sampled_from([0, 1, 0.1, 0.2, -0.1, 1.5, 1e16, -1e16, 1e300, 2**53 + 1]) | st.floats(-1e6, 1e6)
+
+
+def _present(start: dict[str, Any] | None, absent: Any) -> Any:
+    return absent if start is None else start.get("a", absent)
+
+
+# --- the frame
+
+
+@_law(start=_PRESENT, beside=_START, operation=operations(min_properties=1, operators=_NAMING))
+def an_operation_touches_what_it_names(
+    fold: Fold, start: dict[str, Any], beside: dict[str, Any] | None, operation: Operation
+) -> tuple[Side, Side]:
+    """An operation changes the properties it names, of its profile, and nothing else."""
+    done, undone = fold(start, operation, beside=beside), fold(start, beside=beside)
+    return done.without(operation.payload), undone.without(operation.payload)
+
+
+@_law(
+    start=_START,
+    operation=operations(min_properties=1, operators=_NAMING),
+    order=st.integers(0, factorial(3) - 1),
+)
+def an_operation_is_one_of_each_property(
+    fold: Fold, start: dict[str, Any] | None, operation: Operation, order: int
+) -> tuple[Side, Side]:
+    """An operation on several properties = one operation on each, in any order."""
+    payload = operation.payload
+    each = [
+        Operation(operation.operator, [name] if isinstance(payload, list) else {name: payload[name]})
+        for name in payload
+    ]
+    turned = next(islice(permutations(each), order % factorial(len(each)), None))
+    return fold(start, operation), fold(start, *turned)
+
+
+@_law(start=_START, first=st.lists(_ON_A, max_size=3), then=st.lists(_ON_A, max_size=3))
+def looking_changes_nothing(
+    fold: Fold, start: dict[str, Any] | None, first: list[Operation], then: list[Operation]
+) -> tuple[Side, Side]:
+    """xs; look at the profiles; ys = xs; ys."""
+    return fold(start, *first, LOOK, *then), fold(start, *first, *then)
+
+
+@_law(start=_START, several=st.lists(_ANY, min_size=1, max_size=3))
+def messages_stay_their_owners(
+    fold: Fold, start: dict[str, Any] | None, several: list[Operation]
+) -> tuple[Side, Side]:
+    """A message is not changed, and what its owner does to it later changes no profile."""
+    return fold.spoilt(start, *several), fold(start, *several)
+
+
+@_law(operation=operations(operators=_NAMING, min_properties=1))
+def everything_but_delete_creates(fold: Fold, operation: Operation) -> tuple[Side, Side]:
+    """Every operation but delete creates a missing profile: w = set nothing; w."""
+    return fold(None, operation), fold({}, operation)
+
+
+# --- again
+
+
+_AGAIN = tuple(operator for operator in Operator if operator not in {Operator.ADD, Operator.APPEND})
+
+
+@_law(start=_START, operation=operations(operators=_AGAIN))
+def repeated_at_once_counts_once(
+    fold: Fold, start: dict[str, Any] | None, operation: Operation
+) -> tuple[Side, Side]:
+    """w; w = w, for set, set once, union, remove, unset and delete."""
+    return fold(start, operation, operation), fold(start, operation)
+
+
+@_law(start=_COUNTING, number=_INTEGER)
+def each_add_counts(fold: Fold, start: dict[str, Any] | None, number: int) -> tuple[Side, Expected]:
+    """add n; add n adds n twice."""
+    return fold(start, _add(number), _add(number)), {"a": _present(start, 0) + number + number}
+
+
+@_law(present=_LIST, value=_VALUE)
+def each_append_counts(fold: Fold, present: list[Any], value: Any) -> tuple[Side, Expected]:
+    """append v; append v puts v at the end twice, whether it is there already or not."""
+    return fold({"a": present}, _append(value), _append(value)), {"a": [*present, value, value]}
+
+
+# --- absorption
+
+
+@_law(start=_START, earlier=_on_a(*_NAMING), value=_VALUE)
+def set_absorbs(
+    fold: Fold, start: dict[str, Any] | None, earlier: Operation, value: Any
+) -> tuple[Side, Side]:
+    """Anything on a property alone; set v = set v."""
+    return fold(start, earlier, _set(value)), fold(start, _set(value))
+
+
+@_law(start=_START, earlier=_on_a(*_NAMING))
+def unset_absorbs(fold: Fold, start: dict[str, Any] | None, earlier: Operation) -> tuple[Side, Side]:
+    """Anything on a property alone; unset = unset."""
+    return fold(start, earlier, _UNSET), fold(start, _UNSET)
+
+
+@_law(start=_START, earlier=_ANY)
+def delete_absorbs(fold: Fold, start: dict[str, Any] | None, earlier: Operation) -> tuple[Side, Side]:
+    """Anything; delete = delete."""
+    return fold(start, earlier, _DELETE), fold(start, _DELETE)
+
+
+@_law(start=_START, operation=_ANY)
+def after_delete_all_starts_afresh(
+    fold: Fold, start: dict[str, Any] | None, operation: Operation
+) -> tuple[Side, Side]:
+    """delete; w = w on a missing profile; so delete commutes with nothing but delete."""
+    return fold(start, _DELETE, operation), fold(None, operation)
+
+
+@_law(start=_START, value=_VALUE, late=_VALUE)
+def what_is_set_is_not_set_once_more(
+    fold: Fold, start: dict[str, Any] | None, value: Any, late: Any
+) -> tuple[Side, Side]:
+    """set v; set_once w = set v, also where v is null."""
+    return fold(start, _set(value), _set_once(late)), fold(start, _set(value))
+
+
+# --- constants
+
+
+@_law(start=_START, value=_VALUE | _LIST, then=_on_a(*_MAKING))
+def set_then_anything_is_one_set(
+    fold: Fold, start: dict[str, Any] | None, value: Any, then: Operation
+) -> tuple[Side, Side]:
+    """set v; w = set (w applied to v), for any w but unset and delete."""
+    made, _ = apply_operation({"a": value}, then.operator, then.payload)
+    return fold(start, _set(value), then), fold(start, _set((made or {})["a"]))
+
+
+@_law(start=_START, then=_on_a(*_MAKING))
+def unset_then_anything_starts_from_nothing(
+    fold: Fold, start: dict[str, Any] | None, then: Operation
+) -> tuple[Side, Side]:
+    """unset; w = unset, then what w makes of an absent property: an unset is never dropped."""
+    made, _ = apply_operation({}, then.operator, then.payload)
+    sets = [_set((made or {})["a"])] if made else []
+    return fold(start, _UNSET, then), fold(start, _UNSET, *sets)
+
+
+# --- fusion
+
+
+@_law(start=_START, first=_MEMBERS, then=_MEMBERS)
+def unions_fuse(
+    fold: Fold, start: dict[str, Any] | None, first: list[Any], then: list[Any]
+) -> tuple[Side, Side]:
+    """union A; union B = union (A then B)."""
+    return fold(start, _union(first), _union(then)), fold(start, _union([*first, *then]))
+
+
+@_law(start=_START, value=_SINGLE)
+def a_single_member_is_a_union_of_one(
+    fold: Fold, start: dict[str, Any] | None, value: Any
+) -> tuple[Side, Side]:
+    """union v = union [v], where v is no list."""
+    return fold(start, _union(value)), fold(start, _union([value]))
+
+
+@_law(start=_START, value=_VALUE, late=_VALUE)
+def the_first_set_once_stays(
+    fold: Fold, start: dict[str, Any] | None, value: Any, late: Any
+) -> tuple[Side, Side]:
+    """set_once a; set_once b = set_once a."""
+    return fold(start, _set_once(value), _set_once(late)), fold(start, _set_once(value))
+
+
+@_law(start=_COUNTING, first=_INTEGER, then=_INTEGER)
+def integer_adds_fuse(fold: Fold, start: dict[str, Any] | None, first: int, then: int) -> tuple[Side, Side]:
+    """add a; add b = add (a + b), for integers on an integer or an absent property."""
+    return fold(start, _add(first), _add(then)), fold(start, _add(first + then))
+
+
+@_law(present=_NUMBER, first=_NUMBER, then=_NUMBER)
+def float_adds_fuse_but_for_rounding(
+    fold: Fold, present: float, first: float, then: float
+) -> tuple[Side, Side | Expected]:
+    """add a; add b = add (a + b) to within 2⁻⁵¹ (|p| + |a| + |b|), p being what was present."""
+    step, fused = fold({"a": present}, _add(first), _add(then)), fold({"a": present}, _add(first + then))
+    # Each way rounds twice, and an integer beside a float once more: in all at most four halves of epsilon, and
+    # what those add to each other.
+    bound = 2 * sys.float_info.epsilon * (abs(present) + abs(first) + abs(then))
+    left, right = (side.profiles.get("u1", {}).get("a") for side in (step, fused))
+    if isinstance(left, int | float) and isinstance(right, int | float) and abs(left - right) <= bound:
+        return step, Side(step.profiles, fused.history)
+    return step, fused
+
+
+# --- order
+
+
+@_law(start=_COUNTING, first=_INTEGER, then=_INTEGER)
+def integer_adds_commute(
+    fold: Fold, start: dict[str, Any] | None, first: int, then: int
+) -> tuple[Side, Side]:
+    """add a; add b = add b; add a, for integers on an integer or an absent property."""
+    return fold(start, _add(first), _add(then)), fold(start, _add(then), _add(first))
+
+
+@_law(Equality.UNORDERED, start=_START, first=_MEMBERS, then=_MEMBERS)
+def unions_commute(
+    fold: Fold, start: dict[str, Any] | None, first: list[Any], then: list[Any]
+) -> tuple[Side, Side]:
+    """union A; union B = union B; union A."""
+    return fold(start, _union(first), _union(then)), fold(start, _union(then), _union(first))
+
+
+@_law(Equality.UNORDERED, start=_START, first=_VALUE, then=_VALUE)
+def appends_commute(fold: Fold, start: dict[str, Any] | None, first: Any, then: Any) -> tuple[Side, Side]:
+    """append v; append w = append w; append v."""
+    return fold(start, _append(first), _append(then)), fold(start, _append(then), _append(first))
+
+
+@_law(start=_START, first=_VALUE, then=_VALUE)
+def removes_commute(fold: Fold, start: dict[str, Any] | None, first: Any, then: Any) -> tuple[Side, Side]:
+    """remove v; remove w = remove w; remove v."""
+    return fold(start, _remove(first), _remove(then)), fold(start, _remove(then), _remove(first))
+
+
+@_law(start=_START, value=_VALUE)
+def remove_and_unset_commute(fold: Fold, start: dict[str, Any] | None, value: Any) -> tuple[Side, Side]:
+    """remove v; unset = unset; remove v."""
+    return fold(start, _remove(value), _UNSET), fold(start, _UNSET, _remove(value))
+
+
+@_law(start=_START, value=_VALUE, other=_VALUE)
+def set_and_set_once_commute(
+    fold: Fold, start: dict[str, Any] | None, value: Any, other: Any
+) -> tuple[Side, Side]:
+    """set v; set_once w = set_once w; set v."""
+    return fold(start, _set(value), _set_once(other)), fold(start, _set_once(other), _set(value))
+
+
+# --- values
+
+
+@_law(present=_VALUE, value=_VALUE)
+def membership_is_equality_of_json(fold: Fold, present: Any, value: Any) -> tuple[Side, Expected]:
+    """union [w] into [v] leaves [v] where they are equal as JSON, and else [v, w]."""
+    joined = [present] if json_equal(present, value) else [present, value]
+    return fold({"a": [present]}, _union([value])), {"a": joined}
+
+
+@_law(present=_LIST, members=_MEMBERS)
+def union_keeps_the_order(fold: Fold, present: list[Any], members: list[Any]) -> tuple[Side, Expected]:
+    """union A leaves what is present as it is, and puts what is missing at the end, in the order of A."""
+    joined = list(present)
+    for member in members:
+        if not any(json_equal(member, one) for one in joined):
+            joined.append(member)
+    return fold({"a": present}, _union(members)), {"a": joined}
+
+
+@_law(present=_LIST, value=_SINGLE)
+def remove_takes_every_equal_element(fold: Fold, present: list[Any], value: Any) -> tuple[Side, Expected]:
+    """remove v leaves every element that is not equal to v as JSON, in order; of none, an empty list."""
+    return fold({"a": present}, _remove(value)), {"a": [one for one in present if not json_equal(one, value)]}
+
+
+@_law(present=_LIST, values=_LIST)
+def remove_takes_each_of_a_list(fold: Fold, present: list[Any], values: list[Any]) -> tuple[Side, Side]:
+    """remove [v, w] = remove v; remove w, where neither is a list itself."""
+    each = [value for value in values if not isinstance(value, list)]
+    return fold({"a": present}, _remove(each)), fold({"a": present}, *map(_remove, each))
+
+
+@_law(present=_LIST, value=_LIST)
+def append_nests_a_list(fold: Fold, present: list[Any], value: list[Any]) -> tuple[Side, Expected]:
+    """append [v, w] puts one element at the end, the list."""
+    return fold({"a": present}, _append(value)), {"a": [*present, value]}
+
+
+@_law(start=st.sampled_from([None, {}]), number=_NUMBER)
+def add_takes_what_is_missing_for_zero(
+    fold: Fold, start: dict[str, Any] | None, number: float
+) -> tuple[Side, Expected]:
+    """add n on a missing property makes it 0 + n, also where n is 0."""
+    return fold(start, _add(number)), {"a": 0 + number}
+
+
+@_law(start=st.sampled_from([None, {}]), value=_SINGLE)
+def union_makes_a_list_of_what_is_missing(
+    fold: Fold, start: dict[str, Any] | None, value: Any
+) -> tuple[Side, Expected]:
+    """union [v, v] on a missing property makes it [v]."""
+    return fold(start, _union([value, value])), {"a": [value]}
+
+
+@_law(present=_NUMBER, several=st.lists(_NUMBER, max_size=4))
+def sums_are_exact_for_integers_and_ieee_for_floats(
+    fold: Fold, present: float, several: list[float]
+) -> tuple[Side, Expected]:
+    """Adds go one after the other: exact on integers, and IEEE's from the first float on."""
+    total = present
+    for number in several:
+        total += number
+    return fold({"a": present}, *map(_add, several)), {"a": total}
+
+
+@_law(
+    present=_VALUE,
+    operation=_on_a(Operator.ADD, Operator.APPEND, Operator.UNION, Operator.REMOVE),
+)
+def what_does_not_fit_is_left_alone(
+    fold: Fold, present: Any, operation: Operation
+) -> tuple[Side, Side | Expected]:
+    """An add to what is no number, and a list's operation on what is no list, change nothing."""
+    wanted = "a number" if operation.operator == Operator.ADD else "a list"
+    done = fold({"a": present}, operation)
+    return done, done if kind_of(present) == wanted else {"a": present}
+
+
+# --- traps
+
+
+@_trap(start=_START)
+def adding_zero_changes_nothing(fold: Fold, start: dict[str, Any] | None) -> tuple[Side, Side]:
+    """add 0 = nothing; yet it makes a missing property 0."""
+    return fold(start, _add(0)), fold(start)
+
+
+@_trap(start=_START, members=_MEMBERS)
+def a_union_said_before_can_be_dropped(
+    fold: Fold, start: dict[str, Any] | None, members: list[Any]
+) -> tuple[Side, Side]:
+    """union A; unset; union A = union A; unset; yet the second one makes the list anew."""
+    said = _union(members)
+    return fold(start, said, _UNSET, said), fold(start, said, _UNSET)
+
+
+@_trap(value=_SINGLE)
+def removing_the_last_is_unset(fold: Fold, value: Any) -> tuple[Side, Side]:
+    """remove v from [v] = unset; yet it leaves an empty list."""
+    return fold({"a": [value]}, _remove(value)), fold({"a": [value]}, _UNSET)
+
+
+@_trap(present=_LIST, value=_VALUE)
+def remove_undoes_append(fold: Fold, present: list[Any], value: Any) -> tuple[Side, Side]:
+    """append v; remove v = nothing; yet remove takes equal elements from before, and each of a list."""
+    return fold({"a": present}, _append(value), _remove(value)), fold({"a": present})
+
+
+@_trap(present=_LIST, values=_LIST)
+def append_takes_each_of_a_list(fold: Fold, present: list[Any], values: list[Any]) -> tuple[Side, Side]:
+    """append [v, w] = append v; append w; yet the list goes in whole."""
+    return fold({"a": present}, _append(values)), fold({"a": present}, *map(_append, values))
+
+
+@_trap(present=_NUMBER, first=_NUMBER, then=_NUMBER)
+def float_adds_fuse_exactly(fold: Fold, present: float, first: float, then: float) -> tuple[Side, Side]:
+    """add a; add b = add (a + b) for floats; yet 0.1 + 1 - 1 is not 0.1."""
+    return fold({"a": present}, _add(first), _add(then)), fold({"a": present}, _add(first + then))
+
+
+@_trap(start=_START, value=_VALUE, other=_VALUE)
+def a_late_repeat_is_safe(
+    fold: Fold, start: dict[str, Any] | None, value: Any, other: Any
+) -> tuple[Side, Side]:
+    """set v; set w; set v = set v; set w; yet the repeat overwrites w."""
+    return fold(start, _set(value), _set(other), _set(value)), fold(start, _set(value), _set(other))
+
+
+@_trap(start=_START, operation=_ANY)
+def delete_commutes(fold: Fold, start: dict[str, Any] | None, operation: Operation) -> tuple[Side, Side]:
+    """w; delete = delete; w; yet whatever follows a delete starts a profile."""
+    return fold(start, operation, _DELETE), fold(start, _DELETE, operation)
+
+
+@_trap(present=_VALUE, value=_VALUE)
+def python_can_tell_members(fold: Fold, present: Any, value: Any) -> tuple[Side, Expected]:
+    """union [w] into [v] adds w where ``w not in [v]``; yet Python takes True for 1."""
+    joined = [present]
+    if value not in joined:
+        joined.append(value)
+    return fold({"a": [present]}, _union([value])), {"a": joined}

@@ -1,0 +1,86 @@
+"""`machine`: a state machine that holds an implementation of the operations against the simulator."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import note, settings
+from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.strategies import SearchStrategy
+
+from recorder.operations import Message, same_spelling
+from simulator.dialect import Dialect
+from simulator.difference import difference
+from simulator.simulator import Simulator
+from simulator.testing.assertions import differing
+from simulator.testing.law import Implementation, held
+from simulator.testing.replay import to_test
+from simulator.testing.strategies import histories
+
+__all__ = ["machine"]
+
+_STEPS = 8  # of a run; longer ones find little more
+_AT_ONCE = 8
+
+
+def machine(
+    *,
+    make: Callable[[], Implementation],
+    messages: SearchStrategy[Message] | None = None,
+    dialect: Dialect | None = None,
+) -> type[RuleBasedStateMachine]:
+    """A Hypothesis state machine: messages go to an implementation and to a simulator, which must agree.
+
+    They are compared after every few messages, not after each: a queue that sends what it has when its profiles
+    are looked at shall have something to reorder, fold or lose. What fails is shown as steps, and as the text of a
+    test.
+
+    Args:
+        make: Makes an implementation that holds nothing: something with ``apply(message)`` and ``profiles``.
+            Its ``close()``, if it has one, is called at the end.
+        messages: What is applied; by default well-formed messages of users, one operator each.
+        dialect: The policies of the simulator.
+
+    >>> from simulator import Simulator
+    >>> TestSimulator = machine(make=Simulator).TestCase  # pytest and unittest collect it
+    >>> TestSimulator().runTest()
+    """
+    some = histories(messages=messages, min_size=1, max_size=_AT_ONCE)
+
+    class ImplementationMachine(RuleBasedStateMachine):
+        """An implementation beside the simulator."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.implementation: Any = make()
+            self.simulator = Simulator(dialect)
+            self.history: list[Message] = []
+
+        # One rule that does both: of two, Hypothesis leaves one out in many runs, or takes one again and again. And
+        # a rule, not what happens at the end of a run: a run is shortened to where a rule fails.
+        @rule(several=some)
+        def apply_and_look(self, several: list[Message]) -> None:
+            __tracebackhide__ = True
+            for message in several:
+                self.history.append(message)
+                self.simulator.apply(message)
+                self.implementation.apply(message)
+            expected, found = held(self.simulator), held(self.implementation)
+            if not same_spelling(found, expected):
+                note(to_test(self.history, dialect=dialect))
+                raise AssertionError(f"it holds other profiles than the simulator\n{_told(expected, found)}")
+
+        def teardown(self) -> None:
+            close = getattr(self.implementation, "close", None)
+            if close is not None:
+                close()
+
+    ImplementationMachine.TestCase.settings = settings(stateful_step_count=_STEPS)
+    return ImplementationMachine
+
+
+def _told(expected: dict[str, Any], found: dict[str, Any]) -> str:
+    lines = []
+    for id_ in sorted(expected.keys() | found.keys()):
+        if changes := difference(expected.get(id_), found.get(id_)):
+            lines += [f"profile {id_!r}, from the simulator's to its own:", differing(changes)]
+    return "\n".join(lines)

@@ -1,0 +1,134 @@
+"""`to_test`: a history as the text of a runnable test."""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import fields
+from pprint import pformat
+from typing import Any
+
+from recorder.errors import InvalidOperation
+from recorder.operations import Identity, identity_of
+from simulator.dialect import Dialect
+from simulator.simulator import Simulator
+
+__all__ = ["to_test"]
+
+_WIDTH = 100
+_INDENT = "    "
+
+
+def to_test(messages: Iterable[Any], *, name: str = "test_history", dialect: Dialect | None = None) -> str:
+    """A history as the text of a test: the messages, and the profiles that the simulator makes of them.
+
+    The text stands alone: saved as a file it runs with pytest, and passes. To hold something else against the
+    same history, put it in the simulator's place.
+
+    Args:
+        messages: Update messages as JSON values, in order; malformed ones are expected to be rejected.
+        name: The test's name.
+        dialect: The simulator's policies; those that are not the default are written out.
+
+    Raises:
+        ValueError: The name is no Python identifier, or a message is not made of JSON values.
+
+    >>> print(to_test([{"$distinct_id": "ada", "$add": {"visits": 1}}]))
+    from simulator import Simulator
+    from simulator.testing import assert_nothing_rejected, assert_profile
+    <BLANKLINE>
+    <BLANKLINE>
+    def test_history():
+        simulator = Simulator()
+        simulator.apply({'$distinct_id': 'ada', '$add': {'visits': 1}})
+        assert_profile(simulator, 'ada', {'visits': 1})
+        assert_nothing_rejected(simulator)
+    <BLANKLINE>
+    """
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} cannot be a test's name: it is no Python identifier")
+    history = [_json(place, message) for place, message in enumerate(messages, 1)]
+    simulator = Simulator.from_messages(history, dialect=dialect)
+    policies = _policies(dialect or Dialect())
+    checks = list(_checks(history, simulator))
+    made = f"Simulator(Dialect({policies}))" if policies else "Simulator()"
+    names = sorted({check.partition("(")[0] for check in checks if check.startswith("assert_")})
+    lines = [
+        f"from simulator import {'Dialect, ' if policies else ''}Simulator",
+        *([f"from simulator.testing import {', '.join(names)}"] if names else []),
+        "",
+        "",
+        f"def {name}():",
+        f"{_INDENT}simulator = {made}",
+        *(f"{_INDENT}{_call('simulator.apply', message)}" for message in history),
+        *(f"{_INDENT}{check}" for check in checks),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _json(place: int, message: Any) -> Any:
+    try:
+        return json.loads(json.dumps(message, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"message {place} is not made of JSON values: {error}") from error
+
+
+def _checks(history: list[Any], simulator: Simulator) -> Iterator[str]:
+    named: dict[Identity, None] = {}
+    for message in history:
+        with suppress(InvalidOperation):
+            if isinstance(message, dict):
+                named[identity_of(message)] = None
+    held = {
+        **{Identity(None, id_): profile for id_, profile in simulator.profiles.items()},
+        **{Identity(*whose): profile for whose, profile in simulator.groups.items()},
+    }
+    for identity in named:
+        group = {} if identity.group_key is None else {"group_key": identity.group_key}
+        if identity in held:
+            yield _call("assert_profile", _NAMED, identity.id, dict(held[identity]), **group)
+        else:
+            yield _call("assert_absent", _NAMED, identity.id, **group)
+    if simulator.rejected:
+        yield f"assert len(simulator.rejected) == {len(simulator.rejected)}"
+    else:
+        yield "assert_nothing_rejected(simulator)"
+
+
+class _Name:
+    def __repr__(self) -> str:
+        return "simulator"
+
+
+_NAMED = _Name()
+
+
+def _call(function: str, *arguments: Any, **named: Any) -> str:
+    """A call as code, on one line where it fits."""
+    texts = [_code(argument) for argument in arguments]
+    texts += [f"{name}={_code(value)}" for name, value in named.items()]
+    line = f"{function}({', '.join(texts)})"
+    if len(line) + len(_INDENT) <= _WIDTH and "\n" not in line:
+        return line
+    inner = "".join(f"\n{text},".replace("\n", f"\n{_INDENT * 2}") for text in texts)
+    return f"{function}({inner}\n{_INDENT})"
+
+
+def _code(value: Any) -> str:
+    """A JSON value as Python's code; what a reader could not tell apart by eye is escaped."""
+    text = pformat(value, width=_WIDTH - 2 * len(_INDENT), sort_dicts=False)
+    plain = unicodedata.is_normalized("NFC", text) and all(map(str.isprintable, text.splitlines()))
+    # Anything beyond ASCII stands inside the quotes of a string, where Python reads these escapes back.
+    return text if plain else text.encode("ascii", "backslashreplace").decode()
+
+
+def _policies(dialect: Dialect) -> str:
+    default = Dialect()
+    chosen = {field.name: getattr(dialect, field.name) for field in fields(Dialect)}
+    return ", ".join(
+        f"{name}=frozenset({sorted(map(str, value))!r})"
+        if isinstance(value, frozenset)
+        else f"{name}={value!r}"
+        for name, value in chosen.items()
+        if value != getattr(default, name)
+    )

@@ -1,0 +1,281 @@
+"""What Hypothesis draws: values that collide, operations, messages, histories, fault schedules.
+
+Pools are small on purpose: operations must meet each other on the same property, and values must meet those
+that Python takes for equal. Everything drawn is plain JSON, fresh each time, and shrinks to the simplest of
+its kind.
+"""
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from recorder.operations import Message, Operator
+from simulator.faults import FAULTS
+from simulator.testing.operation import Operation
+
+__all__ = [
+    "colliding_values",
+    "fault_schedules",
+    "histories",
+    "json_values",
+    "messages",
+    "operations",
+    "profile_ids",
+    "property_names",
+    "states",
+    "values",
+]
+
+# Each list from the simplest on: that is the order of shrinking.
+_SCALARS = [0, 1, 1.0, True, False, None, "", "1", -0.0, 2, "\u00e9", "e\u0301"]
+_COLLIDING = [*_SCALARS, [], [1]]
+_LETTERS = ["a", "b", "1", " ", "\u00e9", "\u0301", "\n", "\x1b", "\u202e", "\U0001f600"]
+_NUMBERS = [1, 0, -1, 2, 1.0, 0.5, 0.1, -0.0, 2**53, -(2**53), 10**308, 1e308, -1e308]
+
+
+def colliding_values() -> SearchStrategy[Any]:
+    """Values that Python, a hurried reader or another language take for equal, and JSON does not.
+
+    1, 1.0 and true; 0, -0.0, false, "" and null; "1"; [] and [1]; é as one character and as two.
+
+    >>> from hypothesis import find
+    >>> find(colliding_values(), lambda value: value == 1 and not isinstance(value, int))
+    1.0
+    """
+    return st.sampled_from(_COLLIDING).map(deepcopy)
+
+
+def json_values(*, max_leaves: int = 4) -> SearchStrategy[Any]:
+    """JSON values of every kind, most of them colliding, some of them nested.
+
+    Args:
+        max_leaves: How many values a nested one holds at most.
+
+    >>> from hypothesis import given
+    >>> @given(json_values())
+    ... def test(value):
+    ...     assert value is None or isinstance(value, bool | int | float | str | list | dict)
+    >>> test()
+    """
+    # An alphabet of our own: the table of all letters takes Hypothesis a second to make, in each new project.
+    scalars = st.sampled_from(_SCALARS) | st.integers(-5, 5) | st.text(_LETTERS, max_size=3)
+    return st.recursive(
+        scalars,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("xy"), inner, max_size=2),
+        max_leaves=max_leaves,
+    )
+
+
+def values() -> SearchStrategy[Any]:
+    """What operations write and look for: the same few values, alone and in lists, and now and then any other.
+
+    >>> from hypothesis import find
+    >>> find(values(), lambda value: isinstance(value, list) and len(value) > 1 and value[0] is value[1])
+    [1, 1]
+    """
+    return colliding_values() | _few() | st.lists(_few(), max_size=4) | json_values()
+
+
+_any_values = values  # others have a parameter of that name
+
+
+def _few() -> SearchStrategy[Any]:
+    """So few that a list holds one twice."""
+    return st.sampled_from([1, 1.0, True, "1", 0, [1]]).map(deepcopy)
+
+
+def profile_ids(*, pool: Sequence[str] = ("u1", "u2")) -> SearchStrategy[str]:
+    """Ids of profiles, few of them.
+
+    Args:
+        pool: Which; the first is the simplest.
+    """
+    return st.sampled_from(pool)
+
+
+def property_names(*, pool: Sequence[str] = ("a", "b")) -> SearchStrategy[str]:
+    """Names of properties, few of them.
+
+    Args:
+        pool: Which; the first is the simplest.
+    """
+    return st.sampled_from(pool)
+
+
+def states(
+    *,
+    names: SearchStrategy[str] | None = None,
+    values: SearchStrategy[Any] | None = None,
+    missing: bool = True,
+) -> SearchStrategy[Any]:
+    """Properties of a profile before anything happens: one dict each, or None for no such profile.
+
+    Args:
+        names: Of properties.
+        values: Of properties.
+        missing: Whether None is among them.
+
+    >>> from hypothesis import find
+    >>> find(states(), lambda state: True) is None
+    True
+    """
+    chosen = _any_values() | st.sampled_from(_NUMBERS) if values is None else values
+    present = st.dictionaries(property_names() if names is None else names, chosen, max_size=3)
+    return st.none() | present if missing else present
+
+
+def operations(
+    *,
+    names: SearchStrategy[str] | None = None,
+    values: SearchStrategy[Any] | None = None,
+    operators: Iterable[str] = tuple(Operator),
+    min_properties: int = 0,
+    max_properties: int = 3,
+) -> SearchStrategy[Operation]:
+    """Well-formed operations of every operator.
+
+    Args:
+        names: Of properties.
+        values: What is set, appended, united, removed.
+        operators: Which; the first is the simplest.
+        min_properties: How many properties an operation names at least (a delete names none; an unset names
+            one at least).
+        max_properties: How many at most.
+
+    >>> from hypothesis import find
+    >>> find(operations(min_properties=1), lambda operation: operation.operator == "$set")
+    Operation(operator='$set', payload={'a': 0})
+    """
+    names = property_names() if names is None else names
+    values = _any_values() if values is None else values
+
+    def of(items: SearchStrategy[Any]) -> SearchStrategy[Any]:
+        return st.dictionaries(names, items, min_size=min_properties, max_size=max_properties)
+
+    members = values.filter(lambda value: value != []) | st.lists(values, min_size=1, max_size=3)
+    payloads: dict[str, SearchStrategy[Any]] = {
+        Operator.SET: of(values),
+        Operator.SET_ONCE: of(values),
+        Operator.ADD: of(st.sampled_from(_NUMBERS)),
+        Operator.APPEND: of(values),
+        Operator.UNION: of(members),
+        Operator.REMOVE: of(values | st.lists(values, max_size=3)),
+        Operator.UNSET: st.lists(
+            names, min_size=max(1, min_properties), max_size=max_properties, unique=True
+        ),
+        Operator.DELETE: st.just(""),
+    }
+    chosen = [Operator(operator) for operator in operators]
+    return st.one_of(*(st.builds(Operation, st.just(name.value), payloads[name]) for name in chosen))
+
+
+def messages(
+    *,
+    ids: SearchStrategy[str] | None = None,
+    operations: SearchStrategy[Operation] | None = None,
+    max_operators: int = 1,
+    groups: bool = False,
+) -> SearchStrategy[Message]:
+    """Well-formed update messages, as the service takes them but for the token.
+
+    Args:
+        ids: Of profiles.
+        operations: What is done to them.
+        max_operators: How many operators a message holds at most; the service documents one.
+        groups: Whether some are a group's, of the group key ``company``.
+
+    >>> from hypothesis import find
+    >>> find(messages(), lambda message: "$unset" in message)
+    {'$distinct_id': 'u1', '$unset': ['a']}
+    """
+    ids = profile_ids() if ids is None else ids
+    several = st.lists(
+        _operations() if operations is None else operations, min_size=1, max_size=max_operators
+    )
+    keys = st.sampled_from([None, "company"]) if groups else st.none()
+    return st.builds(_message, ids, several, keys)
+
+
+_operations = operations  # `messages` has a parameter of that name
+
+
+def _message(id_: str, several: list[Operation], group_key: str | None) -> Message:
+    message: Message = {}
+    for operation in several:
+        message.update(operation.on(id_, group_key=group_key))
+    return message
+
+
+def histories(
+    *, messages: SearchStrategy[Message] | None = None, min_size: int = 0, max_size: int = 8
+) -> SearchStrategy[list[Message]]:
+    """What happened, message by message.
+
+    Args:
+        messages: Of which; by default well-formed ones, in every other history all on one property of one user.
+        min_size: How many at least.
+        max_size: How many at most.
+
+    >>> from hypothesis import find
+    >>> find(histories(), lambda history: any("$set" in message for message in history))
+    [{'$distinct_id': 'u1', '$set': {}}]
+    """
+
+    def several(one: SearchStrategy[Any]) -> SearchStrategy[list[Any]]:
+        return st.lists(one, min_size=min_size, max_size=max_size)
+
+    if messages is not None:
+        return several(messages)
+    on_one = operations(names=st.just("a"), min_properties=1, max_properties=1)
+    return several(_messages()) | st.builds(
+        lambda id_, chosen: [operation.on(id_) for operation in chosen], profile_ids(), several(on_one)
+    )
+
+
+_messages = messages  # as above
+
+
+def fault_schedules(
+    *,
+    kinds: Sequence[str] = tuple(FAULTS),
+    requests: int = 6,
+    max_size: int = 3,
+    max_seconds: float = 0.05,
+) -> SearchStrategy[list[dict[str, Any]]]:
+    """Schedules for the local service, as JSON values: which request meets which fault.
+
+    Args:
+        kinds: Names of faults.
+        requests: The last request that may meet one.
+        max_size: How many faults at most.
+        max_seconds: How long a slow or a late one takes at most, in seconds.
+
+    >>> from hypothesis import find
+    >>> find(fault_schedules(kinds=["ack_lost", "reset"]), bool)
+    [{'at': 1, 'fault': 'ack_lost'}]
+    """
+    seconds = st.sampled_from([0.0, max_seconds])
+    settings: dict[str, dict[str, SearchStrategy[Any]]] = {
+        "slow": {"seconds": seconds},
+        "late": {"seconds": seconds},
+        "redirect": {"location": st.just("http://127.0.0.1:9/login")},
+        "status": {
+            "code": st.sampled_from([503, 500, 502, 429, 400, 401, 403, 413]),
+            "retry_after": st.sampled_from([None, 0, max_seconds]),
+        },
+    }
+    unread = {"refuse", "partial_read"}
+
+    def fault(name: str) -> SearchStrategy[dict[str, Any]]:
+        optional = {} if name in unread else {"applied": st.booleans()}
+        return st.fixed_dictionaries(
+            {"at": st.integers(1, requests), "fault": st.just(name), **settings.get(name, {})},
+            optional=optional,
+        )
+
+    return st.lists(st.one_of(*map(fault, kinds)), max_size=max_size, unique_by=lambda one: one["at"]).map(
+        lambda faults: sorted(faults, key=lambda one: int(one["at"]))
+    )

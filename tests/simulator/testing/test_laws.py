@@ -1,0 +1,132 @@
+"""The laws hold for the simulator and for an implementation written from the rules; each breaks where it should."""
+
+import inspect
+
+import pytest
+from hypothesis import Phase, given, settings
+
+from simulator import Simulator
+from simulator.testing import Operation, law_suite, laws
+from tests.simulator.testing import models
+
+# Derandomised: what must be found is found again.
+MANY = settings(deadline=None, max_examples=3_000, database=None, derandomize=True, phases=[Phase.generate])
+
+TestSimulator = law_suite(make=Simulator)
+TestPlain = law_suite(make=models.Plain)
+TestQueue = law_suite(make=models.Queue, settings=settings(max_examples=30))
+
+
+def check(law, make):
+    """Hold an implementation to one law, as the suite does."""
+
+    @MANY
+    @given(**law.given)
+    def test(**things):
+        law(make, **things)
+
+    test()
+
+
+# For each law an implementation with one fault that breaks it: no law is unable to fail.
+BROKEN = {
+    "an_operation_touches_what_it_names": models.SetTouchesMore,
+    "an_operation_is_one_of_each_property": models.FirstPropertyOnly,
+    "looking_changes_nothing": models.UnsetFoldedAway,
+    "messages_stay_their_owners": models.HandsOverItsList,
+    "everything_but_delete_creates": models.UnsetCreatesNothing,
+    "repeated_at_once_counts_once": models.UnionAppends,
+    "each_add_counts": models.DropsRepeats,
+    "each_append_counts": models.DropsRepeats,
+    "set_absorbs": models.NullIsNotSet,
+    "unset_absorbs": models.UnsetSetsNull,
+    "delete_absorbs": models.DeleteEmpties,
+    "after_delete_all_starts_afresh": models.DeleteDoesNothing,
+    "what_is_set_is_not_set_once_more": models.NullCountsAsUnset,
+    "set_then_anything_is_one_set": models.RemoveFirst,
+    "unset_then_anything_starts_from_nothing": models.UnsetFoldedAway,
+    "unions_fuse": models.UnionGoesToTheFront,
+    "a_single_member_is_a_union_of_one": models.UnionOfListsOnly,
+    "the_first_set_once_stays": models.SetOnceSets,
+    "integer_adds_fuse": models.NeverBelowZero,
+    "float_adds_fuse_but_for_rounding": models.RoundsToCents,
+    "integer_adds_commute": models.NeverBelowZero,
+    "unions_commute": models.UnionOverwrites,
+    "appends_commute": models.AppendOverwrites,
+    "removes_commute": models.RemoveFromTheEnd,
+    "remove_and_unset_commute": models.RemoveMakesLists,
+    "set_and_set_once_commute": models.NullCountsAsUnset,
+    "membership_is_equality_of_json": models.PythonsIn,
+    "union_keeps_the_order": models.SortedUnion,
+    "remove_takes_every_equal_element": models.RemoveFirst,
+    "remove_takes_each_of_a_list": models.RemoveLooksForTheList,
+    "append_nests_a_list": models.AppendExtends,
+    "add_takes_what_is_missing_for_zero": models.AddOfZeroIsDropped,
+    "union_makes_a_list_of_what_is_missing": models.UnionOfWhatIsThere,
+    "sums_are_exact_for_integers_and_ieee_for_floats": models.AddOfFloats,
+    "what_does_not_fit_is_left_alone": models.AddReplaces,
+}
+
+
+def test_there_is_a_broken_implementation_for_every_law():
+    assert BROKEN.keys() == laws.LAWS.keys()
+
+
+@pytest.mark.parametrize(("name", "make"), BROKEN.items(), ids=lambda one: getattr(one, "__name__", one))
+def test_a_broken_implementation_breaks_the_law_that_names_its_fault(name, make):
+    suite = law_suite(make=make, settings=MANY)
+    with pytest.raises(AssertionError, match=f"^law {name}, "):
+        getattr(suite(), f"test_{name}")()
+
+
+@pytest.mark.parametrize("name", laws.TRAPS)
+def test_a_trap_is_no_law(name):
+    with pytest.raises(AssertionError, match=f"^law {name}, "):
+        check(laws.TRAPS[name], Simulator)
+
+
+def test_every_law_is_documented_named_and_speaks_of_something():
+    assert len(laws.LAWS) >= 30
+    for name, law in {**laws.LAWS, **laws.TRAPS}.items():
+        assert getattr(laws, name) is law
+        assert name in laws.__all__
+        assert law.statement
+        assert law.given
+        assert inspect.signature(law.equation).parameters.keys() == {"fold", *law.given}
+
+
+def test_a_law_can_be_called_by_hand_and_tells_both_histories_and_the_types():
+    laws.set_absorbs(Simulator, start=None, earlier=Operation("$add", {"a": 1}), value=1)
+    with pytest.raises(AssertionError) as broken:
+        laws.each_add_counts(models.AddOfFloats, start={"a": 1}, number=1)
+    text = str(broken.value)
+    assert text.startswith("law each_add_counts, exactly: add n; add n adds n twice.")
+    assert "{'$distinct_id': 'u1', '$add': {'a': 1}}" in text
+    assert "a: 3 (integer) → 3.0 (float)" in text
+
+
+# --- the suite
+
+
+def test_laws_can_be_skipped_or_expected_to_fail_with_a_reason():
+    suite = law_suite(
+        make=models.RemoveFirst,
+        skip={"removes_commute": "not ours to say"},
+        xfail=["remove_takes_every_equal_element"],
+    )
+    (skipped,) = suite.test_removes_commute.pytestmark
+    assert (skipped.name, skipped.kwargs) == ("skip", {"reason": "not ours to say"})
+    (expected,) = suite.test_remove_takes_every_equal_element.pytestmark
+    assert (expected.name, expected.kwargs["strict"]) == ("xfail", True)
+
+
+def test_a_law_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="no such law: gravity; there are an_operation_touches"):
+        law_suite(make=Simulator, skip=["gravity"])
+
+
+def test_two_suites_do_not_share_their_tests():
+    one, other = law_suite(make=Simulator), law_suite(make=Simulator)
+    assert one.test_unions_fuse is not other.test_unions_fuse
+    one().test_unions_fuse()
+    other().test_unions_fuse()

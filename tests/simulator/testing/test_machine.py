@@ -1,0 +1,80 @@
+"""The state machine: what agrees passes, and what folds, repeats or shares is found, with a test to keep."""
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from simulator import Dialect, Simulator
+from simulator.server import Service
+from simulator.testing import machine, strategies
+from tests.simulator.testing import models
+
+FOUND = settings(
+    deadline=None,
+    max_examples=200,
+    stateful_step_count=8,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+)
+
+TestPlain = machine(make=models.Plain).TestCase
+TestQueue = machine(make=models.Queue).TestCase
+TestDialect = machine(
+    make=lambda: Simulator(Dialect(emptied_list="unset")), dialect=Dialect(emptied_list="unset")
+).TestCase
+
+
+@pytest.mark.parametrize(
+    "make",
+    [models.UnsetFoldedAway, models.DropsRepeats, models.SendsBatchAgain],
+    ids=lambda make: make.__name__,
+)
+def test_a_difference_is_found_within_two_hundred_examples(make):
+    with pytest.raises(AssertionError, match="it holds other profiles than the simulator"):
+        run_state_machine_as_test(machine(make=make), settings=FOUND)
+
+
+def test_what_is_found_is_small_and_comes_as_a_test_that_runs():
+    shrunk = settings(FOUND, phases=[Phase.generate, Phase.shrink])
+    with pytest.raises(AssertionError) as broken:
+        run_state_machine_as_test(machine(make=models.UnsetFoldedAway), settings=shrunk)
+    assert "profile 'u1', from the simulator's to its own:\n  a: " in str(broken.value)
+    (note,) = [note for note in broken.value.__notes__ if note.startswith("from simulator import")]
+    assert 3 <= note.count("simulator.apply(") <= 5
+    namespace = {}
+    exec(note, namespace)  # noqa: S102  # it is a test's text
+    namespace["test_history"]()
+
+
+def test_an_implementation_is_closed_at_the_end_also_of_a_failure():
+    closed = []
+
+    class Closing(models.SendsBatchAgain):
+        def close(self):
+            closed.append(self)
+
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine(make=Closing), settings=FOUND)
+    assert closed
+
+
+def test_a_service_can_be_held_against_the_simulator():
+    """`profiles` may be a method, as the local service's is."""
+    import requests
+
+    with Service() as service, requests.Session() as session:
+        session.trust_env = False
+
+        class Posting:
+            def __init__(self):
+                service.reset()
+                self.profiles = service.profiles
+
+            def apply(self, message):
+                session.post(service.url + "/engage", json=[{"$token": "T", **message}], timeout=10)
+
+        run_state_machine_as_test(
+            machine(make=Posting, messages=strategies.messages(max_operators=2)),
+            settings=settings(deadline=None, max_examples=15, database=None),
+        )

@@ -1,0 +1,158 @@
+"""The pytest plugin, in an empty project of somebody else's."""
+
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+ALWAYS = ["--strict-markers", "--strict-config", "-p", "no:cacheprovider", "-W", "error", "-ra"]
+
+
+@pytest.fixture
+def project(tmp_path):
+    def run(source, *options, blocked=()):
+        (tmp_path / "test_theirs.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        code = f"import sys; [sys.modules.update({{name: None}}) for name in {list(blocked)!r}]; "
+        code += "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+        return subprocess.run(
+            [sys.executable, "-c", code, *ALWAYS, *options],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def outcome(done):
+    return re.search(r"=+ (.*) in [\d.]+s.* =+$", done.stdout.strip().splitlines()[-1])[
+        1
+    ], done.stdout + done.stderr
+
+
+def test_nothing_of_ours_is_loaded_before_a_test_asks_for_it(project):
+    done = project("""
+        import sys
+
+        def test_loaded():
+            names = {name.partition(".")[0] for name in sys.modules}
+            assert "pytest_restante" in names
+            assert not names & {"recorder", "simulator", "tui", "hypothesis", "werkzeug", "sqlite_utils"}
+    """, "-p", "no:hypothesispytest")  # fmt: skip
+    assert outcome(done)[0] == "1 passed", outcome(done)[1]
+
+
+def test_the_fixtures_are_listed_with_what_they_are(project):
+    done = project("", "--fixtures")
+    named = set(re.findall(r"^(restante_\w+)", done.stdout, re.MULTILINE))
+    kinds = {"simulator", "recorder", "service"}
+    assert named == {f"restante_{kind}" for kind in kinds} | {f"restante_new_{kind}" for kind in kinds}
+    assert "no docstring available" not in done.stdout.partition("pytest_restante")[2]
+
+
+def test_each_test_has_its_own(project):
+    done = project("""
+        import pytest
+
+        @pytest.mark.parametrize("again", [False, True])
+        def test_fresh(restante_simulator, restante_recorder, restante_service, again):
+            for people in (restante_simulator, restante_recorder):
+                people.people_increment("ada", {"visits": 1})
+            assert restante_recorder.statistics().recorded == 1
+            assert restante_service.profiles() == {}
+            assert restante_recorder.flush().stopped_by == "done"
+            assert restante_service.profiles() == {"ada": {"visits": 1}}
+            assert dict(restante_simulator.profile("ada")) == {"visits": 1}
+    """)  # fmt: skip
+    assert outcome(done)[0] == "2 passed", outcome(done)[1]
+
+
+def test_without_the_service_a_recorder_ships_nowhere(project):
+    done = project("""
+        def test_offline(restante_recorder):
+            restante_recorder.people_set("ada", {"plan": "pro"})
+            report = restante_recorder.flush()
+            assert (report.stopped_by, report.pending) == ("offline", 1)
+    """)  # fmt: skip
+    assert outcome(done)[0] == "1 passed", outcome(done)[1]
+
+
+def test_factories_serve_hypothesis(project):
+    done = project("""
+        from hypothesis import given, settings
+        from simulator.testing import strategies
+
+        @settings(max_examples=10, deadline=None)
+        @given(strategies.histories())
+        def test_any(restante_new_simulator, restante_new_recorder, restante_new_service, history):
+            simulator = restante_new_simulator()
+            with restante_new_service() as service, restante_new_recorder(
+                url=service.url, durability="process"
+            ) as recorder:
+                for message in history:
+                    simulator.people_update(message)
+                    recorder.people_update(message)
+                assert recorder.flush().stopped_by == "done"
+                assert service.profiles() == {id_: dict(one) for id_, one in simulator.profiles.items()}
+
+        def test_left_open(restante_new_recorder, tmp_path):
+            recorder = restante_new_recorder("THEIRS", journal=tmp_path / "kept.db", clock=lambda: 1.5)
+            recorder.people_set("ada", {})
+            assert (tmp_path / "kept.db").exists()
+    """)  # fmt: skip
+    assert outcome(done)[0] == "2 passed", outcome(done)[1]
+
+
+def test_without_werkzeug_the_service_skips_with_what_to_install(project):
+    done = project("""
+        def test_service(restante_service):
+            raise NotImplementedError
+    """, blocked=["werkzeug"])  # fmt: skip
+    result, text = outcome(done)
+    assert result == "1 skipped", text
+    assert "pip install 'restante[service]'" in text
+
+
+def test_profiles_that_differ_are_told_apart_by_property_and_type(project):
+    done = project("""
+        def test_type(restante_simulator):
+            restante_simulator.people_set("ada", {"visits": 1.0, "plan": "pro", "tags": ["a", "b"]})
+            assert restante_simulator.profile("ada") == {"visits": 2, "plan": "pro", "tags": ["a"]}
+
+        def test_other_side(restante_simulator):
+            restante_simulator.people_set("ada", {"visits": 1})
+            assert {"visits": 3} == restante_simulator.profile("ada")
+
+        def test_no_mapping(restante_simulator):
+            restante_simulator.people_set("ada", {"visits": 1})
+            assert restante_simulator.profile("ada") == 7
+    """)  # fmt: skip
+    result, text = outcome(done)
+    assert result == "3 failed", text
+    assert "visits: 2 → 1.0" in text
+    assert '+ tags[1]: "b"' in text
+    assert "visits: 1 → 3" in text
+    assert "INTERNALERROR" not in text
+
+
+def test_the_assertions_need_no_hypothesis_and_what_does_says_so(project):
+    done = project("""
+        import sys
+        import pytest
+        sys.modules["hypothesis"] = None  # as where it is not installed
+        from simulator.testing import Operation, assert_profile, to_test
+
+        def test_theirs(restante_simulator):
+            restante_simulator.apply(Operation("$set", {"plan": "pro"}).on("ada"))
+            assert_profile(restante_simulator, "ada", {"plan": "pro"})
+            assert to_test([])
+            with pytest.raises(ImportError, match="restante\\\\[testing\\\\]"):
+                from simulator.testing import strategies
+            with pytest.raises(ImportError, match="restante\\\\[testing\\\\]"):
+                from simulator.testing import law_suite
+    """, "-p", "no:hypothesispytest")  # fmt: skip
+    assert outcome(done)[0] == "1 passed", outcome(done)[1]

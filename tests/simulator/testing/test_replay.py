@@ -1,0 +1,100 @@
+"""`to_test`: the text stands alone, runs, passes, and fails when anything else comes out."""
+
+import ast
+import re
+
+import pytest
+from hypothesis import given, settings
+
+from simulator import Dialect, Simulator
+from simulator.testing import strategies, to_test
+from tests.simulator.testing.models import RemoveFirst
+
+
+def run(text, name="test_history", **replaced):
+    namespace = {}
+    exec(compile(text, "a_test.py", "exec"), namespace)  # noqa: S102  # it is a test's text
+    namespace.update(replaced)
+    namespace[name]()
+
+
+@settings(deadline=None)
+@given(strategies.histories(messages=strategies.messages(max_operators=2, groups=True)))
+def test_the_text_of_any_history_runs_and_passes(history):
+    text = to_test(history)
+    run(text)
+    ast.parse(text)
+
+
+def test_it_fails_where_something_else_comes_out():
+    history = [{"$distinct_id": "u1", "$set": {"a": [1, 1]}}, {"$distinct_id": "u1", "$remove": {"a": 1}}]
+
+    class Other(Simulator):
+        def apply(self, message):
+            plain = RemoveFirst()
+            plain.profiles = {id_: dict(profile) for id_, profile in self.profiles.items()}
+            plain.apply(message)
+            super().apply({"$distinct_id": "u1", "$set": plain.profiles["u1"]})
+
+    run(to_test(history))
+    with pytest.raises(AssertionError, match=r"\+ a\[0\]: 1|a\[0\]"):
+        run(to_test(history), Simulator=Other)
+
+
+def test_what_is_malformed_is_expected_to_be():
+    text = to_test([{"$distinct_id": "u1", "$unset": "a"}, 7, {"$set": {}}])
+    assert "assert len(simulator.rejected) == 3" in text
+    assert "assert_nothing_rejected" not in text
+    run(text)
+
+
+def test_a_deleted_profile_is_expected_to_be_gone():
+    text = to_test(
+        [
+            {"$distinct_id": "u1", "$set": {}},
+            {"$distinct_id": "u1", "$delete": ""},
+            {"$group_key": "company", "$group_id": 7, "$delete": ""},
+        ]
+    )
+    assert "assert_absent(simulator, 'u1')\n" in text
+    assert "assert_absent(simulator, '7', group_key='company')\n" in text
+    run(text)
+
+
+def test_policies_are_written_out():
+    dialect = Dialect(emptied_list="unset", creating=frozenset({"$set"}))
+    history = [{"$distinct_id": "u1", "$append": {"a": 1}}, {"$distinct_id": "u1", "$set": {"a": []}}]
+    text = to_test(history, dialect=dialect)
+    assert "Simulator(Dialect(emptied_list='unset', creating=frozenset(['$set'])))" in text
+    run(text)
+    assert "Dialect" not in to_test(history, dialect=Dialect())
+
+
+def test_what_eyes_cannot_tell_apart_is_escaped():
+    text = to_test([{"$distinct_id": "Zo\u00eb", "$set": {"e\u0301": "\u202e\x1b[31m", "n": -0.0}}])
+    assert "'e\\u0301'" in text
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+    assert "Zo\u00eb" in text  # on a line of its own: what is plain stays plain
+    run(text)
+
+
+def test_long_calls_are_broken_into_lines():
+    text = to_test(
+        [{"$distinct_id": "u1", "$set": {f"name{n}": "value " * 9 for n in range(9)}}], name="test_wide"
+    )
+    assert max(map(len, text.splitlines())) <= 110
+    run(text, "test_wide")
+
+
+def test_a_name_that_is_none_and_values_that_are_no_json_are_refused():
+    with pytest.raises(ValueError, match="'my test' cannot be a test's name"):
+        to_test([], name="my test")
+    with pytest.raises(ValueError, match="message 1 is not made of JSON values"):
+        to_test([{"$distinct_id": "u1", "$set": {"a": float("nan")}}])
+
+
+def test_an_empty_history_is_a_test_too():
+    text = to_test([])
+    run(text)
+    assert re.findall(r"import (.*)", text) == ["Simulator", "assert_nothing_rejected"]

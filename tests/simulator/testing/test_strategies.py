@@ -1,0 +1,145 @@
+"""What is drawn is well-formed, collides, is code again when it is printed, and shrinks to the simplest."""
+
+import ast
+import json
+import unicodedata
+
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from recorder.operations import Operator, check, json_equal, normalise, same_spelling
+from simulator import Simulator
+from simulator.faults import FAULTS, parse_schedule
+from simulator.testing import Operation, strategies
+
+ALL = settings(max_examples=2_000, deadline=None, database=None, derandomize=True)
+
+
+@given(
+    strategies.messages(max_operators=3, groups=True),
+    strategies.operations(),
+    strategies.states(),
+    st.integers(),
+)
+def test_what_is_drawn_is_taken_by_a_recorder(message, operation, state, id_):
+    check(normalise(message))
+    check(normalise(operation.on(id_)))
+    if state is not None:
+        check(normalise({"$distinct_id": "u1", "$set": state}))
+
+
+@given(strategies.operations())
+def test_the_repr_of_an_operation_is_code_that_makes_it_again(operation):
+    again = eval(repr(operation))  # noqa: S307
+    assert again == operation
+    assert same_spelling(again.payload, operation.payload)
+
+
+@given(strategies.messages())
+def test_a_message_is_fresh_each_time(message):
+    (operator,) = (name for name in message if name in set(Operator))
+    operation = Operation(operator, message[operator])
+    one, other = operation.on("u1"), operation.on("u1")
+    assert one == other
+    if isinstance(one[operator], dict | list):
+        assert one[operator] is not other[operator]
+        assert one[operator] is not operation.payload
+
+
+@pytest.mark.parametrize("operator", Operator)
+def test_every_operator_is_drawn(operator):
+    found = find(strategies.operations(), lambda operation: operation.operator == operator, settings=ALL)
+    assert type(found.operator) is str
+
+
+COLLISIONS = [
+    ("a number and its float", lambda one, other: one == other and type(one) is int and type(other) is float),
+    ("a number and a boolean", lambda one, other: one is True and one == other and other is not True),
+    ("zero and false", lambda one, other: other is False and type(one) is int and one == 0),
+    ("the signs of zero", lambda one, other: (repr(one), repr(other)) == ("-0.0", "0")),
+    ("a number and its digits", lambda one, other: type(one) is int and str(one) == other),
+    ("nothing and an empty string", lambda one, other: (one, other) == (None, "")),
+    ("a list and what it holds", lambda one, other: isinstance(one, list) and one == [other]),
+    (
+        "two spellings of one letter",
+        lambda one, other: (
+            isinstance(one, str)
+            and isinstance(other, str)
+            and one != other
+            and unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("collide", [pytest.param(collide, id=what) for what, collide in COLLISIONS])
+def test_values_collide(collide):
+    pairs = st.tuples(strategies.colliding_values(), strategies.colliding_values())
+    find(pairs, lambda pair: collide(*pair), settings=ALL)
+
+
+def test_a_list_holds_a_value_twice():
+    find(
+        strategies.states(missing=False),
+        lambda state: any(
+            isinstance(value, list) and any(json_equal(value[0], other) for other in value[1:])
+            for value in state.values()
+        ),
+        settings=ALL,
+    )
+
+
+@given(st.data())
+def test_what_is_drawn_is_never_the_same_object_twice(data):
+    one, other = (data.draw(strategies.states(missing=False)) for _ in range(2))
+    assert not containers(one) & containers(other)
+
+
+def containers(value):
+    found = {id(value)} if isinstance(value, list | dict) else set()
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        found |= containers(item)
+    return found
+
+
+def test_what_is_drawn_shrinks_to_the_simplest():
+    assert find(strategies.states(), lambda _: True) is None
+    assert find(strategies.colliding_values(), lambda _: True) == 0
+    assert find(strategies.histories(), lambda _: True) == []
+    assert find(strategies.messages(), lambda message: "$set" in message) == {
+        "$distinct_id": "u1",
+        "$set": {},
+    }
+    assert find(strategies.fault_schedules(), lambda _: True) == []
+
+
+@given(strategies.fault_schedules())
+def test_schedules_are_schedules(schedule):
+    faults = parse_schedule(schedule)
+    assert [fault.at for fault in faults] == sorted({fault.at for fault in faults})
+    assert json.loads(json.dumps(schedule)) == schedule
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_is_drawn(kind):
+    find(
+        strategies.fault_schedules(), lambda faults: any(one["fault"] == kind for one in faults), settings=ALL
+    )
+
+
+def test_pools_can_be_chosen():
+    ids, names = strategies.profile_ids(pool=["x"]), strategies.property_names(pool=["y"])
+    chosen = strategies.operations(names=names, values=st.just(7), operators=["$set"], min_properties=1)
+    message = find(strategies.messages(ids=ids, operations=chosen), lambda _: True)
+    assert message == {"$distinct_id": "x", "$set": {"y": 7}}
+    with pytest.raises(ValueError, match="merge"):
+        strategies.operations(operators=["$merge"])
+
+
+@given(strategies.histories(max_size=5))
+def test_a_history_meets_itself(history):
+    simulator = Simulator.from_messages(history)
+    assert len(history) <= 5
+    assert not simulator.rejected
+    ast.literal_eval(repr(history))
