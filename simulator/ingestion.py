@@ -81,6 +81,11 @@ class Receipt:
 
 # --- From bytes to messages ---------------------------------------------------------------------
 
+MAX_MESSAGES = 2_000
+"""How many messages a request may carry, as the service documents."""
+
+_MOST_FIELDS = 100  # of a form or a query: one of nothing but separators would take seconds and gigabytes
+
 MAX_SHOWN = 1_000
 """How much of a text that could not be read is kept, in characters."""
 
@@ -141,9 +146,13 @@ def _text(raw: bytes) -> str:
 
 def _fields(raw: bytes) -> dict[str, str]:
     try:
-        return dict(parse_qsl(_text(raw), keep_blank_values=True, errors="strict"))
+        return dict(
+            parse_qsl(_text(raw), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        )
     except UnicodeDecodeError:
         raise _Unreadable("data, not UTF-8 once unescaped") from None
+    except ValueError:
+        raise _Unreadable(f"data, a form of more than {_MOST_FIELDS} fields") from None
 
 
 def _looks_like_json(text: str) -> bool:
@@ -157,6 +166,8 @@ def _messages(text: str) -> list[Any]:
     messages = value if isinstance(value, list) else [value]
     if not messages:
         raise _Unreadable("data, missing or empty")
+    if len(messages) > MAX_MESSAGES:
+        raise _Unreadable(f"data, more than {MAX_MESSAGES:,} messages")
     if _too_deep(messages):
         raise _Unreadable(f"data, nested deeper than {MAX_DEPTH}")
     return messages

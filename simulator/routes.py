@@ -25,10 +25,12 @@ _PAGE_SIZE = 1_000
 def endpoint_of(path: str) -> Endpoint | None:
     """The ingestion endpoint at a path, None for any other path; browser SDKs end theirs with a slash.
 
+    Slashes before it do not count either, as the routes take them.
+
     >>> endpoint_of("/engage/")
     <Endpoint.ENGAGE: '/engage'>
     """
-    bare = path.rstrip("/")
+    bare = "/" + path.strip("/")
     return Endpoint(bare) if bare in set(Endpoint) else None
 
 
@@ -55,7 +57,8 @@ class Application:
         }
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        return self._answer(Request(environ))(environ, start_response)
+        # A request that its own environ held would stay, with its body, until the garbage is next collected.
+        return self._answer(Request(environ, populate_request=False))(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
         path = request.path.rstrip("/") or "/"
