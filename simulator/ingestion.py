@@ -96,13 +96,13 @@ class Submission:
 
     Attributes:
         messages: The updates or events, unchecked.
-        verbose: Whether the answer is to be JSON.
+        verbose: Whether the answer is to be JSON; None where that was not said.
         unreadable: Why no message could be read; None if they could.
         text: The beginning of what could not be read.
     """
 
     messages: list[Any] = field(default_factory=list)
-    verbose: bool = False
+    verbose: bool | None = None
     unreadable: str | None = None
     text: str = ""
 
@@ -122,14 +122,14 @@ def read_submission(query: bytes, body: bytes = b"") -> Submission:
     >>> read_submission(b"data=W10=").unreadable
     'data, missing or empty'
     """
-    verbose = False
+    verbose = None
     try:
         asked = _fields(query)
-        verbose = asked.get("verbose") == "1"
+        verbose = _verbose(asked)
         text = _text(body)
         if not _looks_like_json(text):
             asked = {**asked, **_fields(body)}
-            verbose = asked.get("verbose") == "1"
+            verbose = _verbose(asked)
             text = asked.get("data", "")
         return Submission(_messages(text), verbose)
     except _Unreadable as error:
@@ -153,6 +153,10 @@ def _fields(raw: bytes) -> dict[str, str]:
         raise _Unreadable("data, not UTF-8 once unescaped") from None
     except ValueError:
         raise _Unreadable(f"data, a form of more than {_MOST_FIELDS} fields") from None
+
+
+def _verbose(asked: dict[str, str]) -> bool | None:
+    return asked["verbose"] == "1" if "verbose" in asked else None
 
 
 def _looks_like_json(text: str) -> bool:

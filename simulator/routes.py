@@ -83,7 +83,8 @@ class Application:
         status = int(receipt.error is None)
         if submission.verbose:
             return _json({"status": status, "error": receipt.error})
-        if endpoint is not Endpoint.IMPORT:
+        # The Node SDK says verbose=0 to /import, too, and takes anything but the digit for a failure.
+        if endpoint is not Endpoint.IMPORT or submission.verbose is False:
             return Response(str(status), mimetype="text/plain")
         if receipt.error is None:
             return _json({"code": 200, "num_records_imported": receipt.accepted, "status": "OK"})

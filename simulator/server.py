@@ -37,6 +37,7 @@ from simulator.faults import (
 )
 from simulator.ingestion import Acceptance, Endpoint, Inbox, Mixed, Received
 from simulator.late import LateArrivals
+from simulator.memory import give_back_large_blocks
 
 try:
     from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -48,7 +49,7 @@ except ModuleNotFoundError as missing:
         f"the local service needs {missing.name}: pip install 'restante[service]'", name=missing.name
     ) from missing
 
-__all__ = ["MAX_BODY", "Service"]
+__all__ = ["MAX_BODY", "Service", "give_back_large_blocks"]
 
 HOST = "127.0.0.1"
 

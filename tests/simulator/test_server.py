@@ -179,6 +179,13 @@ def test_import_answers_plainly_as_documented(service, http):
     assert refused.json()["error"] == "event, missing or empty"
 
 
+@pytest.mark.parametrize(("event", "digit"), [({"event": "a", "properties": {}}, "1"), ({}, "0")])
+def test_import_answers_with_the_digit_whoever_says_that_he_wants_no_more(service, http, event, digit):
+    """The Node SDK says so, and takes anything else for a failure."""
+    answer = send(http, service, [event], "/import", params={"verbose": "0"})
+    assert (answer.status_code, answer.text) == (200, digit)
+
+
 # --- answers
 
 
