@@ -14,8 +14,8 @@ _OPERATORS = ["$set", "$set_once", "$add", "$append", "$union", "$remove", "$uns
 ]
 _MALFORMED_IDENTITIES = [
     {}, {"$distinct_id": ""}, {"$distinct_id": None}, {"$distinct_id": True}, {"$distinct_id": 1.5},
-    {"$distinct_id": []}, {"$distinct_id": "a" * 256}, {"$distinct_id": "\ud800"}, {"$group_key": "company"}, {"$group_id": "acme"},
-    {"$group_key": "company", "$group_id": ""}, {"$group_key": {}, "$group_id": "acme"},
+    {"$distinct_id": []}, {"$distinct_id": "a" * 256}, {"$distinct_id": "\ud800"}, {"$group_key": "company"},
+    {"$group_id": "acme"}, {"$group_key": "company", "$group_id": ""}, {"$group_key": {}, "$group_id": "acme"},
     {"$distinct_id": "ada", "$group_key": "company", "$group_id": "acme"},
 ]  # fmt: skip
 _MALFORMED_PAYLOADS = [
