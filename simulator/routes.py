@@ -138,8 +138,31 @@ class Application:
         return _json({"status": 1, "error": None})
 
     def _index(self, request: Request) -> Response:  # noqa: ARG002  # called as every route is
-        lines = [f"{'|'.join(methods):<9} {path}\n" for path, methods in self._routes.items()]
-        return Response("The local service of restante.\n\n" + "".join(lines), mimetype="text/plain")
+        lines = [
+            f"{' '.join(methods):<10}{path:<22}{_ABOUT[path]}\n" for path, methods in self._routes.items()
+        ]
+        return Response(_BEFORE + "".join(lines) + _AFTER, mimetype="text/plain")
+
+
+_ABOUT = {
+    Endpoint.ENGAGE.value: "takes updates of users' profiles",
+    Endpoint.GROUPS.value: "takes updates of groups' profiles",
+    Endpoint.TRACK.value: "takes events, and keeps them as they are",
+    Endpoint.IMPORT.value: "takes events of the past, and keeps them as they are",
+    "/api/query/engage": "shows users' profiles as the real service does, in pages (page=1)",
+    "/simulator/profiles": "shows users' profiles: id to properties",
+    "/simulator/groups": "shows groups' profiles: key to id to properties",
+    "/simulator/messages": "shows what arrived, with a verdict and a reason each (verdict=rejected)",
+    "/simulator/reset": "forgets profiles and messages; the faults go on",
+    "/simulator/faults": 'takes a fault schedule, such as [{"at": 1, "fault": "ack_lost"}]',
+    "/": "this page",
+}
+_BEFORE = "The local service of restante. It takes what SDKs send, and shows what came of it.\n\n"
+_AFTER = """
+What is taken is a JSON array or one object, alone or as data= in a form or the query, there also in base64.
+The answer is 1 or 0; with verbose=1, JSON that says what is wrong. What is shown or forgotten can be narrowed
+to one project with token=.
+"""
 
 
 def _json(value: Any, status: int = HTTPStatus.OK) -> Response:

@@ -4,6 +4,8 @@ import base64
 import gc
 import gzip
 import json
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -489,11 +491,27 @@ def test_read_back_refuses_to_guess_at_a_selector(service, http):
     assert (answer.status_code, "where" in answer.json()["error"]) == (400, True)
 
 
-def test_front_page_lists_the_routes(service, http):
+def test_front_page_says_in_plain_text_what_each_route_does(service, http):
     page = http.get(service.url, timeout=TIMEOUT)
     assert page.headers["Content-Type"].startswith("text/plain")
-    for route in ("/engage", "/groups", "/track", "/import", "/simulator/messages", "/simulator/faults"):
-        assert route in page.text
+    routes = re.findall(r"^([A-Z ]+?) +(/\S*) +(\S.*)$", page.text, re.MULTILINE)
+    assert [path for _, path, _ in routes] == [
+        "/engage",
+        "/groups",
+        "/track",
+        "/import",
+        "/api/query/engage",
+        "/simulator/profiles",
+        "/simulator/groups",
+        "/simulator/messages",
+        "/simulator/reset",
+        "/simulator/faults",
+        "/",
+    ]
+    for methods, path, _ in routes:
+        allowed = http.options(service.url + path, timeout=TIMEOUT).headers["Allow"]
+        assert allowed == ", ".join([*methods.split(), "OPTIONS"])
+    assert max(map(len, page.text.splitlines())) <= 110
 
 
 def test_unknown_route_and_wrong_method_are_refused_clearly(service, http):
@@ -1030,6 +1048,64 @@ def test_official_sdk_meets_the_scheduled_faults(service, sdk):
         with pytest.raises(mixpanel.MixpanelException):
             sdk.people_increment("ada", {"visits": 1})
     assert service.profiles() == {"ada": {"visits": 1}}
+
+
+# --- curl
+
+
+@pytest.fixture
+def curl(service):
+    found = shutil.which("curl")
+    if found is None:
+        pytest.skip("curl is not installed")
+
+    def curl(path, *arguments):
+        command = [
+            found,
+            "--silent",
+            "--show-error",
+            "--noproxy",
+            "*",
+            "--max-time",
+            str(TIMEOUT),
+            *arguments,
+        ]
+        done = subprocess.run(
+            [*command, service.url + path],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    return curl
+
+
+def test_curl_sends_by_get_and_post_and_shows_what_came_of_it(service, curl):
+    text = json.dumps(update())
+    assert curl("/engage", "-d", text) == "1"
+    assert curl("/engage", "--data-urlencode", f"data={text}") == "1"
+    assert curl("/engage", "--data-urlencode", f"data={encoded(update())}") == "1"
+    assert curl("/engage", "--get", "--data-urlencode", f"data={text}") == "1"
+    assert curl(f"/engage?data={encoded(update())}") == "1"
+    assert curl("/engage", "-d", "{}") == "0"
+    assert json.loads(curl("/engage?verbose=1", "-d", "{}"))["error"] == "$token, missing or empty"
+    assert len(service.messages("accepted")) == 5
+    assert [one["reason"] for one in json.loads(curl("/simulator/messages?verdict=rejected"))] == [
+        "$token, missing or empty"
+    ] * 2
+    assert json.loads(curl("/simulator/profiles?token=T")) == {"ada": {"plan": "pro"}}
+    assert json.loads(curl("/simulator/reset", "-X", "POST")) == {"status": 1, "error": None}
+    assert json.loads(curl("/simulator/profiles")) == {}
+
+
+def test_curl_asks_before_it_sends_much(service, curl, tmp_path):
+    path = tmp_path / "large.json"
+    path.write_text(json.dumps(update(payload={"note": "x" * 3_000_000})))
+    assert curl("/engage", "-H", "Expect: 100-continue", "--data-binary", f"@{path}") == "1"
+    assert curl("/engage", "-H", "Transfer-Encoding: chunked", "--data-binary", f"@{path}") == "1"
+    assert len(service.messages("accepted")) == 2
 
 
 # --- many at once, and odd senders
