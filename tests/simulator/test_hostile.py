@@ -20,7 +20,7 @@ ATTACKERS = 4
 MOST_HELD = 100
 
 LEFT_BEHIND = 32 * 1024
-"""How much more the process may hold afterwards, in KB. Measured were 5 to 12 MB after a peak of 850: pages of
+"""How much more the process may hold afterwards, in KB. Measured were 5 to 15 MB after a peak of 850: pages of
 Python's own allocator that are not quite empty, and arenas of threads that overlapped. What is kept by mistake is far
 more: the bodies of one minute are gigabytes."""
 
