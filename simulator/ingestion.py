@@ -81,6 +81,11 @@ class Receipt:
 
 # --- From bytes to messages ---------------------------------------------------------------------
 
+MAX_MESSAGES = 2_000
+"""How many messages a request may carry, as the service documents."""
+
+_MOST_FIELDS = 100  # of a form or a query: one of nothing but separators would take seconds and gigabytes
+
 MAX_SHOWN = 1_000
 """How much of a text that could not be read is kept, in characters."""
 
@@ -91,13 +96,13 @@ class Submission:
 
     Attributes:
         messages: The updates or events, unchecked.
-        verbose: Whether the answer is to be JSON.
+        verbose: Whether the answer is to be JSON; None where that was not said.
         unreadable: Why no message could be read; None if they could.
         text: The beginning of what could not be read.
     """
 
     messages: list[Any] = field(default_factory=list)
-    verbose: bool = False
+    verbose: bool | None = None
     unreadable: str | None = None
     text: str = ""
 
@@ -117,14 +122,14 @@ def read_submission(query: bytes, body: bytes = b"") -> Submission:
     >>> read_submission(b"data=W10=").unreadable
     'data, missing or empty'
     """
-    verbose = False
+    verbose = None
     try:
         asked = _fields(query)
-        verbose = asked.get("verbose") == "1"
+        verbose = _verbose(asked)
         text = _text(body)
         if not _looks_like_json(text):
             asked = {**asked, **_fields(body)}
-            verbose = asked.get("verbose") == "1"
+            verbose = _verbose(asked)
             text = asked.get("data", "")
         return Submission(_messages(text), verbose)
     except _Unreadable as error:
@@ -141,9 +146,17 @@ def _text(raw: bytes) -> str:
 
 def _fields(raw: bytes) -> dict[str, str]:
     try:
-        return dict(parse_qsl(_text(raw), keep_blank_values=True, errors="strict"))
+        return dict(
+            parse_qsl(_text(raw), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        )
     except UnicodeDecodeError:
         raise _Unreadable("data, not UTF-8 once unescaped") from None
+    except ValueError:
+        raise _Unreadable(f"data, a form of more than {_MOST_FIELDS} fields") from None
+
+
+def _verbose(asked: dict[str, str]) -> bool | None:
+    return asked["verbose"] == "1" if "verbose" in asked else None
 
 
 def _looks_like_json(text: str) -> bool:
@@ -157,6 +170,8 @@ def _messages(text: str) -> list[Any]:
     messages = value if isinstance(value, list) else [value]
     if not messages:
         raise _Unreadable("data, missing or empty")
+    if len(messages) > MAX_MESSAGES:
+        raise _Unreadable(f"data, more than {MAX_MESSAGES:,} messages")
     if _too_deep(messages):
         raise _Unreadable(f"data, nested deeper than {MAX_DEPTH}")
     return messages

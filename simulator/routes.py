@@ -25,10 +25,12 @@ _PAGE_SIZE = 1_000
 def endpoint_of(path: str) -> Endpoint | None:
     """The ingestion endpoint at a path, None for any other path; browser SDKs end theirs with a slash.
 
+    Slashes before it do not count either, as the routes take them.
+
     >>> endpoint_of("/engage/")
     <Endpoint.ENGAGE: '/engage'>
     """
-    bare = path.rstrip("/")
+    bare = "/" + path.strip("/")
     return Endpoint(bare) if bare in set(Endpoint) else None
 
 
@@ -55,7 +57,8 @@ class Application:
         }
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        return self._answer(Request(environ))(environ, start_response)
+        # A request that its own environ held would stay, with its body, until the garbage is next collected.
+        return self._answer(Request(environ, populate_request=False))(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
         path = request.path.rstrip("/") or "/"
@@ -80,7 +83,8 @@ class Application:
         status = int(receipt.error is None)
         if submission.verbose:
             return _json({"status": status, "error": receipt.error})
-        if endpoint is not Endpoint.IMPORT:
+        # The Node SDK says verbose=0 to /import, too, and takes anything but the digit for a failure.
+        if endpoint is not Endpoint.IMPORT or submission.verbose is False:
             return Response(str(status), mimetype="text/plain")
         if receipt.error is None:
             return _json({"code": 200, "num_records_imported": receipt.accepted, "status": "OK"})
@@ -134,8 +138,31 @@ class Application:
         return _json({"status": 1, "error": None})
 
     def _index(self, request: Request) -> Response:  # noqa: ARG002  # called as every route is
-        lines = [f"{'|'.join(methods):<9} {path}\n" for path, methods in self._routes.items()]
-        return Response("The local service of restante.\n\n" + "".join(lines), mimetype="text/plain")
+        lines = [
+            f"{' '.join(methods):<10}{path:<22}{_ABOUT[path]}\n" for path, methods in self._routes.items()
+        ]
+        return Response(_BEFORE + "".join(lines) + _AFTER, mimetype="text/plain")
+
+
+_ABOUT = {
+    Endpoint.ENGAGE.value: "takes updates of users' profiles",
+    Endpoint.GROUPS.value: "takes updates of groups' profiles",
+    Endpoint.TRACK.value: "takes events, and keeps them as they are",
+    Endpoint.IMPORT.value: "takes events of the past, and keeps them as they are",
+    "/api/query/engage": "shows users' profiles as the real service does, in pages (page=1)",
+    "/simulator/profiles": "shows users' profiles: id to properties",
+    "/simulator/groups": "shows groups' profiles: key to id to properties",
+    "/simulator/messages": "shows what arrived, with a verdict and a reason each (verdict=rejected)",
+    "/simulator/reset": "forgets profiles and messages; the faults go on",
+    "/simulator/faults": 'takes a fault schedule, such as [{"at": 1, "fault": "ack_lost"}]',
+    "/": "this page",
+}
+_BEFORE = "The local service of restante. It takes what SDKs send, and shows what came of it.\n\n"
+_AFTER = """
+What is taken is a JSON array or one object, alone or as data= in a form or the query, there also in base64.
+The answer is 1 or 0; with verbose=1, JSON that says what is wrong. What is shown or forgotten can be narrowed
+to one project with token=.
+"""
 
 
 def _json(value: Any, status: int = HTTPStatus.OK) -> Response:

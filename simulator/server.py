@@ -8,6 +8,7 @@ closed without an answer, half a body read or sent.
 import json
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from email.message import Message
@@ -18,6 +19,7 @@ from threading import Condition, Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
+from simulator.bodies import BrokenBody, UnclearBody, announced_length, body_parts
 from simulator.dialect import Dialect
 from simulator.faults import (
     AckLost,
@@ -35,12 +37,11 @@ from simulator.faults import (
 )
 from simulator.ingestion import Acceptance, Endpoint, Inbox, Mixed, Received
 from simulator.late import LateArrivals
+from simulator.memory import give_back_large_blocks
 
 try:
-    from werkzeug.exceptions import ClientDisconnected
     from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
     from werkzeug.wrappers import Response
-    from werkzeug.wsgi import get_content_length, get_input_stream
 
     from simulator.routes import Application, endpoint_of
 except ModuleNotFoundError as missing:
@@ -48,14 +49,15 @@ except ModuleNotFoundError as missing:
         f"the local service needs {missing.name}: pip install 'restante[service]'", name=missing.name
     ) from missing
 
-__all__ = ["MAX_BODY", "Service"]
+__all__ = ["MAX_BODY", "Service", "give_back_large_blocks"]
 
 HOST = "127.0.0.1"
 
 MAX_BODY = 10 * 1024 * 1024
 """The largest body that is taken, in bytes; a larger one is answered 413."""
 
-_AT_ONCE = 64 * 1024
+_MAX_DISCARDED = 10 * MAX_BODY
+_MAX_SHOWN = 200
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
 
@@ -69,6 +71,8 @@ class Service:
             service: ``"reject-all"`` answers 0 and applies nothing, ``"apply-valid"`` applies the others.
         faults: A fault schedule, as JSON values or as faults; see `simulator.faults`.
         dialect: How it decides what else the real service does not document.
+        patience: How long it waits for a sender that says nothing or takes no answer, in seconds; then it
+            closes the connection. Also how long a kept connection may be idle.
 
     Raises:
         InvalidSchedule: The faults are no schedule.
@@ -89,7 +93,9 @@ class Service:
         mixed: str = Mixed.REJECT_ALL,
         faults: Iterable[Any] = (),
         dialect: Dialect | None = None,
+        patience: float = 60.0,
     ) -> None:
+        self.patience = patience
         self._port = port
         self._new_inbox = partial(Inbox, Mixed(mixed), dialect)
         self._inbox = self._new_inbox()
@@ -280,17 +286,34 @@ class _Handler(WSGIRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    error_content_type = "text/plain"
-    error_message_format = "%(code)d %(message)s\n"
+    _endpoint: Endpoint | None = None
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self.server.service.patience)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # werkzeug's name
         """Nothing: what a test talks to does not write into its output."""
 
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing, without looking: werkzeug's own fails where the target is no URL."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002  # as in the standard library
+        """Answer what is no HTTP, in the shape of every refusal, and close."""
+        self.close_connection = True
+        self._endpoint = None
+        self._send(_refusal(code, (message or HTTPStatus(code).phrase)[:_MAX_SHOWN]))
+
     def run_wsgi(self) -> None:
         """Take one request; `werkzeug.serving` calls this for every method."""
-        self.environ = environ = self.make_environ()
+        try:
+            environ = self.make_environ()
+        except ValueError as error:  # from urlsplit, as for http://[
+            self.send_error(HTTPStatus.BAD_REQUEST, f"the request's target is no URL: {error}")
+            return
+        self._endpoint = endpoint_of(environ["PATH_INFO"])
         # Counted before its body is read, which the body of a refused one never is.
-        counted = self._endpoint is not None and self.command in {"GET", "POST"}
+        counted = self._endpoint is not None and self.command.upper() in {"GET", "POST"}
         fault = self.server.service.next_fault() if counted else None
         if isinstance(fault, Refuse):
             self._reset()
@@ -301,8 +324,11 @@ class _Handler(WSGIRequestHandler):
                 self._reset()
                 return
             body = self._body()
-        except (ClientDisconnected, OSError):
-            self.close_connection = True  # it left in the middle, or what it calls chunks are none
+        except UnclearBody as error:
+            self.send_error(error.status, str(error))
+            return
+        except (BrokenBody, OSError):
+            self.close_connection = True
             return
         if body is None:
             self._send(
@@ -311,47 +337,53 @@ class _Handler(WSGIRequestHandler):
             return
         environ["wsgi.input"] = BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
-        self._play(fault)
-
-    @property
-    def _endpoint(self) -> Endpoint | None:
-        return endpoint_of(self.environ["PATH_INFO"])
+        self._play(fault, environ)
 
     def _body(self) -> bytes | None:
         """The body; None for one too large.
 
-        That one is read all the same: a sender still sending would take an answer and a close for a reset.
+        That one is read all the same, within reason: a sender still sending would take an answer and a close
+        for a reset.
         """
-        stream = get_input_stream(self.environ)
-        parts: list[bytes] = []
+        length = announced_length(self.headers)
+        if length is not None and length > _MAX_DISCARDED:
+            self.close_connection = True
+            return None
+        body = bytearray()
         size = 0
-        while part := stream.read(_AT_ONCE):
+        for part in body_parts(self.rfile, length):
             size += len(part)
             if size <= MAX_BODY:
-                parts.append(part)
+                body += part
+            elif size <= _MAX_DISCARDED:
+                body.clear()
             else:
-                parts.clear()
-        return b"".join(parts) if size <= MAX_BODY else None
+                self.close_connection = True
+                return None
+        return bytes(body) if size <= MAX_BODY else None
 
     def _read_half(self) -> None:
         """Read half of the body; of one in chunks, whose length is not known, one byte."""
-        stream = get_input_stream(self.environ)
-        length = get_content_length(self.environ)
-        left = 1 if length is None else length // 2
-        while left and (part := stream.read(min(left, _AT_ONCE))):
-            left -= len(part)
+        try:
+            length = announced_length(self.headers)
+        except UnclearBody:
+            return
+        if length is None:
+            next(body_parts(self.rfile, None, at_once=1), None)
+        else:
+            deque(body_parts(self.rfile, length // 2), maxlen=0)
 
-    def _play(self, fault: Fault | None) -> None:
+    def _play(self, fault: Fault | None, environ: dict[str, Any]) -> None:
         service = self.server.service
         if isinstance(fault, Slow) and not service.hold(fault.seconds):
             self.close_connection = True
             return
         if isinstance(fault, Late):
             if fault.applied:
-                service.add_late(fault.seconds, self._answer)
+                service.add_late(fault.seconds, partial(self._answer, environ))
             self.close_connection = True
             return
-        answer = self._answer(applied=fault is None or fault.applied)
+        answer = self._answer(environ, applied=fault is None or fault.applied)
         match fault:
             case Reset():
                 self._reset()
@@ -369,9 +401,9 @@ class _Handler(WSGIRequestHandler):
             case _:
                 self._send(answer)
 
-    def _answer(self, *, applied: bool = True) -> Response:
+    def _answer(self, environ: dict[str, Any], *, applied: bool = True) -> Response:
         app = self.server.app if applied else self.server.service.rehearsal()
-        return Response.from_app(app, self.environ, buffered=True)
+        return Response.from_app(app, environ, buffered=True)
 
     def _send(self, response: Response, *, whole: bool = True) -> None:
         body = response.get_data()
@@ -383,6 +415,9 @@ class _Handler(WSGIRequestHandler):
             response.headers["Content-Length"] = str(len(body))
         if self.close_connection:
             response.headers["Connection"] = "close"
+        if self.request_version in {"", "HTTP/0.9"}:
+            # The standard library gives those no head, and takes what it cannot read for one of them.
+            self.request_version = "HTTP/1.0"
         self.send_response(response.status_code)
         for name, value in response.headers.items():
             self.send_header(name, value)
@@ -409,13 +444,18 @@ def _cross_origin(asked: Message) -> dict[str, str]:
     hides an answer that says ``*``, and the SDK would send the batch again.
     """
     return {
-        "Access-Control-Allow-Origin": asked.get("Origin", "*"),
+        "Access-Control-Allow-Origin": _echo(asked.get("Origin"), "*"),
         "Access-Control-Allow-Credentials": "true",
         "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-        "Access-Control-Allow-Headers": asked.get("Access-Control-Request-Headers", "Content-Type"),
+        "Access-Control-Allow-Headers": _echo(asked.get("Access-Control-Request-Headers"), "Content-Type"),
         "Access-Control-Expose-Headers": "Retry-After",
         "Vary": "Origin",
     }
+
+
+def _echo(asked: str | None, otherwise: str) -> str:
+    """What was asked, where it may stand in a header: one folded over lines may not, nor may a NUL."""
+    return asked if asked is not None and asked.isprintable() else otherwise
 
 
 def _refusal(code: int, text: str) -> Response:

@@ -1,15 +1,19 @@
 """The local service as SDKs, shippers and tests meet it: over HTTP on 127.0.0.1."""
 
 import base64
+import gc
 import gzip
 import json
+import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection, IncompleteRead
 
 import mixpanel
@@ -20,6 +24,7 @@ from simulator import Dialect
 from simulator.faults import FAULTS, AckLost, InvalidSchedule
 from simulator.late import LateArrivals
 from simulator.server import MAX_BODY, Service
+from tests.services import eventually
 
 TIMEOUT = 10
 
@@ -67,10 +72,11 @@ def connected(service):
     return closing(socket.create_connection(service.url.removeprefix("http://").split(":"), TIMEOUT))
 
 
-def posted(*messages, path="/engage", headers=""):
+def posted(*messages, path="/engage", headers="", encoding="ascii"):
     """The bytes of a request."""
     body = json.dumps(messages)
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode(encoding)
 
 
 def raw(service, request, *, shut=True):
@@ -173,6 +179,13 @@ def test_import_answers_plainly_as_documented(service, http):
     refused = send(http, service, [{"properties": {}}], "/import", params={})
     assert refused.status_code == 400
     assert refused.json()["error"] == "event, missing or empty"
+
+
+@pytest.mark.parametrize(("event", "digit"), [({"event": "a", "properties": {}}, "1"), ({}, "0")])
+def test_import_answers_with_the_digit_whoever_says_that_he_wants_no_more(service, http, event, digit):
+    """The Node SDK says so, and takes anything else for a failure."""
+    answer = send(http, service, [event], "/import", params={"verbose": "0"})
+    assert (answer.status_code, answer.text) == (200, digit)
 
 
 # --- answers
@@ -478,11 +491,27 @@ def test_read_back_refuses_to_guess_at_a_selector(service, http):
     assert (answer.status_code, "where" in answer.json()["error"]) == (400, True)
 
 
-def test_front_page_lists_the_routes(service, http):
+def test_front_page_says_in_plain_text_what_each_route_does(service, http):
     page = http.get(service.url, timeout=TIMEOUT)
     assert page.headers["Content-Type"].startswith("text/plain")
-    for route in ("/engage", "/groups", "/track", "/import", "/simulator/messages", "/simulator/faults"):
-        assert route in page.text
+    routes = re.findall(r"^([A-Z ]+?) +(/\S*) +(\S.*)$", page.text, re.MULTILINE)
+    assert [path for _, path, _ in routes] == [
+        "/engage",
+        "/groups",
+        "/track",
+        "/import",
+        "/api/query/engage",
+        "/simulator/profiles",
+        "/simulator/groups",
+        "/simulator/messages",
+        "/simulator/reset",
+        "/simulator/faults",
+        "/",
+    ]
+    for methods, path, _ in routes:
+        allowed = http.options(service.url + path, timeout=TIMEOUT).headers["Allow"]
+        assert allowed == ", ".join([*methods.split(), "OPTIONS"])
+    assert max(map(len, page.text.splitlines())) <= 110
 
 
 def test_unknown_route_and_wrong_method_are_refused_clearly(service, http):
@@ -1021,6 +1050,64 @@ def test_official_sdk_meets_the_scheduled_faults(service, sdk):
     assert service.profiles() == {"ada": {"visits": 1}}
 
 
+# --- curl
+
+
+@pytest.fixture
+def curl(service):
+    found = shutil.which("curl")
+    if found is None:
+        pytest.skip("curl is not installed")
+
+    def curl(path, *arguments):
+        command = [
+            found,
+            "--silent",
+            "--show-error",
+            "--noproxy",
+            "*",
+            "--max-time",
+            str(TIMEOUT),
+            *arguments,
+        ]
+        done = subprocess.run(
+            [*command, service.url + path],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    return curl
+
+
+def test_curl_sends_by_get_and_post_and_shows_what_came_of_it(service, curl):
+    text = json.dumps(update())
+    assert curl("/engage", "-d", text) == "1"
+    assert curl("/engage", "--data-urlencode", f"data={text}") == "1"
+    assert curl("/engage", "--data-urlencode", f"data={encoded(update())}") == "1"
+    assert curl("/engage", "--get", "--data-urlencode", f"data={text}") == "1"
+    assert curl(f"/engage?data={encoded(update())}") == "1"
+    assert curl("/engage", "-d", "{}") == "0"
+    assert json.loads(curl("/engage?verbose=1", "-d", "{}"))["error"] == "$token, missing or empty"
+    assert len(service.messages("accepted")) == 5
+    assert [one["reason"] for one in json.loads(curl("/simulator/messages?verdict=rejected"))] == [
+        "$token, missing or empty"
+    ] * 2
+    assert json.loads(curl("/simulator/profiles?token=T")) == {"ada": {"plan": "pro"}}
+    assert json.loads(curl("/simulator/reset", "-X", "POST")) == {"status": 1, "error": None}
+    assert json.loads(curl("/simulator/profiles")) == {}
+
+
+def test_curl_asks_before_it_sends_much(service, curl, tmp_path):
+    path = tmp_path / "large.json"
+    path.write_text(json.dumps(update(payload={"note": "x" * 3_000_000})))
+    assert curl("/engage", "-H", "Expect: 100-continue", "--data-binary", f"@{path}") == "1"
+    assert curl("/engage", "-H", "Transfer-Encoding: chunked", "--data-binary", f"@{path}") == "1"
+    assert len(service.messages("accepted")) == 2
+
+
 # --- many at once, and odd senders
 
 
@@ -1082,6 +1169,177 @@ def test_broken_request_applies_nothing_and_leaves_the_service_answering(service
     assert send(http, service, [update()]).json()["status"] == 1
     assert len(service.messages("accepted")) == 1
     assert capfd.readouterr().err == ""
+
+
+# --- what is no HTTP, or hardly
+
+
+def answers_of(raw_answers):
+    """The status lines and the JSON bodies of some answers."""
+    parts = [part.partition(b"\r\n\r\n") for part in raw_answers.split(b"HTTP/1.1 ")[1:]]
+    return [(int(head[:3]), json.loads(body)) for head, _, body in parts]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "says"),
+    [
+        (b"nonsense\r\n\r\n", 400, "Bad request syntax"),
+        (b"\x16\x03\x01\x02\r\n\r\n", 400, "Bad request syntax"),
+        (b"POST /engage\r\n\r\n", 400, "Bad HTTP/0.9 request type"),
+        (b"GET / HTTP/many\r\n\r\n", 400, "Bad request version"),
+        (b"GET / HTTP/2.0\r\n\r\n", 505, "Invalid HTTP version"),
+        (b"GET http://[ HTTP/1.1\r\n\r\n", 400, "the request's target is no URL"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414, "Request-URI Too Long"),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", 431, "Line too long"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1_000 + b"\r\n", 431, "Too many headers"),
+        (b"POST /engage HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400, "Content-Length, must be a number"),
+        (b"POST /engage HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "Content-Length, must be a number"),
+        (b"POST /engage HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "Transfer-Encoding, must be chunked"),
+    ],
+)  # fmt: skip
+def test_what_is_no_http_is_refused_in_the_shape_of_every_refusal(service, request_, status, says, capfd):
+    ((answered, said),) = answers_of(raw(service, request_))
+    assert (answered, said["status"]) == (status, 0)
+    assert said["error"].startswith(says)
+    assert len(said["error"]) <= 200
+    assert service.messages() == []
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: many\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: identity\r\n",
+    ],
+)
+def test_what_follows_a_body_without_a_clear_end_is_not_taken_for_a_request(service, framing):
+    hidden = posted(update())
+    ((status, _),) = answers_of(raw(service, b"POST /engage HTTP/1.1\r\n" + framing + b"\r\n" + hidden))
+    assert status in {400, 501}
+    assert service.messages() == []
+
+
+@pytest.mark.parametrize("size", [b"ffffff", b"7fffffffffffffff"])
+def test_sender_that_leaves_in_a_huge_chunk_is_let_go(service, size):
+    head = b"POST /engage HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert raw(service, head + size + b"\r\n[") == b""
+    assert service.messages() == []
+
+
+@pytest.mark.parametrize("request_", [b"GET /engage\r\n\r\n", b"GET /engage HTTP/0.9\r\n\r\n"])
+def test_oldest_http_gets_a_head_with_its_answer(service, request_):
+    answer = raw(service, request_)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\n0")
+
+
+@pytest.mark.parametrize("value", [b"http://shop.test\r\n folded", b"a\0b", b"\x85"])
+@pytest.mark.parametrize("name", [b"Origin", b"Access-Control-Request-Headers"])
+def test_header_that_cannot_be_sent_back_is_not(service, name, value, capfd):
+    answer = raw(
+        service,
+        posted(update(), headers=(name + b": " + value + b"\r\n").decode("latin-1"), encoding="latin-1"),
+    )
+    assert answer.endswith(b"\r\n\r\n1")
+    assert CORS in answer
+    assert capfd.readouterr().err == ""
+
+
+def test_sender_that_announces_far_too_much_is_answered_without_it(service):
+    head = b"POST /engage HTTP/1.1\r\nContent-Length: %d\r\n\r\n[" % 10**17
+    ((status, said),) = answers_of(raw(service, head, shut=False))
+    assert (status, said["status"]) == (413, 0)
+
+
+def test_sender_that_does_not_end_is_not_listened_to_forever(service, http):
+    sent = []
+
+    def on_and_on():
+        for _ in range(30):
+            sent.append(MAX_BODY)
+            yield bytes(MAX_BODY)
+
+    with suppress(
+        requests.ConnectionError
+    ):  # it may still be sending when the service has answered and closed
+        assert http.post(service.url + "/engage", data=on_and_on(), timeout=TIMEOUT).status_code == 413
+    assert len(sent) < 20
+    assert service.messages() == []
+
+
+@pytest.mark.parametrize(
+    "request_", [b"", b"POST /engage HT", posted(update())[:-5]], ids=["idle", "head", "body"]
+)
+def test_sender_that_falls_silent_is_let_go_when_patience_ends(request_):
+    with Service(patience=0.05) as service:
+        assert raw(service, request_, shut=False) == b""
+        assert service.messages() == []
+
+
+def test_sender_that_takes_no_answer_is_let_go_when_patience_ends(http):
+    with Service(patience=0.05) as service:
+        send(http, service, [update(payload={"note": "x" * 9_000_000})])
+        with connected(service) as wire:
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            wire.sendall(b"GET /simulator/profiles HTTP/1.1\r\n\r\n" * 3)
+            eventually(lambda: len(service._running[0]._open) <= 1)  # the session's may still be there
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"get /engage HTTP/1.1\r\n\r\n", b"GET engage HTTP/1.1\r\n\r\n", b"GET /%2Fengage HTTP/1.1\r\n\r\n"],
+)
+def test_every_way_in_counts_towards_a_fault(service, request_):
+    service.set_faults([fault("refuse")])
+    assert seen(service, request_) == (b"", "reset")
+
+
+def test_form_of_too_many_fields_is_not_taken_apart(service, http):
+    for body in (b"&" * 101, b"a=1&" * 1_000 + b"data=[]"):
+        answer = send(http, service, body).json()
+        assert answer == {"status": 0, "error": "data, a form of more than 100 fields"}
+
+
+def test_more_messages_than_the_service_documents_are_refused(service, http):
+    assert send(http, service, [increment()] * 2_000).json()["status"] == 1
+    answer = send(http, service, [increment()] * 2_001).json()
+    assert answer == {"status": 0, "error": "data, more than 2,000 messages"}
+    assert service.profiles() == {"ada": {"visits": 2_000}}
+
+
+@pytest.fixture
+def no_garbage_collection():
+    gc.disable()
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_garbage_collection")
+def test_request_is_let_go_of_once_it_is_answered(service):
+    """By itself, rather than when the garbage is next collected or the connection closed: bodies are large."""
+
+    def held():
+        return tracemalloc.get_traced_memory()[0]
+
+    def ask(wire, unit, times):
+        wire.sendall(
+            b"POST /engage HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (len(unit) * times) + unit * times
+        )
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n0"):
+            answer += wire.recv(65_536)
+
+    with connected(service) as wire:
+        ask(wire, b"x", 1)
+        before = held()
+        for unit in (b"x", b"%5B", b"&", b"[", b"[1,"):
+            ask(wire, unit, 1_000_000)
+        eventually(lambda: held() < before + 200_000)
 
 
 # --- its life

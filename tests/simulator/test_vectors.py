@@ -1,14 +1,15 @@
-"""Conformance cases as plain data: the shared ones where they lie beside the project, and our own."""
-
-import json
-from pathlib import Path
+"""The shared conformance cases, where they lie beside the project: in memory, and through the service."""
 
 import pytest
+import requests
 
 from simulator import Simulator
+from simulator.server import Service
+from tests.simulator.test_cases import OWN
+from tests.simulator.vectors import NOT_BESIDE, SHARED, by_key, cases, expected, ids, spelled
 
-SHARED = Path(__file__).parents[3] / "shared" / "vectors" / "semantics.json"
-CASES = json.loads(SHARED.read_text(encoding="utf-8")) if SHARED.exists() else []
+CASES = cases(SHARED)
+TIMEOUT = 10
 
 
 def start(given):
@@ -18,14 +19,62 @@ def start(given):
     return simulator
 
 
-@pytest.mark.skipif(not CASES, reason="the shared conformance vectors are not beside this checkout")
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+@pytest.mark.skipif(not CASES, reason=NOT_BESIDE)
+@pytest.mark.parametrize("case", CASES, ids=ids(CASES))
 def test_shared_vector(case):
     simulator = start(case["given"])
     verdicts = [[outcome.verdict for outcome in simulator.apply(message)] for message in case["messages"]]
-    groups = {}
-    for (key, group), profile in simulator.groups.items():
-        groups.setdefault(key, {})[group] = dict(profile)
-    spelled = json.dumps([{id_: dict(p) for id_, p in simulator.profiles.items()}, groups], sort_keys=True)
-    assert spelled == json.dumps([case["expect"], case["expect_groups"]], sort_keys=True)
+    users = {id_: dict(profile) for id_, profile in simulator.profiles.items()}
+    assert spelled(users, by_key(simulator.groups)) == expected(case)
     assert verdicts == case["verdicts"]
+
+
+@pytest.fixture(scope="module")
+def send():
+    """Send a message to one service, over one connection; or ask it something."""
+    with Service() as service, requests.Session() as session:
+        session.trust_env = False
+
+        def send(path, message=None, **params):
+            params["verbose"] = "1"
+            method = "GET" if message is None else "POST"
+            answer = session.request(method, service.url + path, params=params, json=message, timeout=TIMEOUT)
+            return answer.json()
+
+        yield send
+
+
+def through_the_service(send, case):
+    """What the service holds after a case, in a project of its own, and which messages it took."""
+    token = case["id"]
+
+    def ask(path, message):
+        return send(path, {**message, "$token": token})["status"] == 1
+
+    for profile, properties in case["given"].items():
+        assert ask("/engage", {"$distinct_id": profile, "$set": properties})
+    taken = []
+    for message in case["messages"]:
+        # As an SDK would: who names a group sends there; who names both is refused at either.
+        named = {"$group_key", "$group_id"} & message.keys()
+        taken.append(ask("/groups" if named else "/engage", message))
+    return spelled(send("/simulator/profiles", token=token), send("/simulator/groups", token=token)), taken
+
+
+def is_taken(verdicts):
+    return any(verdict != "rejected" for verdict in verdicts)
+
+
+@pytest.mark.parametrize("case", OWN, ids=ids(OWN))
+def test_case_through_the_service(send, case):
+    held, taken = through_the_service(send, case)
+    assert held == expected(case)
+    assert taken == [is_taken(verdicts) for verdicts in case["verdicts"]]
+
+
+@pytest.mark.skipif(not CASES, reason=NOT_BESIDE)
+@pytest.mark.parametrize("case", CASES, ids=ids(CASES))
+def test_shared_vector_through_the_service(send, case):
+    held, taken = through_the_service(send, case)
+    assert held == expected(case)
+    assert taken == [is_taken(verdicts) for verdicts in case["verdicts"]]

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -136,6 +138,25 @@ def test_help_has_an_example():
     assert result.exit_code == 0
     assert "restante simulator --port 8765 &" in result.stdout
     assert '"ack_lost"' in result.stdout
+
+
+def test_curl_commands_of_the_help_do_what_they_say():
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    shown = run("--help").stdout.replace("\\\n", " ")
+    commands = [shlex.split(line) for line in shown.splitlines() if line.strip().startswith("curl ")]
+    with running("--port", "0") as (_, url):
+        said = [
+            subprocess.run(
+                [argument.replace("http://127.0.0.1:8765", url) for argument in command],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=TIMEOUT,
+                check=True,
+            ).stdout
+            for command in commands
+        ]
+    assert list(map(json.loads, said)) == [{"status": 1, "error": None}, {"ada": {"plan": "pro"}}]
 
 
 def test_help_names_every_fault_and_what_it_takes():

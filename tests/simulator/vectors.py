@@ -1,0 +1,34 @@
+"""The format of the conformance cases, shared and our own: where they are, and what is held against `expect`."""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SHARED = HERE.parents[2] / "shared" / "vectors" / "semantics.json"
+NOT_BESIDE = "the shared conformance vectors are not beside this checkout"
+
+
+def cases(path):
+    """The cases of a file; none where it is not there."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def ids(cases):
+    return [case["id"] for case in cases]
+
+
+def expected(case):
+    return spelled(case["expect"], case["expect_groups"])
+
+
+def spelled(users, groups):
+    """Text in which 1, 1.0 and true differ, and -0.0 and 0.0; the order of an object's names does not count."""
+    return json.dumps([users, groups], sort_keys=True)
+
+
+def by_key(groups):
+    """A simulator's groups as cases and the service write them: key to id to properties."""
+    found = {}
+    for (key, id_), profile in groups.items():
+        found.setdefault(key, {})[id_] = dict(profile)
+    return found
