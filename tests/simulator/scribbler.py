@@ -27,9 +27,11 @@ _MALFORMED_PAYLOADS = [
 
 
 def _identity(random):
+    """Half of the time one that meets many messages, else one of hundreds, so that much is held at any moment."""
+    crowd = random.randrange(300) if random.random() < 0.5 else None
     if random.random() < 0.7:
-        return {"$distinct_id": random.choice(_USERS)}
-    key, name = random.choice(_GROUPS)
+        return {"$distinct_id": random.choice(_USERS) if crowd is None else f"u{crowd}"}
+    key, name = random.choice(_GROUPS) if crowd is None else ("crowd", f"g{crowd}")
     return {"$group_key": key, "$group_id": name}
 
 
