@@ -149,6 +149,19 @@ def raw_file(path: Path) -> float:
         return seconds(work)
 
 
+def pytest_start(*options: str) -> Callable[[Path], float]:
+    """What the plugin costs somebody whose tests ask for none of it."""
+
+    def measure(path: Path) -> float:
+        path.with_name("test_theirs.py").write_text("def test_theirs(): pass\n", encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+        return seconds(
+            lambda: subprocess.run([*command, *options], check=True, cwd=path.parent, stdout=subprocess.DEVNULL)
+        )
+
+    return measure
+
+
 PAIRS = (
     Pair("people_set, power", "raw, a commit each, FULL", 0.7, our_singles("power"), raw_singles("FULL")),
     Pair(
@@ -160,8 +173,15 @@ PAIRS = (
     ),
     Pair("batch() of 1,000, power", "raw executemany, FULL", 0.25, our_batches, raw_batches),
     Pair("restante record of a file", "raw executemany of its rows", 0.15, our_file, raw_file),
+    Pair(
+        "pytest with the plugin",
+        "pytest -p no:restante, one empty test",
+        0.95,
+        pytest_start(),
+        pytest_start("-p", "no:restante"),
+    ),
 )
-COUNTS = (SINGLES, SINGLES, BATCHES * BATCH, LINES)
+COUNTS = (SINGLES, SINGLES, BATCHES * BATCH, LINES, 1)
 
 
 def main() -> None:
