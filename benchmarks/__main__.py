@@ -154,9 +154,20 @@ def pytest_start(*options: str) -> Callable[[Path], float]:
 
     def measure(path: Path) -> float:
         path.with_name("test_theirs.py").write_text("def test_theirs(): pass\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+        ]
         return seconds(
-            lambda: subprocess.run([*command, *options], check=True, cwd=path.parent, stdout=subprocess.DEVNULL)
+            lambda: subprocess.run(
+                [*command, *options], check=True, cwd=path.parent, stdout=subprocess.DEVNULL
+            )
         )
 
     return measure
