@@ -5,7 +5,6 @@ Pure: messages come in as the JSON they were kept as, and are applied again when
 
 import json
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -219,7 +218,7 @@ class Timeline:
             raise KeyError(self._missing(name, writers))
         steps = {n: self._step_of(n, outcomes[n]) for n in writers.since}
         return Blame(
-            value=deepcopy(value),
+            value=value,
             by=steps[writers.since[-1]],
             elements=None if writers.elements is None else tuple(steps[n] for n in writers.elements),
             since=tuple(steps.values()),

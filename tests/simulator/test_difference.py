@@ -132,6 +132,11 @@ def test_no_change_says_what_is_not_one_and_what_is_given_stays_as_it_was(pair):
         ({"l": ["a", "b", "c"]}, {"l": ["b", "c"]}, [(("l", 0), "a", ABSENT)]),
         ({"l": ["a", "b", "a", "c"]}, {"l": ["b", "c"]}, [(("l", 0), "a", ABSENT), (("l", 2), "a", ABSENT)]),
         ({"l": [1, 3]}, {"l": [0, 1, 2, 3, 4]}, [(("l", n), ABSENT, n) for n in (0, 2, 4)]),
+        (
+            {"l": ["a", "x", "c"]},
+            {"l": ["a", "y", "z", "c"]},
+            [(("l", 1), "x", ABSENT), (("l", 1), ABSENT, "y"), (("l", 2), ABSENT, "z")],
+        ),
         ({"l": []}, {}, [(("l",), [], ABSENT)]),
         (None, {}, [((), ABSENT, {})]),
         ({"n": 1}, None, [((), {"n": 1}, ABSENT)]),

@@ -276,6 +276,16 @@ def test_a_refused_call_raises_and_is_not_among_the_rejected(simulator):
     assert simulator.rejected == ()
 
 
+def test_what_a_recorder_would_find_too_large_is_refused(simulator):
+    for operators in ({"$set": {"a": "x" * 1_000_000}}, {"$set": {"a": 1}, "$append": {"a": "é" * 500_000}}):
+        with pytest.raises(ValueError, match="the service's limit is 1,000,000"):
+            simulator.people_update({"$distinct_id": "u1", **operators})
+    assert simulator.profiles == {}
+    assert (
+        simulator.apply({"$distinct_id": "u1", "$set": {"a": "x" * 1_000_000}})[0].verdict is Verdict.APPLIED
+    )
+
+
 def test_what_a_message_held_can_change_later_without_effect(simulator):
     message = {"$distinct_id": "u1", "$set": {"l": [1, {"x": []}]}, "$append": {"m": {"y": [1]}}}
     simulator.apply(message)

@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from decimal import Decimal
+from enum import StrEnum
 from math import nan
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from recorder import Journal, JournalConsumer, JournalReader, Recorder, RestanteError, Shipper, ShippingPolicy
 from recorder.operations import Operator, json_key, same_spelling
 from simulator import ABSENT, Blame, Change, Dialect, Profile, Simulator, Step, Timeline, Verdict, describe
+from simulator.writers import Writers
 from tests.doubles import ACCEPTED, REFUSED, Scripted
 
 # --- what is tried: one property that much happens to, and another ---------------------------------
@@ -391,6 +393,15 @@ def test_a_rejected_message_that_names_nobody_is_in_no_timeline(message):
     assert len(simulator.rejected) == 1
 
 
+def test_a_rejected_message_names_its_profile_by_whatever_becomes_a_string():
+    class Kind(StrEnum):
+        ADA = "ada"
+
+    simulator = Simulator()
+    simulator.apply({"$distinct_id": Kind.ADA, "$set": {"a": nan}})
+    assert len(simulator.timeline("ada")) == 1
+
+
 def test_a_profile_of_rejected_messages_only_has_a_timeline():
     simulator = Simulator()
     simulator.apply({"$distinct_id": 7, "$set": {"a": nan}})
@@ -493,21 +504,42 @@ class ByHand:
                 self.held, self.since = ABSENT, []
 
 
+# Few values, so that equal ones stand beside each other, and much that moves them.
+FEW = st.sampled_from([1, 1.0, "x"])
+MOVES = st.one_of(
+    st.tuples(st.just("$append"), st.builds(dict, a=FEW)),
+    st.tuples(st.just("$union"), st.builds(dict, a=st.lists(FEW, min_size=1, max_size=3))),
+    st.tuples(st.just("$remove"), st.builds(dict, a=FEW | st.lists(FEW, max_size=2))),
+    st.tuples(st.just("$set"), st.builds(dict, a=st.lists(FEW, max_size=4))),
+)
+MUCH_MOVED = st.lists(
+    st.lists(MOVES, min_size=1, max_size=2).map(
+        lambda operations: {"$distinct_id": "ada", **dict(operations)}
+    ),
+    min_size=2,
+    max_size=14,
+)
+
+
 @settings(deadline=None, max_examples=800)
-@given(HISTORIES, DIALECTS)
+@given(HISTORIES | MUCH_MOVED | MUCH_MOVED, DIALECTS)
 @example(
     [
         {"$distinct_id": "ada", "$append": {"a": 1}},
-        {"$distinct_id": "ada", "$append": {"a": 1.0}},
         {"$distinct_id": "ada", "$append": {"a": 1}},
+        {"$distinct_id": "ada", "$append": {"a": 1.0}},
         {"$distinct_id": "ada", "$remove": {"a": 1}},
     ],
     Dialect(remove_occurrences="first"),
 )
 @example(
+    [{"$distinct_id": "ada", "$set": {"a": True}}, {"$distinct_id": "ada", "$add": {"a": 1}}],
+    Dialect(add_to_other="replace"),
+)
+@example(
     [
         {"$distinct_id": "ada", "$append": {"a": "x"}},
-        {"$distinct_id": "ada", "$set": {"a": ["x", "x"]}},
+        {"$distinct_id": "ada", "$append": {"a": "y"}},
         {"$distinct_id": "ada", "$append": {"a": "x"}},
         {"$distinct_id": "ada", "$union": {"a": ["y", "z"]}},
     ],
@@ -597,6 +629,14 @@ def test_charges_are_blamed_one_by_one():
 def test_a_property_that_is_not_there_is_a_key_error_that_says_what_took_it_away(operations, words):
     with pytest.raises(KeyError, match=words):
         ada(*operations).blame("a")
+
+
+def test_writers_are_nobody_while_the_property_is_not_there_and_each_message_once():
+    writers = Writers("a", Dialect())
+    writers.take(1, {"$distinct_id": "ada", "$append": {"a": 1}, "$union": {"a": [2]}})
+    assert (writers.value, writers.since, writers.elements, writers.gone) == ([1, 2], [1], [1, 1], None)
+    writers.take(2, {"$distinct_id": "ada", "$unset": ["a"]})
+    assert (writers.value, writers.since, writers.elements, writers.gone) == (ABSENT, [], None, (2, "$unset"))
 
 
 def test_a_long_list_is_blamed_element_by_element():
@@ -755,6 +795,19 @@ def test_the_reader_gives_one_profiles_part_of_the_history(path):
         assert reader.history_of("ada", "k") == []
 
 
+def test_groups_of_the_same_id_stand_apart_in_a_journal(path):
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        for key in ("j", "k"):
+            recorder.group_update({"$group_key": key, "$group_id": "x", "$append": {"l": key}})
+    simulator = Simulator.from_journal(path)
+    assert steps(simulator.timeline("x", group_key="k")) == [(2, "k")]
+    with pytest.raises(KeyError):
+        simulator.timeline("x")
+
+
 def test_a_timeline_can_be_made_of_messages_alone():
-    timeline = Timeline("ada", ['{"$distinct_id":"ada","$set":{"a":1}}'], seqs=[7])
+    messages = ['{"$distinct_id":"ada","$set":{"a":1}}']
+    timeline = Timeline("ada", messages, seqs=[7])
+    messages.append("more")
+    assert len(timeline) == 1
     assert (timeline.steps[0].seq, timeline.at(1)) == (7, {"a": 1})
