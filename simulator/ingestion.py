@@ -291,7 +291,7 @@ class Inbox:
         if endpoint not in _UPDATES:
             return None
         # Whether it is malformed depends on the message alone, so a simulator that knows nothing can say.
-        outcomes = Simulator(self._dialect).apply(message)
+        outcomes = Simulator(self._dialect, history=False).apply(message)
         if any(outcome.verdict is not Verdict.REJECTED for outcome in outcomes):
             return None
         return ", ".join(outcomes[0].reasons[0])
@@ -300,7 +300,7 @@ class Inbox:
         for one in accepted:
             assert one.token is not None  # noqa: S101  # for the type checker: updates need one
             if one.token not in self._projects:
-                self._projects[one.token] = Simulator(self._dialect)
+                self._projects[one.token] = Simulator(self._dialect, history=False)
             self._projects[one.token].apply(one.message)
 
     def profiles(self, token: str | None = None) -> dict[str, dict[str, Any]]:
