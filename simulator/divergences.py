@@ -74,7 +74,8 @@ class Divergence:
         missing: How many predicted operations of the profile did not arrive.
         surplus: How many operations of the profile arrived beyond the predicted ones.
         harmless: Whether the profile comes out as predicted all the same, as `Simulator` applies the operations: a
-            set that arrived twice in a row, say. False where an operator outside the vocabulary is among them.
+            set that arrived twice in a row, say. False where an operator outside the vocabulary is among them, None
+            where there are too many operations to see.
     """
 
     kind: DivergenceKind
@@ -87,7 +88,7 @@ class Divergence:
     alike: int
     missing: int
     surplus: int
-    harmless: bool
+    harmless: bool | None
 
     @property
     def owner(self) -> str:
@@ -167,7 +168,7 @@ class Comparison:
         kinds = Counter(one.kind for one in self.divergences)
         which = ", ".join(f"{kinds[kind]:,} {kind}" for kind in DivergenceKind if kinds[kind])
         differing = len(self.divergences)
-        harmless = sum(one.harmless for one in self.divergences)
+        harmless = sum(one.harmless is True for one in self.divergences)
         if harmless:
             which += f", {harmless:,} of them with the profile as predicted"
         of_all = (

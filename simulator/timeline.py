@@ -6,6 +6,7 @@ Pure: messages come in as the JSON they were kept as, and are applied again when
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any, overload
 
 from simulator.dialect import Dialect
@@ -184,7 +185,7 @@ class Timeline:
         Raises:
             IndexError: `n` is not between 0 (before any message) and the number of messages.
         """
-        if not 0 <= n <= len(self):
+        if not 0 <= index(n) <= len(self):
             raise IndexError(
                 f"at({n}): the profile {self.id!r} has {len(self):,} messages, so 0 to {len(self)}"
             )
@@ -223,6 +224,24 @@ class Timeline:
             elements=None if writers.elements is None else tuple(steps[n] for n in writers.elements),
             since=tuple(steps.values()),
         )
+
+    def removed_by(self, name: str) -> Step | None:
+        """The step that last took a property away, alone or with the profile; None where none did, or it is there.
+
+        >>> from simulator import Simulator
+        >>> simulator = Simulator()
+        >>> simulator.people_set("ada", {"trial": True})
+        >>> simulator.people_unset("ada", ["trial"])
+        >>> simulator.timeline("ada").removed_by("trial").n
+        2
+        """
+        writers = Writers(name, self._dialect)
+        for n, kept in enumerate(self._history, 1):
+            if not isinstance(kept, Unreadable):
+                writers.take(n, json.loads(kept))
+        if writers.gone is None or writers.value is not ABSENT:
+            return None
+        return self._step(writers.gone[0])
 
     def _missing(self, name: str, writers: Writers) -> str:
         if writers.gone is None:
@@ -314,3 +333,8 @@ class _Steps(Sequence[Step]):
 
     def __iter__(self) -> Iterator[Step]:
         return (self._timeline._step(n) for n in range(1, len(self) + 1))  # noqa: SLF001
+
+    def __reversed__(self) -> Iterator[Step]:
+        # Block by block, each forwards: a step backwards would apply a block's messages again for each.
+        for end in range(len(self), 0, -_EVERY):
+            yield from reversed([self._timeline._step(n) for n in range(max(end - _EVERY, 0) + 1, end + 1)])  # noqa: SLF001

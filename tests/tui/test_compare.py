@@ -357,7 +357,7 @@ def test_service_that_is_not_there_is_a_sentence_and_exit_1(compared, closed_por
         (answer(200, b"[1]"), "no list of messages"),
         (answer(200, b'[{"message": {}}]'), "no list of messages"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nConnection: close\r\n\r\n[]", "does not speak HTTP"),
+        (answer(200, b'[{"endpoint": [], "message": {}}]'), "no list of messages"),
     ],
     ids=range(14),
 )
@@ -369,6 +369,30 @@ def test_stranger_is_told_by_its_answer(compared, said, why):
     assert one_sentence(ran)
     assert "is no local service of restante's" in ran.err
     assert why in ran.err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nConnection: close\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n[",
+    ],
+    ids=["by length", "in chunks"],
+)
+@pytest.mark.usefixtures("recorded")
+def test_answer_that_is_cut_off_is_told_as_such(compared, said):
+    with RawService(lambda wire, _: wire.send(said)) as stranger:
+        ran = compared(url=stranger.url)
+    assert (ran.code, one_sentence(ran)) == (1, True)
+    assert "was cut off in the middle of its answer" in ran.err
+
+
+@pytest.mark.usefixtures("recorded")
+def test_address_with_a_password_is_refused_and_not_repeated(compared):
+    ran = compared(url="http://user:secret@127.0.0.1:9")
+    assert (ran.code, one_sentence(ran)) == (2, True)
+    assert "takes no user and password" in ran.err
+    assert "secret" not in ran.err
 
 
 @pytest.mark.usefixtures("recorded")
