@@ -12,6 +12,7 @@ from recorder.decisions import Decision, Verb
 from recorder.entries import (
     Attempt,
     Entry,
+    Hold,
     LaneStatus,
     NewEntry,
     Outcome,
@@ -53,6 +54,7 @@ __all__ = [
     "Decision",
     "Disagreement",
     "Entry",
+    "Hold",
     "HttpTransport",
     "Intake",
     "InvalidFilter",

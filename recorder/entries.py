@@ -10,6 +10,7 @@ from recorder.operations import Lane
 __all__ = [
     "Attempt",
     "Entry",
+    "Hold",
     "InDoubt",
     "NewEntry",
     "Outcome",
@@ -119,6 +120,21 @@ class Entry:
     possibly_twice: bool
     hazardous: bool = False
     out_of_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What keeps a profile's entries from being sent now.
+
+    Attributes:
+        behind: The number of the entry whose outcome is to be known, or decided about, first.
+        by_person: Whether it waits until a person decides, rather than for a time.
+        until: When the wait for its outcome ends, in seconds since the epoch; None where a person decides.
+    """
+
+    behind: int
+    by_person: bool
+    until: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
