@@ -16,8 +16,21 @@ from pathlib import Path
 from typing import Any, Self
 
 from recorder.decisions import Decision, Verb, matching, weigh
-from recorder.entries import Attempt, Entry, Hold, LaneStatus, Outcome, ShipperStatus, State, Statistics
+from recorder.entries import (
+    Attempt,
+    AttemptGroup,
+    Entry,
+    FailureGroup,
+    Hold,
+    LaneStatus,
+    Outcome,
+    ProfileCount,
+    ShipperStatus,
+    State,
+    Statistics,
+)
 from recorder.errors import JournalClosed, JournalError
+from recorder.failures import attempt_groups, failure_groups
 from recorder.filters import where
 from recorder.forks import at_forks, opening
 from recorder.locks import beside
@@ -30,6 +43,7 @@ __all__ = ["JournalReader"]
 
 _PAGE = 200  # a message may take a megabyte
 _MOST_ENTRIES = 1_000_000
+_NUMBERS = 20_000  # looked through by one read: some milliseconds
 
 _ENTRIES = f"SELECT {COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
 _OLDEST_FIRST = f"SELECT {COLUMNS} FROM entries_with_state WHERE {{where}} AND seq > ? ORDER BY seq LIMIT ?"
@@ -103,6 +117,14 @@ SELECT seq, message FROM entries
    AND (state = 'shipped' OR (? AND state IN ('pending', 'waiting', 'in_doubt')))
  ORDER BY state != 'shipped', CASE state WHEN 'shipped' THEN attempt END, seq
 """
+# Whose entries: a range of numbers at a time, so that each read is short.
+_NAMED = """
+SELECT profile, group_key, count(*), max(seq) FROM entries
+ WHERE seq BETWEEN ? AND ? AND lane IN ('people', 'groups') AND profile IS NOT NULL GROUP BY group_key, profile
+"""
+_NUMBERS_OF = "SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?"
+_NUMBERED = f"SELECT {COLUMNS} FROM entries_with_state WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+_HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 
 
 class JournalReader:
@@ -458,6 +480,88 @@ class JournalReader:
         """
         lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
         return self._all(_OF_PROFILE, (profile, group_key, lane, not shipped_only))
+
+    # --- whose entries, and what went wrong
+
+    def profile_counts(self, first: int, last: int) -> list[ProfileCount]:
+        """The profiles that the entries of a range of numbers name, in no particular order.
+
+        No index knows profiles: whoever wants them all reads the journal a range at a time, 20,000 numbers in some
+        tens of milliseconds.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "free"})
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.profile_counts(1, 100)
+        [ProfileCount(profile='ada', group_key=None, entries=2, latest=2)]
+        """
+        return [
+            ProfileCount(profile=profile, group_key=group_key, entries=entries, latest=latest)
+            for profile, group_key, entries, latest in self._all(_NAMED, (first, last))
+        ]
+
+    def highest(self) -> int:
+        """The highest number; 0 where nothing is recorded."""
+        return int(self._all(_HIGHEST)[0][0])
+
+    def numbers_of(
+        self,
+        profile: str,
+        group_key: str | None = None,
+        *,
+        after: int = 0,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[int]:
+        """The numbers of one profile's entries, whatever became of them, ascending.
+
+        All entries beyond `after` are looked through, in several short reads.
+
+        Args:
+            profile: The profile's or group's id.
+            group_key: A group's key; None for a user's profile.
+            after: Only higher numbers, to read on from the last one.
+            stop: Asked between reads; once it says so, what was found until then is given.
+        """
+        lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
+        numbers: list[int] = []
+        for first in range(after + 1, self.highest() + 1, _NUMBERS):
+            if stop():
+                break
+            rows = self._all(_NUMBERS_OF, (first, first + _NUMBERS - 1, profile, group_key, lane))
+            numbers += (seq for (seq,) in rows)
+        return numbers
+
+    def numbered(self, numbers: Sequence[int]) -> list[Entry]:
+        """The entries of these numbers, ascending; those that are not there are left out.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "free"})
+        >>> with JournalReader(path) as reader:
+        ...     [entry.seq for entry in reader.numbered([7, 1])]
+        [1]
+        """
+        return [_entry(row) for row in self._all(_NUMBERED, (json.dumps(list(numbers)),))]
+
+    def failures(self, *, stop: Callable[[], bool] = lambda: False) -> list[FailureGroup]:
+        """What was rejected, is in doubt or was lost, grouped by state and words; the largest group first.
+
+        Read in several short reads; beyond a thousand different words the rest is counted together.
+
+        Args:
+            stop: Asked between reads; once it says so, what was found until then is given.
+        """
+        return failure_groups(self._all, stop)
+
+    def failed_attempts(self, *, stop: Callable[[], bool] = lambda: False) -> list[AttemptGroup]:
+        """The attempts that came to nothing, grouped by what was said; the latest group first. See `failures`."""
+        return attempt_groups(self._all, stop)
 
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
         with self._held():
