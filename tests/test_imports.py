@@ -86,7 +86,14 @@ def test_a_missing_optional_package_is_named_with_the_extra_that_brings_it(comma
     assert "Traceback" not in done.stderr
 
 
-PUBLIC_ROOMS = {"recorder", "recorder.filters", "simulator", "simulator.server", "simulator.faults"}
+PUBLIC_ROOMS = {
+    "recorder",
+    "recorder.filters",
+    "simulator",
+    "simulator.faults",
+    "simulator.server",
+    "simulator.testing",
+}
 
 
 def test_the_terminal_reaches_the_others_through_their_public_names():

@@ -150,7 +150,7 @@ KEYS: tuple[Key, ...] = (
     Key("prompt.close", "escape", "close", "close", "prompt", "close without doing it"),
     Key("confirm.yes", "y,enter", "answer(True)", "yes", "confirm", "do it"),
     Key("confirm.no", "n,escape,q", "answer(False)", "no", "confirm", "do nothing"),
-    Key("edit.save", "ctrl+w", "save", "send as edited", "edit", "keep what was written, and send it"),
+    Key("edit.save", "f2", "save", "send as edited", "edit", "keep what was written, and send it"),
     Key("edit.close", "escape", "close", "leave as it is", "edit", "close without doing it"),
     Key("help.close", "escape,q,question_mark", "close", "close", "help", "close this page"),
     Key(

@@ -4,7 +4,9 @@ from typing import Literal
 
 from textual.message import Message
 
-__all__ = ["Failed", "FilterEntries", "Say", "ShowEntry", "ShowProfile"]
+from recorder import Verb
+
+__all__ = ["Decide", "Edit", "Failed", "FilterEntries", "Say", "Ship", "ShowEntry", "ShowProfile"]
 
 
 class ShowEntry(Message):
@@ -33,6 +35,27 @@ class FilterEntries(Message):
         super().__init__()
 
 
+class Decide(Message):
+    """Retry or discard what these filters match; the app says what that would do, and asks first."""
+
+    def __init__(self, verb: Verb, filters: list[list[str]]) -> None:
+        self.verb = verb
+        self.filters = filters
+        super().__init__()
+
+
+class Edit(Message):
+    """Give an entry another message; the app opens the editor, and asks."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        super().__init__()
+
+
+class Ship(Message):
+    """Send what may go now; the app asks first."""
+
+
 class Say(Message):
     """Say something in passing."""
 
@@ -47,6 +70,7 @@ class Say(Message):
 class Failed(Message):
     """A worker's exception: it is shown, and the app stays."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, job: str = "") -> None:
         self.error = error
+        self.job = job
         super().__init__()

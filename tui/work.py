@@ -5,11 +5,11 @@ from typing import TypeVar
 
 from textual.message import Message
 from textual.widget import Widget
-from textual.worker import Worker, get_current_worker
+from textual.worker import NoActiveWorker, Worker, get_current_worker
 
 from tui.messages import Failed
 
-__all__ = ["ask"]
+__all__ = ["ask", "stopped"]
 
 Found = TypeVar("Found")
 
@@ -37,8 +37,16 @@ def ask(
         try:
             message = answer(job())
         except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
-            message = Failed(error)
+            message = Failed(error, group)
         if not worker.is_cancelled:
             widget.post_message(message)
 
     return widget.run_worker(run, thread=True, group=group, exclusive=True, exit_on_error=False)
+
+
+def stopped() -> bool:
+    """Whether the job that asks this is not wanted any more."""
+    try:
+        return get_current_worker().is_cancelled
+    except NoActiveWorker:  # it is called by hand
+        return False

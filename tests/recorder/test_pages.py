@@ -39,13 +39,14 @@ def walked(step, start, limit):
     return found
 
 
+@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("words", ["", "op=add", "profile=p1 op!=add", "visits", "seq=20..40", "op=nobody"])
 @pytest.mark.parametrize(
     "states", [(), (State.REJECTED,), (State.PENDING,), (State.REJECTED, State.DISCARDED)]
 )
 @pytest.mark.parametrize("slices", [3, 20_000])
 def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # noqa: PLR0917  # fixtures and cases
-    filled, reader, monkeypatch, words, states, slices
+    reader, monkeypatch, words, states, slices
 ):
     monkeypatch.setattr(room, "_SLICE", slices)
     monkeypatch.setattr(room, "_CHOSEN", slices)
@@ -60,7 +61,8 @@ def test_a_page_of_an_empty_journal_is_empty(reader):
     assert (reader.older(), reader.newer(than=0), reader.tally("op=add")) == ([], [], 0)
 
 
-def test_who_asked_can_stop_a_long_search(filled, reader, monkeypatch):
+@pytest.mark.usefixtures("filled")
+def test_who_asked_can_stop_a_long_search(reader, monkeypatch):
     monkeypatch.setattr(room, "_SLICE", 10)
     asked = itertools.count()
     stop = lambda: next(asked) >= 2  # noqa: E731
@@ -68,7 +70,8 @@ def test_who_asked_can_stop_a_long_search(filled, reader, monkeypatch):
     assert reader.tally("op=add", stop=lambda: True) is None
 
 
-def test_numbers_of_set_aside_states_come_from_their_index(filled, reader):
+@pytest.mark.usefixtures("filled")
+def test_numbers_of_set_aside_states_come_from_their_index(reader):
     """At a million entries a scan for the next rejected one would be felt at each key."""
     one = room._NUMBERS_OF.format(sign="<", order="DESC")
     plan = reader._all(f"EXPLAIN QUERY PLAN {one}", ("rejected", "people", 2**62, 10))
@@ -76,13 +79,15 @@ def test_numbers_of_set_aside_states_come_from_their_index(filled, reader):
     assert not any("TEMP B-TREE" in row[-1] or row[-1].startswith("SCAN entries") for row in plan), plan
 
 
-def test_a_page_without_a_filter_looks_at_its_own_numbers_only(filled, reader):
+@pytest.mark.usefixtures("filled")
+def test_a_page_without_a_filter_looks_at_its_own_numbers_only(reader):
     sql = room._FROM_SLICE.format(columns=room.COLUMNS, where="1", order="DESC")
     plan = reader._all(f"EXPLAIN QUERY PLAN {sql}", (1, 60, 10))
     assert any("SEARCH entries USING INTEGER PRIMARY KEY" in row[-1] for row in plan), plan
 
 
-def test_what_holds_a_profile_is_named(filled, reader, recorder):
+@pytest.mark.usefixtures("filled")
+def test_what_holds_a_profile_is_named(reader, recorder):
     entry = reader.entry(1)
     assert reader.hold(entry) is None
     with recorder.journal._connection.transaction() as connection:

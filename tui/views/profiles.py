@@ -20,3 +20,6 @@ class ProfilesView(View):
     def render(self) -> str:
         """Nothing yet."""
         return ""
+
+    def show_profile(self, profile: str, group_key: str | None, seq: int | None) -> None:
+        """Show a profile, as of an entry."""

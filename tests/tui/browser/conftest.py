@@ -6,9 +6,12 @@ Golden screens are files: ``golden/NAME.WxH.txt``. After a change that is meant,
 """
 
 import os
+import time
 from pathlib import Path
 
 import pytest
+
+from tui.widgets.entry_detail import EntryDetail
 
 GOLDEN = Path(__file__).with_name("golden")
 REWRITE = "RESTANTE_REWRITE_GOLDEN"
@@ -23,17 +26,23 @@ def screen_text(app):
     return [strip.text.rstrip() for strip in strips]
 
 
-async def settled(pilot, condition=lambda: True):
+def quiet(app):
+    """Whether nothing is under way: no worker, and no detail that is still looked up."""
+    if any(not worker.is_finished for worker in app.workers):
+        return False
+    return all(detail.complete for detail in app.query(EntryDetail) if detail.display and detail.is_on_screen)
+
+
+async def settled(pilot, condition=lambda: True, seconds=30.0):
     """Let workers and messages run until nothing is under way and a condition holds."""
-    for _ in range(2_000):
+    deadline = time.monotonic() + seconds
+    while True:
         await pilot.pause()
-        if (
-            not any(worker.is_running or not worker.is_finished for worker in pilot.app.workers)
-            and condition()
-        ):
+        if quiet(pilot.app) and condition():
             await pilot.pause()
-            return
-    raise AssertionError("in vain waited for the screen to settle")
+            if quiet(pilot.app) and condition():
+                return
+        assert time.monotonic() < deadline, "in vain waited for the screen to settle"
 
 
 @pytest.fixture
