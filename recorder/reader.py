@@ -122,8 +122,12 @@ _NAMED = """
 SELECT profile, group_key, count(*), max(seq) FROM entries
  WHERE seq BETWEEN ? AND ? AND lane IN ('people', 'groups') AND profile IS NOT NULL GROUP BY group_key, profile
 """
-_NUMBERS_OF = "SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?"
-_NUMBERED = f"SELECT {COLUMNS} FROM entries_with_state WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+_NUMBERS_OF = (
+    "SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?"
+)
+_NUMBERED = (
+    f"SELECT {COLUMNS} FROM entries_with_state WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+)
 _HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 
 

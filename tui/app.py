@@ -119,8 +119,8 @@ class Browser(App[None]):
         yield Notice("banner", ascii_only=self.ascii_only)
         with ContentSwitcher(initial="journal", id="views"):
             yield JournalView(gateway, ascii_only=self.ascii_only)
-            yield ProfilesView(gateway)
-            yield ShippingView(gateway)
+            yield ProfilesView(gateway, ascii_only=self.ascii_only)
+            yield ShippingView(gateway, ascii_only=self.ascii_only)
         yield TooSmall(ascii_only=self.ascii_only)
         yield KeyLine(write=gateway.write, ascii_only=self.ascii_only)
 

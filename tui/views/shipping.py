@@ -13,7 +13,7 @@ class ShippingView(View):
 
     where: ClassVar[str] = "shipping"
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, *, ascii_only: bool = False) -> None:
         super().__init__(id="shipping")
         self._gateway = gateway
 
