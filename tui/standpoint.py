@@ -259,4 +259,6 @@ def _charge(charge: dict[str, Any]) -> str:
     if isinstance(charge.get("$amount"), int | float) and not isinstance(charge.get("$amount"), bool):
         amount = f"{charge['$amount']:,.2f}"
     more = json.dumps(rest, ensure_ascii=False) if rest else ""
-    return printable(clipped(f"{charge.get('$time', 'no time')!s:<20} {amount:>12}  {more}", _LONGEST)).rstrip()
+    return printable(
+        clipped(f"{charge.get('$time', 'no time')!s:<20} {amount:>12}  {more}", _LONGEST)
+    ).rstrip()

@@ -54,9 +54,10 @@ class ProfilesView(View):
     ProfilesView.wide #profile { display: block; width: 1fr; }
     ProfilesView #profile-title { text-style: bold; color: $text-primary; }
     ProfilesView #profile-notes { color: $text-muted; }
-    ProfilesView #properties { height: 3fr; }
-    ProfilesView #passages { height: 2fr; border-top: solid $panel; }
+    ProfilesView #passages { border-top: solid $panel; }
     ProfilesView.value #properties, ProfilesView.value #passages { display: none; }
+    ProfilesView.closed #properties, ProfilesView.closed #passages { display: none; }
+    ProfilesView.no-entries #passages { display: none; }
     ProfilesView.value #value { display: block; }
     """
 
@@ -288,8 +289,8 @@ class ProfilesView(View):
             width = max((title.size.width or self.size.width) - 2, 20)
             lines = folded("; ".join(shown.notes), width)[:_MOST_NOTES] if shown.notes else []
             notes.say("\n".join(f" {line}" for line in lines))
-        self._properties.display = self._whose is not None
-        self._passages.display = self._whose is not None and self._passages.number() > 0
+        self.set_class(self._whose is None, "closed")
+        self.set_class(not self._passages.number(), "no-entries")
 
     # --- search
 
