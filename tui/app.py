@@ -1,6 +1,6 @@
 """`Browser`: the full-screen browser, and what its views have in common."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from tui.views.journal import JournalView
 from tui.views.profiles import ProfilesView
 from tui.views.shipping import ShippingView
 from tui.views.view import View
+from tui.widgets.entry_detail import EntryDetail
 from tui.widgets.key_line import KeyLine
 from tui.widgets.notice import Notice
 from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
@@ -85,6 +86,8 @@ class Browser(App[None]):
         ascii_only: Whether only ASCII is drawn.
         keymap: Other keys for some ids of `tui.keys.KEYS`.
         live: Whether to look for changes four times a second; tests look by hand.
+        first: The view to begin with.
+        words: A filter to begin with; see `recorder.filters`.
     """
 
     TITLE = "restante"
@@ -100,12 +103,17 @@ class Browser(App[None]):
         ascii_only: bool = False,
         keymap: Mapping[str, str] | None = None,
         live: bool = True,
+        first: str = "journal",
+        words: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.gateway = gateway
         self.ascii_only = ascii_only
+        self.set_class(ascii_only, "ascii")
         self.actions = Actions(gateway)
         self._live = live
+        self._first = first
+        self._words = list(words)
         self._version = -1
         self._polls = 0
         self._looking = False
@@ -127,7 +135,8 @@ class Browser(App[None]):
     def on_mount(self) -> None:
         """Begin to look."""
         self.look()
-        self.view.take_focus()
+        self.query_one(JournalView).show(Query.of(self._words))
+        self.action_view(self._first)
         if self._live:
             self.set_interval(POLL, self.look)
 
@@ -135,6 +144,14 @@ class Browser(App[None]):
     def view(self) -> View:
         """The view that shows."""
         return self.query_one(f"#{self.query_one('#views', ContentSwitcher).current}", View)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is under way: what shows is all that there is to show."""
+        if any(not worker.is_finished for worker in self.workers):
+            return False
+        details = self.query(EntryDetail)
+        return all(detail.complete for detail in details if detail.display and detail.is_on_screen)
 
     # --- live
 

@@ -29,16 +29,18 @@ class Columns:
     summary: int
     state: int
 
-    def heads(self, *, ascii_only: bool = False) -> str:
+    def heads(self) -> str:
         """The line above the table."""
-        del ascii_only
         return self._line(" ", "SEQ", "AGE", "PROFILE", "OP", "SUMMARY") + " " * _GAP + "STATE"
 
     def cells(self, row: Row, now: float, *, mark: str, ascii_only: bool) -> tuple[str, str]:
         """A row's line up to its state, and its state."""
         look = LOOKS[row.state]
         when = age(max(0.0, now - row.recorded_at)).replace(" ", "")
-        line = self._line(mark, f"{row.seq:,}", when, row.owner, row.operator, row.summary) + " " * _GAP
+        texts = (row.owner, row.operator, row.summary)
+        if ascii_only:  # before they are fitted: what is spelled out takes more room
+            texts = (plain(row.owner), plain(row.operator), plain(row.summary))
+        line = self._line(mark, f"{row.seq:,}", when, *texts) + " " * _GAP
         state = fitted(look.mark(ascii_only=ascii_only) + row.marks, self.state)
         return (plain(line), plain(state)) if ascii_only else (line, state)
 

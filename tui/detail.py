@@ -19,6 +19,7 @@ _SHORT_PAYLOAD = 120
 _LONGEST_WORDS = 300
 _MOST_ATTEMPTS = 6
 _DAY = 86_400
+_WHOSE = frozenset({"$distinct_id", "$group_key", "$group_id"})
 _NOT_PLAIN = re.compile(r"[^\n -~]")
 
 
@@ -68,8 +69,17 @@ def title(entry: Entry) -> str:
     return f"#{entry.seq:,}  {operator}  {LOOKS[entry.state].mark()}{sends}"
 
 
-def detail_lines(facts: EntryFacts, effect: Effect | None, *, effect_known: bool) -> Iterator[Line]:
-    """All that is known about an entry."""
+def detail_lines(
+    facts: EntryFacts, effect: Effect | None, *, effect_known: bool, write: bool = False
+) -> Iterator[Line]:
+    """All that is known about an entry.
+
+    Args:
+        facts: It, and what was read with it.
+        effect: What it does to its profile; None for events and imports.
+        effect_known: Whether that was looked up yet.
+        write: Whether keys that change something do so.
+    """
     entry = facts.entry
     yield Line("", title(entry), f"bold {LOOKS[entry.state].style}")
     owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
@@ -96,7 +106,7 @@ def detail_lines(facts: EntryFacts, effect: Effect | None, *, effect_known: bool
     held = _held(facts)
     if held:
         yield Line("held", held, "$text-warning")
-    yield Line("next", next_step(facts))
+    yield Line("next", next_step(facts, write=write))
 
 
 def _labelled(label: str, texts: list[str], style: str = "") -> Iterator[Line]:
@@ -105,9 +115,13 @@ def _labelled(label: str, texts: list[str], style: str = "") -> Iterator[Line]:
 
 
 def _payload(entry: Entry) -> Iterator[Line]:
-    text = escaped_json(entry.message)
+    # Whose it is stands above already; copying gives all of it.
+    shown = {
+        name: value for name, value in entry.message.items() if name not in _WHOSE or entry.profile is None
+    }
+    text = escaped_json(shown)
     if len(text) > _SHORT_PAYLOAD:
-        text = escaped_json(entry.message, indent=2)
+        text = escaped_json(shown, indent=2)
     whole = len(text.encode())
     lines = text[:_MOST_PAYLOAD].splitlines()
     yield from _labelled("payload", lines)
@@ -185,18 +199,19 @@ def _held(facts: EntryFacts) -> str:
     return f"{whom}: settles in {age(left)}" if left >= 1 else f"{whom}: has settled"
 
 
-def next_step(facts: EntryFacts) -> str:
-    """What happens to an entry next, in words."""
+def next_step(facts: EntryFacts, *, write: bool = False) -> str:
+    """What happens to an entry next, in words; the keys for it are named where they work."""
     entry = facts.entry
+    retry, edit, discard = (f" ({key})" if write else "" for key in ("R", "ctrl+e", "D"))
     match entry.state:
         case State.SHIPPED:
             return "nothing: the service accepted the request that carried it"
         case State.REJECTED if entry.attempt is None:
-            return "malformed: it stays until a person edits it (ctrl+e) or gives it up (D)"
+            return f"malformed: it stays until a person edits{edit} or discards{discard} it"
         case State.REJECTED:
-            return "it stays until a person retries (R), edits (ctrl+e) or discards it (D)"
+            return f"it stays until a person retries{retry}, edits{edit} or discards{discard} it"
         case State.DISCARDED:
-            return "nothing: it was given up; R takes it up again"
+            return f"nothing: it was given up; a person may retry it{retry}"
         case State.FORGOTTEN:
             return "nothing: its content was erased"
         case State.LOST:
@@ -204,15 +219,15 @@ def next_step(facts: EntryFacts) -> str:
         case State.SENDING:
             return "the request that carries it is answered"
         case State.IN_DOUBT:
-            return _after_doubt(facts)
+            return _after_doubt(facts, f"a person decides: retry{retry} or discard{discard}")
         case State.WAITING if entry.reason is not None and facts.hold is None:
-            return "many were rejected with the same words: a person looks why, and retries (R)"
+            return f"many were rejected with the same words: a person looks why, and retries{retry}"
     return f"{'then it' if facts.hold is not None else 'it'} goes {_when(facts)}"
 
 
-def _after_doubt(facts: EntryFacts) -> str:
+def _after_doubt(facts: EntryFacts, by_person: str) -> str:
     if facts.hold is not None and facts.hold.by_person:
-        return "a person decides: R sends it again, D gives it up"
+        return by_person
     if not facts.entry.hazardous:
         return "it is sent again, which is harmless, once it has settled"
     policy = facts.shipper.in_doubt or "resend"
@@ -229,6 +244,6 @@ def _when(facts: EntryFacts) -> str:
     if lane is not None and lane.outcome is Outcome.PAUSED:
         return "once a person has mended what paused its lane (see 3 Shipping)"
     if not shipper.running:
-        return "when somebody ships: `restante ship`, or s here"
+        return "when somebody ships: `restante ship`"
     due = (lane.retry_at or 0.0) - facts.now if lane is not None else 0.0
     return f"with the next try, in {age(due)}" if due >= 1 else "with the next request"

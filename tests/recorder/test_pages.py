@@ -98,3 +98,20 @@ def test_what_holds_a_profile_is_named(reader, recorder):
     hold = reader.hold(reader.entry(4))
     assert (hold.behind, hold.by_person, hold.until) == (1, True, None)
     assert reader.hold(reader.entry(2)) is None
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_attempts_that_carried_an_entry_are_told(reader, recorder):
+    with recorder.journal._connection.transaction() as connection:
+        for first, last, picked, words in (
+            (1, 20, None, "first"),
+            (10, 50, "[10, 50]", "picked"),
+            (21, 30, None, "other"),
+        ):
+            connection.execute(
+                "INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at, words, times)"
+                " VALUES ('people', 1, ?, ?, ?, 1, 1, '', 0, ?, 1)",
+                (first, last, picked, words),
+            )
+    assert [attempt.words for attempt in reader.attempts(10)] == ["first", "picked"]
+    assert [attempt.words for attempt in reader.attempts(11)] == ["first"]

@@ -89,10 +89,6 @@ class JournalView(View):
                 yield Notice("empty", ascii_only=plain)
             yield EntryDetail(self._gateway, ascii_only=plain)
 
-    def on_mount(self) -> None:
-        """Show all."""
-        self._table.show(self._query)
-
     @property
     def _table(self) -> EntryTable:
         return self.query_one(EntryTable)

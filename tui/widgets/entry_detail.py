@@ -116,7 +116,9 @@ class EntryDetail(VerticalScroll):
             text.update(Content("" if self._seq is None else "…"))
             return
         known = self.facts.entry == self._effect_of
-        lines = detail_lines(self.facts, self._effect if known else None, effect_known=known)
+        lines = detail_lines(
+            self.facts, self._effect if known else None, effect_known=known, write=self._gateway.write
+        )
         text.update(Content("\n").join(part for line in lines for part in self._folded(line)))
 
     def _folded(self, line: Line) -> list[Content]:

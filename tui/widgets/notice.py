@@ -30,5 +30,6 @@ class Notice(Widget):
         """The lines, each cut to the width."""
         lines = self.text.split("\n")
         width = self.size.width or self.app.size.width
-        cut = (fitted(line, width) for line in lines)
-        return Text("\n".join(plain(line) if self._ascii else line for line in cut), no_wrap=True, end="")
+        texts = (plain(line) if self._ascii else line for line in lines)
+        cut = "\n".join(fitted(line, width) for line in texts)
+        return Text(plain(cut) if self._ascii else cut, no_wrap=True, end="")
