@@ -148,7 +148,7 @@ class Browser(App[None]):
     @property
     def settled(self) -> bool:
         """Whether nothing is under way: what shows is all that there is to show."""
-        if any(not worker.is_finished for worker in self.workers):
+        if any(not worker.is_finished for worker in self.workers) or not self.view.settled:
             return False
         details = self.query(EntryDetail)
         return all(detail.complete for detail in details if detail.display and detail.is_on_screen)

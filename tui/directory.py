@@ -35,7 +35,7 @@ _COLUMNS = "profile, CASE WHEN is_group THEN group_key END, entries, latest"
 _ORDER = {"": "latest", "search": "+latest"}
 _MATCHES = "(instr(lower(profile), ?) OR instr(lower(group_key), ?))"
 _PAGE = (
-    f"SELECT {_COLUMNS} FROM profiles WHERE {{where}} AND latest {{sign}} ? ORDER BY {{by}} {{order}} LIMIT ?"
+    f"SELECT {_COLUMNS} FROM profiles WHERE {{where}} AND {{by}} {{sign}} ? ORDER BY {{by}} {{order}} LIMIT ?"
 )
 _COUNT = "SELECT count(*) FROM profiles WHERE {where}"
 _ONE = f"SELECT {_COLUMNS} FROM profiles WHERE profile = ? AND group_key = ? AND is_group = ?"

@@ -108,12 +108,17 @@ class ProfilesGateway:
             known: What was read before; given back where nothing has changed.
             stop: Asked between reads.
         """
+        version = self._reader.version()
+        if known is not None and known.version == version:
+            return known
         numbers = list(known.numbers) if known is not None else []
         upto = self._reader.highest()
         looked_at = known.looked_at if known is not None else 0
         numbers += self._reader.numbers_of(profile, group_key, after=looked_at, stop=stop)
-        history = history_of(profile, group_key, self._entries(numbers, stop), looked_at=upto)
-        return known.moved_on(upto) if known is not None and known.alike(history) else history
+        history = history_of(
+            profile, group_key, self._entries(numbers, stop), looked_at=upto, version=version
+        )
+        return known.moved_on(history) if known is not None and known.alike(history) else history
 
     def _entries(self, numbers: list[int], stop: Callable[[], bool]) -> Iterator[Entry]:
         for start in range(0, len(numbers), _CHUNK):

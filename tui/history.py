@@ -50,6 +50,7 @@ class History:
         aside: How many are no part of it, by state.
         numbers: Of all of them, ascending.
         looked_at: The highest number of the journal when they were looked for.
+        version: The journal's version then; see `JournalReader.version`.
     """
 
     profile: str
@@ -59,6 +60,7 @@ class History:
     aside: Mapping[State, int]
     numbers: tuple[int, ...] = field(repr=False)
     looked_at: int
+    version: int
     _timeline: Timeline = field(repr=False, compare=False)
     _turn: threading.Lock = field(
         repr=False, compare=False
@@ -97,12 +99,14 @@ class History:
         """Whether another reading found the same."""
         return (self.passages, self.texts, self.aside) == (other.passages, other.texts, other.aside)
 
-    def moved_on(self, looked_at: int) -> "History":
+    def moved_on(self, later: "History") -> "History":
         """The same, looked for at a later moment."""
-        return replace(self, looked_at=looked_at)
+        return replace(self, looked_at=later.looked_at, version=later.version)
 
 
-def history_of(profile: str, group_key: str | None, entries: Iterable[Entry], *, looked_at: int) -> History:
+def history_of(
+    profile: str, group_key: str | None, entries: Iterable[Entry], *, looked_at: int, version: int = 0
+) -> History:
     """A profile's history from all its entries.
 
     >>> entry = Entry(seq=4, lane="people", group_key=None, profile="ada", operator="$set",
@@ -132,6 +136,7 @@ def history_of(profile: str, group_key: str | None, entries: Iterable[Entry], *,
         aside=dict(aside),
         numbers=tuple(numbers),
         looked_at=looked_at,
+        version=version,
         _timeline=_timeline(profile, group_key, passages, texts),
         _turn=threading.Lock(),
     )

@@ -55,6 +55,8 @@ class ProfilesView(View):
     ProfilesView #profile-title { text-style: bold; color: $text-primary; }
     ProfilesView #profile-notes { color: $text-muted; }
     ProfilesView #passages { border-top: solid $panel; }
+    ProfilesView.plain #passages { border-top: ascii $panel; }
+    ProfilesView.plain.wide #profiles-left { border-right: ascii $panel; }
     ProfilesView.value #properties, ProfilesView.value #passages { display: none; }
     ProfilesView.closed #properties, ProfilesView.closed #passages { display: none; }
     ProfilesView.no-entries #passages { display: none; }
@@ -91,7 +93,7 @@ class ProfilesView(View):
             super().__init__()
 
     def __init__(self, gateway: Gateway, *, ascii_only: bool = False) -> None:
-        super().__init__(id="profiles")
+        super().__init__(id="profiles", classes="plain" if ascii_only else None)
         self._gateway = ProfilesGateway(gateway.path, clock=gateway.now)
         self._ascii = ascii_only
         self._whose: tuple[str, str | None] | None = None
@@ -156,6 +158,10 @@ class ProfilesView(View):
         if self._whose is None:
             return True
         return shown is not None and history is not None and len(self._written.changes) == len(history)
+
+    def on_failed(self) -> None:
+        """What was read failed; the app says so, and the next change tries again."""
+        self._reading = False
 
     # --- what the app asks of it
 

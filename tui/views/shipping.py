@@ -39,6 +39,7 @@ class ShippingView(View):
     ShippingView #accounts, ShippingView #lanes { color: $text-muted; }
     ShippingView #failures { border-top: solid $panel; }
     ShippingView #attempts { border-top: solid $panel; }
+    ShippingView.plain #failures, ShippingView.plain #attempts { border-top: ascii $panel; }
     """
 
     class _Stands(Message):
@@ -47,7 +48,7 @@ class ShippingView(View):
             super().__init__()
 
     def __init__(self, gateway: Gateway, *, ascii_only: bool = False) -> None:
-        super().__init__(id="shipping")
+        super().__init__(id="shipping", classes="plain" if ascii_only else None)
         self._gateway = ShippingGateway(gateway)
         self._write = gateway.write
         self._ascii = ascii_only
@@ -80,6 +81,11 @@ class ShippingView(View):
     def take_focus(self) -> None:
         """The keys go to what failed."""
         self._table.focus()
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that is to be read is, and shows."""
+        return self._standing is not None and not self._reading
 
     # --- reading
 

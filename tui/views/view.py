@@ -15,6 +15,11 @@ class View(Widget):
 
     DEFAULT_CSS = "View { height: 1fr; }"
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that there is to show shows."""
+        return True
+
     def refresh_view(self) -> None:
         """The journal has changed, or a second has passed: look again, in a thread."""
 

@@ -65,6 +65,10 @@ class ProfileList(Lines):
         if not self.collected.complete:
             self.collect()
 
+    def on_failed(self) -> None:
+        """What was read failed; the app says so, and the next change tries again."""
+        self._collecting = self._loading = False
+
     # --- pages
 
     def load(self, *, last: bool = False) -> None:

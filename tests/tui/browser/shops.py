@@ -5,8 +5,8 @@ import json
 
 from recorder import Answer, Journal, NewEntry, Shipper, ShippingPolicy
 from tests.doubles import ACCEPTED, REFUSED, RESET, UNREACHABLE, URL, Boot, Scripted
+from tests.tui.browser.harness import NOW
 
-NOW = 1_790_000_000.0
 ONE_BY_ONE = ShippingPolicy(batch_updates=1)
 GONE = Answer(left=True, url=URL, status=400, body=b'{"status": 0, "error": "$group_id: no such group"}')
 _NAMING = {"$distinct_id", "$group_key", "$group_id", "$time"}
@@ -88,4 +88,44 @@ def trouble(path):
     ship(path, REFUSED, ACCEPTED, ACCEPTED, GONE, REFUSED, RESET, ago=70_000.0)
     ship(path, UNREACHABLE, ago=600.0)
     ship(path, UNREACHABLE, ago=300.0)
+    return path
+
+
+HOSTILE = {
+    "controls": "\x1b[31mred\x07\x00\x9b2J\r\n\ttab",
+    "markup": "[bold red]not bold[/] [@click=app.quit]quit[/] [/nothing",
+    "bidi": "abc \u202edcba\u2066 \u200f",
+    "wide": "名前は全角です 👩\u200d👩\u200d👧 e\u0301",
+    "[b]name[/b]\x1b]0;title\x07": "\ufeff\u200b\u2028",
+}
+
+
+def hostile(path):
+    """Data that would like to be more than data: in ids, in names, in values, in what the service says."""
+    for text in HOSTILE.values():
+        record(path, {"$distinct_id": text, "$set": HOSTILE}, ago=100.0)
+    record(path, {"$group_key": HOSTILE["markup"], "$group_id": HOSTILE["controls"], "$set": HOSTILE})
+    said = json.dumps({"status": 0, "error": HOSTILE["markup"] + HOSTILE["controls"]}).encode()
+    ship(path, Answer(left=True, url=URL, status=400, body=said), ago=50.0, limit=2)
+    return path
+
+
+def unknown(path):
+    """An operator outside the vocabulary."""
+    record(
+        path,
+        {"$distinct_id": "ada", "$set": {"plan": "free"}},
+        {"$distinct_id": "ada", "$frobnicate": {"plan": ["[b]raw[/b]", 1]}},
+        {"$distinct_id": "ada", "$add": {"visits": 1}},
+    )
+    return path
+
+
+def huge(path):
+    """A megabyte in a value, and a long list."""
+    record(
+        path,
+        {"$distinct_id": "ada", "$set": {"note": "x" * 1_000_000, "plan": "pro"}},
+        {"$distinct_id": "ada", "$union": {"tags": [f"tag-{number}" for number in range(400)]}},
+    )
     return path
