@@ -38,6 +38,7 @@ _PAGE = (
     f"SELECT {_COLUMNS} FROM profiles WHERE {{where}} AND {{by}} {{sign}} ? ORDER BY {{by}} {{order}} LIMIT ?"
 )
 _COUNT = "SELECT count(*) FROM profiles WHERE {where}"
+_ALL = "SELECT coalesce(max(id), 0) FROM profiles"  # numbered without gaps: nothing is counted
 _ONE = f"SELECT {_COLUMNS} FROM profiles WHERE profile = ? AND group_key = ? AND is_group = ?"
 
 _HIGHEST = 2**62
@@ -132,8 +133,9 @@ class Directory:
 
     def _number(self, search: str) -> int:
         where, parameters = _condition(search)
+        sql = _COUNT.format(where=where) if search else _ALL
         with self._lock:
-            return int(self._database.execute(_COUNT.format(where=where), parameters).fetchone()[0])
+            return int(self._database.execute(sql, parameters).fetchone()[0])
 
 
 def _condition(search: str) -> tuple[str, tuple[str, ...]]:

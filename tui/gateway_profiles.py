@@ -12,7 +12,7 @@ from tui.history import History, history_of
 
 __all__ = ["Collected", "ProfilesGateway"]
 
-_SLICE = 20_000  # entries whose profiles are collected at a time: some tens of milliseconds
+_SLICE = 10_000  # entries whose profiles are collected at a time: some tens of milliseconds
 _CHUNK = 200  # entries fetched at a time: a message may take a megabyte
 
 

@@ -56,7 +56,10 @@ def test_every_profile_is_met_once_with_all_its_entries(stage, gateway, monkeypa
     }
     latest = {each: 40 - whose[::-1].index(each) for each in set(whose)}
     assert ids(page) == ["a", *sorted(latest, key=latest.get, reverse=True)]
-    assert (page.known, page.matching, page.more_above, page.more_below) == (len(page.rows),) * 2 + (False, False)
+    assert (page.known, page.matching, page.more_above, page.more_below) == (len(page.rows),) * 2 + (
+        False,
+        False,
+    )
 
 
 def test_the_newest_profiles_are_there_after_the_first_slice(stage, gateway, monkeypatch):
@@ -80,7 +83,10 @@ def test_afterwards_only_new_entries_are_looked_at(stage, gateway, monkeypatch, 
     )
     assert collected(gateway) == (2 if size == 2 else 1)
     page = gateway.page(None, limit=3)
-    assert [(row.profile, row.entries, row.latest) for row in page.rows[:2]] == [("p3", 3, 23), ("new", 1, 22)]
+    assert [(row.profile, row.entries, row.latest) for row in page.rows[:2]] == [
+        ("p3", 3, 23),
+        ("new", 1, 22),
+    ]
     assert gateway.latest("p3", None) == 23
     assert gateway.latest("p3", "company") is None
 
@@ -129,4 +135,6 @@ def test_a_user_and_a_group_without_a_key_are_two(directory):
 def test_the_memory_it_takes_is_bounded(directory):
     (pages,) = directory._database.execute("PRAGMA cache_size").fetchone()
     assert pages == -8000  # kilobytes
-    assert directory._database.execute("PRAGMA database_list").fetchone()[2] == ""  # a file that SQLite removes
+    assert (
+        directory._database.execute("PRAGMA database_list").fetchone()[2] == ""
+    )  # a file that SQLite removes

@@ -109,7 +109,9 @@ def test_who_wrote_what_is_what_the_timeline_blames(data):
     """One walk through all entries, where `Timeline.blame` takes one for each property."""
     messages = data.draw(some.lists(strategies.messages(ids=some.just("ada")), max_size=8))
     singles = [
-        message for message in messages if sum(name.startswith("$") for name in message) and "$group_key" not in message
+        message
+        for message in messages
+        if sum(name.startswith("$") for name in message) and "$group_key" not in message
     ]
     history = history_of(
         "ada", None, [entry(seq, message) for seq, message in enumerate(singles, 1)], looked_at=len(singles)
