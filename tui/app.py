@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from recorder import Decision, Entry, JournalBusy, RestanteError, Verb
+from recorder import Decision, Entry, InvalidOperation, JournalBusy, RestanteError, Verb
 from tui.actions import Actions, question, told
 from tui.format import printable
 from tui.gateway import Facts, Gateway
@@ -335,7 +335,8 @@ class Browser(App[None]):
             self.query_one("#banner", Notice).say(f" ! {words}; what is shown stays as it was.")
             return
         if isinstance(error, RestanteError):
-            self.on_say(Say(f"{error} {error.hint or ''}".strip(), "warning"))
+            hint = error.hint if error.hint != InvalidOperation.hint else ""  # that one is about recording
+            self.on_say(Say(f"{error} {hint or ''}".strip(), "warning"))
         else:
             self.on_say(Say(f"{type(error).__name__}: {error}", "error"))
 

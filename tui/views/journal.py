@@ -204,7 +204,9 @@ class JournalView(View):
         ask(
             self,
             lambda: self._gateway.beside(query, seq, newer=newer, words=words, stop=stopped),
-            lambda found: self._Found(query, found, f"{'newer' if newer else 'older'} entry matches {what}"),
+            lambda found: self._Found(
+                query, found, f"{'newer' if newer else 'older'} entry that matches {what}"
+            ),
             group="find",
         )
 

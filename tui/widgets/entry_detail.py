@@ -21,7 +21,7 @@ _LABEL = 10  # cells
 _PATIENCE = 0.15  # seconds the cursor rests before the profile is looked at: that reads all its entries
 
 
-class EntryDetail(VerticalScroll):
+class EntryDetail(VerticalScroll, inherit_bindings=False):
     """What an entry says, what became of it, what it does to its profile, what happens next."""
 
     class _Read(Message):

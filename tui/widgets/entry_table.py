@@ -31,7 +31,8 @@ __all__ = ["EntryTable"]
 _MOST_ROWS = 6 * PAGE  # kept at a time
 
 
-class EntryTable(ScrollView, can_focus=True):
+# Keys are the view's: a scroll view's own arrows would scroll past the cursor.
+class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Entries that match a query, newest first."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -85,6 +86,7 @@ class EntryTable(ScrollView, can_focus=True):
         self.loaded = False
         self._columns = columns_for(80, 0)
         self._owed = 0
+        self._total: int | None = None  # of a filter, counted
         self._reading: set[str] = set()
 
     # --- what it shows
@@ -94,6 +96,7 @@ class EntryTable(ScrollView, can_focus=True):
         self.query_now = query
         self.loaded = False
         self._owed = 0
+        self._total = None
         self._reading.clear()
         if at is None:
             self._load(lambda: self._gateway.newest(query, PAGE, stopped), self._begin)
@@ -111,7 +114,7 @@ class EntryTable(ScrollView, can_focus=True):
             self._scroll_to_cursor(middle=True)
             self._pay()
 
-        if self._holds(seq):
+        if self.loaded and self._holds(seq):
             then(self.window)
         else:
             self._load(lambda: self._gateway.around(query, seq, PAGE // 2, PAGE, stopped), then)
@@ -148,6 +151,7 @@ class EntryTable(ScrollView, can_focus=True):
 
     def count_is(self, total: int | None) -> None:
         """A filter's matches were counted."""
+        self._total = total
         self._put(replace(self.window, total=total).placed())
 
     @property
@@ -348,14 +352,14 @@ class EntryTable(ScrollView, can_focus=True):
                 )
                 above = self.scroll_offset.y + grown - (window.place(top.seq) - window.first)
                 window = replace(window, first=max(above, 1))
-        if window.total is None:
-            window = replace(window, total=self.window.total)
         self._put(window)
         if not follows:
             self._anchor(top)
         self._snap()
 
     def _put(self, window: Window) -> None:
+        if window.total is None and self._total is not None:
+            window = replace(window, total=self._total).placed()
         self.window = window
         highest = window.rows[0].seq if window.rows else 0
         self._columns = columns_for(self.size.width, max(highest, window.total or 0))
