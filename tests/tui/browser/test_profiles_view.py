@@ -346,7 +346,12 @@ async def test_a_read_that_fails_is_told_and_the_view_goes_on(ada):
         await settled(pilot)
         assert any("is closed" in text for text in said(pilot))
         view._gateway._reader = working
-        shops.record(ada.path, {"$distinct_id": "ada@ex.org", "$set": {"plan": "gold"}})
+        shops.record(
+            ada.path,
+            {"$distinct_id": "ada@ex.org", "$set": {"plan": "gold"}},
+            {"$distinct_id": "new", "$set": {"plan": "gold"}},
+        )
         pilot.app.look()
         await settled(pilot)
         assert values(pilot)["plan"] == ('"free"', '"gold"')
+        assert listed(pilot)[:2] == ["new", "ada@ex.org"]

@@ -2,13 +2,13 @@
 
 import pytest
 
-from recorder import JournalReader, Statistics
-from tests.doubles import ACCEPTED
+from recorder import Answer, JournalReader, Statistics
+from tests.doubles import ACCEPTED, RESET, URL
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled
 from tui.accounts import accounts_lines
 from tui.sentence import shipping_of
-from tui.views.shipping import ShippingView
+from tui.views.shipping import ShippingView, words_for
 from tui.widgets.attempt_table import AttemptTable
 from tui.widgets.entry_table import EntryTable
 from tui.widgets.failure_table import FailureTable
@@ -60,6 +60,20 @@ async def test_enter_on_a_failure_shows_its_entries_and_no_others(trouble):
             table = pilot.app.query_one(EntryTable)
             assert {row.state for row in table.window.rows} == {group.state}
             assert len(table.window.rows) == group.entries
+
+
+def test_entries_in_doubt_are_told_apart_by_their_numbers(stage):
+    """They have no words of their own; their attempts have."""
+    for number in range(4):
+        shops.record(stage.path, {"$distinct_id": f"p{number}", "$add": {"n": 1}})
+    broken = Answer(left=True, url=URL, error="the connection broke")
+    shops.ship(stage.path, RESET, limit=1)
+    shops.ship(stage.path, broken, limit=1)
+    with JournalReader(stage.path) as reader:
+        groups = reader.failures()
+        found = [[entry.seq for entry in reader.entries(words_for(group))] for group in groups]
+    assert [group.words for group in groups] == ["the connection was reset", "the connection broke"]
+    assert found == [[1], [2]]
 
 
 async def test_enter_on_an_attempt_shows_what_it_carried(trouble):
