@@ -1,6 +1,6 @@
 """The journal view: tabs, filter, table and detail, and what can be done with entries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -164,11 +164,11 @@ class JournalView(View):
 
     def action_filter(self) -> None:
         """Ask for a filter."""
-        self.query_one(Prompt).open("filter", "/ ", " ".join(map(_quoted, self._query.words)), _HINT)
+        self.query_one(Prompt).open("filter", "/ ", _typed(self._query.words), _HINT)
 
     def action_find(self) -> None:
         """Ask for what is to be found."""
-        self.query_one(Prompt).open("find", "find ", " ".join(map(_quoted, self._find)), _HINT)
+        self.query_one(Prompt).open("find", "find ", _typed(self._find), _HINT)
 
     def on_prompt_closed(self) -> None:
         """Back to the table."""
@@ -178,6 +178,11 @@ class JournalView(View):
         """Filter, or find."""
         self.take_focus()
         words = words_of(message.text)
+        before = self._find if message.purpose == "find" else self._query.words
+        if message.text == printable(
+            _typed(before)
+        ):  # as it was, with letters in it that only show spelled out
+            words = list(before)
         try:
             where(words, now=0.0)
         except InvalidFilter as error:
@@ -427,6 +432,11 @@ class JournalView(View):
         self._table.marks.clear()
         self._table.refresh()
         self._tell()
+
+
+def _typed(words: Iterable[str]) -> str:
+    """Words as a person would type them."""
+    return " ".join(map(_quoted, words))
 
 
 def _quoted(word: str) -> str:

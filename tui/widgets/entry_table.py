@@ -167,7 +167,7 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
 
             def then(window: Window) -> None:
                 self._put(window)
-                self.scroll_to(y=0, animate=False)
+                self._scroll(0)
 
             self._load(lambda: self._gateway.newest(query, PAGE, stopped), then)
         self.post_message(self.Changed())
@@ -332,7 +332,7 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _begin(self, window: Window) -> None:
         self._put(window)
         self._set_cursor(window.rows[0].seq if window.rows else None)
-        self.scroll_to(y=0, animate=False)
+        self._scroll(0)
 
     def _keep(self, window: Window) -> None:
         """Take over what was read again; what shows stays where it is."""
@@ -366,13 +366,18 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(self.size.width, window.height if window.rows else 0)
         self.refresh()
 
+    def _scroll(self, y: int) -> None:
+        # By force: whether there is a scroll bar is known after the next layout only, and until then Textual would
+        # not scroll what has just grown.
+        self.scroll_to(y=y, animate=False, force=True)
+
     def _top(self) -> Row | None:
         return self.window[self.scroll_offset.y]
 
     def _anchor(self, top: Row | None) -> None:
         """Scroll so that this row is the first that shows."""
         if top is not None and self.window.rows:
-            self.scroll_to(y=self.window.place(top.seq), animate=False)
+            self._scroll(self.window.place(top.seq))
 
     def _holds(self, seq: int) -> bool:
         """Whether the window is about this number."""
@@ -409,7 +414,7 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
             return
         near = place if place < top else place - height + 1
         y = place - height // 2 if middle else near
-        self.scroll_to(y=max(y, 0), animate=False)
+        self._scroll(max(y, 0))
 
     # --- drawing
 

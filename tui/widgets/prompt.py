@@ -8,9 +8,18 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from tui.format import printable
 from tui.keys import bindings
 
 __all__ = ["Prompt"]
+
+
+class _Line(Input):
+    """An input that spells out what a terminal would take as a command: text may be pasted, or come from data."""
+
+    def validate_value(self, value: str) -> str:
+        """What may be shown."""
+        return printable(value)
 
 
 class Prompt(Horizontal):
@@ -36,7 +45,7 @@ class Prompt(Horizontal):
     def compose(self) -> ComposeResult:
         """A sign, and the line."""
         yield Static("/", id="prompt-sign", markup=False)
-        yield Input(id="prompt-input", compact=True)
+        yield _Line(id="prompt-input", compact=True)
 
     @property
     def is_open(self) -> bool:
@@ -46,6 +55,7 @@ class Prompt(Horizontal):
     def open(self, purpose: str, sign: str, text: str, hint: str) -> None:
         """Show it, with this text to begin with."""
         self._purpose = purpose
+        text = printable(text)
         self.add_class("open")
         self.query_one("#prompt-sign", Static).update(sign)
         field = self.query_one(Input)

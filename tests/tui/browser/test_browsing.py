@@ -11,6 +11,7 @@ from tests.tui.browser.harness import browsing, press, screen_text, settled
 from tui.gateway import PAGE
 from tui.keys import KEYS, keys_of
 from tui.messages import FilterEntries, ShowEntry
+from tui.rows import Query
 from tui.widgets.entry_table import EntryTable
 from tui.widgets.prompt import Prompt
 
@@ -90,6 +91,16 @@ async def test_the_scroll_bar_reaches_any_place_at_once(stage):
         await settled(pilot)
         assert shown(pilot)[0] == 2_500
         assert table(pilot).cursor == 5_000  # it is an entry, wherever one looks
+
+
+async def test_a_list_that_has_just_grown_is_scrolled_to_what_is_looked_for(stage):
+    """There is no scroll bar yet: what a person types at once after leaving a filter found nothing to scroll."""
+    many(stage, 100)
+    async with browsing(stage, words=["seq=100"]) as pilot:
+        view = table(pilot)
+        view.show(Query(), at=5)
+        await settled(pilot)
+        assert 5 in shown(pilot)
 
 
 async def test_among_few_matches_of_many_the_scroll_bar_and_the_count_agree(stage):
