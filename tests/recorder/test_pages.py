@@ -45,7 +45,7 @@ def walked(step, start, limit):
     "states", [(), (State.REJECTED,), (State.PENDING,), (State.REJECTED, State.DISCARDED)]
 )
 @pytest.mark.parametrize("slices", [3, 20_000])
-def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # noqa: PLR0917  # fixtures and cases
+def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # fixtures and cases
     reader, monkeypatch, words, states, slices
 ):
     monkeypatch.setattr(room, "_SLICE", slices)
@@ -111,7 +111,8 @@ def test_the_attempts_that_carried_an_entry_are_told(reader, recorder):
             (21, 30, None, "other"),
         ):
             connection.execute(
-                "INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at, words, times)"
+                "INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at,"
+                " words, times)"
                 " VALUES ('people', 1, ?, ?, ?, 1, 1, '', 0, ?, 1)",
                 (first, last, picked, words),
             )
