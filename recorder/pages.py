@@ -26,7 +26,8 @@ COLUMNS = """
 seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice, hazardous,
 out_of_order
 """
-_ENDS = "SELECT min(seq), max(seq) FROM entries"
+# Each on its own: asked for together SQLite looks through all entries.
+_ENDS = "SELECT (SELECT min(seq) FROM entries), (SELECT max(seq) FROM entries)"
 _FROM_SLICE = """
 SELECT {columns} FROM entries_with_state WHERE {where} AND seq BETWEEN ? AND ? ORDER BY seq {order} LIMIT ?
 """

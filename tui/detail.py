@@ -20,6 +20,7 @@ _LONGEST_WORDS = 300
 _MOST_ATTEMPTS = 6
 _DAY = 86_400
 _WHOSE = frozenset({"$distinct_id", "$group_key", "$group_id"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_PLAIN = re.compile(r"[^\n -~]")
 
 
@@ -56,7 +57,9 @@ def _escape(match: re.Match[str]) -> str:
 
 def copied(entry: Entry) -> str:
     """An entry's message as JSON, whole."""
-    return json.dumps(entry.message, ensure_ascii=False, indent=2)
+    text = json.dumps(entry.message, ensure_ascii=False, indent=2)
+    # Half of a pair of surrogates is JSON, and no text that could be copied: as JSON's own escape it is.
+    return _SURROGATE.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def title(entry: Entry) -> str:

@@ -45,7 +45,7 @@ def walked(step, start, limit):
     "states", [(), (State.REJECTED,), (State.PENDING,), (State.REJECTED, State.DISCARDED)]
 )
 @pytest.mark.parametrize("slices", [3, 20_000])
-def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # noqa: PLR0917  # fixtures and cases
+def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # fixtures and cases
     reader, monkeypatch, words, states, slices
 ):
     monkeypatch.setattr(room, "_SLICE", slices)
@@ -84,6 +84,8 @@ def test_a_page_without_a_filter_looks_at_its_own_numbers_only(reader):
     sql = room._FROM_SLICE.format(columns=room.COLUMNS, where="1", order="DESC")
     plan = reader._all(f"EXPLAIN QUERY PLAN {sql}", (1, 60, 10))
     assert any("SEARCH entries USING INTEGER PRIMARY KEY" in row[-1] for row in plan), plan
+    ends = reader._all(f"EXPLAIN QUERY PLAN {room._ENDS}")
+    assert not any(row[-1].startswith("SCAN entries") for row in ends), ends
 
 
 @pytest.mark.usefixtures("filled")
@@ -109,9 +111,20 @@ def test_the_attempts_that_carried_an_entry_are_told(reader, recorder):
             (21, 30, None, "other"),
         ):
             connection.execute(
-                "INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at, words, times)"
+                "INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at,"
+                " words, times)"
                 " VALUES ('people', 1, ?, ?, ?, 1, 1, '', 0, ?, 1)",
                 (first, last, picked, words),
             )
     assert [attempt.words for attempt in reader.attempts(10)] == ["first", "picked"]
     assert [attempt.words for attempt in reader.attempts(11)] == ["first"]
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    "sql", ["SELECT * FROM accounts", "SELECT * FROM entries_with_state WHERE seq BETWEEN 1 AND 9"]
+)
+def test_neither_the_accounts_nor_a_page_looks_through_all_entries(reader, sql):
+    """Whoever looks four times a second would feel a tenth of a second for each million."""
+    plan = reader._all(f"EXPLAIN QUERY PLAN {sql}")
+    assert not any(row[-1].startswith("SCAN entries") for row in plan), plan

@@ -18,7 +18,7 @@ from tui.work import ask
 __all__ = ["EntryDetail"]
 
 _LABEL = 10  # cells
-_PATIENCE = 0.15  # seconds the cursor rests before the profile is looked at: that reads all its entries
+_PATIENCE = 0.3  # seconds the cursor rests before the profile is looked at: that reads all its entries
 
 
 class EntryDetail(VerticalScroll, inherit_bindings=False):

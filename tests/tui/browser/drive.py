@@ -37,7 +37,7 @@ class Terminal:
 
     def _tmux(self, *arguments, check=True):
         done = subprocess.run(
-            ["tmux", "-S", self._socket, "-f", os.devnull, *arguments],
+            [shutil.which("tmux") or "tmux", "-S", self._socket, "-f", os.devnull, *arguments],
             check=check,
             capture_output=True,
             text=True,
@@ -98,7 +98,11 @@ def make_journal(path):
     connection.close()
 
 
-def drive(folder, size=(80, 24), show=lambda title, lines: None):
+def _silent(*_):
+    """Show nothing."""
+
+
+def drive(folder, size=(80, 24), show=_silent):
     """Open, filter, step through a profile, retry a rejected entry, quit."""
     path = Path(folder) / "kiosk.db"
     make_journal(path)

@@ -59,6 +59,11 @@ async def press(pilot, *keys):
         await settled(pilot)
 
 
+def storable(text):
+    """Half of a pair of surrogates is JSON, and can stand in a message; in a column it cannot."""
+    return text if text is None else text.encode("utf-8", "replace").decode()
+
+
 class Stage:
     """A journal of a kiosk's day, as it stands at `NOW`, and browsers on it."""
 
@@ -74,9 +79,9 @@ class Stage:
             rows.append(
                 NewEntry(
                     "people" if group is None else "groups",
-                    group,
-                    message.get("$distinct_id") if group is None else message["$group_id"],
-                    operator,
+                    storable(group),
+                    storable(message.get("$distinct_id") if group is None else message["$group_id"]),
+                    storable(operator),
                     json.dumps(message),
                     NOW - ago - step * (len(messages) - 1 - place),
                 )._replace(**columns)

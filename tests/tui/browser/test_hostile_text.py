@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.widgets import Input
@@ -110,11 +110,17 @@ def plain_styles():
     return asyncio.run(tour(PLAIN, "plan"))
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=3,  # each is a tour of half a hundred screens
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking one takes longer than reading it
+    suppress_health_check=list(HealthCheck),
+)
 @example(
     entries=[("".join(MARKUP), "".join(CONTROLS), "".join(TURNING[:-1]), "".join(WIDE))],
     typed="".join(MARKUP),
 )
+@example(entries=[("\ud800", "a\udfffb", "\ud83d", "no")], typed="\udc00")
 @example(entries=[(LONG, LONG, LONG, LONG[:2_000])], typed=LONG[:500])
 @given(entries=st.lists(ENTRY, min_size=1, max_size=5), typed=TEXTS)
 def test_recorded_text_crashes_nothing_styles_nothing_and_breaks_no_line(plain_styles, entries, typed):
