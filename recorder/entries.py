@@ -9,10 +9,14 @@ from recorder.operations import Lane
 
 __all__ = [
     "Attempt",
+    "AttemptGroup",
     "Entry",
+    "FailureGroup",
+    "Hold",
     "InDoubt",
     "NewEntry",
     "Outcome",
+    "ProfileCount",
     "ShipReport",
     "State",
     "Statistics",
@@ -122,6 +126,21 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What keeps a profile's entries from being sent now.
+
+    Attributes:
+        behind: The number of the entry whose outcome is to be known, or decided about, first.
+        by_person: Whether it waits until a person decides, rather than for a time.
+        until: When the wait for its outcome ends, in seconds since the epoch; None where a person decides.
+    """
+
+    behind: int
+    by_person: bool
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One request, or several alike in a row that failed the same way.
 
@@ -154,6 +173,71 @@ class Attempt:
     status: int | None
     words: str
     times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptGroup:
+    """Attempts that came to nothing in the same way.
+
+    Attributes:
+        lane: Whose entries they carried.
+        outcome: What came of them.
+        words: The service's words, or what went wrong on the way.
+        status: The HTTP status of the answers, if any came.
+        attempts: How many there were.
+        first_at: When the first was started, in seconds since the epoch.
+        last_at: When the last was settled, in seconds since the epoch.
+    """
+
+    lane: Lane
+    outcome: Outcome
+    words: str
+    status: int | None
+    attempts: int
+    first_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureGroup:
+    """Entries that were rejected, are in doubt or were lost with the same words.
+
+    Attributes:
+        state: How they stand.
+        words: The service's words, or what went wrong; empty where nothing says.
+        status: The HTTP status of the answer, if one came.
+        entries: How many there are.
+        first_at: When the first came to stand so, in seconds since the epoch.
+        last_at: When the last did.
+        first: The lowest number among them.
+        last: The highest number among them.
+    """
+
+    state: State
+    words: str
+    status: int | None
+    entries: int
+    first_at: float
+    last_at: float
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileCount:
+    """A profile that entries name.
+
+    Attributes:
+        profile: Its id, or the group's.
+        group_key: A group's key; None for a user's profile.
+        entries: How many entries name it.
+        latest: The highest number among them.
+    """
+
+    profile: str
+    group_key: str | None
+    entries: int
+    latest: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,27 +16,38 @@ from pathlib import Path
 from typing import Any, Self
 
 from recorder.decisions import Decision, Verb, matching, weigh
-from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, State, Statistics
+from recorder.entries import (
+    Attempt,
+    AttemptGroup,
+    Entry,
+    FailureGroup,
+    Hold,
+    LaneStatus,
+    Outcome,
+    ProfileCount,
+    ShipperStatus,
+    State,
+    Statistics,
+)
 from recorder.errors import JournalClosed, JournalError
+from recorder.failures import attempt_groups, failure_groups
 from recorder.filters import where
 from recorder.forks import at_forks, opening
 from recorder.locks import beside
 from recorder.opening import connect_reader, resolved, translated
 from recorder.operations import Lane
+from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
 from recorder.uptime import Due, uptime
 
 __all__ = ["JournalReader"]
 
 _PAGE = 200  # a message may take a megabyte
 _MOST_ENTRIES = 1_000_000
+_NUMBERS = 20_000  # looked through by one read: some milliseconds
 
-_COLUMNS = """
-seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice, hazardous,
-out_of_order
-"""
-_ENTRIES = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
-_OLDEST_FIRST = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq > ? ORDER BY seq LIMIT ?"
-_ENTRY = f"SELECT {_COLUMNS} FROM entries_with_state WHERE seq = ?"
+_ENTRIES = f"SELECT {COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
+_OLDEST_FIRST = f"SELECT {COLUMNS} FROM entries_with_state WHERE {{where}} AND seq > ? ORDER BY seq LIMIT ?"
+_ENTRY = f"SELECT {COLUMNS} FROM entries_with_state WHERE seq = ?"
 _MATCHING = "SELECT count(*) FROM entries_with_state WHERE {where}"
 _ATTEMPT_COLUMNS = (
     "id, lane, first, last, updates, bytes, digest, started_at, ended_at, outcome, status, words, times"
@@ -62,6 +73,9 @@ _LANES = "SELECT lane, outcome, cause, since, failures, retry_at FROM lanes ORDE
 _SHIPPER = "SELECT pid, running, seen_at, in_doubt, settle_after FROM shipper"
 _SETTLING = "SELECT boot, at, span FROM waits WHERE cause = 'settle_after'"
 _HELD = "SELECT count(*) FROM waits WHERE cause = 'hold'"
+_HOLD = """
+SELECT behind, cause, boot, at, span FROM waits WHERE lane = ? AND profile IS ? AND group_key IS ? ORDER BY id LIMIT 1
+"""
 
 _SHIPPED_ATTEMPTS = """
 SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
@@ -86,11 +100,11 @@ SELECT seq, message FROM entries
 # The same for whoever asks for whole entries. Of what was shipped, all that none of the attempts known carried: one
 # that was in doubt may be settled late, by an attempt older than the latest.
 _ENTRIES_SHIPPED_BY = f"""
-SELECT {_COLUMNS} FROM entries_with_state
+SELECT {COLUMNS} FROM entries_with_state
  WHERE seq BETWEEN ? AND ? AND attempt = ? AND state = 'shipped' ORDER BY seq
 """
 _ENTRIES_NOT_SHIPPED_BY = f"""
-SELECT {_COLUMNS} FROM entries_with_state
+SELECT {COLUMNS} FROM entries_with_state
  WHERE seq > ? AND lane IN ('people', 'groups')
    AND (state IN ('pending', 'sending', 'waiting', 'in_doubt')
         OR (state = 'shipped' AND attempt NOT IN (SELECT value FROM json_each(?))))
@@ -103,6 +117,18 @@ SELECT seq, message FROM entries
    AND (state = 'shipped' OR (? AND state IN ('pending', 'waiting', 'in_doubt')))
  ORDER BY state != 'shipped', CASE state WHEN 'shipped' THEN attempt END, seq
 """
+# Whose entries: a range of numbers at a time, so that each read is short.
+_NAMED = """
+SELECT profile, group_key, count(*), max(seq) FROM entries
+ WHERE seq BETWEEN ? AND ? AND lane IN ('people', 'groups') AND profile IS NOT NULL GROUP BY group_key, profile
+"""
+_NUMBERS_OF = (
+    "SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?"
+)
+_NUMBERED = (
+    f"SELECT {COLUMNS} FROM entries_with_state WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+)
+_HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 
 
 class JournalReader:
@@ -214,6 +240,87 @@ class JournalReader:
             _ENTRIES.format(where=condition.sql), (*condition.parameters, before, min(limit, _MOST_ENTRIES))
         )
         return [_entry(row) for row in rows]
+
+    def older(
+        self,
+        filter: str | Sequence[str] = "",  # noqa: A002
+        *,
+        than: int | None = None,
+        limit: int = 100,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[Entry]:
+        """Entries with lower numbers than one, newest first, for screens.
+
+        What `entries` gives, but in several short reads where a filter matches few, so that no read keeps a
+        writer waiting; and states that set entries aside are found through their index.
+
+        Args:
+            filter: See `entries`.
+            than: The number; None for the newest.
+            limit: At most so many.
+            states: Only these; none means any.
+            stop: Asked between reads; once it says so, what was found until then is given.
+
+        Raises:
+            InvalidFilter: The filter is not understood.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     for plan in ("free", "pro", "free"):
+        ...         recorder.people_set("ada", {"plan": plan})
+        >>> with JournalReader(path) as reader:
+        ...     [entry.seq for entry in reader.older(than=3)], [entry.seq for entry in reader.newer(than=1)]
+        ([2, 1], [2, 3])
+        """
+        return self._beyond(OLDER, filter, than=than, limit=limit, states=states, stop=stop)
+
+    def newer(
+        self,
+        filter: str | Sequence[str] = "",  # noqa: A002
+        *,
+        than: int,
+        limit: int = 100,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[Entry]:
+        """Entries with higher numbers than one, the nearest first; see `older`."""
+        return self._beyond(NEWER, filter, than=than, limit=limit, states=states, stop=stop)
+
+    def _beyond(
+        self,
+        direction: Direction,
+        words: str | Sequence[str],
+        *,
+        than: int | None,
+        limit: int,
+        states: Collection[State],
+        stop: Callable[[], bool],
+    ) -> list[Entry]:
+        query = Query(where(words, now=self._clock()), frozenset(states))
+        return [_entry(row) for row in page(self._all, query, direction, than=than, limit=limit, stop=stop)]
+
+    def tally(
+        self,
+        filter: str | Sequence[str] = "",  # noqa: A002
+        *,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ) -> int | None:
+        """How many entries match, counted in several short reads; None where it was stopped. See `older`."""
+        return count(self._all, Query(where(filter, now=self._clock()), frozenset(states)), stop)
+
+    def hold(self, entry: Entry) -> Hold | None:
+        """What keeps an entry's profile from being sent now; None where nothing does."""
+        rows = self._all(_HOLD, (entry.lane, entry.profile, entry.group_key))
+        if not rows:
+            return None
+        behind, cause, *due = rows[0]
+        by_person = cause == "hold"
+        left = Due(*due).left(uptime())
+        return Hold(behind=behind, by_person=by_person, until=None if by_person else self._clock() + left)
 
     def stream(self, filter: str | Sequence[str] = "") -> Iterator[Entry]:  # noqa: A002
         """All entries that match, oldest first, however many: they are read a page at a time.
@@ -377,6 +484,88 @@ class JournalReader:
         """
         lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
         return self._all(_OF_PROFILE, (profile, group_key, lane, not shipped_only))
+
+    # --- whose entries, and what went wrong
+
+    def profile_counts(self, first: int, last: int) -> list[ProfileCount]:
+        """The profiles that the entries of a range of numbers name, in no particular order.
+
+        No index knows profiles: whoever wants them all reads the journal a range at a time, 20,000 numbers in some
+        tens of milliseconds.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "free"})
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.profile_counts(1, 100)
+        [ProfileCount(profile='ada', group_key=None, entries=2, latest=2)]
+        """
+        return [
+            ProfileCount(profile=profile, group_key=group_key, entries=entries, latest=latest)
+            for profile, group_key, entries, latest in self._all(_NAMED, (first, last))
+        ]
+
+    def highest(self) -> int:
+        """The highest number; 0 where nothing is recorded."""
+        return int(self._all(_HIGHEST)[0][0])
+
+    def numbers_of(
+        self,
+        profile: str,
+        group_key: str | None = None,
+        *,
+        after: int = 0,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[int]:
+        """The numbers of one profile's entries, whatever became of them, ascending.
+
+        All entries beyond `after` are looked through, in several short reads.
+
+        Args:
+            profile: The profile's or group's id.
+            group_key: A group's key; None for a user's profile.
+            after: Only higher numbers, to read on from the last one.
+            stop: Asked between reads; once it says so, what was found until then is given.
+        """
+        lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
+        numbers: list[int] = []
+        for first in range(after + 1, self.highest() + 1, _NUMBERS):
+            if stop():
+                break
+            rows = self._all(_NUMBERS_OF, (first, first + _NUMBERS - 1, profile, group_key, lane))
+            numbers += (seq for (seq,) in rows)
+        return numbers
+
+    def numbered(self, numbers: Sequence[int]) -> list[Entry]:
+        """The entries of these numbers, ascending; those that are not there are left out.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "free"})
+        >>> with JournalReader(path) as reader:
+        ...     [entry.seq for entry in reader.numbered([7, 1])]
+        [1]
+        """
+        return [_entry(row) for row in self._all(_NUMBERED, (json.dumps(list(numbers)),))]
+
+    def failures(self, *, stop: Callable[[], bool] = lambda: False) -> list[FailureGroup]:
+        """What was rejected, is in doubt or was lost, grouped by state and words; the largest group first.
+
+        Read in several short reads; beyond a thousand different words the rest is counted together.
+
+        Args:
+            stop: Asked between reads; once it says so, what was found until then is given.
+        """
+        return failure_groups(self._all, stop)
+
+    def failed_attempts(self, *, stop: Callable[[], bool] = lambda: False) -> list[AttemptGroup]:
+        """The attempts that came to nothing, grouped by what was said; the latest group first. See `failures`."""
+        return attempt_groups(self._all, stop)
 
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
         with self._held():

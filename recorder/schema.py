@@ -22,9 +22,10 @@ SCHEMA_VERSION = 2
 _COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
 _MARKS = ["possibly_twice", "out_of_order"]
 
-# What an open attempt carries: a range of its lane's pending entries, or the numbers it picked.
+# What an open attempt carries: a range of its lane's pending entries, or the numbers it picked. CROSS JOIN has SQLite
+# begin with the open attempts, which are few; left to itself it looks through all entries.
 _CARRIED = """
-  SELECT entries.seq, entries.state FROM attempts JOIN entries
+  SELECT entries.seq, entries.state FROM attempts CROSS JOIN entries
       ON entries.seq BETWEEN attempts.first AND attempts.last
      AND entries.lane = attempts.lane AND entries.state = 'pending'
    WHERE attempts.outcome IS NULL AND attempts.picked IS NULL

@@ -9,6 +9,7 @@ import click
 
 from recorder import JournalError, JournalMissing, JournalTooNew, NotAJournal, RestanteError, WrongToken
 from tui.cli.audit import audit_command
+from tui.cli.browse import tui_command
 from tui.cli.compare import compare_command
 from tui.cli.decide import discard_command, retry_command
 from tui.cli.demo import demo_command
@@ -52,7 +53,7 @@ def restante() -> None:
     Try it:    restante demo
     Record:    restante record --token PROJECT updates.jsonl
     Ship:      restante ship
-    Look:      restante status; restante entries state=pending; restante profiles
+    Look:      restante status; restante entries state=pending; restante tui
 
     Machine output goes to standard output, narration to standard error. Exit codes: 0 done; 1 something needs
     attention; 2 wrong usage or input.
@@ -65,6 +66,7 @@ for _command in (
     status_command,
     entries_command,
     profiles_command,
+    tui_command,
     retry_command,
     discard_command,
     edit_command,
