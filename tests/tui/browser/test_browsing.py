@@ -4,6 +4,7 @@ import json
 import runpy
 
 import pytest
+from textual.events import Key
 
 from recorder import HttpTransport, JournalReader, Recorder, State
 from simulator.server import Service
@@ -143,6 +144,24 @@ async def test_keys_typed_into_the_prompt_are_text_and_elsewhere_commands(kiosk)
         await press(pilot, "slash", "q", "j", "1")
         assert pilot.app.is_running
         assert pilot.app.query_one("#prompt-input").value == "qj1"
+
+
+async def test_what_is_typed_right_after_the_key_is_text_and_right_after_enter_a_command(kiosk):
+    """A fast hand, or a script: nothing waits for the prompt to be drawn."""
+    async with browsing(kiosk) as pilot:
+        names = {"/": "slash", "=": "equals_sign", "\r": "enter"}
+        for letter in "/op=add\rj":
+            pilot.app.post_message(Key(names.get(letter, letter), letter))
+        await settled(pilot, lambda: table(pilot).query_now.words == ("op=add",))
+        assert pilot.app.query_one("#prompt-input").value == "op=add"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_key_right_after_enter_is_the_details(kiosk, size):
+    async with browsing(kiosk, size, words=["seq=12"], write=True) as pilot:
+        for key in ("enter", "R"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: any("Retry 1 entry?" in line for line in screen_text(pilot.app)))
 
 
 async def test_find_goes_on_in_both_directions_and_says_where_it_ends(kiosk):
