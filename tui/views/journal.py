@@ -75,6 +75,7 @@ class JournalView(View):
         self._find: tuple[str, ...] = ()
         self._counted_at: float | None = None
         self._counting = False
+        self._detail_open = False
 
     def compose(self) -> ComposeResult:
         """Tabs, prompt and notices above; the table, and the detail beside it or in its place."""
@@ -105,7 +106,7 @@ class JournalView(View):
     @property
     def detail_open(self) -> bool:
         """Whether the detail was opened with enter."""
-        return self.has_class("detail")
+        return self._detail_open
 
     # --- what the app asks of it
 
@@ -142,7 +143,8 @@ class JournalView(View):
 
     def take_focus(self) -> None:
         """The keys go to the table, or to the detail where that is open."""
-        (self._detail if self.detail_open else self._table).focus()
+        # At once, so that a key right after enter is a command already.
+        self.screen.set_focus(self._detail if self.detail_open else self._table)
 
     def show(self, query: Query, *, at: int | None = None) -> None:
         """Show what matches, with the cursor on an entry, or on the newest."""
@@ -157,7 +159,8 @@ class JournalView(View):
 
     def show_entry(self, seq: int) -> None:
         """Show an entry among all."""
-        self._close_detail()
+        self._detail_open = False
+        self._arrange()
         self.show(Query(), at=seq)
 
     # --- filter, tabs, find
@@ -307,13 +310,23 @@ class JournalView(View):
         """Into the detail."""
         if self._table.row is None:
             return
-        self.add_class("detail")
+        self._detail_open = True
         self._detail.show(self._table.cursor)
-        self._detail.focus()
+        self._arrange()
 
     def _close_detail(self) -> None:
-        self.remove_class("detail")
-        self._table.focus()
+        self._detail_open = False
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Table and detail side by side, or the one in the place of the other.
+
+        Said of the widgets at once, before the focus goes there: what a style sheet hides or shows later cannot take
+        it, and with the focus on what is hidden the keys would go nowhere.
+        """
+        self._detail.display = self._detail_shows
+        self.query_one("#journal-table").display = self.wide or not self._detail_open
+        self.take_focus()
 
     def on_entry_table_opened(self) -> None:
         """A click on the row under the cursor."""
@@ -331,19 +344,23 @@ class JournalView(View):
     def on_resize(self, event: Resize) -> None:
         """Wide, or not."""
         self.set_class(event.size.width >= _WIDE, "wide")
+        if self.query_one(Prompt).is_open or not self.display:
+            self._detail.display = self._detail_shows
+        else:
+            self._arrange()
         if self._detail_shows:
             self._detail.show(self._table.cursor)
 
     def _tell(self) -> None:
         """The lines around the table."""
         table = self._table
-        self.query_one("#heads", Notice).say(table.heads())
         marks = f"{len(table.marks):,} marked  " if table.marks else ""
         follows = "» following (F)" if table.at_top else "F follows"
         self.query_one(StateTabs).note(marks + follows)
         self.query_one("#filter-line", Notice).say(self._filter_words())
         nothing = table.loaded and not table.window.rows
         table.display = not nothing
+        self.query_one("#heads", Notice).say("" if nothing else table.heads())
         self.query_one("#empty", Notice).say(self._nothing() if nothing else "")
 
     def _filter_words(self) -> str:

@@ -38,6 +38,7 @@ class EntryDetail(VerticalScroll, inherit_bindings=False):
 
     def __init__(self, gateway: Gateway, *, ascii_only: bool) -> None:
         super().__init__(id="detail")
+        self.display = False
         self._gateway = gateway
         self._ascii = ascii_only
         self._seq: int | None = None

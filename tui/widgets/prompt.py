@@ -40,6 +40,7 @@ class Prompt(Horizontal):
 
     def __init__(self) -> None:
         super().__init__(id="prompt")
+        self.display = False
         self._purpose = ""
 
     def compose(self) -> ComposeResult:
@@ -50,23 +51,24 @@ class Prompt(Horizontal):
     @property
     def is_open(self) -> bool:
         """Whether it shows."""
-        return self.has_class("open")
+        return bool(self.display)
 
     def open(self, purpose: str, sign: str, text: str, hint: str) -> None:
         """Show it, with this text to begin with."""
         self._purpose = purpose
         text = printable(text)
-        self.add_class("open")
+        self.display = True
         self.query_one("#prompt-sign", Static).update(sign)
         field = self.query_one(Input)
         field.value = text
         field.placeholder = hint
         field.cursor_position = len(text)
-        field.focus()
+        # At once, not with the next refresh as focus() does: what is typed right after the key is text already.
+        self.screen.set_focus(field)
 
     def close(self) -> None:
         """Hide it."""
-        self.remove_class("open")
+        self.display = False
 
     def action_close(self) -> None:
         """Escape."""

@@ -145,6 +145,23 @@ async def test_keys_typed_into_the_prompt_are_text_and_elsewhere_commands(kiosk)
         assert pilot.app.query_one("#prompt-input").value == "qj1"
 
 
+async def test_the_prompt_has_the_keys_as_soon_as_it_is_asked_for_and_the_table_as_soon_as_it_is_left(kiosk):
+    """A fast hand, or a script: nothing waits for the prompt to be drawn."""
+    async with browsing(kiosk) as pilot:
+        pilot.app.view.action_filter()
+        assert pilot.app.focused is pilot.app.query_one("#prompt-input")
+        pilot.app.action_close()
+        assert pilot.app.focused is table(pilot)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_key_right_after_enter_is_the_details(kiosk, size):
+    async with browsing(kiosk, size, words=["seq=12"], write=True) as pilot:
+        for key in ("enter", "R"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: any("Retry 1 entry?" in line for line in screen_text(pilot.app)))
+
+
 async def test_find_goes_on_in_both_directions_and_says_where_it_ends(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "f")

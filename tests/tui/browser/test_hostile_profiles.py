@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as some
 from rich.cells import cell_len
 
@@ -99,7 +99,12 @@ async def walk(stage, profile, size, ascii_only):
         assert pilot.app.is_running
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=8,  # each is a walk through a dozen screens
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking one takes longer than reading it
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     profile=texts,
     name=texts,

@@ -101,7 +101,7 @@ async def tour(entries, typed):
     return seen
 
 
-PLAIN = [("ada", "plan", "pro", "no"), ("plan " * 400, "plan " * 400, "pro " * 2_000, "no")] * 10
+PLAIN = [("ada", "plan", "pro", "no"), ("plan " * 400, "plan " * 400, "pro " * 2_000, "no")] * 4
 """Short and long, so that scroll bars have been seen, too."""
 
 
