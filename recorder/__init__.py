@@ -11,10 +11,12 @@ from recorder.consumer import JournalConsumer
 from recorder.decisions import Decision, Verb
 from recorder.entries import (
     Attempt,
+    Baseline,
     Entry,
     LaneStatus,
     NewEntry,
     Outcome,
+    Pruned,
     ShipperStatus,
     ShipReport,
     State,
@@ -50,6 +52,7 @@ __all__ = [
     "Answer",
     "Attempt",
     "Audit",
+    "Baseline",
     "Decision",
     "Disagreement",
     "Entry",
@@ -74,6 +77,7 @@ __all__ = [
     "Operator",
     "Outcome",
     "PeopleApi",
+    "Pruned",
     "Recorder",
     "RestanteError",
     "ShipReport",

@@ -220,6 +220,11 @@ class Connection:
             self._pages = self._looked_at = 0
             self._log_size = size
 
+    def empty_log(self) -> None:
+        """Move the whole log into the file and cut it to nothing, where that can be done at once. Under `lock`."""
+        self._checkpoint("TRUNCATE")
+        self._pages = self._looked_at = self._log_size = 0
+
     def _checkpoint(self, mode: str) -> None:
         connection = self.use()
         # FULL and TRUNCATE take the write lock from the start, so nobody writes meanwhile (see

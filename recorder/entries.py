@@ -9,10 +9,12 @@ from recorder.operations import Lane
 
 __all__ = [
     "Attempt",
+    "Baseline",
     "Entry",
     "InDoubt",
     "NewEntry",
     "Outcome",
+    "Pruned",
     "ShipReport",
     "State",
     "Statistics",
@@ -164,6 +166,8 @@ class Statistics:
         recorded: How many entries were ever recorded.
         possibly_twice: How many may have been applied twice: sent again after an outcome nobody knows.
         out_of_order: How many went after later ones of their profile.
+        pruned: How many of all these are not kept any more: they were folded into their profiles' baseline, or given
+            up, and are counted for ever.
         bytes: The size of the journal with its write-ahead log.
         oldest_pending_seconds: The age of the oldest entry that is still to be sent; None where there is none.
     """
@@ -180,8 +184,14 @@ class Statistics:
     lost: int = 0
     possibly_twice: int = 0
     out_of_order: int = 0
+    pruned: int = 0
     bytes: int = 0
     oldest_pending_seconds: float | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many entries the journal still holds."""
+        return self.recorded - self.pruned - self.lost
 
     @property
     def to_send(self) -> int:
@@ -197,6 +207,43 @@ class Statistics:
     def adds_up(self) -> bool:
         """Whether the accounts balance."""
         return bool(self.recorded == sum(getattr(self, state.value) for state in State))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A profile as its pruned entries made it: where what is kept goes on from.
+
+    Attributes:
+        group_key: The group's key; None for a user's profile.
+        profile: The profile's or group's id.
+        properties: Its properties; None where there was no such profile in the end.
+        partly_known: Whether the service may hold more than that.
+        entries: How many entries were folded into it.
+        sends: How many requests that may have been applied carried its pruned entries, given up ones among them; each
+            counts once for every entry.
+    """
+
+    group_key: str | None
+    profile: str
+    properties: Mapping[str, Any] | None
+    partly_known: bool
+    entries: int
+    sends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What pruning took away, or would.
+
+    Attributes:
+        entries: How many entries: shipped ones, folded into their profiles' baseline, and given up ones below them.
+        attempts: How many attempts that nothing refers to any more; 0 where nothing was done.
+        freed: By how many bytes the journal is smaller.
+    """
+
+    entries: int = 0
+    attempts: int = 0
+    freed: int = 0
 
 
 InDoubt = Literal["resend", "hold", "drop"]

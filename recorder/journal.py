@@ -6,7 +6,7 @@ Three rooms write SQL: this one appends, `recorder.claims` ships, `recorder.deci
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from threading import get_ident
 from typing import Any, Self
@@ -14,9 +14,11 @@ from typing import Any, Self
 from recorder.claims import Claims
 from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection, Durability
 from recorder.decisions import Decision, Verb, decide, edit, matching
-from recorder.entries import NewEntry, State, Statistics
+from recorder.entries import NewEntry, Pruned, State, Statistics
 from recorder.errors import JournalError, WrongToken
 from recorder.filters import where
+from recorder.housekeeping import Housekeeping
+from recorder.keeping import AS_KEPT, AsKept, check, keep, keeping_of
 from recorder.opening import primary_code, resolved, translated
 from recorder.operations import is_text
 from recorder.reader import read_statistics
@@ -92,6 +94,13 @@ class Journal:
         token: The project's token. The first one given is kept; the journal belongs to that project.
         durability: What a recording call waits for. ``"power"``: the entry survives a power loss.
             ``"process"``: it survives the death of the process, and the last ones may be lost with the power.
+        max_bytes: How large the journal may grow, its write-ahead log included; None for no limit, which is the
+            default. A megabyte of it is the shipper's. Over it, what was shipped is pruned, however recent; where
+            that makes no room, recording raises JournalFull.
+        keep_shipped_days: How long shipped entries stay for inspection, in days: 7 by default; None for ever.
+        keep_shipped_entries: How many of them stay at most: 100,000 by default; None for no limit.
+
+    The three limits are kept in the journal when they are given, and hold for whoever opens it without them.
 
     Raises:
         NotAJournal, JournalTooNew: The file is something else; it was not touched.
@@ -106,10 +115,23 @@ class Journal:
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, token: str | None = None, durability: Durability = "power"
+        self,
+        path: str | PathLike[str],
+        *,
+        token: str | None = None,
+        durability: Durability = "power",
+        max_bytes: int | AsKept | None = AS_KEPT,
+        keep_shipped_days: float | AsKept | None = AS_KEPT,
+        keep_shipped_entries: int | AsKept | None = AS_KEPT,
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f"durability is 'power' or 'process', not {durability!r}")
+        limits = {
+            "max_bytes": max_bytes,
+            "keep_shipped_days": keep_shipped_days,
+            "keep_shipped_entries": keep_shipped_entries,
+        }
+        check(limits)
         self.path = resolved(path)
         self.durability = durability
         self._queue: deque[_Ticket] = deque()
@@ -118,14 +140,25 @@ class Journal:
         self._connection = Connection(self.path, durability, self._in_child)
         self.claims = Claims(self._connection, self.path)
         """The shipper's side of it."""
+        self.housekeeping = Housekeeping(self._connection, self.path)
+        """The side of those who keep it small."""
         try:
             with self._connection.reading() as connection:
                 (self._token,) = connection.execute(_TOKEN).fetchone()
             if token is not None:
                 self.bind(token)
+            self._keep_limits(limits)
         except BaseException:
             self.close()
             raise
+
+    def _keep_limits(self, limits: Mapping[str, float | AsKept | None]) -> None:
+        given = {name: value for name, value in limits.items() if not isinstance(value, AsKept)}
+        with self._connection.reading() as connection:
+            kept = keeping_of(connection)
+        if any(getattr(kept, name) != value for name, value in given.items()):
+            with self._connection.transaction() as connection:
+                keep(connection, given)
 
     def _in_child(self) -> None:
         """This process was forked: what other threads had queued is their business, in the parent."""
@@ -375,6 +408,39 @@ class Journal:
         now = time.time()
         with self._connection.transaction() as connection:
             edit(connection, seq, message, token=self._token or "", now=now)
+
+    # --- keeping it small
+
+    def prune(
+        self,
+        *,
+        all_shipped: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        now: float | None = None,
+    ) -> Pruned:
+        """Fold what was shipped longer ago than it is to stay into a row for each profile, and delete it.
+
+        Shippers do so by themselves, a little at a time; this does all of it, and gives the room back. Others
+        record and ship meanwhile. Killed in the middle, it has pruned less.
+
+        Args:
+            all_shipped: Whatever was shipped, however recently.
+            dry_run: Only count.
+            progress: Called with how many entries went so far, and about how many are to go.
+            now: Seconds since the epoch; None for the system's clock.
+
+        Raises:
+            JournalError: No fold is installed that would keep the profiles; or the journal cannot be written.
+
+        >>> import pathlib, tempfile
+        >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
+        >>> journal.prune(dry_run=True)
+        Pruned(entries=0, attempts=0, freed=0)
+        >>> journal.close()
+        """
+        moment = time.time() if now is None else now
+        return self.housekeeping.prune(moment, all_shipped=all_shipped, dry_run=dry_run, progress=progress)
 
     # --- looking
 

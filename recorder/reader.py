@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from recorder.decisions import Decision, Verb, matching, weigh
-from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, State, Statistics
+from recorder.entries import Attempt, Baseline, Entry, LaneStatus, Outcome, ShipperStatus, State, Statistics
 from recorder.errors import JournalClosed, JournalError
 from recorder.filters import where
 from recorder.forks import at_forks, opening
@@ -26,6 +26,8 @@ from recorder.operations import Lane
 from recorder.uptime import Due, uptime
 
 __all__ = ["JournalReader"]
+
+Read = TypeVar("Read")
 
 _PAGE = 200  # a message may take a megabyte
 _MOST_ENTRIES = 1_000_000
@@ -67,7 +69,7 @@ _SHIPPED_ATTEMPTS = """
 SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
 """
 # Those, and what may turn out to be shipped yet: what is under way, and what is in doubt.
-_ATTEMPTS = """
+_ATTEMPTS_OF_PROFILES = """
 SELECT id, first, last, outcome IS 'shipped' FROM attempts
  WHERE (outcome IS NULL OR outcome IN ('shipped', 'unknown')) AND lane IN ('people', 'groups') ORDER BY id
 """
@@ -96,6 +98,15 @@ SELECT {_COLUMNS} FROM entries_with_state
         OR (state = 'shipped' AND attempt NOT IN (SELECT value FROM json_each(?))))
  ORDER BY seq LIMIT ?
 """
+_BASELINE_COLUMNS = "group_key, profile, properties, partly_known, entries, sends"
+_BASELINE = f"""
+SELECT id, {_BASELINE_COLUMNS} FROM baseline
+ WHERE id > ? AND lane IN ('people', 'groups') ORDER BY id LIMIT ?
+"""
+_BASELINE_OF = f"SELECT {_BASELINE_COLUMNS} FROM baseline WHERE profile = ? AND lane = ? AND group_key IS ?"
+_PRUNED = "SELECT sum(pruned) FROM counters"
+_TRIES = 3
+
 # One profile's entries in the same order. No index knows profiles: recording would pay for it with each entry.
 _OF_PROFILE = """
 SELECT seq, message FROM entries
@@ -308,13 +319,13 @@ class JournalReader:
         """The messages of profiles: those shipped in shipped order, then those to be sent by number.
 
         Rejected, discarded and forgotten entries are left out. Each entry comes once, also while a shipper
-        is at work.
+        is at work. What was pruned is not in it: it goes on from `baseline`; see `unpruned`.
         """
         return (message for _, message in self.numbered_history(shipped_only=shipped_only))
 
     def numbered_history(self, *, shipped_only: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
         """What `history` gives, each message with its entry's number."""
-        attempts = self._all(_ATTEMPTS)
+        attempts = self._all(_ATTEMPTS_OF_PROFILES)
         for attempt, first, last, shipped in attempts:
             for number, message in self._all(_SHIPPED_BY, (first, last, attempt)) if shipped else ():
                 yield number, json.loads(message)
@@ -378,6 +389,46 @@ class JournalReader:
         lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
         return self._all(_OF_PROFILE, (profile, group_key, lane, not shipped_only))
 
+    def baseline(self) -> Iterator[Baseline]:
+        """What pruned entries made of their profiles, in the order in which these came to be.
+
+        `history` goes on from there.
+        """
+        last = 0
+        while rows := self._all(_BASELINE, (last, _PAGE)):
+            for _, *row in rows:
+                yield _baseline(row)
+            last = rows[-1][0]
+
+    def baseline_of(self, profile: str, group_key: str | None = None) -> Baseline | None:
+        """One profile's part of `baseline`; None where nothing of it was pruned."""
+        lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
+        rows = self._all(_BASELINE_OF, (profile, lane, group_key))
+        return _baseline(rows[0]) if rows else None
+
+    def unpruned(self, read: Callable[[], Read]) -> Read:
+        """What `read` makes of several reads between which nothing is pruned.
+
+        It is called anew where something was, and at last with all of its reads at one moment: for as long as that
+        takes, the write-ahead log cannot be moved into the file. So it begins with nothing of its own.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.unpruned(lambda: (list(reader.baseline()), len(list(reader.history()))))
+        ([], 1)
+        """
+        for _ in range(_TRIES):
+            before = self._all(_PRUNED)
+            made = read()
+            if self._all(_PRUNED) == before:
+                return made
+        with self._snapshot():
+            return read()
+
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
         with self._held():
             connection = self._connect()
@@ -401,6 +452,9 @@ class JournalReader:
         """Several reads of one moment; for reads that take no time."""
         with self._held():
             connection = self._connect()
+            if connection.in_transaction:
+                yield connection  # of the moment that `unpruned` reads at
+                return
             try:
                 connection.execute("BEGIN")
                 yield connection
@@ -445,6 +499,18 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         possibly_twice=twice,
         hazardous=hazardous,
         out_of_order=out_of_order,
+    )
+
+
+def _baseline(row: Sequence[Any]) -> Baseline:
+    group_key, profile, properties, partly_known, entries, sends = row
+    return Baseline(
+        group_key=group_key,
+        profile=profile,
+        properties=None if properties is None else json.loads(properties),
+        partly_known=bool(partly_known),
+        entries=entries,
+        sends=sends,
     )
 
 

@@ -29,6 +29,8 @@ __all__ = ["Shipper"]
 log = logging.getLogger("restante")
 
 _LOOK = 1.0  # seconds between looks for what other processes recorded
+_STEPS_IN_BETWEEN = 5  # transactions of pruning, of some 20 ms each
+_STEPS_OF_A_CALL = 25
 _BUSY_AGAIN = 5.0  # seconds before the lock is tried again: a take-over takes at most 10
 
 _STOPS: dict[Outcome, StoppedBy] = {
@@ -169,7 +171,10 @@ class Shipper:
             if not self._enter():
                 return self._report(stopped_by="busy", message="another process ships this journal")
             try:
-                return self._drain(call)
+                report = self._drain(call)
+                if not call.out_of_time:
+                    self._keep_house(_STEPS_OF_A_CALL)
+                return report
             finally:
                 self._leave()
         finally:
@@ -219,11 +224,14 @@ class Shipper:
             while not stop.is_set():
                 with self._turn:
                     report = ShipReport() if self._nothing_unsent() else self._drain(Call(stop=stop))
+                    more = self._keep_house(_STEPS_IN_BETWEEN)
                 if report.requests or said is None or report.stopped_by != said.stopped_by:
                     self._tell(report)
                     said = report
                 if report.stopped_by == "busy":
                     return  # somebody took over, lock or no lock
+                if more:
+                    continue
                 if report.stopped_by == "done":
                     self._wake.wait(_LOOK)
                     self._wake.clear()
@@ -231,6 +239,14 @@ class Shipper:
                     stop.wait(_LOOK)  # backing off: recording more is no reason to look again
         finally:
             self._leave()
+
+    def _keep_house(self, steps: int) -> bool:
+        """Prune a little, where that is due; whether more of it is. What it fails of keeps nothing from being sent."""
+        try:
+            return self._journal.housekeeping.keep(self._clock(), self._uptime().seconds, steps=steps)
+        except Exception as error:  # noqa: BLE001  # a fold is another's code
+            log.warning("pruning: %s: %s", type(error).__name__, error)
+            return False
 
     def _nothing_unsent(self) -> bool:
         return self._journal.statistics(self._clock()).unsent == 0

@@ -167,7 +167,11 @@ def differing(changes: Iterable[Change], timeline: Timeline | None = None) -> st
         lines += [f"  {line}" for line in describe([change]).splitlines()]
         step = None if timeline is None else _writer(timeline, change)
         if step is not None:
-            lines.append(f"    by {step.n}: {step.message!r}")
+            lines.append(
+                "    before the journal's kept entries"
+                if step.pruned
+                else f"    by {step.n}: {step.message!r}"
+            )
     return "\n".join(lines)
 
 
@@ -225,8 +229,10 @@ def _timeline(simulator: Simulator, identity: Identity) -> Timeline | None:
 
 def _last(simulator: Simulator, identity: Identity) -> str:
     timeline = _timeline(simulator, identity)
-    if timeline is None or not len(timeline):
+    if timeline is None or not (len(timeline) or timeline.pruned):
         return "; nothing was ever applied to it"
+    if not len(timeline):
+        return "; all that was applied to it was before the journal's kept entries"
     return f"; the last of its {len(timeline)} messages was {timeline.steps[-1].message!r}"
 
 
