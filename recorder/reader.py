@@ -452,7 +452,8 @@ class JournalReader:
         """Several reads of one moment; for reads that take no time."""
         with self._held():
             connection = self._connect()
-            if connection.in_transaction:
+            nested = connection.in_transaction
+            if nested:
                 yield connection  # of the moment that `unpruned` reads at
                 return
             try:

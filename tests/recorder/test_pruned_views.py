@@ -150,7 +150,12 @@ DONE = st.one_of(
         st.sampled_from(["retry", "discard"]),
         # What is discarded goes with what was shipped: taking it up again is over then.
         st.sampled_from(
-            ["state=rejected", "state=in_doubt", "state=waiting", "profile=ada state!=discarded"]
+            [
+                "state=rejected",
+                "state=in_doubt",
+                "state=waiting",
+                "profile=ada state!=discarded state!=shipped",
+            ]
         ),
     ),
 )

@@ -9,7 +9,7 @@ import click
 from recorder import Entry, JournalReader, State, Statistics
 from tui.cli import options
 from tui.cli.spool import finished_spools
-from tui.format import age, clipped, printable, size, summary
+from tui.format import age, clipped, count, printable, size, summary
 from tui.sentence import Shipping, shipping_of
 
 __all__ = ["entries_command", "status_command"]
@@ -76,7 +76,8 @@ def _accounts(statistics: Statistics) -> str:
         lines.append(f"out of order: {statistics.out_of_order:,}")
     if statistics.oldest_pending_seconds is not None:
         lines.append(f"oldest unsent: {age(statistics.oldest_pending_seconds)}")
-    lines.append(f"journal: {size(statistics.bytes)}")
+    kept = f", {statistics.kept:,} of {statistics.recorded:,} entries kept" if statistics.pruned else ""
+    lines.append(f"journal: {size(statistics.bytes)}{kept}")
     return "\n".join(lines)
 
 
@@ -102,6 +103,7 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
     with JournalReader(path) as reader:
         entries = reader.entries(words, limit=limit)
         total = reader.count(words) if len(entries) == limit else len(entries)
+        pruned = reader.counts().pruned
     if for_programs:
         click.echo(options.as_json(entries))
         return
@@ -115,6 +117,8 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
         options.narrate(f"{len(entries):,} of {total:,}; --limit shows more.")
     elif not entries:
         options.narrate("No entry matches." if words else "Nothing is recorded yet.")
+    if pruned:
+        options.narrate(f"{count(pruned, 'entry', 'entries')} shipped earlier are not kept any more.")
 
 
 def _cells(entry: Entry, now: float, length: int) -> tuple[str, ...]:
