@@ -39,6 +39,7 @@ from recorder.errors import (
 )
 from recorder.intake import Intake
 from recorder.journal import Journal
+from recorder.keeping import AS_KEPT, AsKept
 from recorder.operations import Lane, Operator
 from recorder.people import PeopleApi
 from recorder.policy import ShippingPolicy
@@ -49,7 +50,9 @@ from recorder.transport import HttpTransport
 from recorder.verdicts import Answer, Verdict, judge
 
 __all__ = [
+    "AS_KEPT",
     "Answer",
+    "AsKept",
     "Attempt",
     "Audit",
     "Baseline",

@@ -22,7 +22,6 @@ COMMIT = "COMMIT"
 ROLLBACK = "ROLLBACK"
 
 _LARGE_LOG = 4 * 1024 * 1024
-_GROWN_LOG = 1024 * 1024
 _PAGE = 4_096 + 24  # in the log, each page has a header
 _PAGE_HOLDS = 3_000  # bytes, roughly
 _SETTLEMENT_BYTES = 40_000  # what a shipper's transaction writes, roughly
@@ -47,6 +46,7 @@ class Connection:
         self._pages = 0  # of the log, since the last checkpoint, roughly
         self._looked_at = 0
         self._log_size = 0
+        self._large_log = _LARGE_LOG
         self._process = os.getpid()
         self._gone = False
         self._closed = False
@@ -215,10 +215,15 @@ class Connection:
         except FileNotFoundError:
             self._gone = True  # the log is there for as long as the journal is open, unless somebody took it
             return
-        if size >= _LARGE_LOG and (self._pages >= _LARGE_LOG // _PAGE or size >= self._log_size + _GROWN_LOG):
-            self._checkpoint("TRUNCATE" if size >= 2 * _LARGE_LOG else "FULL")
+        large = self._large_log
+        if size >= large and (self._pages >= large // _PAGE or size >= self._log_size + large // 4):
+            self._checkpoint("TRUNCATE" if size >= 2 * large else "FULL")
             self._pages = self._looked_at = 0
             self._log_size = size
+
+    def keep_log_below(self, size: int) -> None:
+        """Move the log into the file whenever it is as large as this, in bytes; where it is not less than usual."""
+        self._large_log = min(_LARGE_LOG, size)
 
     def empty_log(self) -> None:
         """Move the whole log into the file and cut it to nothing, where that can be done at once. Under `lock`."""

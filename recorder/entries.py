@@ -312,6 +312,7 @@ class ShipperStatus:
         settle_after: How long their profiles wait before anything of theirs is sent, in seconds.
         settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
         held: How many profiles wait for a person to decide about an entry in doubt.
+        full: Whether the journal has grown to its max_bytes: nothing more is recorded until something is shipped.
         lanes: How each lane stands.
     """
 
@@ -322,4 +323,5 @@ class ShipperStatus:
     settle_after: float | None = None
     settling_until: float | None = None
     held: int = 0
+    full: bool = False
     lanes: tuple[LaneStatus, ...] = field(default=())

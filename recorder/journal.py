@@ -15,13 +15,14 @@ from recorder.claims import Claims
 from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection, Durability
 from recorder.decisions import Decision, Verb, decide, edit, matching
 from recorder.entries import NewEntry, Pruned, State, Statistics
-from recorder.errors import JournalError, WrongToken
+from recorder.errors import JournalError, JournalFull, WrongToken
 from recorder.filters import where
 from recorder.housekeeping import Housekeeping
 from recorder.keeping import AS_KEPT, AsKept, check, keep, keeping_of
 from recorder.opening import primary_code, resolved, translated
 from recorder.operations import is_text
 from recorder.reader import read_statistics
+from recorder.room import Room
 
 __all__ = ["Journal"]
 
@@ -142,6 +143,7 @@ class Journal:
         """The shipper's side of it."""
         self.housekeeping = Housekeeping(self._connection, self.path)
         """The side of those who keep it small."""
+        self._room = Room(self._connection, self.path)
         try:
             with self._connection.reading() as connection:
                 (self._token,) = connection.execute(_TOKEN).fetchone()
@@ -159,6 +161,8 @@ class Journal:
         if any(getattr(kept, name) != value for name, value in given.items()):
             with self._connection.transaction() as connection:
                 keep(connection, given)
+        with self._connection.reading() as connection:
+            self._room.read(connection)
 
     def _in_child(self) -> None:
         """This process was forked: what other threads had queued is their business, in the parent."""
@@ -264,8 +268,13 @@ class Journal:
         """Commit all that is queued, for the threads that wait; a ticket leaves the queue when it is over."""
         tickets = [ticket for ticket in list(self._queue) if not ticket.group.over]
         try:
-            self._commit_together(tickets)
-        except sqlite3.Error as error:
+            try:
+                self._commit_together(tickets)
+            except JournalFull:
+                if not self._room.make():
+                    raise
+                self._commit_together(tickets)
+        except (sqlite3.Error, JournalFull) as error:
             self._commit_apart(tickets, error)
         finally:
             self._leave_queue(tickets)
@@ -280,20 +289,25 @@ class Journal:
                 except ValueError:
                     pass
 
-    def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error) -> None:
+    def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error | JournalFull) -> None:
         """Somebody's rows cannot be written: each ticket on its own, so that nobody fails for another."""
-        busy = primary_code(error) == sqlite3.SQLITE_BUSY
+        busy = isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_BUSY
         for ticket in tickets:
             failure = error
             if len(tickets) > 1 and not busy:
                 try:
                     self._commit_together([ticket])
-                except sqlite3.Error as own:
+                except (sqlite3.Error, JournalFull) as own:
                     failure = own
+                    if isinstance(
+                        own, JournalFull
+                    ):  # what spilled into the log would be counted to the next one
+                        self._connection.empty_log()
                 else:
                     continue
             ticket.group = _Group()  # of its own: an exception is raised in one thread
-            ticket.group.end(translated(failure, self.path))
+            told = failure if isinstance(failure, JournalFull) else translated(failure, self.path)
+            ticket.group.end(type(told)(str(told), hint=told.hint))
 
     def _commit_together(self, tickets: list[_Ticket]) -> None:
         group = _Group()
@@ -309,6 +323,8 @@ class Journal:
             connection.execute(BEGIN)
             for ticket in tickets:
                 self._write(connection, ticket)
+            if self._room.limited:
+                self._room.check(connection)
             committing = True
             connection.execute(COMMIT)
             group.over = True
@@ -322,6 +338,8 @@ class Journal:
 
     def _write(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
         rows = ticket.rows
+        if self._room.limited:
+            self._room.check(connection, sum(len(row.message) for row in rows))
         if len(rows) == 1:
             row = rows[0]
             if row.lane not in self._lanes:

@@ -45,7 +45,6 @@ SELECT max(id) FROM (SELECT id, sum(updates) OVER (ORDER BY id DESC) AS since FR
 _LAST_SHIPPED = "SELECT max(id) FROM attempts WHERE outcome = 'shipped'"
 _REACHED = "SELECT max(last) FROM attempts WHERE outcome = 'shipped' AND id <= ?"
 _NEWEST = "SELECT seq, CASE state WHEN 'shipped' THEN attempt END FROM entries ORDER BY seq DESC LIMIT 1"
-_FIRST_OPEN = "SELECT min(id) FROM attempts WHERE outcome IS NULL"
 
 _SHIPPED_ATTEMPTS = """
 SELECT id, lane, first, last, picked FROM attempts WHERE outcome = 'shipped' AND id > ? AND id <= ? ORDER BY id
@@ -187,8 +186,7 @@ def cut_of(connection: sqlite3.Connection, keeping: Keeping, now: float, *, all_
 def _limited(connection: sqlite3.Connection, attempt: int) -> int:
     """No further than what must stay as it is at this moment."""
     _, newest_by = connection.execute(_NEWEST).fetchone() or (0, None)
-    (first_open,) = connection.execute(_FIRST_OPEN).fetchone()
-    return min(each - 1 for each in (attempt + 1, newest_by, first_open) if each is not None)
+    return attempt if newest_by is None else min(attempt, newest_by - 1)
 
 
 def prunable(connection: sqlite3.Connection, cut: Cut) -> int:

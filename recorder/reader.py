@@ -20,9 +20,11 @@ from recorder.entries import Attempt, Baseline, Entry, LaneStatus, Outcome, Ship
 from recorder.errors import JournalClosed, JournalError
 from recorder.filters import where
 from recorder.forks import at_forks, opening
+from recorder.keeping import keeping_of
 from recorder.locks import beside
 from recorder.opening import connect_reader, resolved, translated
 from recorder.operations import Lane
+from recorder.room import refuses
 from recorder.uptime import Due, uptime
 
 __all__ = ["JournalReader"]
@@ -312,8 +314,13 @@ class JournalReader:
             settle_after=settle_after,
             settling_until=None if settling is None else self._clock() + settling,
             held=self._all(_HELD)[0][0],
+            full=self._full(),
             lanes=lanes,
         )
+
+    def _full(self) -> bool:
+        with self._snapshot() as connection:
+            return refuses(connection, self.path, keeping_of(connection))
 
     def history(self, *, shipped_only: bool = False) -> Iterator[dict[str, Any]]:
         """The messages of profiles: those shipped in shipped order, then those to be sent by number.

@@ -314,6 +314,33 @@ def test_nothing_of_a_request_under_way_or_after_it_is_pruned(recorder, journal,
     assert kept(path) == {3: "pending"}
 
 
+def test_a_profile_that_waits_keeps_what_it_waits_behind(recorder, journal, path):
+    """A person gave up what was in doubt: its profile waits all the same, for a late copy."""
+    recorder.people_append("ada", {"n": 0})
+    ship(journal, RESET, settle_after=600)
+    journal.discard("state=in_doubt")
+    fill(recorder, 2, "bob")
+    ship(journal, settle_after=600)
+    fill(recorder, 1, "bob")
+    journal.prune(all_shipped=True)
+    assert kept(path) == {1: "discarded", 4: "pending"}
+
+
+def test_the_newest_number_stays_though_it_was_given_up(recorder, journal, path):
+    """A late acceptance settles the other of its request: what that carried reaches as far as the newest."""
+    recorder.people_append("ada", {"n": 0})
+    recorder.people_append("bob", {"n": 0})
+    claimed = claim(journal, take_over(journal), 2)
+    take_over(journal, policy=ShippingPolicy(in_doubt="hold", settle_after=0))
+    journal.discard("profile=bob")
+    journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
+    ship(journal)
+    journal.prune(all_shipped=True)
+    assert 2 in kept(path)
+    recorder.people_append("bob", {"n": 0})
+    assert counts(path).recorded == 3
+
+
 # --- attempts
 
 
@@ -343,13 +370,19 @@ def test_failures_of_years_go_by_their_age(recorder, journal, path):
 
 
 def test_an_attempt_that_rejections_are_held_against_stays(recorder, journal, path):
-    for n in range(25):
+    """Its own entry was given up since, and has gone: its words are still what the next rejections are held against."""
+    for n in range(9):
         recorder.people_set("ada", {"n": n})
     ship(journal, *[REFUSED] * 5, batch_updates=1, limit=5)
-    before = rows(path, "SELECT alike, alike_since FROM lanes")
-    assert before[0][0] == 5
-    journal.prune(now=1e12)
-    assert rows(path, f"SELECT id FROM attempts WHERE id = {before[0][1]}") == [(before[0][1],)]
+    ((alike, since),) = rows(path, "SELECT alike, alike_since FROM lanes")
+    journal.discard("seq=1")
+    recorder.group_set("company", "acme", {"a": 1})
+    ship(journal, FORBIDDEN)
+    fill(recorder, 1)
+    journal.prune(all_shipped=True)
+    assert alike == 5
+    assert 1 not in kept(path)
+    assert rows(path, f"SELECT id FROM attempts WHERE id = {since}") == [(since,)]
 
 
 # --- the call itself

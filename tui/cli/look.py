@@ -28,7 +28,8 @@ _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 def status_command(context: click.Context, path: Path, max_age: float | None, for_programs: bool) -> None:
     """How shipping stands, and the accounts.
 
-    Exits 1 when something is rejected, in doubt or paused, or older than --max-age.
+    Exits 1 when something is rejected, in doubt or paused, or older than --max-age,
+    or when the journal is full.
 
     \b
     Examples:
@@ -59,7 +60,7 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
 
 def _needs_attention(statistics: Statistics, shipping: Shipping, max_age: float | None) -> bool:
     too_old = max_age is not None and (statistics.oldest_pending_seconds or 0.0) > max_age
-    return bool(statistics.rejected or statistics.in_doubt or shipping.state == "paused" or too_old)
+    return bool(statistics.rejected or statistics.in_doubt or shipping.state in {"paused", "full"} or too_old)
 
 
 def _accounts(statistics: Statistics) -> str:
