@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from recorder.ballast import Ballast
 from recorder.errors import JournalClosed, JournalError
 from recorder.forks import at_forks, opening
 from recorder.locks import OpenLock, beside
@@ -47,6 +48,8 @@ class Connection:
         self._looked_at = 0
         self._log_size = 0
         self._large_log = _LARGE_LOG
+        self._ballast = Ballast(path)
+        self._looks_at_disk = self._ballast.given_up
         self._process = os.getpid()
         self._gone = False
         self._closed = False
@@ -210,6 +213,7 @@ class Connection:
         if self._pages - self._looked_at < _LOOK_AFTER:
             return
         self._looked_at = self._pages
+        self._looks_at_disk = self._ballast.given_up
         try:
             size = os.stat(self._log).st_size  # noqa: PTH116  # a third of the time of Path.stat
         except FileNotFoundError:
@@ -220,6 +224,14 @@ class Connection:
             self._checkpoint("TRUNCATE" if size >= 2 * large else "FULL")
             self._pages = self._looked_at = 0
             self._log_size = size
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether the disk was full, and what room there is now is the shipper's; looked for now and then."""
+        if self._looks_at_disk:
+            self._ballast.make()
+            self._looks_at_disk = self._ballast.given_up
+        return self._looks_at_disk
 
     def keep_log_below(self, size: int) -> None:
         """Move the log into the file whenever it is as large as this, in bytes; where it is not less than usual."""

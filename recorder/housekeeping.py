@@ -11,6 +11,7 @@ from recorder.connection import Connection
 from recorder.entries import Pruned
 from recorder.errors import JournalError
 from recorder.keeping import keeping_of
+from recorder.locks import beside
 from recorder.pruning import Cut, Fold, Walk, cut_of, find_fold, prunable
 
 __all__ = ["Housekeeping"]
@@ -19,6 +20,7 @@ _VACUUM_AT_ONCE = 500  # pages
 _SLACK = 256  # pages that stay for what is recorded next
 _SPARE = 8  # of so many pages one may be free before the file is made smaller
 _OFTEN = 60.0  # seconds between two looks for what may be pruned
+_QUIET = 60.0  # seconds without a write; cut sooner, the log would only be made to grow again
 _SELDOM = 3_600.0  # seconds until attempts are looked through though nothing more was shipped
 
 _PAGES = "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
@@ -34,6 +36,8 @@ class Housekeeping:
         self._next_look = float("-inf")
         self._next_round = float("-inf")
         self._upto = 0  # the attempt up to which all was pruned
+        self._log = (0, 0)  # as it was seen last: when it was written, and its size
+        self._quiet_since = float("-inf")
 
     def prune(
         self,
@@ -123,6 +127,18 @@ class Housekeeping:
                 self._connection.look_at_log()
             time.sleep(min(time.monotonic() - began, 0.5))
         if not spare:
+            self.empty_log()
+
+    def rest(self, uptime: float) -> None:
+        """Empty the log, where nobody has written for a minute; `uptime` as for `keep`."""
+        try:
+            status = beside(self._path, "-wal").stat()
+        except FileNotFoundError:
+            return
+        seen = (status.st_mtime_ns, status.st_size)
+        if seen != self._log:
+            self._log, self._quiet_since = seen, uptime
+        elif status.st_size and uptime - self._quiet_since >= _QUIET:
             self.empty_log()
 
     def empty_log(self) -> None:

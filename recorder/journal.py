@@ -323,8 +323,6 @@ class Journal:
             connection.execute(BEGIN)
             for ticket in tickets:
                 self._write(connection, ticket)
-            if self._room.limited:
-                self._room.check(connection)
             committing = True
             connection.execute(COMMIT)
             group.over = True
@@ -339,7 +337,7 @@ class Journal:
     def _write(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
         rows = ticket.rows
         if self._room.limited:
-            self._room.check(connection, sum(len(row.message) for row in rows))
+            self._room.check(connection, sum(len(row.message) for row in rows) + len(rows) * _ROW_BYTES)
         if len(rows) == 1:
             row = rows[0]
             if row.lane not in self._lanes:

@@ -9,6 +9,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from recorder.ballast import Ballast
 from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection
 from recorder.errors import JournalFull
 from recorder.keeping import Keeping, keeping_of
@@ -45,6 +46,8 @@ def _log_size(path: Path) -> int:
 
 def refuses(connection: sqlite3.Connection, path: Path, keeping: Keeping) -> bool:
     """Whether the next call may well find no room, and none can be made."""
+    if Ballast(path).given_up:
+        return True
     if keeping.max_bytes is None:
         return False
     _, size = connection.execute(_PAGES).fetchone()
@@ -70,19 +73,20 @@ class Room:
 
     @property
     def limited(self) -> bool:
-        """Whether there is any limit."""
-        return self._keeping.max_bytes is not None
+        """Whether there is anything to check."""
+        return self._keeping.max_bytes is not None or self._connection.disk_full
 
-    def check(self, connection: sqlite3.Connection, more: int = 0) -> None:
-        """See that what the transaction under way has written may stay.
-
-        Args:
-            connection: Of that transaction.
-            more: So many bytes are to come. What is far too large is refused before it spills into the log.
+    def check(self, connection: sqlite3.Connection, more: int) -> None:
+        """See that so many bytes may be written, before they are: too many would spill into the log.
 
         Raises:
-            JournalFull: It may not.
+            JournalFull: They may not.
         """
+        if self._connection.disk_full:
+            raise JournalFull(
+                f"{self._path.name}: the disk is full; nothing was recorded by this call",
+                hint="Make room on the disk: what is left of it is for settling what was sent.",
+            )
         most = self._keeping.max_bytes
         if most is not None and left(connection, self._path, most) < more:
             raise JournalFull(
@@ -92,6 +96,8 @@ class Room:
 
     def make(self) -> bool:
         """Empty the log, and prune what was shipped, however recent; whether it is worth another try."""
+        if self._keeping.max_bytes is None:
+            return False
         connection = self._connection.use()
         before = self._left(connection)
         self._connection.empty_log()

@@ -103,6 +103,18 @@ def test_who_asks_for_too_much_fails_alone(limited, path):
     assert audit(path).agrees
 
 
+def test_a_log_that_a_reader_holds_is_counted(limited, path):
+    """It cannot be moved into the file: it may grow as far as the limit goes, and no further."""
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN")
+    holder.execute("SELECT count(*) FROM entries").fetchone()
+    fill(limited)
+    assert size(path) <= MOST
+    holder.execute("COMMIT")
+    holder.close()
+    assert fill(limited)[0] > 500
+
+
 def test_other_processes_are_held_to_the_limit_too(limited, path):
     fill(limited)
     with Recorder("T", path) as other:

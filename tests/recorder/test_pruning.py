@@ -222,6 +222,35 @@ def test_an_unknown_operator_leaves_its_profile_partly_known(recorder, journal, 
     assert Simulator.from_journal(path).profile("ada").partly_known
 
 
+def test_what_is_partly_known_stays_so(recorder, journal, path):
+    recorder.people_update({"$distinct_id": "ada", "$merge": {"a": 1}})
+    ship(journal)
+    for _ in range(2):
+        fill(recorder, 1)
+        journal.prune(all_shipped=True)
+        ship(journal)
+    fill(recorder, 1, "bob")
+    journal.prune(all_shipped=True)
+    assert Simulator.from_journal(path).profile("ada").partly_known
+
+
+def test_marks_are_counted_for_ever(recorder, journal, path):
+    recorder.people_append("ada", {"n": "bad"})
+    recorder.people_append("bob", {"n": 1})
+    ship(journal, REFUSED, REFUSED, RESET)
+    ship(journal)
+    fill(recorder, 1)
+    ship(journal)
+    journal.retry("state=rejected")
+    ship(journal)
+    fill(recorder, 1)
+    before = counts(path)
+    assert (before.possibly_twice, before.out_of_order) == (1, 1)
+    assert journal.prune(all_shipped=True).entries == 3
+    assert kept(path) == {4: "pending"}
+    assert (counts(path).possibly_twice, counts(path).out_of_order) == (1, 1)
+
+
 def test_profiles_stay_in_the_order_in_which_they_came_to_be(recorder, journal, path):
     for profile in ("cal", "ada", "bob"):
         recorder.people_set(profile, {"a": 1})
@@ -334,9 +363,9 @@ def test_the_newest_number_stays_though_it_was_given_up(recorder, journal, path)
     take_over(journal, policy=ShippingPolicy(in_doubt="hold", settle_after=0))
     journal.discard("profile=bob")
     journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
-    ship(journal)
+    assert claim(journal, take_over(journal)) is None  # and nothing waits any more
     journal.prune(all_shipped=True)
-    assert 2 in kept(path)
+    assert kept(path) == {2: "discarded"}
     recorder.people_append("bob", {"n": 0})
     assert counts(path).recorded == 3
 
