@@ -69,8 +69,8 @@ class Offline(Service):
         return Answer(left=False, url="https://service.test/engage", error="connection refused")
 
 
-def live(path, entries, tell=lambda month: None):
-    """Record so many entries in a year, ship them in waves; a `Month` each."""
+def live(path, entries, tries=4, tell=None):
+    """Record so many entries in a year, ship them in waves with so many tries a day; a `Month` each."""
     now, service, months, n = [1_800_000_000.0], Offline(), [], 0
     journal = Journal(path, token="T", durability="process")
     recorder = Recorder("T", journal, clock=lambda: now[0])
@@ -85,8 +85,8 @@ def live(path, entries, tell=lambda month: None):
     largest, largest_log, took = 0, 0, []
     for day in range(DAYS):
         service.there = day % MONTH >= OFFLINE
-        for hour in range(24):
-            while n < entries * (day * 24 + hour + 1) // (DAYS * 24):
+        for time_of_day in range(tries):
+            while n < entries * (day * tries + time_of_day + 1) // (DAYS * tries):
                 visitor = f"visitor-{n * 7919 % VISITORS}"
                 began = time.perf_counter()
                 if n % 3:
@@ -95,7 +95,7 @@ def live(path, entries, tell=lambda month: None):
                     recorder.people_set(visitor, {"last": n, "kiosk": f"station-{n % 40}"})
                 took.append(time.perf_counter() - began)
                 n += 1
-            now[0] += DAY / 24
+            now[0] += DAY / tries
             shipper.ship()
             largest, largest_log = max(largest, path.stat().st_size), max(largest_log, log.stat().st_size)
         if day % MONTH == MONTH - 1:
@@ -117,7 +117,8 @@ def live(path, entries, tell=lambda month: None):
                 open=opened,
             )
             months.append(month)
-            tell(month)
+            if tell is not None:
+                tell(month)
             largest, largest_log, took = 0, 0, []
     journal.close()
     return months
@@ -128,7 +129,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kiosk.db"
         print(HEAD)
-        live(path, entries, lambda month: print(month, flush=True))
+        live(path, entries, tell=lambda month: print(month, flush=True))
         audited = audit(path)
         visits = sum(profile.get("visits", 0) for profile in Simulator.from_journal(path).profiles.values())
         print(

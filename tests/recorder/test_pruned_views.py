@@ -161,7 +161,7 @@ DONE = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(story=st.lists(DONE, min_size=15, max_size=50))
 def test_pruning_in_between_leaves_profiles_and_accounts_as_they_are(story):
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""A journal that lives for a year: recorded into every day, offline for a third of the time, and no larger at its end."""
+"""A journal that lives for a year, offline for a third of it: no larger at its end than after three months."""
 
 import os
 from pathlib import Path
@@ -10,15 +10,15 @@ from recorder import JournalReader, audit
 from simulator import Simulator
 
 
-def stays_flat(path, entries):
-    months = live(path, entries)
+def stays_flat(path, entries, tries):
+    months = live(path, entries, tries)
     figures = "\n".join([HEAD, *map(str, months), ""])
     if "RESTANTE_FIGURES" in os.environ:  # for docs/performance.md
         Path(os.environ["RESTANTE_FIGURES"]).write_text(figures, encoding="utf-8")
     print(figures)
     first, last = months[2], months[-1]  # the first months fill what is kept
     assert last.kept <= first.kept * 1.1
-    assert last.file <= first.file * 1.1
+    assert last.file <= first.file * 1.1 + 1_048_576  # so much stays free for what is recorded next
     assert max(month.log for month in months) < 10_000_000
     assert last.rss <= first.rss + 20_000_000
     with JournalReader(path) as reader:
@@ -30,9 +30,9 @@ def stays_flat(path, entries):
 
 
 def test_a_short_year_leaves_no_more_than_its_last_week(tmp_path):
-    stays_flat(tmp_path / "kiosk.db", 20_000)
+    stays_flat(tmp_path / "kiosk.db", 20_000, tries=1)
 
 
 @pytest.mark.long
 def test_a_year_of_a_million_entries_stays_flat(tmp_path):
-    stays_flat(tmp_path / "kiosk.db", 1_000_000)
+    stays_flat(tmp_path / "kiosk.db", 1_000_000, tries=4)
