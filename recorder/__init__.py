@@ -12,6 +12,7 @@ from recorder.decisions import Decision, Verb
 from recorder.entries import (
     Attempt,
     AttemptGroup,
+    Baseline,
     Entry,
     FailureGroup,
     Hold,
@@ -19,6 +20,7 @@ from recorder.entries import (
     NewEntry,
     Outcome,
     ProfileCount,
+    Pruned,
     ShipperStatus,
     ShipReport,
     State,
@@ -41,6 +43,7 @@ from recorder.errors import (
 )
 from recorder.intake import Intake
 from recorder.journal import Journal
+from recorder.keeping import AS_KEPT, AsKept
 from recorder.operations import Lane, Operator
 from recorder.people import PeopleApi
 from recorder.policy import ShippingPolicy
@@ -51,10 +54,13 @@ from recorder.transport import HttpTransport
 from recorder.verdicts import Answer, Verdict, judge
 
 __all__ = [
+    "AS_KEPT",
     "Answer",
+    "AsKept",
     "Attempt",
     "AttemptGroup",
     "Audit",
+    "Baseline",
     "Decision",
     "Disagreement",
     "Entry",
@@ -82,6 +88,7 @@ __all__ = [
     "Outcome",
     "PeopleApi",
     "ProfileCount",
+    "Pruned",
     "Recorder",
     "RestanteError",
     "ShipReport",

@@ -10,6 +10,7 @@ from recorder.operations import Lane
 __all__ = [
     "Attempt",
     "AttemptGroup",
+    "Baseline",
     "Entry",
     "FailureGroup",
     "Hold",
@@ -17,6 +18,7 @@ __all__ = [
     "NewEntry",
     "Outcome",
     "ProfileCount",
+    "Pruned",
     "ShipReport",
     "State",
     "Statistics",
@@ -248,6 +250,8 @@ class Statistics:
         recorded: How many entries were ever recorded.
         possibly_twice: How many may have been applied twice: sent again after an outcome nobody knows.
         out_of_order: How many went after later ones of their profile.
+        pruned: How many of all these are not kept any more: they were folded into their profiles' baseline, or given
+            up, and are counted for ever.
         bytes: The size of the journal with its write-ahead log.
         oldest_pending_seconds: The age of the oldest entry that is still to be sent; None where there is none.
     """
@@ -264,8 +268,14 @@ class Statistics:
     lost: int = 0
     possibly_twice: int = 0
     out_of_order: int = 0
+    pruned: int = 0
     bytes: int = 0
     oldest_pending_seconds: float | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many entries the journal still holds."""
+        return self.recorded - self.pruned - self.lost
 
     @property
     def to_send(self) -> int:
@@ -281,6 +291,43 @@ class Statistics:
     def adds_up(self) -> bool:
         """Whether the accounts balance."""
         return bool(self.recorded == sum(getattr(self, state.value) for state in State))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A profile as its pruned entries made it: where what is kept goes on from.
+
+    Attributes:
+        group_key: The group's key; None for a user's profile.
+        profile: The profile's or group's id.
+        properties: Its properties; None where there was no such profile in the end.
+        partly_known: Whether the service may hold more than that.
+        entries: How many entries were folded into it.
+        sends: How many requests that may have been applied carried its pruned entries, given up ones among them; each
+            counts once for every entry.
+    """
+
+    group_key: str | None
+    profile: str
+    properties: Mapping[str, Any] | None
+    partly_known: bool
+    entries: int
+    sends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What pruning took away, or would.
+
+    Attributes:
+        entries: How many entries: shipped ones, folded into their profiles' baseline, and given up ones below them.
+        attempts: How many attempts that nothing refers to any more; 0 where nothing was done.
+        freed: By how many bytes the journal is smaller.
+    """
+
+    entries: int = 0
+    attempts: int = 0
+    freed: int = 0
 
 
 InDoubt = Literal["resend", "hold", "drop"]
@@ -349,6 +396,7 @@ class ShipperStatus:
         settle_after: How long their profiles wait before anything of theirs is sent, in seconds.
         settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
         held: How many profiles wait for a person to decide about an entry in doubt.
+        full: Whether the journal has grown to its max_bytes: nothing more is recorded until something is shipped.
         lanes: How each lane stands.
     """
 
@@ -359,4 +407,5 @@ class ShipperStatus:
     settle_after: float | None = None
     settling_until: float | None = None
     held: int = 0
+    full: bool = False
     lanes: tuple[LaneStatus, ...] = field(default=())

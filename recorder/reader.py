@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from recorder.decisions import Decision, Verb, matching, weigh
 from recorder.entries import (
     Attempt,
     AttemptGroup,
+    Baseline,
     Entry,
     FailureGroup,
     Hold,
@@ -33,13 +34,17 @@ from recorder.errors import JournalClosed, JournalError
 from recorder.failures import attempt_groups, failure_groups
 from recorder.filters import where
 from recorder.forks import at_forks, opening
+from recorder.keeping import keeping_of
 from recorder.locks import beside
 from recorder.opening import connect_reader, resolved, translated
 from recorder.operations import Lane
 from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
+from recorder.room import refuses
 from recorder.uptime import Due, uptime
 
 __all__ = ["JournalReader"]
+
+Read = TypeVar("Read")
 
 _PAGE = 200  # a message may take a megabyte
 _MOST_ENTRIES = 1_000_000
@@ -110,6 +115,15 @@ SELECT {COLUMNS} FROM entries_with_state
         OR (state = 'shipped' AND attempt NOT IN (SELECT value FROM json_each(?))))
  ORDER BY seq LIMIT ?
 """
+_BASELINE_COLUMNS = "group_key, profile, properties, partly_known, entries, sends"
+_BASELINE = f"""
+SELECT id, {_BASELINE_COLUMNS} FROM baseline
+ WHERE id > ? AND lane IN ('people', 'groups') ORDER BY id LIMIT ?
+"""
+_BASELINE_OF = f"SELECT {_BASELINE_COLUMNS} FROM baseline WHERE profile = ? AND lane = ? AND group_key IS ?"
+_PRUNED = "SELECT sum(pruned) FROM counters"
+_TRIES = 3
+
 # One profile's entries in the same order. No index knows profiles: recording would pay for it with each entry.
 _OF_PROFILE = """
 SELECT seq, message FROM entries
@@ -408,14 +422,19 @@ class JournalReader:
             settle_after=settle_after,
             settling_until=None if settling is None else self._clock() + settling,
             held=self._all(_HELD)[0][0],
+            full=self._full(),
             lanes=lanes,
         )
+
+    def _full(self) -> bool:
+        with self._snapshot() as connection:
+            return refuses(connection, self.path, keeping_of(connection))
 
     def history(self, *, shipped_only: bool = False) -> Iterator[dict[str, Any]]:
         """The messages of profiles: those shipped in shipped order, then those to be sent by number.
 
         Rejected, discarded and forgotten entries are left out. Each entry comes once, also while a shipper
-        is at work.
+        is at work. What was pruned is not in it: it goes on from `baseline`; see `unpruned`.
         """
         return (message for _, message in self.numbered_history(shipped_only=shipped_only))
 
@@ -567,6 +586,46 @@ class JournalReader:
         """The attempts that came to nothing, grouped by what was said; the latest group first. See `failures`."""
         return attempt_groups(self._all, stop)
 
+    def baseline(self) -> Iterator[Baseline]:
+        """What pruned entries made of their profiles, in the order in which these came to be.
+
+        `history` goes on from there.
+        """
+        last = 0
+        while rows := self._all(_BASELINE, (last, _PAGE)):
+            for _, *row in rows:
+                yield _baseline(row)
+            last = rows[-1][0]
+
+    def baseline_of(self, profile: str, group_key: str | None = None) -> Baseline | None:
+        """One profile's part of `baseline`; None where nothing of it was pruned."""
+        lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
+        rows = self._all(_BASELINE_OF, (profile, lane, group_key))
+        return _baseline(rows[0]) if rows else None
+
+    def unpruned(self, read: Callable[[], Read]) -> Read:
+        """What `read` makes of several reads between which nothing is pruned.
+
+        It is called anew where something was, and at last with all of its reads at one moment: for as long as that
+        takes, the write-ahead log cannot be moved into the file. So it begins with nothing of its own.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.unpruned(lambda: (list(reader.baseline()), len(list(reader.history()))))
+        ([], 1)
+        """
+        for _ in range(_TRIES):
+            before = self._all(_PRUNED)
+            made = read()
+            if self._all(_PRUNED) == before:
+                return made
+        with self._snapshot():
+            return read()
+
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
         with self._held():
             connection = self._connect()
@@ -590,6 +649,10 @@ class JournalReader:
         """Several reads of one moment; for reads that take no time."""
         with self._held():
             connection = self._connect()
+            nested = connection.in_transaction
+            if nested:
+                yield connection  # of the moment that `unpruned` reads at
+                return
             try:
                 connection.execute("BEGIN")
                 yield connection
@@ -634,6 +697,18 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         possibly_twice=twice,
         hazardous=hazardous,
         out_of_order=out_of_order,
+    )
+
+
+def _baseline(row: Sequence[Any]) -> Baseline:
+    group_key, profile, properties, partly_known, entries, sends = row
+    return Baseline(
+        group_key=group_key,
+        profile=profile,
+        properties=None if properties is None else json.loads(properties),
+        partly_known=bool(partly_known),
+        entries=entries,
+        sends=sends,
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
 APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
 _MARKS = ["possibly_twice", "out_of_order"]
@@ -57,6 +57,8 @@ UNION ALL
 SELECT 'sending', (SELECT count(*) FROM carried)
 UNION ALL
 SELECT account, entries - (SELECT count(*) FROM carried WHERE carried.state = counters.account) FROM counters
+UNION ALL
+SELECT 'pruned', (SELECT sum(pruned) FROM counters WHERE account IN ({", ".join(map(repr, _COUNTED))}))
 """
 
 
@@ -197,7 +199,35 @@ def _shipping_under_fire(db: "Database") -> None:
     )
 
 
-_MIGRATIONS = (_first_schema, _shipping_under_fire)
+def _pruning(db: "Database") -> None:
+    """Schema 3: what is left of entries that were pruned, and the limits that hold for whoever opens the journal."""
+    # Of each account, how many entries are not kept any more: they are in `entries`, too.
+    db.execute("ALTER TABLE counters ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0")
+    # A profile as its pruned entries made it: `properties` is NULL where there was none in the end. In the order of
+    # `id` the profiles came to be. `gone` is the highest number that may have been applied: an entry that a person
+    # takes up again goes after it. For its sake there are rows of lanes without profiles, too.
+    db.table("baseline").create(
+        {
+            "id": int,
+            "lane": str,
+            "group_key": str,
+            "profile": str,
+            "properties": str,
+            "partly_known": int,
+            "entries": int,
+            "sends": int,
+            "gone": int,
+        },
+        pk="id",
+        not_null={"lane", "partly_known", "entries", "sends", "gone"},
+        defaults={"partly_known": 0, "entries": 0, "sends": 0, "gone": 0},
+    )
+    db.table("baseline").create_index(["profile", "lane"])
+    # NULL is no limit; what has no row was never said.
+    db.execute("CREATE TABLE limits (name TEXT PRIMARY KEY, value REAL)")
+
+
+_MIGRATIONS = (_first_schema, _shipping_under_fire, _pruning)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -141,9 +141,10 @@ class Comparison:
             then in that of their arrival.
         agreeing: How many profiles agree.
         predicted: How many operations were predicted, those that arrived early among them.
-        received: How many operations arrived.
+        received: How many operations arrived, without those left out.
         to_send: How many of the operations still to be sent did not arrive.
         arrived_early: How many of them arrived all the same.
+        pruned: How many operations that arrived before the prediction begins are left out.
         malformed_predicted: How many predicted messages no service would take; they are left out.
         malformed_received: How many received messages are malformed; they are left out.
     """
@@ -154,6 +155,7 @@ class Comparison:
     received: int
     to_send: int = 0
     arrived_early: int = 0
+    pruned: int = 0
     malformed_predicted: int = 0
     malformed_received: int = 0
 
@@ -184,6 +186,8 @@ class Comparison:
             parts.append(f"{self.arrived_early:,} arrived though not known as sent yet.")
         if self.to_send:
             parts.append(f"{self.to_send:,} still to be sent.")
+        if self.pruned:
+            parts.append(f"{self.pruned:,} from before the journal's kept entries are not compared.")
         malformed = self.malformed_predicted + self.malformed_received
         if malformed:
             parts.append(f"Left out {_count(malformed, 'malformed message')}.")

@@ -205,12 +205,15 @@ def differing(changes: Iterable[Change], writers: "_Writers | None" = None) -> s
     for change in all_of_them[:_MOST]:
         line = "\n".join(f"  {text}" for text in describe([change]).splitlines())
         step = None if writers is None else writers.of(change)
-        lines.append(line if step is None else f"{line}\n    by {_called(step)}: {_clipped(step.message)}")
+        lines.append(line if step is None else f"{line}\n    by {_called(step)}")
     return "\n".join(_cut(lines, len(all_of_them)))
 
 
 def _called(step: Step) -> str:
-    return f"entry {step.seq}" if step.seq is not None else f"message {step.n}"
+    if step.pruned:
+        return "what was before the journal's kept entries"
+    name = f"entry {step.seq}" if step.seq is not None else f"message {step.n}"
+    return f"{name}: {_clipped(step.message)}"
 
 
 class _Writers:
@@ -281,7 +284,7 @@ class _Asked:
         if timeline is None:
             return ""
         step = timeline.steps[-1]
-        return f"; last came {_called(step)}: {_clipped(step.message)}"
+        return f"; last came {_called(step)}"
 
     def _timeline(self) -> Timeline | None:
         with suppress(

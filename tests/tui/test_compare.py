@@ -22,6 +22,7 @@ KEYS = [
     "received",
     "to_send",
     "arrived_early",
+    "pruned",
     "malformed_predicted",
     "malformed_received",
     "divergences",
@@ -93,6 +94,31 @@ def test_what_is_still_to_be_sent_is_no_divergence(ship, compared):
 def test_journal_that_nothing_was_recorded_in_agrees_with_a_service_that_received_nothing(journal, compared):
     Journal(journal, token="T").close()
     assert compared().code == 0
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_was_pruned_is_neither_missed_nor_unexpected(restante, ship, compared, journal, append):
+    ship()
+    append({"$distinct_id": "ada", "$add": {"visits": 7}, "$time": 5.5})
+    assert restante("prune", "-j", journal, "--all-shipped").code == 0
+    assert compared().code == 0
+    ship()
+    ran = compared("--json")
+    assert (ran.code, ran.json["pruned"], ran.json["predicted"]) == (0, 4, 1)
+    assert "4 from before the journal's kept entries are not compared" in compared().out
+
+
+def test_a_divergence_of_what_is_kept_is_found_after_pruning(  # noqa: PLR0917
+    restante, ship, compared, recorded, append, service
+):
+    ship()
+    append({"$distinct_id": "ada", "$set": {"plan": "pro"}, "$time": 5.5})
+    restante("prune", "-j", recorded, "--all-shipped")
+    ship()
+    send(service, {"$distinct_id": "ada", "$set": {"plan": "basic"}, "$time": 6.5})
+    ran = compared("--json")
+    assert (ran.code, [one["kind"] for one in ran.json["divergences"]]) == (1, ["changed"])
+    assert ran.json["divergences"][0]["harmless"] is False
 
 
 @pytest.mark.usefixtures("recorded")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 COMMANDS = [
+    "prune",
     "record",
     "ship",
     "status",

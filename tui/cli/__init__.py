@@ -17,6 +17,7 @@ from tui.cli.edit import edit_command
 from tui.cli.export import export_command
 from tui.cli.look import entries_command, status_command
 from tui.cli.profiles import profiles_command
+from tui.cli.prune import prune_command
 from tui.cli.record import record_command
 from tui.cli.service import simulator_command
 from tui.cli.ship import ship_command
@@ -72,6 +73,7 @@ for _command in (
     edit_command,
     export_command,
     token_command,
+    prune_command,
     audit_command,
     compare_command,
     simulator_command,

@@ -60,12 +60,15 @@ def compare_command(
     It asks `restante simulator` what it accepted with the journal's token; --token names another, such as the
     one before `restante token`. The real service cannot be asked.
 
+    What arrived before the journal's kept entries is left out: as many
+    operations of each profile as were pruned.
+
     \b
     --json: agrees, agreeing, predicted, received, to_send, arrived_early,
-      malformed_predicted, malformed_received and divergences, each with kind,
-      profile, group_key, place, predicted (seq, state, possibly_twice, operator,
-      message), received and elsewhere (number, operator, message), alike,
-      missing, surplus, harmless (the profile comes out as predicted), and
+      pruned, malformed_predicted, malformed_received and divergences, each with
+      kind, profile, group_key, place, predicted (seq, state, possibly_twice,
+      operator, message), received and elsewhere (number, operator, message),
+      alike, missing, surplus, harmless (the profile comes out as predicted), and
       given_up (seq, state, reason): the rejected or discarded entry that came.
 
     \b
@@ -78,20 +81,26 @@ def compare_command(
         token = token or reader.token()
         if token is None:
             raise options.BadInput("The journal belongs to no project yet; name one with --token.")
-        history = _History(reader)
-        total = reader.counts().recorded
-        # In this order: what goes through while it is compared is among what the journal tells in the end.
-        comparison = compare(
-            _followed(history.shipped(), "shipped", total),
-            _followed(_received(base, token), "received"),
-            to_send=_followed(history.rest(), "to be sent"),
-        )
+        asked = token
+        history, comparison = reader.unpruned(lambda: _compared(reader, base, asked))
         told = _Told(reader, history, comparison)
         if for_programs:
             click.echo(options.as_json(told.for_programs()))
         else:
             told.in_words(limit)
     context.exit(int(not comparison.agrees))
+
+
+def _compared(reader: JournalReader, base: str, token: str) -> "tuple[_History, Comparison]":
+    history = _History(reader)
+    # In this order: what goes through while it is compared is among what the journal tells in the end.
+    return history, compare(
+        _followed(history.shipped(), "shipped", reader.counts().kept),
+        _followed(_received(base, token), "received"),
+        to_send=_followed(history.rest(), "to be sent"),
+        # What was pruned arrived at least once, and at most as often as it was sent.
+        pruned={(one.group_key, one.profile): range(one.entries, one.sends + 1) for one in reader.baseline()},
+    )
 
 
 # --- the journal's side -------------------------------------------------------------------------
@@ -157,6 +166,7 @@ class _Told:
             "received": compared.received,
             "to_send": compared.to_send,
             "arrived_early": compared.arrived_early,
+            "pruned": compared.pruned,
             "malformed_predicted": compared.malformed_predicted,
             "malformed_received": compared.malformed_received,
             "divergences": [self._divergence(one) for one in compared.divergences],
