@@ -29,6 +29,7 @@ from recorder.errors import (
     JournalError,
     JournalFull,
     JournalMissing,
+    JournalSnapshot,
     JournalTooNew,
     NotAJournal,
     RestanteError,
@@ -43,6 +44,7 @@ from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.recorder import Recorder
 from recorder.shipper import Shipper
+from recorder.snapshot import snapshot
 from recorder.transport import HttpTransport
 from recorder.verdicts import Answer, Verdict, judge
 
@@ -66,6 +68,7 @@ __all__ = [
     "JournalFull",
     "JournalMissing",
     "JournalReader",
+    "JournalSnapshot",
     "JournalTooNew",
     "Lane",
     "LaneStatus",
@@ -88,6 +91,7 @@ __all__ = [
     "WrongToken",
     "audit",
     "judge",
+    "snapshot",
 ]
 
 logging.getLogger("restante").addHandler(logging.NullHandler())

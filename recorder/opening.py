@@ -12,17 +12,28 @@ from recorder.errors import (
     JournalError,
     JournalFull,
     JournalMissing,
+    JournalSnapshot,
     JournalTooNew,
     NotAJournal,
 )
 from recorder.locks import OpenLock, beside
 from recorder.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 
-__all__ = ["BUSY_SECONDS", "connect_reader", "open_journal", "primary_code", "resolved", "translated"]
+__all__ = [
+    "BUSY_SECONDS",
+    "connect_reader",
+    "open_journal",
+    "primary_code",
+    "resolved",
+    "sync_folder",
+    "translated",
+]
 
 BUSY_SECONDS = 60.0
 
 _WAIT_FOR_CREATOR = 0.1
+
+_SNAPSHOT_AT = "SELECT snapshot_at FROM project"
 
 
 def resolved(path: str | PathLike[str]) -> Path:
@@ -149,6 +160,7 @@ def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
     try:
         connection = _connect(path)
         try:
+            _refuse_snapshot(connection, path)
             set_up(connection, synchronous)
         except BaseException:
             connection.close()
@@ -156,6 +168,13 @@ def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
     except sqlite3.Error as error:
         raise translated(error, path) from error
     return connection
+
+
+def _refuse_snapshot(connection: sqlite3.Connection, path: Path) -> None:
+    (snapshot_at,) = connection.execute(_SNAPSHOT_AT).fetchone() or (None,)
+    if snapshot_at is not None:
+        day = time.strftime("%Y-%m-%d %H:%M", time.gmtime(snapshot_at))
+        raise JournalSnapshot(f"{path} is a snapshot of a journal, made {day} UTC")
 
 
 def _version(path: Path) -> int:
@@ -215,7 +234,7 @@ def _create_or_migrate(path: Path) -> None:
         ) from error
     _migrate(draft)
     draft.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _migrate(path: Path) -> None:
@@ -236,7 +255,7 @@ def _migrate(path: Path) -> None:
         connection.close()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a new name in a folder survive a power loss, where the system can say so."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

@@ -20,6 +20,7 @@ from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus,
 from recorder.errors import JournalClosed, JournalError
 from recorder.filters import where
 from recorder.forks import at_forks, opening
+from recorder.homes import home_of, known_home, move
 from recorder.locks import beside
 from recorder.opening import connect_reader, resolved, translated
 from recorder.operations import Lane
@@ -276,6 +277,12 @@ class JournalReader:
         """The project's token, None before the first was given."""
         token = self._all(_TOKEN)[0][0]
         return str(token) if token is not None else None
+
+    def moved(self) -> str | None:
+        """What speaks for this being a copy of a journal that is shipped elsewhere, in words; None: nothing does."""
+        with self._snapshot() as connection:
+            identity, before = known_home(connection)
+        return move(before, home_of(self.path, identity))
 
     def shipping(self) -> ShipperStatus:
         """Who ships, and how each lane stands."""

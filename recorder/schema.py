@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
 APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
 _MARKS = ["possibly_twice", "out_of_order"]
@@ -196,7 +196,14 @@ def _shipping_under_fire(db: "Database") -> None:
     )
 
 
-_MIGRATIONS = (_first_schema, _shipping_under_fire)
+def _copies_told_apart(db: "Database") -> None:
+    """Copies: a snapshot says that it is one, and a journal knows on which machine it was shipped last."""
+    db.execute("ALTER TABLE project ADD COLUMN snapshot_at REAL")
+    for column, kind in (("machine", "TEXT"), ("path", "TEXT"), ("inode", "INTEGER"), ("moved_at", "REAL")):
+        db.execute(f"ALTER TABLE shipper ADD COLUMN {column} {kind}")
+
+
+_MIGRATIONS = (_first_schema, _shipping_under_fire, _copies_told_apart)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

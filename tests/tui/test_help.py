@@ -16,6 +16,7 @@ COMMANDS = [
     "export",
     "token",
     "audit",
+    "snapshot",
     "compare",
     "simulator",
     "demo",

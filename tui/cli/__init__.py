@@ -7,7 +7,15 @@ from typing import IO, NoReturn
 
 import click
 
-from recorder import JournalError, JournalMissing, JournalTooNew, NotAJournal, RestanteError, WrongToken
+from recorder import (
+    JournalError,
+    JournalMissing,
+    JournalSnapshot,
+    JournalTooNew,
+    NotAJournal,
+    RestanteError,
+    WrongToken,
+)
 from tui.cli.audit import audit_command
 from tui.cli.compare import compare_command
 from tui.cli.decide import discard_command, retry_command
@@ -19,6 +27,7 @@ from tui.cli.profiles import profiles_command
 from tui.cli.record import record_command
 from tui.cli.service import simulator_command
 from tui.cli.ship import ship_command
+from tui.cli.snapshot import snapshot_command
 from tui.cli.token import token_command
 
 __all__ = ["main", "restante"]
@@ -71,6 +80,7 @@ for _command in (
     export_command,
     token_command,
     audit_command,
+    snapshot_command,
     compare_command,
     simulator_command,
     demo_command,
@@ -112,5 +122,5 @@ def _explain(error: RestanteError) -> int:
     click.echo(f"restante: {error}", err=True)
     if error.hint:
         click.echo(error.hint, err=True)
-    theirs = (JournalMissing, NotAJournal, JournalTooNew, WrongToken)
+    theirs = (JournalMissing, NotAJournal, JournalSnapshot, JournalTooNew, WrongToken)
     return 1 if isinstance(error, JournalError) and not isinstance(error, theirs) else 2
