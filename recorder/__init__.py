@@ -9,6 +9,7 @@ import logging
 from recorder.audit import Audit, Disagreement, audit
 from recorder.consumer import JournalConsumer
 from recorder.decisions import Decision, Verb
+from recorder.doctor import Finding, Severity, diagnose
 from recorder.entries import (
     Attempt,
     Entry,
@@ -55,6 +56,7 @@ __all__ = [
     "Decision",
     "Disagreement",
     "Entry",
+    "Finding",
     "HttpTransport",
     "Intake",
     "InvalidFilter",
@@ -79,6 +81,7 @@ __all__ = [
     "PeopleApi",
     "Recorder",
     "RestanteError",
+    "Severity",
     "ShipReport",
     "Shipper",
     "ShipperStatus",
@@ -90,6 +93,7 @@ __all__ = [
     "Verdict",
     "WrongToken",
     "audit",
+    "diagnose",
     "judge",
     "snapshot",
 ]

@@ -16,6 +16,7 @@ COMMANDS = [
     "export",
     "token",
     "audit",
+    "doctor",
     "snapshot",
     "compare",
     "simulator",

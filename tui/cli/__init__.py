@@ -20,6 +20,7 @@ from tui.cli.audit import audit_command
 from tui.cli.compare import compare_command
 from tui.cli.decide import discard_command, retry_command
 from tui.cli.demo import demo_command
+from tui.cli.doctor import doctor_command
 from tui.cli.edit import edit_command
 from tui.cli.export import export_command
 from tui.cli.look import entries_command, status_command
@@ -80,6 +81,7 @@ for _command in (
     export_command,
     token_command,
     audit_command,
+    doctor_command,
     snapshot_command,
     compare_command,
     simulator_command,
