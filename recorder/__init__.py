@@ -44,6 +44,7 @@ from recorder.people import PeopleApi
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.recorder import Recorder
+from recorder.salvage import Salvaged, salvage
 from recorder.shipper import Shipper
 from recorder.snapshot import snapshot
 from recorder.transport import HttpTransport
@@ -81,6 +82,7 @@ __all__ = [
     "PeopleApi",
     "Recorder",
     "RestanteError",
+    "Salvaged",
     "Severity",
     "ShipReport",
     "Shipper",
@@ -95,6 +97,7 @@ __all__ = [
     "audit",
     "diagnose",
     "judge",
+    "salvage",
     "snapshot",
 ]
 

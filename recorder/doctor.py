@@ -365,8 +365,10 @@ def _size(file: Path) -> int:
 
 def _inside(path: Path, now: float, *, deep: bool, tell: Progress) -> list[Finding]:
     log = beside(path, "-wal")
-    if not path.exists():
-        return [] if _marked(path) else [_damaged("its log is there, and the file is gone")]
+    if not _size(path):  # SQLite would delete the log of an empty file
+        if _size(log):
+            return [_damaged("its log is there, and the file is gone or empty")]
+        return [] if _marked(path) else [_empty()]
     if not log.exists():
         before = _stamp(path)
         findings = _read(path, "immutable=1", now, deep=deep, tell=tell)

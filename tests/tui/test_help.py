@@ -17,6 +17,7 @@ COMMANDS = [
     "token",
     "audit",
     "doctor",
+    "salvage",
     "snapshot",
     "compare",
     "simulator",

@@ -26,6 +26,7 @@ from tui.cli.export import export_command
 from tui.cli.look import entries_command, status_command
 from tui.cli.profiles import profiles_command
 from tui.cli.record import record_command
+from tui.cli.salvage import salvage_command
 from tui.cli.service import simulator_command
 from tui.cli.ship import ship_command
 from tui.cli.snapshot import snapshot_command
@@ -82,6 +83,7 @@ for _command in (
     token_command,
     audit_command,
     doctor_command,
+    salvage_command,
     snapshot_command,
     compare_command,
     simulator_command,
