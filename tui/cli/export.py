@@ -31,10 +31,12 @@ def export_command(words: list[str], path: Path) -> None:
     """
     if not any(word.startswith(("state=", "state!=")) for word in words):
         words = [*words, f"state={State.PENDING}"]
-    written, left_out = 0, 0
+    written, left_out, empty = 0, 0, 0
     with JournalReader(path) as reader:
         for entry in reader.stream(words):
-            if entry.lane in _PROFILES:
+            if entry.state in _EMPTY:
+                empty += 1
+            elif entry.lane in _PROFILES:
                 sys.stdout.write(f"{_line(entry)}\n")
                 written += 1
             else:
