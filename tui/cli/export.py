@@ -12,6 +12,7 @@ from tui.format import count
 __all__ = ["export_command"]
 
 _PROFILES = {Lane.PEOPLE, Lane.GROUPS}  # `record` takes no other lane's messages
+_EMPTY = {State.FORGOTTEN, State.LOST}
 
 
 @click.command("export", short_help="Write entries as lines that `record` takes.")
@@ -45,6 +46,8 @@ def export_command(words: list[str], path: Path) -> None:
     options.narrate(f"Exported {count(written, 'entry', 'entries')}.")
     if left_out:
         options.narrate(f"Left out {count(left_out, 'event or import', 'events and imports')}.")
+    if empty:
+        options.narrate(f"Left out {count(empty, 'entry', 'entries')} whose content is gone.")
 
 
 def _line(entry: Entry) -> str:
