@@ -43,6 +43,7 @@ _ASIDE = ".damaged-"
 _PARTS = ("", "-wal", "-shm")
 _OF_THE_JOURNAL = frozenset({"journal", "accounts", "pages"})
 
+_ENTRIES = "SELECT count(*) FROM entries"
 _STATES = "SELECT state, count(*) FROM entries GROUP BY state"
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 
@@ -183,7 +184,18 @@ def _needed(path: Path) -> bool:
         return True  # it holds a journal's rows, and SQLite does not know it any more
     wrong = {finding.name for finding in findings if finding.severity is Severity.ATTENTION}
     snapshot = any(finding.name == "copy" and "snapshot" in finding.text for finding in findings)
-    return snapshot or bool(wrong & _OF_THE_JOURNAL)
+    return snapshot or bool(wrong & _OF_THE_JOURNAL) or _senseless(path)
+
+
+def _senseless(path: Path) -> bool:
+    """Whether there are rows that make no sense, such as a message that is none: SQLite does not mind."""
+    try:
+        with closing(connect_reader(path)) as connection:
+            (entries,) = connection.execute(_ENTRIES).fetchone()
+    except JournalError:  # of an older schema, and well
+        return False
+    with Remains(path) as remains:
+        return sum(row.table == "entries" for row in remains.rows()) < entries
 
 
 def _fill(draft: Path, source: Path, progress: Progress | None, now: float) -> None:

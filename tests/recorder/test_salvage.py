@@ -21,6 +21,7 @@ from recorder import (
     Outcome,
     Recorder,
     Shipper,
+    ShippingPolicy,
     State,
     audit,
     diagnose,
@@ -33,7 +34,7 @@ from recorder.operations import Lane
 from recorder.remains import Remains
 from recorder.settlements import Settlement
 from recorder.uptime import Due
-from tests.doubles import AT_ONCE, BOOTED, Scripted, claim, take_over
+from tests.doubles import AT_ONCE, BOOTED, RESET, Scripted, claim, take_over
 
 PAGE = 4096
 UNSETTLED = {State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT}
@@ -205,6 +206,71 @@ def test_snapshot_becomes_a_journal_in_which_nothing_is_sent_unawares(pristine, 
     carried_over(before, entries(path))
     Journal(path, token="T").close()
     whole(path)
+
+
+def causes(path):
+    with sqlite3.connect(path) as connection:
+        found = dict(connection.execute("SELECT cause, count(*) FROM waits GROUP BY cause").fetchall())
+    connection.close()
+    return found
+
+
+def root_of(path, table):
+    with sqlite3.connect(path) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+    connection.close()
+    return root
+
+
+@pytest.mark.parametrize(("table", "cause"), [("counters", "settle_after"), ("shipper", "hold")])
+def test_what_may_be_applied_twice_is_held_where_the_policy_cannot_be_read(damaged, table, cause):
+    overwrite(damaged, root_of(damaged, table), b"\xa5" * PAGE)
+    salvage(damaged)
+    found = causes(damaged)
+    assert found[cause] >= 7  # each profile that something is appended to
+    assert cause == "hold" or set(found) == {cause}
+    whole(damaged)
+
+
+def test_what_was_held_stays_held(path):
+    with Recorder("T", path) as recorder:
+        for name in ("ada", "bob"):
+            recorder.people_increment(name, {"n": 1})
+    with Journal(path) as journal:
+        policy = ShippingPolicy(in_doubt="hold", settle_after=0, batch_updates=1)
+        Shipper(journal, Scripted(RESET), policy).ship()
+        Shipper(journal, Scripted(), policy).ship()
+    assert causes(path) == {"hold": 1}
+    overwrite(path, root_of(path, "counters"), b"\xa5" * PAGE)
+    salvage(path)
+    assert causes(path) == {"hold": 1}
+    whole(path)
+
+
+def test_a_number_far_above_all_others_is_damage_too(damaged):
+    before = entries(damaged)
+    with sqlite3.connect(damaged) as connection:
+        connection.execute("UPDATE entries SET seq = 1000000000000 WHERE seq = 200")
+    connection.close()
+    salvaged = salvage(damaged)
+    assert (salvaged.recorded, salvaged.lost) == (len(before), 1)
+    whole(damaged)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["state = CAST(x'ff' AS TEXT)", "state = 'sent'", "lane = 'peeple'", "message = '{'", "message = '[]'"],
+)
+def test_values_that_make_no_sense_are_told_as_damage_and_counted_as_lost(damaged, damage):
+    with sqlite3.connect(damaged) as connection:
+        connection.execute(f"UPDATE entries SET {damage} WHERE seq = 3")
+    connection.close()
+    if damage != "message = '[]'":  # an object is what is asked for; a reader takes what is JSON
+        with pytest.raises(JournalDamaged) as caught:
+            look(damaged)
+        assert "restante salvage" in caught.value.hint
+    assert salvage(damaged).lost == 1
+    whole(damaged)
 
 
 # --- who is at it
@@ -500,19 +566,28 @@ def test_a_log_that_was_taken_away_leaves_an_older_journal_that_is_whole(logged)
     assert salvage(logged) is None
 
 
+def test_a_frame_counts_only_where_its_checksum_says_so(logged):
+    with Remains(logged) as remains:
+        at = max(remains._frames.values())
+    with beside(logged, "-wal").open("r+b") as file:
+        file.seek(at + 700)
+        byte = file.read(1)
+        file.seek(at + 700)
+        file.write(bytes([byte[0] ^ 1]))
+    with Remains(logged) as remains:
+        assert remains._frames
+        assert at not in remains._frames.values()
+
+
 def test_frames_of_a_transaction_that_was_never_committed_are_left_out(logged):
-    with Remains(logged) as remains:
-        committed = dict(remains._frames)
     log = beside(logged, "-wal")
-    last = log.read_bytes()[-(PAGE + 24) :]
-    assert int.from_bytes(last[4:8], "big") > 0  # a commit
-    data = bytearray(log.read_bytes())
-    end = len(data) - (PAGE + 24)
-    data[end + 4 : end + 8] = bytes(4)  # no commit any more, and its checksum is wrong, too
-    log.write_bytes(data)
+    data = log.read_bytes()
+    frames = range(32, len(data) - 32, PAGE + 24)
+    unfinished = [at for at in frames if data[at + 4 : at + 8] == bytes(4)]
+    log.write_bytes(data[: unfinished[-1] + PAGE + 24])
     with Remains(logged) as remains:
-        assert set(remains._frames) <= set(committed)
-        assert max(remains._frames.values()) < max(committed.values())
+        assert remains._frames
+        assert max(remains._frames.values()) < unfinished[-1]
 
 
 @pytest.mark.long
