@@ -189,13 +189,14 @@ def _needed(path: Path) -> bool:
 
 def _senseless(path: Path) -> bool:
     """Whether there are rows that make no sense, such as a message that is none: SQLite does not mind."""
-    try:
-        with closing(connect_reader(path)) as connection:
+    how = "cache=private" if beside(path, "-wal").exists() else "immutable=1"  # nobody has it open
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&{how}", uri=True)) as connection:
+        try:
             (entries,) = connection.execute(_ENTRIES).fetchone()
-    except JournalError:  # of an older schema, and well
-        return False
+        except sqlite3.Error:  # a file in which nothing was made yet
+            return False
     with Remains(path) as remains:
-        return sum(row.table == "entries" for row in remains.rows()) < entries
+        return sum(row.table == "entries" for row in remains.rows()) < int(entries)
 
 
 def _fill(draft: Path, source: Path, progress: Progress | None, now: float) -> None:
