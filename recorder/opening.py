@@ -212,11 +212,12 @@ def _refuse_remains(path: Path) -> None:
 
     A new file beside an old log would be read through that log, and ruined by it.
     """
+    size = _size(path)  # first: it says what is no path
     if beside(path, SALVAGING).exists():
         raise JournalDamaged(
             f"{path}: a salvage was begun and not ended", hint="Run `restante salvage` again: it goes on."
         )
-    if not _size(path) and _size(beside(path, "-wal")):
+    if not size and _size(beside(path, "-wal")):
         raise JournalDamaged(f"{path}: its log is there, and the file is gone or empty")
 
 
