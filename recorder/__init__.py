@@ -9,6 +9,7 @@ import logging
 from recorder.audit import Audit, Disagreement, audit
 from recorder.consumer import JournalConsumer
 from recorder.decisions import Decision, Verb
+from recorder.doctor import Finding, Severity, diagnose
 from recorder.entries import (
     Attempt,
     AttemptGroup,
@@ -35,6 +36,7 @@ from recorder.errors import (
     JournalError,
     JournalFull,
     JournalMissing,
+    JournalSnapshot,
     JournalTooNew,
     NotAJournal,
     RestanteError,
@@ -49,7 +51,9 @@ from recorder.people import PeopleApi
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.recorder import Recorder
+from recorder.salvage import Salvaged, salvage
 from recorder.shipper import Shipper
+from recorder.snapshot import snapshot
 from recorder.transport import HttpTransport
 from recorder.verdicts import Answer, Verdict, judge
 
@@ -65,6 +69,7 @@ __all__ = [
     "Disagreement",
     "Entry",
     "FailureGroup",
+    "Finding",
     "Hold",
     "HttpTransport",
     "Intake",
@@ -79,6 +84,7 @@ __all__ = [
     "JournalFull",
     "JournalMissing",
     "JournalReader",
+    "JournalSnapshot",
     "JournalTooNew",
     "Lane",
     "LaneStatus",
@@ -91,6 +97,8 @@ __all__ = [
     "Pruned",
     "Recorder",
     "RestanteError",
+    "Salvaged",
+    "Severity",
     "ShipReport",
     "Shipper",
     "ShipperStatus",
@@ -102,7 +110,10 @@ __all__ = [
     "Verdict",
     "WrongToken",
     "audit",
+    "diagnose",
     "judge",
+    "salvage",
+    "snapshot",
 ]
 
 logging.getLogger("restante").addHandler(logging.NullHandler())

@@ -9,7 +9,7 @@ from os import PathLike
 from recorder.entries import Outcome
 from recorder.opening import connect_reader, resolved, translated
 
-__all__ = ["Audit", "Disagreement", "audit"]
+__all__ = ["Audit", "Disagreement", "audit", "recount"]
 
 _COUNT_STATES = """
 SELECT state, count(*), sum(possibly_twice), sum(out_of_order) FROM entries_with_state GROUP BY state
@@ -178,12 +178,13 @@ def audit(path: str | PathLike[str]) -> Audit:
     try:
         with closing(connect_reader(resolved_path)) as connection:
             connection.execute("BEGIN")
-            return _audited(connection)
+            return recount(connection)
     except sqlite3.Error as error:
         raise translated(error, resolved_path) from error
 
 
-def _audited(connection: sqlite3.Connection) -> Audit:
+def recount(connection: sqlite3.Connection) -> Audit:
+    """`audit` through a connection to the journal; the caller has begun a transaction."""
     (attempts,) = connection.execute(_HOW_MANY_ATTEMPTS).fetchone()
     entries, lowest, highest = connection.execute(_NUMBERS).fetchone()
     accounts = dict(connection.execute(_ACCOUNTS).fetchall())

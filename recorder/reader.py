@@ -34,9 +34,10 @@ from recorder.errors import JournalClosed, JournalError
 from recorder.failures import attempt_groups, failure_groups
 from recorder.filters import where
 from recorder.forks import at_forks, opening
+from recorder.homes import home_of, known_home, move
 from recorder.keeping import keeping_of
 from recorder.locks import beside
-from recorder.opening import connect_reader, resolved, translated
+from recorder.opening import connect_reader, making_sense, resolved, translated
 from recorder.operations import Lane
 from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
 from recorder.room import refuses
@@ -57,7 +58,7 @@ _MATCHING = "SELECT count(*) FROM entries_with_state WHERE {where}"
 _ATTEMPT_COLUMNS = (
     "id, lane, first, last, updates, bytes, digest, started_at, ended_at, outcome, status, words, times"
 )
-_ATTEMPTS = f"""
+_ATTEMPTS_OF = f"""
 SELECT {_ATTEMPT_COLUMNS} FROM attempts
  WHERE lane = ? AND ? BETWEEN first AND last
    AND (picked IS NULL OR ? IN (SELECT value FROM json_each(picked))) ORDER BY id
@@ -253,7 +254,11 @@ class JournalReader:
         rows = self._all(
             _ENTRIES.format(where=condition.sql), (*condition.parameters, before, min(limit, _MOST_ENTRIES))
         )
-        return [_entry(row) for row in rows]
+        return self._entries(rows)
+
+    def _entries(self, rows: list[Any]) -> list[Entry]:
+        with making_sense(self.path):
+            return [_entry(row) for row in rows]
 
     def older(
         self,
@@ -351,8 +356,7 @@ class JournalReader:
         sql = _OLDEST_FIRST.format(where=condition.sql)
         seq = 0
         while rows := self._all(sql, (*condition.parameters, seq, _PAGE)):
-            for row in rows:
-                yield _entry(row)
+            yield from self._entries(rows)
             seq = rows[-1][0]
 
     def count(self, filter: str | Sequence[str] = "") -> int:  # noqa: A002
@@ -363,18 +367,21 @@ class JournalReader:
     def entry(self, seq: int) -> Entry | None:
         """One entry, None where there is none of that number."""
         rows = self._all(_ENTRY, (seq,))
-        return _entry(rows[0]) if rows else None
+        return self._entries(rows)[0] if rows else None
 
     def attempts(self, seq: int | None = None, *, limit: int = 100) -> list[Attempt]:
         """The attempts that carried an entry, oldest first; without a number the latest ones, newest first."""
         if seq is None:
-            return [_attempt(row) for row in self._all(_LATEST_ATTEMPTS, (limit,))]
-        entry = self.entry(seq)
-        return [_attempt(row) for row in self._all(_ATTEMPTS, (entry.lane, seq, seq))] if entry else []
+            rows = self._all(_LATEST_ATTEMPTS, (limit,))
+        else:
+            entry = self.entry(seq)
+            rows = self._all(_ATTEMPTS_OF, (entry.lane, seq, seq)) if entry else []
+        with making_sense(self.path):
+            return [_attempt(row) for row in rows]
 
     def counts(self) -> Statistics:
         """The accounts as they stand, from counters and the highest number: nothing is scanned."""
-        with self._snapshot() as connection:
+        with self._snapshot() as connection, making_sense(self.path):
             return read_statistics(connection, self.path, now=self._clock())
 
     def version(self) -> int:
@@ -398,8 +405,18 @@ class JournalReader:
         token = self._all(_TOKEN)[0][0]
         return str(token) if token is not None else None
 
+    def moved(self) -> str | None:
+        """What speaks for this being a copy of a journal that is shipped elsewhere, in words; None: nothing does."""
+        with self._snapshot() as connection:
+            identity, before = known_home(connection)
+        return move(before, home_of(self.path, identity))
+
     def shipping(self) -> ShipperStatus:
         """Who ships, and how each lane stands."""
+        with making_sense(self.path):
+            return self._shipping()
+
+    def _shipping(self) -> ShipperStatus:
         ((pid, running, seen_at, in_doubt, settle_after),) = self._all(_SHIPPER)
         now = uptime()
         settling = min((Due(*row).left(now) for row in self._all(_SETTLING)), default=None)
@@ -443,7 +460,7 @@ class JournalReader:
         attempts = self._all(_ATTEMPTS_OF_HISTORY)
         for attempt, first, last, shipped in attempts:
             for number, message in self._all(_SHIPPED_BY, (first, last, attempt)) if shipped else ():
-                yield number, json.loads(message)
+                yield number, self._message(message)
         if shipped_only:
             return
         latest = attempts[-1][0] if attempts else 0
@@ -451,8 +468,12 @@ class JournalReader:
         seq = 0
         while page := self._all(_NOT_SHIPPED_YET, (seq, latest, open_then, _PAGE)):
             for number, message in page:
-                yield number, json.loads(message)
+                yield number, self._message(message)
             seq = page[-1][0]
+
+    def _message(self, text: str) -> dict[str, Any]:
+        with making_sense(self.path):
+            return dict(json.loads(text))
 
     def shipped_entries(self) -> Iterator[Entry]:
         """The entries of profiles that were shipped, in shipped order: the beginning of `history`.
@@ -460,8 +481,7 @@ class JournalReader:
         What is shipped while it is read is left to `unshipped_entries`.
         """
         for attempt, first, last in self._all(_SHIPPED_ATTEMPTS):
-            for row in self._all(_ENTRIES_SHIPPED_BY, (first, last, attempt)):
-                yield _entry(row)
+            yield from self._entries(self._all(_ENTRIES_SHIPPED_BY, (first, last, attempt)))
 
     def unshipped_entries(self, known: Collection[int] = ()) -> Iterator[Entry]:
         """The entries of profiles that are still to be sent or in doubt, by number: the end of `history`.
@@ -485,8 +505,7 @@ class JournalReader:
         attempts = json.dumps(sorted(known))
         seq = 0
         while rows := self._all(_ENTRIES_NOT_SHIPPED_BY, (seq, attempts, _PAGE)):
-            for row in rows:
-                yield _entry(row)
+            yield from self._entries(rows)
             seq = rows[-1][0]
 
     def history_of(

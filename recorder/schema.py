@@ -227,7 +227,14 @@ def _pruning(db: "Database") -> None:
     db.execute("CREATE TABLE limits (name TEXT PRIMARY KEY, value REAL)")
 
 
-_MIGRATIONS = (_first_schema, _shipping_under_fire, _pruning)
+def _copies_told_apart(db: "Database") -> None:
+    """Copies: a snapshot says that it is one, and a journal knows on which machine it was shipped last."""
+    db.execute("ALTER TABLE project ADD COLUMN snapshot_at REAL")
+    for column, kind in (("machine", "TEXT"), ("path", "TEXT"), ("inode", "INTEGER"), ("moved_at", "REAL")):
+        db.execute(f"ALTER TABLE shipper ADD COLUMN {column} {kind}")
+
+
+_MIGRATIONS = (_first_schema, _shipping_under_fire, _pruning, _copies_told_apart)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

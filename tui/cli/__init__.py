@@ -7,20 +7,31 @@ from typing import IO, NoReturn
 
 import click
 
-from recorder import JournalError, JournalMissing, JournalTooNew, NotAJournal, RestanteError, WrongToken
+from recorder import (
+    JournalError,
+    JournalMissing,
+    JournalSnapshot,
+    JournalTooNew,
+    NotAJournal,
+    RestanteError,
+    WrongToken,
+)
 from tui.cli.audit import audit_command
 from tui.cli.browse import tui_command
 from tui.cli.compare import compare_command
 from tui.cli.decide import discard_command, retry_command
 from tui.cli.demo import demo_command
+from tui.cli.doctor import doctor_command
 from tui.cli.edit import edit_command
 from tui.cli.export import export_command
 from tui.cli.look import entries_command, status_command
 from tui.cli.profiles import profiles_command
 from tui.cli.prune import prune_command
 from tui.cli.record import record_command
+from tui.cli.salvage import salvage_command
 from tui.cli.service import simulator_command
 from tui.cli.ship import ship_command
+from tui.cli.snapshot import snapshot_command
 from tui.cli.token import token_command
 
 __all__ = ["main", "restante"]
@@ -75,6 +86,9 @@ for _command in (
     token_command,
     prune_command,
     audit_command,
+    doctor_command,
+    salvage_command,
+    snapshot_command,
     compare_command,
     simulator_command,
     demo_command,
@@ -116,5 +130,5 @@ def _explain(error: RestanteError) -> int:
     click.echo(f"restante: {error}", err=True)
     if error.hint:
         click.echo(error.hint, err=True)
-    theirs = (JournalMissing, NotAJournal, JournalTooNew, WrongToken)
+    theirs = (JournalMissing, NotAJournal, JournalSnapshot, JournalTooNew, WrongToken)
     return 1 if isinstance(error, JournalError) and not isinstance(error, theirs) else 2
