@@ -138,7 +138,7 @@ def moment(seconds: float, now: float, *, exact: bool = False) -> str:
     """A time of the day, with the date where it is another day's; in UTC.
 
     >>> moment(1_790_000_000.0, 1_790_000_100.0)
-    '13:33:20Z'
+    '14:13:20Z'
     """
     try:
         when = datetime.fromtimestamp(seconds, UTC)

@@ -10,6 +10,7 @@ COMMANDS = [
     "status",
     "entries",
     "profiles",
+    "tui",
     "retry",
     "discard",
     "edit",
