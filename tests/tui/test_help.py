@@ -11,6 +11,7 @@ COMMANDS = [
     "status",
     "entries",
     "profiles",
+    "tui",
     "retry",
     "discard",
     "edit",
