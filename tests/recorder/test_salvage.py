@@ -1,9 +1,9 @@
 """Damage of every kind: never a traceback, never wiped; what can be read is carried over, what cannot is counted."""
 
+import contextlib
 import json
 import random
 import shutil
-import contextlib
 import sqlite3
 import subprocess
 import sys
