@@ -117,6 +117,7 @@ def drive(folder, size=(80, 24), show=_silent):
         show("a profile", terminal.wait("[2 Profiles]"))
         terminal.press("[")
         terminal.press("[")
+        show("two steps back", terminal.wait("at 2 of 4"))
         terminal.press("1")
         terminal.wait("[1 Journal]")
         terminal.press("Escape")
