@@ -15,7 +15,7 @@ from tests.simulator.testing import models
 MANY = settings(deadline=None, max_examples=3_000, database=None, derandomize=True, phases=[Phase.generate])
 
 TestSimulator = law_suite(make=Simulator)
-TestPlain = law_suite(make=models.Plain)
+TestPlain = law_suite(make=models.Plain, settings=settings(max_examples=60, deadline=None))
 TestQueue = law_suite(make=models.Queue, settings=settings(max_examples=30))
 
 

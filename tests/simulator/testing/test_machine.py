@@ -20,9 +20,13 @@ FOUND = settings(
 
 TestPlain = machine(make=models.Plain).TestCase
 TestQueue = machine(make=models.Queue).TestCase
+TestQueue.settings = settings(TestQueue.settings, max_examples=60)
 TestDialect = machine(
     make=lambda: Simulator(Dialect(emptied_list="unset")), dialect=Dialect(emptied_list="unset")
 ).TestCase
+
+
+TestDialect.settings = TestPlain.settings = TestQueue.settings
 
 
 @pytest.mark.parametrize(

@@ -99,25 +99,7 @@ async def walk(stage, profile, size, ascii_only):
         assert pilot.app.is_running
 
 
-@settings(
-    max_examples=2,  # each is a walk through a dozen screens
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking one takes longer than reading it
-    suppress_health_check=list(HealthCheck),
-)
-@given(
-    profile=texts,
-    name=texts,
-    value=values,
-    words=texts,
-    length=lengths,
-    size=some.sampled_from([(120, 36), (80, 24), (60, 20), (40, 10)]),
-    ascii_only=some.booleans(),
-)
-@example("[/x]", "[b]", "[", "[/nothing]", 1, (80, 24), False)
-@example("\x1b[2J", "\u202e", {"\x00": "\x9b"}, "\x1b]0;t\x07", 1, (60, 20), True)
-@example("a" * 250, "n" * 300, "名" * 300_000, "w" * 5_000, 1, (120, 36), False)
-def test_no_text_crashes_or_styles_a_screen(  # noqa: PLR0917  # drawn
+def _goes_through(  # noqa: PLR0917  # drawn
     profile, name, value, words, length, size, ascii_only
 ):
     with tempfile.TemporaryDirectory() as folder:
@@ -133,6 +115,51 @@ def test_no_text_crashes_or_styles_a_screen(  # noqa: PLR0917  # drawn
         refusal = json.dumps({"status": 0, "error": words}).encode()
         shops.ship(stage.path, Answer(left=True, url=URL, status=400, body=refusal), limit=2)
         asyncio.run(walk(stage, profile, size, ascii_only))
+
+
+ANY = given(
+    profile=texts,
+    name=texts,
+    value=values,
+    words=texts,
+    length=lengths,
+    size=some.sampled_from([(120, 36), (80, 24), (60, 20), (40, 10)]),
+    ascii_only=some.booleans(),
+)
+# Each example is a walk through a dozen screens, and shrinking one takes longer than reading it.
+DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@settings(DRAWN, phases=[Phase.explicit])
+@example(profile="[/x]", name="[b]", value="[", words="[/nothing]", length=1, size=(80, 24), ascii_only=False)
+@example(
+    profile="\x1b[2J",
+    name="\u202e",
+    value={"\x00": "\x9b"},
+    words="\x1b]0;t\x07",
+    length=1,
+    size=(60, 20),
+    ascii_only=True,
+)
+@example(
+    profile="a" * 250,
+    name="n" * 300,
+    value="名" * 300_000,
+    words="w" * 5_000,
+    length=1,
+    size=(120, 36),
+    ascii_only=False,
+)
+@ANY
+def test_no_text_crashes_or_styles_a_screen(**drawn):
+    _goes_through(**drawn)
+
+
+@pytest.mark.long
+@settings(DRAWN, max_examples=30, phases=[Phase.reuse, Phase.generate])
+@ANY
+def test_nor_does_any_text_that_is_drawn(**drawn):
+    _goes_through(**drawn)
 
 
 @pytest.mark.parametrize("text", [*MARKUP, "\x1b[31m", "\u202e"])

@@ -110,18 +110,25 @@ def plain_styles():
     return asyncio.run(tour(PLAIN, "plan"))
 
 
-@settings(
-    max_examples=1,  # each is a tour of half a hundred screens
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking one takes longer than reading it
-    suppress_health_check=list(HealthCheck),
-)
+ANY = given(entries=st.lists(ENTRY, min_size=1, max_size=5), typed=TEXTS)
+# Each example is a tour of half a hundred screens, and shrinking one takes longer than reading it.
+DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@settings(DRAWN, phases=[Phase.explicit])
 @example(
     entries=[("".join(MARKUP), "".join(CONTROLS), "".join(TURNING[:-1]), "".join(WIDE))],
     typed="".join(MARKUP),
 )
 @example(entries=[("\ud800", "a\udfffb", "\ud83d", "no")], typed="\udc00")
 @example(entries=[(LONG, LONG, LONG, LONG[:2_000])], typed=LONG[:500])
-@given(entries=st.lists(ENTRY, min_size=1, max_size=5), typed=TEXTS)
+@ANY
 def test_recorded_text_crashes_nothing_styles_nothing_and_breaks_no_line(plain_styles, entries, typed):
+    assert asyncio.run(tour(entries, typed)) - plain_styles == set()
+
+
+@pytest.mark.long
+@settings(DRAWN, max_examples=12, phases=[Phase.reuse, Phase.generate])
+@ANY
+def test_nor_does_any_text_that_is_drawn(plain_styles, entries, typed):
     assert asyncio.run(tour(entries, typed)) - plain_styles == set()
