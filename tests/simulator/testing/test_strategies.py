@@ -104,14 +104,14 @@ def containers(value):
 
 
 def test_what_is_drawn_shrinks_to_the_simplest():
-    assert find(strategies.states(), lambda _: True) is None
-    assert find(strategies.colliding_values(), lambda _: True) == 0
-    assert find(strategies.histories(), lambda _: True) == []
-    assert find(strategies.messages(), lambda message: "$set" in message) == {
+    assert find(strategies.states(), lambda _: True, settings=ALL) is None
+    assert find(strategies.colliding_values(), lambda _: True, settings=ALL) == 0
+    assert find(strategies.histories(), lambda _: True, settings=ALL) == []
+    assert find(strategies.messages(), lambda message: "$set" in message, settings=ALL) == {
         "$distinct_id": "u1",
         "$set": {},
     }
-    assert find(strategies.fault_schedules(), lambda _: True) == []
+    assert find(strategies.fault_schedules(), lambda _: True, settings=ALL) == []
 
 
 @given(strategies.fault_schedules())
