@@ -27,7 +27,7 @@ policies.
 from collections.abc import Callable
 from typing import Any
 
-from recorder.operations import Message, Operator, operators_of, same_spelling, spelled
+from recorder.operations import Message, Operator, operators_of, same_spelling
 
 __all__ = ["joined"]
 
@@ -67,13 +67,7 @@ def _add(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any] | _Ap
 def _union(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
     members = {name: _listed(value) for name, value in earlier.items()}
     for name, value in later.items():
-        known = members.setdefault(name, [])
-        # Alike means spelled alike: whether a service takes 1.0 for a 1 that it holds is its own business.
-        spellings = set(map(spelled, known))
-        for member in _listed(value):
-            if (spelling := spelled(member)) not in spellings:
-                spellings.add(spelling)
-                known.append(member)
+        members.setdefault(name, []).extend(_listed(value))
     return members
 
 

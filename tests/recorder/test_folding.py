@@ -1,4 +1,4 @@
-"""Folding by proof: joined or one after the other, the same profile, whatever it was and however the service decides."""
+"""Folding by proof: joined or one after the other, the same profile, whatever it was and however a service decides."""
 
 import itertools
 import json
