@@ -1,12 +1,13 @@
 """Packing entries into requests: how many, how large, in which order. Pure."""
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from recorder.folding import joined
 from recorder.intake import token_prefix
-from recorder.operations import MAX_UPDATE_BYTES, Identity, Lane, Message, compact, identity_of
+from recorder.operations import MAX_UPDATE_BYTES, Identity, Lane, Message, Operator, compact, identity_of
 
 __all__ = ["Packed", "pack"]
 
@@ -37,6 +38,7 @@ def pack(
     token: str,
     most_updates: int,
     most_bytes: int,
+    most_entries: int | None = None,
     fold: bool = False,
 ) -> Packed | None:
     """The first rows that fit one request, in the order given; None where there is no row.
@@ -48,6 +50,7 @@ def pack(
         token: The project's token.
         most_updates: At least 1.
         most_bytes: Of the body. An update that fills it alone travels alone, rather than not at all.
+        most_entries: Where fewer entries may go than updates would, or more are folded; None for no limit.
         fold: Whether a profile's updates may travel as fewer ones with the same result; see `recorder.folding`.
 
     >>> pack([(1, '{"$distinct_id":"u1","$set":{}}')], lane=Lane.PEOPLE, token="T", most_updates=200,
@@ -57,7 +60,11 @@ def pack(
     prefix = token_prefix(token).encode()
     profiles = lane in {Lane.PEOPLE, Lane.GROUPS}
     if fold and profiles:
-        return _pack_folded(rows, prefix, most_updates, most_bytes)
+        return _pack_folded(
+            rows, prefix, most_updates, most_bytes, min(most_entries or MOST_FOLDED, MOST_FOLDED)
+        )
+    if most_entries is not None:
+        most_updates = min(most_updates, most_entries)
     numbers: list[int] = []
     updates: list[bytes] = []
     size = 1  # the bracket that opens; each update brings a comma or the bracket that closes
@@ -79,7 +86,7 @@ def _array(updates: Iterable[bytes]) -> bytes:
 
 
 def _pack_folded(
-    rows: Iterable[tuple[int, str]], prefix: bytes, most_updates: int, most_bytes: int
+    rows: Iterable[tuple[int, str]], prefix: bytes, most_updates: int, most_bytes: int, most_entries: int
 ) -> Packed | None:
     folded = _Folded(prefix)
     numbers: list[int] = []
@@ -87,25 +94,21 @@ def _pack_folded(
         if not folded.take(json.loads(text), len(text.encode()), most_updates, most_bytes):
             break
         numbers.append(number)
-        if len(numbers) == MOST_FOLDED:
+        if len(numbers) == most_entries:
             break
     return Packed(tuple(numbers), _array(folded.encoded()), folded.updates) if numbers else None
 
 
 class _Folded:
-    """The updates of one request, each profile's run folded as it comes.
-
-    Sizes are upper bounds until they would exceed the limit: a counter's updates are not written out ten thousand
-    times to learn that the sum is no longer than they were.
-    """
+    """The updates of one request, each profile's run folded as it comes."""
 
     def __init__(self, prefix: bytes) -> None:
         self._prefix = prefix
         self._messages: dict[int, Message] = {}  # by place, in the order in which they go
         self._sizes: dict[int, int] = {}
+        self._total = 1  # the bracket that opens
         self._runs: dict[Identity, list[int]] = {}
-        self._next = 0
-        self._total = 1
+        self._places = itertools.count()
 
     @property
     def updates(self) -> int:
@@ -114,34 +117,38 @@ class _Folded:
     def encoded(self) -> Iterator[bytes]:
         return (self._prefix + compact(message).encode()[1:] for message in self._messages.values())
 
-    def _size(self, message: Message) -> int:
-        return len(self._prefix) + len(compact(message).encode())
-
     def take(self, message: Message, size: int, most_updates: int, most_bytes: int) -> bool:
-        """Take the next message; False, and nothing taken, where it does not fit."""
+        """Take the next message, of so many bytes; False, and nothing taken, where it does not fit."""
         run = self._runs.setdefault(identity_of(message), [])
-        size += len(self._prefix)
+        size += len(self._prefix)  # and a comma or a bracket, for the brace that is the prefix's
         absorbed: list[int] = []
         for place in reversed(run):
             one = joined(self._messages[place], message)
-            both = size + self._sizes[place]
-            if one is not None and both > min(MAX_UPDATE_BYTES, most_bytes):
-                both = self._size(one)
-            if one is None or both > MAX_UPDATE_BYTES:
+            if one is None or (both := self._size(place, one, message)) > MAX_UPDATE_BYTES:
                 break
             message, size = one, both
             absorbed.append(place)
-        total = self._total - sum(self._sizes[place] for place in absorbed)
+        total = self._total + size - sum(self._sizes[place] for place in absorbed)
         others = self.updates - len(absorbed)
-        if total + size > most_bytes and absorbed:
-            size = self._size(message)
-        if others and (total + size > most_bytes or others >= most_updates):
+        if others and (total > most_bytes or others >= most_updates):
             return False
         for place in absorbed:
-            del self._messages[place], self._sizes[place]
-        del run[len(run) - len(absorbed) :]
-        self._messages[self._next], self._sizes[self._next] = message, size
-        run.append(self._next)
-        self._next += 1
-        self._total = total + size
+            del self._sizes[place]
+        # In the place of the first that it absorbs: profiles keep the order in which they came.
+        place = absorbed.pop() if absorbed else next(self._places)
+        for gone in absorbed:
+            del self._messages[gone]
+        run[len(run) - len(absorbed) - (place in self._messages) :] = [place]
+        self._messages[place], self._sizes[place] = message, size
+        self._total = total
         return True
+
+    def _size(self, place: int, one: Message, message: Message) -> int:
+        """The bytes of what two became.
+
+        Of a union a little more: writing out a list at each member that joins it takes time that grows with the
+        square of its length.
+        """
+        if (members := message.get(Operator.UNION)) is not None:
+            return self._sizes[place] + len(compact(members).encode())
+        return len(self._prefix) + len(compact(one).encode())

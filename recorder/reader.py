@@ -38,9 +38,9 @@ _ENTRIES = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq <
 _OLDEST_FIRST = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq > ? ORDER BY seq LIMIT ?"
 _ENTRY = f"SELECT {_COLUMNS} FROM entries_with_state WHERE seq = ?"
 _MATCHING = "SELECT count(*) FROM entries_with_state WHERE {where}"
-_ATTEMPT_COLUMNS = (
-    "id, lane, first, last, updates, bytes, digest, started_at, ended_at, outcome, status, words, times"
-)
+_ATTEMPT_COLUMNS = """
+id, lane, first, last, entries, updates, bytes, digest, started_at, ended_at, outcome, status, words, times
+"""
 _ATTEMPTS = f"""
 SELECT {_ATTEMPT_COLUMNS} FROM attempts
  WHERE lane = ? AND ? BETWEEN first AND last
@@ -449,12 +449,28 @@ def _entry(row: tuple[Any, ...]) -> Entry:
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
-    id_, lane, first, last, updates, size, digest, started_at, ended_at, outcome, status, words, times = row
+    (
+        id_,
+        lane,
+        first,
+        last,
+        entries,
+        updates,
+        size,
+        digest,
+        started_at,
+        ended_at,
+        outcome,
+        status,
+        words,
+        times,
+    ) = row
     return Attempt(
         id=id_,
         lane=Lane(lane),
         first=first,
         last=last,
+        entries=entries,
         updates=updates,
         bytes=size,
         digest=digest,

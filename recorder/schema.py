@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
 APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
 _MARKS = ["possibly_twice", "out_of_order"]
@@ -196,7 +196,13 @@ def _shipping_under_fire(db: "Database") -> None:
     )
 
 
-_MIGRATIONS = (_first_schema, _shipping_under_fire)
+def _folding(db: "Database") -> None:
+    """Several entries may travel as one update: an attempt says how many of each."""
+    db.execute("ALTER TABLE attempts ADD COLUMN entries INTEGER NOT NULL DEFAULT 0")
+    db.execute("UPDATE attempts SET entries = updates")
+
+
+_MIGRATIONS = (_first_schema, _shipping_under_fire, _folding)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
