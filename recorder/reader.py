@@ -67,7 +67,7 @@ _SHIPPED_ATTEMPTS = """
 SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
 """
 # Those, and what may turn out to be shipped yet: what is under way, and what is in doubt.
-_ATTEMPTS = """
+_ATTEMPTS_OF_HISTORY = """
 SELECT id, first, last, outcome IS 'shipped' FROM attempts
  WHERE (outcome IS NULL OR outcome IN ('shipped', 'unknown')) AND lane IN ('people', 'groups') ORDER BY id
 """
@@ -314,7 +314,7 @@ class JournalReader:
 
     def numbered_history(self, *, shipped_only: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
         """What `history` gives, each message with its entry's number."""
-        attempts = self._all(_ATTEMPTS)
+        attempts = self._all(_ATTEMPTS_OF_HISTORY)
         for attempt, first, last, shipped in attempts:
             for number, message in self._all(_SHIPPED_BY, (first, last, attempt)) if shipped else ():
                 yield number, json.loads(message)

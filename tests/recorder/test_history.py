@@ -142,3 +142,17 @@ def test_without_known_attempts_all_that_was_shipped_is_among_them(recorder, jou
     ship(journal)
     assert [entry.seq for entry in reader.unshipped_entries()] == [1]
     assert list(reader.unshipped_entries({1})) == []
+
+
+def test_the_attempts_of_one_entry_are_those_that_carried_it(recorder, journal, reader):
+    boot = Boot()
+    recorder.people_increment("ada", {"n": 1})  # 1: in doubt, then picked to be sent again
+    ship(journal, RESET, boot=boot)
+    recorder.people_set("bob", {"n": 1})  # 2
+    ship(journal, boot=boot)
+    boot.passes(30)
+    ship(journal, boot=boot)
+    assert [attempt.outcome for attempt in reader.attempts(1)] == [Outcome.UNKNOWN, Outcome.SHIPPED]
+    assert [attempt.outcome for attempt in reader.attempts(2)] == [Outcome.SHIPPED]
+    assert reader.attempts(3) == []
+    assert len(reader.attempts()) == 3
