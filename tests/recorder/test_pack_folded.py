@@ -84,8 +84,8 @@ def test_a_delete_takes_the_whole_run_with_it():
     append = {"$distinct_id": "ada", "$append": {"l": 1}}
     one = packed([bump(), append, bump("bob"), {"$distinct_id": "ada", "$delete": ""}, bump()])
     assert [(update["$distinct_id"], [*update][-1]) for update in json.loads(one.body)] == [
-        ("bob", "$add"),
         ("ada", "$delete"),
+        ("bob", "$add"),
         ("ada", "$add"),
     ]
 

@@ -6,8 +6,10 @@ import pytest
 
 from recorder import JournalReader, Shipper, ShippingPolicy, State, audit
 from recorder.batches import MOST_FOLDED
+from recorder.claims import Limits
+from recorder.operations import Lane
 from simulator import Simulator
-from tests.doubles import ACCEPTED, REFUSED, RESET, UNREACHABLE, Boot, Scripted, claim, take_over
+from tests.doubles import ACCEPTED, BOOTED, REFUSED, RESET, UNREACHABLE, Boot, Scripted, take_over
 
 FOLD = ShippingPolicy(fold=True)
 
@@ -107,10 +109,6 @@ def test_what_is_in_doubt_never_folds_with_what_is_pending(recorder, journal):
 def test_after_a_crash_in_the_middle_the_accounts_hold(recorder, journal, path):
     bump(recorder, 5)
     epoch = take_over(journal, policy=FOLD)
-    from recorder.claims import Limits
-    from recorder.operations import Lane
-    from tests.doubles import BOOTED
-
     lost = journal.claims.claim(
         Lane.PEOPLE, Limits(10, 10_000, fold=True), epoch=epoch, now=1.0, uptime=BOOTED, policy=FOLD
     )
@@ -121,7 +119,6 @@ def test_after_a_crash_in_the_middle_the_accounts_hold(recorder, journal, path):
         take_over(journal, policy=FOLD)  # the next one: nobody knows what became of it
         assert reader.counts().in_doubt == 5
     assert audit(path).agrees
-    assert claim(journal, take_over(journal)) is not None
 
 
 @pytest.mark.parametrize("answer", [UNREACHABLE], ids=["unreachable"])
