@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test test-long bench format clean
+.PHONY: help install demo check test test-long bench pictures format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ test-long: check ## the suites that take longer, too
 
 bench: $(INSTALLED) ## figures, each beside a baseline of the same run
 	$(BIN)/python -m benchmarks
+
+pictures: $(INSTALLED) ## draw the browser for README.md, to be looked at
+	PYTHONPATH=. $(BIN)/python docs/pictures/draw.py
 
 format: $(INSTALLED) ## put the code in the house's format
 	$(BIN)/ruff format .

@@ -16,7 +16,7 @@ Nothing is used unless a test asks for it by name.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -99,17 +99,25 @@ def restante_service(restante_new_service: "Callable[..., Service]") -> "Iterato
 def pytest_assertrepr_compare(op: str, left: Any, right: Any) -> list[str] | None:
     """What differs between profiles that are compared with ``==``, property by property."""
     room = sys.modules.get("simulator.profile")
-    if op != "==" or room is None or not any(isinstance(side, room.Profile) for side in (left, right)):
+    if op != "==" or room is None or not (isinstance(left, Mapping) and isinstance(right, Mapping)):
         return None
-    from collections.abc import Mapping
-
-    from simulator import describe, difference
-
-    if not (isinstance(left, Mapping) and isinstance(right, Mapping)):
+    if any(isinstance(side, room.Profile) for side in (left, right)):
+        lines = _seen(right, left)
+    elif any(isinstance(one, room.Profile) for side in (left, right) for one in side.values()):
+        lines = []
+        for whose in [*right, *(name for name in left if name not in right)]:
+            if told := _seen(right.get(whose), left.get(whose)):
+                lines += [f"profile {whose!r}", *(f"  {line}" for line in told)]
+    else:
         return None
-    lines = describe(difference(right, left)).splitlines()
-    return [
-        f"{left!r} == {right!r}",
-        "from the right side to the left side:",
-        *(f"  {line}" for line in lines),
-    ]
+    shown = [text if len(text) <= 200 else text[:200] + "…" for text in (repr(left), repr(right))]  # noqa: PLR2004
+    return [" == ".join(shown), "from the right side to the left side:", *(f"  {line}" for line in lines)]
+
+
+def _seen(before: Any, after: Any) -> list[str]:
+    """What differs for Python's ``==``, which is what failed: 1 and 1.0 do not."""
+    from simulator import ABSENT, describe, difference
+
+    changes = difference(before, after)
+    seen = [one for one in changes if ABSENT in (one.before, one.after) or one.before != one.after]
+    return describe(seen).splitlines()

@@ -1,7 +1,8 @@
-"""Recording, beside raw `sqlite3` that makes the same inserts at the same pragmas in the same run.
+"""Recording, beside raw `sqlite3` that makes the same inserts at the same pragmas in the same run; the browser.
 
 Every pair runs several times in turn, A B A B …, so that a machine whose speed drifts slows both. What counts
-is the ratio of each pair; medians and spread are printed. Usage: ``python -m benchmarks [--rounds N]``.
+is the ratio of each pair; medians and spread are printed. Then the browser: see benchmarks/browser.py.
+Usage: ``python -m benchmarks [--rounds N]``.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import browser
 from recorder import Recorder
 
 SINGLES = 2_000
@@ -222,6 +224,9 @@ def main() -> None:
             f" {pair.to_reach:9.2f}   {pair.baseline}",
             flush=True,
         )
+    print()
+    for line in browser.report(rounds, browser.ENTRIES, browser.TABLE_ROWS):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

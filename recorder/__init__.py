@@ -9,12 +9,19 @@ import logging
 from recorder.audit import Audit, Disagreement, audit
 from recorder.consumer import JournalConsumer
 from recorder.decisions import Decision, Verb
+from recorder.doctor import Finding, Severity, diagnose
 from recorder.entries import (
     Attempt,
+    AttemptGroup,
+    Baseline,
     Entry,
+    FailureGroup,
+    Hold,
     LaneStatus,
     NewEntry,
     Outcome,
+    ProfileCount,
+    Pruned,
     ShipperStatus,
     ShipReport,
     State,
@@ -29,6 +36,7 @@ from recorder.errors import (
     JournalError,
     JournalFull,
     JournalMissing,
+    JournalSnapshot,
     JournalTooNew,
     NotAJournal,
     RestanteError,
@@ -37,22 +45,32 @@ from recorder.errors import (
 )
 from recorder.intake import Intake
 from recorder.journal import Journal
+from recorder.keeping import AS_KEPT, AsKept
 from recorder.operations import Lane, Operator
 from recorder.people import PeopleApi
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.recorder import Recorder
+from recorder.salvage import Salvaged, salvage
 from recorder.shipper import Shipper
+from recorder.snapshot import snapshot
 from recorder.transport import HttpTransport
 from recorder.verdicts import Answer, Verdict, judge
 
 __all__ = [
+    "AS_KEPT",
     "Answer",
+    "AsKept",
     "Attempt",
+    "AttemptGroup",
     "Audit",
+    "Baseline",
     "Decision",
     "Disagreement",
     "Entry",
+    "FailureGroup",
+    "Finding",
+    "Hold",
     "HttpTransport",
     "Intake",
     "InvalidFilter",
@@ -66,6 +84,7 @@ __all__ = [
     "JournalFull",
     "JournalMissing",
     "JournalReader",
+    "JournalSnapshot",
     "JournalTooNew",
     "Lane",
     "LaneStatus",
@@ -74,8 +93,12 @@ __all__ = [
     "Operator",
     "Outcome",
     "PeopleApi",
+    "ProfileCount",
+    "Pruned",
     "Recorder",
     "RestanteError",
+    "Salvaged",
+    "Severity",
     "ShipReport",
     "Shipper",
     "ShipperStatus",
@@ -87,7 +110,10 @@ __all__ = [
     "Verdict",
     "WrongToken",
     "audit",
+    "diagnose",
     "judge",
+    "salvage",
+    "snapshot",
 ]
 
 logging.getLogger("restante").addHandler(logging.NullHandler())

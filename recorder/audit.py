@@ -9,7 +9,7 @@ from os import PathLike
 from recorder.entries import Outcome
 from recorder.opening import connect_reader, resolved, translated
 
-__all__ = ["Audit", "Disagreement", "audit"]
+__all__ = ["Audit", "Disagreement", "audit", "recount"]
 
 _COUNT_STATES = """
 SELECT state, count(*), sum(possibly_twice), sum(out_of_order) FROM entries_with_state GROUP BY state
@@ -20,6 +20,7 @@ _FIRST_MISSING = """
 SELECT place FROM (SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM entries)
  WHERE seq <> place ORDER BY seq LIMIT 1
 """
+_PRUNED = "SELECT account, pruned FROM counters"
 _HOW_MANY_ATTEMPTS = "SELECT coalesce(sum(times), 0) FROM attempts"
 
 # What must hold of each entry, beside its row the lane's and that of the attempt that settled it last. One scan:
@@ -86,11 +87,21 @@ _WAITS_TWICE = """
 SELECT coalesce(sum(several - 1), 0), min(behind) FROM (
   SELECT count(*) AS several, min(behind) AS behind FROM waits GROUP BY lane, group_key, profile HAVING several > 1)
 """
+_BASELINE_TWICE = """
+SELECT coalesce(sum(several - 1), 0), NULL FROM (
+  SELECT count(*) AS several FROM baseline GROUP BY lane, group_key, profile HAVING several > 1)
+"""
+_BASELINE_TOO_LARGE = """
+SELECT max(0, (SELECT coalesce(sum(entries), 0) FROM baseline)
+            - (SELECT pruned FROM counters WHERE account = 'shipped')), NULL
+"""
 _RULES = {
     "lanes that have passed the last entry": _LANES_TOO_FAR,
     "waits for a late copy of nothing that was sent": _SETTLING_WITHOUT_CAUSE,
     "profiles held without an entry in doubt": _HELD_WITHOUT_CAUSE,
     "waits beside another of their profile": _WAITS_TWICE,
+    "profiles twice in the baseline": _BASELINE_TWICE,
+    "entries of the baseline that are not counted as pruned": _BASELINE_TOO_LARGE,
 }
 
 _UNDER_WAY = """
@@ -128,7 +139,7 @@ class Audit:
     """What was counted, and what disagrees.
 
     Attributes:
-        entries: How many entries the log holds.
+        entries: How many entries the log holds; those that were pruned live on as counters.
         attempts: How many attempts it tells of.
         disagreements: Empty where every account is right.
     """
@@ -167,19 +178,22 @@ def audit(path: str | PathLike[str]) -> Audit:
     try:
         with closing(connect_reader(resolved_path)) as connection:
             connection.execute("BEGIN")
-            return _audited(connection)
+            return recount(connection)
     except sqlite3.Error as error:
         raise translated(error, resolved_path) from error
 
 
-def _audited(connection: sqlite3.Connection) -> Audit:
+def recount(connection: sqlite3.Connection) -> Audit:
+    """`audit` through a connection to the journal; the caller has begun a transaction."""
     (attempts,) = connection.execute(_HOW_MANY_ATTEMPTS).fetchone()
     entries, lowest, highest = connection.execute(_NUMBERS).fetchone()
-    found = [*_accounts(connection, entries), *_open_attempts(connection)]
-    if entries and (lowest, highest) != (1, entries):
-        (missing,) = connection.execute(_FIRST_MISSING).fetchone()
+    accounts = dict(connection.execute(_ACCOUNTS).fetchall())
+    found = [*_accounts(connection, accounts, entries), *_open_attempts(connection)]
+    pruned = accounts["pruned"]
+    if entries and (entries + pruned != highest or lowest < 1 or (not pruned and lowest > 1)):
+        (missing,) = (None,) if pruned else connection.execute(_FIRST_MISSING).fetchone()
         found = [
-            Disagreement(account="recorded", counted=entries, noted=highest, first=missing),
+            Disagreement(account="recorded", counted=entries + pruned, noted=highest, first=missing),
             *(disagreement for disagreement in found if disagreement.account != "recorded"),
         ]
     for rule, count, first in connection.execute(_ENTRIES_THAT_BREAK).fetchall():
@@ -191,12 +205,20 @@ def _audited(connection: sqlite3.Connection) -> Audit:
     return Audit(entries=entries, attempts=attempts, disagreements=tuple(found))
 
 
-def _accounts(connection: sqlite3.Connection, entries: int) -> list[Disagreement]:
-    """The accounts, each made from its counter and what is being sent, beside a count of the entries."""
-    counted = Counter({"recorded": entries})
+def _accounts(
+    connection: sqlite3.Connection, accounts: dict[str, int | None], entries: int
+) -> list[Disagreement]:
+    """The accounts, each made from its counter and what is being sent, beside a count of the entries.
+
+    Of pruned entries nothing is left to count but their number.
+    """
+    pruned = dict(connection.execute(_PRUNED).fetchall())
+    counted = Counter(
+        {"recorded": entries + (accounts["pruned"] or 0), "pruned": accounts["pruned"] or 0, **pruned}
+    )
     for state, number, possibly_twice, out_of_order in connection.execute(_COUNT_STATES).fetchall():
         counted.update({state: number, "possibly_twice": possibly_twice, "out_of_order": out_of_order})
-    noted = {account: number or 0 for account, number in connection.execute(_ACCOUNTS).fetchall()}
+    noted = {account: number or 0 for account, number in accounts.items()}
     return [
         Disagreement(account=account, counted=counted[account], noted=noted.get(account, 0))
         for account in {**noted, **counted}

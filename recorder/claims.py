@@ -19,6 +19,7 @@ from recorder.batches import Packed, pack
 from recorder.connection import Connection
 from recorder.entries import Outcome, State
 from recorder.errors import JournalError
+from recorder.homes import note_home
 from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
 from recorder.settlements import (
@@ -163,6 +164,7 @@ class Claims:
             if connection.execute(_SERVICE).fetchone() != (service,):
                 connection.execute(_TRY_PAUSED)
             connection.execute(_KEEP_SETUP, (service, policy.in_doubt, policy.settle_after))
+            note_home(connection, self._path, now)
             self._settle_left_open(connection, now, Due.after(uptime, policy.settle_after))
             for lane in Lane:  # what was due to be sent again under another policy
                 let_policy_decide(connection, lane)

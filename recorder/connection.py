@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from recorder.ballast import Ballast
 from recorder.errors import JournalClosed, JournalError
 from recorder.forks import at_forks, opening
 from recorder.locks import OpenLock, beside
@@ -22,7 +23,6 @@ COMMIT = "COMMIT"
 ROLLBACK = "ROLLBACK"
 
 _LARGE_LOG = 4 * 1024 * 1024
-_GROWN_LOG = 1024 * 1024
 _PAGE = 4_096 + 24  # in the log, each page has a header
 _PAGE_HOLDS = 3_000  # bytes, roughly
 _SETTLEMENT_BYTES = 40_000  # what a shipper's transaction writes, roughly
@@ -47,6 +47,9 @@ class Connection:
         self._pages = 0  # of the log, since the last checkpoint, roughly
         self._looked_at = 0
         self._log_size = 0
+        self._large_log = _LARGE_LOG
+        self._ballast = Ballast(path)
+        self._looks_at_disk = self._ballast.given_up
         self._process = os.getpid()
         self._gone = False
         self._closed = False
@@ -210,15 +213,34 @@ class Connection:
         if self._pages - self._looked_at < _LOOK_AFTER:
             return
         self._looked_at = self._pages
+        self._looks_at_disk = self._ballast.given_up
         try:
             size = os.stat(self._log).st_size  # noqa: PTH116  # a third of the time of Path.stat
         except FileNotFoundError:
             self._gone = True  # the log is there for as long as the journal is open, unless somebody took it
             return
-        if size >= _LARGE_LOG and (self._pages >= _LARGE_LOG // _PAGE or size >= self._log_size + _GROWN_LOG):
-            self._checkpoint("TRUNCATE" if size >= 2 * _LARGE_LOG else "FULL")
+        large = self._large_log
+        if size >= large and (self._pages >= large // _PAGE or size >= self._log_size + large // 4):
+            self._checkpoint("TRUNCATE" if size >= 2 * large else "FULL")
             self._pages = self._looked_at = 0
             self._log_size = size
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether the disk was full, and what room there is now is the shipper's; looked for now and then."""
+        if self._looks_at_disk:
+            self._ballast.make()
+            self._looks_at_disk = self._ballast.given_up
+        return self._looks_at_disk
+
+    def keep_log_below(self, size: int) -> None:
+        """Move the log into the file whenever it is as large as this, in bytes; where it is not less than usual."""
+        self._large_log = min(_LARGE_LOG, size)
+
+    def empty_log(self) -> None:
+        """Move the whole log into the file and cut it to nothing, where that can be done at once. Under `lock`."""
+        self._checkpoint("TRUNCATE")
+        self._pages = self._looked_at = self._log_size = 0
 
     def _checkpoint(self, mode: str) -> None:
         connection = self.use()

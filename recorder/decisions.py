@@ -32,12 +32,16 @@ SELECT seq, lane, group_key, profile, state, attempt, sends, out_of_order, reaso
 """
 _CURSORS = "SELECT lane, cursor FROM lanes"
 _OPEN_RANGES = "SELECT lane, first, last FROM attempts WHERE outcome IS NULL AND picked IS NULL"
-# What was sent and may have been applied, whatever became of it since; and of that, what nobody sends again.
+# What was sent and may have been applied, whatever became of it since, pruning included; and of that, what nobody
+# sends again.
 _LATEST_GONE = """
-SELECT lane, group_key, profile,
-       max(CASE WHEN state NOT IN ('in_doubt', 'waiting', 'pending') THEN seq END), max(seq)
-  FROM entries_with_state
- WHERE seq > ? AND (sends > 0 OR state = 'sending') GROUP BY lane, group_key, profile
+SELECT lane, group_key, profile, max(sent), max(perhaps) FROM (
+  SELECT lane, group_key, profile,
+         CASE WHEN state NOT IN ('in_doubt', 'waiting', 'pending') THEN seq END AS sent, seq AS perhaps
+    FROM entries_with_state WHERE seq > :seq AND (sends > 0 OR state = 'sending')
+  UNION ALL
+  SELECT lane, group_key, profile, gone, gone FROM baseline WHERE gone > :seq)
+ GROUP BY lane, group_key, profile
 """
 _TAKE_UP = """
 UPDATE entries SET state = ?, reason = NULL, hazardous = hazardous OR (sends > 0)
@@ -207,7 +211,7 @@ def _gone_after(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[in
         return []
     latest = {
         tuple(owner): (sent or 0, perhaps)
-        for *owner, sent, perhaps in connection.execute(_LATEST_GONE, (rows[0].seq,)).fetchall()
+        for *owner, sent, perhaps in connection.execute(_LATEST_GONE, {"seq": rows[0].seq}).fetchall()
     }
     late = []
     for row in rows:

@@ -9,10 +9,16 @@ from recorder.operations import Lane
 
 __all__ = [
     "Attempt",
+    "AttemptGroup",
+    "Baseline",
     "Entry",
+    "FailureGroup",
+    "Hold",
     "InDoubt",
     "NewEntry",
     "Outcome",
+    "ProfileCount",
+    "Pruned",
     "ShipReport",
     "State",
     "Statistics",
@@ -122,6 +128,21 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What keeps a profile's entries from being sent now.
+
+    Attributes:
+        behind: The number of the entry whose outcome is to be known, or decided about, first.
+        by_person: Whether it waits until a person decides, rather than for a time.
+        until: When the wait for its outcome ends, in seconds since the epoch; None where a person decides.
+    """
+
+    behind: int
+    by_person: bool
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One request, or several alike in a row that failed the same way.
 
@@ -159,6 +180,71 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptGroup:
+    """Attempts that came to nothing in the same way.
+
+    Attributes:
+        lane: Whose entries they carried.
+        outcome: What came of them.
+        words: The service's words, or what went wrong on the way.
+        status: The HTTP status of the answers, if any came.
+        attempts: How many there were.
+        first_at: When the first was started, in seconds since the epoch.
+        last_at: When the last was settled, in seconds since the epoch.
+    """
+
+    lane: Lane
+    outcome: Outcome
+    words: str
+    status: int | None
+    attempts: int
+    first_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureGroup:
+    """Entries that were rejected, are in doubt or were lost with the same words.
+
+    Attributes:
+        state: How they stand.
+        words: The service's words, or what went wrong; empty where nothing says.
+        status: The HTTP status of the answer, if one came.
+        entries: How many there are.
+        first_at: When the first came to stand so, in seconds since the epoch.
+        last_at: When the last did.
+        first: The lowest number among them.
+        last: The highest number among them.
+    """
+
+    state: State
+    words: str
+    status: int | None
+    entries: int
+    first_at: float
+    last_at: float
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileCount:
+    """A profile that entries name.
+
+    Attributes:
+        profile: Its id, or the group's.
+        group_key: A group's key; None for a user's profile.
+        entries: How many entries name it.
+        latest: The highest number among them.
+    """
+
+    profile: str
+    group_key: str | None
+    entries: int
+    latest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """The accounts: at every moment, ``recorded`` is the sum of the integers named after a State.
 
@@ -166,6 +252,8 @@ class Statistics:
         recorded: How many entries were ever recorded.
         possibly_twice: How many may have been applied twice: sent again after an outcome nobody knows.
         out_of_order: How many went after later ones of their profile.
+        pruned: How many of all these are not kept any more: they were folded into their profiles' baseline, or given
+            up, and are counted for ever.
         bytes: The size of the journal with its write-ahead log.
         oldest_pending_seconds: The age of the oldest entry that is still to be sent; None where there is none.
     """
@@ -182,8 +270,14 @@ class Statistics:
     lost: int = 0
     possibly_twice: int = 0
     out_of_order: int = 0
+    pruned: int = 0
     bytes: int = 0
     oldest_pending_seconds: float | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many entries the journal still holds."""
+        return self.recorded - self.pruned - self.lost
 
     @property
     def to_send(self) -> int:
@@ -199,6 +293,43 @@ class Statistics:
     def adds_up(self) -> bool:
         """Whether the accounts balance."""
         return bool(self.recorded == sum(getattr(self, state.value) for state in State))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A profile as its pruned entries made it: where what is kept goes on from.
+
+    Attributes:
+        group_key: The group's key; None for a user's profile.
+        profile: The profile's or group's id.
+        properties: Its properties; None where there was no such profile in the end.
+        partly_known: Whether the service may hold more than that.
+        entries: How many entries were folded into it.
+        sends: How many requests that may have been applied carried its pruned entries, given up ones among them; each
+            counts once for every entry.
+    """
+
+    group_key: str | None
+    profile: str
+    properties: Mapping[str, Any] | None
+    partly_known: bool
+    entries: int
+    sends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What pruning took away, or would.
+
+    Attributes:
+        entries: How many entries: shipped ones, folded into their profiles' baseline, and given up ones below them.
+        attempts: How many attempts that nothing refers to any more; 0 where nothing was done.
+        freed: By how many bytes the journal is smaller.
+    """
+
+    entries: int = 0
+    attempts: int = 0
+    freed: int = 0
 
 
 InDoubt = Literal["resend", "hold", "drop"]
@@ -267,6 +398,7 @@ class ShipperStatus:
         settle_after: How long their profiles wait before anything of theirs is sent, in seconds.
         settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
         held: How many profiles wait for a person to decide about an entry in doubt.
+        full: Whether the journal has grown to its max_bytes: nothing more is recorded until something is shipped.
         lanes: How each lane stands.
     """
 
@@ -277,4 +409,5 @@ class ShipperStatus:
     settle_after: float | None = None
     settling_until: float | None = None
     held: int = 0
+    full: bool = False
     lanes: tuple[LaneStatus, ...] = field(default=())

@@ -8,6 +8,7 @@
     │   ├── NotAJournal         the file is something else; it was not touched
     │   ├── JournalTooNew       written by a newer restante; it was not touched
     │   ├── JournalDamaged      SQLite cannot read it; it was not touched
+    │   ├── JournalSnapshot     a copy to look into: nothing is recorded into it or shipped from it
     │   ├── JournalFull         no room to record; what is journaled is safe
     │   ├── JournalBusy         another process holds it longer than we waited
     │   ├── JournalClosed       it was closed before this call
@@ -91,7 +92,19 @@ class JournalTooNew(JournalError):
 class JournalDamaged(JournalError):
     """SQLite cannot read the journal; it was not touched."""
 
-    hint = "Copy the file and its -wal and -shm files to a safe place before anything else."
+    hint = (
+        "End what has it open, then run `restante salvage`: it carries over what can still be read into a new "
+        "journal, and keeps the damaged file."
+    )
+
+
+class JournalSnapshot(JournalError):
+    """A copy to look into: nothing is recorded into it or shipped from it."""
+
+    hint = (
+        "Record into the journal that it is a snapshot of, and ship that. Where that one is gone for good, "
+        "`restante salvage` makes a journal of the snapshot."
+    )
 
 
 class JournalFull(JournalError):

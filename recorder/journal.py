@@ -6,7 +6,7 @@ Three rooms write SQL: this one appends, `recorder.claims` ships, `recorder.deci
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from threading import get_ident
 from typing import Any, Self
@@ -14,12 +14,15 @@ from typing import Any, Self
 from recorder.claims import Claims
 from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection, Durability
 from recorder.decisions import Decision, Verb, decide, edit, matching
-from recorder.entries import NewEntry, State, Statistics
-from recorder.errors import JournalError, WrongToken
+from recorder.entries import NewEntry, Pruned, State, Statistics
+from recorder.errors import JournalError, JournalFull, WrongToken
 from recorder.filters import where
+from recorder.housekeeping import Housekeeping
+from recorder.keeping import AS_KEPT, AsKept, check, keep, keeping_of
 from recorder.opening import primary_code, resolved, translated
 from recorder.operations import is_text
 from recorder.reader import read_statistics
+from recorder.room import Room
 
 __all__ = ["Journal"]
 
@@ -92,6 +95,13 @@ class Journal:
         token: The project's token. The first one given is kept; the journal belongs to that project.
         durability: What a recording call waits for. ``"power"``: the entry survives a power loss.
             ``"process"``: it survives the death of the process, and the last ones may be lost with the power.
+        max_bytes: How large the journal may grow, its write-ahead log included; None for no limit, which is the
+            default. A megabyte of it is the shipper's. Over it, what was shipped is pruned, however recent; where
+            that makes no room, recording raises JournalFull.
+        keep_shipped_days: How long shipped entries stay for inspection, in days: 7 by default; None for ever.
+        keep_shipped_entries: How many of them stay at most: 100,000 by default; None for no limit.
+
+    The three limits are kept in the journal when they are given, and hold for whoever opens it without them.
 
     Raises:
         NotAJournal, JournalTooNew: The file is something else; it was not touched.
@@ -106,10 +116,23 @@ class Journal:
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, token: str | None = None, durability: Durability = "power"
+        self,
+        path: str | PathLike[str],
+        *,
+        token: str | None = None,
+        durability: Durability = "power",
+        max_bytes: int | AsKept | None = AS_KEPT,
+        keep_shipped_days: float | AsKept | None = AS_KEPT,
+        keep_shipped_entries: int | AsKept | None = AS_KEPT,
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f"durability is 'power' or 'process', not {durability!r}")
+        limits = {
+            "max_bytes": max_bytes,
+            "keep_shipped_days": keep_shipped_days,
+            "keep_shipped_entries": keep_shipped_entries,
+        }
+        check(limits)
         self.path = resolved(path)
         self.durability = durability
         self._queue: deque[_Ticket] = deque()
@@ -118,14 +141,28 @@ class Journal:
         self._connection = Connection(self.path, durability, self._in_child)
         self.claims = Claims(self._connection, self.path)
         """The shipper's side of it."""
+        self.housekeeping = Housekeeping(self._connection, self.path)
+        """The side of those who keep it small."""
+        self._room = Room(self._connection, self.path)
         try:
             with self._connection.reading() as connection:
                 (self._token,) = connection.execute(_TOKEN).fetchone()
             if token is not None:
                 self.bind(token)
+            self._keep_limits(limits)
         except BaseException:
             self.close()
             raise
+
+    def _keep_limits(self, limits: Mapping[str, float | AsKept | None]) -> None:
+        given = {name: value for name, value in limits.items() if not isinstance(value, AsKept)}
+        with self._connection.reading() as connection:
+            kept = keeping_of(connection)
+        if any(getattr(kept, name) != value for name, value in given.items()):
+            with self._connection.transaction() as connection:
+                keep(connection, given)
+        with self._connection.reading() as connection:
+            self._room.read(connection)
 
     def _in_child(self) -> None:
         """This process was forked: what other threads had queued is their business, in the parent."""
@@ -231,8 +268,13 @@ class Journal:
         """Commit all that is queued, for the threads that wait; a ticket leaves the queue when it is over."""
         tickets = [ticket for ticket in list(self._queue) if not ticket.group.over]
         try:
-            self._commit_together(tickets)
-        except sqlite3.Error as error:
+            try:
+                self._commit_together(tickets)
+            except JournalFull:
+                if not self._room.make():
+                    raise
+                self._commit_together(tickets)
+        except (sqlite3.Error, JournalFull) as error:
             self._commit_apart(tickets, error)
         finally:
             self._leave_queue(tickets)
@@ -247,20 +289,25 @@ class Journal:
                 except ValueError:
                     pass
 
-    def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error) -> None:
+    def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error | JournalFull) -> None:
         """Somebody's rows cannot be written: each ticket on its own, so that nobody fails for another."""
-        busy = primary_code(error) == sqlite3.SQLITE_BUSY
+        busy = isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_BUSY
         for ticket in tickets:
             failure = error
             if len(tickets) > 1 and not busy:
                 try:
                     self._commit_together([ticket])
-                except sqlite3.Error as own:
+                except (sqlite3.Error, JournalFull) as own:
                     failure = own
+                    if isinstance(
+                        own, JournalFull
+                    ):  # what spilled into the log would be counted to the next one
+                        self._connection.empty_log()
                 else:
                     continue
             ticket.group = _Group()  # of its own: an exception is raised in one thread
-            ticket.group.end(translated(failure, self.path))
+            told = failure if isinstance(failure, JournalFull) else translated(failure, self.path)
+            ticket.group.end(type(told)(str(told), hint=told.hint))
 
     def _commit_together(self, tickets: list[_Ticket]) -> None:
         group = _Group()
@@ -289,6 +336,8 @@ class Journal:
 
     def _write(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
         rows = ticket.rows
+        if self._room.limited:
+            self._room.check(connection, sum(len(row.message) for row in rows) + len(rows) * _ROW_BYTES)
         if len(rows) == 1:
             row = rows[0]
             if row.lane not in self._lanes:
@@ -375,6 +424,39 @@ class Journal:
         now = time.time()
         with self._connection.transaction() as connection:
             edit(connection, seq, message, token=self._token or "", now=now)
+
+    # --- keeping it small
+
+    def prune(
+        self,
+        *,
+        all_shipped: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        now: float | None = None,
+    ) -> Pruned:
+        """Fold what was shipped longer ago than it is to stay into a row for each profile, and delete it.
+
+        Shippers do so by themselves, a little at a time; this does all of it, and gives the room back. Others
+        record and ship meanwhile. Killed in the middle, it has pruned less.
+
+        Args:
+            all_shipped: Whatever was shipped, however recently.
+            dry_run: Only count.
+            progress: Called with how many entries went so far, and about how many are to go.
+            now: Seconds since the epoch; None for the system's clock.
+
+        Raises:
+            JournalError: No fold is installed that would keep the profiles; or the journal cannot be written.
+
+        >>> import pathlib, tempfile
+        >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
+        >>> journal.prune(dry_run=True)
+        Pruned(entries=0, attempts=0, freed=0)
+        >>> journal.close()
+        """
+        moment = time.time() if now is None else now
+        return self.housekeeping.prune(moment, all_shipped=all_shipped, dry_run=dry_run, progress=progress)
 
     # --- looking
 

@@ -1,8 +1,10 @@
 """Opening a journal: safe creation, migration, refusing what is foreign, and how a connection is set up."""
 
+import contextlib
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -12,17 +14,36 @@ from recorder.errors import (
     JournalError,
     JournalFull,
     JournalMissing,
+    JournalSnapshot,
     JournalTooNew,
     NotAJournal,
+    RestanteError,
 )
 from recorder.locks import OpenLock, beside
 from recorder.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 
-__all__ = ["BUSY_SECONDS", "connect_reader", "open_journal", "primary_code", "resolved", "translated"]
+__all__ = [
+    "BUSY_SECONDS",
+    "SALVAGING",
+    "connect_reader",
+    "making_sense",
+    "new_journal",
+    "open_journal",
+    "primary_code",
+    "resolved",
+    "set_up",
+    "sync_folder",
+    "translated",
+]
 
 BUSY_SECONDS = 60.0
 
+SALVAGING = ".salvaging"
+"""Beside a journal while a damaged one is being exchanged for what could be salvaged of it."""
+
 _WAIT_FOR_CREATOR = 0.1
+
+_SNAPSHOT_AT = "SELECT snapshot_at FROM project"
 
 
 def resolved(path: str | PathLike[str]) -> Path:
@@ -56,7 +77,26 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
                 f"{path.name} cannot be opened or written ({error})",
                 hint="Its file and its folder must be readable and writable by this account.",
             )
-    return JournalError(f"{path.name}: {error}")
+    if primary_code(error) == 0 and "decode" in str(error):  # Python's own: bytes that are no text
+        return JournalDamaged(f"{path.name}: what is written in it makes no sense ({error})")
+    return JournalError(
+        f"{path.name}: {error}", hint="`restante doctor` looks at the journal, and where it is."
+    )
+
+
+@contextlib.contextmanager
+def making_sense(path: Path) -> Iterator[None]:
+    """What SQLite could read may be damaged all the same: a state or a message that is none.
+
+    Raises:
+        JournalDamaged: In place of what trips over it in the block.
+    """
+    try:
+        yield
+    except RestanteError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise JournalDamaged(f"{path.name}: what is written in it makes no sense ({error})") from error
 
 
 def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Connection:
@@ -118,10 +158,17 @@ def _refuse_foreign(path: Path) -> None:
     try:
         found = _header(path, "immutable=1")
     except sqlite3.DatabaseError as error:
-        if primary_code(error) == sqlite3.SQLITE_NOTADB:
-            raise NotAJournal(f"{path} is not a journal: {error}") from None
+        if primary_code(error) == sqlite3.SQLITE_NOTADB and not _size(beside(path, "-wal")):
+            raise NotAJournal(f"{path} is not a journal: {error}", hint=_perhaps(path)) from None
         return
     _check_owner(path, found)
+
+
+def _perhaps(path: Path) -> str | None:
+    """What to do about a file that is no database, where a journal's side file says that it was one."""
+    if beside(path, ".open").exists():
+        return "If this was a journal, it is damaged: `restante salvage` carries over what can still be read."
+    return None
 
 
 def _header(path: Path, mode: str) -> tuple[int, int]:
@@ -142,6 +189,7 @@ def _check_owner(path: Path, header: tuple[int, int]) -> None:
 
 def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
     """A connection to a journal of our version; None where it is still to be created or migrated."""
+    _refuse_remains(path)
     if not _size(path):
         return None
     if _version(path) < SCHEMA_VERSION:
@@ -149,6 +197,7 @@ def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
     try:
         connection = _connect(path)
         try:
+            _refuse_snapshot(connection, path)
             set_up(connection, synchronous)
         except BaseException:
             connection.close()
@@ -156,6 +205,27 @@ def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
     except sqlite3.Error as error:
         raise translated(error, path) from error
     return connection
+
+
+def _refuse_remains(path: Path) -> None:
+    """Refuse what would be taken for a journal that is not there yet, and is one that is damaged.
+
+    A new file beside an old log would be read through that log, and ruined by it.
+    """
+    size = _size(path)  # first: it says what is no path
+    if beside(path, SALVAGING).exists():
+        raise JournalDamaged(
+            f"{path}: a salvage was begun and not ended", hint="Run `restante salvage` again: it goes on."
+        )
+    if not size and _size(beside(path, "-wal")):
+        raise JournalDamaged(f"{path}: its log is there, and the file is gone or empty")
+
+
+def _refuse_snapshot(connection: sqlite3.Connection, path: Path) -> None:
+    (snapshot_at,) = connection.execute(_SNAPSHOT_AT).fetchone() or (None,)
+    if snapshot_at is not None:
+        day = time.strftime("%Y-%m-%d %H:%M", time.gmtime(snapshot_at))
+        raise JournalSnapshot(f"{path} is a snapshot of a journal, made {day} UTC")
 
 
 def _version(path: Path) -> int:
@@ -201,21 +271,32 @@ def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
 
 def _create_or_migrate(path: Path) -> None:
     """Under the exclusive lock; a kill at any moment leaves what was there before, or a whole journal."""
+    _refuse_remains(path)
     if _size(path):
         _migrate(path)
         return
     draft = beside(path, ".draft")
+    new_journal(draft)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def new_journal(draft: Path) -> None:
+    """A new, empty journal, in place of what was left of one by a process that died.
+
+    Raises:
+        JournalError: It cannot be written.
+    """
     for suffix in ("", "-wal", "-shm", "-journal"):
         beside(draft, suffix).unlink(missing_ok=True)  # of a process that died while it made one
     try:
         os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise JournalError(
-            f"{path} cannot be created: {error.strerror}", hint="Its folder must be writable by this account."
+            f"{draft} cannot be created: {error.strerror}",
+            hint="Its folder must be writable by this account.",
         ) from error
     _migrate(draft)
-    draft.replace(path)
-    _sync_folder(path.parent)
 
 
 def _migrate(path: Path) -> None:
@@ -236,7 +317,7 @@ def _migrate(path: Path) -> None:
         connection.close()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a new name in a folder survive a power loss, where the system can say so."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -254,6 +335,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     Raises:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
     """
+    _refuse_remains(path)
     if _size(path) is None:
         raise JournalMissing(f"there is no journal at {path}")
     _refuse_foreign(path)

@@ -13,35 +13,52 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from recorder.decisions import Decision, Verb, matching, weigh
-from recorder.entries import Attempt, Entry, LaneStatus, Outcome, ShipperStatus, State, Statistics
+from recorder.entries import (
+    Attempt,
+    AttemptGroup,
+    Baseline,
+    Entry,
+    FailureGroup,
+    Hold,
+    LaneStatus,
+    Outcome,
+    ProfileCount,
+    ShipperStatus,
+    State,
+    Statistics,
+)
 from recorder.errors import JournalClosed, JournalError
+from recorder.failures import attempt_groups, failure_groups
 from recorder.filters import where
 from recorder.forks import at_forks, opening
+from recorder.homes import home_of, known_home, move
+from recorder.keeping import keeping_of
 from recorder.locks import beside
-from recorder.opening import connect_reader, resolved, translated
+from recorder.opening import connect_reader, making_sense, resolved, translated
 from recorder.operations import Lane
+from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
+from recorder.room import refuses
 from recorder.uptime import Due, uptime
 
 __all__ = ["JournalReader"]
 
+Read = TypeVar("Read")
+
 _PAGE = 200  # a message may take a megabyte
 _MOST_ENTRIES = 1_000_000
+_NUMBERS = 20_000  # looked through by one read: some milliseconds
 
-_COLUMNS = """
-seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason, possibly_twice, hazardous,
-out_of_order
-"""
-_ENTRIES = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
-_OLDEST_FIRST = f"SELECT {_COLUMNS} FROM entries_with_state WHERE {{where}} AND seq > ? ORDER BY seq LIMIT ?"
-_ENTRY = f"SELECT {_COLUMNS} FROM entries_with_state WHERE seq = ?"
+_ENTRIES = f"SELECT {COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < ? ORDER BY seq DESC LIMIT ?"
+_OLDEST_FIRST = f"SELECT {COLUMNS} FROM entries_with_state WHERE {{where}} AND seq > ? ORDER BY seq LIMIT ?"
+_ENTRY = f"SELECT {COLUMNS} FROM entries_with_state WHERE seq = ?"
 _MATCHING = "SELECT count(*) FROM entries_with_state WHERE {where}"
 _ATTEMPT_COLUMNS = """
 id, lane, first, last, entries, updates, bytes, digest, started_at, ended_at, outcome, status, words, times
 """
-_ATTEMPTS = f"""
+_ATTEMPTS_OF = f"""
 SELECT {_ATTEMPT_COLUMNS} FROM attempts
  WHERE lane = ? AND ? BETWEEN first AND last
    AND (picked IS NULL OR ? IN (SELECT value FROM json_each(picked))) ORDER BY id
@@ -62,6 +79,9 @@ _LANES = "SELECT lane, outcome, cause, since, failures, retry_at FROM lanes ORDE
 _SHIPPER = "SELECT pid, running, seen_at, in_doubt, settle_after FROM shipper"
 _SETTLING = "SELECT boot, at, span FROM waits WHERE cause = 'settle_after'"
 _HELD = "SELECT count(*) FROM waits WHERE cause = 'hold'"
+_HOLD = """
+SELECT behind, cause, boot, at, span FROM waits WHERE lane = ? AND profile IS ? AND group_key IS ? ORDER BY id LIMIT 1
+"""
 
 _SHIPPED_ATTEMPTS = """
 SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
@@ -86,16 +106,25 @@ SELECT seq, message FROM entries
 # The same for whoever asks for whole entries. Of what was shipped, all that none of the attempts known carried: one
 # that was in doubt may be settled late, by an attempt older than the latest.
 _ENTRIES_SHIPPED_BY = f"""
-SELECT {_COLUMNS} FROM entries_with_state
+SELECT {COLUMNS} FROM entries_with_state
  WHERE seq BETWEEN ? AND ? AND attempt = ? AND state = 'shipped' ORDER BY seq
 """
 _ENTRIES_NOT_SHIPPED_BY = f"""
-SELECT {_COLUMNS} FROM entries_with_state
+SELECT {COLUMNS} FROM entries_with_state
  WHERE seq > ? AND lane IN ('people', 'groups')
    AND (state IN ('pending', 'sending', 'waiting', 'in_doubt')
         OR (state = 'shipped' AND attempt NOT IN (SELECT value FROM json_each(?))))
  ORDER BY seq LIMIT ?
 """
+_BASELINE_COLUMNS = "group_key, profile, properties, partly_known, entries, sends"
+_BASELINE = f"""
+SELECT id, {_BASELINE_COLUMNS} FROM baseline
+ WHERE id > ? AND lane IN ('people', 'groups') ORDER BY id LIMIT ?
+"""
+_BASELINE_OF = f"SELECT {_BASELINE_COLUMNS} FROM baseline WHERE profile = ? AND lane = ? AND group_key IS ?"
+_PRUNED = "SELECT sum(pruned) FROM counters"
+_TRIES = 3
+
 # One profile's entries in the same order. No index knows profiles: recording would pay for it with each entry.
 _OF_PROFILE = """
 SELECT seq, message FROM entries
@@ -103,6 +132,18 @@ SELECT seq, message FROM entries
    AND (state = 'shipped' OR (? AND state IN ('pending', 'waiting', 'in_doubt')))
  ORDER BY state != 'shipped', CASE state WHEN 'shipped' THEN attempt END, seq
 """
+# Whose entries: a range of numbers at a time, so that each read is short.
+_NAMED = """
+SELECT profile, group_key, count(*), max(seq) FROM entries
+ WHERE seq BETWEEN ? AND ? AND lane IN ('people', 'groups') AND profile IS NOT NULL GROUP BY group_key, profile
+"""
+_NUMBERS_OF = (
+    "SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?"
+)
+_NUMBERED = (
+    f"SELECT {COLUMNS} FROM entries_with_state WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+)
+_HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 
 
 class JournalReader:
@@ -213,7 +254,92 @@ class JournalReader:
         rows = self._all(
             _ENTRIES.format(where=condition.sql), (*condition.parameters, before, min(limit, _MOST_ENTRIES))
         )
-        return [_entry(row) for row in rows]
+        return self._entries(rows)
+
+    def _entries(self, rows: list[Any]) -> list[Entry]:
+        with making_sense(self.path):
+            return [_entry(row) for row in rows]
+
+    def older(
+        self,
+        filter: str | Sequence[str] = "",  # noqa: A002
+        *,
+        than: int | None = None,
+        limit: int = 100,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[Entry]:
+        """Entries with lower numbers than one, newest first, for screens.
+
+        What `entries` gives, but in several short reads where a filter matches few, so that no read keeps a
+        writer waiting; and states that set entries aside are found through their index.
+
+        Args:
+            filter: See `entries`.
+            than: The number; None for the newest.
+            limit: At most so many.
+            states: Only these; none means any.
+            stop: Asked between reads; once it says so, what was found until then is given.
+
+        Raises:
+            InvalidFilter: The filter is not understood.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     for plan in ("free", "pro", "free"):
+        ...         recorder.people_set("ada", {"plan": plan})
+        >>> with JournalReader(path) as reader:
+        ...     [entry.seq for entry in reader.older(than=3)], [entry.seq for entry in reader.newer(than=1)]
+        ([2, 1], [2, 3])
+        """
+        return self._beyond(OLDER, filter, than=than, limit=limit, states=states, stop=stop)
+
+    def newer(
+        self,
+        filter: str | Sequence[str] = "",  # noqa: A002
+        *,
+        than: int,
+        limit: int = 100,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[Entry]:
+        """Entries with higher numbers than one, the nearest first; see `older`."""
+        return self._beyond(NEWER, filter, than=than, limit=limit, states=states, stop=stop)
+
+    def _beyond(
+        self,
+        direction: Direction,
+        words: str | Sequence[str],
+        *,
+        than: int | None,
+        limit: int,
+        states: Collection[State],
+        stop: Callable[[], bool],
+    ) -> list[Entry]:
+        query = Query(where(words, now=self._clock()), frozenset(states))
+        return [_entry(row) for row in page(self._all, query, direction, than=than, limit=limit, stop=stop)]
+
+    def tally(
+        self,
+        filter: str | Sequence[str] = "",  # noqa: A002
+        *,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ) -> int | None:
+        """How many entries match, counted in several short reads; None where it was stopped. See `older`."""
+        return count(self._all, Query(where(filter, now=self._clock()), frozenset(states)), stop)
+
+    def hold(self, entry: Entry) -> Hold | None:
+        """What keeps an entry's profile from being sent now; None where nothing does."""
+        rows = self._all(_HOLD, (entry.lane, entry.profile, entry.group_key))
+        if not rows:
+            return None
+        behind, cause, *due = rows[0]
+        by_person = cause == "hold"
+        left = Due(*due).left(uptime())
+        return Hold(behind=behind, by_person=by_person, until=None if by_person else self._clock() + left)
 
     def stream(self, filter: str | Sequence[str] = "") -> Iterator[Entry]:  # noqa: A002
         """All entries that match, oldest first, however many: they are read a page at a time.
@@ -230,8 +356,7 @@ class JournalReader:
         sql = _OLDEST_FIRST.format(where=condition.sql)
         seq = 0
         while rows := self._all(sql, (*condition.parameters, seq, _PAGE)):
-            for row in rows:
-                yield _entry(row)
+            yield from self._entries(rows)
             seq = rows[-1][0]
 
     def count(self, filter: str | Sequence[str] = "") -> int:  # noqa: A002
@@ -242,18 +367,21 @@ class JournalReader:
     def entry(self, seq: int) -> Entry | None:
         """One entry, None where there is none of that number."""
         rows = self._all(_ENTRY, (seq,))
-        return _entry(rows[0]) if rows else None
+        return self._entries(rows)[0] if rows else None
 
     def attempts(self, seq: int | None = None, *, limit: int = 100) -> list[Attempt]:
         """The attempts that carried an entry, oldest first; without a number the latest ones, newest first."""
         if seq is None:
-            return [_attempt(row) for row in self._all(_LATEST_ATTEMPTS, (limit,))]
-        entry = self.entry(seq)
-        return [_attempt(row) for row in self._all(_ATTEMPTS, (entry.lane, seq, seq))] if entry else []
+            rows = self._all(_LATEST_ATTEMPTS, (limit,))
+        else:
+            entry = self.entry(seq)
+            rows = self._all(_ATTEMPTS_OF, (entry.lane, seq, seq)) if entry else []
+        with making_sense(self.path):
+            return [_attempt(row) for row in rows]
 
     def counts(self) -> Statistics:
         """The accounts as they stand, from counters and the highest number: nothing is scanned."""
-        with self._snapshot() as connection:
+        with self._snapshot() as connection, making_sense(self.path):
             return read_statistics(connection, self.path, now=self._clock())
 
     def version(self) -> int:
@@ -277,8 +405,18 @@ class JournalReader:
         token = self._all(_TOKEN)[0][0]
         return str(token) if token is not None else None
 
+    def moved(self) -> str | None:
+        """What speaks for this being a copy of a journal that is shipped elsewhere, in words; None: nothing does."""
+        with self._snapshot() as connection:
+            identity, before = known_home(connection)
+        return move(before, home_of(self.path, identity))
+
     def shipping(self) -> ShipperStatus:
         """Who ships, and how each lane stands."""
+        with making_sense(self.path):
+            return self._shipping()
+
+    def _shipping(self) -> ShipperStatus:
         ((pid, running, seen_at, in_doubt, settle_after),) = self._all(_SHIPPER)
         now = uptime()
         settling = min((Due(*row).left(now) for row in self._all(_SETTLING)), default=None)
@@ -301,14 +439,19 @@ class JournalReader:
             settle_after=settle_after,
             settling_until=None if settling is None else self._clock() + settling,
             held=self._all(_HELD)[0][0],
+            full=self._full(),
             lanes=lanes,
         )
+
+    def _full(self) -> bool:
+        with self._snapshot() as connection:
+            return refuses(connection, self.path, keeping_of(connection))
 
     def history(self, *, shipped_only: bool = False) -> Iterator[dict[str, Any]]:
         """The messages of profiles: those shipped in shipped order, then those to be sent by number.
 
         Rejected, discarded and forgotten entries are left out. Each entry comes once, also while a shipper
-        is at work.
+        is at work. What was pruned is not in it: it goes on from `baseline`; see `unpruned`.
         """
         return (message for _, message in self.numbered_history(shipped_only=shipped_only))
 
@@ -317,7 +460,7 @@ class JournalReader:
         attempts = self._all(_ATTEMPTS_OF_HISTORY)
         for attempt, first, last, shipped in attempts:
             for number, message in self._all(_SHIPPED_BY, (first, last, attempt)) if shipped else ():
-                yield number, json.loads(message)
+                yield number, self._message(message)
         if shipped_only:
             return
         latest = attempts[-1][0] if attempts else 0
@@ -325,8 +468,12 @@ class JournalReader:
         seq = 0
         while page := self._all(_NOT_SHIPPED_YET, (seq, latest, open_then, _PAGE)):
             for number, message in page:
-                yield number, json.loads(message)
+                yield number, self._message(message)
             seq = page[-1][0]
+
+    def _message(self, text: str) -> dict[str, Any]:
+        with making_sense(self.path):
+            return dict(json.loads(text))
 
     def shipped_entries(self) -> Iterator[Entry]:
         """The entries of profiles that were shipped, in shipped order: the beginning of `history`.
@@ -334,8 +481,7 @@ class JournalReader:
         What is shipped while it is read is left to `unshipped_entries`.
         """
         for attempt, first, last in self._all(_SHIPPED_ATTEMPTS):
-            for row in self._all(_ENTRIES_SHIPPED_BY, (first, last, attempt)):
-                yield _entry(row)
+            yield from self._entries(self._all(_ENTRIES_SHIPPED_BY, (first, last, attempt)))
 
     def unshipped_entries(self, known: Collection[int] = ()) -> Iterator[Entry]:
         """The entries of profiles that are still to be sent or in doubt, by number: the end of `history`.
@@ -359,8 +505,7 @@ class JournalReader:
         attempts = json.dumps(sorted(known))
         seq = 0
         while rows := self._all(_ENTRIES_NOT_SHIPPED_BY, (seq, attempts, _PAGE)):
-            for row in rows:
-                yield _entry(row)
+            yield from self._entries(rows)
             seq = rows[-1][0]
 
     def history_of(
@@ -377,6 +522,128 @@ class JournalReader:
         """
         lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
         return self._all(_OF_PROFILE, (profile, group_key, lane, not shipped_only))
+
+    # --- whose entries, and what went wrong
+
+    def profile_counts(self, first: int, last: int) -> list[ProfileCount]:
+        """The profiles that the entries of a range of numbers name, in no particular order.
+
+        No index knows profiles: whoever wants them all reads the journal a range at a time, 20,000 numbers in some
+        tens of milliseconds.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "free"})
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.profile_counts(1, 100)
+        [ProfileCount(profile='ada', group_key=None, entries=2, latest=2)]
+        """
+        return [
+            ProfileCount(profile=profile, group_key=group_key, entries=entries, latest=latest)
+            for profile, group_key, entries, latest in self._all(_NAMED, (first, last))
+        ]
+
+    def highest(self) -> int:
+        """The highest number; 0 where nothing is recorded."""
+        return int(self._all(_HIGHEST)[0][0])
+
+    def numbers_of(
+        self,
+        profile: str,
+        group_key: str | None = None,
+        *,
+        after: int = 0,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[int]:
+        """The numbers of one profile's entries, whatever became of them, ascending.
+
+        All entries beyond `after` are looked through, in several short reads.
+
+        Args:
+            profile: The profile's or group's id.
+            group_key: A group's key; None for a user's profile.
+            after: Only higher numbers, to read on from the last one.
+            stop: Asked between reads; once it says so, what was found until then is given.
+        """
+        lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
+        numbers: list[int] = []
+        for first in range(after + 1, self.highest() + 1, _NUMBERS):
+            if stop():
+                break
+            rows = self._all(_NUMBERS_OF, (first, first + _NUMBERS - 1, profile, group_key, lane))
+            numbers += (seq for (seq,) in rows)
+        return numbers
+
+    def numbered(self, numbers: Sequence[int]) -> list[Entry]:
+        """The entries of these numbers, ascending; those that are not there are left out.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "free"})
+        >>> with JournalReader(path) as reader:
+        ...     [entry.seq for entry in reader.numbered([7, 1])]
+        [1]
+        """
+        return [_entry(row) for row in self._all(_NUMBERED, (json.dumps(list(numbers)),))]
+
+    def failures(self, *, stop: Callable[[], bool] = lambda: False) -> list[FailureGroup]:
+        """What was rejected, is in doubt or was lost, grouped by state and words; the largest group first.
+
+        Read in several short reads; beyond a thousand different words the rest is counted together.
+
+        Args:
+            stop: Asked between reads; once it says so, what was found until then is given.
+        """
+        return failure_groups(self._all, stop)
+
+    def failed_attempts(self, *, stop: Callable[[], bool] = lambda: False) -> list[AttemptGroup]:
+        """The attempts that came to nothing, grouped by what was said; the latest group first. See `failures`."""
+        return attempt_groups(self._all, stop)
+
+    def baseline(self) -> Iterator[Baseline]:
+        """What pruned entries made of their profiles, in the order in which these came to be.
+
+        `history` goes on from there.
+        """
+        last = 0
+        while rows := self._all(_BASELINE, (last, _PAGE)):
+            for _, *row in rows:
+                yield _baseline(row)
+            last = rows[-1][0]
+
+    def baseline_of(self, profile: str, group_key: str | None = None) -> Baseline | None:
+        """One profile's part of `baseline`; None where nothing of it was pruned."""
+        lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
+        rows = self._all(_BASELINE_OF, (profile, lane, group_key))
+        return _baseline(rows[0]) if rows else None
+
+    def unpruned(self, read: Callable[[], Read]) -> Read:
+        """What `read` makes of several reads between which nothing is pruned.
+
+        It is called anew where something was, and at last with all of its reads at one moment: for as long as that
+        takes, the write-ahead log cannot be moved into the file. So it begins with nothing of its own.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.unpruned(lambda: (list(reader.baseline()), len(list(reader.history()))))
+        ([], 1)
+        """
+        for _ in range(_TRIES):
+            before = self._all(_PRUNED)
+            made = read()
+            if self._all(_PRUNED) == before:
+                return made
+        with self._snapshot():
+            return read()
 
     def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
         with self._held():
@@ -401,6 +668,10 @@ class JournalReader:
         """Several reads of one moment; for reads that take no time."""
         with self._held():
             connection = self._connect()
+            nested = connection.in_transaction
+            if nested:
+                yield connection  # of the moment that `unpruned` reads at
+                return
             try:
                 connection.execute("BEGIN")
                 yield connection
@@ -445,6 +716,18 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         possibly_twice=twice,
         hazardous=hazardous,
         out_of_order=out_of_order,
+    )
+
+
+def _baseline(row: Sequence[Any]) -> Baseline:
+    group_key, profile, properties, partly_known, entries, sends = row
+    return Baseline(
+        group_key=group_key,
+        profile=profile,
+        properties=None if properties is None else json.loads(properties),
+        partly_known=bool(partly_known),
+        entries=entries,
+        sends=sends,
     )
 
 

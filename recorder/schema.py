@@ -22,9 +22,10 @@ SCHEMA_VERSION = 3
 _COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
 _MARKS = ["possibly_twice", "out_of_order"]
 
-# What an open attempt carries: a range of its lane's pending entries, or the numbers it picked.
+# What an open attempt carries: a range of its lane's pending entries, or the numbers it picked. CROSS JOIN has SQLite
+# begin with the open attempts, which are few; left to itself it looks through all entries.
 _CARRIED = """
-  SELECT entries.seq, entries.state FROM attempts JOIN entries
+  SELECT entries.seq, entries.state FROM attempts CROSS JOIN entries
       ON entries.seq BETWEEN attempts.first AND attempts.last
      AND entries.lane = attempts.lane AND entries.state = 'pending'
    WHERE attempts.outcome IS NULL AND attempts.picked IS NULL
@@ -56,6 +57,8 @@ UNION ALL
 SELECT 'sending', (SELECT count(*) FROM carried)
 UNION ALL
 SELECT account, entries - (SELECT count(*) FROM carried WHERE carried.state = counters.account) FROM counters
+UNION ALL
+SELECT 'pruned', (SELECT sum(pruned) FROM counters WHERE account IN ({", ".join(map(repr, _COUNTED))}))
 """
 
 
@@ -202,7 +205,42 @@ def _folding(db: "Database") -> None:
     db.execute("UPDATE attempts SET entries = updates")
 
 
-_MIGRATIONS = (_first_schema, _shipping_under_fire, _folding)
+def _pruning(db: "Database") -> None:
+    """Schema 3: what is left of entries that were pruned, and the limits that hold for whoever opens the journal."""
+    # Of each account, how many entries are not kept any more: they are in `entries`, too.
+    db.execute("ALTER TABLE counters ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0")
+    # A profile as its pruned entries made it: `properties` is NULL where there was none in the end. In the order of
+    # `id` the profiles came to be. `gone` is the highest number that may have been applied: an entry that a person
+    # takes up again goes after it. For its sake there are rows of lanes without profiles, too.
+    db.table("baseline").create(
+        {
+            "id": int,
+            "lane": str,
+            "group_key": str,
+            "profile": str,
+            "properties": str,
+            "partly_known": int,
+            "entries": int,
+            "sends": int,
+            "gone": int,
+        },
+        pk="id",
+        not_null={"lane", "partly_known", "entries", "sends", "gone"},
+        defaults={"partly_known": 0, "entries": 0, "sends": 0, "gone": 0},
+    )
+    db.table("baseline").create_index(["profile", "lane"])
+    # NULL is no limit; what has no row was never said.
+    db.execute("CREATE TABLE limits (name TEXT PRIMARY KEY, value REAL)")
+
+
+def _copies_told_apart(db: "Database") -> None:
+    """Copies: a snapshot says that it is one, and a journal knows on which machine it was shipped last."""
+    db.execute("ALTER TABLE project ADD COLUMN snapshot_at REAL")
+    for column, kind in (("machine", "TEXT"), ("path", "TEXT"), ("inode", "INTEGER"), ("moved_at", "REAL")):
+        db.execute(f"ALTER TABLE shipper ADD COLUMN {column} {kind}")
+
+
+_MIGRATIONS = (_first_schema, _shipping_under_fire, _pruning, _copies_told_apart, _folding)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

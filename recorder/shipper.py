@@ -8,12 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
+from recorder.ballast import Ballast
 from recorder.claims import Claim, Limits, Overtaken
 from recorder.drain import Call, Drain, Halves, Pace
 from recorder.entries import Entry, LaneStatus, Outcome, ShipReport, StoppedBy
-from recorder.errors import JournalError
+from recorder.errors import JournalError, JournalFull
 from recorder.journal import Journal
 from recorder.locks import ship_lock
 from recorder.operations import Lane
@@ -28,7 +29,11 @@ __all__ = ["Shipper"]
 
 log = logging.getLogger("restante")
 
+Written = TypeVar("Written")
+
 _LOOK = 1.0  # seconds between looks for what other processes recorded
+_STEPS_IN_BETWEEN = 5  # transactions of pruning, of some 20 ms each
+_STEPS_OF_A_CALL = 25
 _BUSY_AGAIN = 5.0  # seconds before the lock is tried again: a take-over takes at most 10
 
 _STOPS: dict[Outcome, StoppedBy] = {
@@ -84,6 +89,7 @@ class Shipper:
         """What belongs to one process: a forked child ships for itself, or not at all."""
         self._process = os.getpid()
         self._lock = ship_lock(self._journal.path)
+        self._ballast = Ballast(self._journal.path)
         self._turn = threading.Lock()
         self._wake = threading.Event()
         self._calls: set[Call] = set()
@@ -169,7 +175,10 @@ class Shipper:
             if not self._enter():
                 return self._report(stopped_by="busy", message="another process ships this journal")
             try:
-                return self._drain(call)
+                report = self._drain(call)
+                if not call.out_of_time:
+                    self._keep_house(_STEPS_OF_A_CALL)
+                return report
             finally:
                 self._leave()
         finally:
@@ -219,11 +228,15 @@ class Shipper:
             while not stop.is_set():
                 with self._turn:
                     report = ShipReport() if self._nothing_unsent() else self._drain(Call(stop=stop))
+                    more = self._keep_house(_STEPS_IN_BETWEEN)
                 if report.requests or said is None or report.stopped_by != said.stopped_by:
                     self._tell(report)
                     said = report
                 if report.stopped_by == "busy":
                     return  # somebody took over, lock or no lock
+                if more:
+                    continue
+                self._journal.housekeeping.rest(self._uptime().seconds)
                 if report.stopped_by == "done":
                     self._wake.wait(_LOOK)
                     self._wake.clear()
@@ -231,6 +244,25 @@ class Shipper:
                     stop.wait(_LOOK)  # backing off: recording more is no reason to look again
         finally:
             self._leave()
+
+    def _in_its_room(self, write: Callable[[], Written]) -> Written:
+        """Write, where the disk is full in the room of the ballast."""
+        try:
+            return write()
+        except JournalFull:
+            if not self._ballast.give_up():
+                raise
+            log.warning("the disk is full: recording is refused, what was sent is still settled")
+            return write()
+
+    def _keep_house(self, steps: int) -> bool:
+        """Prune a little, where that is due; whether more of it is. What it fails of keeps nothing from being sent."""
+        try:
+            self._ballast.make()
+            return self._journal.housekeeping.keep(self._clock(), self._uptime().seconds, steps=steps)
+        except Exception as error:  # noqa: BLE001  # a fold is another's code
+            log.warning("pruning: %s: %s", type(error).__name__, error)
+            return False
 
     def _nothing_unsent(self) -> bool:
         return self._journal.statistics(self._clock()).unsent == 0
@@ -250,8 +282,11 @@ class Shipper:
                         f"{self._lock.lock_file} cannot be locked: {error.strerror}"
                     ) from error
                 try:
-                    self._epoch = self._claims.take_over(
-                        self._clock(), self._uptime(), service=self._service(), policy=self._policy
+                    self._ballast.make()
+                    self._epoch = self._in_its_room(
+                        lambda: self._claims.take_over(
+                            self._clock(), self._uptime(), service=self._service(), policy=self._policy
+                        )
                     )
                 except BaseException:
                     self._lock.release()
@@ -269,7 +304,7 @@ class Shipper:
             self._holds -= 1
             if self._holds == 0:
                 try:
-                    self._claims.hand_over(self._epoch, self._clock())
+                    self._in_its_room(lambda: self._claims.hand_over(self._epoch, self._clock()))
                 finally:
                     self._lock.release()
 
@@ -329,7 +364,7 @@ class Shipper:
             return True
         verdict = judge(Answer(left=False, url=self._service(), error=cause))
         settlement = self._settlement(verdict, standing)
-        self._claims.unreachable(lane, self._epoch, settlement)
+        self._in_its_room(lambda: self._claims.unreachable(lane, self._epoch, settlement))
         self._stop(lane, settlement, drain)
         return False
 
@@ -342,13 +377,15 @@ class Shipper:
             entries=drain.left,
             fold=self._policy.fold,
         )
-        return self._claims.claim(
-            lane,
-            limits,
-            epoch=self._epoch,
-            now=self._clock(),
-            uptime=self._uptime(),
-            policy=self._policy,
+        return self._in_its_room(
+            lambda: self._claims.claim(
+                lane,
+                limits,
+                epoch=self._epoch,
+                now=self._clock(),
+                uptime=self._uptime(),
+                policy=self._policy,
+            )
         )
 
     def _send(self, claim: Claim, standing: Standing, drain: Drain) -> bool:
@@ -362,7 +399,7 @@ class Shipper:
         self._pace.sent(claim.updates)
         settlement = self._settlement(verdict, standing)
         self._unsettled = claim, settlement
-        settled = self._claims.settle(claim, settlement)
+        settled = self._in_its_room(lambda: self._claims.settle(claim, settlement))
         self._unsettled = None
         if settled is None:
             drain.end("busy", _OVERTAKEN)
@@ -375,7 +412,8 @@ class Shipper:
         Where it was already, by taking over anew, what was accepted is settled all the same.
         """
         if self._unsettled is not None:
-            self._claims.settle(*self._unsettled)
+            claim, settlement = self._unsettled
+            self._in_its_room(lambda: self._claims.settle(claim, settlement))
             self._unsettled = None
 
     def _go_on(self, claim: Claim, settlement: Settlement, settled: Settled, drain: Drain) -> bool:

@@ -20,7 +20,7 @@ named. `Divergence.missing` and `Divergence.surplus` count what the whole profil
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -44,7 +44,14 @@ from simulator.semantics import Properties, apply_message
 __all__ = ["compare"]
 
 
-def compare(predicted: Iterable[Any], received: Iterable[Any], *, to_send: Iterable[Any] = ()) -> Comparison:
+def compare(
+    predicted: Iterable[Any],
+    received: Iterable[Any],
+    *,
+    to_send: Iterable[Any] = (),
+    pruned: Mapping[tuple[str | None, str], range] | None = None,
+    dialect: Dialect | None = None,
+) -> Comparison:
     """Hold what arrived against what was predicted, profile by profile.
 
     Messages that are malformed, and so would be refused whole, are counted and left out; nothing is raised for
@@ -55,6 +62,10 @@ def compare(predicted: Iterable[Any], received: Iterable[Any], *, to_send: Itera
         received: Update messages in the order of arrival.
         to_send: What the prediction goes on with, and may have arrived or not: it is compared as far as it has.
             Where one like it arrives too often, that counts as the arrival of this one.
+        pruned: By group key (None for a user) and id: how many operations of a profile may have arrived before the
+            prediction begins. So many of the first that came are left out: what makes the profile agree, else the
+            least.
+        dialect: How the service decides what is not documented, for whether a profile comes out as predicted.
 
     >>> from simulator import compare
     >>> predicted = [{"$distinct_id": "ada", "$set": {"n": n}} for n in range(3)]
@@ -67,16 +78,22 @@ def compare(predicted: Iterable[Any], received: Iterable[Any], *, to_send: Itera
     foreseen = _Side(histories, texts, lambda history: history.predicted).read(predicted)
     arrived = _Side(histories, texts, lambda history: history.received).read(received)
     rest = _Side(histories, texts, lambda history: history.to_send, foreseen.messages).read(to_send)
+    before = sum(
+        histories[Identity(*owner)].leave_out(counts)
+        for owner, counts in (pruned or {}).items()
+        if owner in histories
+    )
     early = sum(history.foresee_what_arrived() for history in histories.values())
     # A profile of which nothing was to arrive, and nothing has, says nothing.
     known = {owner: history for owner, history in histories.items() if history.predicted or history.received}
-    compared = [_divergence(owner, history) for owner, history in known.items()]
+    compared = [_divergence(owner, history, dialect or Dialect()) for owner, history in known.items()]
     divergences = tuple(one for one in compared if one is not None)
     return Comparison(
         divergences=divergences,
         agreeing=len(compared) - len(divergences),
         predicted=foreseen.operations + early,
-        received=arrived.operations,
+        received=arrived.operations - before,
+        pruned=before,
         to_send=rest.operations - early,
         arrived_early=early,
         malformed_predicted=foreseen.malformed + rest.malformed,
@@ -109,9 +126,29 @@ class _History:
     to_send: list[_Step] = field(default_factory=list)
     timed: bool = True
     """Whether ``$time`` counts."""
+    pruned: bool = False
+    """Whether more came before than is compared."""
 
     def key(self, step: _Step) -> _Key:
         return step.says, step.time if self.timed else None
+
+    def leave_out(self, counts: range) -> int:
+        """What arrived before the prediction begins is not compared: how many operations that is."""
+        self.pruned = True
+        self.timed = all(step.time is not None for step in (*self.predicted, *self.to_send))
+        due, came, sent = (
+            list(map(self.key, side)) for side in (self.predicted, self.received, self.to_send)
+        )
+        agreeing = (
+            count
+            for count in counts
+            if (not due or came[count : count + 1] == due[:1])
+            and came[count : count + len(due)] == due
+            and not Counter(came[count + len(due) :]) - Counter(sent)
+        )
+        before = min(next(agreeing, counts.start), len(came))
+        del self.received[:before]
+        return before
 
     def foresee_what_arrived(self) -> int:
         """Of what is to be sent, the prediction gets what arrived: how many operations that is."""
@@ -165,7 +202,7 @@ class _Side:
 # --- Comparing ----------------------------------------------------------------------------------
 
 
-def _divergence(owner: Identity, history: _History) -> Divergence | None:
+def _divergence(owner: Identity, history: _History, dialect: Dialect) -> Divergence | None:
     due, came = ([history.key(step) for step in side] for side in (history.predicted, history.received))
     if due == came:
         return None
@@ -191,13 +228,21 @@ def _divergence(owner: Identity, history: _History) -> Divergence | None:
         alike=0 if what is None else predicted[what],
         missing=(predicted - arrived).total(),
         surplus=(arrived - predicted).total(),
-        harmless=_same_outcome(history),
+        harmless=_same_outcome(history, dialect),
     )
 
 
-def _same_outcome(history: _History) -> bool:
-    """Whether both sides make the same profile."""
-    dialect, made = Dialect(), []
+_MOST_APPLIED = 2_000
+"""Of so many operations a profile is made to see how it comes out; a long list grows by whole copies."""
+
+
+def _same_outcome(history: _History, dialect: Dialect) -> bool | None:
+    """Whether both sides make the same profile; None where that would take long to say."""
+    if history.pruned:
+        return False
+    if max(len(history.predicted), len(history.received)) > _MOST_APPLIED:
+        return None
+    made = []
     for side in (history.predicted, history.received):
         properties: Properties | None = None
         for step in side:

@@ -74,7 +74,8 @@ class Divergence:
         missing: How many predicted operations of the profile did not arrive.
         surplus: How many operations of the profile arrived beyond the predicted ones.
         harmless: Whether the profile comes out as predicted all the same, as `Simulator` applies the operations: a
-            set that arrived twice in a row, say. False where an operator outside the vocabulary is among them.
+            set that arrived twice in a row, say. False where an operator outside the vocabulary is among them, None
+            where there are too many operations to see.
     """
 
     kind: DivergenceKind
@@ -87,7 +88,7 @@ class Divergence:
     alike: int
     missing: int
     surplus: int
-    harmless: bool
+    harmless: bool | None
 
     @property
     def owner(self) -> str:
@@ -140,9 +141,10 @@ class Comparison:
             then in that of their arrival.
         agreeing: How many profiles agree.
         predicted: How many operations were predicted, those that arrived early among them.
-        received: How many operations arrived.
+        received: How many operations arrived, without those left out.
         to_send: How many of the operations still to be sent did not arrive.
         arrived_early: How many of them arrived all the same.
+        pruned: How many operations that arrived before the prediction begins are left out.
         malformed_predicted: How many predicted messages no service would take; they are left out.
         malformed_received: How many received messages are malformed; they are left out.
     """
@@ -153,6 +155,7 @@ class Comparison:
     received: int
     to_send: int = 0
     arrived_early: int = 0
+    pruned: int = 0
     malformed_predicted: int = 0
     malformed_received: int = 0
 
@@ -167,7 +170,7 @@ class Comparison:
         kinds = Counter(one.kind for one in self.divergences)
         which = ", ".join(f"{kinds[kind]:,} {kind}" for kind in DivergenceKind if kinds[kind])
         differing = len(self.divergences)
-        harmless = sum(one.harmless for one in self.divergences)
+        harmless = sum(one.harmless is True for one in self.divergences)
         if harmless:
             which += f", {harmless:,} of them with the profile as predicted"
         of_all = (
@@ -183,6 +186,8 @@ class Comparison:
             parts.append(f"{self.arrived_early:,} arrived though not known as sent yet.")
         if self.to_send:
             parts.append(f"{self.to_send:,} still to be sent.")
+        if self.pruned:
+            parts.append(f"{self.pruned:,} from before the journal's kept entries are not compared.")
         malformed = self.malformed_predicted + self.malformed_received
         if malformed:
             parts.append(f"Left out {_count(malformed, 'malformed message')}.")

@@ -74,6 +74,9 @@ class Service:
         patience: How long it waits for a sender that says nothing or takes no answer, in seconds; then it
             closes the connection. Also how long a kept connection may be idle.
 
+    Attributes:
+        dialect: As given.
+
     Raises:
         InvalidSchedule: The faults are no schedule.
         ValueError: `mixed` is neither.
@@ -97,7 +100,8 @@ class Service:
     ) -> None:
         self.patience = patience
         self._port = port
-        self._new_inbox = partial(Inbox, Mixed(mixed), dialect)
+        self.dialect = dialect or Dialect()
+        self._new_inbox = partial(Inbox, Mixed(mixed), self.dialect)
         self._inbox = self._new_inbox()
         self._late = LateArrivals()
         self._counting = Lock()

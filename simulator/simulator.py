@@ -2,14 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite
 from operator import itemgetter
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from recorder.entries import ShipReport
 from recorder.errors import InvalidOperation, RestanteError
@@ -32,7 +32,10 @@ from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
 from simulator.semantics import Properties, apply_message
-from simulator.timeline import Timeline, Unreadable
+from simulator.timeline import Start, Timeline, Unreadable
+
+if TYPE_CHECKING:
+    from recorder.reader import JournalReader
 
 __all__ = ["Rejected", "Simulator", "Snapshot"]
 
@@ -261,7 +264,8 @@ class Simulator(PeopleApi):
         again, by this simulator's dialect, when somebody looks. Of `from_journal` it is the profile's entries as
         the journal holds them now, in the order of the prediction and with their numbers (what was recorded and
         shipped since is in it), and then what was applied to this simulator by hand. Entries that are not part
-        of the prediction, such as rejected ones, are not in it.
+        of the prediction, such as rejected ones, are not in it. Of entries that were pruned it knows what they made
+        of the profile together: it begins with that; see `Timeline.pruned`.
 
         Raises:
             KeyError: No message ever named that profile.
@@ -278,36 +282,47 @@ class Simulator(PeopleApi):
         if self._history is None:
             raise RestanteError("this simulator keeps no history", hint="Make it with history=True.")
         identity = Identity(group_key, str(id))
-        journaled = self._journaled(identity)
+        start, journaled = self._journaled(identity)
         history = [*(text for _, text in journaled), *self._history.get(identity, ())]
-        if not history:
+        if not history and start is None:
             owner = "" if group_key is None else f" of the group key {group_key!r}"
             raise KeyError(f"no message ever named the profile {identity.id!r}{owner}")
         seqs = [seq for seq, _ in journaled]
-        return Timeline(identity.id, history, self._dialect, group_key=group_key, seqs=seqs)
+        return Timeline(identity.id, history, self._dialect, group_key=group_key, seqs=seqs, start=start)
 
-    def _journaled(self, identity: Identity) -> list[tuple[int, str]]:
-        """A profile's entries in the order in which `from_journal` applies them: their numbers, and their JSON."""
+    def _journaled(self, identity: Identity) -> tuple[Start | None, list[tuple[int, str]]]:
+        """What a profile's pruned entries made of it, and its entries: their numbers, and their JSON.
+
+        In the order in which `from_journal` applies them.
+        """
         if self._journal is None:
-            return []
+            return None, []
         from recorder.reader import JournalReader
 
         shipped_only = self._journal.shipped_only
         with JournalReader(self._journal.path) as reader:
-            rows = reader.history_of(identity.id, identity.group_key, shipped_only=shipped_only)
-            if self._dialect.order == "sequence":
-                return rows
-            stamps = [(_stamp(json.loads(text)), (seq, text)) for seq, text in rows]
-            timed = [(stamp, row) for stamp, row in stamps if stamp is not None]
-            if len(timed) < len(rows):
-                # Where the others come depends on the entries before them, whosever those are.
-                everybody = _timed(reader.numbered_history(shipped_only=shipped_only), itemgetter(1))
-                timed = [
-                    (stamp, (seq, compact(message)))
-                    for stamp, (seq, message) in everybody
-                    if _named(message) == identity
-                ]
-        return [row for _, row in sorted(timed, key=itemgetter(0))]
+
+            def read() -> tuple[Start | None, list[tuple[int, str]]]:
+                kept = reader.baseline_of(identity.id, identity.group_key)
+                start = None
+                if kept is not None and kept.entries:
+                    start = Start(_properties(kept.properties), kept.partly_known, kept.entries)
+                rows = reader.history_of(identity.id, identity.group_key, shipped_only=shipped_only)
+                if self._dialect.order == "sequence":
+                    return start, rows
+                stamps = [(_stamp(json.loads(text)), (seq, text)) for seq, text in rows]
+                timed = [(stamp, row) for stamp, row in stamps if stamp is not None]
+                if len(timed) < len(rows):
+                    # Where the others come depends on the entries before them, whosever those are.
+                    everybody = _timed(reader.numbered_history(shipped_only=shipped_only), itemgetter(1))
+                    timed = [
+                        (stamp, (seq, compact(message)))
+                        for stamp, (seq, message) in everybody
+                        if _named(message) == identity
+                    ]
+                return start, [row for _, row in sorted(timed, key=itemgetter(0))]
+
+            return reader.unpruned(read)
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
@@ -373,7 +388,8 @@ class Simulator(PeopleApi):
     ) -> Self:
         """The profiles that a journal's entries make.
 
-        The entries are not kept: `timeline` reads those of its profile anew.
+        The entries are not kept: `timeline` reads those of its profile anew. Entries that were pruned are in it as
+        what they made of their profiles together, by the default dialect and before all others.
 
         Args:
             path: The journal's file, which is only read.
@@ -386,12 +402,31 @@ class Simulator(PeopleApi):
         """
         from recorder.reader import JournalReader
 
-        simulator = cls(dialect)
         with JournalReader(path) as reader:
-            simulator._journal = _Journal(reader.path, shipped_only)
-            for message in _ordered(reader.history(shipped_only=shipped_only), simulator._dialect):
-                simulator._apply(message, None)
+            return reader.unpruned(lambda: cls._read(reader, _Journal(reader.path, shipped_only), dialect))
+
+    @classmethod
+    def _read(cls, reader: "JournalReader", journal: _Journal, dialect: Dialect | None) -> Self:
+        simulator = cls(dialect)
+        simulator._journal = journal
+        for kept in reader.baseline():
+            simulator._begin(
+                Identity(kept.group_key, kept.profile), kept.properties, partly_known=kept.partly_known
+            )
+        for message in _ordered(reader.history(shipped_only=journal.shipped_only), simulator._dialect):
+            simulator._apply(message, None)
         return simulator
+
+    def _begin(self, identity: Identity, properties: Mapping[str, Any] | None, *, partly_known: bool) -> None:
+        """A profile as it was when what is applied begins."""
+        if (held := _properties(properties)) is not None:
+            self._held[identity] = held
+        if partly_known:
+            self._partly_known.add(identity)
+
+
+def _properties(properties: Mapping[str, Any] | None) -> Properties | None:
+    return None if properties is None else dict(properties)
 
 
 def _is_str(name: Any) -> bool:

@@ -6,6 +6,7 @@ Pure: messages come in as the JSON they were kept as, and are applied again when
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any, overload
 
 from simulator.dialect import Dialect
@@ -15,7 +16,7 @@ from simulator.profile import Profile
 from simulator.semantics import Properties, apply_message
 from simulator.writers import Writers
 
-__all__ = ["Blame", "Step", "Timeline", "Unreadable"]
+__all__ = ["Blame", "Start", "Step", "Timeline", "Unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,26 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What a timeline begins with: what messages that are not kept any more made of the profile.
+
+    Attributes:
+        properties: The profile's; None where there was none.
+        partly_known: Whether the service may hold more than that.
+        entries: How many messages those were.
+    """
+
+    properties: Properties | None
+    partly_known: bool
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One message of a profile, and what it did.
 
     Attributes:
-        n: Its number among the profile's messages: 1, 2, 3 …
+        n: Its number among the profile's messages: 1, 2, 3 … 0 stands for all that came before those that are kept.
         outcomes: What each of its operators did; see `Outcome`.
         seq: The journal's number for it; None where it comes from no journal.
 
@@ -56,13 +72,20 @@ class Step:
 
     @property
     def message(self) -> Any:
-        """The message; a copy, but for one that is no JSON, which is what was given."""
+        """The message; a copy, but for one that is no JSON, which is what was given; None where it was pruned."""
+        if self.n == 0:
+            return None
         return self._kept.message if isinstance(self._kept, Unreadable) else json.loads(self._kept)
 
     @property
+    def pruned(self) -> bool:
+        """Whether it stands for messages before the journal's kept entries: which of them is not known."""
+        return self.n == 0
+
+    @property
     def before(self) -> Profile | None:
-        """The profile before it; None where there was none."""
-        return self._timeline.at(self.n - 1)
+        """The profile before it; None where there was none, or that is not known any more."""
+        return None if self.n == 0 else self._timeline.at(self.n - 1)
 
     @property
     def after(self) -> Profile | None:
@@ -71,13 +94,15 @@ class Step:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What is stored otherwise after it than before."""
-        return self._timeline._changes(self.n)  # noqa: SLF001  # a step is its timeline's
+        """What is stored otherwise after it than before; nothing where that is not known any more."""
+        return () if self.n == 0 else self._timeline._changes(self.n)  # noqa: SLF001  # a step is its timeline's
 
 
 @dataclass(frozen=True, slots=True)
 class Blame:
     """Who wrote a property. Operations without effect on it are not named.
+
+    What stems from before a journal's kept entries is put down to a step of the number 0, whose `pruned` is true.
 
     Attributes:
         value: The property's value.
@@ -132,6 +157,7 @@ class Timeline:
     Attributes:
         id: The profile's id.
         group_key: The group key of a group's profile, None for a user's.
+        pruned: How many messages came before the first that is kept: ``at(0)`` is the profile as they made it.
 
     >>> from simulator import Simulator, describe
     >>> simulator = Simulator()
@@ -148,7 +174,18 @@ class Timeline:
     [1, 2]
     """
 
-    __slots__ = ("_checkpoints", "_dialect", "_every", "_history", "_seqs", "_states", "group_key", "id")
+    __slots__ = (
+        "_checkpoints",
+        "_dialect",
+        "_every",
+        "_history",
+        "_seqs",
+        "_start",
+        "_states",
+        "group_key",
+        "id",
+        "pruned",
+    )
 
     def __init__(
         self,
@@ -158,17 +195,21 @@ class Timeline:
         *,
         group_key: str | None = None,
         seqs: Sequence[int] = (),
+        start: Start | None = None,
     ) -> None:
-        """`history`: the profile's messages as JSON, in order; `seqs`: the journal's numbers of the first ones."""
+        """`history`: messages as JSON, in order, after `start`; `seqs`: the journal's numbers of the first ones."""
         self.id = id
         self.group_key = group_key
         self._history = tuple(history)
         self._seqs = tuple(seqs)
         self._dialect = dialect or Dialect()
         self._every = _EVERY
-        self._checkpoints = {0: _State()}
+        self._start = start or Start(None, partly_known=False, entries=0)
+        self.pruned = self._start.entries
+        first = _State(0, self._start.properties, self._start.partly_known)
+        self._checkpoints = {0: first}
         # The two states used last: a walk that looks at before and after goes forward with both.
-        self._states = [_State(), _State()]
+        self._states = [first.copy(), first.copy()]
 
     def __len__(self) -> int:
         """How many messages were applied to the profile, or rejected."""
@@ -176,15 +217,16 @@ class Timeline:
 
     def __repr__(self) -> str:
         group = f", group_key={self.group_key!r}" if self.group_key is not None else ""
-        return f"Timeline({self.id!r}{group}, {len(self):,} messages)"
+        before = f" after {self.pruned:,} that were pruned" if self.pruned else ""
+        return f"Timeline({self.id!r}{group}, {len(self):,} messages{before})"
 
     def at(self, n: int) -> Profile | None:
-        """The profile after its first `n` messages; None where there is none then.
+        """The profile after its first `n` messages (of those that are kept); None where there is none then.
 
         Raises:
             IndexError: `n` is not between 0 (before any message) and the number of messages.
         """
-        if not 0 <= n <= len(self):
+        if not 0 <= index(n) <= len(self):
             raise IndexError(
                 f"at({n}): the profile {self.id!r} has {len(self):,} messages, so 0 to {len(self)}"
             )
@@ -204,8 +246,8 @@ class Timeline:
         Raises:
             KeyError: The property is not there now; the text says what took it away.
         """
-        writers = Writers(name, self._dialect)
-        outcomes: dict[int, tuple[Outcome, ...]] = {}
+        writers = Writers(name, self._dialect, _own(self._start.properties))
+        outcomes: dict[int, tuple[Outcome, ...]] = {0: ()}
         for n, kept in enumerate(self._history, 1):
             if isinstance(kept, Unreadable):
                 continue
@@ -224,7 +266,27 @@ class Timeline:
             since=tuple(steps.values()),
         )
 
+    def removed_by(self, name: str) -> Step | None:
+        """The step that last took a property away, alone or with the profile; None where none did, or it is there.
+
+        >>> from simulator import Simulator
+        >>> simulator = Simulator()
+        >>> simulator.people_set("ada", {"trial": True})
+        >>> simulator.people_unset("ada", ["trial"])
+        >>> simulator.timeline("ada").removed_by("trial").n
+        2
+        """
+        writers = Writers(name, self._dialect, _own(self._start.properties))
+        for n, kept in enumerate(self._history, 1):
+            if not isinstance(kept, Unreadable):
+                writers.take(n, json.loads(kept))
+        if writers.gone is None or writers.value is not ABSENT:
+            return None
+        return self._step(writers.gone[0])
+
     def _missing(self, name: str, writers: Writers) -> str:
+        if writers.gone is None and self.pruned:
+            return f"the profile {self.id!r} had no property {name!r} since before the journal's kept entries"
         if writers.gone is None:
             return f"the profile {self.id!r} never had a property {name!r}"
         n, operator = writers.gone
@@ -237,6 +299,8 @@ class Timeline:
         return self._step_of(n, self._advance(self._reach(n - 1)))
 
     def _step_of(self, n: int, outcomes: tuple[Outcome, ...]) -> Step:
+        if n == 0:
+            return Step(0, (), None, "", self)
         return Step(n, outcomes, self._seq(n), self._history[n - 1], self)
 
     def _seq(self, n: int) -> int | None:
@@ -314,3 +378,8 @@ class _Steps(Sequence[Step]):
 
     def __iter__(self) -> Iterator[Step]:
         return (self._timeline._step(n) for n in range(1, len(self) + 1))  # noqa: SLF001
+
+    def __reversed__(self) -> Iterator[Step]:
+        # Block by block, each forwards: a step backwards would apply a block's messages again for each.
+        for end in range(len(self), 0, -_EVERY):
+            yield from reversed([self._timeline._step(n) for n in range(max(end - _EVERY, 0) + 1, end + 1)])  # noqa: SLF001

@@ -18,6 +18,9 @@ __all__ = ["Writers"]
 class Writers:
     """The messages, by number, that made a property what it is.
 
+    A profile that was there before the first message is given as `properties`, which is kept: what it holds was
+    written by 0.
+
     Attributes:
         since: Those that made it what it is since it was last overwritten whole, oldest first; empty while it
             is not there.
@@ -33,12 +36,13 @@ class Writers:
 
     __slots__ = ("_dialect", "_name", "_properties", "elements", "gone", "since")
 
-    def __init__(self, name: str, dialect: Dialect) -> None:
+    def __init__(self, name: str, dialect: Dialect, properties: Properties | None = None) -> None:
         self._name = name
         self._dialect = dialect
-        self._properties: Properties | None = None
-        self.since: list[int] = []
-        self.elements: list[int] | None = None
+        self._properties = properties
+        there = self.value
+        self.since: list[int] = [] if there is ABSENT else [0]
+        self.elements: list[int] | None = [0] * len(there) if isinstance(there, list) else None
         self.gone: tuple[int, str] | None = None
 
     @property

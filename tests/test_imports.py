@@ -86,7 +86,22 @@ def test_a_missing_optional_package_is_named_with_the_extra_that_brings_it(comma
     assert "Traceback" not in done.stderr
 
 
-PUBLIC_ROOMS = {"recorder", "recorder.filters", "simulator", "simulator.server", "simulator.faults"}
+def test_the_browser_without_textual_says_what_brings_it(tmp_path):
+    path = tmp_path / "kiosk.db"
+    assert loaded_by(f"from recorder import Recorder; Recorder('T', {str(path)!r}).close()")
+    done = python(BLOCK, "tui", "-j", path, "--screenshot", tmp_path / "screen.svg")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: The browser needs textual: pip install 'restante[tui]'\n"
+
+
+PUBLIC_ROOMS = {
+    "recorder",
+    "recorder.filters",
+    "simulator",
+    "simulator.faults",
+    "simulator.server",
+    "simulator.testing",
+}
 
 
 def test_the_terminal_reaches_the_others_through_their_public_names():

@@ -72,6 +72,7 @@ def clipped(text: str, length: int) -> str:
 
 def summary(entry: Entry, length: int = 60) -> str:
     """What an entry says, in a few words: its first property, and how many more."""
+    # Spelling out takes its time: of a megabyte only what may be shown is.
     payload: Any = entry.message.get(entry.operator or "", entry.message)
     if isinstance(payload, Mapping) and payload:
         name, value = next(iter(payload.items()))
@@ -82,4 +83,4 @@ def summary(entry: Entry, length: int = 60) -> str:
         text = ", ".join(names)
     else:
         text = "" if payload in ("", None) else json.dumps(payload, ensure_ascii=False)
-    return clipped(printable(text), length)
+    return clipped(printable(text[: length + 1]), length)

@@ -1,6 +1,6 @@
 """The sentence: how shipping stands, and what came of it, in words for the commands and the browser. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from recorder import LaneStatus, Outcome, ShipperStatus, ShipReport, Statistics
@@ -43,9 +43,17 @@ class Shipping:
 def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -> Shipping:
     """How shipping stands, from the accounts and what the shipper last wrote down.
 
+    A journal that is full says so before all else: nothing more is recorded until something is shipped.
+
     >>> shipping_of(Statistics(recorded=3, shipped=3), ShipperStatus(), now=0.0).sentence
     'All shipped.'
     """
+    if shipper.full:
+        otherwise = shipping_of(statistics, replace(shipper, full=False), now=now)
+        sentence = (
+            f"The journal is full: nothing more is recorded until something is shipped. {otherwise.sentence}"
+        )
+        return replace(otherwise, state="full", sentence=sentence)
     if statistics.unsent == 0:
         return Shipping(state="done", since=None, retry_at=None, cause="", sentence=_done(statistics))
     # Where nothing else is left to go, the next try is of what settles.

@@ -1,7 +1,8 @@
 """Assertions about profiles. What fails names the property, the types, and the operation that wrote it.
 
-They ask a `Simulator`, or the local service (`simulator.server.Service`), and compare values as they are
-stored: 1, 1.0 and True differ, which Python's own ``==`` would hide.
+They ask a `Simulator`, the local service (`simulator.server.Service`), or any other implementation with ``profiles``,
+and compare values as they are stored: 1, 1.0 and True differ, which Python's own ``==`` would hide. Who wrote a value
+is told where it is known for certain: of a simulator that keeps its history, and of the local service.
 """
 
 import json
@@ -10,21 +11,26 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from recorder.operations import Identity
+from recorder.errors import RestanteError
+from recorder.operations import Identity, same_spelling
 from simulator.difference import ABSENT, Change, describe, difference
 from simulator.simulator import Simulator
-from simulator.timeline import Step, Timeline
+from simulator.testing.law import Implementation, held, held_groups
+from simulator.timeline import Blame, Step, Timeline
 
 if TYPE_CHECKING:
     from simulator.server import Service
 
 __all__ = ["assert_absent", "assert_nothing_rejected", "assert_profile", "differing", "unordered"]
 
-Source: TypeAlias = "Simulator | Service"
+Source: TypeAlias = "Simulator | Service | Implementation"
+
+_MOST = 20  # lines; a list of thousands that differs says no more in thousands
+_LONGEST = 300  # characters of a message
 
 
 class unordered:  # noqa: N801  # reads as what it says: {"tags": unordered(["a", "b"])}
-    """A list of which the order does not matter, among what `assert_profile` expects.
+    """A list of which the order does not matter: the whole value of a property that `assert_profile` expects.
 
     Its elements are compared as they are stored, each as often as it is there.
 
@@ -40,20 +46,41 @@ class unordered:  # noqa: N801  # reads as what it says: {"tags": unordered(["a"
     __slots__ = ("elements",)
 
     def __init__(self, elements: Iterable[Any]) -> None:
-        self.elements = list(elements)
+        self.elements = [_plain(element) for element in elements]
 
     def __repr__(self) -> str:
         return f"unordered({self.elements!r})"
 
-    def matches(self, found: Any) -> bool:
-        """Whether a value is a list of these elements."""
-        return isinstance(found, list) and Counter(map(_spelling, found)) == Counter(
-            map(_spelling, self.elements)
-        )
+    def beside(self, found: Any) -> list[Any]:
+        """The elements in the order in which they are found, and then those that are missing."""
+        if not isinstance(found, list):
+            return self.elements
+        left = Counter(map(_spelling, self.elements))
+        order = []
+        for element in found:
+            if left[spelling := _spelling(element)] > 0:
+                left[spelling] -= 1
+                order.append(element)
+        for element in self.elements:
+            if left[spelling := _spelling(element)] > 0:
+                left[spelling] -= 1
+                order.append(element)
+        return order
 
 
 def _spelling(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    """What is expected as it would be stored: tuples are lists."""
+    if isinstance(value, unordered):
+        raise TypeError(f"{value!r} can stand for a property's whole value only")
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
 
 
 def assert_profile(
@@ -63,15 +90,17 @@ def assert_profile(
     *,
     group_key: str | None = None,
     partial: bool = False,
+    token: str | None = None,
 ) -> None:
     """Assert that there is a profile, and that it holds these properties.
 
     Args:
-        source: A simulator, or the local service.
+        source: A simulator, the local service, or any implementation with ``profiles`` (and ``groups``).
         id: The profile's.
         expected: Its properties; a value may be `unordered`.
         group_key: Of a group's profile.
         partial: Whether it may hold others.
+        token: Of which project, where the local service holds several.
 
     Raises:
         AssertionError: It is not there, or differs: names each property, the types where they would not show,
@@ -85,37 +114,37 @@ def assert_profile(
     Traceback (most recent call last):
     AssertionError: profile 'ada', from what was expected to what was found:
       visits: 1 (integer) → 1.0 (float)
-        by 1: {'$distinct_id': 'ada', '$add': {'visits': 1.0}}
+        by message 1: {'$distinct_id': 'ada', '$add': {'visits': 1.0}}
     """
     __tracebackhide__ = True
-    identity = Identity(group_key, str(id))
-    simulator = _simulator(source)
-    found = _held(source, simulator, identity)
+    asked = _Asked(source, Identity(group_key, str(id)), token)
+    found = asked.profile()
     if found is None:
-        raise AssertionError(f"{_whose(identity)} is not there{_last(simulator, identity)}")
+        raise AssertionError(f"{asked} is not there{asked.last()}")
     looked_at = {name: found[name] for name in found if name in expected} if partial else found
     wanted = {
-        name: looked_at[name]
-        if isinstance(value, unordered) and value.matches(looked_at.get(name))
-        else _plain(value)
+        name: value.beside(looked_at.get(name)) if isinstance(value, unordered) else _plain(value)
         for name, value in expected.items()
     }
     if changes := difference(wanted, looked_at):
-        told = differing(changes, _timeline(simulator, identity))
-        raise AssertionError(f"{_whose(identity)}, from what was expected to what was found:\n{told}")
+        told = differing(changes, asked.writers(found))
+        raise AssertionError(f"{asked}, from what was expected to what was found:\n{told}")
 
 
-def _plain(value: Any) -> Any:
-    return value.elements if isinstance(value, unordered) else value
-
-
-def assert_absent(source: Source, id: str | int, *, group_key: str | None = None) -> None:  # noqa: A002
+def assert_absent(
+    source: Source,
+    id: str | int,  # noqa: A002
+    *,
+    group_key: str | None = None,
+    token: str | None = None,
+) -> None:
     """Assert that there is no such profile.
 
     Args:
-        source: A simulator, or the local service.
+        source: A simulator, the local service, or any implementation with ``profiles`` (and ``groups``).
         id: The profile's.
         group_key: Of a group's profile.
+        token: Of which project, where the local service holds several.
 
     Raises:
         AssertionError: It is there; says what it holds, and the last operation on it.
@@ -124,14 +153,13 @@ def assert_absent(source: Source, id: str | int, *, group_key: str | None = None
     >>> assert_absent(Simulator(), "ada")
     """
     __tracebackhide__ = True
-    identity = Identity(group_key, str(id))
-    simulator = _simulator(source)
-    found = _held(source, simulator, identity)
+    asked = _Asked(source, Identity(group_key, str(id)), token)
+    found = asked.profile()
     if found is not None:
-        raise AssertionError(f"{_whose(identity)} is there: {found!r}{_last(simulator, identity)}")
+        raise AssertionError(f"{asked} is there: {_clipped(found)}{asked.last()}")
 
 
-def assert_nothing_rejected(source: Source) -> None:
+def assert_nothing_rejected(source: "Simulator | Service") -> None:
     """Assert that no message was rejected as malformed.
 
     Args:
@@ -150,89 +178,133 @@ def assert_nothing_rejected(source: Source) -> None:
     __tracebackhide__ = True
     rejected = source.rejected if isinstance(source, Simulator) else source.messages("rejected")
     if rejected:
-        count = f"{len(rejected)} messages were" if len(rejected) > 1 else "1 message was"
-        told = "\n".join(f"  {one.reason}\n    {one.message!r}" for one in rejected)
-        raise AssertionError(f"{count} rejected:\n{told}")
+        count = f"{len(rejected):,} messages were" if len(rejected) > 1 else "1 message was"
+        lines = [f"  {one.reason}\n    {_clipped(one.message)}" for one in rejected[:_MOST]]
+        raise AssertionError(f"{count} rejected:\n" + "\n".join(_cut(lines, len(rejected))))
 
 
-def differing(changes: Iterable[Change], timeline: Timeline | None = None) -> str:
+def _cut(lines: list[str], all_of_them: int) -> list[str]:
+    more = all_of_them - len(lines)
+    return [*lines, f"  … and {more:,} more"] if more else lines
+
+
+def _clipped(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def differing(changes: Iterable[Change], writers: "_Writers | None" = None) -> str:
     """What differs, line by line, each with the operation that made it as it is found.
 
     Args:
         changes: From what was expected to what was found.
-        timeline: Of the profile that was found; None where it is not known.
+        writers: Of the profile that was found; None where they are not known.
     """
+    all_of_them = list(changes)
     lines = []
-    for change in changes:
-        lines += [f"  {line}" for line in describe([change]).splitlines()]
-        step = None if timeline is None else _writer(timeline, change)
-        if step is not None:
-            lines.append(f"    by {step.n}: {step.message!r}")
-    return "\n".join(lines)
+    for change in all_of_them[:_MOST]:
+        line = "\n".join(f"  {text}" for text in describe([change]).splitlines())
+        step = None if writers is None else writers.of(change)
+        lines.append(line if step is None else f"{line}\n    by {_called(step)}")
+    return "\n".join(_cut(lines, len(all_of_them)))
 
 
-def _writer(timeline: Timeline, change: Change) -> Step | None:
-    """Who made a property, or an element of a list, what it is found to be; None where nobody did."""
-    name, *deeper = change.path or (None,)
-    if not isinstance(name, str):
-        return timeline.steps[-1] if len(timeline) else None
-    try:
-        blame = timeline.blame(name)
-    except KeyError:  # it is not there
-        return _remover(timeline, name)
-    place = deeper[0] if deeper else None
-    if isinstance(place, int) and blame.elements is not None and change.after is not ABSENT:
-        return blame.elements[place]
-    return blame.by
+def _called(step: Step) -> str:
+    if step.pruned:
+        return "what was before the journal's kept entries"
+    name = f"entry {step.seq}" if step.seq is not None else f"message {step.n}"
+    return f"{name}: {_clipped(step.message)}"
 
 
-def _remover(timeline: Timeline, name: str) -> Step | None:
-    return next(
-        (
-            step
-            for step in reversed(timeline.steps)
-            if any(change.path[:1] in {(), (name,)} and _went(change, name) for change in step.changes)
-        ),
-        None,
-    )
+class _Writers:
+    """Who wrote a profile as it was found. Where its timeline tells of another value, nobody is named."""
+
+    def __init__(self, timeline: Timeline, found: Mapping[str, Any]) -> None:
+        self._timeline = timeline
+        self._found = found
+        self._blames: dict[str, Blame | None] = {}
+
+    def of(self, change: Change) -> Step | None:
+        """Who made a property, or an element of a list, what it is found to be."""
+        name, *deeper = change.path
+        assert isinstance(name, str)  # noqa: S101  # for the type checker: paths begin with a property's name
+        if name not in self._found:
+            return self._timeline.removed_by(name)
+        blame = self._blame(name)
+        if blame is None:
+            return None
+        place = deeper[0] if deeper else None
+        if isinstance(place, int) and blame.elements is not None and change.after is not ABSENT:
+            return blame.elements[place]
+        return blame.by
+
+    def _blame(self, name: str) -> Blame | None:
+        if name not in self._blames:
+            self._blames[name] = None
+            with suppress(KeyError):
+                blame = self._timeline.blame(name)
+                if same_spelling(blame.value, self._found[name]):
+                    self._blames[name] = blame
+        return self._blames[name]
 
 
-def _went(change: Change, name: str) -> bool:
-    return change.after is ABSENT and (len(change.path) == 1 or (not change.path and name in change.before))
+class _Asked:
+    """One profile of a source, and what is known of its past."""
 
+    def __init__(self, source: Source, identity: Identity, token: str | None) -> None:
+        if not hasattr(source, "profiles"):
+            raise TypeError(
+                f"a {type(source).__name__} has no profiles: give a simulator, or the local service"
+            )
+        self._source = source
+        self._identity = identity
+        self._token = token
 
-def _simulator(source: Source) -> Simulator:
-    if isinstance(source, Simulator):
-        return source
-    return Simulator.from_messages(one.message for one in source.messages("accepted"))
+    def __str__(self) -> str:
+        key, id_ = self._identity
+        return f"profile {id_!r}" if key is None else f"group {key!r}: {id_!r}"
 
+    def profile(self) -> dict[str, Any] | None:
+        """Its properties; None where it is not there."""
+        key, id_ = self._identity
+        if self._token is not None:
+            service: Any = self._source
+            found = service.profiles(self._token) if key is None else service.groups(self._token).get(key, {})
+            return dict(found[id_]) if id_ in found else None
+        return held(self._source).get(id_) if key is None else held_groups(self._source).get((key, id_))
 
-def _held(source: Source, simulator: Simulator, identity: Identity) -> dict[str, Any] | None:
-    if isinstance(source, Simulator):
-        with suppress(KeyError):
-            return dict(simulator.profile(identity.id, group_key=identity.group_key))
+    def writers(self, found: Mapping[str, Any]) -> _Writers | None:
+        """Who wrote it as it was found."""
+        timeline = self._timeline()
+        return None if timeline is None else _Writers(timeline, found)
+
+    def last(self) -> str:
+        """What happened to it last, as the end of a sentence."""
+        timeline = self._timeline()
+        if timeline is None:
+            return ""
+        step = timeline.steps[-1]
+        return f"; last came {_called(step)}"
+
+    def _timeline(self) -> Timeline | None:
+        with suppress(
+            KeyError, RestanteError
+        ):  # nothing was applied to it; no history, or its journal is gone
+            simulator = self._simulator()
+            if simulator is not None:
+                timeline = simulator.timeline(self._identity.id, group_key=self._identity.group_key)
+                return timeline if len(timeline) else None
         return None
-    if identity.group_key is None:
-        return source.profiles().get(identity.id)
-    return source.groups().get(identity.group_key, {}).get(identity.id)
 
-
-def _timeline(simulator: Simulator, identity: Identity) -> Timeline | None:
-    with suppress(KeyError):
-        return simulator.timeline(identity.id, group_key=identity.group_key)
-    return None
-
-
-def _last(simulator: Simulator, identity: Identity) -> str:
-    timeline = _timeline(simulator, identity)
-    if timeline is None or not len(timeline):
-        return "; nothing was ever applied to it"
-    return f"; the last of its {len(timeline)} messages was {timeline.steps[-1].message!r}"
-
-
-def _whose(identity: Identity) -> str:
-    return (
-        f"profile {identity.id!r}"
-        if identity.group_key is None
-        else f"group {identity.group_key!r}: {identity.id!r}"
-    )
+    def _simulator(self) -> Simulator | None:
+        if isinstance(self._source, Simulator):
+            return self._source
+        messages = getattr(self._source, "messages", None)
+        if not callable(messages):
+            return None
+        accepted = messages("accepted", self._token)
+        if len({one.token for one in accepted}) > 1:
+            return None  # of several projects: whose profile this is, `token` would say
+        return Simulator.from_messages(
+            (one.message for one in accepted), getattr(self._source, "dialect", None)
+        )

@@ -7,6 +7,7 @@ speak of what it holds once it is asked; a queue sends what it has when its prof
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +17,7 @@ from recorder.operations import Message, json_key, same_spelling
 from simulator.difference import describe, difference
 from simulator.testing.operation import Operation
 
-__all__ = ["LOOK", "Equality", "Expected", "Fold", "Implementation", "Law", "Side", "held"]
+__all__ = ["LOOK", "Equality", "Expected", "Fold", "Implementation", "Law", "Side", "held", "held_groups"]
 
 ID = "u1"
 """The profile that laws are about."""
@@ -40,9 +41,34 @@ def held(implementation: Any) -> dict[str, dict[str, Any]]:
     >>> held(Simulator.from_messages([{"$distinct_id": "ada", "$set": {"plan": "pro"}}]))
     {'ada': {'plan': 'pro'}}
     """
-    profiles = implementation.profiles
-    shown = profiles() if callable(profiles) else profiles
-    return {str(id_): deepcopy(dict(properties)) for id_, properties in shown.items()}
+    return {id_: deepcopy(dict(properties)) for id_, properties in _shown(implementation.profiles).items()}
+
+
+def held_groups(implementation: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """The groups' profiles that an implementation holds, by group key and id, copied.
+
+    They may be nested, as the local service's are.
+
+    Raises:
+        TypeError: It has no ``groups``.
+
+    >>> from simulator import Simulator
+    >>> held_groups(Simulator.from_messages([{"$group_key": "company", "$group_id": "acme", "$set": {}}]))
+    {('company', 'acme'): {}}
+    """
+    if not hasattr(implementation, "groups"):
+        raise TypeError(f"{type(implementation).__name__} has no groups: give messages of users only")
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for key, value in _shown(implementation.groups).items():
+        if isinstance(key, tuple):
+            found[key[0], key[1]] = deepcopy(dict(value))
+        else:
+            found.update({(key, id_): deepcopy(dict(properties)) for id_, properties in value.items()})
+    return found
+
+
+def _shown(profiles: Any) -> Any:
+    return profiles() if callable(profiles) else profiles
 
 
 class Equality(StrEnum):
@@ -50,8 +76,6 @@ class Equality(StrEnum):
 
     EXACT = "exactly"
     """As they are stored: 1 and 1.0 differ, and the sign of zero counts."""
-    JSON = "as JSON"
-    """1 equals 1.0; true is not 1."""
     UNORDERED = "as JSON, up to the order of lists"
     """The same elements as often."""
 
@@ -59,19 +83,14 @@ class Equality(StrEnum):
 _Profiles = Mapping[str, Mapping[str, Any]]
 
 
-def _json(value: Any, other: Any) -> bool:
-    return json_key(value) == json_key(other)
-
-
 def _unordered(value: Any, other: Any) -> bool:
     if isinstance(value, list) and isinstance(other, list):
         return Counter(map(json_key, value)) == Counter(map(json_key, other))
-    return _json(value, other)
+    return json_key(value) == json_key(other)
 
 
 _ALIKE: dict[Equality, Callable[[Any, Any], bool]] = {
     Equality.EXACT: same_spelling,
-    Equality.JSON: _json,
     Equality.UNORDERED: _unordered,
 }
 
@@ -107,6 +126,11 @@ class Side:
     profiles: dict[str, dict[str, Any]]
     history: tuple[Any, ...] = ()
 
+    @property
+    def properties(self) -> dict[str, Any] | None:
+        """Those of the law's profile; None for no such profile."""
+        return self.profiles.get(ID)
+
     def without(self, names: Iterable[str]) -> "Side":
         """The same with these properties of the law's profile left aside."""
         left_aside = set(names)
@@ -121,7 +145,7 @@ class Fold:
     """Runs histories through fresh implementations.
 
     Args:
-        make: Makes one that holds nothing.
+        make: Makes one that holds nothing. Its ``close()``, if it has one, is called when it has been looked at.
     """
 
     def __init__(self, make: Callable[[], Implementation]) -> None:
@@ -141,26 +165,43 @@ class Fold:
             operations: On that profile.
             beside: The same as `start` for another profile.
         """
-        implementation = self._make()
         history: list[Any] = list(_starting(start, beside))
         history += [one if isinstance(one, _Look) else one.on(ID) for one in operations]
-        for message in history:
-            if isinstance(message, _Look):
-                held(implementation)
-            else:
-                _given(implementation, message)
-        return Side(held(implementation), tuple(history))
+        return self.of(history)
+
+    def of(self, history: Iterable[Any]) -> Side:
+        """What comes of these messages, of whichever profiles."""
+        messages = tuple(history)
+        with self._made() as implementation:
+            for message in messages:
+                if isinstance(message, _Look):
+                    held(implementation)
+                else:
+                    implementation.apply(deepcopy(message))
+            return Side(held(implementation), messages)
 
     def spoilt(self, start: Mapping[str, Any] | None, *operations: Operation) -> Side:
         """The same where whoever gave the messages empties them before anybody looks."""
-        implementation = self._make()
         history = [*_starting(start, None), *(operation.on(ID) for operation in operations)]
         given = deepcopy(history)
-        for message in given:
-            _given(implementation, message)
-        for message in given:
-            _empty(message)
-        return Side(held(implementation), tuple(history))
+        with self._made() as implementation:
+            for message, before in zip(given, history, strict=True):
+                implementation.apply(message)
+                if list(message) != list(before) or not same_spelling(message, before):
+                    raise _Changed(f"it changed the message it was given: {before!r} became {message!r}")
+            for message in given:
+                _empty(message)
+            return Side(held(implementation), tuple(history))
+
+    @contextmanager
+    def _made(self) -> Iterator[Any]:
+        implementation = self._make()
+        try:
+            yield implementation
+        finally:
+            close = getattr(implementation, "close", None)
+            if close is not None:
+                close()
 
 
 def _starting(start: Mapping[str, Any] | None, beside: Mapping[str, Any] | None) -> Iterator[Message]:
@@ -169,11 +210,8 @@ def _starting(start: Mapping[str, Any] | None, beside: Mapping[str, Any] | None)
             yield {"$distinct_id": id_, "$set": deepcopy(dict(properties))}
 
 
-def _given(implementation: Implementation, message: Message) -> None:
-    before = deepcopy(message)
-    implementation.apply(message)
-    if list(message) != list(before) or not same_spelling(message, before):
-        raise AssertionError(f"it changed the message it was given: {before!r} became {message!r}")
+class _Changed(Exception):
+    """A message was changed by whom it was given to."""
 
 
 def _empty(value: Any) -> None:
@@ -222,7 +260,7 @@ class Law:
         __tracebackhide__ = True
         try:
             left, other = self.equation(Fold(make), **things)
-        except AssertionError as error:
+        except _Changed as error:
             raise AssertionError(f"{self._title}\n{error}") from None
         right = other if isinstance(other, Side) else _side(other)
         if not _same(left.profiles, right.profiles, self.equality):

@@ -1,6 +1,7 @@
 """`machine`: a state machine that holds an implementation of the operations against the simulator."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import note, settings
@@ -12,13 +13,14 @@ from simulator.dialect import Dialect
 from simulator.difference import difference
 from simulator.simulator import Simulator
 from simulator.testing.assertions import differing
-from simulator.testing.law import Implementation, held
+from simulator.testing.law import Implementation, held, held_groups
 from simulator.testing.replay import to_test
 from simulator.testing.strategies import histories
 
 __all__ = ["machine"]
 
 _STEPS = 8  # of a run; longer ones find little more
+_EXAMPLES = 300
 _AT_ONCE = 8
 
 
@@ -37,7 +39,8 @@ def machine(
     Args:
         make: Makes an implementation that holds nothing: something with ``apply(message)`` and ``profiles``.
             Its ``close()``, if it has one, is called at the end.
-        messages: What is applied; by default well-formed messages of users, one operator each.
+        messages: What is applied; by default well-formed messages of users, one operator each. With messages of
+            groups its ``groups`` are compared, too.
         dialect: The policies of the simulator.
 
     >>> from simulator import Simulator
@@ -61,10 +64,13 @@ def machine(
         def apply_and_look(self, several: list[Message]) -> None:
             __tracebackhide__ = True
             for message in several:
-                self.history.append(message)
+                self.history.append(deepcopy(message))
                 self.simulator.apply(message)
                 self.implementation.apply(message)
-            expected, found = held(self.simulator), held(self.implementation)
+            expected, found = (
+                _all_held(self.simulator),
+                _all_held(self.implementation, needed=self.simulator.groups),
+            )
             if not same_spelling(found, expected):
                 note(to_test(self.history, dialect=dialect))
                 raise AssertionError(f"it holds other profiles than the simulator\n{_told(expected, found)}")
@@ -74,13 +80,20 @@ def machine(
             if close is not None:
                 close()
 
-    ImplementationMachine.TestCase.settings = settings(stateful_step_count=_STEPS)
+    ImplementationMachine.TestCase.settings = settings(
+        stateful_step_count=_STEPS, max_examples=_EXAMPLES, deadline=None
+    )
     return ImplementationMachine
 
 
-def _told(expected: dict[str, Any], found: dict[str, Any]) -> str:
+def _all_held(implementation: Any, *, needed: object = True) -> dict[Any, dict[str, Any]]:
+    """The profiles by id; those of groups, where there are any, by group key and id."""
+    return {**held(implementation), **(held_groups(implementation) if needed else {})}
+
+
+def _told(expected: dict[Any, Any], found: dict[Any, Any]) -> str:
     lines = []
-    for id_ in sorted(expected.keys() | found.keys()):
-        if changes := difference(expected.get(id_), found.get(id_)):
-            lines += [f"profile {id_!r}, from the simulator's to its own:", differing(changes)]
+    for whose in sorted(expected.keys() | found.keys(), key=repr):
+        if changes := difference(expected.get(whose), found.get(whose)):
+            lines += [f"profile {whose!r}, from the simulator's to its own:", differing(changes)]
     return "\n".join(lines)

@@ -32,6 +32,9 @@ __all__ = [
 # Each list from the simplest on: that is the order of shrinking.
 _SCALARS = [0, 1, 1.0, True, False, None, "", "1", -0.0, 2, "\u00e9", "e\u0301"]
 _COLLIDING = [*_SCALARS, [], [1]]
+# So few that operations meet the very values that others wrote, and that lists hold one twice.
+_FEW = [1, True, None, "1", [1, 1], [1], 1.0, [True], {"x": 1}, {"x": True}, 2**53 + 1, 0, {"x": 1, "y": 2}]
+_MEMBERS = [1, True, 1.0, "1", [1]]
 _LETTERS = ["a", "b", "1", " ", "\u00e9", "\u0301", "\n", "\x1b", "\u202e", "\U0001f600"]
 _NUMBERS = [1, 0, -1, 2, 1.0, 0.5, 0.1, -0.0, 2**53, -(2**53), 10**308, 1e308, -1e308]
 
@@ -76,19 +79,17 @@ def values() -> SearchStrategy[Any]:
     >>> find(values(), lambda value: isinstance(value, list) and len(value) > 1 and value[0] is value[1])
     [1, 1]
     """
-    return colliding_values() | _few() | st.lists(_few(), max_size=4) | json_values()
+    few = st.sampled_from(_FEW).map(deepcopy)
+    lists = st.lists(st.sampled_from(_MEMBERS).map(deepcopy), max_size=4)
+    # Hypothesis chooses evenly among these: three times in four something that others hold, too.
+    return few | few | lists | json_values()
 
 
 _any_values = values  # others have a parameter of that name
 
 
-def _few() -> SearchStrategy[Any]:
-    """So few that a list holds one twice."""
-    return st.sampled_from([1, 1.0, True, "1", 0, [1]]).map(deepcopy)
-
-
-def profile_ids(*, pool: Sequence[str] = ("u1", "u2")) -> SearchStrategy[str]:
-    """Ids of profiles, few of them.
+def profile_ids(*, pool: Sequence[str] = ("u1", "U1", "1", "01")) -> SearchStrategy[str]:
+    """Ids of profiles, few of them, which somebody might take for one another.
 
     Args:
         pool: Which; the first is the simplest.
@@ -96,7 +97,7 @@ def profile_ids(*, pool: Sequence[str] = ("u1", "u2")) -> SearchStrategy[str]:
     return st.sampled_from(pool)
 
 
-def property_names(*, pool: Sequence[str] = ("a", "b")) -> SearchStrategy[str]:
+def property_names(*, pool: Sequence[str] = ("a", "b", "$transactions")) -> SearchStrategy[str]:
     """Names of properties, few of them.
 
     Args:
@@ -147,7 +148,7 @@ def operations(
 
     >>> from hypothesis import find
     >>> find(operations(min_properties=1), lambda operation: operation.operator == "$set")
-    Operation(operator='$set', payload={'a': 0})
+    Operation(operator='$set', payload={'a': 1})
     """
     names = property_names() if names is None else names
     values = _any_values() if values is None else values
@@ -215,7 +216,8 @@ def histories(
     """What happened, message by message.
 
     Args:
-        messages: Of which; by default well-formed ones, in every other history all on one property of one user.
+        messages: Of which; by default well-formed ones, in most histories all on one user, or on one property of one
+            user.
         min_size: How many at least.
         max_size: How many at most.
 
@@ -229,10 +231,21 @@ def histories(
 
     if messages is not None:
         return several(messages)
-    on_one = operations(names=st.just("a"), min_properties=1, max_properties=1)
-    return several(_messages()) | st.builds(
-        lambda id_, chosen: [operation.on(id_) for operation in chosen], profile_ids(), several(on_one)
+    twins = st.sampled_from(_MEMBERS).map(deepcopy)
+    on_one_property = operations(
+        names=st.just("a"),
+        values=twins | st.lists(twins, max_size=3) | values(),
+        min_properties=1,
+        max_properties=1,
     )
+    on_one_user = (
+        st.builds(_on_one, profile_ids(), several(what)) for what in (on_one_property, operations())
+    )
+    return st.one_of(*on_one_user, several(_messages()))
+
+
+def _on_one(id_: str, chosen: list[Operation]) -> list[Message]:
+    return [operation.on(id_) for operation in chosen]
 
 
 _messages = messages  # as above

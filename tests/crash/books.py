@@ -112,7 +112,7 @@ class Books:
         assert self._counters["possibly_twice"] == sum(row.possibly_twice for row in self.rows)
         assert self._counters["out_of_order"] == sum(row.out_of_order for row in self.rows)
         assert self._accounts.pop("recorded") == len(self.rows)
-        marks = ("possibly_twice", "out_of_order")
+        marks = ("possibly_twice", "out_of_order", "pruned")
         assert sum(entries for account, entries in self._accounts.items() if account not in marks) == len(
             self.rows
         )

@@ -234,7 +234,8 @@ def recount(path):
     connection.close()
     assert entries == highest
     counted = {state.value: rows.get(state.value, 0) for state in State}
-    return {**counted, "recorded": entries, "possibly_twice": twice, "out_of_order": late}, noted
+    marks = {"possibly_twice": twice, "out_of_order": late, "pruned": 0}  # nothing here is old enough to go
+    return {**counted, **marks, "recorded": entries}, noted
 
 
 class Holding(Faults):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import Journal, JournalError, JournalReader, Recorder, Shipper, ShippingPolicy
+from recorder import Journal, JournalError, JournalReader, Recorder, Shipper, ShippingPolicy, audit
 from recorder.schema import SCHEMA_VERSION
 from simulator import Simulator
 from tests.doubles import Scripted
@@ -14,8 +14,12 @@ from tests.doubles import Scripted
 @pytest.fixture
 def first(path):
     """A journal of schema 1: one entry shipped, one in doubt, one rejected, one pending."""
+    return made(path, "schema_1.sql")
+
+
+def made(path, schema):
     connection = sqlite3.connect(path)
-    connection.executescript(Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8"))
+    connection.executescript(Path(__file__).with_name(schema).read_text(encoding="utf-8"))
     connection.execute("PRAGMA journal_mode = WAL")
     connection.close()
     return path
@@ -37,6 +41,27 @@ def test_a_journal_of_the_first_schema_is_brought_up_to_date_whole(first):
     assert dict(Simulator.from_journal(first).profile("ada")) == {"plan": "pro", "visits": 1}
 
 
+@pytest.fixture
+def second(path):
+    """A journal of schema 2: one shipped, one in doubt and settling, one rejected, one discarded, two pending."""
+    return made(path, "schema_2.sql")
+
+
+def test_a_journal_of_the_second_schema_is_brought_up_to_date_whole(second):
+    with Recorder("T", second) as recorder:
+        counts = recorder.statistics()
+        assert (counts.shipped, counts.in_doubt, counts.rejected, counts.discarded) == (1, 1, 1, 1)
+        assert (counts.pending, counts.pruned, counts.adds_up) == (2, 0, True)
+        assert recorder.journal.prune(all_shipped=True).entries == 0  # ada has something in doubt
+        recorder.journal.retry("state=in_doubt")
+        Shipper(recorder.journal, Scripted()).ship()
+        recorder.people_set("bob", {"b": 2})
+        recorder.journal.prune(all_shipped=True)
+        assert recorder.statistics().pruned == 5
+    assert audit(second).agrees
+    assert dict(Simulator.from_journal(second).profile("ada")) == {"plan": "pro", "visits": 1, "later": True}
+
+
 @pytest.mark.parametrize(
     ("policy", "state"), [("resend", "shipped"), ("hold", "in_doubt"), ("drop", "discarded")]
 )
@@ -55,7 +80,9 @@ def test_a_reader_migrates_nothing_and_says_so(first):
     assert caught.value.hint
 
 
-def test_a_migrated_journal_has_the_tables_of_a_new_one(first, tmp_path):
+@pytest.mark.parametrize("schema", ["schema_1.sql", "schema_2.sql"])
+def test_a_migrated_journal_has_the_tables_of_a_new_one(path, tmp_path, schema):
+    first = made(path, schema)
     Journal(first).close()
     Journal(tmp_path / "new.db").close()
 

@@ -587,3 +587,13 @@ def test_a_transport_of_ones_own_may_answer_anything(recorder, journal, path):
     fill(recorder, 1)
     Shipper(journal, Scripted(Answer(left=True, url=URL, status=200, body=b"\xff\xfe"))).ship()
     assert states(path) == {"in_doubt": 1}
+
+
+def test_the_attempts_that_carried_an_entry_are_told(journal, path):
+    with Recorder("T", journal) as recorder:
+        for n in range(4):
+            recorder.people_append("ada", {"n": n})
+    Shipper(journal, Scripted(), ShippingPolicy(batch_updates=2)).ship()
+    with JournalReader(path) as reader:
+        assert [(attempt.first, attempt.last) for attempt in reader.attempts(3)] == [(3, 4)]
+        assert reader.attempts(5) == []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from recorder import Journal, JournalConsumer, JournalReader, Recorder, RestanteError, Shipper, ShippingPolicy
 from recorder.operations import Operator, json_key, same_spelling
 from simulator import ABSENT, Blame, Change, Dialect, Profile, Simulator, Step, Timeline, Verdict, describe
+from simulator.testing import assert_profile
 from simulator.writers import Writers
 from tests.doubles import ACCEPTED, REFUSED, Scripted
 
@@ -811,3 +812,73 @@ def test_a_timeline_can_be_made_of_messages_alone():
     messages.append("more")
     assert len(timeline) == 1
     assert (timeline.steps[0].seq, timeline.at(1)) == (7, {"a": 1})
+
+
+# --- what was pruned
+
+
+@pytest.fixture
+def pruned(path):
+    """Six entries of ada's, four of them pruned."""
+    with Recorder("T", path) as recorder:
+        recorder.people_set("ada", {"plan": "free", "l": ["a"], "old": 1})
+        recorder.people_append("ada", {"l": "b"})
+        recorder.people_increment("ada", {"n": 1})
+        recorder.people_update({"$distinct_id": "ada", "$merge": {}})
+        Shipper(recorder.journal, Scripted()).ship()
+        recorder.people_append("ada", {"l": "c"})
+        recorder.people_unset("ada", ["old"])
+        assert recorder.journal.prune(all_shipped=True).entries == 4
+    return path
+
+
+def test_a_timeline_begins_with_what_was_pruned_and_says_so(pruned):
+    timeline = Simulator.from_journal(pruned).timeline("ada")
+    assert (len(timeline), timeline.pruned) == (2, 4)
+    assert dict(timeline.at(0)) == {"plan": "free", "l": ["a", "b"], "old": 1, "n": 1}
+    assert timeline.at(0).partly_known
+    assert [step.seq for step in timeline.steps] == [5, 6]
+    assert describe(timeline.steps[0].changes) == '+ l[2]: "c"'
+    assert dict(timeline.at(2)) == {"plan": "free", "l": ["a", "b", "c"], "n": 1}
+    assert "4 that were pruned" in repr(timeline)
+
+
+def test_what_was_pruned_is_put_down_to_no_step_that_is_kept(pruned):
+    timeline = Simulator.from_journal(pruned).timeline("ada")
+    blame = timeline.blame("plan")
+    assert (blame.by.pruned, blame.by.n, blame.by.seq, blame.by.message) == (True, 0, None, None)
+    assert (blame.by.before, dict(blame.by.after), blame.by.changes) == (None, dict(timeline.at(0)), ())
+    blame = timeline.blame("l")
+    assert [step.n for step in blame.elements] == [0, 0, 1]
+    assert [step.pruned for step in blame.since] == [True, False]
+    assert blame.by.seq == 5
+
+
+def test_a_property_that_is_not_there_may_have_been_before(pruned):
+    timeline = Simulator.from_journal(pruned).timeline("ada")
+    with pytest.raises(KeyError, match="before the journal's kept entries"):
+        timeline.blame("nothing")
+    with pytest.raises(KeyError, match=r"message 2 .*entry 6"):
+        timeline.blame("old")
+
+
+def test_a_profile_of_which_nothing_is_kept_has_a_timeline_all_the_same(path):
+    with Recorder("T", path) as recorder:
+        recorder.people_set("ada", {"plan": "free"})
+        recorder.people_set("bob", {"plan": "free"})
+        recorder.people_delete("bob")
+        Shipper(recorder.journal, Scripted()).ship()
+        recorder.people_set("cal", {"plan": "free"})
+        recorder.journal.prune(all_shipped=True)
+    simulator = Simulator.from_journal(path)
+    timeline = simulator.timeline("ada")
+    assert (len(timeline), timeline.pruned, dict(timeline.at(0))) == (0, 1, {"plan": "free"})
+    assert simulator.timeline("bob").at(0) is None
+    assert simulator.timeline("cal").pruned == 0
+    with pytest.raises(KeyError):
+        simulator.timeline("dan")
+
+
+def test_an_assertion_names_what_was_pruned(pruned):
+    with pytest.raises(AssertionError, match="before the journal's kept entries"):
+        assert_profile(Simulator.from_journal(pruned), "ada", {"plan": "pro"}, partial=True)

@@ -22,6 +22,7 @@ KEYS = [
     "received",
     "to_send",
     "arrived_early",
+    "pruned",
     "malformed_predicted",
     "malformed_received",
     "divergences",
@@ -93,6 +94,31 @@ def test_what_is_still_to_be_sent_is_no_divergence(ship, compared):
 def test_journal_that_nothing_was_recorded_in_agrees_with_a_service_that_received_nothing(journal, compared):
     Journal(journal, token="T").close()
     assert compared().code == 0
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_was_pruned_is_neither_missed_nor_unexpected(restante, ship, compared, journal, append):
+    ship()
+    append({"$distinct_id": "ada", "$add": {"visits": 7}, "$time": 5.5})
+    assert restante("prune", "-j", journal, "--all-shipped").code == 0
+    assert compared().code == 0
+    ship()
+    ran = compared("--json")
+    assert (ran.code, ran.json["pruned"], ran.json["predicted"]) == (0, 4, 1)
+    assert "4 from before the journal's kept entries are not compared" in compared().out
+
+
+def test_a_divergence_of_what_is_kept_is_found_after_pruning(  # noqa: PLR0917
+    restante, ship, compared, recorded, append, service
+):
+    ship()
+    append({"$distinct_id": "ada", "$set": {"plan": "pro"}, "$time": 5.5})
+    restante("prune", "-j", recorded, "--all-shipped")
+    ship()
+    send(service, {"$distinct_id": "ada", "$set": {"plan": "basic"}, "$time": 6.5})
+    ran = compared("--json")
+    assert (ran.code, [one["kind"] for one in ran.json["divergences"]]) == (1, ["changed"])
+    assert ran.json["divergences"][0]["harmless"] is False
 
 
 @pytest.mark.usefixtures("recorded")
@@ -357,7 +383,7 @@ def test_service_that_is_not_there_is_a_sentence_and_exit_1(compared, closed_por
         (answer(200, b"[1]"), "no list of messages"),
         (answer(200, b'[{"message": {}}]'), "no list of messages"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nConnection: close\r\n\r\n[]", "does not speak HTTP"),
+        (answer(200, b'[{"endpoint": [], "message": {}}]'), "no list of messages"),
     ],
     ids=range(14),
 )
@@ -369,6 +395,30 @@ def test_stranger_is_told_by_its_answer(compared, said, why):
     assert one_sentence(ran)
     assert "is no local service of restante's" in ran.err
     assert why in ran.err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nConnection: close\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n[",
+    ],
+    ids=["by length", "in chunks"],
+)
+@pytest.mark.usefixtures("recorded")
+def test_answer_that_is_cut_off_is_told_as_such(compared, said):
+    with RawService(lambda wire, _: wire.send(said)) as stranger:
+        ran = compared(url=stranger.url)
+    assert (ran.code, one_sentence(ran)) == (1, True)
+    assert "was cut off in the middle of its answer" in ran.err
+
+
+@pytest.mark.usefixtures("recorded")
+def test_address_with_a_password_is_refused_and_not_repeated(compared):
+    ran = compared(url="http://user:secret@127.0.0.1:9")
+    assert (ran.code, one_sentence(ran)) == (2, True)
+    assert "takes no user and password" in ran.err
+    assert "secret" not in ran.err
 
 
 @pytest.mark.usefixtures("recorded")

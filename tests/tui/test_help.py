@@ -5,17 +5,22 @@ import json
 import pytest
 
 COMMANDS = [
+    "prune",
     "record",
     "ship",
     "status",
     "entries",
     "profiles",
+    "tui",
     "retry",
     "discard",
     "edit",
     "export",
     "token",
     "audit",
+    "doctor",
+    "salvage",
+    "snapshot",
     "compare",
     "simulator",
     "demo",

@@ -529,3 +529,29 @@ def test_journal_and_spool_are_their_owners_alone_whatever_the_umask(journal, tm
     assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == {
         path.name: "0o600" for path in files
     }
+
+
+# --- how large the journal may grow
+
+
+def test_a_full_journal_ends_it_with_what_to_do_and_what_is_left_is_resumed_when_there_is_room(
+    restante, journal, tmp_path, service
+):
+    (tmp_path / "updates.jsonl").write_text(numbered(60_000))
+    ran = restante("record", "--token", "T", "-j", journal, "--max-bytes", "5M", "updates.jsonl")
+    assert ran.code == 1
+    assert "max_bytes, 5,000,000" in ran.err
+    assert "Ship what is pending" in ran.err
+    status = restante("status", "-j", journal, "--json")
+    done = status.json["accounts"]["recorded"]
+    assert 0 < done < 60_000
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0
+    again = restante("record", "--resume", "-j", journal, "--max-bytes", "64M")
+    assert (again.code, again.err) == (0, f"Journaled the remaining {60_000 - done:,} entries.\n")
+    assert restante("audit", "-j", journal).code == 0
+
+
+@pytest.mark.parametrize("size", ["5", "5T", "lots", "-5M"])
+def test_a_size_that_is_none_is_refused(restante, journal, size):
+    ran = restante("record", "--token", "T", "-j", journal, "--max-bytes", size, stdin=GOOD)
+    assert (ran.code, "max-bytes" in ran.err, journal.exists()) == (2, True, False)

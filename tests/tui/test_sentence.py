@@ -265,3 +265,15 @@ def test_whatever_the_cause_the_sentence_is_one_printable_line(cause, outcome):
     shipping = told(PENDING, lane(outcome, cause))
     assert shipping.sentence.isprintable()
     assert "  " not in shipping.sentence
+
+
+def test_a_full_journal_is_said_before_all_else():
+    shipper = ShipperStatus(
+        full=True, lanes=(LaneStatus(lane=Lane.PEOPLE, outcome=Outcome.OFFLINE, cause="no"),)
+    )
+    said = shipping_of(Statistics(recorded=3, pending=3), shipper, now=0.0)
+    assert said.state == "full"
+    assert said.sentence.startswith(
+        "The journal is full: nothing more is recorded until something is shipped."
+    )
+    assert "Offline: no." in said.sentence

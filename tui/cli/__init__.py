@@ -7,18 +7,31 @@ from typing import IO, NoReturn
 
 import click
 
-from recorder import JournalError, JournalMissing, JournalTooNew, NotAJournal, RestanteError, WrongToken
+from recorder import (
+    JournalError,
+    JournalMissing,
+    JournalSnapshot,
+    JournalTooNew,
+    NotAJournal,
+    RestanteError,
+    WrongToken,
+)
 from tui.cli.audit import audit_command
+from tui.cli.browse import tui_command
 from tui.cli.compare import compare_command
 from tui.cli.decide import discard_command, retry_command
 from tui.cli.demo import demo_command
+from tui.cli.doctor import doctor_command
 from tui.cli.edit import edit_command
 from tui.cli.export import export_command
 from tui.cli.look import entries_command, status_command
 from tui.cli.profiles import profiles_command
+from tui.cli.prune import prune_command
 from tui.cli.record import record_command
+from tui.cli.salvage import salvage_command
 from tui.cli.service import simulator_command
 from tui.cli.ship import ship_command
+from tui.cli.snapshot import snapshot_command
 from tui.cli.token import token_command
 
 __all__ = ["main", "restante"]
@@ -52,7 +65,7 @@ def restante() -> None:
     Try it:    restante demo
     Record:    restante record --token PROJECT updates.jsonl
     Ship:      restante ship
-    Look:      restante status; restante entries state=pending; restante profiles
+    Look:      restante status; restante entries state=pending; restante tui
 
     Machine output goes to standard output, narration to standard error. Exit codes: 0 done; 1 something needs
     attention; 2 wrong usage or input.
@@ -65,12 +78,17 @@ for _command in (
     status_command,
     entries_command,
     profiles_command,
+    tui_command,
     retry_command,
     discard_command,
     edit_command,
     export_command,
     token_command,
+    prune_command,
     audit_command,
+    doctor_command,
+    salvage_command,
+    snapshot_command,
     compare_command,
     simulator_command,
     demo_command,
@@ -112,5 +130,5 @@ def _explain(error: RestanteError) -> int:
     click.echo(f"restante: {error}", err=True)
     if error.hint:
         click.echo(error.hint, err=True)
-    theirs = (JournalMissing, NotAJournal, JournalTooNew, WrongToken)
+    theirs = (JournalMissing, NotAJournal, JournalSnapshot, JournalTooNew, WrongToken)
     return 1 if isinstance(error, JournalError) and not isinstance(error, theirs) else 2

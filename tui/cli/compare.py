@@ -2,11 +2,12 @@
 
 import json
 import sys
+import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import click
@@ -16,11 +17,17 @@ from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compar
 from tui.cli import options
 from tui.format import printable
 
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
 __all__ = ["compare_command"]
 
 _PATIENCE = (
     60.0  # seconds without a byte: a service makes the whole of its answer before the first one leaves
 )
+_LONGEST = 600.0  # seconds, for the whole of an answer
+_MOST_BYTES = 512 * 2**20
+_AT_ONCE = 2**16
 _MESSAGES = "/simulator/messages"
 _UPDATES = frozenset({"/engage", "/groups"})
 _REAL = "mixpanel.com"
@@ -53,12 +60,15 @@ def compare_command(
     It asks `restante simulator` what it accepted with the journal's token; --token names another, such as the
     one before `restante token`. The real service cannot be asked.
 
+    What arrived before the journal's kept entries is left out: as many
+    operations of each profile as were pruned.
+
     \b
     --json: agrees, agreeing, predicted, received, to_send, arrived_early,
-      malformed_predicted, malformed_received and divergences, each with kind,
-      profile, group_key, place, predicted (seq, state, possibly_twice, operator,
-      message), received and elsewhere (number, operator, message), alike,
-      missing, surplus, harmless (the profile comes out as predicted), and
+      pruned, malformed_predicted, malformed_received and divergences, each with
+      kind, profile, group_key, place, predicted (seq, state, possibly_twice,
+      operator, message), received and elsewhere (number, operator, message),
+      alike, missing, surplus, harmless (the profile comes out as predicted), and
       given_up (seq, state, reason): the rejected or discarded entry that came.
 
     \b
@@ -71,20 +81,26 @@ def compare_command(
         token = token or reader.token()
         if token is None:
             raise options.BadInput("The journal belongs to no project yet; name one with --token.")
-        history = _History(reader)
-        total = reader.counts().recorded
-        # In this order: what goes through while it is compared is among what the journal tells in the end.
-        comparison = compare(
-            _followed(history.shipped(), "shipped", total),
-            _followed(_received(base, token), "received"),
-            to_send=_followed(history.rest(), "to be sent"),
-        )
+        asked = token
+        history, comparison = reader.unpruned(lambda: _compared(reader, base, asked))
         told = _Told(reader, history, comparison)
         if for_programs:
             click.echo(options.as_json(told.for_programs()))
         else:
             told.in_words(limit)
     context.exit(int(not comparison.agrees))
+
+
+def _compared(reader: JournalReader, base: str, token: str) -> "tuple[_History, Comparison]":
+    history = _History(reader)
+    # In this order: what goes through while it is compared is among what the journal tells in the end.
+    return history, compare(
+        _followed(history.shipped(), "shipped", reader.counts().kept),
+        _followed(_received(base, token), "received"),
+        to_send=_followed(history.rest(), "to be sent"),
+        # What was pruned arrived at least once, and at most as often as it was sent.
+        pruned={(one.group_key, one.profile): range(one.entries, one.sends + 1) for one in reader.baseline()},
+    )
 
 
 # --- the journal's side -------------------------------------------------------------------------
@@ -150,6 +166,7 @@ class _Told:
             "received": compared.received,
             "to_send": compared.to_send,
             "arrived_early": compared.arrived_early,
+            "pruned": compared.pruned,
             "malformed_predicted": compared.malformed_predicted,
             "malformed_received": compared.malformed_received,
             "divergences": [self._divergence(one) for one in compared.divergences],
@@ -223,6 +240,8 @@ def _alike(message: Mapping[str, Any], compared: Mapping[str, Any]) -> bool:
 
 def _local(url: str) -> str:
     """The base address of a service that can be asked."""
+    if "@" in urlsplit(url).netloc:
+        raise options.BadInput("--url takes no user and password: a local service asks for none")
     base = HttpTransport(url=url).base
     host = urlsplit(base).hostname or ""
     if host == _REAL or host.endswith(f".{_REAL}"):
@@ -240,15 +259,15 @@ def _received(base: str, token: str) -> Iterator[Any]:
     if not isinstance(answer, list):
         raise _stranger(base, "its answer is no list of messages")
     for received in answer:
-        if not isinstance(received, dict) or not {"endpoint", "message"} <= received.keys():
+        if not isinstance(received, dict) or not isinstance(received.get("endpoint"), str):
             raise _stranger(base, "its answer is no list of messages")
         if received["endpoint"] in _UPDATES:
-            yield received["message"]
+            yield received.get("message")
 
 
 def _asked(base: str, target: str) -> Any:
     # http.client knows no proxies, and follows no redirects: what is on this machine is asked itself.
-    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
 
     parts = urlsplit(base)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
@@ -258,7 +277,7 @@ def _asked(base: str, target: str) -> Any:
         with connection.getresponse() as answer:
             if answer.status != HTTPStatus.OK:
                 raise _stranger(base, f"it answers {answer.status} for {_MESSAGES}")
-            return json.load(answer)
+            return json.loads(_whole(answer, base))
     except (ValueError, RecursionError):
         raise _stranger(base, f"its answer for {_MESSAGES} is not JSON") from None
     except OSError as error:
@@ -266,10 +285,35 @@ def _asked(base: str, target: str) -> Any:
         raise click.ClickException(
             f"{base} cannot be reached: {cause}. Is `restante simulator` running, and --url its address?"
         ) from error
+    except IncompleteRead:
+        raise _cut_off(base) from None
     except HTTPException as error:
         raise _stranger(base, f"it does not speak HTTP ({type(error).__name__})") from error
     finally:
         connection.close()
+
+
+def _whole(answer: "HTTPResponse", base: str) -> bytes:
+    """The answer's body, within bounds: who answers may be anybody."""
+    deadline = time.monotonic() + _LONGEST
+    parts, size = [], 0
+    while part := answer.read1(_AT_ONCE):
+        parts.append(part)
+        size += len(part)
+        if size > _MOST_BYTES:
+            raise click.ClickException(
+                f"{base} answers with over {_MOST_BYTES // 2**20:,} MiB; compare with fewer messages: "
+                f"POST {base}/simulator/reset empties the service"
+            )
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"{base} has not sent the whole of its answer in {_LONGEST:.0f} s")
+    if answer.length:
+        raise _cut_off(base)
+    return b"".join(parts)
+
+
+def _cut_off(base: str) -> click.ClickException:
+    return click.ClickException(f"{base} was cut off in the middle of its answer. Ask it again.")
 
 
 def _stranger(base: str, why: str) -> click.ClickException:

@@ -12,6 +12,7 @@ from tui.format import count
 __all__ = ["export_command"]
 
 _PROFILES = {Lane.PEOPLE, Lane.GROUPS}  # `record` takes no other lane's messages
+_EMPTY = {State.FORGOTTEN, State.LOST}
 
 
 @click.command("export", short_help="Write entries as lines that `record` takes.")
@@ -31,10 +32,12 @@ def export_command(words: list[str], path: Path) -> None:
     """
     if not any(word.startswith(("state=", "state!=")) for word in words):
         words = [*words, f"state={State.PENDING}"]
-    written, left_out = 0, 0
+    written, left_out, empty = 0, 0, 0
     with JournalReader(path) as reader:
         for entry in reader.stream(words):
-            if entry.lane in _PROFILES:
+            if entry.state in _EMPTY:
+                empty += 1
+            elif entry.lane in _PROFILES:
                 sys.stdout.write(f"{_line(entry)}\n")
                 written += 1
             else:
@@ -43,6 +46,8 @@ def export_command(words: list[str], path: Path) -> None:
     options.narrate(f"Exported {count(written, 'entry', 'entries')}.")
     if left_out:
         options.narrate(f"Left out {count(left_out, 'event or import', 'events and imports')}.")
+    if empty:
+        options.narrate(f"Left out {count(empty, 'entry', 'entries')} whose content is gone.")
 
 
 def _line(entry: Entry) -> str:

@@ -9,7 +9,7 @@ import click
 from recorder import Entry, JournalReader, State, Statistics
 from tui.cli import options
 from tui.cli.spool import finished_spools
-from tui.format import age, clipped, printable, size, summary
+from tui.format import age, clipped, count, printable, size, summary
 from tui.sentence import Shipping, shipping_of
 
 __all__ = ["entries_command", "status_command"]
@@ -28,7 +28,8 @@ _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 def status_command(context: click.Context, path: Path, max_age: float | None, for_programs: bool) -> None:
     """How shipping stands, and the accounts.
 
-    Exits 1 when something is rejected, in doubt or paused, or older than --max-age.
+    Exits 1 when something is rejected, in doubt or paused, or older than --max-age,
+    or when the journal is full.
 
     \b
     Examples:
@@ -59,7 +60,7 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
 
 def _needs_attention(statistics: Statistics, shipping: Shipping, max_age: float | None) -> bool:
     too_old = max_age is not None and (statistics.oldest_pending_seconds or 0.0) > max_age
-    return bool(statistics.rejected or statistics.in_doubt or shipping.state == "paused" or too_old)
+    return bool(statistics.rejected or statistics.in_doubt or shipping.state in {"paused", "full"} or too_old)
 
 
 def _accounts(statistics: Statistics) -> str:
@@ -76,7 +77,8 @@ def _accounts(statistics: Statistics) -> str:
         lines.append(f"out of order: {statistics.out_of_order:,}")
     if statistics.oldest_pending_seconds is not None:
         lines.append(f"oldest unsent: {age(statistics.oldest_pending_seconds)}")
-    lines.append(f"journal: {size(statistics.bytes)}")
+    kept = f", {statistics.kept:,} of {statistics.recorded:,} entries kept" if statistics.pruned else ""
+    lines.append(f"journal: {size(statistics.bytes)}{kept}")
     return "\n".join(lines)
 
 
@@ -102,6 +104,7 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
     with JournalReader(path) as reader:
         entries = reader.entries(words, limit=limit)
         total = reader.count(words) if len(entries) == limit else len(entries)
+        pruned = reader.counts().pruned
     if for_programs:
         click.echo(options.as_json(entries))
         return
@@ -115,6 +118,8 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
         options.narrate(f"{len(entries):,} of {total:,}; --limit shows more.")
     elif not entries:
         options.narrate("No entry matches." if words else "Nothing is recorded yet.")
+    if pruned:
+        options.narrate(f"{count(pruned, 'entry', 'entries')} shipped earlier are not kept any more.")
 
 
 def _cells(entry: Entry, now: float, length: int) -> tuple[str, ...]:

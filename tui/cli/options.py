@@ -15,6 +15,7 @@ from recorder.filters import KEYS, seconds
 
 __all__ = [
     "BadInput",
+    "Bytes",
     "Span",
     "as_json",
     "connection",
@@ -27,6 +28,8 @@ __all__ = [
     "token",
     "yes",
 ]
+
+_SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGkmg]?)B?")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -47,6 +50,20 @@ class Span(click.ParamType[float]):
         if span is None:
             self.fail(f"{value!r} is no span of time; write 90s, 5m, 1h or 7d", param, ctx)
         return span
+
+
+class Bytes(click.ParamType[int]):
+    """A size such as 500K, 64M, 2G; in bytes."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The size in bytes."""
+        match = _SIZE.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value!r} is no size; write 500K, 64M or 2G", param, ctx)
+        times: int = 1_000 ** " KMG".index(match["unit"].upper() or " ")
+        return int(match["number"]) * times
 
 
 class _Words(click.ParamType[list[str]]):

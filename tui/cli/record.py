@@ -9,7 +9,7 @@ from typing import IO
 
 import click
 
-from recorder import Intake, Journal, JournalMissing, JournalReader, NewEntry
+from recorder import AS_KEPT, Intake, Journal, JournalMissing, JournalReader, NewEntry
 from tui.cli import options
 from tui.cli.lines import Lines
 from tui.cli.spool import journal_spool, left_behind, resume, side_files, written_spool
@@ -38,6 +38,11 @@ _SHOW_EVERY = 10_000
     "--again", is_flag=True, help="Take exported lines of entries that are not pending, too: as new ones."
 )
 @click.option("--follow", is_flag=True, help="Commit lines as they arrive; needs --skip-invalid.")
+@click.option(
+    "--max-bytes",
+    type=options.Bytes(),
+    help="How large the journal may grow: 64M, 2G.  [default: as it has it, or no limit]",
+)
 @options.json_flag
 @click.pass_context
 def record_command(
@@ -49,6 +54,7 @@ def record_command(
     aside: Path | None,
     again: bool,
     follow: bool,
+    max_bytes: int | None,
     for_programs: bool,
 ) -> None:
     """Journal update messages, one JSON object a line, from FILE or stdin (-).
@@ -66,12 +72,12 @@ def record_command(
     if follow and aside is None:
         raise click.UsageError("--follow needs --skip-invalid FILE: what is committed cannot be taken back.")
     if resuming:
-        _resume(path, for_programs)
+        _resume(path, max_bytes, for_programs)
         return
     token = token or _kept_token(path)
     if not token:
         raise click.UsageError("Which project? Give --token, or set RESTANTE_TOKEN.")
-    with _opened(aside, source, follow) as bad, Journal(path, token=token) as journal:
+    with _opened(aside, source, follow) as bad, _journal(path, token, max_bytes) as journal:
         _refuse_leftovers(journal.path)
         if source.isatty():
             options.narrate("Reading update messages from the terminal; Ctrl-D ends them.")
@@ -79,6 +85,13 @@ def record_command(
         entries = _follow(journal, lines) if follow else _record(journal, lines)
     _tell(lines, entries, for_programs)
     context.exit(int(lines.skipped > 0))
+
+
+def _journal(path: Path, token: str | None, max_bytes: int | None) -> Journal:
+    try:
+        return Journal(path, token=token, max_bytes=AS_KEPT if max_bytes is None else max_bytes)
+    except ValueError as error:
+        raise options.BadInput(str(error).replace("max_bytes", "--max-bytes")) from error
 
 
 def _kept_token(path: Path) -> str | None:
@@ -112,10 +125,10 @@ def _refuse_leftovers(path: Path) -> None:
         )
 
 
-def _resume(path: Path, for_programs: bool) -> None:
+def _resume(path: Path, max_bytes: int | None, for_programs: bool) -> None:
     JournalReader(path).close()  # resuming never makes a journal
     entries = 0
-    with Journal(path) as journal:
+    with _journal(path, None, max_bytes) as journal:
         spools = left_behind(journal.path)
         for spool in spools:
             before = journal.spooled(spool.name)

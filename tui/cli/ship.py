@@ -11,7 +11,7 @@ import click
 
 from recorder import HttpTransport, Journal, JournalReader, Shipper, ShipperStatus, ShippingPolicy, ShipReport
 from tui.cli import options
-from tui.cli.watch import watch
+from tui.cli.watch import tell_move, watch
 from tui.sentence import report_sentence
 
 __all__ = ["ship_command", "ship_with_progress", "told"]
@@ -77,6 +77,7 @@ def ship_command(
         context.exit(watch(path, transport, lambda last: _policy(given, last), for_programs=for_programs))
     JournalReader(path).close()  # shipping never makes a journal
     with Journal(path) as journal, JournalReader(path) as reader:
+        tell_move(reader)
         shipper = Shipper(journal, transport, _policy(given, reader.shipping()))
         try:
             report = ship_with_progress(shipper, limit)

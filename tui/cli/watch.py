@@ -28,7 +28,7 @@ from tui.cli import options
 from tui.format import printable
 from tui.sentence import report_sentence
 
-__all__ = ["watch"]
+__all__ = ["tell_move", "watch"]
 
 _LOOK = 1.0  # seconds between looks: is the journal there, is it the same, who ships
 _POLL = 0.1  # seconds between looks at what signals came
@@ -164,6 +164,7 @@ class _Work:
     def _ship(self) -> None:
         with Journal(self._path) as journal, JournalReader(self._path) as reader:
             self._file = _identity(reader.path)
+            tell_move(reader)
             policy = self._policy(reader.shipping())
             self._shipper = Shipper(journal, self._transport, policy, on_event=self._tell)
             self._reader = reader
@@ -198,6 +199,15 @@ class _Work:
         if self._reader is not None:
             counts, shipping = self._reader.counts(), self._reader.shipping()
             options.narrate(report_sentence(report, counts, shipping, now=time.time()))
+
+
+def tell_move(reader: JournalReader) -> None:
+    """Say what speaks for this being a copy of a journal that is shipped elsewhere."""
+    if moved := reader.moved():
+        options.narrate(
+            f"This may be a copy of another journal: {printable(moved)}. "
+            "If both ship, what is in both arrives twice; stop one of them."
+        )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -331,3 +331,48 @@ class AddReplaces(Plain):
         if type(profile.get(name)) not in {int, float}:
             profile[name] = 0
         super().add(profile, name, number)
+
+
+class DeleteTakesAll(Plain):
+    def apply(self, message):
+        super().apply(message)
+        if "$delete" in message:
+            self.profiles.clear()
+
+
+class IdsAreNumbers(Plain):
+    def apply(self, message):
+        whose = message["$distinct_id"]
+        super().apply({**message, "$distinct_id": str(int(whose)) if whose.isdigit() else whose})
+
+
+class SetOnceRemembers(Plain):
+    def __init__(self):
+        super().__init__()
+        self.once = set()
+
+    def set_once(self, profile, name, value):
+        if name not in self.once:
+            super().set_once(profile, name, value)
+        self.once.add(name)
+
+
+class SetMerges(Plain):
+    def set(self, profile, name, value):
+        if isinstance(value, dict) and isinstance(profile.get(name), dict):
+            value = {**profile[name], **value}
+        profile[name] = value
+
+
+class AddToInfinity(Plain):
+    def add(self, profile, name, number):
+        if type(profile.get(name, 0)) in {int, float}:
+            profile[name] = profile.get(name, 0) + number
+
+
+class KeepsCharges(Plain):
+    def apply(self, message):
+        kept = self.profiles.get(message["$distinct_id"], {}).get("$transactions")
+        super().apply(message)
+        if "$delete" in message and kept:
+            self.profiles[message["$distinct_id"]] = {"$transactions": kept}

@@ -3,7 +3,8 @@
 import pytest
 import requests
 
-from simulator import Simulator
+from recorder import Recorder
+from simulator import Dialect, Simulator
 from simulator.server import Service
 from simulator.testing import assert_absent, assert_nothing_rejected, assert_profile, unordered
 
@@ -30,13 +31,13 @@ def test_a_profile_is_compared_as_it_is_stored(simulator):
     assert failure(assert_profile, simulator, "ada", whole | {"visits": 2}) == (
         "profile 'ada', from what was expected to what was found:\n"
         "  visits: 2 (integer) → 2.0 (float)\n"
-        "    by 2: {'$time': 1.5, '$distinct_id': 'ada', '$add': {'visits': 1.0}}"
+        "    by message 2: {'$time': 1.5, '$distinct_id': 'ada', '$add': {'visits': 1.0}}"
     )
 
 
 def test_the_writer_of_a_lists_element_is_named(simulator):
     text = failure(assert_profile, simulator, "ada", {"plan": "pro", "visits": 2.0, "tags": ["a", "b"]})
-    assert '+ tags[2]: "a"\n    by 3: ' in text
+    assert '+ tags[2]: "a"\n    by message 3: ' in text
 
 
 def test_who_took_a_property_away_is_named(simulator):
@@ -44,11 +45,11 @@ def test_who_took_a_property_away_is_named(simulator):
     simulator.people_unset("ada", ["plan"])
     simulator.people_set("ada", {"more": 2})
     text = failure(assert_profile, simulator, "ada", {"plan": "pro"}, partial=True)
-    assert '- plan: "pro"\n    by 5: ' in text
+    assert '- plan: "pro"\n    by message 5: ' in text
     simulator.people_delete("ada")
     simulator.people_set("ada", {"more": 3})
     text = failure(assert_profile, simulator, "ada", {"visits": 2.0}, partial=True)
-    assert "- visits: 2.0\n    by 7: {'$time': 1.5, '$distinct_id': 'ada', '$delete': ''}" in text
+    assert "- visits: 2.0\n    by message 7: {'$time': 1.5, '$distinct_id': 'ada', '$delete': ''}" in text
 
 
 def test_what_nobody_ever_wrote_has_no_writer(simulator):
@@ -88,18 +89,14 @@ def test_an_id_may_be_an_integer():
 
 
 def test_a_missing_profile_says_what_happened_last(simulator):
-    assert failure(assert_profile, simulator, "bob", {}) == (
-        "profile 'bob' is not there; nothing was ever applied to it"
-    )
+    assert failure(assert_profile, simulator, "bob", {}) == "profile 'bob' is not there"
     simulator.people_delete("ada")
-    assert "is not there; the last of its 4 messages was {'$time': 1.5" in failure(
-        assert_profile, simulator, "ada", {}
-    )
+    assert "is not there; last came message 4: {'$time': 1.5" in failure(assert_profile, simulator, "ada", {})
 
 
 def test_a_present_profile_says_what_it_holds(simulator):
     text = failure(assert_absent, simulator, "acme", group_key="company")
-    assert text.startswith("group 'company': 'acme' is there: {'sites': 2}; the last of its 1 messages was ")
+    assert text.startswith("group 'company': 'acme' is there: {'sites': 2}; last came message 1: {")
 
 
 def test_rejections_are_told_with_their_reasons(simulator):
@@ -136,6 +133,93 @@ def test_the_local_service_is_asked_alike():
         assert_absent(service, "bob", group_key="company")
         assert_nothing_rejected(service)
         text = failure(assert_profile, service, "ada", {"visits": True})
-        assert "visits: true (boolean) → 1 (integer)\n    by 1: {'$token': 'T'" in text
+        assert "visits: true (boolean) → 1 (integer)\n    by message 1: {'$token': 'T'" in text
         session.post(service.url + "/engage", data="nonsense", timeout=10)
         assert "1 message was rejected:\n  data, " in failure(assert_nothing_rejected, service)
+
+
+def test_what_is_missing_of_an_unordered_list_and_what_is_too_much_are_told_as_such():
+    simulator = Simulator()
+    for member in ("b", "c"):
+        simulator.people_append("ada", {"t": member})
+    text = failure(assert_profile, simulator, "ada", {"t": unordered(["a", "b"])})
+    assert 't[1]: "a" → "c"\n    by message 2: ' in text
+    simulator.people_append("ada", {"t": "b"})
+    text = failure(assert_profile, simulator, "ada", {"t": unordered(["c", "b"])})
+    assert text.splitlines()[1:2] == ['  + t[2]: "b"']
+    assert "by message 3: " in text
+
+
+def test_tuples_are_lists_and_unordered_stands_for_a_whole_value_only(simulator):
+    assert_profile(simulator, "ada", {"tags": ("a", "b", "a")}, partial=True)
+    assert_profile(simulator, "ada", {"tags": unordered(("a", "a", "b"))}, partial=True)
+    with pytest.raises(TypeError, match="whole value only"):
+        assert_profile(simulator, "ada", {"tags": [unordered([])]}, partial=True)
+
+
+def test_what_fails_is_the_assertion_also_where_nobody_knows_who_wrote_it(tmp_path):
+    without = Simulator(history=False)
+    without.people_set("ada", {"n": 1})
+    assert failure(assert_profile, without, "ada", {"n": 2}).endswith("\n  n: 2 → 1")
+    assert failure(assert_profile, without, "bob", {}) == "profile 'bob' is not there"
+    assert failure(assert_absent, without, "ada") == "profile 'ada' is there: {'n': 1}"
+    path = tmp_path / "kiosk.db"
+    with Recorder("T", path) as recorder:
+        recorder.people_set("ada", {"tags": ["a", "b"], "n": 1})
+        before = Simulator.from_journal(path)
+        assert "by entry 1: " in failure(assert_profile, before, "ada", {"n": 2}, partial=True)
+        recorder.people_set("ada", {"tags": [], "n": 5})
+        text = failure(assert_profile, before, "ada", {"tags": ["a", "x"], "n": 2})
+    assert "n: 2 → 1" in text
+    assert "by entry" not in text  # what the journal says now is of another value
+    path.unlink()
+    assert "n: 2 → 1" in failure(assert_profile, before, "ada", {"n": 2}, partial=True)
+
+
+def test_a_service_of_several_projects_is_asked_for_one():
+    with Service() as service, requests.Session() as session:
+        session.trust_env = False
+        for token, value in (("U", 5), ("T", [1, 2, 3]), ("U", [7])):
+            message = {"$token": token, "$distinct_id": "ada", "$set": {"l": value}}
+            session.post(service.url + "/engage", json=[message], timeout=10)
+        assert_profile(service, "ada", {"l": [7]}, token="U")
+        assert_profile(service, "ada", {"l": [1, 2, 3]}, token="T")
+        assert_absent(service, "bob", token="T")
+        text = failure(assert_profile, service, "ada", {"l": [1, 2, 4]})
+        assert "l[2]: 4 → 3" in text
+        assert "by message" not in text  # whose it is, is not said
+        assert "by message 1: " in failure(assert_profile, service, "ada", {"l": [1, 2, 4]}, token="T")
+
+
+def test_the_services_own_policies_say_who_wrote_it():
+    with Service(dialect=Dialect(union_duplicates="collapse")) as service, requests.Session() as session:
+        session.trust_env = False
+        for payload in ({"$set": {"l": [1, 1]}}, {"$union": {"l": [2]}}):
+            message = {"$token": "T", "$distinct_id": "ada", **payload}
+            session.post(service.url + "/engage", json=[message], timeout=10)
+        text = failure(assert_profile, service, "ada", {"l": [1, 3]})
+        assert "l[1]: 3 → 2\n    by message 2: " in text
+
+
+def test_any_implementation_can_be_asked():
+    class Theirs:
+        def profiles(self):
+            return {"ada": {"n": 1}}
+
+    assert_profile(Theirs(), "ada", {"n": 1})
+    assert failure(assert_profile, Theirs(), "ada", {"n": 1.0}).endswith("\n  n: 1.0 (float) → 1 (integer)")
+    assert_absent(Theirs(), "bob")
+    with pytest.raises(TypeError, match="has no groups"):
+        assert_absent(Theirs(), "acme", group_key="company")
+    with pytest.raises(TypeError, match="a dict has no profiles: give a simulator"):
+        assert_profile({}, "ada", {})
+
+
+def test_a_failure_is_short_and_comes_soon_however_long_the_history_is():
+    simulator = Simulator()
+    with simulator.batch() as batch:
+        for number in range(5_000):
+            batch.people_append("ada", {"l": number})
+    text = failure(assert_profile, simulator, "ada", {"l": list(range(1, 5_001)), "never": "x" * 5_000})
+    assert "… and 4,981 more" in text
+    assert len(text) < 10_000

@@ -1,9 +1,11 @@
 """The laws hold for the simulator and for an implementation written from the rules; each breaks where it should."""
 
+import contextlib
 import inspect
 
 import pytest
 from hypothesis import Phase, given, settings
+from hypothesis.database import InMemoryExampleDatabase
 
 from simulator import Simulator
 from simulator.testing import Operation, law_suite, laws
@@ -32,7 +34,12 @@ def check(law, make):
 BROKEN = {
     "an_operation_touches_what_it_names": models.SetTouchesMore,
     "an_operation_is_one_of_each_property": models.FirstPropertyOnly,
+    "a_delete_takes_its_profile_and_no_other": models.DeleteTakesAll,
+    "ids_and_names_are_told_apart": models.IdsAreNumbers,
     "looking_changes_nothing": models.UnsetFoldedAway,
+    "what_is_held_is_all_that_counts": models.SetOnceRemembers,
+    "what_is_set_is_stored_whole": models.SetMerges,
+    "a_sum_beyond_doubles_is_left_alone": models.AddToInfinity,
     "messages_stay_their_owners": models.HandsOverItsList,
     "everything_but_delete_creates": models.UnsetCreatesNothing,
     "repeated_at_once_counts_once": models.UnionAppends,
@@ -130,3 +137,64 @@ def test_two_suites_do_not_share_their_tests():
     assert one.test_unions_fuse is not other.test_unions_fuse
     one().test_unions_fuse()
     other().test_unions_fuse()
+
+
+def test_an_implementation_is_closed_each_time_also_where_it_breaks_a_law():
+    made, closed = [], []
+
+    class Closing(models.RemoveFirst):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+        def close(self):
+            closed.append(self)
+
+    suite = law_suite(make=Closing, settings=settings(MANY, max_examples=200))
+    with pytest.raises(AssertionError):
+        suite().test_remove_takes_every_equal_element()
+    suite().test_messages_stay_their_owners()
+    assert len(made) == len(closed) > 200
+
+
+def test_an_implementation_that_stamps_messages_breaks_one_law_only():
+    class Stamps(models.Plain):
+        def apply(self, message):
+            super().apply(message)
+            message["$token"] = "T"
+
+    suite = law_suite(make=Stamps, settings=settings(max_examples=20, deadline=None))()
+    suite.test_set_absorbs()
+    suite.test_unions_fuse()
+    with pytest.raises(AssertionError, match="it changed the message it was given"):
+        suite.test_messages_stay_their_owners()
+
+
+def test_what_an_implementation_raises_itself_is_its_own():
+    class Refuses(models.Plain):
+        def apply(self, message):
+            assert "$unset" not in message, "not yet"
+            super().apply(message)
+
+    with pytest.raises(AssertionError, match=r"^not yet"):
+        laws.unset_absorbs(Refuses, start=None, earlier=Operation("$add", {"a": 1}))
+
+
+def test_each_test_of_each_suite_has_a_memory_of_its_own():
+    """Hypothesis keeps what failed, by test: with one key for all, a law would forget another's failure."""
+    keys = []
+
+    class Spy(InMemoryExampleDatabase):
+        def save(self, key, value):
+            keys.append(key)
+            super().save(key, value)
+
+    chosen = settings(MANY, database=Spy())
+    for make, name in (
+        (models.SetOnceSets, "the_first_set_once_stays"),
+        (models.SetOnceSets, "what_is_set_is_not_set_once_more"),
+        (models.NullCountsAsUnset, "what_is_set_is_not_set_once_more"),
+    ):
+        with contextlib.suppress(AssertionError):
+            getattr(law_suite(make=make, settings=chosen)(), f"test_{name}")()
+    assert len(set(keys)) == 3

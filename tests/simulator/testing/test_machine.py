@@ -78,3 +78,28 @@ def test_a_service_can_be_held_against_the_simulator():
             machine(make=Posting, messages=strategies.messages(max_operators=2)),
             settings=settings(deadline=None, max_examples=15, database=None),
         )
+
+
+def test_groups_are_compared_where_they_are_applied_and_refused_where_they_cannot_be():
+    class DropsGroups(Simulator):
+        def apply(self, message):
+            return super().apply(message) if "$group_key" not in message else []
+
+    some = strategies.messages(groups=True)
+    with pytest.raises(AssertionError, match=r"profile \('company', "):
+        run_state_machine_as_test(machine(make=DropsGroups, messages=some), settings=FOUND)
+    with pytest.raises(TypeError, match="OnlyUsers has no groups: give messages of users only"):
+        run_state_machine_as_test(machine(make=OnlyUsers, messages=some), settings=FOUND)
+
+
+class OnlyUsers:
+    def __init__(self):
+        self.plain = models.Plain()
+
+    @property
+    def profiles(self):
+        return self.plain.profiles
+
+    def apply(self, message):
+        if "$group_key" not in message:
+            self.plain.apply(message)

@@ -127,12 +127,21 @@ def test_profiles_that_differ_are_told_apart_by_property_and_type(project):
             restante_simulator.people_set("ada", {"visits": 1})
             assert {"visits": 3} == restante_simulator.profile("ada")
 
+        def test_all(restante_simulator):
+            restante_simulator.people_set("ada", {"visits": 1})
+            restante_simulator.people_set("bob", {"visits": 1.0})
+            assert restante_simulator.profiles == {"ada": {"visits": 4}, "bob": {"visits": 1}, "cyd": {}}
+
         def test_no_mapping(restante_simulator):
             restante_simulator.people_set("ada", {"visits": 1})
             assert restante_simulator.profile("ada") == 7
     """)  # fmt: skip
     result, text = outcome(done)
-    assert result == "3 failed", text
+    assert result == "4 failed", text
+    assert "profile 'ada'" in text
+    assert "visits: 4 → 1" in text
+    assert "profile 'cyd'" in text
+    assert "profile 'bob'" not in text  # Python's == takes 1 for 1.0, and it is what failed
     assert "visits: 2 → 1.0" in text
     assert '+ tags[1]: "b"' in text
     assert "visits: 1 → 3" in text

@@ -6,7 +6,7 @@ import re
 import pytest
 from hypothesis import given, settings
 
-from simulator import Dialect, Simulator
+from simulator import Dialect
 from simulator.testing import strategies, to_test
 from tests.simulator.testing.models import RemoveFirst
 
@@ -29,22 +29,14 @@ def test_the_text_of_any_history_runs_and_passes(history):
 def test_it_fails_where_something_else_comes_out():
     history = [{"$distinct_id": "u1", "$set": {"a": [1, 1]}}, {"$distinct_id": "u1", "$remove": {"a": 1}}]
 
-    class Other(Simulator):
-        def apply(self, message):
-            plain = RemoveFirst()
-            plain.profiles = {id_: dict(profile) for id_, profile in self.profiles.items()}
-            plain.apply(message)
-            super().apply({"$distinct_id": "u1", "$set": plain.profiles["u1"]})
-
     run(to_test(history))
-    with pytest.raises(AssertionError, match=r"\+ a\[0\]: 1|a\[0\]"):
-        run(to_test(history), Simulator=Other)
+    with pytest.raises(AssertionError, match=r"\+ a\[0\]: 1"):
+        run(to_test(history), Simulator=RemoveFirst)
 
 
 def test_what_is_malformed_is_expected_to_be():
     text = to_test([{"$distinct_id": "u1", "$unset": "a"}, 7, {"$set": {}}])
     assert "assert len(simulator.rejected) == 3" in text
-    assert "assert_nothing_rejected" not in text
     run(text)
 
 
@@ -90,6 +82,8 @@ def test_long_calls_are_broken_into_lines():
 def test_a_name_that_is_none_and_values_that_are_no_json_are_refused():
     with pytest.raises(ValueError, match="'my test' cannot be a test's name"):
         to_test([], name="my test")
+    with pytest.raises(ValueError, match="'class' cannot be a test's name"):
+        to_test([], name="class")
     with pytest.raises(ValueError, match="message 1 is not made of JSON values"):
         to_test([{"$distinct_id": "u1", "$set": {"a": float("nan")}}])
 
@@ -97,4 +91,4 @@ def test_a_name_that_is_none_and_values_that_are_no_json_are_refused():
 def test_an_empty_history_is_a_test_too():
     text = to_test([])
     run(text)
-    assert re.findall(r"import (.*)", text) == ["Simulator", "assert_nothing_rejected"]
+    assert re.findall(r"import (.*)", text) == ["Simulator"]

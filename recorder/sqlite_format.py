@@ -1,0 +1,273 @@
+"""SQLite's file format, as far as it takes to read rows from single pages. Pure.
+
+A page of a table's rows says by itself which rows it holds, whatever became of the pages above it. So what a damaged
+file still holds is found page by page, without the tree; and a log's page counts only where its checksum says so.
+The format is described at https://sqlite.org/fileformat2.html.
+"""
+
+import json
+import struct
+from array import array
+from collections.abc import Callable, Iterator
+from sys import byteorder
+from typing import NamedTuple
+
+__all__ = [
+    "Frame",
+    "Header",
+    "LogHeader",
+    "Value",
+    "checksum",
+    "frame",
+    "header",
+    "json_object",
+    "log_header",
+    "rows",
+]
+
+Value = int | float | str | bytes | None
+Fetch = Callable[[int], bytes | None]
+
+_MAGIC = b"SQLite format 3\0"
+_LEAF = 0x0D
+_SIZES = frozenset(2**power for power in range(9, 17))
+_LOG_MAGIC = 0x377F0682
+_LOG_HEADER = struct.Struct(">8I")
+_FRAME_HEADER = struct.Struct(">6I")
+_INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+_LONGEST_VARINT = 9
+
+
+class _Unreadable(Exception):  # it never leaves this room
+    """What these bytes are meant to be, they are not."""
+
+
+class Header(NamedTuple):
+    """What the first page says of the file.
+
+    Attributes:
+        page_size: In bytes.
+        usable: What of each page SQLite uses.
+        pages: How many there are.
+        version: The schema's version.
+        application: Whose file it is.
+    """
+
+    page_size: int
+    usable: int
+    pages: int
+    version: int
+    application: int
+
+
+def header(page: bytes) -> Header | None:
+    """The header in a file's first page; None where that is no such page.
+
+    >>> header(b"a shopping list") is None
+    True
+    """
+    if not page.startswith(_MAGIC) or len(page) < 100:  # noqa: PLR2004  # the header's own length
+        return None
+    (size,) = struct.unpack_from(">H", page, 16)
+    size = 65_536 if size == 1 else size
+    usable = size - page[20]
+    if size not in _SIZES or usable < 480:  # noqa: PLR2004  # SQLite's own minimum
+        return None
+    (pages,) = struct.unpack_from(">I", page, 28)
+    (version,) = struct.unpack_from(">I", page, 60)
+    (application,) = struct.unpack_from(">I", page, 68)
+    return Header(size, usable, pages, version, application)
+
+
+# --- rows
+
+
+def rows(page: bytes, usable: int, fetch: Fetch, *, first: bool = False) -> Iterator[tuple[int, list[Value]]]:
+    """The rows of a page: each its number and its values. Nothing where the page holds no rows of a table.
+
+    Args:
+        page: Its bytes.
+        usable: See `Header`.
+        fetch: Gives a page by its number, for rows that do not fit into one; None where there is none.
+        first: Whether it is the file's first page, which begins with the header.
+    """
+    start = 100 if first else 0
+    if len(page) < start + 8 or page[start] != _LEAF:
+        return
+    (cells,) = struct.unpack_from(">H", page, start + 3)
+    for place in range(cells):
+        pointer = start + 8 + 2 * place
+        if pointer + 2 > len(page):
+            return
+        (at,) = struct.unpack_from(">H", page, pointer)
+        try:
+            yield _cell(page, at, usable, fetch)
+        except (_Unreadable, IndexError, struct.error, UnicodeDecodeError):
+            continue  # this row; the others stand on their own
+
+
+def _cell(page: bytes, at: int, usable: int, fetch: Fetch) -> tuple[int, list[Value]]:
+    size, at = _varint(page, at)
+    number, at = _varint(page, at)
+    local = _local(size, usable)
+    payload = page[at : at + local]
+    if len(payload) != local or at + local > usable:
+        raise _Unreadable
+    if local < size:
+        (following,) = struct.unpack_from(">I", page, at + local)
+        payload = _whole(payload, size, following, usable, fetch)
+    return number - 2**64 if number >= 2**63 else number, _record(payload)
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for place in range(_LONGEST_VARINT):
+        byte = data[at + place]
+        if place == _LONGEST_VARINT - 1:
+            return value << 8 | byte, at + _LONGEST_VARINT
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:  # noqa: PLR2004  # the last one of a varint
+            return value, at + place + 1
+    raise _Unreadable
+
+
+def _local(size: int, usable: int) -> int:
+    """How much of a row is in its page; the rest is in pages of its own."""
+    most = usable - 35
+    if size <= most:
+        return size
+    least = (usable - 12) * 32 // 255 - 23
+    local = least + (size - least) % (usable - 4)
+    return local if local <= most else least
+
+
+def _whole(payload: bytes, size: int, following: int, usable: int, fetch: Fetch) -> bytes:
+    parts, have = [payload], len(payload)
+    while have < size:
+        page = fetch(following) if following else None
+        if page is None or len(page) < usable:
+            raise _Unreadable
+        part = page[4 : min(usable, 4 + size - have)]
+        parts.append(part)
+        have += len(part)
+        (following,) = struct.unpack_from(">I", page)
+    if following:  # a chain that goes on is another row's
+        raise _Unreadable
+    return b"".join(parts)
+
+
+def _record(payload: bytes) -> list[Value]:
+    length, at = _varint(payload, 0)
+    kinds = []
+    while at < length:
+        kind, at = _varint(payload, at)
+        kinds.append(kind)
+    if at != length:
+        raise _Unreadable
+    values = []
+    for kind in kinds:
+        value, at = _value(payload, at, kind)
+        values.append(value)
+    if at != len(payload):
+        raise _Unreadable
+    return values
+
+
+def _value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
+    if kind == 0:
+        return None, at
+    if kind in {8, 9}:
+        return kind - 8, at
+    size = _INTEGERS.get(kind) or (8 if kind == 7 else (kind - 12) // 2)  # noqa: PLR2004  # a double
+    data = payload[at : at + size]
+    if kind in {10, 11} or len(data) != size:
+        raise _Unreadable
+    if kind in _INTEGERS:
+        return int.from_bytes(data, "big", signed=True), at + size
+    if kind == 7:  # noqa: PLR2004
+        return float(struct.unpack(">d", data)[0]), at + size
+    return (data.decode() if kind % 2 else data), at + size
+
+
+def json_object(text: Value) -> bool:
+    """Whether a text is a JSON object.
+
+    >>> json_object('{"a": 1}'), json_object('{"a": ')
+    (True, False)
+    """
+    try:
+        return isinstance(text, str) and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+# --- the log
+
+
+class LogHeader(NamedTuple):
+    """What the log's beginning says.
+
+    Attributes:
+        page_size: In bytes.
+        salts: What its frames have in common; older ones have others.
+        big: Whether checksums are over big-endian words.
+        checksum: Where the frames' checksums begin.
+    """
+
+    page_size: int
+    salts: tuple[int, int]
+    big: bool
+    checksum: tuple[int, int]
+
+
+class Frame(NamedTuple):
+    """One page in the log.
+
+    Attributes:
+        page: Which.
+        pages: How many the file has, at the end of a transaction; 0 within one.
+        salts: See `LogHeader`.
+        checksum: Of this frame and all before it.
+    """
+
+    page: int
+    pages: int
+    salts: tuple[int, int]
+    checksum: tuple[int, int]
+
+
+def log_header(data: bytes) -> LogHeader | None:
+    """The header of a log; None where these bytes are none.
+
+    >>> log_header(b"") is None
+    True
+    """
+    if len(data) < _LOG_HEADER.size:
+        return None
+    magic, _, size, _, *rest = _LOG_HEADER.unpack_from(data)
+    found = LogHeader(size, (rest[0], rest[1]), bool(magic & 1), (rest[2], rest[3]))
+    whole = magic & ~1 == _LOG_MAGIC and size in _SIZES
+    return found if whole and checksum(data[:24], found.big, (0, 0)) == found.checksum else None
+
+
+def frame(data: bytes) -> Frame:
+    """The header of a frame, 24 bytes."""
+    page, pages, *rest = _FRAME_HEADER.unpack_from(data)
+    return Frame(page, pages, (rest[0], rest[1]), (rest[2], rest[3]))
+
+
+def checksum(data: bytes, big: bool, seed: tuple[int, int]) -> tuple[int, int]:  # noqa: FBT001  # as in the format
+    """The log's checksum over whole pairs of words, from a checksum before.
+
+    >>> checksum(bytes([0, 0, 0, 1, 0, 0, 0, 2]), True, (0, 0))
+    (1, 3)
+    """
+    words = array("I", data)
+    if big != (byteorder == "big"):
+        words.byteswap()
+    one, two = seed
+    pairs = iter(words)
+    for word, other in zip(pairs, pairs, strict=True):
+        one = one + word + two & 0xFFFFFFFF
+        two = two + other + one & 0xFFFFFFFF
+    return one, two

@@ -1,0 +1,109 @@
+"""What the system says about the place a journal is in. It looks at names, figures and tables of the system's own.
+
+The journal itself is never opened here: closing any descriptor of it would cancel SQLite's locks in this process.
+"""
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["FileSystem", "file_system", "free_bytes", "holders", "other_owners", "writable"]
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_LOCKS = Path("/proc/locks")
+_OURS = "restante"
+
+_OCTAL = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
+
+
+class FileSystem(NamedTuple):
+    """Where a folder is mounted.
+
+    Attributes:
+        kind: As the system names it, such as ``ext4``; empty where it does not say.
+        read_only: Whether nothing can be written.
+        mounted_at: The folder under which it begins.
+    """
+
+    kind: str
+    read_only: bool
+    mounted_at: str
+
+
+def file_system(folder: Path, mounts: Path = _MOUNTS) -> FileSystem:
+    """The file system that a folder is in; on Linux only, elsewhere without a name.
+
+    >>> file_system(Path("/nowhere"), mounts=Path("/nowhere"))
+    FileSystem(kind='', read_only=False, mounted_at='')
+    """
+    found = FileSystem("", _read_only(folder), "")
+    for mounted in _mounted(mounts):
+        inside = folder == Path(mounted.mounted_at) or Path(mounted.mounted_at) in folder.parents
+        if inside and len(mounted.mounted_at) >= len(found.mounted_at):  # a later mount hides an earlier one
+            found = mounted
+    return found
+
+
+def _mounted(mounts: Path) -> Iterator[FileSystem]:
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        fields, rest = before.split(" "), after.split(" ")
+        place, options = fields[4], fields[5].split(",") + rest[-1].split(",")
+        for code, letter in _OCTAL.items():
+            place = place.replace(code, letter)
+        yield FileSystem(rest[0], "ro" in options, place)
+
+
+def _read_only(folder: Path) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):
+        return False
+
+
+def free_bytes(folder: Path) -> int | None:
+    """How much this account may still write there; None where the system does not say."""
+    try:
+        status = os.statvfs(folder)
+    except (AttributeError, OSError):
+        return None
+    return status.f_bavail * status.f_frsize
+
+
+def writable(folder: Path) -> bool:
+    """Whether this account may make files there."""
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
+    """The processes that hold a lock on a side file; None where the system does not say.
+
+    A process of another container has the number 0 or -1 here.
+    """
+    try:
+        status = side_file.stat()
+        lines = locks.read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return () if locks.exists() else None
+    except OSError:
+        return None
+    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    found = set()
+    for line in lines:
+        match line.split():
+            case [_, "FLOCK", _, _, pid, place, *_] if place == file:
+                found.add(int(pid))
+    return tuple(sorted(found))
+
+
+def other_owners(names: tuple[str, ...]) -> dict[str, list[str]]:
+    """Which distributions but ours install a package of these names, by name."""
+    known = packages_distributions()
+    others = {name: sorted({each for each in known.get(name, ()) if each != _OURS}) for name in names}
+    return {name: distributions for name, distributions in others.items() if distributions}

@@ -1,0 +1,137 @@
+"""Salvaging, killed with SIGKILL from outside at each step it takes: whatever was readable is there in the end."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from recorder import Journal, JournalDamaged, JournalReader, Recorder, Shipper, State, audit
+from recorder.locks import beside
+from tests.crash import trace
+from tests.doubles import AT_ONCE, Scripted
+
+pytestmark = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
+
+PAGE = 4096
+SALVAGE = [sys.executable, "-c", "import sys; from recorder import salvage; salvage(sys.argv[1])"]
+# What changes files or their names, and what makes that last.
+STEPS = ("rename", "unlink", "fsync", "fdatasync", "pwrite64", "ftruncate", "write", "fchmod", "openat")
+FEW = {
+    "pwrite64": 4,
+    "write": 1,
+    "openat": 3,
+    "fchmod": 0,
+    "unlink": 4,
+    "fdatasync": 2,
+}  # of many; `make test-long` takes each
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    """A journal with entries shipped, pending, and only in its log; one of its pages is garbage."""
+    path = tmp_path_factory.mktemp("damaged") / "kiosk.db"
+    with Journal(path, token="T") as journal:
+        with Recorder("T", journal) as recorder:
+            for n in range(400):
+                recorder.people_append(f"p{n % 5}", {"n": n, "text": "x" * 40})
+        Shipper(journal, Scripted(), AT_ONCE).ship(limit=150)
+    whole = path.parent / "whole"
+    whole.mkdir()
+    with Recorder("T", path) as recorder:
+        for n in range(400, 500):
+            recorder.people_append("late", {"n": n})
+        for suffix in ("", "-wal"):
+            shutil.copy(beside(path, suffix), whole / f"kiosk.db{suffix}")
+    with (whole / "kiosk.db").open("r+b") as file:
+        file.seek(30 * PAGE)
+        file.write(b"\xa5" * PAGE)
+    return whole
+
+
+def salvaged(folder, *, kill=None):
+    """Run it, and maybe kill it as a call begins; whether it was killed."""
+    command = [*SALVAGE, folder / "kiosk.db"]
+    if kill is not None:
+        name, nth = kill
+        how = ["-e", f"trace={name}", "-e", f"inject={name}:signal=KILL:when={nth}"]
+        command = ["strace", "-f", "-q", "-o", os.devnull, *how, *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in {0, -signal.SIGKILL, 128 + signal.SIGKILL}, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.returncode != 0
+
+
+def steps(folder, log):
+    """How often each call is made by a salvage that nobody kills, after the interpreter has started."""
+    trace_of = ["strace", "-f", "-q", "-o", log, "-e", f"trace={','.join(STEPS)}"]
+    subprocess.run([*trace_of, *SALVAGE, folder / "kiosk.db"], check=True, timeout=120, capture_output=True)
+    counted, begun = Counter(), Counter()
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        name = line.split(None, 1)[1].partition("(")[0]
+        if name in STEPS:
+            counted[name] += 1
+            if ".lock" not in line and not begun["over"]:
+                begun[name] += 1
+            elif ".lock" in line:
+                begun["over"] = 1
+    return {name: range(begun[name] + 1, counted[name] + 1) for name in STEPS}
+
+
+def contents(path):
+    with JournalReader(path) as reader:
+        return {
+            entry.seq: (entry.state, entry.message["$append"]["n"])
+            for entry in reader.entries(limit=10_000)
+            if entry.state is not State.LOST
+        }
+
+
+def copy(damaged, folder):
+    shutil.copytree(damaged, folder)
+    return folder / "kiosk.db"
+
+
+def each_step(damaged, tmp_path, few):
+    expected_at = copy(damaged, tmp_path / "unharmed")
+    evidence = [(damaged / name).read_bytes() for name in ("kiosk.db", "kiosk.db-wal")]
+    where = steps(expected_at.parent, tmp_path / "log")
+    expected = contents(expected_at)
+    assert len(expected) > 400
+    killed, half = 0, 0
+    for name, places in where.items():
+        chosen = list(places)
+        if name in few:
+            chosen = sorted(random.Random(7).sample(chosen, min(len(chosen), few[name])))
+        for nth in chosen:
+            folder = tmp_path / f"{name}-{nth}"
+            path = copy(damaged, folder)
+            killed += salvaged(folder, kill=(name, nth))
+            if beside(path, ".salvaging").exists():  # whoever comes before the second salvage is refused
+                half += 1
+                with pytest.raises(JournalDamaged, match="not ended"):
+                    Journal(path, token="T")
+            salvaged(folder)
+            assert contents(path) == expected, (name, nth)
+            assert audit(path).agrees, (name, nth)
+            files = {file.name: file.read_bytes() for file in folder.iterdir()}
+            assert evidence[0] in files.values()
+            assert evidence[1] in files.values()
+            assert not {"kiosk.db.salvaging", "kiosk.db.salvaged"} & set(files)
+            shutil.rmtree(folder)
+    return killed, half
+
+
+def test_killed_at_the_steps_that_matter_nothing_readable_is_lost_and_the_next_one_ends_it(damaged, tmp_path):
+    killed, half = each_step(damaged, tmp_path, FEW)
+    assert killed >= 15
+    assert half >= 3
+
+
+@pytest.mark.long
+def test_killed_at_each_single_step_nothing_readable_is_lost(damaged, tmp_path):
+    assert each_step(damaged, tmp_path, {"openat": 20})[0] >= 100

@@ -1,0 +1,151 @@
+"""The browser in a real terminal: tmux starts it, presses keys, and reads what shows.
+
+    .venv/bin/python tests/tui/browser/drive.py [COLUMNSxROWS]
+
+Opens a journal with a rejected entry, filters, goes to a profile and through it, retries the entry, quits, and
+prints each screen. `tests/tui/browser/test_terminal.py` runs the same. Without tmux it says so and ends with 77.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from recorder import JournalReader, Recorder, State
+
+PROGRAM = "import sys; sys.argv[0] = 'restante'; from tui.cli import main; main()"
+PATIENCE = 60.0
+SKIPPED = 77
+
+
+class Terminal:
+    """A tmux server of its own, with one window."""
+
+    def __init__(self, folder, size):
+        self._socket = str(Path(folder) / "tmux")
+        self._size = size
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._tmux("kill-server", check=False)
+
+    def _tmux(self, *arguments, check=True):
+        done = subprocess.run(
+            [shutil.which("tmux") or "tmux", "-S", self._socket, "-f", os.devnull, *arguments],
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
+        )
+        return done.stdout
+
+    def run(self, *command):
+        """Start a command; the window stays when it has ended, and shows with which code."""
+        columns, rows = self._size
+        line = f"{shlex.join(map(str, command))}; echo ended with $?; sleep {PATIENCE:.0f}"
+        self._tmux("-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), line)
+
+    def press(self, *keys):
+        """Keys by tmux's names; text with -l."""
+        self._tmux("send-keys", *keys)
+
+    def screen(self):
+        """What shows."""
+        return self._tmux("capture-pane", "-p").splitlines()
+
+    def wait(self, words, *, gone=False):
+        """The screen once it shows some words, or does not any more."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            lines = self.screen()
+            if any(words in line for line in lines) is not gone:
+                return lines
+            if time.monotonic() > deadline:
+                raise AssertionError(f"in vain waited for {words!r}:\n" + "\n".join(lines))
+            time.sleep(0.05)
+
+
+def make_journal(path):
+    """A day with one bad entry: number 5 was rejected when it was recorded."""
+    with Recorder("T", path, on_invalid="reject") as recorder:
+        for n in range(1, 5):
+            recorder.people_set("ada", {"plan": f"plan {n}"})
+        recorder.people_increment("ada", {"credits": 5})
+        for n in range(60):
+            recorder.people_append(f"u-{n}", {"seen": f"kiosk {n}"})
+    with JournalReader(path) as reader:
+        assert reader.counts().pending == 65
+    # As a service would have it that found number 5 wrong.
+    import sqlite3
+
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(
+        "INSERT INTO attempts (lane, epoch, first, last, updates, bytes, digest, started_at, ended_at, outcome, status,"
+        " words, times) VALUES ('people', 1, 5, 5, 1, 90, '', ?, ?, 'refused', 400, 'not numeric', 1)",
+        (time.time(), time.time()),
+    )
+    connection.execute(
+        "UPDATE entries SET state = 'rejected', reason = 'not numeric', attempt = 1 WHERE seq = 5"
+    )
+    connection.execute("UPDATE counters SET entries = 1 WHERE account = 'rejected'")
+    connection.close()
+
+
+def _silent(*_):
+    """Show nothing."""
+
+
+def drive(folder, size=(80, 24), show=_silent):
+    """Open, filter, step through a profile, retry a rejected entry, quit."""
+    path = Path(folder) / "kiosk.db"
+    make_journal(path)
+    with Terminal(folder, size) as terminal:
+        terminal.run(sys.executable, "-c", PROGRAM, "tui", "-j", path, "--write")
+        show("open", terminal.wait("all 65"))
+        terminal.press("/")
+        terminal.press("-l", "profile=ada op!=add")
+        terminal.press("Enter")
+        show("filtered", terminal.wait("4 of 65 match"))
+        terminal.press("p")
+        show("a profile", terminal.wait("[2 Profiles]"))
+        terminal.press("[")
+        terminal.press("[")
+        terminal.press("1")
+        terminal.wait("[1 Journal]")
+        terminal.press("Escape")
+        terminal.wait("esc clears", gone=True)
+        terminal.press("e")
+        terminal.wait("►  5")
+        terminal.press("Enter")
+        show("the rejected entry", terminal.wait("not numeric"))
+        terminal.press("R")
+        show("the question", terminal.wait("Retry 1 entry?"))
+        terminal.press("y")
+        show("retried", terminal.wait("1 entry is to be sent again."))
+        terminal.press("Escape")
+        terminal.wait("SEQ")  # a key right after it would be Alt and that key, to a terminal
+        terminal.press("q")
+        show("ended", terminal.wait("ended with 0"))
+    with JournalReader(path) as reader:
+        assert reader.entry(5).state is State.PENDING
+
+
+def main():
+    if shutil.which("tmux") is None:
+        print("skipped: there is no tmux")
+        return SKIPPED
+    size = tuple(map(int, (sys.argv[1] if len(sys.argv) > 1 else "80x24").split("x")))
+    with tempfile.TemporaryDirectory() as folder:
+        drive(folder, size, lambda title, lines: print(f"--- {title}", *lines, sep="\n"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,415 @@
+"""Going around in the journal view, what stays where it is, and what may be changed."""
+
+import json
+import runpy
+
+import pytest
+
+from recorder import HttpTransport, JournalReader, Recorder, State
+from simulator.server import Service
+from tests.tui.browser.harness import browsing, press, screen_text, settled
+from tui.gateway import PAGE
+from tui.keys import KEYS, keys_of
+from tui.messages import FilterEntries, ShowEntry
+from tui.rows import Query
+from tui.widgets.entry_table import EntryTable
+from tui.widgets.prompt import Prompt
+
+
+def table(pilot):
+    return pilot.app.query_one(EntryTable)
+
+
+def shown(pilot):
+    """The numbers that show, from the top."""
+    view = table(pilot)
+    rows = (view.window[view.scroll_offset.y + line] for line in range(view.size.height))
+    return [row.seq for row in rows if row is not None]
+
+
+def said(pilot):
+    return [notification.message for notification in pilot.app._notifications]
+
+
+async def type_in(pilot, text):
+    for letter in text:
+        await pilot.press("space" if letter == " " else letter)
+    await press(pilot, "enter")
+
+
+def many(stage, number, start=0):
+    stage.record(
+        *({"$distinct_id": f"p{n % 50}", "$add": {"n": n}} for n in range(start, start + number)), step=0.001
+    )
+
+
+# --- moving
+
+
+async def test_the_cursor_goes_up_and_down_by_one_and_by_pages(stage):
+    many(stage, 2_000)
+    async with browsing(stage) as pilot:
+        view = table(pilot)
+        assert view.cursor == 2_000
+        await press(pilot, "j", "down", "k")
+        assert view.cursor == 1_999
+        await press(pilot, "ctrl+d")
+        assert view.cursor == 1_999 - (view.size.height - 1)
+        await press(pilot, "ctrl+u", "up")
+        assert view.cursor == 2_000
+        assert shown(pilot)[0] == 2_000
+
+
+async def test_pages_follow_one_another_without_a_gap_to_the_oldest_entry_and_back(stage):
+    many(stage, 4 * PAGE + 7)
+    async with browsing(stage) as pilot:
+        seen = []
+        while table(pilot).cursor > 1:
+            seen += shown(pilot)
+            await press(pilot, "ctrl+d")
+        assert set(seen + shown(pilot)) == set(range(1, 4 * PAGE + 8))
+        while table(pilot).cursor < 4 * PAGE + 7:
+            await press(pilot, "ctrl+u")
+            numbers = shown(pilot)
+            assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1))
+
+
+async def test_newest_and_oldest_are_one_key_away(stage):
+    many(stage, 3_000)
+    async with browsing(stage) as pilot:
+        await press(pilot, "G")
+        assert (table(pilot).cursor, shown(pilot)[-1]) == (1, 1)
+        assert table(pilot).scroll_offset.y + table(pilot).size.height == 3_000
+        await press(pilot, "g")
+        assert (table(pilot).cursor, shown(pilot)[0]) == (3_000, 3_000)
+
+
+async def test_the_scroll_bar_reaches_any_place_at_once(stage):
+    many(stage, 5_000)
+    async with browsing(stage) as pilot:
+        table(pilot).scroll_to(y=2_500, animate=False)
+        await settled(pilot)
+        assert shown(pilot)[0] == 2_500
+        assert table(pilot).cursor == 5_000  # it is an entry, wherever one looks
+
+
+async def test_a_list_that_has_just_grown_is_scrolled_to_what_is_looked_for(stage):
+    """There is no scroll bar yet: what a person types at once after leaving a filter found nothing to scroll."""
+    many(stage, 100)
+    async with browsing(stage, words=["seq=100"]) as pilot:
+        view = table(pilot)
+        view.show(Query(), at=5)
+        await settled(pilot)
+        assert 5 in shown(pilot)
+
+
+async def test_among_few_matches_of_many_the_scroll_bar_and_the_count_agree(stage):
+    many(stage, 3_000)
+    stage.become("rejected", *range(5, 3_000, 10), reason="no")
+    async with browsing(stage, words=["state=rejected", "seq=..2000"]) as pilot:
+        view = table(pilot)
+        assert (view.window.total, view.cursor, view.query_now.state) == (200, 1995, State.REJECTED)
+        await press(pilot, "G")
+        assert (view.cursor, view.window.height) == (5, 200)
+
+
+# --- filter, tabs, find, problems
+
+
+async def test_a_filter_that_is_not_understood_is_said_and_nothing_changes(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "slash")
+        await type_in(pilot, "colour=red")
+        assert any("no filter key" in text for text in said(pilot))
+        assert len(shown(pilot)) > 10
+
+
+async def test_escape_closes_the_prompt_then_the_detail_then_the_filter(kiosk):
+    async with browsing(kiosk, words=["op=add"]) as pilot:
+        app, view = pilot.app, pilot.app.view
+        await press(pilot, "enter", "slash")
+        assert app.query_one(Prompt).is_open
+        await press(pilot, "escape")
+        assert (app.query_one(Prompt).is_open, view.detail_open) == (False, True)
+        await press(pilot, "escape")
+        assert (view.detail_open, table(pilot).query_now.words) == (False, ("op=add",))
+        await press(pilot, "escape")
+        assert table(pilot).query_now.words == ()
+        assert app.is_running
+
+
+async def test_keys_typed_into_the_prompt_are_text_and_elsewhere_commands(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "slash", "q", "j", "1")
+        assert pilot.app.is_running
+        assert pilot.app.query_one("#prompt-input").value == "qj1"
+
+
+async def test_the_prompt_has_the_keys_as_soon_as_it_is_asked_for_and_the_table_as_soon_as_it_is_left(kiosk):
+    """A fast hand, or a script: nothing waits for the prompt to be drawn."""
+    async with browsing(kiosk) as pilot:
+        pilot.app.view.action_filter()
+        assert pilot.app.focused is pilot.app.query_one("#prompt-input")
+        pilot.app.action_close()
+        assert pilot.app.focused is table(pilot)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_key_right_after_enter_is_the_details(kiosk, size):
+    async with browsing(kiosk, size, words=["seq=12"], write=True) as pilot:
+        for key in ("enter", "R"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: any("Retry 1 entry?" in line for line in screen_text(pilot.app)))
+
+
+async def test_find_goes_on_in_both_directions_and_says_where_it_ends(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "f")
+        await type_in(pilot, "op=add")
+        found = [table(pilot).cursor]
+        for key in ("n", "n", "N"):
+            await press(pilot, key)
+            found.append(table(pilot).cursor)
+        assert found == [36, 31, 26, 31]
+        await press(pilot, "G", "n")
+        assert "There is no older entry that matches op=add." in said(pilot)
+
+
+async def test_problems_are_what_a_person_may_have_to_look_at(kiosk):
+    async with browsing(kiosk) as pilot:
+        found = []
+        for key in ("e", "e", "e", "e", "e", "E"):
+            await press(pilot, key)
+            found.append(table(pilot).cursor)
+        assert found == [25, 23, 21, 17, 12, 17]
+
+
+async def test_other_views_can_point_at_an_entry_and_at_a_filter(kiosk):
+    async with browsing(kiosk, words=["op=add"]) as pilot:
+        await press(pilot, "3")
+        pilot.app.post_message(ShowEntry(17))
+        await settled(pilot, lambda: table(pilot).cursor == 17)
+        assert pilot.app.view.where == "journal"
+        pilot.app.post_message(FilterEntries(["state=rejected", "error=list"]))
+        await settled(pilot, lambda: table(pilot).cursor == 12)
+        assert shown(pilot) == [12]
+
+
+# --- live
+
+
+async def test_the_cursor_stays_on_its_entry_while_others_are_recorded(stage):
+    many(stage, 100)
+    async with browsing(stage) as pilot:
+        await press(pilot, "j", "j", "j")
+        for start in range(100, 1_300, 300):
+            many(stage, 300, start)
+            pilot.app.look()
+            await settled(pilot)
+            assert table(pilot).cursor == 97
+        assert shown(pilot)[0] == 1_300, "it follows"
+
+
+async def test_what_shows_stays_where_it_is_unless_it_follows(stage):
+    many(stage, 500)
+    async with browsing(stage) as pilot:
+        await press(pilot, "ctrl+d", "ctrl+d")
+        before = shown(pilot)
+        many(stage, 400, 500)
+        pilot.app.look()
+        await settled(pilot)
+        assert shown(pilot) == before
+        await press(pilot, "F")
+        assert shown(pilot)[0] == 900
+        await press(pilot, "F")
+        many(stage, 50, 900)
+        pilot.app.look()
+        await settled(pilot)
+        assert shown(pilot)[0] == 900
+
+
+async def test_states_that_change_elsewhere_change_on_the_screen(kiosk):
+    async with browsing(kiosk) as pilot:
+        assert not any("↻ sending" in line for line in screen_text(pilot.app))
+        kiosk.change(
+            "INSERT INTO attempts (lane, epoch, first, last, updates, bytes, digest, started_at, words, times)"
+            " VALUES ('people', 2, 31, 35, 5, 1, '', 0, '', 1)"
+        )
+        pilot.app.look()
+        await settled(pilot)
+        assert sum("↻ sending" in line for line in screen_text(pilot.app)) == 5
+
+
+async def test_an_entry_that_leaves_its_tab_leaves_the_cursor_to_the_next_older_one(kiosk):
+    async with browsing(kiosk, words=["state=rejected"], write=True) as pilot:
+        assert table(pilot).cursor == 23
+        kiosk.change("UPDATE entries SET state = 'discarded' WHERE seq = 23")
+        pilot.app.look()
+        await settled(pilot)
+        assert (table(pilot).cursor, shown(pilot)) == (12, [12])
+
+
+async def test_the_writer_can_truncate_its_log_while_the_browser_is_open(stage):
+    many(stage, 1_000)
+    async with browsing(stage) as pilot:
+        await press(pilot, "ctrl+d", "e", "enter", "f")
+        await type_in(pilot, "nobody")
+        many(stage, 10, 1_000)
+        pilot.app.look()
+        await settled(pilot)
+        ((busy, *_),) = stage.change("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert busy == 0
+        assert stage.path.with_name("kiosk.db-wal").stat().st_size == 0
+
+
+# --- what may be changed
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key.writes], ids=lambda key: key.id)
+async def test_without_write_nothing_is_changed_and_the_reason_is_said(kiosk, key):
+    before = kiosk.path.read_bytes()
+    async with browsing(kiosk, words=["seq=12"]) as pilot:
+        await press(pilot, key.keys.split(",")[0])
+        assert any("needs --write" in text for text in said(pilot)), said(pilot)
+        assert len(pilot.app.screen_stack) == 1
+    assert kiosk.path.read_bytes() == before
+
+
+def state_of(stage, seq):
+    with JournalReader(stage.path) as reader:
+        return reader.entry(seq).state
+
+
+async def test_a_rejected_entry_is_retried_once_it_is_confirmed(kiosk):
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "R", "n")
+        assert state_of(kiosk, 12) is State.REJECTED
+        await press(pilot, "R", "y")
+        assert state_of(kiosk, 12) is State.WAITING
+        assert "1 entry is to be sent again." in said(pilot)
+
+
+async def test_marked_entries_are_discarded_together(kiosk):
+    async with browsing(kiosk, write=True) as pilot:
+        await press(pilot, "m", "m", "j", "m", "D")
+        assert any("Discard 3 entries?" in line for line in screen_text(pilot.app))
+        await press(pilot, "y")
+        assert [state_of(kiosk, seq) for seq in (40, 39, 38, 37)] == [
+            State.DISCARDED,
+            State.DISCARDED,
+            State.PENDING,
+            State.DISCARDED,
+        ]
+        assert not table(pilot).marks
+
+
+async def test_what_cannot_be_retried_is_said_with_the_reason(kiosk):
+    async with browsing(kiosk, words=["seq=23"], write=True) as pilot:
+        await press(pilot, "R")
+        assert any("malformed" in text for text in said(pilot))
+        assert len(pilot.app.screen_stack) == 1
+
+
+async def test_an_entry_is_sent_as_edited_once_that_is_confirmed(kiosk):
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "ctrl+e")
+        pilot.app.screen.query_one(
+            "#message"
+        ).text = '{"$distinct_id": "ada@ex.org", "$union": {"tags": ["b"]}}'
+        await press(pilot, "f2")
+        assert any("Send 1 entry, #12, as edited?" in line for line in screen_text(pilot.app))
+        await press(pilot, "y")
+        with JournalReader(kiosk.path) as reader:
+            assert reader.entry(12).message["$union"] == {"tags": ["b"]}
+
+
+async def test_a_message_that_could_never_be_accepted_is_refused_and_the_entry_stays(kiosk):
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        for text, words in (
+            ("{", "not JSON"),
+            ('{"$distinct_id": "eve", "$set": {"a": 1}}', "another profile"),
+        ):
+            await press(pilot, "ctrl+e")
+            pilot.app.screen.query_one("#message").text = text
+            await press(pilot, "f2", "y")
+            assert any(words in line for line in said(pilot)), said(pilot)
+        assert state_of(kiosk, 12) is State.REJECTED
+
+
+async def test_ship_now_asks_sends_and_says_what_came_of_it(stage):
+    with Recorder("T", stage.path) as recorder:
+        for n in range(5):
+            recorder.people_set("ada", {"n": n})
+    with Service() as service:
+        async with browsing(stage, write=True, transport=lambda: HttpTransport(url=service.url)) as pilot:
+            await press(pilot, "s")
+            assert any(f"Send 5 entries to {service.url} now?" in line for line in screen_text(pilot.app))
+            await press(pilot, "y")
+            await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
+            assert "Shipped 5 entries in 1 request. Nothing is left." in said(pilot)
+            await press(pilot, "s")
+            assert any("nothing to send" in text for text in said(pilot))
+
+
+# --- copying
+
+
+async def test_an_entry_is_copied_whole_as_json(stage):
+    message = {"$distinct_id": "ada", "$set": {"text": "x" * 1_000_000}}
+    stage.record(message)
+    async with browsing(stage) as pilot:
+        await press(pilot, "y")
+        assert json.loads(pilot.app.clipboard) == message
+
+
+async def test_a_profiles_history_is_copied_as_a_test_that_passes(kiosk, tmp_path):
+    async with browsing(kiosk, words=["seq=36"]) as pilot:
+        await press(pilot, "Y")
+        text = pilot.app.clipboard
+    file = tmp_path / "test_copied.py"
+    file.write_text(text, encoding="utf-8")
+    runpy.run_path(str(file))["test_entry_36"]()
+    assert "'credits': 36" in text
+
+
+# --- keys
+
+
+def test_every_key_has_an_id_of_its_own_and_none_is_taken_by_terminals():
+    assert len({key.id for key in KEYS}) == len(KEYS)
+    never = {f"ctrl+{letter}" for letter in "hijmszabo"}
+    assert not never & {name for key in KEYS for name in key.keys.split(",")}
+    for where in {key.where for key in KEYS}:
+        names = [name for key in keys_of(where) for name in key.keys.split(",")]
+        assert len(names) == len(set(names)), where
+
+
+async def test_the_palette_offers_what_the_keys_do_and_nothing_that_would_need_write(kiosk):
+    async with browsing(kiosk) as pilot:
+        titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
+        assert "Next problem (e)" in titles
+        assert not any(title.startswith("Retry") for title in titles)
+
+
+async def test_a_keymap_puts_another_key_in_the_place_of_any(kiosk):
+    from tui.app import Browser
+
+    with kiosk.gateway() as gateway:
+        app = Browser(gateway, live=False, keymap={"journal.problem": "f5"})
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            await press(pilot, "e")
+            assert table(pilot).cursor == 40
+            await press(pilot, "f5")
+            assert table(pilot).cursor == 25
+
+
+@pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "nord"])
+async def test_the_cursor_and_the_states_can_be_told_apart_in_every_theme(kiosk, theme):
+    async with browsing(kiosk) as pilot:
+        if theme not in pilot.app.available_themes:
+            pytest.skip(f"there is no {theme} in this version of textual")
+        pilot.app.theme = theme
+        await settled(pilot)
+        lines = screen_text(pilot.app)
+        assert any(line.startswith("►") and "○ pending" in line for line in lines)

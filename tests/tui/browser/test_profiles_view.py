@@ -1,0 +1,357 @@
+"""Going around in the profiles view: search, steps through time, blame and back, copies, and what stays."""
+
+import json
+
+import pytest
+
+from recorder import JournalReader
+from simulator import Simulator
+from simulator.testing import to_test
+from tests.tui.browser import shops
+from tests.tui.browser.harness import browsing, press, screen_text, settled
+from tui import gateway_profiles as room
+from tui.messages import ShowProfile
+from tui.views.profiles import ProfilesView
+from tui.widgets import profile_list as list_room
+from tui.widgets.entry_table import EntryTable
+from tui.widgets.passage_table import PassageTable
+from tui.widgets.profile_list import ProfileList
+from tui.widgets.property_table import PropertyTable
+from tui.widgets.value_pane import ValuePane
+
+BACK, ON, SAME_BACK, SAME_ON = (
+    "left_square_bracket",
+    "right_square_bracket",
+    "left_curly_bracket",
+    "right_curly_bracket",
+)
+
+
+@pytest.fixture
+def ada(stage):
+    shops.ada(stage.path)
+    return stage
+
+
+def listed(pilot):
+    return [row.profile for row in pilot.app.query_one(ProfileList).page_now.rows]
+
+
+def chosen(pilot):
+    row = pilot.app.query_one(ProfileList).current
+    return row.profile if row is not None else None
+
+
+def shown(pilot):
+    return pilot.app.query_one(PropertyTable).shown
+
+
+def values(pilot):
+    return {row.name: (row.left, row.right) for row in shown(pilot).rows}
+
+
+def at(pilot):
+    return pilot.app.query_one(PassageTable).at
+
+
+def copied(pilot):
+    return pilot.app.clipboard
+
+
+def said(pilot):
+    return [notification.message for notification in pilot.app._notifications]
+
+
+async def show(pilot, *whose):
+    pilot.app.post_message(ShowProfile(*whose))
+    await settled(pilot)
+
+
+# --- the list
+
+
+async def test_search_narrows_while_it_is_typed_and_escape_brings_all_back(ada):
+    async with browsing(ada) as pilot:
+        await press(pilot, "2", "slash", "A", "D")
+        assert listed(pilot) == ["ada@ex.org"]
+        await press(pilot, "enter")
+        assert pilot.app.query_one(ProfileList).has_focus
+        await press(pilot, "escape")
+        assert listed(pilot) == ["u-1042", "ada@ex.org", "gone", "acme"]
+
+
+async def test_escape_in_the_prompt_brings_all_back(ada):
+    async with browsing(ada) as pilot:
+        await press(pilot, "2", "slash", "g", "escape")
+        assert len(listed(pilot)) == 4
+        assert pilot.app.query_one(ProfileList).has_focus
+
+
+async def test_the_cursor_stays_on_its_profile_when_others_get_entries(ada):
+    async with browsing(ada) as pilot:
+        await press(pilot, "2", "j", "j")
+        assert chosen(pilot) == "gone"
+        shops.record(
+            ada.path, {"$distinct_id": "new", "$set": {"a": 1}}, {"$distinct_id": "acme", "$set": {"a": 1}}
+        )
+        pilot.app.look()
+        await settled(pilot)
+        assert listed(pilot)[:2] == ["acme", "new"]
+        assert chosen(pilot) == "gone"
+
+
+async def test_a_list_of_many_is_loaded_around_the_cursor(stage, monkeypatch):
+    monkeypatch.setattr(list_room, "_AROUND", 60)
+    monkeypatch.setattr(list_room, "_NEAR", 30)
+    monkeypatch.setattr(room, "_SLICE", 64)
+    shops.record(
+        stage.path, *({"$distinct_id": f"p{n:03}", "$set": {"n": n}} for n in range(300)), ago=1_000.0
+    )
+    async with browsing(stage) as pilot:
+        await press(pilot, "2")
+        assert pilot.app.query_one(ProfileList).page_now.known == 300
+        for _ in range(6):
+            await press(pilot, "ctrl+d")
+        assert chosen(pilot) == f"p{299 - 6 * 20:03}"
+        assert len(listed(pilot)) <= 121
+        await press(pilot, "G")
+        assert chosen(pilot) == "p000"
+        await press(pilot, "k")
+        assert chosen(pilot) == "p001"
+        for _ in range(3):
+            await press(pilot, "ctrl+u")
+        assert chosen(pilot) == f"p{1 + 3 * 20:03}"
+        await press(pilot, "g")
+        assert chosen(pilot) == "p299"
+
+
+async def test_progress_is_shown_until_all_ids_are_collected(stage, monkeypatch):
+    shops.record(stage.path, *({"$distinct_id": f"p{n}", "$set": {"n": n}} for n in range(100)))
+    monkeypatch.setattr(room, "_SLICE", 40)
+    async with browsing(stage) as pilot:
+        profiles = pilot.app.query_one(ProfileList)
+        assert (profiles.collected.looked_at, "…40 %" in profiles.heads(40)) == (0, False)
+        profiles.collected = room.Collected(40, 100)
+        assert "…40 %" in profiles.heads(40)
+        await press(pilot, "2")
+        assert "%" not in profiles.heads(40)
+
+
+# --- one profile
+
+
+async def test_a_profile_shows_what_was_shipped_beside_what_is_predicted(ada):
+    async with browsing(ada) as pilot:
+        await press(pilot, "2", "j", "enter")
+        shipped = Simulator.from_journal(ada.path, shipped_only=True).profile("ada@ex.org")
+        predicted = Simulator.from_journal(ada.path).profile("ada@ex.org")
+        assert values(pilot)["plan"] == (json.dumps(shipped["plan"]), json.dumps(predicted["plan"]))
+        marks = {row.name: row.mark for row in shown(pilot).rows}
+        differ = {name for name in {*shipped, *predicted} if shipped.get(name) != predicted.get(name)}
+        assert {name for name, mark in marks.items() if mark != " "} == differ
+
+
+async def test_steps_go_through_time_and_show_before_and_after(ada):
+    async with browsing(ada) as pilot:
+        await show(pilot, "ada@ex.org", None, None)
+        timeline = Simulator.from_journal(ada.path).timeline("ada@ex.org")
+        for n in range(len(timeline), 0, -1):
+            await press(pilot, BACK)
+            assert at(pilot) == n
+            before, after = timeline.at(n - 1), timeline.at(n)
+            assert set(values(pilot)) == {*(before or ()), *(after or ())}
+            assert shown(pilot).state == after
+        await press(pilot, BACK)
+        assert (at(pilot), shown(pilot).nothing) == (0, "No such profile yet.")
+        await press(pilot, "l", "right")
+        assert at(pilot) == 2
+
+
+async def test_the_same_property_is_followed_in_both_directions(ada):
+    async with browsing(ada) as pilot:
+        await show(pilot, "ada@ex.org", None, None)
+        assert pilot.app.query_one(PropertyTable).current.name == "plan"
+        seen = []
+        for key in (SAME_BACK, SAME_BACK, SAME_BACK, SAME_BACK, SAME_ON):
+            await press(pilot, key)
+            seen.append(shown(pilot).title.split("#")[1].split()[0])
+        assert seen == ["14", "9", "1", "1", "9"]
+        assert said(pilot) == ["No earlier entry changed plan."]
+        assert pilot.app.query_one(PropertyTable).current.name == "plan"
+
+
+async def test_blame_goes_to_the_entry_and_p_comes_back_at_that_moment(ada):
+    async with browsing(ada) as pilot:
+        await show(pilot, "ada@ex.org", None, None)
+        await press(pilot, "j", "b")
+        assert pilot.app.view.where == "journal"
+        assert pilot.app.query_one(EntryTable).cursor == 13
+        await press(pilot, "p")
+        assert pilot.app.view.where == "profiles"
+        assert shown(pilot).title.startswith("ada@ex.org  at 9 of 10: #13 $add")
+
+
+async def test_enter_on_a_step_goes_to_its_entry(ada):
+    async with browsing(ada) as pilot:
+        await show(pilot, "ada@ex.org", None, 11)
+        await press(pilot, "tab", "enter")
+        assert pilot.app.query_one(EntryTable).cursor == 11
+
+
+async def test_an_entry_that_is_no_part_of_the_prediction_says_so(ada):
+    with JournalReader(ada.path) as reader:
+        (rejected,) = reader.entries("state=rejected")
+    async with browsing(ada) as pilot:
+        await show(pilot, rejected.profile, None, rejected.seq)
+        assert said(pilot) == [
+            f"#{rejected.seq} is no part of the prediction: the profile is shown without it."
+        ]
+        assert at(pilot) == 0
+
+
+async def test_an_open_profile_moves_on_with_the_journal_and_the_moment_stays(ada):
+    async with browsing(ada) as pilot:
+        await show(pilot, "ada@ex.org", None, None)
+        shops.record(ada.path, {"$distinct_id": "ada@ex.org", "$set": {"plan": "gold"}})
+        pilot.app.look()
+        await settled(pilot)
+        assert values(pilot)["plan"] == ('"free"', '"gold"')
+        await press(pilot, BACK, BACK)
+        before = shown(pilot).title.split(": ")[1]
+        shops.ship(ada.path)
+        pilot.app.look()
+        await settled(pilot)
+        assert shown(pilot).title.split(": ")[1] == before.replace("○ pending", "✓ shipped")
+        await press(pilot, "tab", "g")
+        assert values(pilot)["plan"] == ('"gold"', '"gold"')
+
+
+async def test_a_group_and_a_user_of_the_same_name_are_two_profiles(stage):
+    shops.record(
+        stage.path,
+        {"$distinct_id": "acme", "$set": {"who": "user"}},
+        {"$group_key": "company", "$group_id": "acme", "$set": {"who": "group"}},
+    )
+    async with browsing(stage) as pilot:
+        await show(pilot, "acme", "company", None)
+        assert values(pilot) == {"who": (None, '"group"')}
+        await show(pilot, "acme", None, None)
+        assert values(pilot) == {"who": (None, '"user"')}
+
+
+# --- list and profile in turns
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_on_a_narrow_screen_list_and_profile_take_turns(ada, size):
+    async with browsing(ada, size) as pilot:
+        await press(pilot, "2", "j", "enter")
+        assert not pilot.app.query_one(ProfileList).is_on_screen
+        assert pilot.app.query_one(PropertyTable).has_focus
+        await press(pilot, "enter")
+        assert pilot.app.query_one(ValuePane).has_focus
+        await press(pilot, "escape")
+        assert pilot.app.query_one(PropertyTable).has_focus
+        await press(pilot, "escape")
+        assert pilot.app.query_one(ProfileList).has_focus
+        assert chosen(pilot) == "ada@ex.org"
+        await press(pilot, "q")
+    assert not pilot.app.is_running
+
+
+async def test_on_a_wide_screen_they_stand_side_by_side(ada):
+    async with browsing(ada, (120, 36)) as pilot:
+        await press(pilot, "2", "j", "enter")
+        assert pilot.app.query_one(ProfileList).is_on_screen
+        for table in (PassageTable, ProfileList, PropertyTable):
+            await press(pilot, "tab")
+            assert pilot.app.query_one(table).has_focus
+        await press(pilot, "shift+tab", "escape")
+        await press(pilot, "1", "2")
+        assert pilot.app.query_one(ProfileList).has_focus
+
+
+async def test_a_window_that_becomes_narrow_keeps_what_is_open(ada):
+    async with browsing(ada, (120, 36)) as pilot:
+        await press(pilot, "2", "j", "enter")
+        await pilot.resize_terminal(60, 20)
+        await settled(pilot)
+        assert pilot.app.query_one(PropertyTable).is_on_screen
+        await pilot.resize_terminal(38, 9)
+        await settled(pilot)
+        assert screen_text(pilot.app)[0].startswith("Needs 40x10")
+        await pilot.resize_terminal(120, 36)
+        await settled(pilot)
+        assert shown(pilot).title.startswith("ada@ex.org")
+
+
+async def test_a_click_moves_the_cursor_and_another_opens(ada):
+    async with browsing(ada) as pilot:
+        await press(pilot, "2")
+        for expected in (False, True):
+            await pilot.click(ProfileList, offset=(5, 2))
+            await settled(pilot)
+            assert pilot.app.query_one(ProfilesView).has_class("open") is expected
+        assert shown(pilot).title.startswith("ada@ex.org")
+
+
+# --- copies
+
+
+async def test_y_copies_the_state_the_entry_or_the_value(ada):
+    predicted = Simulator.from_journal(ada.path).profile("ada@ex.org")
+    async with browsing(ada) as pilot:
+        await press(pilot, "2", "y")
+        assert said(pilot) == ["Nothing is open to copy: enter opens a profile."]
+        await show(pilot, "ada@ex.org", None, None)
+        await press(pilot, "y")
+        assert json.loads(copied(pilot)) == dict(predicted)
+        await press(pilot, "enter", "y")
+        assert json.loads(copied(pilot)) == predicted["plan"]
+        await press(pilot, "escape", "tab", "j", "y")
+        assert json.loads(copied(pilot)) == {"$distinct_id": "ada@ex.org", "$set": {"plan": "team"}}
+
+
+async def test_a_value_of_a_megabyte_is_copied_whole(stage):
+    shops.huge(stage.path)
+    async with browsing(stage) as pilot:
+        await press(pilot, "2", "enter", "enter", "y")
+        assert json.loads(copied(pilot)) == "x" * 1_000_000
+
+
+async def test_the_history_up_to_the_moment_is_copied_as_a_test_that_passes(ada):
+    async with browsing(ada) as pilot:
+        await show(pilot, "ada@ex.org", None, None)
+        await press(pilot, "Y")
+        names = {}
+        exec(copied(pilot), names)  # noqa: S102  # what the person would do
+        names["test_history"]()
+        await press(pilot, BACK, BACK, "Y")
+        with JournalReader(ada.path) as reader:
+            history = [json.loads(text) for _, text in reader.history_of("ada@ex.org")]
+        assert copied(pilot) == to_test(history[:9])
+
+
+# --- what fails
+
+
+async def test_a_read_that_fails_is_told_and_the_view_goes_on(ada):
+    async with browsing(ada) as pilot:
+        await press(pilot, "2", "j", "enter")
+        view = pilot.app.query_one(ProfilesView)
+        working = view._gateway._reader
+        view._gateway._reader = closed = JournalReader(ada.path)
+        closed.close()
+        view.refresh_view()
+        await settled(pilot)
+        assert any("is closed" in text for text in said(pilot))
+        view._gateway._reader = working
+        shops.record(
+            ada.path,
+            {"$distinct_id": "ada@ex.org", "$set": {"plan": "gold"}},
+            {"$distinct_id": "new", "$set": {"plan": "gold"}},
+        )
+        pilot.app.look()
+        await settled(pilot)
+        assert values(pilot)["plan"] == ('"free"', '"gold"')
+        assert listed(pilot)[:2] == ["new", "ada@ex.org"]

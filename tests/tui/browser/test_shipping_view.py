@@ -1,0 +1,165 @@
+"""Going around in the shipping view: words as `status` says them, failures to their entries, and retries."""
+
+import pytest
+
+from recorder import Answer, JournalReader, Statistics
+from tests.doubles import ACCEPTED, RESET, URL
+from tests.tui.browser import shops
+from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled
+from tui.accounts import accounts_lines
+from tui.sentence import shipping_of
+from tui.views.shipping import ShippingView, words_for
+from tui.widgets.attempt_table import AttemptTable
+from tui.widgets.entry_table import EntryTable
+from tui.widgets.failure_table import FailureTable
+
+
+@pytest.fixture
+def trouble(stage):
+    shops.trouble(stage.path)
+    return stage
+
+
+def said(pilot):
+    return [notification.message for notification in pilot.app._notifications]
+
+
+def words(pilot):
+    return " ".join(" ".join(screen_text(pilot.app)).split())
+
+
+async def test_the_sentence_is_the_one_that_status_says(trouble):
+    with JournalReader(trouble.path, clock=lambda: NOW) as reader:
+        sentence = shipping_of(reader.counts(), reader.shipping(), now=NOW).sentence
+    async with browsing(trouble, (120, 36)) as pilot:
+        await press(pilot, "3")
+        assert sentence in words(pilot)
+
+
+async def test_the_accounts_add_up_on_the_screen(trouble):
+    with JournalReader(trouble.path) as reader:
+        counts = reader.counts()
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3")
+        line = next(accounts_lines(counts))
+        assert " ".join(line.split()) in words(pilot)
+        numbers = [int(part.split()[-1]) for part in line.split(" = ")[1].split("  ")[0].split(" + ")]
+        assert sum(numbers) == counts.recorded == 9
+
+
+def test_accounts_that_do_not_add_up_say_so():
+    assert next(accounts_lines(Statistics(recorded=3, shipped=2))).endswith("✗ DOES NOT ADD UP")
+
+
+async def test_enter_on_a_failure_shows_its_entries_and_no_others(trouble):
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3")
+        groups = pilot.app.query_one(FailureTable).rows[:3]
+        for place, group in enumerate(groups):
+            await press(pilot, "3", "g", *["j"] * place, "enter")
+            table = pilot.app.query_one(EntryTable)
+            assert {row.state for row in table.window.rows} == {group.state}
+            assert len(table.window.rows) == group.entries
+
+
+def test_entries_in_doubt_are_told_apart_by_their_numbers(stage):
+    """They have no words of their own; their attempts have."""
+    for number in range(4):
+        shops.record(stage.path, {"$distinct_id": f"p{number}", "$add": {"n": 1}})
+    broken = Answer(left=True, url=URL, error="the connection broke")
+    shops.ship(stage.path, RESET, limit=1)
+    shops.ship(stage.path, broken, limit=1)
+    with JournalReader(stage.path) as reader:
+        groups = reader.failures()
+        found = [[entry.seq for entry in reader.entries(words_for(group))] for group in groups]
+    assert [group.words for group in groups] == ["the connection was reset", "the connection broke"]
+    assert found == [[1], [2]]
+
+
+async def test_enter_on_an_attempt_shows_what_it_carried(trouble):
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3", "tab", "j")
+        attempt = pilot.app.query_one(AttemptTable).current
+        await press(pilot, "enter")
+        assert [row.seq for row in pilot.app.query_one(EntryTable).window.rows] == [attempt.first]
+
+
+async def test_tries_have_no_entries_of_their_own(trouble):
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3", "G", "enter")
+        assert pilot.app.view.where == "shipping"
+        assert said(pilot) == ["Nothing of these tries is set aside; the attempts below name their entries."]
+
+
+async def test_a_failure_is_retried_once_a_person_says_yes(trouble):
+    async with browsing(trouble, write=True) as pilot:
+        await press(pilot, "3", "R", "n")
+        assert pilot.app.query_one(FailureTable).current.entries == 2
+        await press(pilot, "R", "y")
+        pilot.app.look()
+        await settled(pilot)
+        with JournalReader(trouble.path) as reader:
+            assert reader.counts().rejected == 1
+        assert pilot.app.query_one(FailureTable).rows[0].entries == 1
+
+
+async def test_a_reader_is_not_offered_a_retry_and_gets_none(trouble):
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3")
+        assert "R: retry" not in words(pilot)
+        await press(pilot, "R", "D", "s")
+        with JournalReader(trouble.path) as reader:
+            assert reader.counts().rejected == 3
+
+
+async def test_what_is_shipped_meanwhile_shows_and_the_cursor_stays(trouble):
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3", "j", "tab", "j", "j")
+        failure, attempt = (
+            pilot.app.query_one(FailureTable).current,
+            pilot.app.query_one(AttemptTable).current,
+        )
+        shops.ship(trouble.path, ACCEPTED, ACCEPTED, ACCEPTED, ago=10.0)
+        pilot.app.look()
+        await settled(pilot)
+        assert pilot.app.query_one(FailureTable).current.words == failure.words
+        assert pilot.app.query_one(AttemptTable).current.id == attempt.id
+        assert "pending 0" in words(pilot)
+
+
+async def test_y_copies_the_words_whole(trouble):
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3", "y")
+        assert pilot.app.clipboard == "$add: value is not numeric"
+        await press(pilot, "tab", "y")
+        assert pilot.app.clipboard == "connection refused"
+
+
+async def test_what_failed_is_looked_for_only_where_the_journal_has_changed(trouble):
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3")
+        view = pilot.app.query_one(ShippingView)
+        known = view._standing
+        view.refresh_view()
+        await settled(pilot)
+        assert view._standing.failures is known.failures
+        shops.record(trouble.path, {"$distinct_id": "ada", "$set": {"a": 1}})
+        view.refresh_view()
+        await settled(pilot)
+        assert view._standing.failures is not known.failures
+
+
+async def test_a_read_that_fails_is_told_and_the_view_goes_on(trouble):
+    async with browsing(trouble) as pilot:
+        await press(pilot, "3")
+        view = pilot.app.query_one(ShippingView)
+        working = view._gateway._reader
+        view._gateway._reader = closed = JournalReader(trouble.path)
+        closed.close()
+        view.refresh_view()
+        await settled(pilot)
+        assert any("is closed" in text for text in said(pilot))
+        view._gateway._reader = working
+        view.refresh_view()
+        await settled(pilot)
+        assert view.settled

@@ -1,0 +1,76 @@
+"""`restante tui` as a command: what it refuses, what it does without a terminal, the pictures it saves."""
+
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+SET = {"$distinct_id": "ada", "$set": {"plan": "pro"}}
+
+
+def test_a_journal_that_is_not_there_is_not_made(restante, journal):
+    ran = restante("tui", "-j", journal)
+    assert (ran.code, ran.out) == (2, "")
+    assert "there is no journal" in ran.err
+    assert not journal.exists()
+
+
+def test_what_is_no_journal_is_told_and_left_alone(restante, journal):
+    journal.write_text("a letter", encoding="utf-8")
+    ran = restante("tui", "-j", journal)
+    assert (ran.code, "is not a journal" in ran.err) == (2, True)
+    assert journal.read_text(encoding="utf-8") == "a letter"
+
+
+def test_a_journal_of_a_newer_version_is_told_and_left_alone(restante, journal, append):
+    append(SET)
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    ran = restante("tui", "-j", journal)
+    assert (ran.code, "newer restante" in ran.err) == (2, True)
+
+
+def test_without_a_terminal_it_is_status(restante, journal, append):
+    append(SET)
+    ran = restante("tui", "-j", journal)
+    assert ran.code == restante("status", "-j", journal).code == 0
+    assert "recorded 1 = pending 1" in ran.out
+    assert "no terminal" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--theme", "plaid"], "there is no 'plaid'"),
+        (["--size", "wide"], "is no size"),
+        (["--keymap", "-"], "not JSON"),
+        (["colour=red"], "no filter key"),
+    ],
+)
+def test_what_is_given_wrong_is_told_before_anything_is_drawn(restante, journal, append, options, words):
+    append(SET)
+    ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", *options, stdin="{")
+    assert (ran.code, words in ran.err) == (2, True), ran.err
+    assert not (restante.folder / "screen.svg").exists()
+
+
+def test_the_screen_is_saved_as_a_picture(restante, journal, append):
+    append(SET)
+    ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", "--size", "100x20")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    picture = (restante.folder / "screen.svg").read_text(encoding="utf-8")
+    assert picture.startswith("<svg")
+    assert "pending" in picture
+
+
+def test_no_color_takes_the_colours_and_leaves_the_words(restante, journal, append):
+    append(SET)
+    for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", environment=environment)
+        assert ran.code == 0, ran.err
+        picture = (restante.folder / "screen.svg").read_text(encoding="utf-8")
+        fills = set(re.findall(r"fill: #([0-9a-f]{6})", picture))
+        fills -= {"c5c8c6"}  # the picture's own
+        greys = {fill for fill in fills if fill[:2] == fill[2:4] == fill[4:]}
+        assert bool(fills - greys) is coloured, fills

@@ -1,0 +1,47 @@
+"""`restante doctor`: a line for each finding, what to do beneath, and an exit code for monitors."""
+
+import pytest
+
+UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
+
+
+def test_a_journal_that_is_well_exits_0(restante, journal, append):
+    append(*UPDATES)
+    ran = restante("doctor", "-j", journal)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.endswith("Nothing needs attention.\n")
+    assert "ok    accounts: 3 entries: every account agrees\n" in ran.out
+
+
+def test_what_needs_attention_exits_1_and_says_what_to_do(restante, journal, append):
+    append(*UPDATES)
+    journal.chmod(0o644)
+    ran = restante("doctor", "-j", journal)
+    assert ran.code == 1
+    assert f"!!    permissions: kiosk.db is open to others (mode 644)\n      chmod 600 {journal}\n" in ran.out
+    assert ran.out.endswith("1 thing needs attention.\n")
+
+
+def test_json_is_the_list_of_findings(restante, journal, append):
+    append(*UPDATES)
+    journal.chmod(0o644)
+    ran = restante("doctor", "--json", "--deep", "-j", journal)
+    assert (ran.code, ran.err) == (1, "")
+    assert all(set(finding) == {"name", "severity", "text", "advice"} for finding in ran.json)
+    assert [finding["name"] for finding in ran.json if finding["severity"] == "attention"] == ["permissions"]
+
+
+def test_on_a_terminal_a_deep_look_says_how_far_it_is(restante, journal, append):
+    append(*UPDATES)
+    ran = restante.on_terminal("doctor", "--deep", "-j", journal)
+    assert ran.code == 0
+    assert "Looking at table entries, " in ran.out
+
+
+@pytest.mark.parametrize("content", [None, b"a shopping list, long enough to be looked at, and more\n" * 50])
+def test_missing_or_foreign_exits_2(restante, journal, content):
+    if content is not None:
+        journal.write_bytes(content)
+    ran = restante("doctor", "-j", journal)
+    assert (ran.code, ran.out) == (2, "")
+    assert (journal.read_bytes() if journal.exists() else None) == content

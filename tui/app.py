@@ -1,0 +1,346 @@
+"""`Browser`: the full-screen browser, and what its views have in common."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import BindingType
+from textual.events import Resize
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from recorder import Decision, Entry, InvalidOperation, JournalBusy, RestanteError, Verb
+from tui.actions import Actions, question, told
+from tui.format import printable
+from tui.gateway import Facts, Gateway
+from tui.keys import bindings, keys_of, spelled
+from tui.messages import Decide, Edit, Failed, FilterEntries, Say, ShowEntry, ShowProfile
+from tui.rows import Query
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.edit import EditScreen
+from tui.screens.help import HelpScreen
+from tui.screens.progress import ProgressScreen
+from tui.states import plain
+from tui.views.journal import JournalView
+from tui.views.profiles import ProfilesView
+from tui.views.shipping import ShippingView
+from tui.views.view import View
+from tui.widgets.entry_detail import EntryDetail
+from tui.widgets.key_line import KeyLine
+from tui.widgets.notice import Notice
+from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
+from tui.widgets.top_line import TopLine
+from tui.work import ask
+
+__all__ = ["Browser"]
+
+POLL = 0.25
+"""Seconds between looks at ``PRAGMA data_version``."""
+
+_AGES = 4  # polls: once a second ages are told anew
+
+
+class _Looked(Message):
+    """What a poll found: the journal's version, and how it stands where that is new."""
+
+    def __init__(self, version: int, facts: Facts | None) -> None:
+        self.version = version
+        self.facts = facts
+        super().__init__()
+
+
+class _Weighed(Message):
+    def __init__(self, verb: Verb, filters: list[list[str]], decision: Decision) -> None:
+        self.verb = verb
+        self.filters = filters
+        self.decision = decision
+        super().__init__()
+
+
+class _Decided(Message):
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__()
+
+
+class _Editable(Message):
+    def __init__(self, entry: Entry, text: str) -> None:
+        self.entry = entry
+        self.text = text
+        super().__init__()
+
+
+class _ToShip(Message):
+    def __init__(self, question: str) -> None:
+        self.question = question
+        super().__init__()
+
+
+class Browser(App[None]):
+    """The journal, its profiles and its shipping on one screen.
+
+    Args:
+        gateway: The journal; closed by whoever opened it.
+        ascii_only: Whether only ASCII is drawn.
+        keymap: Other keys for some ids of `tui.keys.KEYS`.
+        live: Whether to look for changes four times a second; tests look by hand.
+        first: The view to begin with.
+        words: A filter to begin with; see `recorder.filters`.
+    """
+
+    TITLE = "restante"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
+    ENABLE_COMMAND_PALETTE = True
+    AUTO_FOCUS: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        ascii_only: bool = False,
+        keymap: Mapping[str, str] | None = None,
+        live: bool = True,
+        first: str = "journal",
+        words: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.gateway = gateway
+        self.ascii_only = ascii_only
+        self.set_class(ascii_only, "ascii")
+        self.actions = Actions(gateway)
+        self._live = live
+        self._first = first
+        self._words = list(words)
+        self._version = -1
+        self._polls = 0
+        self._looking = False
+        if keymap:
+            self.set_keymap(keymap)
+
+    def compose(self) -> ComposeResult:
+        """The top line, three views of which one shows, the keys."""
+        gateway = self.gateway
+        yield TopLine(gateway.path.name, write=gateway.write, ascii_only=self.ascii_only)
+        yield Notice("banner", ascii_only=self.ascii_only)
+        with ContentSwitcher(initial="journal", id="views"):
+            yield JournalView(gateway, ascii_only=self.ascii_only)
+            yield ProfilesView(gateway, ascii_only=self.ascii_only)
+            yield ShippingView(gateway, ascii_only=self.ascii_only)
+        yield TooSmall(ascii_only=self.ascii_only)
+        yield KeyLine(write=gateway.write, ascii_only=self.ascii_only)
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        self.look()
+        self.query_one(JournalView).show(Query.of(self._words))
+        self.action_view(self._first)
+        if self._live:
+            self.set_interval(POLL, self.look)
+
+    @property
+    def view(self) -> View:
+        """The view that shows."""
+        return self.query_one(f"#{self.query_one('#views', ContentSwitcher).current}", View)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is under way: what shows is all that there is to show."""
+        if any(not worker.is_finished for worker in self.workers) or not self.view.settled:
+            return False
+        details = self.query(EntryDetail)
+        return all(detail.complete for detail in details if detail.display and detail.is_on_screen)
+
+    # --- live
+
+    def look(self) -> None:
+        """Ask, in a thread, whether the journal has changed, and how it stands."""
+        if self._looking:  # the last look is not answered yet
+            return
+        self._looking = True
+        self._polls += 1
+        known, ages = self._version, self._polls % _AGES == 0
+        gateway = self.gateway
+
+        def job() -> _Looked:
+            version = gateway.version()
+            return _Looked(version, gateway.facts() if ages or version != known else None)
+
+        ask(self.query_one(TopLine), job, lambda looked: looked, group="look")
+
+    def on__looked(self, message: _Looked) -> None:
+        """Show what is new."""
+        self._looking = False
+        self.query_one("#banner", Notice).say("")
+        if message.facts is None:
+            return
+        self.query_one(TopLine).show(message.facts)
+        self.query_one(TooSmall).show(message.facts)
+        self.query_one(JournalView).show_facts(message.facts)
+        self._version = message.version
+        self.view.refresh_view()
+
+    # --- going around
+
+    def action_view(self, name: str) -> None:
+        """Open a view."""
+        self.query_one("#views", ContentSwitcher).current = name
+        self.query_one(TopLine).show_view(name)
+        self.query_one(KeyLine).show_place(self.view.where)
+        self.view.refresh_view()
+        self.view.take_focus()
+
+    def action_close(self) -> None:
+        """Close the innermost thing."""
+        self.view.close_innermost()
+
+    async def action_back(self) -> None:
+        """Close the innermost thing; where nothing is open, quit."""
+        if not self.view.close_innermost():
+            self.exit()
+
+    def action_help(self) -> None:
+        """The keys of this view."""
+        self.push_screen(HelpScreen(self.view.where, write=self.gateway.write, ascii_only=self.ascii_only))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette offers: the keys of the view that shows, then Textual's own."""
+        for key in (*keys_of(self.view.where), *keys_of("app")):
+            if key.help and (self.gateway.write or not key.writes) and key.id != "app.palette":
+                name = f"{key.description.capitalize()} ({spelled(key.keys.split(',')[:1])})"
+                yield SystemCommand(name, key.help, partial(self._run_key, key.where, key.action))
+        for command in super().get_system_commands(screen):
+            if command.title in {"Theme", "Screenshot"}:
+                yield command
+
+    async def _run_key(self, where: str, action: str) -> None:
+        await self.run_action(action, self if where == "app" else self.view)
+
+    def on_show_entry(self, message: ShowEntry) -> None:
+        """Go to an entry."""
+        self.action_view("journal")
+        self.query_one(JournalView).show_entry(message.seq)
+
+    def on_filter_entries(self, message: FilterEntries) -> None:
+        """Go to the entries that match."""
+        self.action_view("journal")
+        self.query_one(JournalView).show(Query.of(message.words))
+
+    def on_show_profile(self, message: ShowProfile) -> None:
+        """Go to a profile."""
+        self.action_view("profiles")
+        self.query_one(ProfilesView).show_profile(message.profile, message.group_key, message.seq)
+
+    # --- what changes the journal: weighed in a thread, asked, then done in a thread
+
+    def on_decide(self, message: Decide) -> None:
+        """Say what it would do."""
+        verb, filters = message.verb, message.filters
+        if filters:
+            actions = self.actions
+            ask(
+                self.view,
+                lambda: actions.weigh(verb, filters),
+                lambda weighed: _Weighed(verb, filters, weighed),
+                group="act",
+            )
+
+    def on__weighed(self, message: _Weighed) -> None:
+        """Ask."""
+        verb, filters = message.verb, message.filters
+        if not message.decision.entries:
+            self.on_say(Say(told(verb, message.decision), "warning"))
+            return
+
+        def answered(yes: bool | None) -> None:  # as screens hand it over
+            if yes:
+                actions = self.actions
+                ask(
+                    self.view,
+                    lambda: actions.decide(verb, filters),
+                    lambda done: _Decided(told(verb, done)),
+                    group="act",
+                )
+
+        self._ask(question(verb, message.decision), answered)
+
+    def on_edit(self, message: Edit) -> None:
+        """Look whether it may be edited."""
+        actions, seq = self.actions, message.seq
+        ask(self.view, lambda: actions.editable(seq), lambda found: _Editable(*found), group="act")
+
+    def on__editable(self, message: _Editable) -> None:
+        """Open the editor, and then ask."""
+        entry = message.entry
+
+        def written(text: str | None) -> None:
+            if text is None:
+                return
+            sends = (
+                "\nIt may have been applied as it was before: 1 may be applied twice." if entry.sends else ""
+            )
+
+            def answered(yes: bool | None) -> None:  # as screens hand it over
+                if yes:
+                    actions = self.actions
+                    ask(self.view, lambda: actions.edit(entry, text), _Decided, group="act")
+
+            self._ask(f"Send 1 entry, #{entry.seq:,}, as edited?{sends}", answered)
+
+        self.push_screen(EditScreen(entry, message.text), written)
+
+    def on_ship(self) -> None:
+        """Look what there is to send."""
+        ask(self.view, self.actions.to_ship, _ToShip, group="act")
+
+    def on__to_ship(self, message: _ToShip) -> None:
+        """Ask, and ship."""
+
+        def answered(yes: bool | None) -> None:  # as screens hand it over
+            if yes:
+                self.push_screen(ProgressScreen(self.actions), self._done)
+
+        self._ask(message.question, answered)
+
+    def on__decided(self, message: _Decided) -> None:
+        """It is done."""
+        self.query_one(JournalView).decided()
+        self._done(message.text)
+
+    def _ask(self, text: str, answered: Callable[[bool | None], None]) -> None:
+        self.push_screen(ConfirmScreen(text, ascii_only=self.ascii_only), answered)
+
+    def _done(self, text: str | None) -> None:
+        if text:
+            self.on_say(Say(text))
+        self.look()
+
+    # --- what is said in passing
+
+    def on_say(self, message: Say) -> None:
+        """Say it."""
+        text = printable(message.text)
+        self.notify(plain(text) if self.ascii_only else text, severity=message.severity, markup=False)
+
+    def on_failed(self, message: Failed) -> None:
+        """A worker's exception: say it, and go on."""
+        error = message.error
+        if message.job == "look":
+            self._looking = False
+            # What is shown stays, under a banner that goes when a look succeeds again.
+            busy = isinstance(error, JournalBusy)
+            words = "The writer is busy" if busy else printable(str(error) or type(error).__name__)
+            self.query_one("#banner", Notice).say(f" ! {words}; what is shown stays as it was.")
+            return
+        if isinstance(error, RestanteError):
+            hint = error.hint if error.hint != InvalidOperation.hint else ""  # that one is about recording
+            self.on_say(Say(f"{error} {hint or ''}".strip(), "warning"))
+        else:
+            self.on_say(Say(f"{type(error).__name__}: {error}", "error"))
+
+    def on_resize(self, event: Resize) -> None:
+        """Below a least size only one line is shown."""
+        small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        self.screen.set_class(small, "too-small")

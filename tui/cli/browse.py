@@ -1,0 +1,174 @@
+"""`restante tui`: the full-screen browser. The only command that needs textual."""
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from recorder import HttpTransport, JournalReader
+from recorder.filters import where
+from tui.cli import options
+from tui.cli.look import status_command
+
+if TYPE_CHECKING:
+    from tui.app import Browser
+
+__all__ = ["tui_command"]
+
+_VIEWS = ("journal", "profiles", "shipping")
+_PATIENCE = 60.0  # seconds for a picture
+
+
+class _Size(click.ParamType[tuple[int, int]]):
+    """``120x36``."""
+
+    name = "size"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Columns and rows."""
+        match = re.fullmatch(r"(\d{1,3})x(\d{1,3})", str(value))
+        if match is None or not all(map(int, match.groups())):
+            self.fail(f"{value!r} is no size; write columns and rows, as in 120x36", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+@click.command("tui", short_help="The full-screen browser.")
+@options.filter_words
+@options.journal
+@options.connection
+@click.option("--write", is_flag=True, help="Allow retry, discard, edit and ship; each asks first.")
+@click.option(
+    "--view", type=click.Choice(_VIEWS), default="journal", show_default=True, help="What to begin with."
+)
+@click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only.")
+@click.option(
+    "--theme", metavar="NAME", help="Such as textual-light, nord or ansi-dark; the palette lists them."
+)
+@click.option(
+    "--keymap", type=click.File("rb"), help='Other keys by their ids, as JSON: {"journal.retry": "f5"}.'
+)
+@click.option(
+    "--screenshot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the screen as SVG, and end; needs no terminal.",
+)
+@click.option(
+    "--size", type=_Size(), default="120x36", show_default=True, help="The picture's columns and rows."
+)
+@click.pass_context
+def tui_command(
+    context: click.Context,
+    /,
+    words: list[str],
+    path: Path,
+    url: str | None,
+    api_host: str,
+    write: bool,
+    view: str,
+    screenshot: Path | None,
+    size: tuple[int, int],
+    **looks: Any,
+) -> None:
+    """Look through a journal full-screen: entries, profiles through time, how shipping stands.
+
+    It follows what other processes record. It changes nothing unless started with --write. Where there is no
+    terminal it prints `restante status` instead. NO_COLOR is honoured; ? shows the keys.
+
+    \b
+    Examples:
+      restante tui -j kiosk.db
+      restante tui state=rejected --write
+      restante tui --view shipping --screenshot shipping.svg --size 100x30
+    """
+    JournalReader(path).close()  # what is no journal is told before anything is drawn
+    where(words, now=0.0)
+    if screenshot is None and not _has_terminal():
+        options.narrate("There is no terminal for the browser; this is `restante status`.")
+        context.invoke(status_command, path=path, max_age=None, for_programs=False)
+        return
+    try:
+        from tui.app import Browser
+        from tui.gateway import Gateway
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] != "textual":
+            raise
+        raise click.ClickException("The browser needs textual: pip install 'restante[tui]'") from missing
+
+    def transport() -> HttpTransport:
+        return HttpTransport(url=url, api_host=api_host)
+
+    transport().close()  # an address that is none is told now
+    with Gateway(path, write=write, transport=transport) as gateway:
+        app = Browser(
+            gateway,
+            ascii_only=looks["ascii_only"],
+            keymap=_keymap(looks["keymap"]),
+            first=view,
+            words=words,
+        )
+        _choose_theme(app, looks["theme"])
+        if screenshot is not None:
+            _picture(app, screenshot, size)
+        else:
+            app.run()
+    context.exit(int(bool(app.return_code)))
+
+
+def _has_terminal() -> bool:
+    streams = (sys.stdin, sys.stdout)
+    return (
+        all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
+    )
+
+
+def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
+    if file is None:
+        return {}
+    from tui.keys import KEYS
+
+    try:
+        keymap = json.loads(file.read())
+    except ValueError as error:
+        raise options.BadInput(f"--keymap: not JSON: {error}") from None
+    known = {key.id for key in KEYS}
+    if not isinstance(keymap, dict) or not all(isinstance(keys, str) for keys in keymap.values()):
+        raise options.BadInput('--keymap: an object of ids and keys, as in {"journal.retry": "f5"}')
+    for unknown in sorted(keymap.keys() - known):
+        raise options.BadInput(f"--keymap: {unknown!r} is no id; there are {', '.join(sorted(known))}")
+    return keymap
+
+
+def _choose_theme(app: "Browser", theme: str | None) -> None:
+    if theme is None:
+        return
+    if theme not in app.available_themes:
+        raise options.BadInput(
+            f"--theme: there is no {theme!r}; there are {', '.join(sorted(app.available_themes))}"
+        )
+    app.theme = theme
+
+
+def _picture(app: "Browser", file: Path, size: tuple[int, int]) -> None:
+    """Draw without a terminal, and save what is drawn once nothing is under way."""
+    drawn: list[str] = []
+
+    async def shoot(pilot: Any) -> None:
+        await pilot.pause()
+        deadline = time.monotonic() + _PATIENCE
+        while not app.settled and time.monotonic() < deadline:
+            await pilot.pause(0.02)
+        await pilot.pause()
+        drawn.append(app.export_screenshot())
+        app.exit()
+
+    app.run(headless=True, size=size, auto_pilot=shoot)
+    if drawn:
+        file.write_text(drawn[0], encoding="utf-8")

@@ -1,0 +1,52 @@
+"""`restante doctor`: is the journal well, and the place it is in?"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from recorder import Finding, Severity, diagnose
+from tui.cli import options
+from tui.format import count, printable
+
+__all__ = ["doctor_command"]
+
+_MARKS = {Severity.OK: "ok", Severity.NOTICE: "note", Severity.ATTENTION: "!!"}
+
+
+@click.command("doctor", short_help="Check the journal and its surroundings.")
+@options.journal
+@click.option("--deep", is_flag=True, help="Check every row's place in the indexes; may take minutes.")
+@options.json_flag
+@click.pass_context
+def doctor_command(context: click.Context, path: Path, deep: bool, for_programs: bool) -> None:
+    """Look at the journal and the place it is in: disk, permissions, clock, locks, pages, accounts.
+
+    Every finding says what to do. Nothing is created or changed, and others may record and ship meanwhile.
+    Exits 1 when something needs attention.
+
+    \b
+    Examples:
+      restante doctor -j kiosk.db
+      restante doctor --json | jq '.[] | select(.severity == "attention")'
+    """
+    tell = _progress if deep and sys.stderr.isatty() else None
+    findings = diagnose(path, deep=deep, progress=tell)
+    if for_programs:
+        click.echo(options.as_json(findings))
+    else:
+        for finding in findings:
+            click.echo(_told(finding))
+        wrong = sum(finding.severity is Severity.ATTENTION for finding in findings)
+        needs = "needs" if wrong == 1 else "need"
+        click.echo(f"{count(wrong, 'thing')} {needs} attention." if wrong else "Nothing needs attention.")
+    context.exit(int(any(finding.severity is Severity.ATTENTION for finding in findings)))
+
+
+def _progress(what: str) -> None:
+    options.narrate(f"Looking at {printable(what)} …")
+
+
+def _told(finding: Finding) -> str:
+    line = f"{_MARKS[finding.severity]:4}  {finding.name}: {printable(finding.text)}"
+    return f"{line}\n      {printable(finding.advice)}" if finding.advice else line

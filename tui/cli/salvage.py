@@ -1,0 +1,84 @@
+"""`restante salvage`: a new journal of what a damaged one still holds."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from recorder import Salvaged, State, salvage
+from tui.cli import options
+from tui.cli.spool import finished_spools
+from tui.format import count, printable
+
+__all__ = ["salvage_command"]
+
+
+@click.command("salvage", short_help="Carry over what a damaged journal still holds.")
+@options.journal
+@click.option("--dry-run", is_flag=True, help="Only say what would be carried over.")
+@options.json_flag
+@click.pass_context
+def salvage_command(context: click.Context, path: Path, dry_run: bool, for_programs: bool) -> None:
+    """Make a new journal of what a damaged one, or a snapshot, still holds.
+
+    Every entry that can be read keeps its number, state and marks. What was to be sent is in doubt
+    afterwards, for the damage may hide that it was; what cannot be read counts as lost. The damaged file is kept
+    beside the new one. Nobody may have the journal open. Killed at any moment, it is run again.
+
+    Exits 1 when entries are lost; 0 when none are, or nothing is damaged.
+
+    \b
+    Examples:
+      restante salvage -j kiosk.db --dry-run
+      restante salvage -j kiosk.db
+    """
+    salvaged = _salvaged(path, dry_run=dry_run)
+    if for_programs:
+        click.echo(options.as_json(salvaged))
+    elif salvaged is None:
+        options.narrate("Nothing is damaged. Nothing was done.")
+    else:
+        _tell(path, salvaged)
+    context.exit(int(salvaged is not None and bool(salvaged.lost or salvaged.disagreements)))
+
+
+def _salvaged(path: Path, *, dry_run: bool) -> Salvaged | None:
+    if not sys.stderr.isatty():
+        return salvage(path, dry_run=dry_run)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress
+
+    with Progress("reading pages", BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("reading", total=None)
+        return salvage(
+            path, dry_run=dry_run, progress=lambda done, pages: bar.update(task, completed=done, total=pages)
+        )
+
+
+def _tell(path: Path, salvaged: Salvaged) -> None:
+    done = "Carried over" if salvaged.kept else "Would carry over"
+    states = ", ".join(
+        f"{state.value.replace('_', ' ')} {salvaged.states[state]:,}"
+        for state in State
+        if state is not State.LOST and salvaged.states.get(state)
+    )
+    carried = salvaged.recorded - salvaged.lost
+    options.narrate(f"{done} {count(carried, 'entry', 'entries')}{f' ({states})' if states else ''}.")
+    if salvaged.lost:
+        options.narrate(
+            f"Lost: {salvaged.lost:,} that cannot be read (`restante entries state=lost`). What was recorded after "
+            f"entry {salvaged.recorded:,} would be lost, too, and is not counted."
+        )
+    if not salvaged.token_known:
+        options.narrate("The project's token cannot be read: the next one that is given is taken.")
+    for disagreement in salvaged.disagreements:
+        options.narrate(f"Does not add up: {printable(str(disagreement))}.")
+    if finished_spools(path):
+        options.narrate(
+            "A `restante record` was not finished; how far it came may be among what is lost. See what the journal "
+            "holds before `restante record --resume`."
+        )
+    if salvaged.kept:
+        options.narrate(
+            f"The damaged file is kept as {printable(salvaged.kept)}; delete it when nobody needs it."
+        )

@@ -1,0 +1,34 @@
+"""`restante snapshot`: a copy of the journal to look into."""
+
+from pathlib import Path
+
+import click
+
+from recorder import snapshot
+from tui.cli import options
+from tui.format import size
+
+__all__ = ["snapshot_command"]
+
+
+@click.command("snapshot", short_help="Copy the journal, to look into.")
+@click.argument("file", type=click.Path(path_type=Path))
+@options.journal
+@options.json_flag
+def snapshot_command(file: Path, path: Path, for_programs: bool) -> None:
+    """Copy the journal as it stands at one moment to FILE, while others record and ship.
+
+    Every command that looks works on the copy. Nothing is recorded into it or shipped from it: what it
+    holds would arrive twice. It is readable by its owner only, and a FILE that exists is refused.
+
+    \b
+    Example:
+      restante snapshot -j kiosk.db monday.db && restante status -j monday.db
+    """
+    if file.exists() or file.is_symlink():
+        raise options.BadInput(f"{file} is there already; give the name of a file that is not there yet.")
+    copy = snapshot(path, file)
+    if for_programs:
+        click.echo(options.as_json({"file": str(copy), "bytes": copy.stat().st_size}))
+    else:
+        options.narrate(f"Copied to {file} ({size(copy.stat().st_size)}). It is for looking only.")

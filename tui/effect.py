@@ -1,0 +1,64 @@
+"""What one entry does to its profile: the simulator's answer, in lines for a person. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recorder import Entry
+from simulator import Timeline, Verdict, describe
+
+__all__ = ["Effect", "effect_of"]
+
+_MOST_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an entry does.
+
+    Attributes:
+        lines: What it changes, a line each; safe to print.
+        would: Whether it is not part of the prediction, so that this is what it would do at its place.
+    """
+
+    lines: tuple[str, ...]
+    would: bool
+
+
+def effect_of(entry: Entry, history: Sequence[tuple[int, str]]) -> Effect:
+    """What an entry does to its profile, or would do.
+
+    Args:
+        entry: One of a user's or a group's profile.
+        history: The profile's entries as the prediction applies them: numbers, and messages as JSON.
+
+    >>> from recorder import Lane, State
+    >>> message = {"$distinct_id": "ada", "$add": {"credits": 5}}
+    >>> entry = Entry(seq=2, lane=Lane.PEOPLE, group_key=None, profile="ada", operator="$add", message=message,
+    ...     recorded_at=0.0, state=State.PENDING, attempt=None, sends=0, reason=None, possibly_twice=False)
+    >>> effect_of(entry, [(1, '{"$distinct_id":"ada","$set":{"credits":7}}'), (2, json.dumps(message))]).lines
+    ('credits: 7 → 12',)
+    """
+    numbers = [seq for seq, _ in history]
+    would = entry.seq not in numbers
+    if would:
+        # Sent now it goes among what is still to be sent, by number: behind what was shipped, and the older ones.
+        before = [(seq, text) for seq, text in history if seq < entry.seq]
+        history = [*before, (entry.seq, json.dumps(entry.message))]
+        place = len(before)
+    else:
+        place = numbers.index(entry.seq)
+    messages = [text for _, text in history[: place + 1]]
+    timeline = Timeline(entry.profile or "", messages, group_key=entry.group_key)
+    step = timeline.steps[place]
+    lines = describe(step.changes).splitlines()
+    for outcome in step.outcomes:
+        if outcome.verdict is Verdict.NOT_SIMULATED:
+            lines.insert(0, "not simulated: what it does is not known")
+        elif outcome.verdict is Verdict.REJECTED:
+            lines.insert(0, "none: the simulator would reject it")
+    lines = lines or ["none"]
+    more = len(lines) - _MOST_LINES
+    if more > 0:
+        lines = [*lines[:_MOST_LINES], f"and {more:,} more"]
+    return Effect(tuple(lines), would)

@@ -1,0 +1,289 @@
+"""The screens' one door to the recorder: blocking reads for threads, and frozen data.
+
+Every read is fetched whole, and no read transaction is left open, so that the writer can truncate its log
+whoever looks on.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from recorder import (
+    Attempt,
+    Entry,
+    Hold,
+    HttpTransport,
+    JournalReader,
+    Lane,
+    Outcome,
+    ShipperStatus,
+    State,
+    Statistics,
+)
+from simulator.testing import to_test
+from tui.effect import Effect, effect_of
+from tui.rows import Query, Row, Window, row_of
+from tui.sentence import Shipping, shipping_of
+
+__all__ = ["EntryFacts", "Facts", "Gateway"]
+
+_CHUNK = 64  # entries fetched at a time: a message may take a megabyte, a row takes some hundred bytes
+PAGE = 256
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """How the journal stands at one moment.
+
+    Attributes:
+        now: When, in seconds since the epoch.
+        statistics: Its accounts.
+        shipper: Who ships it.
+        shipping: How that stands, in words.
+    """
+
+    now: float
+    statistics: Statistics
+    shipper: ShipperStatus
+    shipping: Shipping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFacts:
+    """One entry, and what is known about it.
+
+    Attributes:
+        now: When, in seconds since the epoch.
+        entry: It.
+        attempts: What carried it, oldest first.
+        hold: What keeps its profile from being sent.
+        shipper: How its lane, and shipping at all, stand.
+    """
+
+    now: float
+    entry: Entry
+    attempts: tuple[Attempt, ...]
+    hold: Hold | None
+    shipper: ShipperStatus
+
+
+class Gateway:
+    """One journal, for the browser. Safe for threads.
+
+    Args:
+        path: The journal's file. It is never created.
+        write: Whether actions may change it; see `tui.actions`.
+        clock: Seconds since the epoch; tests give a fixed one.
+        transport: Where ``ship now`` sends to.
+
+    Raises:
+        JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        write: bool = False,
+        clock: Callable[[], float] = time.time,
+        transport: Callable[[], HttpTransport] = HttpTransport,
+    ) -> None:
+        self.write = write
+        self.now = clock
+        self.transport = transport
+        self._reader = JournalReader(path, clock=clock)
+        self.path = self._reader.path
+        # What takes longer has a connection of its own, so that pages do not wait for it.
+        self._slow = JournalReader(path, clock=clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+        self._slow.close()
+
+    # --- the whole journal
+
+    def version(self) -> int:
+        """A number that changes when another process, or an action here, has changed the journal."""
+        return self._reader.version()
+
+    def facts(self) -> Facts:
+        """How the journal stands."""
+        now = self.now()
+        statistics, shipper = self._reader.counts(), self._reader.shipping()
+        return Facts(
+            now=now,
+            statistics=statistics,
+            shipper=shipper,
+            shipping=shipping_of(statistics, shipper, now=now),
+        )
+
+    # --- entries
+
+    def newest(self, query: Query, limit: int, stop: Callable[[], bool] = _never) -> Window:
+        """The newest matches."""
+        rows = self._older(query, None, limit, stop)
+        return Window(rows=tuple(rows), at_oldest=len(rows) < limit, total=self.total(query)).placed()
+
+    def oldest(self, query: Query, limit: int, stop: Callable[[], bool] = _never) -> Window:
+        """The oldest matches."""
+        rows = tuple(self._newer(query, 0, limit, stop))[::-1]
+        short = len(rows) < limit
+        return Window(rows=rows, at_newest=short, at_oldest=True, total=self.total(query)).placed()
+
+    def further(
+        self, query: Query, than: int, limit: int, *, newer: bool, stop: Callable[[], bool] = _never
+    ) -> tuple[Row, ...]:
+        """The matches beyond a number, newest first."""
+        if newer:
+            return tuple(self._newer(query, than, limit, stop)[::-1])
+        return tuple(self._older(query, than, limit, stop))
+
+    def around(
+        self, query: Query, seq: int, above: int, below: int, stop: Callable[[], bool] = _never
+    ) -> Window:
+        """The matches around a number, with the row number of the first where that is known."""
+        newer = self._newer(query, seq, above, stop)
+        older = self._older(query, seq + 1, below, stop)
+        total = self.total(query)
+        first = 1
+        if query.everything and total is not None and newer:
+            first = total - newer[-1].seq  # numbered without a gap
+        return Window(
+            first,
+            (*newer[::-1], *older),
+            at_newest=len(newer) < above,
+            at_oldest=len(older) < below,
+            total=total,
+        ).placed()
+
+    def total(self, query: Query) -> int | None:
+        """How many match, where the accounts know it."""
+        if query.words:
+            return None
+        statistics = self._reader.counts()
+        return statistics.recorded if query.state is None else int(getattr(statistics, query.state.value))
+
+    def tally(self, query: Query, stop: Callable[[], bool] = _never) -> int | None:
+        """How many match, counted; None where it was stopped."""
+        return self._slow.tally(query.words, states=query.states, stop=stop)
+
+    def beside(
+        self,
+        query: Query,
+        seq: int | None,
+        *,
+        newer: bool = False,
+        words: Sequence[str] = (),
+        states: Sequence[State] = (),
+        stop: Callable[[], bool] = _never,
+    ) -> int | None:
+        """The number of the next match that also matches these words, or is in one of these states."""
+        both = [*query.words, *words]
+        if states and query.state is not None:
+            states = [query.state] if query.state in states else []
+            if not states:
+                return None
+        among = states or query.states
+        if newer:
+            found = self._slow.newer(both, than=seq or 0, limit=1, states=among, stop=stop)
+        else:
+            found = self._slow.older(both, than=seq, limit=1, states=among, stop=stop)
+        return found[0].seq if found else None
+
+    def _older(self, query: Query, than: int | None, limit: int, stop: Callable[[], bool]) -> list[Row]:
+        return self._rows(
+            lambda at, size: self._reader.older(
+                query.words, than=at, limit=size, states=query.states, stop=stop
+            ),
+            than,
+            limit,
+        )
+
+    def _newer(self, query: Query, than: int, limit: int, stop: Callable[[], bool]) -> list[Row]:
+        return self._rows(
+            lambda at, size: self._reader.newer(
+                query.words, than=at or 0, limit=size, states=query.states, stop=stop
+            ),
+            than,
+            limit,
+        )
+
+    @staticmethod
+    def _rows(read: Callable[[int | None, int], list[Entry]], at: int | None, limit: int) -> list[Row]:
+        rows: list[Row] = []
+        while len(rows) < limit:
+            size = min(_CHUNK, limit - len(rows))
+            page = read(at, size)
+            rows += map(row_of, page)
+            if len(page) < size:
+                break
+            at = page[-1].seq
+        return rows
+
+    # --- one entry
+
+    def entry(self, seq: int) -> Entry | None:
+        """An entry whole."""
+        return self._reader.entry(seq)
+
+    def entry_facts(self, seq: int) -> EntryFacts | None:
+        """An entry, its attempts, and what holds it back; None where there is none of that number."""
+        entry = self._reader.entry(seq)
+        if entry is None:
+            return None
+        return EntryFacts(
+            now=self.now(),
+            entry=entry,
+            attempts=tuple(attempt for attempt in self._reader.attempts(seq) if _carried(entry, attempt)),
+            hold=self._reader.hold(entry),
+            shipper=self._reader.shipping(),
+        )
+
+    def effect(self, entry: Entry) -> Effect | None:
+        """What an entry does to its profile, by the simulator; None for events and imports.
+
+        Looks through all entries for those of the profile.
+        """
+        if entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
+            return None
+        return effect_of(entry, self._slow.history_of(entry.profile, entry.group_key))
+
+    def text_of(self, seq: int, text: Callable[[Entry], str]) -> str:
+        """An entry as text; empty where there is none of that number."""
+        entry = self._reader.entry(seq)
+        return text(entry) if entry is not None else ""
+
+    def test_of(self, seq: int) -> str:
+        """The history of an entry's profile up to it, as a runnable test; empty where it has no profile."""
+        entry = self._reader.entry(seq)
+        messages = self._messages_until(entry) if entry is not None else []
+        return to_test(map(json.loads, messages), name=f"test_entry_{seq}") if messages else ""
+
+    def _messages_until(self, entry: Entry) -> list[str]:
+        """The messages of its profile as JSON, in the order of the prediction, it the last one."""
+        if entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
+            return []
+        history = self._slow.history_of(entry.profile, entry.group_key)
+        numbers = [seq for seq, _ in history]
+        if entry.seq in numbers:
+            return [text for _, text in history[: numbers.index(entry.seq) + 1]]
+        return [*(text for seq, text in history if seq < entry.seq), json.dumps(entry.message)]
+
+
+def _carried(entry: Entry, attempt: Attempt) -> bool:
+    """Whether an attempt whose range holds an entry carried it: one that was accepted passes over what waits."""
+    return attempt.outcome is not Outcome.SHIPPED or attempt.id == entry.attempt

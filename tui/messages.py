@@ -1,0 +1,76 @@
+"""What widgets say to each other; the app handles what goes from one view to another."""
+
+from typing import Literal
+
+from textual.message import Message
+
+from recorder import Verb
+
+__all__ = ["Decide", "Edit", "Failed", "FilterEntries", "Say", "Ship", "ShowEntry", "ShowProfile"]
+
+
+class ShowEntry(Message):
+    """Go to the journal, with the cursor on this entry."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        super().__init__()
+
+
+class ShowProfile(Message):
+    """Go to a profile, as of an entry; without one, as it is now."""
+
+    def __init__(self, profile: str, group_key: str | None = None, seq: int | None = None) -> None:
+        self.profile = profile
+        self.group_key = group_key
+        self.seq = seq
+        super().__init__()
+
+
+class FilterEntries(Message):
+    """Go to the journal, filtered by these words; see `recorder.filters`."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        super().__init__()
+
+
+class Decide(Message):
+    """Retry or discard what these filters match; the app says what that would do, and asks first."""
+
+    def __init__(self, verb: Verb, filters: list[list[str]]) -> None:
+        self.verb = verb
+        self.filters = filters
+        super().__init__()
+
+
+class Edit(Message):
+    """Give an entry another message; the app opens the editor, and asks."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        super().__init__()
+
+
+class Ship(Message):
+    """Send what may go now; the app asks first."""
+
+
+class Say(Message):
+    """Say something in passing."""
+
+    def __init__(
+        self, text: str, severity: Literal["information", "warning", "error"] = "information"
+    ) -> None:
+        self.text = text
+        self.severity = severity
+        super().__init__()
+
+
+class Failed(Message):
+    """A worker's exception: it is shown, and the app stays."""
+
+    def __init__(self, error: Exception, job: str = "") -> None:
+        self.error = error
+        self.job = job
+        super().__init__()

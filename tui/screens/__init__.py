@@ -1,0 +1,1 @@
+"""Screens that lie over the browser: questions, prompts, help. One a file."""

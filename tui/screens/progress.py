@@ -1,0 +1,88 @@
+"""Shipping under way: how far it is, and a way to stop."""
+
+import threading
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import ProgressBar, Static
+
+from recorder import ShipReport
+from tui.actions import Actions
+from tui.format import printable
+from tui.keys import bindings
+from tui.messages import Failed
+
+__all__ = ["ProgressScreen"]
+
+
+class ProgressScreen(ModalScreen[str]):
+    """Ships in a thread, and gives back what came of it, in words."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("progress")]
+
+    class Moved(Message):
+        """A request was answered."""
+
+        def __init__(self, report: ShipReport) -> None:
+            self.report = report
+            super().__init__()
+
+    class Ended(Message):
+        """There is nothing more to do, in words."""
+
+        def __init__(self, text: str) -> None:
+            self.text = text
+            super().__init__()
+
+    def __init__(self, actions: Actions) -> None:
+        super().__init__()
+        self._actions = actions
+        self._stop = threading.Event()
+
+    def compose(self) -> ComposeResult:
+        """A bar and a line."""
+        with Vertical(classes="box"):
+            yield Static("Shipping …", id="so-far", markup=False)
+            yield ProgressBar(show_eta=False, id="bar")
+            yield Static("\nesc stop", markup=False, classes="hint")
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.run_worker(self._ship, thread=True, group="ship", exit_on_error=False)
+
+    def _ship(self) -> None:
+        try:
+            text = self._actions.ship(self._report, self._stop.is_set)
+        except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
+            self.post_message(Failed(error))
+        else:
+            self.post_message(self.Ended(text))
+
+    def _report(self, report: ShipReport) -> None:
+        self.post_message(self.Moved(report))
+
+    def on_progress_screen_moved(self, message: Moved) -> None:
+        """Show how far it is."""
+        report = message.report
+        done = report.shipped + report.rejected
+        words = f"Shipped {report.shipped:,} in {report.requests:,} requests, {report.pending:,} to go."
+        self.query_one("#so-far", Static).update(words)
+        self.query_one(ProgressBar).update(total=done + report.pending + report.in_doubt, progress=done)
+
+    def on_progress_screen_ended(self, message: Ended) -> None:
+        """Close."""
+        self.dismiss(message.text)
+
+    def on_failed(self, message: Failed) -> None:
+        """Close, and say why."""
+        message.stop()
+        self.dismiss(printable(f"Shipping failed: {message.error}"))
+
+    def action_stop(self) -> None:
+        """Stop once the request under way is answered."""
+        self._stop.set()
+        self.query_one("#so-far", Static).update("Stopping once the request under way is answered …")

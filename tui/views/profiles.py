@@ -1,0 +1,476 @@
+"""The profiles view: a list, and the open profile as shipped beside as predicted, through time."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.message import Message
+from textual.widgets import Input
+
+from simulator.testing import to_test
+from tui.cells import folded
+from tui.format import size
+from tui.gateway import Gateway
+from tui.gateway_profiles import ProfilesGateway
+from tui.history import History
+from tui.keys import bindings
+from tui.messages import Say, ShowEntry
+from tui.standpoint import Standpoint, owner_of, standpoint
+from tui.views.view import View
+from tui.widgets.lines import Lines
+from tui.widgets.notice import Notice
+from tui.widgets.passage_table import PassageTable
+from tui.widgets.profile_list import ProfileList
+from tui.widgets.prompt import Prompt
+from tui.widgets.property_table import PropertyTable
+from tui.widgets.value_pane import ValuePane, property_lines
+from tui.work import ask, stopped
+from tui.writers import NOBODY, Written, written
+
+__all__ = ["ProfilesView"]
+
+_WIDE = 100
+"""Cells from which list and profile stand side by side; below they take turns."""
+
+_MOST_NOTES = 2  # lines
+_HINT = "part of an id or a group key"
+
+
+class ProfilesView(View):
+    """The profiles that the journal's entries make."""
+
+    where: ClassVar[str] = "profiles"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("profiles")]
+    DEFAULT_CSS = """
+    ProfilesView #profiles-left { width: 1fr; }
+    ProfilesView #profile { display: none; width: 1fr; }
+    ProfilesView.open #profiles-left { display: none; }
+    ProfilesView.open #profile { display: block; }
+    ProfilesView.wide #profiles-left { display: block; width: 30; border-right: solid $panel; }
+    ProfilesView.wide #profile { display: block; width: 1fr; }
+    ProfilesView #profile-title { text-style: bold; color: $text-primary; }
+    ProfilesView #profile-notes { color: $text-muted; }
+    ProfilesView #passages { border-top: solid $panel; }
+    ProfilesView.plain #passages { border-top: ascii $panel; }
+    ProfilesView.plain.wide #profiles-left { border-right: ascii $panel; }
+    ProfilesView.value #properties, ProfilesView.value #passages { display: none; }
+    ProfilesView.closed #properties, ProfilesView.closed #passages { display: none; }
+    ProfilesView.no-entries #passages { display: none; }
+    ProfilesView.value #value { display: block; }
+    """
+
+    class _Read(Message):
+        def __init__(self, history: History, seq: int | None) -> None:
+            self.history = history
+            self.seq = seq
+            super().__init__()
+
+    class _Walked(Message):
+        def __init__(self, history: History, found: Written | None) -> None:
+            self.history = history
+            self.found = found
+            super().__init__()
+
+    class _Stood(Message):
+        def __init__(self, history: History, shown: Standpoint) -> None:
+            self.history = history
+            self.shown = shown
+            super().__init__()
+
+    class _Value(Message):
+        def __init__(self, lines: tuple[str, ...]) -> None:
+            self.lines = lines
+            super().__init__()
+
+    class _Copied(Message):
+        def __init__(self, text: str, what: str) -> None:
+            self.text = text
+            self.what = what
+            super().__init__()
+
+    def __init__(self, gateway: Gateway, *, ascii_only: bool = False) -> None:
+        super().__init__(id="profiles", classes="plain" if ascii_only else None)
+        self._gateway = ProfilesGateway(gateway.path, clock=gateway.now)
+        self._ascii = ascii_only
+        self._whose: tuple[str, str | None] | None = None
+        self._history: History | None = None
+        self._written: Written = NOBODY
+        self._reading = False
+
+    def compose(self) -> ComposeResult:
+        """The list, and the profile beside it or in its place."""
+        plain = self._ascii
+        with Horizontal(id="profiles-body"):
+            with Vertical(id="profiles-left"):
+                yield Prompt()
+                yield ProfileList(self._gateway, ascii_only=plain)
+            with Vertical(id="profile"):
+                yield Notice("profile-title", ascii_only=plain)
+                yield Notice("profile-notes", ascii_only=plain)
+                yield PropertyTable(ascii_only=plain)
+                yield PassageTable(ascii_only=plain)
+                yield ValuePane(ascii_only=plain)
+
+    def on_mount(self) -> None:
+        """Nothing is open yet."""
+        self._tell(None)
+
+    def on_unmount(self) -> None:
+        """Let go of the journal."""
+        self._gateway.close()
+
+    # --- the parts
+
+    @property
+    def _list(self) -> ProfileList:
+        return self.query_one(ProfileList)
+
+    @property
+    def _properties(self) -> PropertyTable:
+        return self.query_one(PropertyTable)
+
+    @property
+    def _passages(self) -> PassageTable:
+        return self.query_one(PassageTable)
+
+    @property
+    def _value(self) -> ValuePane:
+        return self.query_one(ValuePane)
+
+    @property
+    def _table(self) -> Lines:
+        """The table that has the keys."""
+        for table in (self._properties, self._passages):
+            if table.has_focus:
+                return table
+        return self._list
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that is to be read is, and shows."""
+        shown, history = self._properties.shown, self._history
+        if not self._list.collected.complete:
+            return False
+        if self._whose is None:
+            return True
+        return shown is not None and history is not None and len(self._written.changes) == len(history)
+
+    def on_failed(self) -> None:
+        """What was read failed; the app says so, and the next change tries again."""
+        self._reading = False
+
+    # --- what the app asks of it
+
+    def refresh_view(self) -> None:
+        """The journal has changed, or time has passed."""
+        self._list.collect()
+        self._read(None)
+
+    def close_innermost(self) -> bool:
+        """Prompt, value, profile, then search."""
+        if self.query_one(Prompt).is_open:
+            self.query_one(Prompt).close()
+            self._list.search_for("")
+        elif self.has_class("value"):
+            self.remove_class("value")
+        elif self.has_class("open"):
+            self.remove_class("open")
+        elif self._list.search:
+            self._list.search_for("")
+        else:
+            return False
+        self.take_focus()
+        return True
+
+    def take_focus(self) -> None:
+        """The keys go to the innermost thing that is open."""
+        if self.has_class("value"):
+            self._value.focus()
+        elif self.has_class("open"):
+            self._properties.focus()
+        else:
+            self._list.focus()
+
+    def show_profile(self, profile: str, group_key: str | None, seq: int | None) -> None:
+        """Open a profile as of an entry; without one, as it is now."""
+        self.remove_class("value")
+        self.add_class("open")
+        if self._whose != (profile, group_key):
+            self._whose, self._history, self._written = (profile, group_key), None, NOBODY
+            self._passages.show(None, NOBODY, self._gateway.now())
+            self._tell(None)
+        self._reading = False
+        self._read(seq, afresh=True)
+        self.take_focus()
+
+    # --- reading: history, then how it stands, then who wrote what
+
+    def _read(self, seq: int | None, *, afresh: bool = False) -> None:
+        if self._whose is None or self._reading:
+            return
+        self._reading = True
+        (profile, group_key), known, gateway = self._whose, self._history, self._gateway
+        if not afresh and known is not None and (at := self._passages.at):
+            seq = known.passages[at - 1].seq
+        ask(
+            self,
+            lambda: gateway.history(profile, group_key, known=known, stop=stopped),
+            lambda history: self._Read(history, seq),
+            group="history",
+        )
+
+    def on_profiles_view__read(self, message: _Read) -> None:
+        """Show the entries."""
+        history = message.history
+        self._reading = False
+        if (history.profile, history.group_key) != self._whose:
+            return
+        before, self._history = self._history, history
+        new = before is None or before.passages is not history.passages
+        if new:
+            self._written = NOBODY
+        self._passages.show(history, self._written, self._gateway.now())
+        self._passages.go_to(self._moment(history, message.seq))
+        self._stand()
+        if new or not self._written.changes:
+            self._walk()
+
+    def _moment(self, history: History, seq: int | None) -> int | None:
+        if seq is None:
+            return None if self._passages.at != 0 else 0
+        if (place := history.place(seq)) is not None:
+            return place
+        self.post_message(Say(f"#{seq:,} is no part of the prediction: the profile is shown without it."))
+        return history.place_before(seq)
+
+    def _walk(self) -> None:
+        history = self._history
+        if history is not None:
+            ask(
+                self,
+                lambda: written(history, stopped),
+                lambda found: self._Walked(history, found),
+                group="walk",
+            )
+
+    def on_profiles_view__walked(self, message: _Walked) -> None:
+        """Show who wrote what."""
+        history = self._history
+        if message.found is None or history is None or history.passages is not message.history.passages:
+            return
+        self._written = message.found
+        self._passages.show(history, self._written, self._gateway.now())
+        self._stand()
+
+    def _stand(self) -> None:
+        history, found, n, now = self._history, self._written, self._passages.at, self._gateway.now()
+        if history is not None:
+            ask(
+                self,
+                lambda: standpoint(history, found, n, now),
+                lambda shown: self._Stood(history, shown),
+                group="stand",
+            )
+
+    def on_profiles_view__stood(self, message: _Stood) -> None:
+        """Show the profile at the moment under the cursor."""
+        history = self._history
+        if history is not None and history.passages is message.history.passages:
+            self._tell(message.shown)
+
+    def _tell(self, shown: Standpoint | None) -> None:
+        self._properties.show(shown)
+        title, notes = self.query_one("#profile-title", Notice), self.query_one("#profile-notes", Notice)
+        if shown is None:
+            title.say(
+                f" {owner_of(*self._whose)}  …" if self._whose is not None else " enter opens a profile"
+            )
+            notes.say("")
+        else:
+            title.say(f" {shown.title}")
+            width = max((title.size.width or self.size.width) - 2, 20)
+            lines = folded("; ".join(shown.notes), width)[:_MOST_NOTES] if shown.notes else []
+            notes.say("\n".join(f" {line}" for line in lines))
+        self.set_class(self._whose is None, "closed")
+        self.set_class(not self._passages.number(), "no-entries")
+
+    # --- search
+
+    def action_search(self) -> None:
+        """Ask what for."""
+        if self.has_class("open") and not self.has_class("wide"):
+            self.remove_class("open")
+        self.query_one(Prompt).open("search", "/ ", self._list.search, _HINT)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search while it is typed."""
+        if self.query_one(Prompt).is_open:
+            self._list.search_for(event.value)
+
+    def on_prompt_entered(self, message: Prompt.Entered) -> None:
+        """Into the list."""
+        self._list.search_for(message.text)
+        self._list.focus()
+
+    def on_prompt_closed(self) -> None:
+        """All profiles again."""
+        self._list.search_for("")
+        self._list.focus()
+
+    # --- moving
+
+    def action_move(self, by: int) -> None:
+        """Down or up: rows, or lines of a value."""
+        if self._value.has_focus:
+            self._value.scroll_relative(y=by, animate=False)
+        else:
+            self._table.move(by)
+
+    def action_page(self, by: int) -> None:
+        """Pages down or up."""
+        if self._value.has_focus:
+            self._value.scroll_relative(y=by * self._value.size.height, animate=False)
+        else:
+            self._table.page(by)
+
+    def action_first(self) -> None:
+        """The first row."""
+        self._table.first()
+
+    def action_last(self) -> None:
+        """The last row."""
+        self._table.last()
+
+    def action_other(self, by: int) -> None:
+        """Another table that shows."""
+        tables = [table for table in (self._list, self._properties, self._passages) if _shows(table)]
+        if tables and self.query_one(Prompt).is_open is False:
+            here = tables.index(self._table) if self._table in tables else 0
+            tables[(here + by) % len(tables)].focus()
+            self.set_class(tables[(here + by) % len(tables)] is not self._list, "open")
+
+    def on_lines_moved(self, message: Lines.Moved) -> None:
+        """On the timeline that is another moment."""
+        if message.table is self._passages:
+            self._stand()
+
+    def on_lines_opened(self, message: Lines.Opened) -> None:
+        """A click on the row under the cursor."""
+        message.table.focus()
+        self.action_enter()
+
+    def action_step(self, by: int) -> None:
+        """Another moment."""
+        self._passages.move(-by)
+
+    def action_same(self, way: int) -> None:
+        """The next moment at which the property under the cursor was changed."""
+        row, history = self._properties.current, self._history
+        if row is None or history is None:
+            return
+        at = self._passages.at
+        place = self._written.next(row.name, len(history) + 1 if at is None else at, way)
+        if place is None:
+            self.post_message(Say(f"No {'later' if way > 0 else 'earlier'} entry changed {row.shown}."))
+        else:
+            self._passages.go_to(place)
+            self._stand()
+
+    # --- going in, and to the journal
+
+    def action_enter(self) -> None:
+        """Open what is under the cursor."""
+        if self._properties.has_focus:
+            self._open_value()
+        elif self._passages.has_focus:
+            self.action_blame()
+        elif self._list.has_focus and (row := self._list.current) is not None:
+            self.show_profile(row.profile, row.group_key, None)
+
+    def _open_value(self) -> None:
+        row, shown, history, found = (
+            self._properties.current,
+            self._properties.shown,
+            self._history,
+            self._written,
+        )
+        if row is None or shown is None or history is None:
+            return
+        before = history.shipped if shown.n is None else max(shown.n - 1, 0)
+
+        def job() -> tuple[str, ...]:
+            return tuple(property_lines(row.name, history, found, shown, history.at(before)))
+
+        ask(self, job, self._Value, group="value")
+
+    def on_profiles_view__value(self, message: _Value) -> None:
+        """Show it in the tables' place."""
+        self.add_class("value")
+        self._value.show(message.lines)
+        self._value.focus()
+
+    def action_blame(self) -> None:
+        """To the entry: of the timeline, or that wrote the property."""
+        history, at = self._history, self._passages.at
+        if self._passages.has_focus and history is not None:
+            if at:
+                self.post_message(ShowEntry(history.passages[at - 1].seq))
+            return
+        row = self._properties.current
+        if row is not None and row.by is not None:
+            self.post_message(ShowEntry(row.by.seq))
+
+    # --- copying
+
+    def action_copy(self) -> None:
+        """The value, the entry, or the state, as JSON."""
+        shown, history, at = self._properties.shown, self._history, self._passages.at
+        if shown is None or history is None:
+            self.post_message(Say("Nothing is open to copy: enter opens a profile."))
+            return
+        row = self._properties.current
+        if self._value.has_focus and row is not None:
+            self._copy(lambda: _json(_of(shown.state, row.name)), row.shown)
+        elif self._passages.has_focus and at:
+            seq = history.passages[at - 1].seq
+            self._copy(lambda: _json(json.loads(history.texts[at - 1])), f"#{seq:,}")
+        else:
+            self._copy(lambda: _json(None if shown.state is None else dict(shown.state)), shown.title)
+
+    def action_copy_test(self) -> None:
+        """The history up to this moment as a test that runs."""
+        history = self._history
+        if history is None:
+            self.post_message(Say("Nothing is open to copy: enter opens a profile."))
+            return
+        at = self._passages.at
+        upto = len(history) if at is None else at
+        self._copy(lambda: to_test(history.messages(upto)), f"{upto:,} messages as a test")
+
+    def _copy(self, read: Callable[[], str], what: str) -> None:
+        ask(self, read, lambda text: self._Copied(text, what), group="copy")
+
+    def on_profiles_view__copied(self, message: _Copied) -> None:
+        """To the clipboard."""
+        self.app.copy_to_clipboard(message.text)
+        self.post_message(Say(f"Copied {message.what}, {size(len(message.text.encode()))}."))
+
+    def on_resize(self, event: Resize) -> None:
+        """Side by side, or in turns."""
+        self.set_class(event.size.width >= _WIDE, "wide")
+
+
+def _shows(table: Lines) -> bool:
+    return bool(table.display) and table.size.height > 0
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _of(state: Mapping[str, Any] | None, name: str) -> Any:
+    return None if state is None else state.get(name)
