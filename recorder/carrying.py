@@ -87,7 +87,8 @@ _UNSETTLED = "state IN ('pending', 'waiting', 'in_doubt')"
 _CLOSE_ATTEMPTS = "UPDATE attempts SET outcome = 'unknown', words = ?, ended_at = ? WHERE outcome IS NULL"
 _LATEST_ATTEMPT = "SELECT coalesce(max(id), 0) FROM attempts"
 _LAST_ATTEMPTS = f"""
-INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at, outcome, words)
+INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at,
+                      outcome, words)
 SELECT lane, ?, min(seq), max(seq), count(*), count(*), 0, '', ?, ?, 'unknown', ? FROM entries WHERE {_UNSETTLED} GROUP BY lane
 """
 _INTO_DOUBT = f"""
@@ -128,13 +129,15 @@ state = 'shipped' AND NOT EXISTS (
 _FORGET_PICKED = "UPDATE attempts SET picked = NULL WHERE picked IS NOT NULL AND NOT json_valid(picked)"
 # Under its own number where that is free, so that what was shipped keeps its order.
 _STAND_INS = f"""
-INSERT INTO attempts (id, lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at, outcome, words)
+INSERT INTO attempts (id, lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at,
+                      outcome, words)
 SELECT attempt, min(lane), 0, min(seq), max(seq), count(*), count(*), 0, '', min(recorded_at), max(recorded_at), 'shipped', ?
   FROM entries WHERE {_ORPHAN} AND attempt > 0 AND attempt NOT IN (SELECT id FROM attempts)
  GROUP BY attempt HAVING min(lane) = max(lane)
 """
 _STAND_INS_OF_LANES = f"""
-INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at, outcome, words)
+INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at,
+                      outcome, words)
 SELECT lane, 0, min(seq), max(seq), count(*), count(*), 0, '', min(recorded_at), max(recorded_at), 'shipped', ?
   FROM entries WHERE {_ORPHAN} GROUP BY lane
 """
