@@ -89,7 +89,8 @@ _LATEST_ATTEMPT = "SELECT coalesce(max(id), 0) FROM attempts"
 _LAST_ATTEMPTS = f"""
 INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at,
                       outcome, words)
-SELECT lane, ?, min(seq), max(seq), count(*), count(*), 0, '', ?, ?, 'unknown', ? FROM entries WHERE {_UNSETTLED} GROUP BY lane
+SELECT lane, ?, min(seq), max(seq), count(*), count(*),
+      0, '', ?, ?, 'unknown', ? FROM entries WHERE {_UNSETTLED} GROUP BY lane
 """
 _INTO_DOUBT = f"""
 UPDATE entries SET state = 'in_doubt', reason = NULL, sends = sends + 1,
@@ -131,7 +132,8 @@ _FORGET_PICKED = "UPDATE attempts SET picked = NULL WHERE picked IS NOT NULL AND
 _STAND_INS = f"""
 INSERT INTO attempts (id, lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at,
                       outcome, words)
-SELECT attempt, min(lane), 0, min(seq), max(seq), count(*), count(*), 0, '', min(recorded_at), max(recorded_at), 'shipped', ?
+SELECT attempt, min(lane), 0, min(seq), max(seq), count(*), count(*),
+      0, '', min(recorded_at), max(recorded_at), 'shipped', ?
   FROM entries WHERE {_ORPHAN} AND attempt > 0 AND attempt NOT IN (SELECT id FROM attempts)
  GROUP BY attempt HAVING min(lane) = max(lane)
 """
