@@ -23,7 +23,7 @@ PEOPLE = ("ada@ex.org", "u-1042", "grace@ex.org", "visitor-007", "mary@ex.org")
 # What is pressed before a picture, by its name.
 PICTURES = {
     "journal": ("journal", ("e", "e")),
-    "profiles": ("profiles", ()),
+    "profiles": ("profiles", ("enter",)),
     "shipping": ("shipping", ()),
 }
 

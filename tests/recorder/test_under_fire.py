@@ -930,12 +930,12 @@ def test_credentials_for_imports_go_to_the_service_and_not_into_the_journal(path
         JournalConsumer(journal) as consumer,
     ):
         consumer.send("imports", json.dumps(event))
-        transport = HttpTransport(url=service.url, import_credentials=("kiosk", "a secret", "47 11"))
+        transport = HttpTransport(url=service.url, import_credentials=("some user", "a secret", "47 11"))
         assert Shipper(journal, transport).ship().shipped == 1
         (request,) = service.requests
         assert request.target == "/import?verbose=1&ip=0&project_id=47%2011"
-        assert request.headers["authorization"] == "Basic a2lvc2s6YSBzZWNyZXQ="
+        assert request.headers["authorization"] == "Basic c29tZSB1c2VyOmEgc2VjcmV0"
         written = b"".join(file.read_bytes() for file in path.parent.iterdir() if file.is_file())
     assert b"opened" in written
-    for secret in (b"kiosk", b"a secret", b"a2lvc2s6YSBzZWNyZXQ", b"47 11", b"47%2011"):
+    for secret in (b"some user", b"a secret", b"c29tZSB1c2VyOmEgc2VjcmV0", b"47 11", b"47%2011"):
         assert secret not in written

@@ -100,7 +100,7 @@ async def walk(stage, profile, size, ascii_only):
 
 
 @settings(
-    max_examples=8,  # each is a walk through a dozen screens
+    max_examples=2,  # each is a walk through a dozen screens
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking one takes longer than reading it
     suppress_health_check=list(HealthCheck),
