@@ -105,7 +105,7 @@ _RULES = {
 }
 
 _UNDER_WAY = """
-SELECT count(*), coalesce(sum(updates), 0), (SELECT entries FROM accounts WHERE account = 'sending')
+SELECT count(*), coalesce(sum(entries), 0), (SELECT entries FROM accounts WHERE account = 'sending')
   FROM attempts WHERE outcome IS NULL
 """
 _OVERTAKEN = """
@@ -227,12 +227,12 @@ def _accounts(
 
 
 def _open_attempts(connection: sqlite3.Connection) -> list[Disagreement]:
-    several, updates, carried = connection.execute(_UNDER_WAY).fetchone()
+    several, entries, carried = connection.execute(_UNDER_WAY).fetchone()
     found = []
     if several > 1:
         found.append(Disagreement(account="requests under way", counted=several, noted=1))
-    if updates != carried:
-        found.append(Disagreement(account="entries of the request under way", counted=carried, noted=updates))
+    if entries != carried:
+        found.append(Disagreement(account="entries of the request under way", counted=carried, noted=entries))
     count, first = connection.execute(_OVERTAKEN).fetchone()
     if count:
         found.append(

@@ -44,8 +44,8 @@ ON CONFLICT (seq) DO UPDATE SET
 """
 _ATTEMPT = """
 INSERT INTO attempts (id, lane, epoch, first, last, picked, updates, bytes, digest, started_at, ended_at, outcome,
-                      status, words, times)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                      status, words, times, entries)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome, status = excluded.status,
                                words = excluded.words, times = excluded.times
  WHERE coalesce(excluded.ended_at, 0) > coalesce(attempts.ended_at, 0)
@@ -87,8 +87,10 @@ _UNSETTLED = "state IN ('pending', 'waiting', 'in_doubt')"
 _CLOSE_ATTEMPTS = "UPDATE attempts SET outcome = 'unknown', words = ?, ended_at = ? WHERE outcome IS NULL"
 _LATEST_ATTEMPT = "SELECT coalesce(max(id), 0) FROM attempts"
 _LAST_ATTEMPTS = f"""
-INSERT INTO attempts (lane, epoch, first, last, updates, bytes, digest, started_at, ended_at, outcome, words)
-SELECT lane, ?, min(seq), max(seq), count(*), 0, '', ?, ?, 'unknown', ? FROM entries WHERE {_UNSETTLED} GROUP BY lane
+INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at,
+                      outcome, words)
+SELECT lane, ?, min(seq), max(seq), count(*), count(*),
+      0, '', ?, ?, 'unknown', ? FROM entries WHERE {_UNSETTLED} GROUP BY lane
 """
 _INTO_DOUBT = f"""
 UPDATE entries SET state = 'in_doubt', reason = NULL, sends = sends + 1,
@@ -128,14 +130,17 @@ state = 'shipped' AND NOT EXISTS (
 _FORGET_PICKED = "UPDATE attempts SET picked = NULL WHERE picked IS NOT NULL AND NOT json_valid(picked)"
 # Under its own number where that is free, so that what was shipped keeps its order.
 _STAND_INS = f"""
-INSERT INTO attempts (id, lane, epoch, first, last, updates, bytes, digest, started_at, ended_at, outcome, words)
-SELECT attempt, min(lane), 0, min(seq), max(seq), count(*), 0, '', min(recorded_at), max(recorded_at), 'shipped', ?
+INSERT INTO attempts (id, lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at,
+                      outcome, words)
+SELECT attempt, min(lane), 0, min(seq), max(seq), count(*), count(*),
+      0, '', min(recorded_at), max(recorded_at), 'shipped', ?
   FROM entries WHERE {_ORPHAN} AND attempt > 0 AND attempt NOT IN (SELECT id FROM attempts)
  GROUP BY attempt HAVING min(lane) = max(lane)
 """
 _STAND_INS_OF_LANES = f"""
-INSERT INTO attempts (lane, epoch, first, last, updates, bytes, digest, started_at, ended_at, outcome, words)
-SELECT lane, 0, min(seq), max(seq), count(*), 0, '', min(recorded_at), max(recorded_at), 'shipped', ?
+INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at,
+                      outcome, words)
+SELECT lane, 0, min(seq), max(seq), count(*), count(*), 0, '', min(recorded_at), max(recorded_at), 'shipped', ?
   FROM entries WHERE {_ORPHAN} GROUP BY lane
 """
 _BY_STAND_INS_OF_LANES = f"""
@@ -197,7 +202,8 @@ def _carry(connection: sqlite3.Connection, row: Row) -> None:
         case "entries":
             connection.execute(_ENTRY, (row.number, *values[1:13], values[13] if len(values) > 13 else 0))  # noqa: PLR2004
         case "attempts":
-            connection.execute(_ATTEMPT, (row.number, *values[1:15]))
+            entries = values[15] if len(values) > 15 else values[6]  # noqa: PLR2004  # an older one has as many as updates
+            connection.execute(_ATTEMPT, (row.number, *values[1:15], entries))
         case "lanes":
             more = [*values[7:13], *_LANE_DEFAULTS[len(values[7:13]) :]]
             connection.execute(_LANE, (*values[:7], *more))

@@ -79,12 +79,12 @@ _TRY_PAUSED = "UPDATE lanes SET backoff_at = 0, backoff_span = 0, retry_at = NUL
 _TRY_PAUSED_LANE = _TRY_PAUSED + " AND lane = ?"
 
 _OPEN_ATTEMPT = """
-INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, bytes, digest, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_OPEN_ATTEMPTS = (
-    "SELECT id, lane, epoch, first, last, picked, updates FROM attempts WHERE outcome IS NULL ORDER BY id"
-)
+_OPEN_ATTEMPTS = """
+SELECT id, lane, epoch, first, last, picked, entries, updates FROM attempts WHERE outcome IS NULL ORDER BY id
+"""
 
 
 _ANY_WAITS = "SELECT EXISTS (SELECT 1 FROM waits WHERE lane = ?)"
@@ -104,12 +104,16 @@ class Limits(NamedTuple):
         bytes: Of its body, at most.
         fresh_upto: No fresh entry above this number; None for no limit.
         again_upto: The same for entries to be sent again.
+        entries: At most so many entries, which may be more than updates where they are folded; None for no limit.
+        fold: Whether fresh entries may be folded. What is sent again, or being isolated, never is.
     """
 
     updates: int
     bytes: int
     fresh_upto: int | None = None
     again_upto: int | None = None
+    entries: int | None = None
+    fold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ class Claim:
         numbers: Their numbers, ascending.
         picked: Whether they were picked one by one (to be sent again) rather than the next in their lane.
         body: The request's body.
+        updates: How many updates that is: fewer than entries where they are folded.
     """
 
     attempt: int
@@ -131,6 +136,7 @@ class Claim:
     numbers: tuple[int, ...]
     picked: bool
     body: bytes
+    updates: int
 
 
 class Claims:
@@ -166,8 +172,8 @@ class Claims:
 
     def _settle_left_open(self, connection: sqlite3.Connection, now: float, until: Due) -> None:
         """Attempts that nobody will settle any more: their process died, or their call was cut off."""
-        for id_, lane, epoch, first, last, picked, updates in connection.execute(_OPEN_ATTEMPTS).fetchall():
-            carried = Carried(id_, epoch, Lane(lane), first, last, picked, updates)
+        for id_, lane, epoch, *what in connection.execute(_OPEN_ATTEMPTS).fetchall():
+            carried = Carried(id_, epoch, Lane(lane), *what)
             failures = standing_of(connection, carried.lane).failures
             left = Settlement(
                 outcome=Outcome.UNKNOWN, words=_GIVEN_UP, now=now, settle=until, failures=failures
@@ -232,7 +238,8 @@ class Claims:
                 picked = packed is not None
                 if packed is None:
                     fresh = _Fresh(connection, lane, cursor, limits.fresh_upto)
-                    packed = self._pack(connection, lane, fresh.rows(), limits)
+                    fold = limits.fold and limits.fresh_upto is None
+                    packed = self._pack(connection, lane, fresh.rows(), limits, fold=fold)
                     passed = fresh.settle(packed)
                 if packed is not None:
                     return self._open(connection, lane, epoch, packed, picked=picked, now=now)
@@ -251,10 +258,23 @@ class Claims:
 
     @staticmethod
     def _pack(
-        connection: sqlite3.Connection, lane: Lane, rows: Iterable[tuple[int, str]], limits: Limits
+        connection: sqlite3.Connection,
+        lane: Lane,
+        rows: Iterable[tuple[int, str]],
+        limits: Limits,
+        *,
+        fold: bool = False,
     ) -> Packed | None:
         (token,) = connection.execute(_TOKEN).fetchone()
-        return pack(rows, lane=lane, token=token or "", most_updates=limits.updates, most_bytes=limits.bytes)
+        return pack(
+            rows,
+            lane=lane,
+            token=token or "",
+            most_updates=limits.updates,
+            most_bytes=limits.bytes,
+            most_entries=limits.entries,
+            fold=fold,
+        )
 
     @staticmethod
     def _open(
@@ -270,12 +290,13 @@ class Claims:
                 numbers[-1],
                 json.dumps(numbers) if picked else None,
                 len(numbers),
+                packed.updates,
                 len(body),
                 hashlib.sha256(body).hexdigest()[:16],
                 now,
             ),
         ).lastrowid
-        return Claim(attempt or 0, epoch, lane, numbers, picked, body)
+        return Claim(attempt or 0, epoch, lane, numbers, picked, body, packed.updates)
 
     @staticmethod
     def _pass_others(connection: sqlite3.Connection, lane: Lane, cursor: int) -> None:
@@ -354,4 +375,6 @@ class _Fresh:
 def _carried(claim: Claim) -> Carried:
     numbers = claim.numbers
     picked = json.dumps(numbers) if claim.picked else None
-    return Carried(claim.attempt, claim.epoch, claim.lane, numbers[0], numbers[-1], picked, len(numbers))
+    return Carried(
+        claim.attempt, claim.epoch, claim.lane, numbers[0], numbers[-1], picked, len(numbers), claim.updates
+    )

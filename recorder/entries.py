@@ -151,7 +151,8 @@ class Attempt:
         lane: Whose entries it carried.
         first: The lowest entry number it carried.
         last: The highest entry number it carried.
-        updates: How many updates it carried.
+        entries: How many entries it carried.
+        updates: How many updates that were: fewer where they were folded.
         bytes: The size of its body.
         digest: The first 16 hexadecimal digits of the body's SHA-256.
         started_at: When it was written down, before it was sent; seconds since the epoch.
@@ -166,6 +167,7 @@ class Attempt:
     lane: Lane
     first: int
     last: int
+    entries: int
     updates: int
     bytes: int
     digest: str

@@ -27,6 +27,9 @@ class ShippingPolicy:
             limit; longer is safer.
         batch_updates: Updates in a request, from 1 to 2,000, which is the service's limit.
         batch_bytes: Bytes in a request; an update that fills it alone travels alone.
+        fold: Whether a profile's entries may travel as fewer updates with the same result, where a request sends
+            entries for the first time; see `recorder.folding`. Entries stay as they were recorded. A sum on a
+            float may differ by rounding.
         updates_per_second: A drain goes no faster than this; None for no limit.
 
     Raises:
@@ -38,6 +41,7 @@ class ShippingPolicy:
 
     in_doubt: InDoubt = "resend"
     settle_after: float = 30.0
+    fold: bool = False
     batch_updates: int = 200
     batch_bytes: int = MAX_UPDATE_BYTES
     updates_per_second: float | None = None

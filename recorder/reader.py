@@ -55,9 +55,9 @@ _ENTRIES = f"SELECT {COLUMNS} FROM entries_with_state WHERE {{where}} AND seq < 
 _OLDEST_FIRST = f"SELECT {COLUMNS} FROM entries_with_state WHERE {{where}} AND seq > ? ORDER BY seq LIMIT ?"
 _ENTRY = f"SELECT {COLUMNS} FROM entries_with_state WHERE seq = ?"
 _MATCHING = "SELECT count(*) FROM entries_with_state WHERE {where}"
-_ATTEMPT_COLUMNS = (
-    "id, lane, first, last, updates, bytes, digest, started_at, ended_at, outcome, status, words, times"
-)
+_ATTEMPT_COLUMNS = """
+id, lane, first, last, entries, updates, bytes, digest, started_at, ended_at, outcome, status, words, times
+"""
 _ATTEMPTS_OF = f"""
 SELECT {_ATTEMPT_COLUMNS} FROM attempts
  WHERE lane = ? AND ? BETWEEN first AND last
@@ -732,12 +732,28 @@ def _baseline(row: Sequence[Any]) -> Baseline:
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
-    id_, lane, first, last, updates, size, digest, started_at, ended_at, outcome, status, words, times = row
+    (
+        id_,
+        lane,
+        first,
+        last,
+        entries,
+        updates,
+        size,
+        digest,
+        started_at,
+        ended_at,
+        outcome,
+        status,
+        words,
+        times,
+    ) = row
     return Attempt(
         id=id_,
         lane=Lane(lane),
         first=first,
         last=last,
+        entries=entries,
         updates=updates,
         bytes=size,
         digest=digest,

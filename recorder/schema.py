@@ -199,6 +199,12 @@ def _shipping_under_fire(db: "Database") -> None:
     )
 
 
+def _folding(db: "Database") -> None:
+    """Several entries may travel as one update: an attempt says how many of each."""
+    db.execute("ALTER TABLE attempts ADD COLUMN entries INTEGER NOT NULL DEFAULT 0")
+    db.execute("UPDATE attempts SET entries = updates")
+
+
 def _pruning(db: "Database") -> None:
     """Schema 3: what is left of entries that were pruned, and the limits that hold for whoever opens the journal."""
     # Of each account, how many entries are not kept any more: they are in `entries`, too.
@@ -234,7 +240,7 @@ def _copies_told_apart(db: "Database") -> None:
         db.execute(f"ALTER TABLE shipper ADD COLUMN {column} {kind}")
 
 
-_MIGRATIONS = (_first_schema, _shipping_under_fire, _pruning, _copies_told_apart)
+_MIGRATIONS = (_first_schema, _shipping_under_fire, _pruning, _copies_told_apart, _folding)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -48,8 +48,8 @@ _ONE_MORE_TIME = "UPDATE attempts SET times = times + 1, ended_at = ? WHERE id =
 _DROP_ATTEMPT = "DELETE FROM attempts WHERE id = ?"
 _LATEST_ATTEMPT = "SELECT id, outcome, words FROM attempts WHERE lane = ? ORDER BY id DESC LIMIT 1"
 _UNREACHED = """
-INSERT INTO attempts (lane, epoch, first, last, updates, bytes, digest, started_at, ended_at, outcome, words)
-VALUES (?, ?, 0, 0, 0, 0, '', ?, ?, 'offline', ?)
+INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at, outcome, words)
+VALUES (?, ?, 0, 0, 0, 0, 0, '', ?, ?, 'offline', ?)
 """
 _CARRIED_FRESH = "lane = :lane AND seq BETWEEN :first AND :last AND state = 'pending'"
 _CARRIED_AGAIN = (
@@ -185,6 +185,7 @@ class Carried:
     first: int
     last: int
     picked: str | None
+    entries: int
     updates: int
 
     def rows(self, sql: str) -> str:
@@ -305,7 +306,7 @@ def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settle
         return Settled(paused=True)
     # It answers, and goes on with what is left: refusing data is no failure of the lane.
     connection.execute(_LANE_WELL, {"lane": carried.lane, "now": settlement.now})
-    if carried.updates > 1:
+    if carried.entries > 1:
         _put_back(connection, carried.lane)
         return Settled()
     seq = _reject(connection, carried, settlement)

@@ -369,14 +369,13 @@ class Shipper:
         return False
 
     def _claim(self, lane: Lane, drain: Drain) -> Claim | None:
-        most = (
-            self._policy.batch_updates if drain.left is None else min(drain.left, self._policy.batch_updates)
-        )
         limits = Limits(
-            updates=self._pace.most(most),
+            updates=self._pace.most(self._policy.batch_updates),
             bytes=self._policy.batch_bytes,
             fresh_upto=self._halves.end(lane, picked=False),
             again_upto=self._halves.end(lane, picked=True),
+            entries=drain.left,
+            fold=self._policy.fold,
         )
         return self._in_its_room(
             lambda: self._claims.claim(
@@ -397,7 +396,7 @@ class Shipper:
             self._claims.settle(claim, self._settlement(verdict, standing))
             raise
         drain.requests += 1
-        self._pace.sent(len(claim.numbers))
+        self._pace.sent(claim.updates)
         settlement = self._settlement(verdict, standing)
         self._unsettled = claim, settlement
         settled = self._in_its_room(lambda: self._claims.settle(claim, settlement))

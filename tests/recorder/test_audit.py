@@ -221,29 +221,29 @@ def test_entry_lane_attempt_or_wait_that_is_wrong_is_named(story, statement, wro
     assert wrong in told(story, statement)
 
 
-OPEN = "INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at) "
+OPEN = "INSERT INTO attempts (lane, epoch, first, last, picked, entries, bytes, digest, started_at, updates) "
 
 
 @pytest.mark.parametrize(
     ("values", "wrong"),
     [
         (
-            "VALUES ('people', (SELECT epoch FROM shipper), 6, 7, NULL, 3, 9, '', 0)",
+            "VALUES ('people', (SELECT epoch FROM shipper), 6, 7, NULL, 3, 9, '', 0, 1)",
             ["entries of the request under way: counted 2, noted 3"],
         ),
         (
-            "VALUES ('people', (SELECT epoch FROM shipper), 3, 3, '[3]', 1, 9, '', 0)",
+            "VALUES ('people', (SELECT epoch FROM shipper), 3, 3, '[3]', 1, 9, '', 0, 1)",
             [],  # what it carries is not to be sent: see below
         ),
         (
-            "VALUES ('people', 1, 6, 7, NULL, 2, 9, '', 0)",
+            "VALUES ('people', 1, 6, 7, NULL, 2, 9, '', 0, 1)",
             ["requests under way that nobody waits for: counted 1, noted 0 (first: entry 6)"],
         ),
         (
-            "SELECT 'people', epoch, seq, seq, NULL, 1, 9, '', 0 FROM shipper, entries WHERE seq IN (6, 7)",
+            "SELECT 'people', epoch, seq, seq, NULL, 1, 9, '', 0, 1 FROM shipper, entries WHERE seq IN (6, 7)",
             ["requests under way: counted 2, noted 1"],
         ),
-        ("VALUES ('people', (SELECT epoch FROM shipper), 6, 7, NULL, 2, 9, '', 0)", []),
+        ("VALUES ('people', (SELECT epoch FROM shipper), 6, 7, NULL, 2, 9, '', 0, 1)", []),
     ],
 )
 def test_request_under_way_that_is_wrong_is_named(story, values, wrong):

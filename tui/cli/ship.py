@@ -36,6 +36,11 @@ _CREDENTIALS = "RESTANTE_IMPORT_CREDENTIALS"
     help="How long entries in doubt wait: 30s, 5m.  [default: as shipped last, or 30s]",
 )
 @click.option("--batch-updates", type=int, metavar="N", help="Updates in a request.  [default: 200]")
+@click.option(
+    "--fold/--no-fold",
+    default=None,
+    help="Send a profile's entries as fewer updates with the same result.  [default: no-fold]",
+)
 @click.option("--updates-per-second", type=float, metavar="N", help="No faster than this.")
 @options.json_flag
 @click.pass_context
