@@ -14,16 +14,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recorder import Recorder
 
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
 ENTRIES = 1_000_000
 FEW = 10
-TABLE_ROWS = 100_000
-PAGES = 40
+TABLE_ROWS = 1_000_000
+PAGES = 20
 SIZE = (120, 36)
 
 FILL = """
@@ -56,32 +60,41 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-async def measure_browser(path: Path, begun: float) -> dict[str, float]:
-    from textual.pilot import Pilot
+async def until(done: Callable[[], bool]) -> None:
+    """Look every millisecond. A tighter loop would keep the interpreter's lock from the threads that read."""
+    while not done():
+        await asyncio.sleep(0.001)
 
+
+async def drawn(widget: "Widget") -> None:
+    """Until what the widget shows now is on the screen."""
+    done = asyncio.Event()
+    widget.call_after_refresh(done.set)
+    await done.wait()
+
+
+async def measure_browser(path: Path, begun: float) -> dict[str, float]:
     from tui.app import Browser
     from tui.gateway import Gateway
     from tui.widgets.entry_table import EntryTable
 
-    async def until(pilot: Pilot[None], done) -> None:
-        while not done():
-            await pilot.pause(0)
-
     with Gateway(path) as gateway:
         app = Browser(gateway)
-        async with app.run_test(size=SIZE) as pilot:
+        async with app.run_test(size=SIZE):
             table = app.query_one(EntryTable)
-            await until(pilot, lambda: table.loaded and table.window.rows)
-            await pilot.pause()
+            await until(lambda: bool(table.loaded and table.window.rows))
+            await drawn(table)
             painted = time.perf_counter() - begun
             times = []
             for page in range(PAGES):
                 # Ten entries are one page: down and up in turn, so that the cursor moves each time there, too.
                 key = "ctrl+u" if page % 2 and len(table.window.rows) <= FEW else "ctrl+d"
-                started = time.perf_counter()
-                await pilot.press(key)
+                before, started = table.cursor, time.perf_counter()
+                app.simulate_key(key)
+                await until(lambda before=before: table.cursor != before and table.row is not None)
+                await drawn(table)
                 times.append(time.perf_counter() - started)
-            await until(pilot, lambda: app.settled)
+                await until(lambda: app.settled)
             return {"paint": painted, "page": statistics.median(times), "memory": resident()}
 
 
@@ -112,13 +125,16 @@ async def measure_table(path: Path, begun: float) -> dict[str, float]:
                     )
 
     app = Table()
-    async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause()
+    async with app.run_test(size=SIZE):
+        table = app.query_one(DataTable)
+        await drawn(table)
         painted = time.perf_counter() - begun
         times = []
         for _ in range(PAGES):
-            started = time.perf_counter()
-            await pilot.press("pagedown")
+            before, started = table.cursor_row, time.perf_counter()
+            app.simulate_key("pagedown")
+            await until(lambda before=before: table.cursor_row != before)
+            await drawn(table)
             times.append(time.perf_counter() - started)
         return {"paint": painted, "page": statistics.median(times), "memory": resident()}
 
