@@ -62,7 +62,7 @@ def resident() -> float:
 
 async def until(done: Callable[[], bool]) -> None:
     """Look every millisecond. A tighter loop would keep the interpreter's lock from the threads that read."""
-    while not done():
+    while not done():  # noqa: ASYNC110 - what a widget shows has no event
         await asyncio.sleep(0.001)
 
 
