@@ -144,8 +144,22 @@ KEYS: tuple[Key, ...] = (
     Key("journal.up", "k,up", "move(-1)", "up", "journal", "one entry up"),
     Key("journal.page_down", "ctrl+d,pagedown", "page(1)", "page down", "journal", "a page down"),
     Key("journal.page_up", "ctrl+u,pageup", "page(-1)", "page up", "journal", "a page up"),
-    Key("journal.newest", "g,home", "newest", "newest", "journal", "the newest entry"),
-    Key("journal.oldest", "G,end", "oldest", "oldest", "journal", "the oldest entry"),
+    Key(
+        "journal.newest",
+        "g,home",
+        "first",
+        "newest",
+        "journal",
+        "the newest entry; in the detail, the first line",
+    ),
+    Key(
+        "journal.oldest",
+        "G,end",
+        "last",
+        "oldest",
+        "journal",
+        "the oldest entry; in the detail, the last line",
+    ),
     # --- profiles
     Key(
         "profiles.search",

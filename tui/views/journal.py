@@ -91,11 +91,13 @@ class JournalView(View):
             yield EntryDetail(self._gateway, ascii_only=plain)
 
     @property
-    def _table(self) -> EntryTable:
+    def table(self) -> EntryTable:
+        """The entries."""
         return self.query_one(EntryTable)
 
     @property
-    def _detail(self) -> EntryDetail:
+    def text(self) -> EntryDetail:
+        """The entry under the cursor."""
         return self.query_one(EntryDetail)
 
     @property
@@ -117,9 +119,9 @@ class JournalView(View):
 
     def refresh_view(self) -> None:
         """The journal has changed, or time has passed."""
-        self._table.refresh_rows()
+        self.table.refresh_rows()
         if self._detail_shows:
-            self._detail.refresh_entry()
+            self.text.refresh_entry()
         self._count()
         self._tell()
 
@@ -131,9 +133,9 @@ class JournalView(View):
             self.take_focus()
         elif self.detail_open:
             self._close_detail()
-        elif self._table.marks:
-            self._table.marks.clear()
-            self._table.refresh()
+        elif self.table.marks:
+            self.table.marks.clear()
+            self.table.refresh()
             self._tell()
         elif self._query.words:
             self.show(Query(self._query.state))
@@ -144,7 +146,7 @@ class JournalView(View):
     def take_focus(self) -> None:
         """The keys go to the table, or to the detail where that is open."""
         # At once, so that a key right after enter is a command already.
-        self.screen.set_focus(self._detail if self.detail_open else self._table)
+        self.screen.set_focus(self.text if self.detail_open else self.table)
 
     def show(self, query: Query, *, at: int | None = None) -> None:
         """Show what matches, with the cursor on an entry, or on the newest."""
@@ -153,7 +155,7 @@ class JournalView(View):
         self._counted_at = None
         self._counting = False
         self.query_one(StateTabs).choose(query.state)
-        self._table.show(query, at=at)
+        self.table.show(query, at=at)
         self._count()
         self._tell()
 
@@ -206,7 +208,7 @@ class JournalView(View):
         if not self._find:
             self.action_find()
             return
-        query, words, seq = self._query, self._find, self._table.cursor
+        query, words, seq = self._query, self._find, self.table.cursor
         what = " ".join(map(printable, words))
         newer = way < 0
         ask(
@@ -220,7 +222,7 @@ class JournalView(View):
 
     def action_problem(self, way: int) -> None:
         """The next entry that a person may have to do something about."""
-        query, seq, newer = self._query, self._table.cursor, way < 0
+        query, seq, newer = self._query, self.table.cursor, way < 0
         ask(
             self,
             lambda: self._gateway.beside(query, seq, newer=newer, states=PROBLEMS, stop=stopped),
@@ -235,7 +237,7 @@ class JournalView(View):
         if message.seq is None:
             self.post_message(Say(f"There is no {message.what}."))
         else:
-            self._table.go_to(message.seq)
+            self.table.go_to(message.seq)
 
     # --- counting
 
@@ -264,41 +266,19 @@ class JournalView(View):
             self._counting = False
             self._counted_at = self._gateway.now()
             self._total = message.total
-            self._table.count_is(message.total)
+            self.table.count_is(message.total)
             self._tell()
 
     # --- moving
 
-    def action_move(self, by: int) -> None:
-        """Down or up: in the table by entries, in the detail by lines."""
-        if self._detail.has_focus:
-            self._detail.scroll_relative(y=by, animate=False)
-        else:
-            self._table.move(by)
-
-    def action_page(self, by: int) -> None:
-        """Pages down or up."""
-        if self._detail.has_focus:
-            self._detail.scroll_relative(y=by * self._detail.size.height, animate=False)
-        else:
-            self._table.page(by)
-
-    def action_newest(self) -> None:
-        """The newest entry."""
-        self._table.go_to_newest()
-
-    def action_oldest(self) -> None:
-        """The oldest entry."""
-        self._table.go_to_oldest()
-
     def action_follow(self) -> None:
         """Follow, or stop."""
-        self._table.follow()
+        self.table.follow()
         self._tell()
 
     def action_mark(self) -> None:
         """Mark."""
-        self._table.mark()
+        self.table.mark()
 
     # --- the detail
 
@@ -308,10 +288,10 @@ class JournalView(View):
 
     def action_enter(self) -> None:
         """Into the detail."""
-        if self._table.row is None:
+        if self.table.row is None:
             return
         self._detail_open = True
-        self._detail.show(self._table.cursor)
+        self.text.show(self.table.cursor)
         self._arrange()
 
     def _close_detail(self) -> None:
@@ -324,7 +304,7 @@ class JournalView(View):
         Said of the widgets at once, before the focus goes there: what a style sheet hides or shows later cannot take
         it, and with the focus on what is hidden the keys would go nowhere.
         """
-        self._detail.display = self._detail_shows
+        self.text.display = self._detail_shows
         self.query_one("#journal-table").display = self.wide or not self._detail_open
         self.take_focus()
 
@@ -335,7 +315,7 @@ class JournalView(View):
     def on_entry_table_moved(self, message: EntryTable.Moved) -> None:
         """Another entry."""
         if self._detail_shows:
-            self._detail.show(message.seq)
+            self.text.show(message.seq)
 
     def on_entry_table_changed(self) -> None:
         """Other rows."""
@@ -345,15 +325,15 @@ class JournalView(View):
         """Wide, or not."""
         self.set_class(event.size.width >= _WIDE, "wide")
         if self.query_one(Prompt).is_open or not self.display:
-            self._detail.display = self._detail_shows
+            self.text.display = self._detail_shows
         else:
             self._arrange()
         if self._detail_shows:
-            self._detail.show(self._table.cursor)
+            self.text.show(self.table.cursor)
 
     def _tell(self) -> None:
         """The lines around the table."""
-        table = self._table
+        table = self.table
         marks = f"{len(table.marks):,} marked  " if table.marks else ""
         follows = "» following (F)" if table.at_top else "F follows"
         self.query_one(StateTabs).note(marks + follows)
@@ -389,7 +369,7 @@ class JournalView(View):
 
     def action_profile(self) -> None:
         """To its profile at that moment."""
-        seq = self._table.cursor
+        seq = self.table.cursor
 
         def job() -> Message:
             entry = self._gateway.entry(seq) if seq is not None else None
@@ -408,7 +388,7 @@ class JournalView(View):
         self._copy("a test", self._gateway.test_of)
 
     def _copy(self, what: str, read: Callable[[int], str]) -> None:
-        seq = self._table.cursor
+        seq = self.table.cursor
         if seq is not None:
             ask(self, lambda: read(seq), lambda text: self._Copied(text, f"#{seq:,} as {what}"), group="copy")
 
@@ -422,7 +402,7 @@ class JournalView(View):
 
     @property
     def _chosen(self) -> list[list[str]]:
-        table = self._table
+        table = self.table
         if table.marks:
             return numbered(table.marks)
         return numbered([table.cursor]) if table.row is not None and table.cursor is not None else []
@@ -437,8 +417,8 @@ class JournalView(View):
 
     def action_edit(self) -> None:
         """Another message."""
-        if self._table.row is not None:
-            self.post_message(Edit(self._table.row.seq))
+        if self.table.row is not None:
+            self.post_message(Edit(self.table.row.seq))
 
     def action_ship(self) -> None:
         """Send what may go now."""
@@ -446,8 +426,8 @@ class JournalView(View):
 
     def decided(self) -> None:
         """Marks were acted upon."""
-        self._table.marks.clear()
-        self._table.refresh()
+        self.table.marks.clear()
+        self.table.refresh()
         self._tell()
 
 

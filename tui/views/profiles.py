@@ -138,11 +138,12 @@ class ProfilesView(View):
         return self.query_one(PassageTable)
 
     @property
-    def _value(self) -> ValuePane:
+    def text(self) -> ValuePane:
+        """The value that was opened."""
         return self.query_one(ValuePane)
 
     @property
-    def _table(self) -> Lines:
+    def table(self) -> Lines:
         """The table that has the keys."""
         for table in (self._properties, self._passages):
             if table.has_focus:
@@ -189,7 +190,7 @@ class ProfilesView(View):
     def take_focus(self) -> None:
         """The keys go to the innermost thing that is open."""
         if self.has_class("value"):
-            self._value.focus()
+            self.text.focus()
         elif self.has_class("open"):
             self._properties.focus()
         else:
@@ -323,33 +324,11 @@ class ProfilesView(View):
 
     # --- moving
 
-    def action_move(self, by: int) -> None:
-        """Down or up: rows, or lines of a value."""
-        if self._value.has_focus:
-            self._value.scroll_relative(y=by, animate=False)
-        else:
-            self._table.move(by)
-
-    def action_page(self, by: int) -> None:
-        """Pages down or up."""
-        if self._value.has_focus:
-            self._value.scroll_relative(y=by * self._value.size.height, animate=False)
-        else:
-            self._table.page(by)
-
-    def action_first(self) -> None:
-        """The first row."""
-        self._table.first()
-
-    def action_last(self) -> None:
-        """The last row."""
-        self._table.last()
-
     def action_other(self, by: int) -> None:
         """Another table that shows."""
         tables = [table for table in (self._list, self._properties, self._passages) if _shows(table)]
         if tables and self.query_one(Prompt).is_open is False:
-            here = tables.index(self._table) if self._table in tables else 0
+            here = tables.index(self.table) if self.table in tables else 0
             tables[(here + by) % len(tables)].focus()
             self.set_class(tables[(here + by) % len(tables)] is not self._list, "open")
 
@@ -410,8 +389,8 @@ class ProfilesView(View):
     def on_profiles_view__value(self, message: _Value) -> None:
         """Show it in the tables' place."""
         self.add_class("value")
-        self._value.show(message.lines)
-        self._value.focus()
+        self.text.show(message.lines)
+        self.text.focus()
 
     def action_blame(self) -> None:
         """To the entry: of the timeline, or that wrote the property."""
@@ -433,7 +412,7 @@ class ProfilesView(View):
             self.post_message(Say("Nothing is open to copy: enter opens a profile."))
             return
         row = self._properties.current
-        if self._value.has_focus and row is not None:
+        if self.text.has_focus and row is not None:
             self._copy(lambda: _json(_of(shown.state, row.name)), row.shown)
         elif self._passages.has_focus and at:
             seq = history.passages[at - 1].seq

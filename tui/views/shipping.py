@@ -75,12 +75,13 @@ class ShippingView(View):
         return self.query_one(AttemptTable)
 
     @property
-    def _table(self) -> Lines:
+    def table(self) -> Lines:
+        """The table that has the keys."""
         return self._attempts if self._attempts.has_focus else self._failures
 
     def take_focus(self) -> None:
         """The keys go to what failed."""
-        self._table.focus()
+        self.table.focus()
 
     @property
     def settled(self) -> bool:
@@ -126,22 +127,6 @@ class ShippingView(View):
             self.query_one(f"#{name}", Notice).say("\n".join(f" {part}" for part in parts))
 
     # --- moving
-
-    def action_move(self, by: int) -> None:
-        """Down or up."""
-        self._table.move(by)
-
-    def action_page(self, by: int) -> None:
-        """Pages down or up."""
-        self._table.page(by)
-
-    def action_first(self) -> None:
-        """The first row."""
-        self._table.first()
-
-    def action_last(self) -> None:
-        """The last row."""
-        self._table.last()
 
     def action_other(self, by: int) -> None:
         """The other table."""

@@ -119,12 +119,12 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
         else:
             self._load(lambda: self._gateway.around(query, seq, PAGE // 2, PAGE, stopped), then)
 
-    def go_to_newest(self) -> None:
+    def first(self) -> None:
         """Put the cursor on the newest match."""
         query = self.query_now
         self._load(lambda: self._gateway.newest(query, PAGE, stopped), self._begin)
 
-    def go_to_oldest(self) -> None:
+    def last(self) -> None:
         """Put the cursor on the oldest match."""
         query = self.query_now
 

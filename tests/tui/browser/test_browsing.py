@@ -12,6 +12,7 @@ from tui.gateway import PAGE
 from tui.keys import KEYS, keys_of
 from tui.messages import FilterEntries, ShowEntry
 from tui.rows import Query
+from tui.widgets.entry_detail import EntryDetail
 from tui.widgets.entry_table import EntryTable
 from tui.widgets.prompt import Prompt
 
@@ -82,6 +83,20 @@ async def test_newest_and_oldest_are_one_key_away(stage):
         assert table(pilot).scroll_offset.y + table(pilot).size.height == 3_000
         await press(pilot, "g")
         assert (table(pilot).cursor, shown(pilot)[0]) == (3_000, 3_000)
+
+
+async def test_in_the_detail_the_same_keys_go_to_its_ends_and_the_entry_stays(stage):
+    many(stage, 100)
+    stage.record({"$distinct_id": "ada", "$set": {f"p{n}": n for n in range(60)}})
+    async with browsing(stage) as pilot:
+        detail = pilot.app.query_one(EntryDetail)
+        await press(pilot, "enter", "G")
+        assert detail.scroll_offset.y == detail.max_scroll_y > 20
+        await press(pilot, "pageup")
+        assert 0 < detail.scroll_offset.y < detail.max_scroll_y
+        await press(pilot, "g")
+        assert detail.scroll_offset.y == 0
+        assert table(pilot).cursor == 101
 
 
 async def test_the_scroll_bar_reaches_any_place_at_once(stage):
