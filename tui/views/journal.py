@@ -288,7 +288,7 @@ class JournalView(View):
 
     def action_enter(self) -> None:
         """Into the detail."""
-        if self.table.row is None:
+        if self.table.cursor is None:
             return
         self._detail_open = True
         self.text.show(self.table.cursor)
@@ -405,7 +405,7 @@ class JournalView(View):
         table = self.table
         if table.marks:
             return numbered(table.marks)
-        return numbered([table.cursor]) if table.row is not None and table.cursor is not None else []
+        return numbered([] if table.cursor is None else [table.cursor])
 
     def action_retry(self) -> None:
         """Send again."""
@@ -417,8 +417,8 @@ class JournalView(View):
 
     def action_edit(self) -> None:
         """Another message."""
-        if self.table.row is not None:
-            self.post_message(Edit(self.table.row.seq))
+        if self.table.cursor is not None:
+            self.post_message(Edit(self.table.cursor))
 
     def action_ship(self) -> None:
         """Send what may go now."""

@@ -140,9 +140,11 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
         """The journal has changed: read again what shows. The cursor stays on its entry."""
         if "refresh" in self._reading or not self.loaded:
             return
-        query, height = self.query_now, max(self.size.height, 1)
+        query, height, cursor = self.query_now, self.size.height, self.cursor
         top = self._top()
-        if top is None or self.at_top:
+        if not height and cursor is not None:  # the detail stands in its place, and shows what is under the cursor
+            read = lambda: self._gateway.around(query, cursor, PAGE // 2, PAGE, stopped)  # noqa: E731
+        elif top is None or self.at_top:
             read = lambda: self._gateway.newest(query, 4 * height, stopped)  # noqa: E731
         else:
             seq = top.seq

@@ -304,6 +304,24 @@ async def test_a_rejected_entry_is_retried_once_it_is_confirmed(kiosk):
         assert "1 entry is to be sent again." in said(pilot)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_entry_in_the_detail_can_be_acted_upon_however_much_is_recorded_meanwhile(stage, size):
+    many(stage, 300)
+    attempt = stage.attempt(5, 5, "refused", "not numeric", 400, ago=60.0)
+    stage.become("rejected", 5, attempt=attempt, reason="not numeric")
+    async with browsing(stage, size, write=True) as pilot:
+        await press(pilot, "e", "enter")
+        for start in (300, 600):
+            many(stage, 300, start)
+            pilot.app.look()
+            await settled(pilot)
+        assert table(pilot).cursor == 5
+        await press(pilot, "R")
+        assert "Retry 1 entry?" in "\n".join(screen_text(pilot.app))
+        await press(pilot, "escape", "escape")
+        assert 5 in shown(pilot)
+
+
 async def test_marked_entries_are_discarded_together(kiosk):
     async with browsing(kiosk, write=True) as pilot:
         await press(pilot, "m", "m", "j", "m", "D")
