@@ -59,8 +59,34 @@ def test_the_examples_in_the_pages_run(example, tmp_path):
 RECIPES = BLOCK.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=[f"recipe-{place}" for place in range(1, len(RECIPES) + 1)])
+EACH_RECIPE = pytest.mark.parametrize(
+    "recipe", RECIPES, ids=[f"recipe-{place}" for place in range(1, len(RECIPES) + 1)]
+)
+FEW_EXAMPLES = """
+import hypothesis
+
+import simulator.testing.suite
+
+simulator.testing.suite._EXAMPLES = 15
+hypothesis.settings.register_profile("few", max_examples=15)
+hypothesis.settings.load_profile("few")
+"""
+
+
+@EACH_RECIPE
 def test_a_recipe_is_a_test_that_passes_in_an_empty_project(recipe, tmp_path):
+    (tmp_path / "conftest.py").write_text(FEW_EXAMPLES, encoding="utf-8")
+    passes(recipe, tmp_path)
+
+
+@pytest.mark.long
+@EACH_RECIPE
+def test_a_recipe_passes_with_all_the_examples_that_are_the_default(recipe, tmp_path):
+    passes(recipe, tmp_path)
+
+
+def passes(recipe, tmp_path):
+    """Run it as a project's only test."""
     (tmp_path / "test_recipe.py").write_text(recipe, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider"],

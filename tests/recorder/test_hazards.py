@@ -39,6 +39,15 @@ DIALECTS = [
     Dialect(add_to_other="replace", remove_list="whole", union_duplicates="collapse"),
     Dialect(creating=frozenset({"$set", "$set_once", "$add", "$append", "$union"})),
 ]
+UNDER_DIALECTS = pytest.mark.parametrize(
+    "dialect",
+    [
+        pytest.param(dialect, id=name, marks=() if name in {"default", "replaces"} else pytest.mark.long)
+        for name, dialect in zip(
+            ["default", "removes first", "replaces", "creates less"], DIALECTS, strict=True
+        )
+    ],
+)
 RUNS = [run for length in (1, 2, 3) for run in itertools.product(POOL, repeat=length)]
 
 
@@ -64,7 +73,7 @@ def differs(run, dialect):
     return False
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=["default", "removes first", "replaces", "creates less"])
+@UNDER_DIALECTS
 def test_no_run_classed_harmless_differs_when_it_is_sent_again(dialect):
     harmless = [run for run in RUNS if not hazardous(run)]
     assert len(RUNS) == 16 + 16**2 + 16**3
@@ -78,7 +87,7 @@ def test_the_runs_that_differ_are_there_to_be_found():
     assert sum(differs(run, Dialect()) for run in risky) > len(risky) / 5
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=["default", "removes first", "replaces", "creates less"])
+@UNDER_DIALECTS
 def test_what_is_left_after_dropping_may_be_sent_again_after_any_prefix_of_the_whole(dialect):
     for run in RUNS:
         gone = dropped(run)

@@ -8,6 +8,7 @@ import itertools
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -161,9 +162,25 @@ DONE = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(story=st.lists(DONE, min_size=15, max_size=50))
+DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
+STORIES = given(story=st.lists(DONE, min_size=15, max_size=50))
+
+
+@settings(DRAWN, max_examples=20)
+@STORIES
 def test_pruning_in_between_leaves_profiles_and_accounts_as_they_are(story):
+    nothing_differs(story)
+
+
+@pytest.mark.long
+@settings(DRAWN, max_examples=200)
+@STORIES
+def test_so_it_does_after_many_more_stories(story):
+    nothing_differs(story)
+
+
+def nothing_differs(story):
+    """Do the same to a journal that is pruned in between, and to one that is not."""
     with tempfile.TemporaryDirectory() as folder:
         pruned, whole = Twin(Path(folder) / "pruned.db"), Twin(Path(folder) / "whole.db")
         try:

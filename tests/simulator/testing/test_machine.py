@@ -80,7 +80,7 @@ def test_a_service_can_be_held_against_the_simulator():
 
         run_state_machine_as_test(
             machine(make=Posting, messages=strategies.messages(max_operators=2)),
-            settings=settings(deadline=None, max_examples=15, database=None),
+            settings=settings(deadline=None, max_examples=8, database=None),
         )
 
 

@@ -63,7 +63,7 @@ async def test_the_cursor_goes_up_and_down_by_one_and_by_pages(stage):
 
 async def test_pages_follow_one_another_without_a_gap_to_the_oldest_entry_and_back(stage):
     many(stage, 4 * PAGE + 7)
-    async with browsing(stage) as pilot:
+    async with browsing(stage, (80, 90)) as pilot:
         seen = []
         while table(pilot).cursor > 1:
             seen += shown(pilot)

@@ -117,10 +117,12 @@ DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 @settings(DRAWN, phases=[Phase.explicit])
 @example(
-    entries=[("".join(MARKUP), "".join(CONTROLS), "".join(TURNING[:-1]), "".join(WIDE))],
-    typed="".join(MARKUP),
+    entries=[
+        ("".join(MARKUP), "".join(CONTROLS), "".join(TURNING[:-1]), "".join(WIDE)),
+        ("\ud800", "a\udfffb", "\ud83d", "no"),
+    ],
+    typed="".join(MARKUP) + "\udc00",
 )
-@example(entries=[("\ud800", "a\udfffb", "\ud83d", "no")], typed="\udc00")
 @example(entries=[(LONG, LONG, LONG, LONG[:2_000])], typed=LONG[:500])
 @ANY
 def test_recorded_text_crashes_nothing_styles_nothing_and_breaks_no_line(plain_styles, entries, typed):
