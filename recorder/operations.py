@@ -193,9 +193,38 @@ Serializer = type[json.JSONEncoder] | Callable[[Any], Any]
 from an object to something JSON knows, as ``json.dumps(default=...)`` takes."""
 
 # Only ever given plain values, which hold no cycles.
-_encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+
+
+def _make_encode() -> Callable[[Any], str]:
+    """`_encoder.encode`, made once: it builds the encoder beneath anew for each value, which takes as long as using it.
+
+    That one is json's own and undocumented, so whatever it does not do as expected leaves the documented way.
+    """
+    try:
+        beneath = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            markers=None,
+            default=_encoder.default,
+            encoder=json.encoder.encode_basestring,
+            indent=None,
+            key_separator=":",
+            item_separator=",",
+            sort_keys=False,
+            skipkeys=False,
+            allow_nan=False,
+        )
+        if "".join(beneath({"é": [1, 1.5, None, True]}, 0)) != '{"é":[1,1.5,null,true]}':
+            return _encoder.encode
+    except (AttributeError, TypeError):
+        return _encoder.encode
+
+    def encode(value: Any) -> str:
+        return "".join(beneath(value, 0))
+
+    return encode
+
+
+_encode = _make_encode()
 _SCALARS = frozenset({str, bool, type(None)})
 _SURE_INTEGER = 10**300
 

@@ -28,6 +28,7 @@ from recorder import (
     schema,
 )
 from recorder.entries import NewEntry
+from recorder.journal import _Ticket
 from recorder.locks import OpenLock, beside
 from recorder.settlements import Settlement
 from tests.doubles import claim, take_over
@@ -253,9 +254,13 @@ def test_recording_into_a_file_that_was_taken_away_is_noticed(path):
                 journal.append([row(number=n)])
 
 
-def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, monkeypatch):
+@pytest.mark.parametrize("first", [True, False])
+def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, monkeypatch, first):
     """It runs in the middle of a call of the same thread, which cannot go on before it returns."""
-    real, errors = journal._write, []
+    name = "_write" if first else "_insert"
+    if not first:
+        journal.append([row(number=0)])
+    real, errors = getattr(journal, name), []
 
     def interrupted(connection, ticket):
         for call in (lambda: journal.append([row(number=1)]), lambda: journal.statistics(0.0)):
@@ -265,12 +270,12 @@ def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, mon
                 errors.append(error)
         real(connection, ticket)
 
-    monkeypatch.setattr(journal, "_write", interrupted)
-    assert journal.append([row(number=0)]) == 1
+    monkeypatch.setattr(journal, name, interrupted)
+    number = journal.append([row(number=0)])
     assert ["signal handler" in str(error) for error in errors] == [True, True]
     assert all(error.hint for error in errors)
     monkeypatch.undo()
-    assert journal.append([row(number=2)]) == 2
+    assert journal.append([row(number=2)]) == number + 1 == 2 + (not first)
 
 
 # --- the token
@@ -449,6 +454,39 @@ def test_an_interrupt_right_after_a_commit_writes_nothing_twice(journal, path):
     assert journal.append([row(number=3)]) == 4  # the three were one commit, and are there once
     assert accounts(path).recorded == 4
     assert not journal._queue
+
+
+class InterruptedInsert(Interrupted):
+    """A connection that Ctrl-C hits at an insert: right before it, or right after."""
+
+    def __init__(self, connection, *, after):
+        super().__init__(connection)
+        self.after = after
+
+    def execute(self, sql, *parameters):
+        if "INSERT INTO entries" not in sql:
+            return self.connection.execute(sql, *parameters)
+        if self.after:
+            self.connection.execute(sql, *parameters)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_of_a_row_that_is_a_statement_of_its_own_it_is_known_whether_it_was_committed(journal, path, after):
+    """Whoever commits may do so for another thread, which must know whether its row is there."""
+    journal.append([row(number=0)])
+    real = journal._connection._sqlite
+    journal._connection._sqlite = InterruptedInsert(real, after=after)
+    ticket = _Ticket([row(number=1)], None)
+    with pytest.raises(KeyboardInterrupt):
+        journal._commit_together([ticket])
+    assert ticket.group.over is after
+    assert accounts(path).recorded == 1 + after
+    with pytest.raises(KeyboardInterrupt):
+        journal.append([row(number=2)])
+    journal._connection._sqlite = real
+    assert not journal._queue
+    assert journal.append([row(number=3)]) == accounts(path).recorded == 2 + 2 * after
 
 
 def test_many_threads_record_each_in_its_own_order(journal, path):

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from recorder import operations
 from recorder.errors import InvalidOperation, RestanteError
 from recorder.operations import (
     ENVELOPE,
@@ -467,6 +468,15 @@ def test_the_order_of_names_stays():
 
 def test_text_is_written_as_utf_8_and_without_white_space():
     assert compact({"a": ["é", {"b": None}], "c": True}) == '{"a":["é",{"b":null}],"c":true}'
+
+
+@given(value=st.deferred(lambda: VALUES))
+def test_the_quick_way_to_write_json_and_the_documented_one_agree(value):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json.encoder, "c_make_encoder", None)
+        documented = operations._make_encode()
+    assert operations._make_encode()(value) == documented(value)
+    assert documented.__self__ is operations._encoder
 
 
 # --- who, and with which operator -----------------------------------------------------------------
