@@ -7,19 +7,17 @@ Each measurement is a process of its own, so that what one holds in memory is no
 import argparse
 import asyncio
 import json
-import os
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recorder import Recorder
+from benchmarks.journals import make
+from benchmarks.pairs import resident
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -29,35 +27,6 @@ FEW = 10
 TABLE_ROWS = 1_000_000
 PAGES = 20
 SIZE = (120, 36)
-
-FILL = """
-WITH RECURSIVE numbers(n) AS (VALUES (2) UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, attempt, sends)
-SELECT 'people', NULL, 'u-' || (n % 20000), '$add',
-       '{"$time":' || (1700000000 + n) || ',"$distinct_id":"u-' || (n % 20000)
-       || '","$add":{"credits":' || (n % 9) || '}}',
-       1700000000 + n, 'shipped', 1, 1
-  FROM numbers
-"""
-
-
-def make(path: Path, entries: int) -> None:
-    """A journal of so many entries, all of them shipped."""
-    with Recorder("T", path) as recorder:
-        recorder.people_increment("u-1", {"credits": 1})
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(FILL, (entries,))
-        connection.execute("UPDATE entries SET state = 'shipped', attempt = 1, sends = 1 WHERE seq = 1")
-        connection.execute("UPDATE counters SET entries = ? WHERE account = 'shipped'", (entries,))
-        connection.execute("UPDATE lanes SET cursor = ?", (entries,))
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def resident() -> float:
-    """Megabytes this process holds in memory now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -95,7 +64,7 @@ async def measure_browser(path: Path, begun: float) -> dict[str, float]:
                 await drawn(table)
                 times.append(time.perf_counter() - started)
                 await until(lambda: app.settled)
-            return {"paint": painted, "page": statistics.median(times), "memory": resident()}
+            return {"paint": painted, "page": statistics.median(times), "memory": resident() / 1e6}
 
 
 async def measure_table(path: Path, begun: float) -> dict[str, float]:
@@ -136,7 +105,7 @@ async def measure_table(path: Path, begun: float) -> dict[str, float]:
             await until(lambda before=before: table.cursor_row != before)
             await drawn(table)
             times.append(time.perf_counter() - started)
-        return {"paint": painted, "page": statistics.median(times), "memory": resident()}
+        return {"paint": painted, "page": statistics.median(times), "memory": resident() / 1e6}
 
 
 def in_process(what: str, path: Path) -> dict[str, float]:
@@ -154,7 +123,7 @@ def report(rounds: int, entries: int, table_rows: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="restante-bench-") as folder:
         few, many, table = (Path(folder) / f"{name}.db" for name in ("few", "many", "table"))
         for path, number in ((few, FEW), (many, entries), (table, table_rows)):
-            make(path, number)
+            make(path, number, "shipped")
         runs: dict[str, list[dict[str, float]]] = {"few": [], "many": []}
         for _ in range(rounds):
             runs["few"].append(in_process("browser", few))

@@ -1,0 +1,132 @@
+"""Two things timed in turn, A B A B …, so that a machine whose speed drifts slows both; the ratio is what counts."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["Pair", "Result", "in_process", "lines", "measured", "resident", "seconds"]
+
+Measure = Callable[[Path], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What is measured, beside what, and what to reach.
+
+    Attributes:
+        what: Ours.
+        beside: The baseline.
+        ours: Called with a folder of its own; gives seconds (or bytes) an operation.
+        theirs: The same of the baseline; called right after.
+        to_reach: What the ratio is to be; None: it is only reported.
+        by: How the two are compared. ``"speed"``: baseline / ours, at least; 1 is as fast. ``"times"``: ours /
+            baseline, at most. ``"more"``: ours - baseline in the unit shown, at most.
+        unit: What a figure is multiplied with to be shown, and its name.
+        prepare: Called once with the folder above, before the rounds.
+    """
+
+    what: str
+    beside: str
+    ours: Measure
+    theirs: Measure
+    to_reach: float | None
+    by: Literal["speed", "times", "more"] = "speed"
+    unit: tuple[float, str] = (1e6, "us")
+    prepare: Callable[[Path], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a pair's rounds."""
+
+    pair: Pair
+    ours: float
+    theirs: float
+    ratios: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the rounds' ratios."""
+        return statistics.median(self.ratios)
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the ratio is what it is to be."""
+        if self.pair.to_reach is None:
+            return None
+        return (
+            self.ratio >= self.pair.to_reach if self.pair.by == "speed" else self.ratio <= self.pair.to_reach
+        )
+
+
+def compared(pair: Pair, our: float, their: float) -> float:
+    """How one round's figures compare."""
+    match pair.by:
+        case "speed":
+            return their / our
+        case "times":
+            return our / their
+        case "more":
+            return (our - their) * pair.unit[0]
+
+
+def measured(pair: Pair, rounds: int) -> Result:
+    """Run a pair so many times in turn."""
+    ours, theirs = [], []
+    with tempfile.TemporaryDirectory(prefix="restante-bench-") as folder:
+        above = Path(folder)
+        if pair.prepare is not None:
+            pair.prepare(above)
+        for _ in range(rounds):
+            for measure, figures in ((pair.ours, ours), (pair.theirs, theirs)):
+                with tempfile.TemporaryDirectory(dir=above) as own:
+                    figures.append(measure(Path(own)))
+    ratios = sorted(compared(pair, our, their) for our, their in zip(ours, theirs, strict=True))
+    return Result(pair, statistics.median(ours), statistics.median(theirs), tuple(ratios))
+
+
+HEAD = f"{'what':36} {'ours':>9} {'beside':>9}      {'ratio':>7} {'(lowest to highest)':>19} {'to reach':>8}   beside"
+
+
+def lines(results: Iterable[Result]) -> Iterator[str]:
+    """The table, a line as soon as it is measured."""
+    yield HEAD
+    for result in results:
+        pair = result.pair
+        factor, unit = pair.unit
+        spread = f"({result.ratios[0]:.2f} to {result.ratios[-1]:.2f})"
+        sign = ">=" if pair.by == "speed" else "<="
+        bound = "" if pair.to_reach is None else f"{sign} {pair.to_reach:g}"
+        missed = "  MISSED" if result.reached is False else ""
+        yield (
+            f"{pair.what:36} {result.ours * factor:9,.1f} {result.theirs * factor:9,.1f} {unit:4}"
+            f" {result.ratio:7.2f} {spread:>19} {bound:>8}   {pair.beside}{missed}"
+        )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes, by the wall's clock."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def resident() -> float:
+    """Bytes this process holds in memory now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return float(pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def in_process(program: str, *arguments: Any, before: Sequence[str] = ()) -> Any:
+    """What a program prints last, as JSON; in a process of its own."""
+    command = [*before, sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,210 @@
+"""Recording, beside raw `sqlite3` that makes the same inserts, and beside other queues on SQLite."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.journals import INSERT, PROPERTIES, ROW, make, raw
+from benchmarks.pairs import Measure, Pair, in_process, seconds
+from recorder import Recorder
+
+__all__ = ["pairs"]
+
+SINGLES = 2_000
+THREADS = 16
+EACH = 250  # a thread's
+BATCH = 1_000
+BATCHES = 30
+LINES = 100_000
+COMMIT_LINES = 10_000
+MANY = 1_000_000
+SLOW_SYNC = 0.005  # seconds, as on an SD card
+LOG_PAGES = 1_000  # SQLite's own default, and some 4 MB: as large as the recorder lets it grow
+
+
+def ours(durability: str) -> Measure:
+    def measure(folder: Path) -> float:
+        with Recorder("T", folder / "ours.db", durability=durability) as recorder:
+            return singles(recorder)
+
+    return measure
+
+
+def singles(recorder: Recorder) -> float:
+    work = lambda: [recorder.people_set("cdnow-00001", PROPERTIES) for _ in range(SINGLES)]  # noqa: E731
+    return seconds(work) / SINGLES
+
+
+def theirs(synchronous: str, log_pages: int = LOG_PAGES) -> Measure:
+    """A commit each, in one statement: the least that raw can do."""
+
+    def measure(folder: Path) -> float:
+        with raw(folder / "raw.db", synchronous, log_pages=log_pages) as connection:
+            return seconds(lambda: [connection.execute(INSERT, ROW) for _ in range(SINGLES)]) / SINGLES
+
+    return measure
+
+
+def in_threads(folder: Path) -> float:
+    with Recorder("T", folder / "ours.db") as recorder:
+
+        def work() -> None:
+            for _ in range(EACH):
+                recorder.people_set("cdnow-00001", PROPERTIES)
+
+        threads = [threading.Thread(target=work) for _ in range(THREADS)]
+
+        def all_of_them() -> None:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        return seconds(all_of_them) / (THREADS * EACH)
+
+
+MEASURE = """
+import json, pathlib, sys
+from benchmarks import recording
+recording.SINGLES, recording.EACH = 200, 50
+measure = {"threads": recording.in_threads, "raw": recording.theirs("FULL")}[sys.argv[1]]
+print(json.dumps(measure(pathlib.Path(sys.argv[2]))))
+"""
+
+
+def slowly_synced(what: str) -> Measure:
+    """The same where each sync takes 5 ms longer: strace delays the call, and nothing else."""
+    delay = f"inject=fdatasync,fsync:delay_enter={SLOW_SYNC * 1e6:.0f}"
+    before = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
+    before += ["-e", "trace=fdatasync,fsync", "-e", delay]
+    return lambda folder: in_process(MEASURE, what, folder, before=before)
+
+
+def our_batches(folder: Path) -> float:
+    with Recorder("T", folder / "ours.db") as recorder:
+
+        def work() -> None:
+            for _ in range(BATCHES):
+                with recorder.batch() as batch:
+                    for _ in range(BATCH):
+                        batch.people_set("cdnow-00001", PROPERTIES)
+
+        return seconds(work) / (BATCHES * BATCH)
+
+
+def raw_batches(folder: Path, size: int = BATCH, batches: int = BATCHES) -> float:
+    with raw(folder / "raw.db", "FULL", log_pages=LOG_PAGES) as connection:
+
+        def work() -> None:
+            for _ in range(batches):
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(INSERT, [ROW] * size)
+                connection.execute("COMMIT")
+
+        return seconds(work) / (batches * size)
+
+
+def our_file(folder: Path) -> float:
+    """The whole command as a person runs it, the start of the interpreter included."""
+    source = folder / "lines.jsonl"
+    line = json.dumps({"$distinct_id": "cdnow-00001", "$time": 852076800.0, "$set": PROPERTIES})
+    source.write_text(f"{line}\n" * LINES, encoding="utf-8")
+    command = [sys.executable, "-c", "from tui.cli import main; main()", "record", "--token", "T"]
+    command += ["-j", str(folder / "ours.db"), str(source)]
+    return seconds(lambda: subprocess.run(command, check=True, stderr=subprocess.DEVNULL)) / LINES
+
+
+def upon_many(folder: Path) -> float:
+    path = folder / "many.db"
+    shutil.copy(folder.parent / "many.db", path)
+    with Recorder("T", path) as recorder:
+        return singles(recorder)
+
+
+# --- other queues on SQLite, each as it comes, or as its documentation says to make it durable
+
+
+def each(put: Callable[[Any], object], item: Any) -> float:
+    return seconds(lambda: [put(item) for _ in range(SINGLES)]) / SINGLES
+
+
+def sqlite_utils_insert(folder: Path) -> float:
+    import sqlite_utils
+
+    table = sqlite_utils.Database(folder / "their.db")["entries"]
+    columns = ("lane", "group_key", "profile", "operator", "message", "recorded_at", "state", "reason")
+    row = dict(zip(columns, ROW, strict=True))
+    table.insert(row)
+    return each(table.insert, row)
+
+
+def persist_queue(folder: Path) -> float:
+    from persistqueue import SQLiteQueue
+
+    return each(SQLiteQueue(str(folder), auto_commit=True).put, ROW[4])
+
+
+def litequeue(folder: Path) -> float:
+    from litequeue import LiteQueue
+
+    return each(LiteQueue(str(folder / "their.db")).put, ROW[4])
+
+
+def huey(folder: Path) -> float:
+    from huey.storage import SqliteStorage
+
+    return each(SqliteStorage(filename=str(folder / "their.db"), fsync=True).enqueue, ROW[4].encode())
+
+
+def huey_default(folder: Path) -> float:
+    from huey.storage import SqliteStorage
+
+    return each(SqliteStorage(filename=str(folder / "their.db")).enqueue, ROW[4].encode())
+
+
+def diskcache_deque(folder: Path) -> float:
+    from diskcache import Deque
+
+    return each(Deque(directory=str(folder)).append, ROW[4])
+
+
+def pairs() -> Iterator[Pair]:
+    """All of them."""
+    power, process = ours("power"), ours("process")
+    yield Pair("people_set, power", "raw, a commit each, FULL", power, theirs("FULL"), 0.85)
+    yield Pair("people_set, process", "raw, a commit each, NORMAL", process, theirs("NORMAL"), 0.55)
+    yield Pair("the same", "raw whose log is never moved", process, theirs("NORMAL", 0), None)
+    yield Pair("16 threads, power", "raw, one thread", in_threads, theirs("FULL"), 1.3)
+    if shutil.which("strace"):
+        slow, alone = slowly_synced("threads"), slowly_synced("raw")
+        yield Pair("16 threads, a sync takes 5 ms more", "raw, one thread", slow, alone, 10)
+    yield Pair("batch() of 1,000, power", "raw executemany, FULL", our_batches, raw_batches, 0.3)
+    yield Pair(
+        "restante record, 100,000 lines",
+        "raw executemany of its rows",
+        our_file,
+        lambda folder: raw_batches(folder, COMMIT_LINES, LINES // COMMIT_LINES),
+        0.15,
+    )
+    for name, other, own, how in (
+        ("sqlite-utils insert (FULL, rollback)", sqlite_utils_insert, power, "power"),
+        ("persist-queue SQLiteQueue (FULL, WAL)", persist_queue, power, "power"),
+        ("huey SqliteStorage (fsync: FULL, WAL)", huey, power, "power"),
+        ("litequeue (NORMAL, WAL)", litequeue, process, "process"),
+        ("diskcache Deque (NORMAL, WAL)", diskcache_deque, process, "process"),
+        ("huey SqliteStorage (OFF, WAL)", huey_default, process, "process"),
+    ):
+        yield Pair(f"people_set, {how}", name, own, other, 1.0)
+    yield Pair(
+        "people_set upon 1,000,000 pending",
+        "into an empty journal",
+        upon_many,
+        power,
+        0.9,
+        prepare=lambda folder: make(folder / "many.db", MANY),
+    )

@@ -1,0 +1,115 @@
+"""Shipping: draining a journal, beside a bare loop, and beside the official SDK over a slow line."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import requests
+
+from benchmarks.journals import make
+from benchmarks.pairs import Measure, Pair, seconds
+from benchmarks.sink import sink
+from recorder import HttpTransport, Journal, Shipper, ShippingPolicy
+
+__all__ = ["pairs"]
+
+DRAINED = 200_000
+UPDATES = 2_000  # in a request: the service's limit
+SLOW = 0.05  # seconds of round trip
+OVER_SLOW = 20_000
+BY_ONE = 100  # what Consumer sends is measured on so many, a request each
+BUFFERED = 1_000  # and BufferedConsumer on so many, 50 in a request
+
+
+def prepared(entries: int) -> Callable[[Path], None]:
+    return lambda folder: make(folder / "full.db", entries)
+
+
+def drained(entries: int, policy: ShippingPolicy, delay: float = 0.0) -> Measure:
+    def measure(folder: Path) -> float:
+        path = folder / "ours.db"
+        shutil.copy(folder.parent / "full.db", path)
+        with sink(delay) as url, Journal(path) as journal, closing(HttpTransport(url=url)) as transport:
+            shipper = Shipper(journal, transport, policy)
+            taken = seconds(lambda: shipper.ship(timeout=None))
+            assert journal.statistics(0.0).shipped == entries
+        return taken / entries
+
+    return measure
+
+
+def bare(folder: Path) -> float:
+    """Reads the same rows and posts the same bodies; writes nothing down."""
+    rows = "SELECT message FROM entries ORDER BY seq"
+    with (
+        sink() as url,
+        closing(sqlite3.connect(folder.parent / "full.db")) as connection,
+        requests.Session() as session,
+    ):
+        session.trust_env = False
+
+        def work() -> None:
+            cursor = connection.execute(rows)
+            while found := cursor.fetchmany(UPDATES):
+                updates = (b'{"$token":"T",' + message.encode()[1:] for (message,) in found)
+                body = b"[" + b",".join(updates) + b"]"
+                answer = session.post(
+                    f"{url}/engage?verbose=1",
+                    data=body,
+                    headers={"Content-Type": "application/json"},
+                    timeout=30,
+                )
+                assert answer.json()["status"] == 1
+
+        return seconds(work) / DRAINED
+
+
+def official(number: int, *, buffered: bool) -> Measure:
+    """The official SDK, each operation sent as it is made, or 50 at a time; and none of them kept."""
+
+    def measure(folder: Path) -> float:  # noqa: ARG001  # it writes nothing
+        from mixpanel import BufferedConsumer, Consumer, Mixpanel
+
+        with sink(SLOW) as url:
+            kind = BufferedConsumer if buffered else Consumer
+            consumer = kind(people_url=f"{url}/engage")
+            people = Mixpanel("T", consumer=consumer)
+
+            def work() -> None:
+                for n in range(number):
+                    people.people_increment(f"u-{n % 20_000}", {"credits": n % 9})
+                if buffered:
+                    consumer.flush()
+
+            return seconds(work) / number
+
+    return measure
+
+
+def pairs() -> Iterator[Pair]:
+    """All of them."""
+    whole = ShippingPolicy(batch_updates=UPDATES)
+    yield Pair(
+        "draining 200,000, 2,000 a request",
+        "a bare loop: the same rows and bodies",
+        drained(DRAINED, whole),
+        bare,
+        0.5,
+        prepare=prepared(DRAINED),
+    )
+    slow = drained(OVER_SLOW, ShippingPolicy(), SLOW)
+    for name, other, to_reach in (
+        ("the official Consumer", official(BY_ONE, buffered=False), 100),
+        ("the official BufferedConsumer", official(BUFFERED, buffered=True), 4),
+    ):
+        yield Pair("draining 20,000 over 50 ms", name, slow, other, to_reach, prepare=prepared(OVER_SLOW))
+    yield Pair(
+        "the same, 2,000 a request",
+        "the official BufferedConsumer",
+        drained(OVER_SLOW, whole, SLOW),
+        official(BUFFERED, buffered=True),
+        None,
+        prepare=prepared(OVER_SLOW),
+    )
