@@ -1,89 +1,39 @@
 """`Journal`: what is recorded, and what a person decides about it.
 
-Three rooms write SQL: this one appends, `recorder.claims` ships, `recorder.decisions` decides.
+Rows are written by `recorder.commits`; `recorder.claims` ships, `recorder.decisions` decides.
 """
 
-import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from threading import get_ident
 from typing import Any, Self
 
 from recorder.claims import Claims
-from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection, Durability
+from recorder.commits import Commits
+from recorder.connection import Connection, Durability
 from recorder.decisions import Decision, Verb, decide, edit, matching
-from recorder.entries import NewEntry, Pruned, State, Statistics
-from recorder.errors import JournalError, JournalFull, WrongToken
+from recorder.entries import NewEntry, Pruned, Statistics
+from recorder.errors import WrongToken
 from recorder.filters import where
 from recorder.housekeeping import Housekeeping
 from recorder.keeping import AS_KEPT, AsKept, check, keep, keeping_of
-from recorder.opening import primary_code, resolved, translated
+from recorder.opening import resolved
 from recorder.operations import is_text
 from recorder.reader import read_statistics
 from recorder.room import Room
 
 __all__ = ["Journal"]
 
-_ROW_BYTES = 100  # beside its message, roughly
-_PENDING = State.PENDING.value
 
 # --- SQL, a named constant each -------------------------------------------------------------------------
 
-_INSERT_ENTRY = """
-INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_LAST_INSERTED = "SELECT last_insert_rowid()"
-_COUNT = "UPDATE counters SET entries = entries + ? WHERE account = ?"
-
-# A lane begins at the first entry recorded into it, so that unused lanes cost nothing to look at.
-_BEGIN_LANE = """
-INSERT INTO lanes (lane, cursor) SELECT ?, coalesce(max(seq), 0) FROM entries WHERE true
-ON CONFLICT (lane) DO NOTHING
-"""
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 _KEEP_TOKEN = "UPDATE project SET token = ? WHERE token IS NULL"  # noqa: S105  # SQL, no secret
 _CHANGE_TOKEN = "UPDATE project SET token = ?"  # noqa: S105  # SQL, no secret
 _TRY_PAUSED = "UPDATE lanes SET backoff_at = 0, backoff_span = 0, retry_at = NULL WHERE outcome = 'paused'"
 
 _SPOOLED = "SELECT rows_done FROM spools WHERE name = ?"
-_SPOOL_DONE = """
-INSERT INTO spools (name, rows_done) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET rows_done = excluded.rows_done
-"""
 _SPOOL_ENDED = "DELETE FROM spools WHERE name = ?"
-
-
-class _Group:
-    """Tickets that are committed together; one store says for all of them that it is over."""
-
-    __slots__ = ("error", "over")
-
-    def __init__(self) -> None:
-        self.over = False
-        self.error: JournalError | None = None
-
-    def end(self, error: JournalError | None = None) -> None:
-        self.error = error
-        self.over = True
-
-
-_WAITING = _Group()  # of tickets that nobody has taken yet
-_ENDED = _Group()  # of tickets whose call was interrupted
-_ENDED.end()
-
-
-class _Ticket:
-    """Rows that a thread wants in the journal, and what came of it."""
-
-    __slots__ = ("group", "last", "rows", "spool")
-
-    def __init__(self, rows: Sequence[NewEntry], spool: tuple[str, int] | None) -> None:
-        self.rows = rows
-        self.spool = spool
-        self.group = _WAITING
-        self.last = 0
 
 
 class Journal:
@@ -136,8 +86,6 @@ class Journal:
         check(limits)
         self.path = resolved(path)
         self.durability = durability
-        self._queue: deque[_Ticket] = deque()
-        self._lanes: set[str] = set()
         self._token: str | None = None
         self._connection = Connection(self.path, durability, self._in_child)
         self.claims = Claims(self._connection, self.path)
@@ -145,6 +93,7 @@ class Journal:
         self.housekeeping = Housekeeping(self._connection, self.path)
         """The side of those who keep it small."""
         self._room = Room(self._connection, self.path)
+        self._commits = Commits(self._connection, self.path, self._room)
         try:
             with self._connection.reading() as connection:
                 (self._token,) = connection.execute(_TOKEN).fetchone()
@@ -166,9 +115,8 @@ class Journal:
             self._room.read(connection)
 
     def _in_child(self) -> None:
-        """This process was forked: what other threads had queued is their business, in the parent."""
-        self._queue = deque()
-        self._lanes = set()
+        """This process was forked."""
+        self._commits.begin_anew()
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"
@@ -240,150 +188,7 @@ class Journal:
         Raises:
             JournalError: Nothing of this call was written.
         """
-        ticket = _Ticket(rows, spool)
-        shared = self._connection
-        shared.check_caller()
-        self._queue.append(ticket)
-        try:
-            with shared.lock:
-                shared.owner = get_ident()
-                try:
-                    if not ticket.group.over:
-                        self._commit_queue()
-                finally:
-                    shared.owner = 0
-        except BaseException:
-            # Ctrl-C belongs to the thread it hits: its call records nothing, where that is still ours to say,
-            # and what others queued stays queued for the next one who holds the lock.
-            ticket.rows = ()
-            ticket.group = _ENDED
-            self._leave_queue([ticket])
-            raise
-        if ticket.group.error is not None:
-            raise ticket.group.error
-        if not ticket.group.over:
-            raise JournalError(f"{self.path.name}: the call was interrupted before it was recorded")
-        return ticket.last
-
-    def _commit_queue(self) -> None:
-        """Commit all that is queued, for the threads that wait; a ticket leaves the queue when it is over."""
-        tickets = [ticket for ticket in list(self._queue) if not ticket.group.over]
-        try:
-            try:
-                self._commit_together(tickets)
-            except JournalFull:
-                if not self._room.make():
-                    raise
-                self._commit_together(tickets)
-        except (sqlite3.Error, JournalFull) as error:
-            self._commit_apart(tickets, error)
-        finally:
-            self._leave_queue(tickets)
-        self._connection.look_at_log()
-
-    def _leave_queue(self, tickets: list[_Ticket]) -> None:
-        """Take out what is over; the rest stays for the next one who holds the lock."""
-        for ticket in tickets:
-            if ticket.group.over:
-                try:  # noqa: SIM105  # suppress() takes longer than all the rest of this
-                    self._queue.remove(ticket)
-                except ValueError:
-                    pass
-
-    def _commit_apart(self, tickets: list[_Ticket], error: sqlite3.Error | JournalFull) -> None:
-        """Somebody's rows cannot be written: each ticket on its own, so that nobody fails for another."""
-        busy = isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_BUSY
-        for ticket in tickets:
-            failure = error
-            if len(tickets) > 1 and not busy:
-                try:
-                    self._commit_together([ticket])
-                except (sqlite3.Error, JournalFull) as own:
-                    failure = own
-                    if isinstance(
-                        own, JournalFull
-                    ):  # what spilled into the log would be counted to the next one
-                        self._connection.empty_log()
-                else:
-                    continue
-            ticket.group = _Group()  # of its own: an exception is raised in one thread
-            told = failure if isinstance(failure, JournalFull) else translated(failure, self.path)
-            ticket.group.end(type(told)(str(told), hint=told.hint))
-
-    def _commit_together(self, tickets: list[_Ticket]) -> None:
-        group = _Group()
-        for ticket in tickets:
-            ticket.group = group
-        try:
-            connection = self._connection.use()
-        except JournalError as error:  # it is closed
-            group.end(error)
-            return
-        if len(tickets) == 1 and self._is_one_statement(tickets[0]):
-            self._insert(connection, tickets[0])
-            return
-        committing = False
-        try:
-            connection.execute(BEGIN)
-            for ticket in tickets:
-                self._write(connection, ticket)
-            committing = True
-            connection.execute(COMMIT)
-            group.over = True
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute(ROLLBACK)
-            elif committing and not isinstance(error, sqlite3.Error):
-                group.over = True  # the interrupt came after the commit
-            self._lanes.clear()  # a lane that the transaction began may be gone
-            raise
-
-    def _is_one_statement(self, ticket: _Ticket) -> bool:
-        """Whether a ticket needs nothing but its insert, which nearly all are when threads do not crowd."""
-        if len(ticket.rows) != 1 or ticket.spool is not None or self._room.limited:
-            return False
-        row = ticket.rows[0]
-        return row.state == _PENDING and row.lane in self._lanes
-
-    def _insert(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
-        """One row. By itself a statement is a transaction, and takes the write lock as BEGIN IMMEDIATE does."""
-        row = ticket.rows[0]
-        changes = connection.total_changes
-        try:
-            ticket.last = connection.execute(_INSERT_ENTRY, row).lastrowid or 0
-            ticket.group.over = True
-        except BaseException as error:
-            if not isinstance(error, sqlite3.Error):  # an interrupt, before the commit or after it
-                ticket.group.over = connection.total_changes != changes
-            raise
-        self._connection.note_written(len(row.message) + _ROW_BYTES)
-
-    def _write(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
-        rows = ticket.rows
-        if self._room.limited:
-            self._room.check(connection, sum(len(row.message) for row in rows) + len(rows) * _ROW_BYTES)
-        if len(rows) == 1:
-            row = rows[0]
-            if row.lane not in self._lanes:
-                self._begin_lane(connection, row.lane)
-            ticket.last = connection.execute(_INSERT_ENTRY, row).lastrowid or 0
-            self._connection.note_written(len(row.message) + _ROW_BYTES)
-            rejected = int(row.state == "rejected")
-        else:
-            for lane in {row.lane for row in rows} - self._lanes:
-                self._begin_lane(connection, lane)
-            connection.executemany(_INSERT_ENTRY, rows)
-            (ticket.last,) = connection.execute(_LAST_INSERTED).fetchone()
-            self._connection.note_written(sum(len(row.message) for row in rows) + len(rows) * _ROW_BYTES)
-            rejected = sum(row.state == "rejected" for row in rows)
-        if rejected:
-            connection.execute(_COUNT, (rejected, State.REJECTED.value))
-        if ticket.spool is not None:
-            connection.execute(_SPOOL_DONE, ticket.spool)
-
-    def _begin_lane(self, connection: sqlite3.Connection, lane: str) -> None:
-        connection.execute(_BEGIN_LANE, (lane,))
-        self._lanes.add(lane)
+        return self._commits.append(rows, spool)
 
     # --- files that `restante record` reads through
 

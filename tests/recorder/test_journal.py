@@ -1,6 +1,7 @@
 """The journal's file: creation, appends that share commits, refusals, accounts."""
 
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -24,11 +25,12 @@ from recorder import (
     Outcome,
     State,
     WrongToken,
+    commits,
     opening,
     schema,
 )
+from recorder.commits import _Ticket
 from recorder.entries import NewEntry
-from recorder.journal import _Ticket
 from recorder.locks import OpenLock, beside
 from recorder.settlements import Settlement
 from tests.doubles import claim, take_over
@@ -260,7 +262,7 @@ def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, mon
     name = "_write" if first else "_insert"
     if not first:
         journal.append([row(number=0)])
-    real, errors = getattr(journal, name), []
+    real, errors = getattr(journal._commits, name), []
 
     def interrupted(connection, ticket):
         for call in (lambda: journal.append([row(number=1)]), lambda: journal.statistics(0.0)):
@@ -270,7 +272,7 @@ def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, mon
                 errors.append(error)
         real(connection, ticket)
 
-    monkeypatch.setattr(journal, name, interrupted)
+    monkeypatch.setattr(journal._commits, name, interrupted)
     number = journal.append([row(number=0)])
     assert ["signal handler" in str(error) for error in errors] == [True, True]
     assert all(error.hint for error in errors)
@@ -326,12 +328,14 @@ def test_after_closing_every_call_says_so(path):
         journal.statistics(1.0)
 
 
-def in_threads(number, work):
-    threads = [threading.Thread(target=work, args=(place,)) for place in range(number)]
+def in_threads(number, work, timeout=None):
+    threads = [threading.Thread(target=work, args=(place,), daemon=True) for place in range(number)]
     for thread in threads:
         thread.start()
+    deadline = None if timeout is None else time.monotonic() + timeout
     for thread in threads:
-        thread.join()
+        thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def queued_together(journal, number, work):
@@ -341,7 +345,7 @@ def queued_together(journal, number, work):
         for thread in threads:
             thread.start()
         deadline = time.monotonic() + 10
-        while len(journal._queue) < number and time.monotonic() < deadline:
+        while len(journal._commits.queue) < number and time.monotonic() < deadline:
             time.sleep(0.001)
     for thread in threads:
         thread.join()
@@ -368,7 +372,7 @@ def test_threads_that_wait_share_one_commit(journal, path):
         time.sleep(0.001)
     for worker in workers[1:]:
         worker.start()
-    while len(journal._queue) < 19 and time.monotonic() < deadline:
+    while len(journal._commits.queue) < 19 and time.monotonic() < deadline:
         time.sleep(0.001)
     other.execute("COMMIT")
     other.close()
@@ -395,9 +399,75 @@ def test_one_callers_failure_never_fails_another(journal, path):
     assert (counted.recorded, counted.pending, counted.adds_up) == (5, 5, True)
 
 
+class Slow:
+    """A connection whose commits take their time, as on a slow disk, and are counted."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.commits = 0
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def execute(self, sql, *parameters):
+        if sql == "COMMIT" or ("INSERT INTO entries" in sql and not self.connection.in_transaction):
+            self.commits += 1
+            time.sleep(0.02)
+        return self.connection.execute(sql, *parameters)
+
+
+def test_on_a_slow_disk_those_who_were_committed_together_are_waited_for(journal, path):
+    """Else the first to come again would go alone, and half of all commits would carry one call."""
+    journal.append([row(number=0)])
+    slow = journal._connection._sqlite = Slow(journal._connection._sqlite)
+    in_threads(8, lambda place: [journal.append([row(f"p{place}", n)]) for n in range(12)])
+    assert accounts(path).recorded == 1 + 8 * 12
+    assert slow.commits <= 18  # 13 where all come in time, 24 without a wait
+
+
+@pytest.mark.parametrize(("each", "late"), [(100, 0.0), (5, 0.01)])
+def test_who_comes_while_another_commits_is_woken_and_not_left_to_look_by_itself(
+    journal, path, monkeypatch, each, late
+):
+    """Even where the one that commits ends right before the other lies down."""
+    real = _Ticket.lie_down
+    monkeypatch.setattr(commits, "_NAP", 3_600)
+    monkeypatch.setattr(_Ticket, "lie_down", lambda ticket: (time.sleep(late), real(ticket)))
+    in_threads(4, lambda place: [journal.append([row(f"p{place}", n)]) for n in range(each)], timeout=30)
+    assert accounts(path).recorded == 4 * each
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
+def test_a_signal_handler_may_record_while_its_thread_waits_to_commit(journal):
+    done = []
+
+    def handler(*_):
+        done.append(journal.append([row(number=2)]))
+
+    before = signal.signal(signal.SIGALRM, handler)
+    taken, free = threading.Event(), threading.Event()
+
+    def hold():
+        with journal._connection.lock:
+            taken.set()
+            free.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait(10)
+    threading.Timer(0.3, free.set).start()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        done.append(journal.append([row(number=1)]))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        holder.join()
+    assert sorted(done) == [1, 2]
+
+
 def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journal, path):
     """Ctrl-C belongs to the thread it hits. What others queued is neither lost nor written twice."""
-    real, raised = journal._write, []
+    real, raised = journal._commits._write, []
 
     def interrupted(connection, ticket):
         real(connection, ticket)
@@ -405,7 +475,7 @@ def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journa
             raised.append(True)
             raise KeyboardInterrupt
 
-    journal._write = interrupted
+    journal._commits._write = interrupted
     results = {}
 
     def work(place):
@@ -453,7 +523,7 @@ def test_an_interrupt_right_after_a_commit_writes_nothing_twice(journal, path):
     assert list(results.values()).count("interrupted") == 1
     assert journal.append([row(number=3)]) == 4  # the three were one commit, and are there once
     assert accounts(path).recorded == 4
-    assert not journal._queue
+    assert not journal._commits.queue
 
 
 class InterruptedInsert(Interrupted):
@@ -479,13 +549,13 @@ def test_of_a_row_that_is_a_statement_of_its_own_it_is_known_whether_it_was_comm
     journal._connection._sqlite = InterruptedInsert(real, after=after)
     ticket = _Ticket([row(number=1)], None)
     with pytest.raises(KeyboardInterrupt):
-        journal._commit_together([ticket])
+        journal._commits._commit_together([ticket])
     assert ticket.group.over is after
     assert accounts(path).recorded == 1 + after
     with pytest.raises(KeyboardInterrupt):
         journal.append([row(number=2)])
     journal._connection._sqlite = real
-    assert not journal._queue
+    assert not journal._commits.queue
     assert journal.append([row(number=3)]) == accounts(path).recorded == 2 + 2 * after
 
 

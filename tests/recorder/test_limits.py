@@ -94,7 +94,7 @@ def test_who_asks_for_too_much_fails_alone(limited, path):
     with journal._connection.lock:  # all of them queue
         for thread in threads:
             thread.start()
-        while len(journal._queue) < len(threads):
+        while len(journal._commits.queue) < len(threads):
             pass
     for thread in threads:
         thread.join()
