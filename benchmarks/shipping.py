@@ -27,11 +27,16 @@ def prepared(entries: int) -> Callable[[Path], None]:
     return lambda folder: make(folder / "full.db", entries)
 
 
+def _kept(path: Path) -> Journal:
+    """Nothing is pruned: the bare loop prunes nothing either."""
+    return Journal(path, keep_shipped_days=None, keep_shipped_entries=None)
+
+
 def drained(entries: int, policy: ShippingPolicy, delay: float = 0.0) -> Measure:
     def measure(folder: Path) -> float:
         path = folder / "ours.db"
         shutil.copy(folder.parent / "full.db", path)
-        with sink(delay) as url, Journal(path) as journal, closing(HttpTransport(url=url)) as transport:
+        with sink(delay) as url, _kept(path) as journal, closing(HttpTransport(url=url)) as transport:
             shipper = Shipper(journal, transport, policy)
             taken = seconds(lambda: shipper.ship(timeout=None))
             assert journal.statistics(0.0).shipped == entries
