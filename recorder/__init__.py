@@ -4,12 +4,12 @@ Start with `Recorder`. `JournalConsumer` is the same for apps that use the offic
 into a journal, `Shipper` with `HttpTransport` ships one.
 """
 
+import importlib
 import logging
+from typing import TYPE_CHECKING
 
 from recorder.audit import Audit, Disagreement, audit
-from recorder.consumer import JournalConsumer
 from recorder.decisions import Decision, Verb
-from recorder.doctor import Finding, Severity, diagnose
 from recorder.entries import (
     Attempt,
     AttemptGroup,
@@ -56,6 +56,10 @@ from recorder.shipper import Shipper
 from recorder.snapshot import snapshot
 from recorder.transport import HttpTransport
 from recorder.verdicts import Answer, Verdict, judge
+
+if TYPE_CHECKING:
+    from recorder.consumer import JournalConsumer
+    from recorder.doctor import Finding, Severity, diagnose
 
 __all__ = [
     "AS_KEPT",
@@ -115,5 +119,26 @@ __all__ = [
     "salvage",
     "snapshot",
 ]
+
+_ROOMS = {
+    "JournalConsumer": "consumer",
+    "Finding": "doctor",
+    "Severity": "doctor",
+    "diagnose": "doctor",
+}
+"""What few programs use is imported when it is: an app on a small device starts sooner."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 logging.getLogger("restante").addHandler(logging.NullHandler())

@@ -19,7 +19,6 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import NamedTuple, Protocol
 
 from recorder.accounts import SET_ASIDE
@@ -141,6 +140,8 @@ class Fold(Protocol):
 
 def find_fold() -> Fold | None:
     """The fold that is installed, of the group ``restante.fold``; None where none is, and nothing can be pruned."""
+    from importlib.metadata import entry_points  # a fifth of the time that importing this package takes
+
     found = sorted(entry_points(group="restante.fold"), key=lambda entry: entry.name)
     fold: Fold | None = found[0].load() if found else None
     return fold

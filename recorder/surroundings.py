@@ -5,7 +5,6 @@ The journal itself is never opened here: closing any descriptor of it would canc
 
 import os
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,6 +103,8 @@ def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
 
 def other_owners(names: tuple[str, ...]) -> dict[str, list[str]]:
     """Which distributions but ours install a package of these names, by name."""
+    from importlib.metadata import packages_distributions  # see pruning.find_fold
+
     known = packages_distributions()
     others = {name: sorted({each for each in known.get(name, ()) if each != _OURS}) for name in names}
     return {name: distributions for name, distributions in others.items() if distributions}
