@@ -229,26 +229,31 @@ _SCALARS = frozenset({str, bool, type(None)})
 _SURE_INTEGER = 10**300
 
 
-def is_plain(value: Any, depth: int) -> bool:
+def is_plain(value: Any, depth: int) -> bool:  # noqa: C901  # in one piece: every recorded value passes here
     """Whether a value is JSON as it stands and nests at most so deep, by a quick look.
 
     False means: look closer, with `normalise`. True leaves one thing to see: whether its text has a UTF-8
     form, which writing it shows.
     """
     kind = type(value)
+    if kind is dict:
+        if depth == 0:
+            return False
+        for name, item in value.items():
+            if type(name) is not str:
+                return False
+            kind = type(item)  # what is no container is looked at here: a call takes longer than the look
+            if kind in _SCALARS or (kind is int and -_SURE_INTEGER < item < _SURE_INTEGER):
+                continue
+            if not is_plain(item, depth - 1):
+                return False
+        return True
     if kind in _SCALARS:
         return True
     if kind is int:
         return bool(-_SURE_INTEGER < value < _SURE_INTEGER)
     if kind is float:
         return isfinite(value)
-    if kind is dict:
-        if depth == 0:
-            return False
-        for name, item in value.items():
-            if type(name) is not str or (type(item) not in _SCALARS and not is_plain(item, depth - 1)):
-                return False
-        return True
     if kind is list:
         return depth > 0 and all(is_plain(item, depth - 1) for item in value)
     return False
@@ -416,7 +421,7 @@ def normalised(message: Any) -> tuple[Message, str]:
     """
     if not isinstance(message, dict):
         raise InvalidOperation("message", f"must be an object, not {kind_of(message)}")
-    if is_plain(message, MESSAGE_DEPTH) and is_text(text := compact(message)):
+    if is_plain(message, MESSAGE_DEPTH) and ((text := compact(message)).isascii() or is_text(text)):
         return message, text
     plain = _Normaliser().value(message, "", MESSAGE_DEPTH)  # finds the place of what is wrong
     assert isinstance(plain, dict)  # noqa: S101  # for the type checker

@@ -459,21 +459,21 @@ class JournalReader:
         """What `history` gives, each message with its entry's number."""
         attempts = self._all(_ATTEMPTS_OF_HISTORY)
         for attempt, first, last, shipped in attempts:
-            for number, message in self._all(_SHIPPED_BY, (first, last, attempt)) if shipped else ():
-                yield number, self._message(message)
+            if shipped:
+                yield from self._messages(self._all(_SHIPPED_BY, (first, last, attempt)))
         if shipped_only:
             return
         latest = attempts[-1][0] if attempts else 0
         open_then = json.dumps([attempt for attempt, _, _, shipped in attempts if not shipped])
         seq = 0
         while page := self._all(_NOT_SHIPPED_YET, (seq, latest, open_then, _PAGE)):
-            for number, message in page:
-                yield number, self._message(message)
+            yield from self._messages(page)
             seq = page[-1][0]
 
-    def _message(self, text: str) -> dict[str, Any]:
+    def _messages(self, page: list[tuple[int, str]]) -> list[tuple[int, dict[str, Any]]]:
+        """A page at a time: a guard around each message would take as long as reading it."""
         with making_sense(self.path):
-            return dict(json.loads(text))
+            return [(number, json.loads(message)) for number, message in page]
 
     def shipped_entries(self) -> Iterator[Entry]:
         """The entries of profiles that were shipped, in shipped order: the beginning of `history`.

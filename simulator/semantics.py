@@ -11,8 +11,7 @@ are fields of `Dialect`.
 
 import sys
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from recorder.errors import InvalidOperation
@@ -27,25 +26,37 @@ Properties = dict[str, Any]
 _LARGEST = sys.float_info.max
 
 
-@dataclass(slots=True)
 class _Change:
     """What one operation did: whether anything is stored otherwise, and what stood in its way."""
 
-    changed: bool = False
-    reasons: list[tuple[str, str]] = field(default_factory=list)
+    __slots__ = ("changed", "reasons")
+
+    def __init__(self, *, changed: bool) -> None:
+        self.changed = changed
+        self.reasons: tuple[tuple[str, str], ...] = ()
 
     def ignore(self, name: str, reason: str) -> None:
-        self.reasons.append((name, reason))
+        self.reasons += ((name, reason),)
 
-    @property
-    def verdict(self) -> Verdict:
-        if self.changed:
-            return Verdict.APPLIED
-        return Verdict.IGNORED if self.reasons else Verdict.NO_CHANGE
+    def outcome(self, operator: str) -> Outcome:
+        if self.reasons:
+            return Outcome(operator, Verdict.APPLIED if self.changed else Verdict.IGNORED, self.reasons)
+        return _plain(operator, Verdict.APPLIED if self.changed else Verdict.NO_CHANGE)
+
+
+@lru_cache(maxsize=256)
+def _plain(operator: str, verdict: Verdict) -> Outcome:
+    """An outcome without reasons, as nearly all are: made once."""
+    return Outcome(operator, verdict)
 
 
 def _copy(value: Any) -> Any:
-    return deepcopy(value) if isinstance(value, dict | list) else value
+    """A copy of a JSON value, which shares nothing that can change."""
+    if isinstance(value, dict):
+        return {name: _copy(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
 
 
 def _store(properties: Properties, name: str, value: Any, change: _Change) -> None:
@@ -186,26 +197,38 @@ def _operate(
 ) -> tuple[Properties | None, Outcome]:
     """Apply one well-formed operation to properties that may be changed."""
     if operator == Operator.DELETE:
-        return None, Outcome(operator, Verdict.NO_CHANGE if properties is None else Verdict.APPLIED)
+        return None, _plain(operator, Verdict.NO_CHANGE if properties is None else Verdict.APPLIED)
     if operator not in _OPERATORS:
-        return properties, Outcome(operator, Verdict.NOT_SIMULATED)
+        return properties, _plain(operator, Verdict.NOT_SIMULATED)
     if properties is None and operator not in dialect.creating:
-        return None, Outcome(operator, Verdict.NO_CHANGE)
+        return None, _plain(operator, Verdict.NO_CHANGE)
     change = _Change(changed=properties is None)
     result: Properties = {} if properties is None else properties
     _OPERATORS[operator](result, payload, dialect, change)
-    return result, Outcome(operator, change.verdict, tuple(change.reasons))
+    return result, change.outcome(operator)
 
 
 def apply_message(
-    properties: Properties | None, message: Message, dialect: Dialect
+    properties: Properties | None,
+    message: Message,
+    dialect: Dialect,
+    operators: list[str] | None = None,
 ) -> tuple[Properties | None, list[Outcome]]:
     """Apply a plain message to a profile's properties, which it may change (None: no such profile).
+
+    Args:
+        properties: The profile's.
+        message: The message.
+        dialect: Policies for what the service does not document.
+        operators: Its operators, where `examined` found it well-formed; None to examine it here.
 
     Returns:
         The properties afterwards (None: no such profile), and one outcome per operator in written order;
         a message rejected for having no identity or no operator has one.
     """
+    if operators is not None and len(operators) == 1:
+        properties, outcome = _operate(properties, operators[0], message[operators[0]], dialect)
+        return properties, [outcome]
     written = operators_of(message)
     if dialect.several_operators == "reject" and len(written) > 1:
         return properties, [_rejected(operator, "message", "has several operators") for operator in written]

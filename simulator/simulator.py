@@ -19,6 +19,7 @@ from recorder.operations import (
     Message,
     check,
     compact,
+    examined,
     fitting,
     identity_of,
     normalise,
@@ -152,15 +153,20 @@ class Simulator(PeopleApi):
 
     def _apply(self, message: Message, text: str | None) -> list[Outcome]:
         """Apply a plain message, and remember its text where it is given."""
+        operators: list[str] | None
         try:
-            identity = identity_of(message)
-        except InvalidOperation as error:
-            self._rejected.append(Rejected(deepcopy(message), str(error)))
-            rejection = ((error.path, error.reason),)
-            return [Outcome(name, Verdict.REJECTED, rejection) for name in operators_of(message) or [""]]
+            identity, operators = examined(message)
+        except InvalidOperation:
+            operators = None
+            try:
+                identity = identity_of(message)
+            except InvalidOperation as error:
+                self._rejected.append(Rejected(deepcopy(message), str(error)))
+                rejection = ((error.path, error.reason),)
+                return [Outcome(name, Verdict.REJECTED, rejection) for name in operators_of(message) or [""]]
         if text is not None and self._history is not None:
             self._remember(identity, text)
-        after, outcomes = apply_message(self._held.get(identity), message, self._dialect)
+        after, outcomes = apply_message(self._held.get(identity), message, self._dialect, operators)
         if after is None:
             self._held.pop(identity, None)
         else:
