@@ -1,13 +1,15 @@
 """A year of a kiosk's journal, in waves of offline and online: what grows, and what does not.
 
-    python -m benchmarks.year [ENTRIES]     prints a line for each month; a million entries take some minutes
+    python -m benchmarks.year [ENTRIES] [--write]
+
+prints a line for each month; a million entries take some minutes. --write draws docs/pictures/year.svg.
 
 A clock that is given makes the days; what is measured is real. Each month is offline for its first ten days.
 """
 
+import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ DAY = 86_400.0
 VISITORS = 5_000
 _PAGE = 4_096
 
+PLOT = Path(__file__).parents[1] / "docs" / "pictures" / "year.svg"
 HEAD = "month   recorded       kept  file MB  log MB  rss MB  record us  open ms"
 
 
@@ -124,17 +127,47 @@ def live(path, entries, tries=4, tell=None):
     return months
 
 
+def draw(months):
+    """File, log, memory, time to record and to open, month by month."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "restante"
+    from matplotlib import pyplot as plt
+
+    figure, (sizes, times) = plt.subplots(1, 2, figsize=(9, 3.4))
+    numbers = [month.month for month in months]
+    for name, values in (
+        ("file, MB", [month.file / 1e6 for month in months]),
+        ("log, MB", [month.log / 1e6 for month in months]),
+        ("resident, MB", [month.rss / 1e6 for month in months]),
+    ):
+        sizes.plot(numbers, values, marker="o", label=name)
+    times.plot(numbers, [month.record * 1e6 for month in months], marker="o", label="record, µs")
+    times.plot(numbers, [month.open * 1e3 for month in months], marker="o", label="open and count, ms")
+    for axes in (sizes, times):
+        axes.set(xlabel=f"month, of {months[-1].recorded:,} entries a year", ylim=(0, None))
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.savefig(PLOT, bbox_inches="tight", metadata={"Date": None})
+
+
 def main():
-    entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.year", description=__doc__.splitlines()[0])
+    parser.add_argument("entries", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--write", action="store_true", help="draw docs/pictures/year.svg")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kiosk.db"
         print(HEAD)
-        live(path, entries, tell=lambda month: print(month, flush=True))
+        months = live(path, given.entries, tell=lambda month: print(month, flush=True))
         audited = audit(path)
         visits = sum(profile.get("visits", 0) for profile in Simulator.from_journal(path).profiles.values())
         print(
             f"audit: {'every account agrees' if audited.agrees else audited.disagreements}; {visits:,} visits"
         )
+    if given.write:
+        draw(months)
 
 
 if __name__ == "__main__":
