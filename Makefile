@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed
+MEASURING := $(VENV)/measuring
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo check test test-long bench pictures format clean
@@ -24,6 +25,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@touch $@
 
+$(MEASURING): $(INSTALLED)
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
+	@touch $@
+
 demo: $(INSTALLED) ## the main job, end to end, in under a minute
 	@$(BIN)/restante demo
 
@@ -39,8 +44,9 @@ test: check ## everything CI runs
 test-long: check ## the suites that take longer, too
 	$(BIN)/pytest -q -n 2 --dist worksteal
 
-bench: $(INSTALLED) ## figures, each beside a baseline of the same run
-	$(BIN)/python -m benchmarks
+bench: $(MEASURING) ## figures, each beside a baseline of the same run, into docs/performance.md
+	$(BIN)/python -m benchmarks --write
+	$(BIN)/python -m benchmarks.growth --write
 
 pictures: $(INSTALLED) ## draw the browser for README.md, to be looked at
 	PYTHONPATH=. $(BIN)/python docs/pictures/draw.py
