@@ -1,6 +1,5 @@
 """Damage of every kind: never a traceback, never wiped; what can be read is carried over, what cannot is counted."""
 
-import contextlib
 import json
 import random
 import shutil
@@ -650,26 +649,3 @@ def test_what_cannot_be_written_moves_nothing(damaged):
     assert damaged.read_bytes() == content
     assert not kept(damaged)
     assert not beside(damaged, ".salvaging").exists()
-
-
-@pytest.mark.parametrize("left", ["both", "the baseline", "the counters"])
-def test_a_journal_from_which_something_was_pruned_is_refused_untouched(path, left):
-    """Its numbers would be taken for lost."""
-    with Journal(path, token="T") as journal:
-        recorder = Recorder("T", journal)
-        for number in range(5):
-            recorder.people_set("ada", {"n": number})
-            Shipper(journal, Scripted(), AT_ONCE).ship()
-        assert journal.prune(all_shipped=True).entries > 0
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        if left == "the baseline":
-            connection.execute("UPDATE counters SET pruned = 0")
-        elif left == "the counters":
-            connection.execute("DELETE FROM baseline")
-        connection.execute("UPDATE entries SET message = 'no message'")
-    before = path.read_bytes()
-    with pytest.raises(JournalError, match="were pruned from it"):
-        salvage(path)
-    assert path.read_bytes() == before
-    assert not list(path.parent.glob("*.damaged-*"))
