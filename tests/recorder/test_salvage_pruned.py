@@ -1,4 +1,4 @@
-"""Salvage of a journal from which entries were pruned: what is left of them is carried over, and none is taken for lost."""
+"""Salvage of a journal from which entries were pruned: what is left of them stays, and none is taken for lost."""
 
 import random
 import shutil
