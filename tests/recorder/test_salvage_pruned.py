@@ -23,7 +23,9 @@ from recorder import (
 )
 from recorder.keeping import keeping_of
 from recorder.locks import beside
+from recorder.pruning import Walk, cut_of
 from simulator import Simulator
+from simulator.baseline import fold
 from tests.doubles import AT_ONCE, BOOTED, REFUSED, Scripted, claim, take_over
 
 PAGE = 4096
@@ -564,3 +566,70 @@ def test_forgotten_entries_stay_forgotten(damaged, known, message):
     after = entries(damaged)[number]
     assert (after.state, after.profile, after.message) == (State.FORGOTTEN, None, {})
     whole(damaged)
+
+
+# --- a log that is damaged in the middle of a pruning
+
+
+@pytest.fixture(scope="module")
+def pruned_in_log(tmp_path_factory):
+    """What was recorded and shipped is in the file, and that it was pruned only in the log; and the views."""
+    original = tmp_path_factory.mktemp("original") / "kiosk.db"
+    with Journal(original, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
+        with recorder.batch() as batch:
+            for n in range(1_500):
+                batch.people_append(f"visitor-{n % 40}", {"n": n})
+        Shipper(journal, Scripted(), AT_ONCE).ship()
+        recorder.people_append("visitor-1", {"n": 5_000})
+        before = views(original)
+        journal.housekeeping.empty_log()
+        with journal._connection.reading() as connection:
+            walk = Walk(cut_of(connection, keeping_of(connection), 0.0, all_shipped=True))
+        while not walk.over:
+            with journal._connection.transaction() as connection:
+                walk.step(connection, fold)
+        folder = tmp_path_factory.mktemp("pruned_in_log")
+        for part in ("", "-wal"):
+            shutil.copy(beside(original, part), beside(folder / "kiosk.db", part))
+    return folder, before
+
+
+def frames_damaged(pruned_in_log, tmp_path, step):
+    """Each profile's list has nothing twice; where something is missing, it is lost or its profile partly known."""
+    source, before = pruned_in_log
+    size = (source / "kiosk.db-wal").stat().st_size
+    for at in range(32, size - PAGE - 24, step * (PAGE + 24)):
+        folder = tmp_path / str(at)
+        shutil.copytree(source, folder)
+        path = folder / "kiosk.db"
+        with beside(path, "-wal").open("r+b") as file:
+            file.seek(at + 24 + 900)
+            file.write(b"\xa5" * 2_000)
+        overwrite(path, one_root(source / "kiosk.db", "spools"))
+        salvaged = salvage(path)
+        after = views(path)
+        for was, now in zip(before[2:], after[2:], strict=True):
+            for owner, (properties, partly) in now.items():
+                numbers = properties["n"]
+                assert len(set(numbers)) == len(numbers), (at, owner)
+                assert set(numbers) <= set(was[owner][0]["n"])
+                if numbers != was[owner][0]["n"]:
+                    assert partly or salvaged.lost, (at, owner)
+        assert salvaged.recorded >= 1_501
+        assert audit(path).agrees, (at, audit(path).disagreements)
+        shutil.rmtree(folder)
+
+
+def one_root(path, table):
+    """The root of a table, read beside the log that is there, and nothing of it changed."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+        return connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+
+
+def test_some_damaged_pages_of_the_log_bring_nothing_back_that_was_folded(pruned_in_log, tmp_path):
+    frames_damaged(pruned_in_log, tmp_path, 9)
+
+
+@pytest.mark.long
+def test_each_damaged_page_of_the_log_brings_nothing_back_that_was_folded(pruned_in_log, tmp_path):
+    frames_damaged(pruned_in_log, tmp_path, 1)
