@@ -1,5 +1,6 @@
 """Salvage of a journal from which entries were pruned: what is left of them stays, and none is taken for lost."""
 
+import json
 import random
 import shutil
 import sqlite3
@@ -481,6 +482,16 @@ def test_an_entry_taken_up_after_all_that_still_goes_out_of_order(path):
     with JournalReader(path) as reader:
         assert reader.weigh(Verb.RETRY, "state=rejected").out_of_order == 1
     whole(path)
+
+
+def test_a_salvage_that_was_killed_when_all_was_in_place_tells_the_same_when_it_is_run_again(damaged, known):
+    overwrite(damaged, max(next(iter(known.baseline_on_pages.values()))))
+    overwrite(damaged, known.roots["limits"])
+    first = salvage(damaged)
+    aside = first.kept.rpartition("/")[2]
+    beside(damaged, ".salvaging").write_text(json.dumps({"aside": aside}), encoding="utf-8")
+    assert salvage(damaged) == first
+    assert salvage(damaged) is None
 
 
 # --- numbers

@@ -69,7 +69,7 @@ def _tell_of_the_baseline(lost: int | None) -> None:
         )
     elif lost:
         options.narrate(
-            f"Of {count(lost, 'profile')}, what pruned entries made of it cannot be read: partly known from now on."
+            f"What pruned entries made of {count(lost, 'profile')} cannot be read: partly known from now on."
         )
 
 
