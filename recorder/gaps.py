@@ -18,7 +18,6 @@ from recorder.remains import Row
 __all__ = ["Found", "Gaps", "count_accounts", "settle_gaps"]
 
 _GONE_STATES = (State.SHIPPED, State.DISCARDED, State.FORGOTTEN, State.LOST)
-_MARKS = ("possibly_twice", "out_of_order")
 _WITH_PROFILES = {Lane.PEOPLE, Lane.GROUPS}
 _PROFILES = "('people', 'groups')"
 

@@ -321,11 +321,8 @@ def _baseline(row: list[Value]) -> bool:
 
 
 def _counter(row: list[Value]) -> bool:
-    numbers = row[1:3]
-    counted = all(isinstance(number, int) and number >= 0 for number in numbers)
-    return (
-        row[0] in _ACCOUNTS and counted and numbers == sorted(numbers, key=lambda number: -float(str(number)))
-    )
+    counted = [number for number in row[1:3] if isinstance(number, int) and number >= 0]
+    return row[0] in _ACCOUNTS and len(counted) == len(row[1:3]) and counted[-1] <= counted[0]
 
 
 def _limit(row: list[Value]) -> bool:
