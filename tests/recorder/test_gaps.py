@@ -121,6 +121,18 @@ def test_a_number_above_what_any_lane_has_reached_is_lost_for_certain(made, path
     assert (gaps.lost, states(path)) == (2, {6: "shipped", 7: "lost", 8: "lost", 9: "in_doubt"})
 
 
+def test_a_number_far_above_all_others_that_lanes_have_reached_is_none_of_the_damage(made, path):
+    rows = [folded(1, "ada", 899_999, 899_999), cursor(900_000), *counters(900_000, 899_999), entry(900_000)]
+    gaps = made(*rows, size=1_600)
+    assert (gaps.lost, states(path)) == (0, {900_000: "shipped"})
+
+
+def test_where_nothing_but_the_lane_and_its_last_request_is_left_the_next_number_is_new(made, path):
+    gaps = made(cursor(900_000), attempt(1, 899_900, 900_000), size=1_600)
+    assert (gaps.highest, gaps.lost, gaps.perhaps_pruned) == (900_000, 900_000, 899_999)
+    assert states(path) == {900_000: "lost"}
+
+
 def test_where_a_lane_cannot_be_read_no_number_is_certain_but_how_many_is(made, path):
     rows = [folded(1, "ada", 5, 5), *counters(6, 5), entry(6), entry(9, "pending", sends=0)]
     other = Row("entries", 10, [None, "events", *entry(10, "pending", sends=0).values[2:]])

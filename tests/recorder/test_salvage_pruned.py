@@ -544,6 +544,7 @@ def test_a_number_far_above_all_others_is_damage_where_it_is_alone(damaged, know
     overwrite(damaged, known.roots["idx_waits_lane_profile"])
     salvaged = salvage(damaged)
     assert (salvaged.recorded < 10_000) == alone
+    assert salvaged.states["in_doubt"] == settled(known.counts)[1]  # the newest was rejected
     assert audit(damaged).agrees
 
 
