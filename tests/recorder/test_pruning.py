@@ -420,7 +420,9 @@ def test_an_attempt_that_rejections_are_held_against_stays(recorder, journal, pa
 # --- the call itself
 
 
-def test_a_dry_run_counts_and_does_nothing(recorder, journal, path):
+@pytest.mark.parametrize("at_once", [20_000, 2])
+def test_a_dry_run_counts_and_does_nothing(recorder, journal, path, monkeypatch, at_once):
+    monkeypatch.setattr("recorder.housekeeping._LOOKED_THROUGH", at_once)
     recorder.people_set("bob", {"a": 1})
     ship(journal, RESET, in_doubt="hold", settle_after=600)
     fill(recorder, 3)
