@@ -189,7 +189,7 @@ def pruning_killed_and_damaged(tmp_path, every_step, every_page):
     with JournalReader(original) as reader:
         recorded = reader.counts().recorded
     chance, reached = random.Random(5), set()
-    for nth in range(3, 60, every_step):
+    for nth in range(3, 320, every_step):
         killed = tmp_path / f"killed-{nth}"
         killed.mkdir()
         path = pruning.copy(original, killed)
@@ -222,9 +222,9 @@ def lists(path):
 
 
 def test_after_a_pruning_that_was_killed_some_damage_is_salvaged_without_anything_twice(tmp_path):
-    assert pruning_killed_and_damaged(tmp_path, 40, 25)
+    assert pruning_killed_and_damaged(tmp_path, 200, 25)
 
 
 @pytest.mark.long
 def test_after_a_pruning_that_was_killed_damage_is_salvaged_without_anything_twice(tmp_path):
-    assert len(pruning_killed_and_damaged(tmp_path, 4, 2)) > 2
+    assert len(pruning_killed_and_damaged(tmp_path, 25, 5)) > 2
