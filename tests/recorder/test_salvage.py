@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -354,6 +355,17 @@ def test_one_of_the_first_schema_is_carried_over(path):
     overwrite(path, root, b"\xa5" * PAGE)
     salvaged = salvage(path)
     assert salvaged.states == {"in_doubt": 2, "rejected": 1, "shipped": 1}
+    whole(path)
+
+
+def test_a_row_that_makes_no_sense_is_seen_in_one_of_the_first_schema_too(path):
+    from pathlib import Path
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8"))
+        connection.execute("UPDATE entries SET message = '[]' WHERE seq = 2")
+        connection.commit()
+    assert salvage(path).lost == 1
     whole(path)
 
 
