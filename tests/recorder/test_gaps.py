@@ -235,6 +235,18 @@ def test_long_names_in_an_index_are_read_through_the_pages_that_they_go_on_in(pa
     assert list(index_rows(b"", 4_096, lambda _: None)) == []
 
 
+def test_counters_that_make_no_sense_are_not_read(path):
+    """More pruned than there were: the others of the page are there, and the whole of them is not believed."""
+    with Recorder("T", path) as recorder:
+        recorder.people_set("ada", {"a": 1})
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE counters SET entries = 1, pruned = 7 WHERE account = 'shipped'")
+    with Remains(path) as remains:
+        found = {row.values[0] for row in remains.rows() if row.table == "counters"}
+    assert "shipped" not in found
+    assert "discarded" in found
+
+
 def test_a_baseline_that_makes_no_sense_is_told_as_damage_and_salvaged(path):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"a": 1})

@@ -327,6 +327,11 @@ def test_what_is_no_journal_is_refused_untouched(path):
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, lane TEXT)")
         connection.execute("INSERT INTO entries VALUES (1, 'people')")
+        connection.execute("CREATE TABLE friends (name TEXT, kind TEXT)")
+        connection.execute(
+            "CREATE INDEX by_name ON friends (name, kind)"
+        )  # as an index of ours, by its shape
+        connection.execute("INSERT INTO friends VALUES ('ada', 'people')")
     connection.close()
     content = path.read_bytes()
     with pytest.raises(NotAJournal):
