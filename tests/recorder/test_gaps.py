@@ -196,7 +196,7 @@ def test_an_index_that_names_all_that_are_left_says_which_are_lost(made, path):
     with closing(sqlite3.connect(path)) as connection:  # it may have gone as far as any
         assert connection.execute("SELECT gone FROM baseline WHERE profile = 'cal'").fetchone() == (8,)
     timeline = Simulator.from_journal(path).timeline("cal")
-    assert timeline.pruned == 0
+    assert (timeline.pruned, timeline.at(1).partly_known) == (0, True)
     assert Simulator.from_journal(path).profile("cal").partly_known
 
 
