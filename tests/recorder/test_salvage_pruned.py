@@ -25,6 +25,7 @@ from recorder import (
 from recorder.keeping import keeping_of
 from recorder.locks import beside
 from recorder.pruning import Walk, cut_of
+from recorder.remains import Remains
 from simulator import Simulator
 from simulator.baseline import fold
 from tests.doubles import AT_ONCE, BOOTED, REFUSED, Scripted, claim, take_over
@@ -645,3 +646,20 @@ def test_some_damaged_pages_of_the_log_bring_nothing_back_that_was_folded(pruned
 @pytest.mark.long
 def test_each_damaged_page_of_the_log_brings_nothing_back_that_was_folded(pruned_in_log, tmp_path):
     frames_damaged(pruned_in_log, tmp_path, 1)
+
+
+@pytest.mark.parametrize(("place", "torn"), [(None, False), (0, True), (0.5, True), (1, False)])
+def test_a_log_is_torn_where_something_whole_comes_after_what_is_damaged(
+    pruned_in_log, tmp_path, place, torn
+):
+    """What is damaged at its end was never committed, for all that can be known: what is before it belongs together."""
+    path = tmp_path / "torn" / "kiosk.db"
+    shutil.copytree(pruned_in_log[0], path.parent)
+    log = beside(path, "-wal")
+    frames = (log.stat().st_size - 32) // (PAGE + 24)
+    if place is not None:
+        with log.open("r+b") as file:
+            file.seek(32 + int(place * (frames - 1)) * (PAGE + 24) + 24 + 900)
+            file.write(b"\xa5" * 2_000)
+    with Remains(path) as remains:
+        assert remains.torn == torn
