@@ -1,7 +1,7 @@
 """From what is left of a damaged journal to a journal whose accounts add up: what `recorder.salvage` writes.
 
 It is as though one last request had carried all that was not settled, and nobody knows what came of it: the damage may
-hide that it was sent. Numbers that nobody can read stay, as entries that are lost.
+hide that it was sent. What becomes of numbers that have no entry any more is told in `recorder.gaps`.
 """
 
 import json
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 
 from recorder.accounts import SET_ASIDE
-from recorder.errors import JournalError
+from recorder.gaps import Found, Gaps, count_accounts, settle_gaps
 from recorder.hazards import Update, hazardous
+from recorder.keeping import keep
 from recorder.remains import Row
 from recorder.uptime import Due, Uptime
 
@@ -22,12 +23,12 @@ _SETTLE_AFTER = 30.0  # seconds, where the last shipper's own is not known
 
 _WORDS = "salvaged: the damage may hide that a request carried these"
 _STAND_IN_WORDS = "salvaged: what was written down about this request cannot be read"
-_LOST = "it cannot be read after damage"
 _LEFT_OPEN = "salvaged: its outcome was not written down"
 
 # --- SQL, a named constant each -------------------------------------------------------------------------
 
-# Of two rows with one number, as a page and an older copy of it have them, the one that is further on its way.
+# Of two rows with one number, as a page and an older copy of it have them, the one that is further on its way; and what
+# was forgotten stays so.
 _RANK = """
 CASE {0}state WHEN 'pending' THEN 0 WHEN 'waiting' THEN 1 WHEN 'in_doubt' THEN 2 WHEN 'lost' THEN -1 ELSE 3 END
 """
@@ -40,7 +41,8 @@ ON CONFLICT (seq) DO UPDATE SET
   message = excluded.message, recorded_at = excluded.recorded_at, state = excluded.state, attempt = excluded.attempt,
   sends = excluded.sends, reason = excluded.reason, possibly_twice = excluded.possibly_twice,
   out_of_order = excluded.out_of_order, hazardous = excluded.hazardous
- WHERE (excluded.sends, {_RANK.format("excluded.")}) > (entries.sends, {_RANK.format("entries.")})
+ WHERE (excluded.state = 'forgotten', excluded.sends, {_RANK.format("excluded.")})
+     > (entries.state = 'forgotten', entries.sends, {_RANK.format("entries.")})
 """
 _ATTEMPT = """
 INSERT INTO attempts (id, lane, epoch, first, last, picked, updates, bytes, digest, started_at, ended_at, outcome,
@@ -63,25 +65,22 @@ _PROJECT = "UPDATE project SET token = ?, created_at = coalesce(?, created_at)"
 _SHIPPER = "UPDATE shipper SET epoch = ?, seen_at = ?, service = ?, in_doubt = ?, settle_after = ?"
 _SPOOL = "INSERT OR REPLACE INTO spools (name, rows_done) VALUES (?, ?)"
 
-# A number far above all others that are left is damage, too: each that was ever handed out had a row in the file.
-_ABSURD = """
-DELETE FROM entries WHERE seq >= (
-  SELECT min(seq) FROM (SELECT seq, seq - lag(seq, 1, 0) OVER (ORDER BY seq) AS step FROM entries) WHERE step > ?)
+_BASELINE = """
+INSERT INTO baseline (id, lane, group_key, profile, properties, partly_known, entries, sends, gone)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+  lane = excluded.lane, group_key = excluded.group_key, profile = excluded.profile, properties = excluded.properties,
+  partly_known = excluded.partly_known, entries = excluded.entries, sends = excluded.sends, gone = excluded.gone
+ WHERE (excluded.entries, excluded.sends) > (baseline.entries, baseline.sends)
 """
-_ABSURD_ATTEMPTS = "DELETE FROM attempts WHERE last > ? OR first > last OR last < 0"
-_HIGHEST = """
-SELECT max((SELECT coalesce(max(seq), 0) FROM entries), (SELECT coalesce(max(last), 0) FROM attempts),
-           (SELECT coalesce(max(cursor), 0) FROM lanes WHERE cursor <= ?))
-"""
-_HIGHEST_LEFT = "SELECT coalesce(max(seq), 0) FROM entries"
-_GAPS = """
-SELECT coalesce(lag(seq) OVER (ORDER BY seq), 0), seq, coalesce(lag(recorded_at) OVER (ORDER BY seq), recorded_at)
-  FROM entries
-"""
-_LAST_TIME = "SELECT recorded_at FROM entries ORDER BY seq DESC LIMIT 1"
-_LOSE = """
-INSERT INTO entries (seq, lane, message, recorded_at, state, reason) VALUES (?, 'people', '{}', ?, 'lost', ?)
-"""
+# What indexes name: profiles of the baseline, and entries that were set aside.
+_KEEP_NAMES = (
+    "CREATE TEMP TABLE baseline_names (id INTEGER PRIMARY KEY, profile TEXT, lane TEXT)",
+    "CREATE TEMP TABLE set_aside (seq INTEGER PRIMARY KEY)",
+)
+_BASELINE_NAME = "INSERT OR REPLACE INTO temp.baseline_names (profile, lane, id) VALUES (?, ?, ?)"
+_SET_ASIDE_NUMBER = "INSERT OR IGNORE INTO temp.set_aside (seq) VALUES (?)"
+_END_NAMES = ("DROP TABLE temp.baseline_names", "DROP TABLE temp.set_aside")
 
 _UNSETTLED = "state IN ('pending', 'waiting', 'in_doubt')"
 _CLOSE_ATTEMPTS = "UPDATE attempts SET outcome = 'unknown', words = ?, ended_at = ? WHERE outcome IS NULL"
@@ -151,56 +150,49 @@ _MISSING_LANES = """
 INSERT INTO lanes (lane, cursor) SELECT DISTINCT lane, 0 FROM entries WHERE true ON CONFLICT (lane) DO NOTHING
 """
 _CURSORS = "UPDATE lanes SET cursor = ?, alike = 0, alike_since = NULL"
-_COUNT = """
-UPDATE counters SET entries = CASE account
-  WHEN 'possibly_twice' THEN (SELECT count(*) FROM entries WHERE possibly_twice)
-  WHEN 'out_of_order' THEN (SELECT count(*) FROM entries WHERE out_of_order)
-  ELSE (SELECT count(*) FROM entries WHERE state = counters.account) END
-"""
 _EPOCH = "UPDATE shipper SET epoch = max(epoch, (SELECT coalesce(max(epoch), 0) FROM attempts)) + 1"
 _SETTLE_AFTER_THEN = "SELECT settle_after FROM shipper"
 
 
-def carry_over(connection: sqlite3.Connection, rows: Iterable[Row]) -> bool:
+def carry_over(connection: sqlite3.Connection, rows: Iterable[Row]) -> Found:
     """Write what was found into a new, empty journal, several rows a transaction.
 
     Returns:
-        Whether it was found how the last shipper was set up.
-
-    Raises:
-        JournalError: Entries were pruned from the damaged one.
+        What is no row of it, and is told from the rest by `settle_accounts`.
     """
+    found = Found()
     remaining = iter(rows)
     shippers = []
+    for sql in _KEEP_NAMES:
+        connection.execute(sql)
     while several := list(islice(remaining, _SEVERAL)):
         connection.execute("BEGIN IMMEDIATE")
         for row in several:
             if row.table == "shipper":
                 shippers.append(row.values)
             else:
-                _carry(connection, row)
+                _carry(connection, row, found)
         connection.execute("COMMIT")
+    keep(connection, found.limits)
     if not shippers:
-        return False
+        return found
     _, epoch, _, _, seen_at, *setup = max(
         shippers, key=lambda values: float(str(values[1]))
     )  # the later copy
     service, in_doubt, settle_after = [*setup[:3], None, None, None][:3]
     policy = in_doubt if in_doubt in {"resend", "hold", "drop"} else None
     connection.execute(_SHIPPER, (epoch, seen_at, service, policy, settle_after))
-    return True
+    found.policy_known = True
+    return found
 
 
-def _carry(connection: sqlite3.Connection, row: Row) -> None:
+def _carry(connection: sqlite3.Connection, row: Row, found: Found) -> None:
     values = row.values
-    if _pruned(row):
-        raise JournalError(
-            "shipped entries were pruned from it, and what is left of them cannot be carried over yet",
-            hint="Nothing was moved. `restante export` and `restante profiles` read what can be read of it.",
-        )
     match row.table:
         case "entries":
-            connection.execute(_ENTRY, (row.number, *values[1:13], values[13] if len(values) > 13 else 0))  # noqa: PLR2004
+            hazardous = values[13] if len(values) > 13 else 0  # noqa: PLR2004  # schema 1 had no such column
+            message = values[5] or "{}"  # of one that was forgotten
+            connection.execute(_ENTRY, (row.number, *values[1:5], message, *values[6:13], hazardous))
         case "attempts":
             entries = values[15] if len(values) > 15 else values[6]  # noqa: PLR2004  # an older one has as many as updates
             connection.execute(_ATTEMPT, (row.number, *values[1:15], entries))
@@ -213,55 +205,43 @@ def _carry(connection: sqlite3.Connection, row: Row) -> None:
             connection.execute(_PROJECT, (values[1], values[3]))
         case "spools":
             connection.execute(_SPOOL, (values[0], values[1]))
-
-
-def _pruned(row: Row) -> bool:
-    """Whether a row says that entries were pruned: their numbers would be taken for lost."""
-    if row.table == "counters":
-        return len(row.values) > 2 and row.values[2] not in {0, None}  # noqa: PLR2004  # an older one has two
-    return row.table == "baseline"
+        case "baseline":
+            connection.execute(_BASELINE, (row.number, *values[1:9]))
+        case "baseline names":
+            connection.execute(_BASELINE_NAME, values)
+        case "set aside":
+            connection.execute(_SET_ASIDE_NUMBER, (values[2],))
+        case _:
+            found.note(row)
 
 
 def settle_accounts(
-    connection: sqlite3.Connection, *, size: int, now: float, uptime: Uptime, hold: bool
-) -> None:
+    connection: sqlite3.Connection, found: Found, *, size: int, now: float, uptime: Uptime
+) -> Gaps:
     """Make what was carried over a whole journal again, in one transaction.
 
     Args:
         connection: To the new journal.
+        found: What `carry_over` found. Where the last shipper's policy is not in it, what may be applied twice waits
+            for a person.
         size: Of the damaged file and its log, in bytes: no more entries than that fit into them.
         now: Seconds since the epoch.
         uptime: Since the boot: what is in doubt settles from now on.
-        hold: Whether what may be applied twice waits for a person, for the last shipper's policy is not known.
     """
     connection.execute("BEGIN IMMEDIATE")
-    most = size // 16  # a row takes more
-    connection.execute(_ABSURD, (most,))
-    (highest_left,) = connection.execute(_HIGHEST_LEFT).fetchone()
-    connection.execute(_ABSURD_ATTEMPTS, (highest_left + most,))
-    (highest,) = connection.execute(_HIGHEST, (highest_left + most,)).fetchone()
-    connection.executemany(_LOSE, list(_lost(connection, highest_left, highest, now)))
+    gaps = settle_gaps(connection, found, most=size // 16, now=now)  # a row takes more
     connection.execute(_FORGET_PICKED)
     connection.execute(_MENDED_MARKS)
     connection.execute(_MENDED_SENDS)
     _mend_attempts(connection)
-    _doubt(connection, now, uptime, hold=hold)
+    _doubt(connection, now, uptime, hold=not found.policy_known)
     connection.execute(_MISSING_LANES)
-    connection.execute(_CURSORS, (highest,))
-    connection.execute(_COUNT)
+    connection.execute(_CURSORS, (gaps.highest,))
+    count_accounts(connection, gaps)
     connection.execute("COMMIT")
-
-
-def _lost(
-    connection: sqlite3.Connection, highest_left: int, highest: int, now: float
-) -> Iterator[tuple[int, float, str]]:
-    """The numbers that have no row any more; each as old as the one before it, for more is not known."""
-    for before, seq, recorded_at in connection.execute(_GAPS).fetchall():
-        for missing in range(before + 1, seq):
-            yield missing, recorded_at, _LOST
-    (last,) = connection.execute(_LAST_TIME).fetchone() or (now,)
-    for missing in range(highest_left + 1, highest + 1):
-        yield missing, last, _LOST
+    for sql in _END_NAMES:
+        connection.execute(sql)
+    return gaps
 
 
 def _mend_attempts(connection: sqlite3.Connection) -> None:

@@ -12,11 +12,12 @@ from recorder.entries import Pruned
 from recorder.errors import JournalError
 from recorder.keeping import keeping_of
 from recorder.locks import beside
-from recorder.pruning import Cut, Fold, Walk, cut_of, find_fold, prunable
+from recorder.pruning import Cut, Fold, Walk, cut_of, find_fold, numbers, prunable
 
 __all__ = ["Housekeeping"]
 
 _VACUUM_AT_ONCE = 500  # pages
+_LOOKED_THROUGH = 20_000  # numbers, some milliseconds
 _SLACK = 256  # pages that stay for what is recorded next
 _SPARE = 8  # of so many pages one may be free before the file is made smaller
 _OFTEN = 60.0  # seconds between two looks for what may be pruned
@@ -55,8 +56,7 @@ class Housekeeping:
                 hint="The simulator brings one: install restante whole.",
             )
         cut = self._cut(now, all_shipped=all_shipped)
-        with self._connection.reading() as connection:
-            going = prunable(connection, cut)
+        going = self._prunable(cut)
         if dry_run:
             return Pruned(entries=going)
         before = self._bytes()
@@ -67,6 +67,16 @@ class Housekeeping:
                 progress(walk.entries, going)
         self._shrink(0)
         return Pruned(entries=walk.entries, attempts=walk.attempts, freed=max(0, before - self._bytes()))
+
+    def _prunable(self, cut: Cut) -> int:
+        """How many entries would go, counted in short reads: threads that record wait for the connection."""
+        with self._connection.reading() as connection:
+            lowest, highest = numbers(connection)
+        going = 0
+        for first in range(lowest, highest + 1, _LOOKED_THROUGH):
+            with self._connection.reading() as connection:
+                going += prunable(connection, cut, first, first + _LOOKED_THROUGH - 1)
+        return going
 
     def keep(self, now: float, uptime: float, *, steps: int) -> bool:
         """Prune a little, where anything is due; whether more of it is due at once.

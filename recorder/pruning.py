@@ -9,15 +9,17 @@ decision may look back at:
 - all of a profile that has something in doubt, or waits: a late acceptance settles whole runs only, at their place;
 - of each profile, the highest number that may have been applied: what a person takes up again went after it.
 
-Several transactions, each of a bounded size and each whole: killed in between, less is pruned. Of each profile what
-is folded is the beginning of what was shipped, however often this is begun anew.
+Several transactions, each of a bounded size and each whole: killed in between, less is pruned. Others wait for as long
+as one takes, so how much goes at once follows from how long the one before took. Of each profile what is folded is the
+beginning of what was shipped, however often this is begun anew.
 """
 
 import contextlib
 import json
 import sqlite3
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -25,12 +27,12 @@ from recorder.accounts import SET_ASIDE
 from recorder.keeping import Keeping
 from recorder.operations import Lane
 
-__all__ = ["Cut", "Fold", "Walk", "cut_of", "find_fold", "prunable"]
+__all__ = ["Cut", "Fold", "Walk", "cut_of", "find_fold", "numbers", "prunable"]
 
 _DAY = 86_400.0
-_AT_ONCE = 1_000  # entries a transaction: some 20 ms, in which others wait
+_LONG = 0.05  # seconds that a transaction is to take at most: others wait
+_AT_FIRST, _FEWEST, _MOST = 200, 20, 1_000  # entries a transaction
 _BYTES_AT_ONCE = 2_000_000  # of messages
-_ATTEMPTS_AT_ONCE = 200
 _WITH_PROFILES = (Lane.PEOPLE, Lane.GROUPS)
 _PROFILES = "('people', 'groups')"
 
@@ -86,10 +88,10 @@ _DELETE_BASELINE = "DELETE FROM baseline WHERE id = ?"
 
 # Attempts that tell of nothing any more: the latest of each lane stays (failures alike join it), so does the one with
 # the words that rejections are held against. What applied nothing goes by its age, however long an outage lasts.
+_LATEST_ATTEMPTS = "SELECT max(id) FROM attempts GROUP BY lane"
 _SPENT_ATTEMPTS = """
-SELECT id FROM attempts
- WHERE id > :after AND outcome IS NOT NULL
-   AND id NOT IN (SELECT max(id) FROM attempts GROUP BY lane)
+SELECT id, outcome IS NOT NULL
+   AND id NOT IN (SELECT value FROM json_each(:latest))
    AND id NOT IN (SELECT alike_since FROM lanes WHERE alike_since IS NOT NULL)
    AND (id <= :attempt OR (outcome NOT IN ('shipped', 'unknown') AND ended_at < :ended))
    AND CASE WHEN outcome IN ('offline', 'wait', 'paused') OR (outcome = 'refused' AND updates > 1) THEN 1
@@ -99,15 +101,17 @@ SELECT id FROM attempts
                                 AND (picked IS NULL OR seq IN (SELECT value FROM json_each(picked))))
             ELSE NOT EXISTS (SELECT 1 FROM entries WHERE seq BETWEEN attempts.first AND attempts.last
                                                      AND attempt = attempts.id) END
- ORDER BY id LIMIT :most
+  FROM attempts WHERE id > :after ORDER BY id LIMIT :most
 """
 _DELETE_ATTEMPTS = "DELETE FROM attempts WHERE id IN (SELECT value FROM json_each(?))"
 
 # The same entries, counted only.
+_KEPT_NUMBERS = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM entries"
 _PRUNABLE = f"""
 WITH unsettled AS MATERIALIZED ({_UNSETTLED_OWNERS})
 SELECT count(*) FROM entries
- WHERE ((state = 'shipped' AND attempt <= :attempt) OR (state IN ('discarded', 'forgotten') AND seq <= :number))
+ WHERE seq BETWEEN :first AND :last
+   AND ((state = 'shipped' AND attempt <= :attempt) OR (state IN ('discarded', 'forgotten') AND seq <= :number))
    AND NOT EXISTS (SELECT 1 FROM unsettled WHERE unsettled.lane = entries.lane
                       AND unsettled.group_key IS entries.group_key AND unsettled.profile IS entries.profile)
 """
@@ -190,9 +194,16 @@ def _limited(connection: sqlite3.Connection, attempt: int) -> int:
     return attempt if newest_by is None else min(attempt, newest_by - 1)
 
 
-def prunable(connection: sqlite3.Connection, cut: Cut) -> int:
-    """How many entries would go."""
-    (entries,) = connection.execute(_PRUNABLE, {"attempt": cut.attempt, "number": cut.number}).fetchone()
+def numbers(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The lowest and the highest number that is kept."""
+    first, last = connection.execute(_KEPT_NUMBERS).fetchone()
+    return int(first), int(last)
+
+
+def prunable(connection: sqlite3.Connection, cut: Cut, first: int = 1, last: int = 2**62) -> int:
+    """How many entries would go, of a range of numbers."""
+    where = {"attempt": cut.attempt, "number": cut.number, "first": first, "last": last}
+    (entries,) = connection.execute(_PRUNABLE, where).fetchone()
     return int(entries)
 
 
@@ -206,6 +217,7 @@ class Walk:
         attempts: How many attempts.
         written: How many bytes of rows went, roughly.
         over: Whether it is done.
+        clock: Seconds, of a clock that is never set.
     """
 
     cut: Cut
@@ -213,27 +225,35 @@ class Walk:
     attempts: int = 0
     written: int = 0
     over: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _at_once: int = field(default=_AT_FIRST, init=False)
+    _until: float = field(default=0.0, init=False)
+    _latest: str = field(default="", init=False)
     _after: int = field(default=0, init=False)
     _part: int = field(default=0, init=False)
 
     def step(self, connection: sqlite3.Connection, fold: Fold) -> None:
         """Prune some, inside the caller's transaction."""
+        began = self.clock()
+        self._until = began + _LONG
         parts = (self._fold_some, self._drop_given_up, self._drop_attempts)
         if parts[self._part](connection, fold):
             self._after = 0
             self._part += 1
             self.over = self._part == len(parts)
+        took = max(self.clock() - began, _LONG / 1_000)
+        self._at_once = min(max(int(self._at_once * min(_LONG / took, 2.0)), _FEWEST), _MOST)
 
     def _fold_some(self, connection: sqlite3.Connection, fold: Fold) -> bool:
         upto = _limited(connection, self.cut.attempt)
-        shipped, self._after, done = _shipped(connection, self._after, upto)
+        shipped, self._after, done = self._shipped(connection, upto)
         _keep(connection, shipped, fold)
         self._gone(connection, shipped)
         return done
 
     def _drop_given_up(self, connection: sqlite3.Connection, fold: Fold) -> bool:
         unsettled = set(connection.execute(_UNSETTLED_OWNERS).fetchall())
-        rows = connection.execute(_GIVEN_UP, (self._after, self.cut.number, _AT_ONCE)).fetchall()
+        rows = connection.execute(_GIVEN_UP, (self._after, self.cut.number, self._at_once)).fetchall()
         given_up = [
             _Row(seq, (lane, group_key, profile), "", state, sends, twice, late)
             for seq, lane, group_key, profile, state, sends, twice, late in rows
@@ -245,14 +265,44 @@ class Walk:
         return not rows
 
     def _drop_attempts(self, connection: sqlite3.Connection, fold: Fold) -> bool:  # noqa: ARG002  # as the others
-        upto = _limited(connection, self.cut.attempt)
-        where = {"after": self._after, "attempt": upto, "ended": self.cut.ended, "most": _ATTEMPTS_AT_ONCE}
-        spent = [id_ for (id_,) in connection.execute(_SPENT_ATTEMPTS, where).fetchall()]
+        if not self._latest:
+            self._latest = json.dumps([id_ for (id_,) in connection.execute(_LATEST_ATTEMPTS).fetchall()])
+        where = {
+            "after": self._after,
+            "attempt": _limited(connection, self.cut.attempt),
+            "ended": self.cut.ended,
+            "latest": self._latest,
+            "most": self._at_once,
+        }
+        rows = connection.execute(_SPENT_ATTEMPTS, where).fetchall()
+        spent = [id_ for id_, is_spent in rows if is_spent]
         connection.execute(_DELETE_ATTEMPTS, (json.dumps(spent),))
         self.attempts += len(spent)
         self.written += len(spent) * 200
-        self._after = spent[-1] if spent else 0
-        return not spent
+        self._after = rows[-1][0] if rows else 0
+        return not rows
+
+    def _shipped(self, connection: sqlite3.Connection, upto: int) -> tuple[list["_Row"], int, bool]:
+        """Some entries that attempts shipped, in shipped order; up to which attempt that is all; if none is left."""
+        unsettled = set(connection.execute(_UNSETTLED_OWNERS).fetchall())
+        found: list[_Row] = []
+        size, after = 0, self._after
+        with contextlib.closing(connection.execute(_SHIPPED_ATTEMPTS, (after, upto))) as attempts:
+            for attempt, lane, first, last, picked in attempts:
+                sql = _SHIPPED_RANGE if picked is None else _SHIPPED_PICKED
+                where = {"attempt": attempt, "first": first, "last": last, "picked": picked}
+                with contextlib.closing(connection.execute(sql, where)) as rows:
+                    for seq, group_key, profile, message, *marks in rows:
+                        if (lane, group_key, profile) in unsettled:
+                            continue
+                        if len(found) >= self._at_once or size >= _BYTES_AT_ONCE:
+                            return found, after, False
+                        found.append(_Row(seq, (lane, group_key, profile), message, "shipped", *marks))
+                        size += len(message)
+                after = attempt
+                if self.clock() >= self._until:  # many that nothing is taken from
+                    return found, after, False
+        return found, after, True
 
     def _gone(self, connection: sqlite3.Connection, rows: Sequence["_Row"]) -> None:
         connection.execute(_DELETE, (json.dumps([row.seq for row in rows]),))
@@ -276,27 +326,6 @@ class _Row(NamedTuple):
     sends: int
     possibly_twice: int
     out_of_order: int
-
-
-def _shipped(connection: sqlite3.Connection, after: int, upto: int) -> tuple[list[_Row], int, bool]:
-    """Some entries that attempts shipped, in shipped order; up to which attempt that is all; whether none is left."""
-    unsettled = set(connection.execute(_UNSETTLED_OWNERS).fetchall())
-    found: list[_Row] = []
-    size = 0
-    with contextlib.closing(connection.execute(_SHIPPED_ATTEMPTS, (after, upto))) as attempts:
-        for attempt, lane, first, last, picked in attempts:
-            sql = _SHIPPED_RANGE if picked is None else _SHIPPED_PICKED
-            where = {"attempt": attempt, "first": first, "last": last, "picked": picked}
-            with contextlib.closing(connection.execute(sql, where)) as rows:
-                for seq, group_key, profile, message, *marks in rows:
-                    if (lane, group_key, profile) in unsettled:
-                        continue
-                    if len(found) >= _AT_ONCE or size >= _BYTES_AT_ONCE:
-                        return found, after, False
-                    found.append(_Row(seq, (lane, group_key, profile), message, "shipped", *marks))
-                    size += len(message)
-            after = attempt
-    return found, after, True
 
 
 # --- the baseline

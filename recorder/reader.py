@@ -612,15 +612,17 @@ class JournalReader:
         """
         last = 0
         while rows := self._all(_BASELINE, (last, _PAGE)):
-            for _, *row in rows:
-                yield _baseline(row)
+            with making_sense(self.path):
+                several = [_baseline(row) for _, *row in rows]
+            yield from several
             last = rows[-1][0]
 
     def baseline_of(self, profile: str, group_key: str | None = None) -> Baseline | None:
         """One profile's part of `baseline`; None where nothing of it was pruned."""
         lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
         rows = self._all(_BASELINE_OF, (profile, lane, group_key))
-        return _baseline(rows[0]) if rows else None
+        with making_sense(self.path):
+            return _baseline(rows[0]) if rows else None
 
     def unpruned(self, read: Callable[[], Read]) -> Read:
         """What `read` makes of several reads between which nothing is pruned.

@@ -8,13 +8,25 @@ The file is read as a file: this is for one that nobody has open, which the call
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from recorder.entries import Outcome, State
+from recorder.keeping import Keeping
 from recorder.locks import beside
 from recorder.operations import Lane
-from recorder.sqlite_format import Header, Value, checksum, frame, header, json_object, log_header, rows
+from recorder.sqlite_format import (
+    Header,
+    Value,
+    checksum,
+    frame,
+    header,
+    index_rows,
+    json_object,
+    log_header,
+    rows,
+)
 
 __all__ = ["Remains", "Row"]
 
@@ -29,14 +41,15 @@ _LANES = frozenset(lane.value for lane in Lane)
 _STATES = frozenset(state.value for state in State if state is not State.SENDING)
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome) | {None}
 _ACCOUNTS = frozenset(state.value for state in State) | {"possibly_twice", "out_of_order"}
+_LIMITS = frozenset(limit.name for limit in fields(Keeping))
 
 
 class Row(NamedTuple):
     """A row that was found.
 
     Attributes:
-        table: Of which table.
-        number: Its key in SQLite.
+        table: Of which table; or of which index: ``baseline names``, ``limit names``, ``set aside``.
+        number: Its key in SQLite; 0 in an index.
         values: By column, in the table's order; columns that were added later may be missing.
     """
 
@@ -64,6 +77,8 @@ class Remains:
         """The size of both."""
         self.header: Header | None = None
         """What the first page says, where it can be read."""
+        self.torn = False
+        """Whether the log is damaged before its end: pages may be older than others that were written with them."""
 
     def __enter__(self) -> Self:
         self._file = self._opened(self._path)
@@ -92,13 +107,17 @@ class Remains:
         known = [each.page_size for each in (self.header, of_log) if each is not None]
         for size in known[:1] or _USUAL_SIZES:
             self._size = self._usable = size
-            self._frames, in_log = _frames(self._log, size)
+            self._frames, in_log, self.torn = _frames(self._log, size)
             self.header = header(self._page(1) or b"") or self.header
             if self.header is not None:
                 self._usable = self.header.usable
             self._pages = in_log or _length(self._file) // size
-            if known or any(self.rows()):
+            if known or self.any_rows():
                 return
+
+    def any_rows(self) -> bool:
+        """Whether there is any row of a journal's table."""
+        return any(row.table in _SHAPES for row in self.rows())
 
     def _page(self, number: int) -> bytes | None:
         at = self._frames.get(number)
@@ -121,6 +140,10 @@ class Remains:
                 table = _table(key, values)
                 if table is not None:
                     yield Row(table, key, values)
+            for values in index_rows(page or b"", self._usable, self._page):
+                index = _index(values)
+                if index is not None:
+                    yield Row(index, 0, values)
         if progress is not None:
             progress(self._pages, self._pages)
 
@@ -136,8 +159,8 @@ def _length(file: BinaryIO | None) -> int:
     return 0 if file is None else os.fstat(file.fileno()).st_size
 
 
-def _frames(log: BinaryIO | None, size: int) -> tuple[dict[int, int], int]:
-    """Where in the log the latest of each page is, as far as it was committed; and how many pages there are.
+def _frames(log: BinaryIO | None, size: int) -> tuple[dict[int, int], int, bool]:
+    """Where in the log the latest of each page is that was committed; how many pages there are; if some are missing.
 
     SQLite ends at the first frame that is damaged. What was committed after it was acknowledged, too, and each
     frame's checksum continues that of the one before: a whole one behind a damaged one is known by what that
@@ -146,13 +169,13 @@ def _frames(log: BinaryIO | None, size: int) -> tuple[dict[int, int], int]:
     start = log_header(_read(log, 0, _LOG_HEADER))
     head = _read(log, _LOG_HEADER, _FRAME_HEADER)
     if len(head) < _FRAME_HEADER:
-        return {}, 0
+        return {}, 0, False
     salts = start.salts if start is not None else frame(head).salts
     for big in (start.big,) if start is not None else (False, True):
         before = start.checksum if start is not None else (0, 0)
         found: dict[int, int] = {}
         within: dict[int, int] = {}
-        pages, at = 0, _LOG_HEADER
+        pages, at, damaged, torn = 0, _LOG_HEADER, False, False
         while True:
             data = _read(log, at, _FRAME_HEADER + size)
             if len(data) < _FRAME_HEADER + size:
@@ -163,11 +186,12 @@ def _frames(log: BinaryIO | None, size: int) -> tuple[dict[int, int], int]:
                 within[this.page] = at + _FRAME_HEADER
                 if this.pages:
                     found |= within
-                    within, pages = {}, this.pages
+                    within, pages, torn = {}, this.pages, damaged
+            damaged |= not sound and this.salts == salts
             before, at = this.checksum, at + _FRAME_HEADER + size
         if found:
-            return found, pages
-    return {}, 0
+            return found, pages, torn
+    return {}, 0, False
 
 
 # --- shapes
@@ -178,6 +202,21 @@ def _table(key: int, values: list[Value]) -> str | None:
     for table, (fewest, shaped) in _SHAPES.items():
         if len(values) >= fewest and key > 0 and shaped(values):
             return table
+    return None
+
+
+def _index(values: list[Value]) -> str | None:
+    """Of which index a row is, where that is of use.
+
+    (One that waits, of a profile that is called as a lane, is taken for one of the baseline.)
+    """
+    match values:
+        case [str() | None, str(lane), int(number)] if lane in _LANES and number > 0:
+            return "baseline names"
+        case [str(state), str(lane), int(number), int(same)] if state in _STATES and lane in _LANES:
+            return "set aside" if number == same > 0 else None
+        case [str(name), int()] if name in _LIMITS:
+            return "limit names"
     return None
 
 
@@ -197,7 +236,7 @@ def _entry(row: list[Value]) -> bool:
         key is None
         and lane in _LANES
         and _is(_MAYBE_TEXT, group_key, profile, operator, reason)
-        and json_object(message)
+        and (json_object(message) or (state == State.FORGOTTEN and message in {None, ""}))
         and _is(_NUMBER, recorded_at)
         and state in _STATES
         and _is(_MAYBE_INT, attempt)
@@ -274,14 +313,20 @@ def _baseline(row: list[Value]) -> bool:
     return (
         row[0] is None
         and row[1] in _LANES
-        and _is(_MAYBE_TEXT, row[2], row[3], row[4])
+        and _is(_MAYBE_TEXT, row[2], row[3])
+        and (row[4] is None or json_object(row[4]))
         and row[5] in {0, 1}
-        and _is(int, row[6], row[7], row[8])
+        and all(isinstance(number, int) and number >= 0 for number in row[6:9])
     )
 
 
 def _counter(row: list[Value]) -> bool:
-    return row[0] in _ACCOUNTS and _is(int, row[1])
+    counted = [number for number in row[1:3] if isinstance(number, int) and number >= 0]
+    return row[0] in _ACCOUNTS and len(counted) == len(row[1:3]) and counted[-1] <= counted[0]
+
+
+def _limit(row: list[Value]) -> bool:
+    return row[0] in _LIMITS and (row[1] is None or (_is(_NUMBER, row[1]) and float(str(row[1])) >= 0))
 
 
 # By the fewest columns that a table ever had; those with more of them first.
@@ -295,4 +340,5 @@ _SHAPES: dict[str, tuple[int, Callable[[list[Value]], bool]]] = {
     "project": (4, _project),
     "spools": (2, _spool),
     "counters": (2, _counter),
+    "limits": (2, _limit),
 }

@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from recorder.carrying import carry_over, settle_accounts
 from recorder.doctor import Severity, diagnose
 from recorder.entries import State
 from recorder.errors import JournalBusy, JournalMissing, JournalTooNew, NotAJournal
+from recorder.gaps import Found, Gaps
 from recorder.locks import OpenLock, beside, ship_lock
 from recorder.opening import (
     SALVAGING,
@@ -43,8 +45,10 @@ _ASIDE = ".damaged-"
 _PARTS = ("", "-wal", "-shm")
 _OF_THE_JOURNAL = frozenset({"journal", "accounts", "pages"})
 
-_ENTRIES = "SELECT count(*) FROM entries"
-_STATES = "SELECT state, count(*) FROM entries GROUP BY state"
+_ROWS = "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM baseline)"
+_ROWS_OF_AN_OLDER_ONE = "SELECT count(*), 0 FROM entries"
+_ACCOUNTS = "SELECT account, entries FROM accounts"
+_TABLE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 
 
@@ -57,7 +61,13 @@ class Salvaged:
         recorded: How many entries are known to have been recorded: the highest number that is left.
         lost: How many of them cannot be read. What was recorded after the highest number that is left is not known,
             and so not counted.
-        states: How many entries are in which state now.
+        perhaps_pruned: How many of the lost ones may just as well have been pruned before: what would tell cannot be
+            read.
+        states: How many entries are in which state now, those that were pruned before included.
+        pruned: How many of them were pruned before, and are only counted.
+        profiles_lost: Of how many profiles it cannot be read what pruned entries made of them; None where it is not
+            known of how many, or whether of any. They are partly known from now on.
+        limits_lost: The limits that were set and cannot be read: the usual ones hold until they are given again.
         token_known: Whether the project's token could be read; if not, the next one given is taken.
         disagreements: Accounts that do not add up; empty, unless something is wrong with this very version.
     """
@@ -65,7 +75,11 @@ class Salvaged:
     kept: str | None
     recorded: int
     lost: int
+    perhaps_pruned: int
     states: dict[str, int]
+    pruned: int
+    profiles_lost: int | None
+    limits_lost: tuple[str, ...]
     token_known: bool
     disagreements: tuple[Disagreement, ...]
 
@@ -80,7 +94,8 @@ def salvage(
     """Make a new journal of what a damaged one, or a snapshot, still holds.
 
     Every entry that can be read is carried over with its number, its state and its marks. What was to be sent is *in
-    doubt* afterwards: the damage may hide that it was. What cannot be read is counted as lost. The damaged file
+    doubt* afterwards: the damage may hide that it was. What cannot be read is counted as lost. What was pruned stays
+    pruned, and what it made of its profiles is carried over; where that cannot be read, it is said. The damaged file
     stays beside the new one, as ``<journal>.damaged-<time>``, with its log. Killed at any moment, nothing is lost: the
     next salvage goes on or begins anew.
 
@@ -96,8 +111,7 @@ def salvage(
     Raises:
         JournalBusy: A process has it open, or ships it.
         JournalMissing, NotAJournal, JournalTooNew: There is nothing to salvage; nothing was touched.
-        JournalError: The new journal cannot be written, or shipped entries were pruned from the damaged one, which
-            cannot be carried over yet; nothing was moved.
+        JournalError: The new journal cannot be written; nothing was moved.
 
     >>> import pathlib, tempfile
     >>> from recorder import Recorder
@@ -135,7 +149,8 @@ def _salvage(path: Path, *, dry_run: bool, progress: Progress | None, now: float
     if aside is not None and aside.exists() and not dry_run:
         if path.exists():  # nobody but an earlier salvage can have put it there
             _end(path)
-            return _told(path, aside)
+            with _made(path, aside, None, now) as gaps:  # only to tell what came of it
+                return _told(path, aside, *gaps)
         _move(path, aside)  # its log may still be where it was
     elif aside is not None and not dry_run:
         _end(path)  # killed before anything was moved
@@ -143,22 +158,18 @@ def _salvage(path: Path, *, dry_run: bool, progress: Progress | None, now: float
     source = aside if moved and aside is not None else path
     if not moved and not _needed(path):
         return None
-    draft = beside(path, _DRAFT)
-    try:
-        _fill(draft, source, progress, now)
+    with _made(path, source, progress, now) as gaps:
+        draft = beside(path, _DRAFT)
         if dry_run:
-            return _told(draft, None)
+            return _told(draft, None, *gaps)
         if not moved:
             aside = _free_name(path, now)
             _begin(path, aside)
             _move(path, aside)
         draft.replace(path)
-    finally:
-        for part in (*_PARTS, "-journal"):
-            beside(draft, part).unlink(missing_ok=True)
     sync_folder(path.parent)
     _end(path)
-    return _told(path, aside)
+    return _told(path, aside, *gaps)
 
 
 # --- what is to be done
@@ -177,7 +188,7 @@ def _needed(path: Path) -> bool:
                 raise JournalTooNew(
                     f"{path} was written by a newer restante (schema {known.version}; this one knows {SCHEMA_VERSION})"
                 )
-        elif not any(remains.rows()):
+        elif not remains.any_rows():
             raise NotAJournal(f"{path}: nothing in it is a journal's")
     try:
         findings = diagnose(path, deep=True)
@@ -193,25 +204,45 @@ def _senseless(path: Path) -> bool:
     how = "cache=private" if beside(path, "-wal").exists() else "immutable=1"  # nobody has it open
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&{how}", uri=True)) as connection:
         try:
-            (entries,) = connection.execute(_ENTRIES).fetchone()
+            rows = connection.execute(
+                _ROWS if _has_baseline(connection) else _ROWS_OF_AN_OLDER_ONE
+            ).fetchone()
         except sqlite3.Error:  # a file in which nothing was made yet
             return False
     with Remains(path) as remains:
-        return sum(row.table == "entries" for row in remains.rows()) < int(entries)
+        found = Counter(row.table for row in remains.rows())
+    return any(found[table] < number for table, number in zip(("entries", "baseline"), rows, strict=True))
 
 
-def _fill(draft: Path, source: Path, progress: Progress | None, now: float) -> None:
+def _has_baseline(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute(_TABLE, ("baseline",)).fetchone())
+
+
+@contextlib.contextmanager
+def _made(path: Path, source: Path, progress: Progress | None, now: float) -> Iterator[tuple[Found, Gaps]]:
+    """A draft of the new journal, and what was found out; what is left of the draft in the end is taken away."""
+    draft = beside(path, _DRAFT)
+    try:
+        yield _fill(draft, source, progress, now)
+    finally:
+        for part in (*_PARTS, "-journal"):
+            beside(draft, part).unlink(missing_ok=True)
+
+
+def _fill(draft: Path, source: Path, progress: Progress | None, now: float) -> tuple[Found, Gaps]:
     """A whole journal of what is left of the source, on disk when this returns."""
     new_journal(draft)
     try:
         with Remains(source) as remains, closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             set_up(connection, "OFF")  # it is of no use before it is whole, and synced as a whole
             connection.execute("PRAGMA wal_autocheckpoint = 1000")  # nobody else has it open
-            known = carry_over(connection, remains.rows(progress))
-            settle_accounts(connection, size=remains.bytes, now=now, uptime=uptime(), hold=not known)
+            found = carry_over(connection, remains.rows(progress))
+            found.torn = remains.torn
+            gaps = settle_accounts(connection, found, size=remains.bytes, now=now, uptime=uptime())
     except sqlite3.Error as error:
         raise translated(error, draft) from error
     _sync(draft)
+    return found, gaps
 
 
 def _sync(file: Path) -> None:
@@ -273,19 +304,23 @@ def _end(path: Path) -> None:
 # --- what came of it
 
 
-def _told(journal: Path, aside: Path | None) -> Salvaged:
+def _told(journal: Path, aside: Path | None, found: Found, gaps: Gaps) -> Salvaged:
     try:
         with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             audited = recount(connection)
-            states = dict(connection.execute(_STATES).fetchall())
+            accounts = dict(connection.execute(_ACCOUNTS).fetchall())
             (token,) = connection.execute(_TOKEN).fetchone()
     except sqlite3.Error as error:
         raise translated(error, journal) from error
     return Salvaged(
         kept=None if aside is None else str(aside),
-        recorded=audited.entries,
-        lost=states.get(State.LOST, 0),
-        states=states,
+        recorded=accounts["recorded"],
+        lost=accounts[State.LOST],
+        perhaps_pruned=gaps.perhaps_pruned,
+        states={state.value: accounts[state] for state in State if accounts.get(state)},
+        pruned=accounts["pruned"] - gaps.pruned[State.LOST],
+        profiles_lost=gaps.profiles_lost,
+        limits_lost=tuple(sorted(found.limits_named - found.limits.keys())),
         token_known=token is not None,
         disagreements=audited.disagreements,
     )

@@ -20,6 +20,7 @@ __all__ = [
     "checksum",
     "frame",
     "header",
+    "index_rows",
     "json_object",
     "log_header",
     "rows",
@@ -30,6 +31,7 @@ Fetch = Callable[[int], bytes | None]
 
 _MAGIC = b"SQLite format 3\0"
 _LEAF = 0x0D
+_INDEX_LEAF, _INDEX_BRANCH = 0x0A, 0x02
 _SIZES = frozenset(2**power for power in range(9, 17))
 _LOG_MAGIC = 0x377F0682
 _LOG_HEADER = struct.Struct(">8I")
@@ -40,6 +42,9 @@ _LONGEST_VARINT = 9
 
 class _Unreadable(Exception):  # it never leaves this room
     """What these bytes are meant to be, they are not."""
+
+
+_UNREADABLE = (_Unreadable, IndexError, struct.error, UnicodeDecodeError)
 
 
 class Header(NamedTuple):
@@ -92,31 +97,56 @@ def rows(page: bytes, usable: int, fetch: Fetch, *, first: bool = False) -> Iter
         first: Whether it is the file's first page, which begins with the header.
     """
     start = 100 if first else 0
-    if len(page) < start + 8 or page[start] != _LEAF:
+    for at in _cells(page, start, 8) if page[start : start + 1] == bytes([_LEAF]) else ():
+        try:
+            yield _cell(page, at, usable, fetch)
+        except _UNREADABLE:
+            continue  # this row; the others stand on their own
+
+
+def index_rows(page: bytes, usable: int, fetch: Fetch) -> Iterator[list[Value]]:
+    """The rows of a page of an index, each its columns and the number of the row that it is for; see `rows`."""
+    leaf = page[:1] == bytes([_INDEX_LEAF])
+    if not leaf and page[:1] != bytes([_INDEX_BRANCH]):
+        return
+    for at in _cells(page, 0, 8 if leaf else 12):
+        try:
+            size, start = _varint(page, at if leaf else at + 4)  # a branch has the page below it first
+            most = (usable - 12) * 64 // 255 - 23
+            yield _record(_payload(page, start, size, usable=usable, most=most, fetch=fetch))
+        except _UNREADABLE:
+            continue
+
+
+def _cells(page: bytes, start: int, head: int) -> Iterator[int]:
+    """Where in a page its rows are."""
+    if len(page) < start + head:
         return
     (cells,) = struct.unpack_from(">H", page, start + 3)
     for place in range(cells):
-        pointer = start + 8 + 2 * place
+        pointer = start + head + 2 * place
         if pointer + 2 > len(page):
             return
         (at,) = struct.unpack_from(">H", page, pointer)
-        try:
-            yield _cell(page, at, usable, fetch)
-        except (_Unreadable, IndexError, struct.error, UnicodeDecodeError):
-            continue  # this row; the others stand on their own
+        yield at
 
 
 def _cell(page: bytes, at: int, usable: int, fetch: Fetch) -> tuple[int, list[Value]]:
     size, at = _varint(page, at)
     number, at = _varint(page, at)
-    local = _local(size, usable)
+    payload = _payload(page, at, size, usable=usable, most=usable - 35, fetch=fetch)
+    return number - 2**64 if number >= 2**63 else number, _record(payload)
+
+
+def _payload(page: bytes, at: int, size: int, *, usable: int, most: int, fetch: Fetch) -> bytes:
+    local = _local(size, usable, most)
     payload = page[at : at + local]
     if len(payload) != local or at + local > usable:
         raise _Unreadable
     if local < size:
         (following,) = struct.unpack_from(">I", page, at + local)
         payload = _whole(payload, size, following, usable, fetch)
-    return number - 2**64 if number >= 2**63 else number, _record(payload)
+    return payload
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -131,9 +161,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise _Unreadable
 
 
-def _local(size: int, usable: int) -> int:
-    """How much of a row is in its page; the rest is in pages of its own."""
-    most = usable - 35
+def _local(size: int, usable: int, most: int) -> int:
+    """How much of a row is in its page, `most` at most; the rest is in pages of its own."""
     if size <= most:
         return size
     least = (usable - 12) * 32 // 255 - 23

@@ -311,7 +311,7 @@ class Simulator(PeopleApi):
             def read() -> tuple[Start | None, list[tuple[int, str]]]:
                 kept = reader.baseline_of(identity.id, identity.group_key)
                 start = None
-                if kept is not None and kept.entries:
+                if kept is not None and (kept.entries or kept.partly_known):  # not what was given up only
                     start = Start(_properties(kept.properties), kept.partly_known, kept.entries)
                 rows = reader.history_of(identity.id, identity.group_key, shipped_only=shipped_only)
                 if self._dialect.order == "sequence":

@@ -4,14 +4,18 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 
 import pytest
 
-from recorder import Journal, JournalDamaged, JournalReader, Recorder, Shipper, State, audit
+from recorder import Journal, JournalDamaged, JournalReader, Recorder, Shipper, State, audit, salvage
 from recorder.locks import beside
+from simulator import Simulator
+from tests.crash import test_pruning as pruning
 from tests.crash import trace
 from tests.doubles import AT_ONCE, Scripted
 
@@ -53,6 +57,29 @@ def damaged(tmp_path_factory):
     return whole
 
 
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory):
+    """One of which the larger part was pruned, with a page of garbage."""
+    path = tmp_path_factory.mktemp("pruned") / "kiosk.db"
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        with recorder.batch() as batch:
+            for n in range(400):
+                batch.people_append(f"p{n % 5}", {"n": n, "text": "x" * 40})
+        Shipper(journal, Scripted(), AT_ONCE).ship(limit=350)
+        assert journal.prune(all_shipped=True).entries == 350
+        recorder.people_append("late", {"n": 400})
+        whole = path.parent / "whole"
+        whole.mkdir()
+        for suffix in ("", "-wal"):
+            shutil.copy(beside(path, suffix), whole / f"kiosk.db{suffix}")
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'waits'").fetchone()
+    with (whole / "kiosk.db").open("r+b") as file:
+        file.seek((root - 1) * PAGE)
+        file.write(b"\xa5" * PAGE)
+    return whole
+
+
 def salvaged(folder, *, kill=None):
     """Run it, and maybe kill it as a call begins; whether it was killed."""
     command = [*SALVAGE, folder / "kiosk.db"]
@@ -83,12 +110,15 @@ def steps(folder, log):
 
 
 def contents(path):
+    """The entries, and what is left of those that were pruned."""
     with JournalReader(path) as reader:
-        return {
+        pruned = reader.counts().pruned
+        entries = {
             entry.seq: (entry.state, entry.message["$append"]["n"])
             for entry in reader.entries(limit=10_000)
             if entry.state is not State.LOST
         }
+        return entries, pruned, list(reader.baseline())
 
 
 def copy(damaged, folder):
@@ -101,7 +131,7 @@ def each_step(damaged, tmp_path, few):
     evidence = [(damaged / name).read_bytes() for name in ("kiosk.db", "kiosk.db-wal")]
     where = steps(expected_at.parent, tmp_path / "log")
     expected = contents(expected_at)
-    assert len(expected) > 400
+    assert len(expected[0]) + expected[1] > 400
     killed, half = 0, 0
     for name, places in where.items():
         chosen = list(places)
@@ -132,6 +162,69 @@ def test_killed_at_the_steps_that_matter_nothing_readable_is_lost_and_the_next_o
     assert half >= 3
 
 
+def test_killed_where_files_are_exchanged_what_was_pruned_is_carried_over_once(pruned, tmp_path):
+    few = dict.fromkeys(STEPS, 0) | {"rename": 2, "fsync": 1}
+    assert each_step(pruned, tmp_path, few)[0] >= 2
+
+
+@pytest.mark.long
+def test_killed_at_each_single_step_what_was_pruned_is_carried_over_once(pruned, tmp_path):
+    assert each_step(pruned, tmp_path, {"openat": 20})[0] >= 100
+
+
 @pytest.mark.long
 def test_killed_at_each_single_step_nothing_readable_is_lost(damaged, tmp_path):
     assert each_step(damaged, tmp_path, {"openat": 20})[0] >= 100
+
+
+# --- a pruning that was killed, and a page that was damaged after it
+
+
+def pruning_killed_and_damaged(tmp_path, every_step, every_page):
+    """As after a crash of the machine: nothing is twice, and whatever is missing is counted or said."""
+    original = tmp_path / "original" / "kiosk.db"
+    original.parent.mkdir()
+    pruning.recorded(original)
+    before = lists(original)
+    with JournalReader(original) as reader:
+        recorded = reader.counts().recorded
+    chance, reached = random.Random(5), set()
+    for nth in range(3, 320, every_step):
+        killed = tmp_path / f"killed-{nth}"
+        killed.mkdir()
+        path = pruning.copy(original, killed)
+        inject = f"inject=pwrite64:signal=KILL:when={nth}"
+        pruning.prune(path, "strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=pwrite64", "-e", inject)
+        for page in range(2, path.stat().st_size // PAGE, every_page):
+            folder = tmp_path / f"{nth}-{page}"
+            shutil.copytree(killed, folder)
+            copied = folder / "kiosk.db"
+            with copied.open("r+b") as file:
+                file.seek((page - 1) * PAGE)
+                file.write(chance.randbytes(PAGE))
+            told = salvage(copied)
+            if told is not None:
+                assert told.recorded in {recorded, recorded - 1}  # the newest leaves no trace
+                reached.add(told.pruned)
+                for owner, numbers in lists(copied).items():
+                    assert len(set(numbers)) == len(numbers), (nth, page, owner)
+                    assert set(numbers) <= set(before[owner]) or told.lost or told.profiles_lost != 0
+            assert audit(copied).agrees, (nth, page)
+            shutil.rmtree(folder)
+    return reached
+
+
+def lists(path):
+    return {
+        owner: profile.get("n", [])
+        for owner, profile in Simulator.from_journal(path, shipped_only=True).profiles.items()
+    }
+
+
+def test_after_a_pruning_that_was_killed_some_damage_is_salvaged_without_anything_twice(tmp_path):
+    assert pruning_killed_and_damaged(tmp_path, 200, 25)
+
+
+@pytest.mark.long
+def test_after_a_pruning_that_was_killed_damage_is_salvaged_without_anything_twice(tmp_path):
+    assert len(pruning_killed_and_damaged(tmp_path, 25, 5)) > 2

@@ -1,5 +1,8 @@
 """`restante salvage`: what was carried over, what is lost, and where the damaged file is."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 UPDATES = [{"$distinct_id": f"u{number}", "$append": {"text": "x" * 200}} for number in range(100)]
@@ -72,3 +75,60 @@ def test_missing_or_foreign_exits_2_and_is_left(restante, journal, content):
     ran = restante("salvage", "-j", journal)
     assert (ran.code, ran.out) == (2, "")
     assert (journal.read_bytes() if journal.exists() else None) == content
+
+
+# --- a journal from which something was pruned
+
+
+@pytest.fixture
+def pruned(restante, journal, append, service):
+    append(*[{"$distinct_id": f"u{number % 7}", "$append": {"n": number}} for number in range(60)])
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0
+    append({"$distinct_id": "u3", "$append": {"n": 60}})
+    assert restante("prune", "-j", journal, "--all-shipped", "--json").json["entries"] == 60
+    return journal
+
+
+def overwrite_root(path, name):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+
+
+def test_what_was_pruned_is_carried_over_and_exits_0(restante, pruned):
+    before = restante("profiles", "--json", "-j", pruned).json
+    overwrite_root(pruned, "waits")
+    ran = restante("salvage", "-j", pruned)
+    assert ran.code == 0
+    assert "Carried over 61 entries (in doubt 1, shipped 60)." in ran.err
+    assert "60 are counted only: they were pruned before." in ran.err
+    assert restante("profiles", "--json", "-j", pruned).json == before
+    assert restante("audit", "-j", pruned).code == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["baseline"], "made of 7 profiles cannot be read"),
+        (["baseline", "idx_baseline_profile_lane"], "of how many profiles is not known"),
+        (["counters", "baseline"], "Of the lost ones, 60 may have been pruned before"),
+    ],
+)
+def test_what_of_it_cannot_be_read_is_said_and_exits_1(restante, pruned, names, said):
+    for name in names:
+        overwrite_root(pruned, name)
+    ran = restante("salvage", "-j", pruned)
+    assert ran.code == 1
+    assert said in ran.err
+    assert restante("audit", "-j", pruned).code == 0
+
+
+def test_limits_that_cannot_be_read_are_said_and_exit_1(restante, journal):
+    lines = '{"$distinct_id": "ada", "$set": {"a": 1}}\n'
+    assert restante("record", "--token", "T", "--max-bytes", "64M", "-j", journal, stdin=lines).code == 0
+    overwrite_root(journal, "limits")
+    ran = restante("salvage", "-j", journal)
+    assert ran.code == 1
+    assert "The limits that were set cannot be read (max_bytes)" in ran.err

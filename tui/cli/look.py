@@ -104,7 +104,7 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
     with JournalReader(path) as reader:
         entries = reader.entries(words, limit=limit)
         total = reader.count(words) if len(entries) == limit else len(entries)
-        pruned = reader.counts().pruned
+        counts = reader.counts()
     if for_programs:
         click.echo(options.as_json(entries))
         return
@@ -118,8 +118,9 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
         options.narrate(f"{len(entries):,} of {total:,}; --limit shows more.")
     elif not entries:
         options.narrate("No entry matches." if words else "Nothing is recorded yet.")
-    if pruned:
-        options.narrate(f"{count(pruned, 'entry', 'entries')} shipped earlier are not kept any more.")
+    if counts.pruned:
+        how = "shipped earlier, or lost," if counts.lost else "shipped earlier"
+        options.narrate(f"{count(counts.pruned, 'entry', 'entries')} {how} are not kept any more.")
 
 
 def _cells(entry: Entry, now: float, length: int) -> tuple[str, ...]:

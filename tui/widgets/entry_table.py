@@ -142,7 +142,9 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
             return
         query, height, cursor = self.query_now, self.size.height, self.cursor
         top = self._top()
-        if not height and cursor is not None:  # the detail stands in its place, and shows what is under the cursor
+        if (
+            not height and cursor is not None
+        ):  # the detail stands in its place, and shows what is under the cursor
             read = lambda: self._gateway.around(query, cursor, PAGE // 2, PAGE, stopped)  # noqa: E731
         elif top is None or self.at_top:
             read = lambda: self._gateway.newest(query, 4 * height, stopped)  # noqa: E731
