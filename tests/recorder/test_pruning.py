@@ -524,7 +524,7 @@ def test_without_a_fold_nothing_is_pruned(recorder, journal, path, monkeypatch):
 
     fill(recorder, 2)
     ship(journal, batch_updates=1)
-    monkeypatch.setattr("recorder.pruning.entry_points", lambda **_: importlib.metadata.EntryPoints())
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: importlib.metadata.EntryPoints())
     with pytest.raises(JournalError, match="no fold") as caught:
         journal.prune(all_shipped=True)
     assert caught.value.hint
