@@ -237,22 +237,25 @@ class Connection:
         """Move the log into the file whenever it is as large as this, in bytes; where it is not less than usual."""
         self._large_log = min(_LARGE_LOG, size)
 
-    def empty_log(self) -> bool:
-        """Move the whole log into the file and cut it to nothing, where that can be done at once. Under `lock`.
+    def empty_log(self, patience: float = 0.0) -> bool:
+        """Move the whole log into the file and cut it to nothing, where that can be done. Under `lock`.
+
+        Args:
+            patience: How long to wait for those who write or read just now, in seconds; others wait meanwhile.
 
         Returns:
-            Whether it was: nobody was reading what stands in it, or writing, at this moment.
+            Whether it was done.
         """
-        emptied = self._checkpoint("TRUNCATE")
+        emptied = self._checkpoint("TRUNCATE", patience)
         self._pages = self._looked_at = self._log_size = 0
         return emptied
 
-    def _checkpoint(self, mode: str) -> bool:
+    def _checkpoint(self, mode: str, patience: float = 0.0) -> bool:
         connection = self.use()
         # FULL and TRUNCATE take the write lock from the start, so nobody writes meanwhile (see
         # schema.set_up). They would wait for readers as long as the busy time-out says; recording does not.
         try:
-            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
             ((busy, _, _),) = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
         except sqlite3.Error:
             return False  # somebody writes: at the next look, then. Damage is told by the next call that meets it

@@ -42,7 +42,9 @@ _AT_ONCE = 1_000  # entries a transaction: some 20 ms, in which others wait
 _BYTES_AT_ONCE = 2_000_000  # of messages
 _POLL = 0.05  # seconds
 _PATIENCE = 5.0  # seconds, for readers: a screen that is drawn takes some milliseconds
+_AT_A_TIME = 0.2  # seconds of it in which writers wait, too
 
+_VACUUM = "VACUUM"
 _HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 _CARRIED = """
 SELECT count(*) FROM entries_with_state WHERE state = 'sending' AND seq IN (SELECT value FROM json_each(?))
@@ -159,7 +161,7 @@ class Forgetting:
         self._cut_log()  # first: with a reader in the way the file would be written in vain
         try:
             with self._connection.reading() as connection:
-                connection.execute("VACUUM")
+                connection.execute(_VACUUM)
         except JournalFull as error:
             raise JournalFull(
                 f"{self._path.name}: what it said is erased, but there is no room to write the file anew, and "
@@ -174,7 +176,7 @@ class Forgetting:
         deadline = time.monotonic() + _PATIENCE
         while True:
             with self._connection.reading():
-                if self._connection.empty_log():
+                if self._connection.empty_log(_AT_A_TIME):
                     return
             if time.monotonic() >= deadline:
                 raise JournalBusy(

@@ -14,7 +14,7 @@ __all__ = ["FileSystem", "file_system", "free_bytes", "holders", "other_owners",
 _MOUNTS = Path("/proc/self/mountinfo")
 _LOCKS = Path("/proc/locks")
 _OURS = "restante"
-_READ_MARKS = range(124, 128)
+_READ_MARKS = range(123, 128)
 
 _OCTAL = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
 
@@ -94,7 +94,7 @@ def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
 def readers(index: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
     """The processes that are in the middle of a read of a database, by the index of its log; None as for `holders`.
 
-    SQLite marks a read that needs the log by a lock on one of four bytes of ``-shm``.
+    SQLite marks a read that is under way by a lock on one of five bytes of ``-shm``.
     """
     found = _locks(index, locks)
     if found is None:

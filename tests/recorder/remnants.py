@@ -32,13 +32,23 @@ def ship(journal, *answers, minutes=0, limit=None, now=0.0, **policy):
     boot = Boot()
     boot.passes(minutes * 60)
     chosen = ShippingPolicy(**{"settle_after": 0, "in_doubt": "hold", **policy})
-    shipper = Shipper(
-        journal, Scripted(*answers), chosen, clock=lambda: now, uptime=boot, chance=lambda: 0.5
-    )
+    shipper = Shipper(journal, Scripted(*answers), chosen, clock=lambda: now, uptime=boot, chance=lambda: 0.5)
     return shipper.ship(limit=limit)
 
 
-def everywhere(path, profile=ID, value=VALUE):
+def quoting(profile, value):
+    """The service refuses, and quotes what it was sent of a profile."""
+
+    def answer(_, body, __):
+        sent = body.decode()
+        return refused(
+            *(text for text in (profile, value) if json.dumps(text, ensure_ascii=False)[1:-1] in sent)
+        )
+
+    return answer
+
+
+def everywhere(path, profile=ID, value=VALUE, *, pruned=True):
     """A profile in each state, in every lane, in words, in the baseline and in waits; and others beside it."""
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         recorder.people_set(profile, {"pruned": value})
@@ -46,7 +56,8 @@ def everywhere(path, profile=ID, value=VALUE):
         ship(journal)
         recorder.people_set("bob", {"plan": "free"})
         ship(journal, now=1.0)
-        journal.prune(all_shipped=True)
+        if pruned:
+            journal.prune(all_shipped=True)
         recorder.people_set(profile, {"shipped": value})
         recorder.people_append("cyd", {"n": 1})
         ship(journal)

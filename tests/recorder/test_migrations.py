@@ -73,7 +73,11 @@ def test_a_journal_of_the_third_schema_is_brought_up_to_date_whole(third):
         counts = recorder.statistics()
         assert (counts.shipped, counts.in_doubt, counts.rejected, counts.discarded) == (4, 1, 1, 1)
         assert (counts.pending, counts.pruned, counts.adds_up) == (2, 3, True)
-        assert dict(Simulator.from_journal(third).profile("ada")) == {"plan": "pro", "visits": 1, "later": True}
+        assert dict(Simulator.from_journal(third).profile("ada")) == {
+            "plan": "pro",
+            "visits": 1,
+            "later": True,
+        }
         assert recorder.journal.forget("ada").entries == 1
         recorder.people_set("bob", {"b": 2})
     assert audit(third).agrees
