@@ -443,7 +443,7 @@ def test_two_at_once_forget_it_once(path):
 
 
 def test_recorders_go_on_meanwhile(path, monkeypatch):
-    monkeypatch.setattr("recorder.forgetting._AT_ONCE", 5)
+    monkeypatch.setattr("recorder.forgetting._AT_ONCE", 20)
     with Journal(path, token="T") as journal, Recorder("T", path) as recorder:
         for n in range(60):
             recorder.people_set("ada", {"n": n})
@@ -453,6 +453,7 @@ def test_recorders_go_on_meanwhile(path, monkeypatch):
             while not stop.is_set():
                 recorder.people_set("ada", {"later": True})
                 recorded.append(1)
+                stop.wait(0.002)
 
         thread = threading.Thread(target=record)
         thread.start()
