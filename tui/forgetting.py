@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from recorder import Forgotten
-from tui.format import count, printable
+from tui.format import clipped, count, printable
 
-__all__ = ["hazards", "told"]
+__all__ = ["forget_question", "hazards", "told"]
+
+_LONGEST_ID = 60  # cells
 
 
 def hazards(weighed: Forgotten, *, delete_remote: bool = False) -> Iterator[str]:
@@ -20,9 +22,22 @@ def hazards(weighed: Forgotten, *, delete_remote: bool = False) -> Iterator[str]
     if delete_remote:
         yield "A $delete is sent to the service; it names the profile until it has gone."
     else:
-        yield "What the service was given stays there, unless --delete-remote is given."
+        yield "What the service was given stays there, unless `restante forget --delete-remote` deletes it."
     if weighed.deletion is not None:
         yield f"Its $delete, #{weighed.deletion:,}, is still to be sent, and names it until then."
+
+
+def forget_question(profile: str, group_key: str | None, weighed: Forgotten) -> str:
+    """What is asked in the browser before a profile is forgotten.
+
+    >>> print(forget_question("ada", None, Forgotten(entries=1)))
+    Forget ada for ever?
+    1 entry names it; it is erased for ever.
+    What the service was given stays there, unless `restante forget --delete-remote` deletes it.
+    """
+    owner = profile if group_key is None else f"{group_key}:{profile}"
+    shown = printable(clipped(owner, _LONGEST_ID))
+    return "\n".join([f"Forget {shown} for ever?", *hazards(weighed)])
 
 
 def _what(weighed: Forgotten) -> str:
