@@ -20,6 +20,7 @@ from recorder import (
     JournalError,
     JournalFull,
     JournalReader,
+    Lane,
     NewEntry,
     Outcome,
     Recorder,
@@ -28,9 +29,12 @@ from recorder import (
     salvage,
     snapshot,
 )
+from recorder.carrying import carry_over
+from recorder.claims import Limits
+from recorder.remains import Row
 from recorder.settlements import Settlement
 from simulator import Simulator
-from tests.doubles import ACCEPTED, FORBIDDEN, REFUSED, RESET, claim, take_over
+from tests.doubles import ACCEPTED, AT_ONCE, BOOTED, FORBIDDEN, REFUSED, RESET, claim, take_over
 from tests.recorder.remnants import ID, VALUE, everywhere, places, quoting, refused, ship
 
 
@@ -107,8 +111,11 @@ def test_whatever_became_of_it_no_byte_of_it_is_left(path, tmp_path):
     assert done == weighed
     assert (done.entries, done.unsent, done.in_doubt, done.folded) == (10, 5, 1, 1)
     assert places(path, ID, VALUE) == set()
+    rows(path, "UPDATE project SET remnants = 1")
     copy = snapshot(path, tmp_path / "copy.db")
     assert places(copy, ID, VALUE) == set()
+    with JournalReader(copy) as reader:
+        assert not reader.weigh_forgetting(ID).remnants
     after = entries(path)
     assert [(one.seq, one.lane, one.recorded_at) for one in after.values()] == [
         (one.seq, one.lane, one.recorded_at) for one in before.values()
@@ -325,6 +332,8 @@ def test_killed_between_two_steps_the_beginning_of_its_history_is_left(path, mon
             journal.forget("ada", progress=killed)
         assert states(path) == {n: "pending" if n <= 2 else "forgotten" for n in range(1, 7)}
         whole(path)
+        with JournalReader(path) as reader:
+            assert reader.weigh_forgetting("ada").remnants
         assert journal.forget("ada").entries == 2
     whole(path)
 
@@ -519,6 +528,64 @@ def test_salvage_keeps_what_is_forgotten_forgotten(path):
         done = journal.forget(ID)
         assert [file.split(".damaged")[0] for file in done.copies[:1]] == [str(path)]
     assert {name.split("-")[0] for name, _ in places(path, ID)} <= {"kiosk.db.damaged"}
+
+
+def test_an_older_copy_of_a_row_does_not_bring_back_what_is_forgotten(journal):
+    """Salvage finds rows by their shape, in whichever order."""
+    row = [None, "people", None, "ada", "$set", '{"$set":{}}', 1.0, "shipped", 1, 9, None, 0, 0, 0, 0]
+    gone = [None, "people", None, None, None, "{}", 1.0, "forgotten", 1, 1, None, 0, 0, 0, 0]
+    for several in ([row, gone], [gone, row]):
+        with journal._connection.reading() as connection:
+            carry_over(connection, [Row("entries", 1, values) for values in several])
+            assert connection.execute("SELECT state, message FROM entries").fetchall() == [
+                ("forgotten", "{}")
+            ]
+
+
+def test_views_made_of_several_reads_are_of_before_or_after(path):
+    everywhere(path)
+    forgets = [True]
+    with Journal(path) as journal, JournalReader(path) as reader:
+
+        def read():
+            folded = [one.profile for one in reader.baseline()]
+            if forgets:
+                forgets.clear()
+                journal.forget(ID)
+            return folded, {message.get("$distinct_id") for message in reader.history()}
+
+        folded, others = reader.unpruned(read)
+    assert ID not in folded
+    assert ID not in others
+
+
+def test_what_is_forgotten_is_pruned_though_others_of_its_lane_are_in_doubt(recorder, journal, path):
+    """Events that name nobody, in doubt, are no run with those whose name is gone; nor is a late answer about them."""
+    event = '{"event": "e", "properties": {}}'
+    journal.append([NewEntry("events", None, whose, None, event, 1.0) for whose in (None, "ada", None)])
+    limits = Limits(3, 10_000)
+    epoch = take_over(journal)
+    sent = journal.claims.claim(Lane.EVENTS, limits, epoch=epoch, now=1.0, uptime=BOOTED, policy=AT_ONCE)
+    take_over(journal, now=2.0)
+    journal.forget("ada")
+    journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    assert states(path) == {1: "shipped", 2: "forgotten", 3: "shipped"}
+    whole(path)
+    recorder.people_set("bob", {"plan": "pro"})
+    assert journal.prune(all_shipped=True).entries == 3
+    whole(path)
+
+
+def test_behind_what_a_profile_waits_for_nothing_is_pruned(recorder, journal, path):
+    recorder.people_append("ada", {"n": 1})
+    ship(journal, RESET, settle_after=30)
+    recorder.people_set("bob", {"plan": "pro"})
+    ship(journal, settle_after=30)
+    recorder.people_set("bob", {"plan": "free"})
+    journal.forget("ada", delete_remote=True)
+    journal.prune(all_shipped=True)
+    assert 1 in states(path)
+    whole(path)
 
 
 # --- deleting it at the service, too
