@@ -220,13 +220,26 @@ def test_words_about_what_was_pruned_go_too(recorder, journal, path):
     recorder.people_append("ada", {"n": VALUE})
     ship(journal, refused(VALUE))
     journal.discard("profile=ada")
-    journal.append([NewEntry("events", None, "eve", None, '{"event": "e", "properties": {}}', 1.0)] * 2)
-    ship(journal, now=1.0)
-    ship(journal)
-    journal.prune(all_shipped=True, now=2.0)
+    for _ in range(2):
+        journal.append([NewEntry("events", None, "eve", None, '{"event": "e", "properties": {}}', 1.0)])
+        ship(journal)
+    journal.prune(all_shipped=True)
+    assert states(path) == {3: "shipped"}
     assert rows(path, "SELECT count(*) FROM attempts WHERE words LIKE '%Straße%'") == [(1,)]
-    journal.forget("ada")
+    assert not journal.forget("ada").anything
     assert places(path, VALUE) == set()
+    whole(path)
+
+
+def test_what_it_waited_for_is_no_trace_of_it(recorder, journal, path):
+    recorder.people_append("ada", {"n": 1})
+    recorder.people_append("bob", {"n": 1})
+    ship(journal, RESET, settle_after=30)
+    journal.forget("ada")
+    assert rows(path, "SELECT profile FROM waits") == [("bob",)]
+    recorder.people_append("ada", {"n": 2})
+    assert ship(journal, settle_after=30).shipped == 1
+    whole(path)
 
 
 # --- what SQLite leaves of it
@@ -254,7 +267,7 @@ def test_copies_that_sqlite_left_when_it_moved_rows_go_too(path):
     moved_about(path)
     with Journal(path) as journal:
         journal.forget("ada-the-first")
-    assert places(path, "ada-the-first") == set()
+        assert places(path, "ada-the-first") == set()  # before it is closed, and SQLite tidies up by itself
     whole(path)
 
 
