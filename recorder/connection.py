@@ -12,7 +12,7 @@ from recorder.ballast import Ballast
 from recorder.errors import JournalClosed, JournalError
 from recorder.forks import at_forks, opening
 from recorder.locks import OpenLock, beside
-from recorder.opening import BUSY_SECONDS, open_journal, translated
+from recorder.opening import BUSY_SECONDS, open_journal, primary_code, translated
 
 __all__ = ["BEGIN", "COMMIT", "ROLLBACK", "Connection", "Durability"]
 
@@ -245,6 +245,9 @@ class Connection:
 
         Returns:
             Whether it was done.
+
+        Raises:
+            sqlite3.Error: It cannot be done for another reason than that somebody is at it; only where one is patient.
         """
         emptied = self._checkpoint("TRUNCATE", patience)
         self._pages = self._looked_at = self._log_size = 0
@@ -257,7 +260,9 @@ class Connection:
         try:
             connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
             ((busy, _, _),) = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
-        except sqlite3.Error:
+        except sqlite3.Error as error:
+            if patience and primary_code(error) != sqlite3.SQLITE_BUSY:
+                raise
             return False  # somebody writes: at the next look, then. Damage is told by the next call that meets it
         else:
             return not busy

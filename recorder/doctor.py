@@ -554,7 +554,7 @@ def _remnants(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Fi
             name="forgotten",
             severity=Severity.ATTENTION,
             text="what was forgotten may still stand in free room of the file, or in its log",
-            advice="Run `restante forget` of the same profile, or of any other: it clears them of all remnants.",
+            advice="Run `restante forget` with the same id again: it finishes, and clears them of all remnants.",
         )
 
 

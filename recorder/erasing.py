@@ -39,8 +39,8 @@ SELECT id FROM attempts
 """
 _PRUNED = "SELECT coalesce(sum(pruned), 0) FROM counters"
 _ERASE_CAUSE = """
-UPDATE lanes SET cause = ''
- WHERE lane = ? AND cause IN (SELECT words FROM attempts WHERE id IN (SELECT value FROM json_each(?)))
+UPDATE lanes SET cause = 'what was said is forgotten'
+ WHERE lane = ? AND cause <> '' AND cause IN (SELECT words FROM attempts WHERE id IN (SELECT value FROM json_each(?)))
 """
 _ERASE_WORDS = "UPDATE attempts SET words = '', digest = '' WHERE id IN (SELECT value FROM json_each(?))"
 

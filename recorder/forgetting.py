@@ -158,17 +158,17 @@ class Forgetting:
 
     def _sweep(self) -> None:
         """Write the file anew and cut the log to nothing; what was erased stands nowhere then."""
-        self._cut_log()  # first: with a reader in the way the file would be written in vain
         try:
+            self._cut_log()  # first: with a reader in the way the file would be written in vain
             with self._connection.reading() as connection:
                 connection.execute(_VACUUM)
+            self._cut_log()
         except JournalFull as error:
             raise JournalFull(
                 f"{self._path.name}: what it said is erased, but there is no room to write the file anew, and "
                 "remnants may stand in it",
                 hint="Make as much room as the journal takes, and run it again: it finishes.",
             ) from error
-        self._cut_log()
         with self._connection.transaction() as connection:
             note_remnants(connection, left=False)
 

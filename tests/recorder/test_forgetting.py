@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -24,6 +25,8 @@ from recorder import (
     NewEntry,
     Outcome,
     Recorder,
+    Shipper,
+    ShippingPolicy,
     State,
     audit,
     salvage,
@@ -34,7 +37,7 @@ from recorder.claims import Limits
 from recorder.remains import Row
 from recorder.settlements import Settlement
 from simulator import Simulator
-from tests.doubles import ACCEPTED, AT_ONCE, BOOTED, FORBIDDEN, REFUSED, RESET, claim, take_over
+from tests.doubles import ACCEPTED, AT_ONCE, BOOTED, FORBIDDEN, REFUSED, RESET, Scripted, claim, take_over
 from tests.recorder.remnants import ID, VALUE, everywhere, places, quoting, refused, ship
 from tests.services import eventually
 
@@ -486,6 +489,49 @@ def test_recorders_go_on_meanwhile(path, monkeypatch):
         thread.join(30)
         assert list(states(path).values()).count("forgotten") >= 60
         assert counts(path).recorded == 60 + len(recorded)
+    whole(path)
+
+
+def test_a_shipper_at_work_meanwhile_sends_others_and_no_more_of_it(path):
+    with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
+        for n in range(200):
+            recorder.people_append("ada" if n % 2 else "bob", {"n": n})
+        begun = threading.Event()
+
+        def slowly(*_):
+            begun.set()
+            time.sleep(0.002)
+            return ACCEPTED
+
+        transport = Scripted(*[slowly] * 200)
+        with Journal(path) as other:
+            shipper = Shipper(other, transport, ShippingPolicy(batch_updates=3))
+            thread = threading.Thread(target=shipper.ship)
+            thread.start()
+            begun.wait(30)
+            done = journal.forget("ada")
+            thread.join(60)
+        assert done.entries == 100
+        assert set(states(path).values()) == {"forgotten", "shipped"}
+        assert len(transport.sent) < 67  # of all of them
+        assert Simulator.from_journal(path).profile("bob")["n"] == [*range(0, 200, 2)]
+    assert places(path, '"ada"') == set()
+    whole(path)
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_entries(path):
+    with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
+        for start in range(0, 200_000, 20_000):
+            with recorder.batch() as batch:
+                for n in range(start, start + 20_000):
+                    batch.people_set("ada-the-first" if n % 2 else "bob", {"n": n})
+        ship(journal, limit=150_000, batch_updates=2_000)
+        others = views(path, but=("ada-the-first",))
+        done = journal.forget("ada-the-first")
+        assert done.entries + done.folded == 100_000  # no more than 100,000 shipped ones stay
+        assert views(path, but=("ada-the-first",)) == others
+    assert places(path, "ada-the-first") == set()
     whole(path)
 
 
