@@ -30,7 +30,6 @@ from recorder.naming import (
     ranges,
     spools_naming,
 )
-from recorder.surroundings import readers
 from recorder.uptime import uptime
 from recorder.waits import break_runs, end_waits_of
 
@@ -187,6 +186,8 @@ class Forgetting:
             time.sleep(_POLL)
 
     def _reader(self) -> str:
+        from recorder.surroundings import readers  # it brings what looks for packages
+
         pids = [pid for pid in readers(beside(self._path, "-shm")) or () if pid > 0]
         if not pids:
             return "something that reads it"
