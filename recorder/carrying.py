@@ -32,17 +32,18 @@ _LEFT_OPEN = "salvaged: its outcome was not written down"
 _RANK = """
 CASE {0}state WHEN 'pending' THEN 0 WHEN 'waiting' THEN 1 WHEN 'in_doubt' THEN 2 WHEN 'lost' THEN -1 ELSE 3 END
 """
+# An older copy must not bring back what was forgotten.
+_FURTHER = f"({{0}}state = 'forgotten', {{0}}sends, {_RANK})"
 _ENTRY = f"""
 INSERT INTO entries (seq, lane, group_key, profile, operator, message, recorded_at, state, attempt, sends, reason,
-                     possibly_twice, out_of_order, hazardous)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     possibly_twice, out_of_order, hazardous, ends_forgotten)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (seq) DO UPDATE SET
   lane = excluded.lane, group_key = excluded.group_key, profile = excluded.profile, operator = excluded.operator,
   message = excluded.message, recorded_at = excluded.recorded_at, state = excluded.state, attempt = excluded.attempt,
   sends = excluded.sends, reason = excluded.reason, possibly_twice = excluded.possibly_twice,
-  out_of_order = excluded.out_of_order, hazardous = excluded.hazardous
- WHERE (excluded.state = 'forgotten', excluded.sends, {_RANK.format("excluded.")})
-     > (entries.state = 'forgotten', entries.sends, {_RANK.format("entries.")})
+  out_of_order = excluded.out_of_order, hazardous = excluded.hazardous, ends_forgotten = excluded.ends_forgotten
+ WHERE {_FURTHER.format("excluded.")} > {_FURTHER.format("entries.")}
 """
 _ATTEMPT = """
 INSERT INTO attempts (id, lane, epoch, first, last, picked, updates, bytes, digest, started_at, ended_at, outcome,
@@ -190,9 +191,9 @@ def _carry(connection: sqlite3.Connection, row: Row, found: Found) -> None:
     values = row.values
     match row.table:
         case "entries":
-            hazardous = values[13] if len(values) > 13 else 0  # noqa: PLR2004  # schema 1 had no such column
+            marks = [*values[13:15], 0, 0][:2]  # an older one has fewer
             message = values[5] or "{}"  # of one that was forgotten
-            connection.execute(_ENTRY, (row.number, *values[1:5], message, *values[6:13], hazardous))
+            connection.execute(_ENTRY, (row.number, *values[1:5], message, *values[6:13], *marks))
         case "attempts":
             entries = values[15] if len(values) > 15 else values[6]  # noqa: PLR2004  # an older one has as many as updates
             connection.execute(_ATTEMPT, (row.number, *values[1:15], entries))

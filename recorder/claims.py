@@ -72,6 +72,7 @@ _HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 
 _EPOCH = "SELECT epoch FROM shipper"
 _TAKE_OVER = "UPDATE shipper SET epoch = epoch + 1, pid = ?, running = 1, seen_at = ?"
+_NEXT_EPOCH = "UPDATE shipper SET epoch = epoch + 1 RETURNING coalesce(settle_after, ?)"
 _HAND_OVER = "UPDATE shipper SET running = 0, seen_at = ? WHERE epoch = ?"
 _SERVICE = "SELECT service FROM shipper"
 _KEEP_SETUP = "UPDATE shipper SET service = ?, in_doubt = ?, settle_after = ?"
@@ -179,6 +180,15 @@ class Claims:
                 outcome=Outcome.UNKNOWN, words=_GIVEN_UP, now=now, settle=until, failures=failures
             )
             settle(connection, carried, left)
+
+    def settle_abandoned(self, now: float, uptime: Uptime) -> None:
+        """Settle as unknown what nobody waits for any more.
+
+        The caller holds the lock of `recorder.locks.ship_lock`, so that nobody ships: who carried it has died.
+        """
+        with self._connection.transaction(full=True) as connection:
+            (settle_after,) = connection.execute(_NEXT_EPOCH, (ShippingPolicy().settle_after,)).fetchone()
+            self._settle_left_open(connection, now, Due.after(uptime, settle_after))
 
     def hand_over(self, epoch: int, now: float) -> None:
         """Stop being the shipper."""

@@ -12,7 +12,7 @@ from recorder.ballast import Ballast
 from recorder.errors import JournalClosed, JournalError
 from recorder.forks import at_forks, opening
 from recorder.locks import OpenLock, beside
-from recorder.opening import BUSY_SECONDS, open_journal, translated
+from recorder.opening import BUSY_SECONDS, open_journal, primary_code, translated
 
 __all__ = ["BEGIN", "COMMIT", "ROLLBACK", "Connection", "Durability"]
 
@@ -237,19 +237,34 @@ class Connection:
         """Move the log into the file whenever it is as large as this, in bytes; where it is not less than usual."""
         self._large_log = min(_LARGE_LOG, size)
 
-    def empty_log(self) -> None:
-        """Move the whole log into the file and cut it to nothing, where that can be done at once. Under `lock`."""
-        self._checkpoint("TRUNCATE")
-        self._pages = self._looked_at = self._log_size = 0
+    def empty_log(self, patience: float = 0.0) -> bool:
+        """Move the whole log into the file and cut it to nothing, where that can be done. Under `lock`.
 
-    def _checkpoint(self, mode: str) -> None:
+        Args:
+            patience: How long to wait for those who write or read just now, in seconds; others wait meanwhile.
+
+        Returns:
+            Whether it was done.
+
+        Raises:
+            sqlite3.Error: It cannot be done for another reason than that somebody is at it; only where one is patient.
+        """
+        emptied = self._checkpoint("TRUNCATE", patience)
+        self._pages = self._looked_at = self._log_size = 0
+        return emptied
+
+    def _checkpoint(self, mode: str, patience: float = 0.0) -> bool:
         connection = self.use()
         # FULL and TRUNCATE take the write lock from the start, so nobody writes meanwhile (see
         # schema.set_up). They would wait for readers as long as the busy time-out says; recording does not.
         try:
-            connection.execute("PRAGMA busy_timeout = 0")
-            connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
-        except sqlite3.Error:
-            pass  # somebody writes: at the next look, then. Damage is told by the next call that meets it
+            connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+            ((busy, _, _),) = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+        except sqlite3.Error as error:
+            if patience and primary_code(error) != sqlite3.SQLITE_BUSY:
+                raise
+            return False  # somebody writes: at the next look, then. Damage is told by the next call that meets it
+        else:
+            return not busy
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")

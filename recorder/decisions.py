@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from recorder.accounts import count, moved
 from recorder.entries import State
+from recorder.erasing import erase_ended
 from recorder.errors import InvalidOperation, JournalError
 from recorder.filters import Where
 from recorder.intake import Intake
@@ -33,12 +34,12 @@ SELECT seq, lane, group_key, profile, state, attempt, sends, out_of_order, reaso
 _CURSORS = "SELECT lane, cursor FROM lanes"
 _OPEN_RANGES = "SELECT lane, first, last FROM attempts WHERE outcome IS NULL AND picked IS NULL"
 # What was sent and may have been applied, whatever became of it since, pruning included; and of that, what nobody
-# sends again.
+# sends again. Whose the forgotten ones were is not known any more.
 _LATEST_GONE = """
 SELECT lane, group_key, profile, max(sent), max(perhaps) FROM (
   SELECT lane, group_key, profile,
          CASE WHEN state NOT IN ('in_doubt', 'waiting', 'pending') THEN seq END AS sent, seq AS perhaps
-    FROM entries_with_state WHERE seq > :seq AND (sends > 0 OR state = 'sending')
+    FROM entries_with_state WHERE seq > :seq AND (sends > 0 OR state = 'sending') AND state <> 'forgotten'
   UNION ALL
   SELECT lane, group_key, profile, gone, gone FROM baseline WHERE gone > :seq)
  GROUP BY lane, group_key, profile
@@ -257,6 +258,7 @@ def _give_up(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
         _recount(connection, row.state, State.DISCARDED)
     for lane, owners in _owners(row for row in rows if row.state == State.IN_DOUBT).items():
         break_runs(connection, lane, owners)
+    erase_ended(connection)
 
 
 def _owners(rows: Iterable[_Row]) -> dict[str, set[Owner]]:

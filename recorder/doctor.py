@@ -17,6 +17,7 @@ from os import PathLike
 from pathlib import Path
 
 from recorder.audit import recount
+from recorder.erasing import remnants
 from recorder.errors import JournalMissing, NotAJournal
 from recorder.homes import home_of, known_home, move
 from recorder.locks import beside
@@ -404,7 +405,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
         if version == SCHEMA_VERSION:
             findings += [
                 finding
-                for look in (_clock, _copies, _shipper, _accounts)
+                for look in (_clock, _copies, _shipper, _remnants, _accounts)
                 for finding in _looked(look, connection, path, now, tell)
             ]
         return findings + _pages(connection, deep=deep, tell=tell)
@@ -544,6 +545,16 @@ def _shipper(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[F
             severity=Severity.NOTICE,
             text="no process ships it now",
             advice="Ship with `restante ship`, or `restante ship --watch` as a service, unless the app does.",
+        )
+
+
+def _remnants(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:
+    if remnants(connection):
+        yield Finding(
+            name="forgotten",
+            severity=Severity.ATTENTION,
+            text="what was forgotten may still stand in free room of the file, or in its log",
+            advice="Run `restante forget` with the same id again: it finishes, and clears them of all remnants.",
         )
 
 

@@ -1,7 +1,8 @@
 """Frozen data: what the journal holds, and what came of shipping it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +14,7 @@ __all__ = [
     "Baseline",
     "Entry",
     "FailureGroup",
+    "Forgotten",
     "Hold",
     "InDoubt",
     "NewEntry",
@@ -330,6 +332,45 @@ class Pruned:
     entries: int = 0
     attempts: int = 0
     freed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What forgetting a profile erased, or would.
+
+    Attributes:
+        entries: How many entries that name it.
+        unsent: How many of them were still to be sent, and will not be.
+        in_doubt: How many may have been applied, and nobody will know.
+        folded: How many pruned entries its row of the baseline was made of.
+        deletion: The number of the ``$delete`` that is to be sent, whose content goes when it has gone; None where
+            there is none.
+        remnants: Whether something that an earlier forgetting erased stood in free room of the file, or in the log.
+        copies: Files that a salvage left beside the journal, and that may still name it: a person deletes them.
+    """
+
+    entries: int = 0
+    unsent: int = 0
+    in_doubt: int = 0
+    folded: int = 0
+    deletion: int | None = None
+    remnants: bool = False
+    copies: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was anything of it."""
+        return bool(self.entries or self.folded)
+
+    def counting(self, states: Iterable[State]) -> "Forgotten":
+        """The same, with entries in these states."""
+        counted = Counter(states)
+        return replace(
+            self,
+            entries=self.entries + counted.total(),
+            unsent=self.unsent + counted[State.PENDING] + counted[State.WAITING] + counted[State.SENDING],
+            in_doubt=self.in_doubt + counted[State.IN_DOUBT],
+        )
 
 
 InDoubt = Literal["resend", "hold", "drop"]

@@ -12,13 +12,16 @@ from recorder.claims import Claims
 from recorder.commits import Commits
 from recorder.connection import Connection, Durability
 from recorder.decisions import Decision, Verb, decide, edit, matching
-from recorder.entries import NewEntry, Pruned, Statistics
+from recorder.entries import Forgotten, NewEntry, Pruned, Statistics
 from recorder.errors import WrongToken
 from recorder.filters import where
+from recorder.forgetting import Forgetting, Progress
 from recorder.housekeeping import Housekeeping
+from recorder.intake import Intake
 from recorder.keeping import AS_KEPT, AsKept, check, keep, keeping_of
+from recorder.naming import Whose
 from recorder.opening import resolved
-from recorder.operations import is_text
+from recorder.operations import Operator, is_text
 from recorder.reader import read_statistics
 from recorder.room import Room
 
@@ -92,6 +95,7 @@ class Journal:
         """The shipper's side of it."""
         self.housekeeping = Housekeeping(self._connection, self.path)
         """The side of those who keep it small."""
+        self._forgetting = Forgetting(self._connection, self.claims, self.path)
         self._room = Room(self._connection, self.path)
         self._commits = Commits(self._connection, self.path, self._room)
         try:
@@ -253,6 +257,60 @@ class Journal:
         now = time.time()
         with self._connection.transaction() as connection:
             edit(connection, seq, message, token=self._token or "", now=now)
+
+    def forget(
+        self,
+        profile: str,
+        *,
+        group_key: str | None = None,
+        delete_remote: bool = False,
+        timeout: float = 60.0,
+        progress: Progress | None = None,
+    ) -> Forgotten:
+        """Erase a profile: what its entries say, whatever became of them, and every other trace of it in the journal.
+
+        Entries keep number, lane and time, and become ``forgotten``. When this returns, neither the file nor its log
+        holds a byte of what was erased; docs/privacy.md says what is covered, and what is not. Of a user, events and
+        imports that name it go, too. What is being sent is waited for; what is recorded meanwhile is new, and stays.
+        Killed at any moment, less is erased, and the next call finishes.
+
+        The file is written anew, which takes as much room as it has, and during which others wait.
+
+        Args:
+            profile: The profile's or group's id.
+            group_key: A group's key; None for a user's profile.
+            delete_remote: Also record a ``$delete``, so that the service deletes it. That entry names the profile
+                until it has gone, and is forgotten then.
+            timeout: How long to wait for what is being sent, in seconds.
+            progress: Called with how many entries are erased so far, and how many there are.
+
+        Raises:
+            JournalBusy: Something of it is still being sent, or something reads the journal and keeps its log from
+                being cut; what could be erased is, and another call finishes.
+            JournalFull: There is no room to write the file anew; as before.
+            InvalidOperation: No profile can have such an id.
+            JournalError: Input that `restante record` has not journaled whole names it; nothing was erased.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        ...     recorder.journal.forget("ada").entries
+        1
+        """
+        whose = Whose(profile, group_key)
+        deletion = self._deletion(whose) if delete_remote else None
+        return self._forgetting.forget(whose, deletion=deletion, timeout=timeout, progress=progress)
+
+    def _deletion(self, whose: Whose) -> NewEntry:
+        names = (
+            {"$distinct_id": whose.id}
+            if whose.group_key is None
+            else {"$group_key": whose.group_key, "$group_id": whose.id}
+        )
+        (row,) = Intake(self._token or "").update({**names, Operator.DELETE.value: ""}, time.time())
+        return row
 
     # --- keeping it small
 

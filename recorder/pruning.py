@@ -66,9 +66,11 @@ SELECT lane, group_key, profile FROM entries WHERE state = 'in_doubt' AND {SET_A
 _SET_ASIDE_OWNERS = f"""
 SELECT DISTINCT lane, group_key, profile FROM entries WHERE {SET_ASIDE} AND lane NOT IN {_PROFILES}
 """
+# A wait says behind which entry it is.
 _GIVEN_UP = f"""
 SELECT seq, lane, group_key, profile, state, sends, possibly_twice, out_of_order FROM entries
- WHERE state IN ('discarded', 'forgotten') AND {SET_ASIDE} AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?
+ WHERE state IN ('discarded', 'forgotten') AND {SET_ASIDE} AND seq > ? AND seq <= ?
+   AND seq NOT IN (SELECT behind FROM waits) ORDER BY seq LIMIT ?
 """
 _DELETE = "DELETE FROM entries WHERE seq IN (SELECT value FROM json_each(?))"
 _COUNT_PRUNED = "UPDATE counters SET pruned = pruned + ? WHERE account = ?"
@@ -112,8 +114,10 @@ WITH unsettled AS MATERIALIZED ({_UNSETTLED_OWNERS})
 SELECT count(*) FROM entries
  WHERE seq BETWEEN :first AND :last
    AND ((state = 'shipped' AND attempt <= :attempt) OR (state IN ('discarded', 'forgotten') AND seq <= :number))
-   AND NOT EXISTS (SELECT 1 FROM unsettled WHERE unsettled.lane = entries.lane
-                      AND unsettled.group_key IS entries.group_key AND unsettled.profile IS entries.profile)
+   AND seq NOT IN (SELECT behind FROM waits)
+   AND (state = 'forgotten'
+        OR NOT EXISTS (SELECT 1 FROM unsettled WHERE unsettled.lane = entries.lane
+                          AND unsettled.group_key IS entries.group_key AND unsettled.profile IS entries.profile))
 """
 
 Owner = tuple[str, str | None, str | None]
@@ -257,9 +261,10 @@ class Walk:
         given_up = [
             _Row(seq, (lane, group_key, profile), "", state, sends, twice, late)
             for seq, lane, group_key, profile, state, sends, twice, late in rows
-            if (lane, group_key, profile) not in unsettled
+            if state == "forgotten" or (lane, group_key, profile) not in unsettled
         ]
-        _keep(connection, given_up, fold)
+        # Whose the forgotten ones were is not known any more, and nobody looks back at them.
+        _keep(connection, [row for row in given_up if row.state != "forgotten"], fold)
         self._gone(connection, given_up)
         self._after = rows[-1][0] if rows else 0
         return not rows

@@ -22,6 +22,7 @@ from recorder.entries import (
     Baseline,
     Entry,
     FailureGroup,
+    Forgotten,
     Hold,
     LaneStatus,
     Outcome,
@@ -37,6 +38,7 @@ from recorder.forks import at_forks, opening
 from recorder.homes import home_of, known_home, move
 from recorder.keeping import keeping_of
 from recorder.locks import beside
+from recorder.naming import Whose, named, numbers_naming, ranges, weigh_forgetting
 from recorder.opening import connect_reader, making_sense, resolved, translated
 from recorder.operations import Lane
 from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
@@ -122,7 +124,8 @@ SELECT id, {_BASELINE_COLUMNS} FROM baseline
  WHERE id > ? AND lane IN ('people', 'groups') ORDER BY id LIMIT ?
 """
 _BASELINE_OF = f"SELECT {_BASELINE_COLUMNS} FROM baseline WHERE profile = ? AND lane = ? AND group_key IS ?"
-_PRUNED = "SELECT sum(pruned) FROM counters"
+# Forgetting takes rows of the baseline away, too.
+_PRUNED = "SELECT sum(pruned), sum(CASE account WHEN 'forgotten' THEN entries END) FROM counters"
 _TRIES = 3
 
 # One profile's entries in the same order. No index knows profiles: recording would pay for it with each entry.
@@ -405,6 +408,38 @@ class JournalReader:
         token = self._all(_TOKEN)[0][0]
         return str(token) if token is not None else None
 
+    def weigh_forgetting(
+        self, profile: str, group_key: str | None = None, *, stop: Callable[[], bool] = lambda: False
+    ) -> Forgotten:
+        """What `Journal.forget` would erase; nothing is written.
+
+        All entries are looked through, in several short reads.
+
+        Args:
+            profile: The profile's or group's id.
+            group_key: A group's key; None for a user's profile.
+            stop: Asked between reads; once it says so, what was found until then is given.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.weigh_forgetting("ada").unsent
+        1
+        """
+        whose = Whose(profile, group_key)
+        with self._snapshot() as connection:
+            weighed = weigh_forgetting(connection, self.path, whose)
+        for first, last in ranges(self.highest()):
+            if stop():
+                break
+            with self._snapshot() as connection:
+                numbers = [seq for seq, _ in numbers_naming(connection, whose, first, last)]
+                weighed = weighed.counting(row.state for row in named(connection, whose, numbers))
+        return weighed
+
     def moved(self) -> str | None:
         """What speaks for this being a copy of a journal that is shipped elsewhere, in words; None: nothing does."""
         with self._snapshot() as connection:
@@ -625,7 +660,7 @@ class JournalReader:
             return _baseline(rows[0]) if rows else None
 
     def unpruned(self, read: Callable[[], Read]) -> Read:
-        """What `read` makes of several reads between which nothing is pruned.
+        """What `read` makes of several reads between which nothing is pruned or forgotten.
 
         It is called anew where something was, and at last with all of its reads at one moment: for as long as that
         takes, the write-ahead log cannot be moved into the file. So it begins with nothing of its own.

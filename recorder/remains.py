@@ -241,7 +241,7 @@ def _entry(row: list[Value]) -> bool:
         and state in _STATES
         and _is(_MAYBE_INT, attempt)
         and _is(int, sends)
-        and all(mark in {0, 1} for mark in marks[:3])
+        and all(mark in {0, 1} for mark in marks[:4])
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
 APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
 _MARKS = ["possibly_twice", "out_of_order"]
@@ -240,7 +240,14 @@ def _copies_told_apart(db: "Database") -> None:
         db.execute(f"ALTER TABLE shipper ADD COLUMN {column} {kind}")
 
 
-_MIGRATIONS = (_first_schema, _shipping_under_fire, _pruning, _copies_told_apart, _folding)
+def _forgetting(db: "Database") -> None:
+    """Schema 4: entries whose content goes when they have gone, and whether remnants of what was erased may be left."""
+    db.execute("ALTER TABLE entries ADD COLUMN ends_forgotten INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE INDEX entries_ending ON entries(seq) WHERE ends_forgotten")
+    db.execute("ALTER TABLE project ADD COLUMN remnants INTEGER NOT NULL DEFAULT 0")
+
+
+_MIGRATIONS = (_first_schema, _shipping_under_fire, _pruning, _copies_told_apart, _folding, _forgetting)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from recorder.accounts import SET_ASIDE, SET_STATE, count, moved
 from recorder.entries import Outcome, State
+from recorder.erasing import erase_ended
 from recorder.hazards import Update, hazardous
 from recorder.operations import Lane
 from recorder.uptime import AT_ONCE, Due
@@ -80,7 +81,7 @@ _LATE = """
 SELECT seq, group_key, profile,
        state = 'in_doubt' AND attempt = :attempt
        AND seq NOT IN (SELECT value FROM attempts, json_each(attempts.picked) WHERE outcome IS NULL)
-  FROM entries WHERE seq IN (SELECT value FROM json_each(:numbers)) ORDER BY seq
+  FROM entries WHERE seq IN (SELECT value FROM json_each(:numbers)) AND state <> 'forgotten' ORDER BY seq
 """
 _ATTEMPT_OUTCOME = "SELECT outcome FROM attempts WHERE id = ? AND epoch = ?"
 _SETTLE_LATE = "UPDATE attempts SET outcome = 'shipped', status = ?, words = ?, ended_at = ? WHERE id = ?"
@@ -232,6 +233,7 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
             _move(connection, carried, State.SHIPPED)
             connection.execute(_LANE_WELL, {"lane": carried.lane, "now": settlement.now})
             connection.execute(_LARGER, (carried.lane,))
+            erase_ended(connection)
         case Outcome.UNKNOWN:
             _doubt(connection, carried, settlement)
             _fail(connection, carried.lane, settlement)
@@ -392,6 +394,7 @@ def settle_late(
     moved(connection, {State.IN_DOUBT: -len(accepted), State.SHIPPED: len(accepted)})
     end_waits_of(connection, carried.lane, whole)
     connection.execute(_SETTLE_LATE, (settlement.status, settlement.words, settlement.now, carried.attempt))
+    erase_ended(connection)
 
 
 def _merge_alike(connection: sqlite3.Connection, attempt: int, now: float) -> None:

@@ -16,7 +16,7 @@ __all__ = ["snapshot"]
 
 _OWNER_ONLY = 0o600
 _COPY = "VACUUM INTO ?"
-_MARK = "UPDATE project SET snapshot_at = ?"
+_MARK = "UPDATE project SET snapshot_at = ?, remnants = 0"  # what is copied are rows, and nothing beside them
 
 
 def snapshot(

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["FileSystem", "file_system", "free_bytes", "holders", "other_owners", "writable"]
+__all__ = ["FileSystem", "file_system", "free_bytes", "holders", "other_owners", "readers", "writable"]
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _LOCKS = Path("/proc/locks")
 _OURS = "restante"
+_READ_MARKS = range(123, 128)
 
 _OCTAL = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
 
@@ -85,20 +86,37 @@ def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
 
     A process of another container has the number 0 or -1 here.
     """
+    found = _locks(side_file, locks)
+    return None if found is None else tuple(sorted({pid for kind, pid, _ in found if kind == "FLOCK"}))
+
+
+def readers(index: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
+    """The processes that are in the middle of a read of a database, by the index of its log; None as for `holders`.
+
+    SQLite marks a read that is under way by a lock on one of five bytes of ``-shm``.
+    """
+    found = _locks(index, locks)
+    if found is None:
+        return None
+    return tuple(sorted({pid for kind, pid, byte in found if kind == "POSIX" and byte in _READ_MARKS}))
+
+
+def _locks(file: Path, locks: Path) -> list[tuple[str, int, int]] | None:
+    """The locks on a file: their kind, who has them, and from which byte on."""
     try:
-        status = side_file.stat()
+        status = file.stat()
         lines = locks.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:
-        return () if locks.exists() else None
+        return [] if locks.exists() else None
     except OSError:
         return None
-    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    found = set()
+    wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    found = []
     for line in lines:
         match line.split():
-            case [_, "FLOCK", _, _, pid, place, *_] if place == file:
-                found.add(int(pid))
-    return tuple(sorted(found))
+            case [_, kind, _, _, pid, place, first, _] if place == wanted:
+                found.append((kind, int(pid), int(first)))
+    return found
 
 
 def other_owners(names: tuple[str, ...]) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from recorder.accounts import SET_ASIDE, SET_STATE, moved
 from recorder.entries import InDoubt, State
+from recorder.erasing import erase_ended
 from recorder.hazards import Update, dropped
 from recorder.operations import Lane
 from recorder.uptime import Due, Uptime
@@ -127,3 +128,4 @@ def _give_up(connection: sqlite3.Connection, numbers: list[int], risky: list[int
     gone = [numbers[place] for place in sorted(places)]
     connection.execute(SET_STATE, (State.DISCARDED, _DROPPED, json.dumps(gone)))
     moved(connection, {State.IN_DOUBT: -len(gone), State.DISCARDED: len(gone)})
+    erase_ended(connection)

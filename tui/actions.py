@@ -10,6 +10,7 @@ from dataclasses import replace
 from recorder import (
     Decision,
     Entry,
+    Forgotten,
     InvalidOperation,
     Journal,
     JournalReader,
@@ -20,6 +21,7 @@ from recorder import (
     Verb,
 )
 from tui.detail import escaped_json
+from tui.forgetting import told as told_forgotten
 from tui.format import count, printable
 from tui.gateway import Gateway
 from tui.sentence import report_sentence
@@ -52,7 +54,7 @@ def numbered(numbers: Iterable[int]) -> list[list[str]]:
 
 
 class Actions:
-    """Retry, discard, edit, ship; each refuses where the browser only reads.
+    """Retry, discard, edit, forget, ship; each refuses where the browser only reads.
 
     Args:
         gateway: The journal.
@@ -114,6 +116,22 @@ class Actions:
         with Journal(self._gateway.path) as journal:
             journal.edit(entry.seq, message)
         return f"Entry {entry.seq:,} is to be sent as edited."
+
+    def weigh_forgetting(self, profile: str, group_key: str | None) -> Forgotten:
+        """What forgetting a profile would erase; nothing is written."""
+        self._allowed("forget")
+        with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
+            return reader.weigh_forgetting(profile, group_key)
+
+    def forget(self, profile: str, group_key: str | None) -> str:
+        """Erase a profile; what came of it, in words.
+
+        Raises:
+            JournalBusy: Something is still to be done, with what.
+        """
+        self._allowed("forget")
+        with Journal(self._gateway.path) as journal:
+            return "\n".join(told_forgotten(journal.forget(profile, group_key=group_key)))
 
     def to_ship(self) -> str:
         """The question before shipping: how many entries, where to, and what may apply twice."""

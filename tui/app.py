@@ -11,12 +11,13 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from recorder import Decision, Entry, InvalidOperation, JournalBusy, RestanteError, Verb
+from recorder import Decision, Entry, Forgotten, InvalidOperation, JournalBusy, RestanteError, Verb
 from tui.actions import Actions, question, told
+from tui.forgetting import forget_question
 from tui.format import printable
 from tui.gateway import Facts, Gateway
 from tui.keys import bindings, keys_of, spelled
-from tui.messages import Decide, Edit, Failed, FilterEntries, Say, ShowEntry, ShowProfile
+from tui.messages import Decide, Edit, Failed, FilterEntries, Forget, Say, ShowEntry, ShowProfile
 from tui.rows import Query
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.edit import EditScreen
@@ -68,6 +69,22 @@ class _Decided(Message):
 class _Editable(Message):
     def __init__(self, entry: Entry, text: str) -> None:
         self.entry = entry
+        self.text = text
+        super().__init__()
+
+
+class _Forgettable(Message):
+    def __init__(self, profile: str, group_key: str | None, weighed: Forgotten) -> None:
+        self.profile = profile
+        self.group_key = group_key
+        self.weighed = weighed
+        super().__init__()
+
+
+class _Forgot(Message):
+    def __init__(self, profile: str, group_key: str | None, text: str) -> None:
+        self.profile = profile
+        self.group_key = group_key
         self.text = text
         super().__init__()
 
@@ -290,6 +307,38 @@ class Browser(App[None]):
             self._ask(f"Send 1 entry, #{entry.seq:,}, as edited?{sends}", answered)
 
         self.push_screen(EditScreen(entry, message.text), written)
+
+    def on_forget(self, message: Forget) -> None:
+        """Say what it would do."""
+        actions, profile, group_key = self.actions, message.profile, message.group_key
+        ask(
+            self.view,
+            lambda: actions.weigh_forgetting(profile, group_key),
+            lambda weighed: _Forgettable(profile, group_key, weighed),
+            group="act",
+        )
+
+    def on__forgettable(self, message: _Forgettable) -> None:
+        """Ask, and forget."""
+        profile, group_key = message.profile, message.group_key
+
+        def answered(yes: bool | None) -> None:  # as screens hand it over
+            if yes:
+                actions = self.actions
+                ask(
+                    self.view,
+                    lambda: actions.forget(profile, group_key),
+                    lambda text: _Forgot(profile, group_key, text),
+                    group="act",
+                )
+
+        self._ask(forget_question(profile, group_key, message.weighed), answered)
+
+    def on__forgot(self, message: _Forgot) -> None:
+        """It is gone."""
+        self.query_one(ProfilesView).forgotten(message.profile, message.group_key)
+        self.query_one(JournalView).decided()
+        self._done(message.text)
 
     def on_ship(self) -> None:
         """Look what there is to send."""

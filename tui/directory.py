@@ -16,6 +16,7 @@ __all__ = ["Directory", "Page"]
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
+PRAGMA secure_delete = ON;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -8000;
 CREATE TABLE profiles (
@@ -93,6 +94,11 @@ class Directory:
             self._database.execute("BEGIN")
             self._database.executemany(_INSERT_NEWER if newer else _INSERT_OLDER, rows)
             self._database.execute("COMMIT")
+
+    def clear(self) -> None:
+        """Know none, to begin anew: profiles were forgotten, and which ones is not told."""
+        with self._lock:
+            self._database.execute("DELETE FROM profiles")
 
     def find(self, profile: str, group_key: str | None) -> ProfileCount | None:
         """A profile, None where it was not met yet."""

@@ -24,11 +24,13 @@ class Collected:
         looked_at: At so many entries.
         recorded: Of so many.
         found: Whether this slice had any.
+        anew: Whether it was begun anew, for profiles were forgotten.
     """
 
     looked_at: int
     recorded: int
     found: bool = False
+    anew: bool = False
 
     @property
     def complete(self) -> bool:
@@ -52,6 +54,7 @@ class ProfilesGateway:
         self._collecting = threading.Lock()
         self._lowest = self._highest = 0  # what was looked at: from the one to the other
         self._begun = False
+        self._forgotten = 0  # entries, when it was begun
 
     def close(self) -> None:
         """Close the file, and forget the ids."""
@@ -64,8 +67,12 @@ class ProfilesGateway:
     def collect(self) -> Collected:
         """Collect the ids of one more slice of entries: new ones first, then older ones."""
         with self._collecting:
-            recorded = self._reader.highest()
-            if not self._begun:
+            recorded, forgotten = self._reader.highest(), self._reader.counts().forgotten
+            anew = self._begun and forgotten != self._forgotten
+            if anew:
+                self._directory.clear()
+            if anew or not self._begun:
+                self._forgotten = forgotten
                 self._begun, self._lowest, self._highest = True, recorded + 1, recorded
             if recorded > self._highest:
                 first, last, newer = self._highest + 1, min(self._highest + _SLICE, recorded), True
@@ -74,10 +81,10 @@ class ProfilesGateway:
                 first, last, newer = max(self._lowest - _SLICE, 1), self._lowest - 1, False
                 self._lowest = first
             else:
-                return Collected(recorded, recorded)
+                return Collected(recorded, recorded, anew=anew)
             counts = self._reader.profile_counts(first, last)
             self._directory.add(counts, newer=newer)
-            return Collected(self._highest - self._lowest + 1, recorded, bool(counts))
+            return Collected(self._highest - self._lowest + 1, recorded, bool(counts), anew)
 
     def page(self, latest: int | None, *, limit: int, search: str = "", last: bool = False) -> Page:
         """Profiles around the one whose newest entry has this number; see `Directory.around`."""

@@ -119,6 +119,15 @@ KEYS: tuple[Key, ...] = (
         footer=True,
     ),
     Key("journal.edit", "ctrl+e", "edit", "edit", "journal", "give this entry another message", writes=True),
+    Key(
+        "journal.forget",
+        "X",
+        "forget",
+        "forget",
+        "journal",
+        "erase this entry's profile from the journal, for ever",
+        writes=True,
+    ),
     Key("journal.ship", "s", "ship", "ship", "journal", "send what may go now", writes=True),
     Key("journal.copy", "y", "copy", "copy", "journal", "copy the entry as JSON", footer=True),
     Key(
@@ -239,6 +248,15 @@ KEYS: tuple[Key, ...] = (
         "copy test",
         "profiles",
         "copy the history up to this moment as a Python test",
+    ),
+    Key(
+        "profiles.forget",
+        "X",
+        "forget",
+        "forget",
+        "profiles",
+        "erase the profile from the journal, for ever",
+        writes=True,
     ),
     Key(
         "profiles.other",

@@ -6,7 +6,7 @@ from textual.message import Message
 
 from recorder import Verb
 
-__all__ = ["Decide", "Edit", "Failed", "FilterEntries", "Say", "Ship", "ShowEntry", "ShowProfile"]
+__all__ = ["Decide", "Edit", "Failed", "FilterEntries", "Forget", "Say", "Ship", "ShowEntry", "ShowProfile"]
 
 
 class ShowEntry(Message):
@@ -49,6 +49,15 @@ class Edit(Message):
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
+        super().__init__()
+
+
+class Forget(Message):
+    """Erase a profile; the app says what that would do, and asks first."""
+
+    def __init__(self, profile: str, group_key: str | None) -> None:
+        self.profile = profile
+        self.group_key = group_key
         super().__init__()
 
 

@@ -16,6 +16,7 @@ from recorder import Journal, JournalFull, JournalReader, Recorder, Shipper, aud
 from recorder.ballast import SIZE, Ballast
 from simulator import Simulator
 from tests.doubles import AT_ONCE, Scripted
+from tests.recorder.remnants import ID, VALUE, everywhere, places
 
 
 def mount(folder, size):
@@ -139,3 +140,19 @@ def test_by_max_bytes_nothing_of_the_disk_is_touched_beyond_it(disk):
         _, full = record(recorder)
         assert "max_bytes" in str(full)
         assert free(disk) > 24 * 1024 * 1024 - 6_000_000 - 200_000
+
+
+def test_what_is_forgotten_on_a_full_disk_is_finished_once_there_is_room(disk):
+    path = everywhere(disk / "kiosk.db")
+    with Journal(path) as journal, Recorder("T", journal) as recorder:
+        for n in range(60):
+            recorder.people_set("bob", {"n": n, "long": "x" * 50_000})
+        with (disk / "filler").open("wb") as filler:
+            filler.write(b"x" * max(0, free(disk) - 1_000_000))
+        with pytest.raises(JournalFull):  # wherever it was when there was no more room
+            journal.forget(ID)
+        assert audit(path).agrees
+        (disk / "filler").unlink()
+        journal.forget(ID)
+        assert places(path, ID, VALUE) == set()
+    assert audit(path).agrees

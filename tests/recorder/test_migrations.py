@@ -62,6 +62,28 @@ def test_a_journal_of_the_second_schema_is_brought_up_to_date_whole(second):
     assert dict(Simulator.from_journal(second).profile("ada")) == {"plan": "pro", "visits": 1, "later": True}
 
 
+@pytest.fixture
+def third(path):
+    """A journal of schema 3: three folded, one shipped, rejected, in doubt and held, discarded, two pending."""
+    return made(path, "schema_3.sql")
+
+
+def test_a_journal_of_the_third_schema_is_brought_up_to_date_whole(third):
+    with Recorder("T", third) as recorder:
+        counts = recorder.statistics()
+        assert (counts.shipped, counts.in_doubt, counts.rejected, counts.discarded) == (4, 1, 1, 1)
+        assert (counts.pending, counts.pruned, counts.adds_up) == (2, 3, True)
+        assert dict(Simulator.from_journal(third).profile("ada")) == {
+            "plan": "pro",
+            "visits": 1,
+            "later": True,
+        }
+        assert recorder.journal.forget("ada").entries == 1
+        recorder.people_set("bob", {"b": 2})
+    assert audit(third).agrees
+    assert "ada" not in Simulator.from_journal(third).profiles
+
+
 @pytest.mark.parametrize(
     ("policy", "state"), [("resend", "shipped"), ("hold", "in_doubt"), ("drop", "discarded")]
 )
@@ -80,7 +102,7 @@ def test_a_reader_migrates_nothing_and_says_so(first):
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("schema", ["schema_1.sql", "schema_2.sql"])
+@pytest.mark.parametrize("schema", ["schema_1.sql", "schema_2.sql", "schema_3.sql"])
 def test_a_migrated_journal_has_the_tables_of_a_new_one(path, tmp_path, schema):
     first = made(path, schema)
     Journal(first).close()

@@ -15,6 +15,7 @@ COMMANDS = [
     "retry",
     "discard",
     "edit",
+    "forget",
     "export",
     "token",
     "audit",

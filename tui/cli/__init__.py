@@ -24,6 +24,7 @@ from tui.cli.demo import demo_command
 from tui.cli.doctor import doctor_command
 from tui.cli.edit import edit_command
 from tui.cli.export import export_command
+from tui.cli.forget import forget_command
 from tui.cli.look import entries_command, status_command
 from tui.cli.profiles import profiles_command
 from tui.cli.prune import prune_command
@@ -82,6 +83,7 @@ for _command in (
     retry_command,
     discard_command,
     edit_command,
+    forget_command,
     export_command,
     token_command,
     prune_command,

@@ -16,7 +16,7 @@ from tui.detail import copied
 from tui.format import printable, size
 from tui.gateway import Facts, Gateway
 from tui.keys import bindings
-from tui.messages import Decide, Edit, Say, Ship, ShowProfile
+from tui.messages import Decide, Edit, Forget, Say, Ship, ShowProfile
 from tui.rows import Query, words_of
 from tui.states import PROBLEMS
 from tui.views.view import View
@@ -369,13 +369,20 @@ class JournalView(View):
 
     def action_profile(self) -> None:
         """To its profile at that moment."""
+        self._of_profile(ShowProfile)
+
+    def action_forget(self) -> None:
+        """Erase its profile."""
+        self._of_profile(lambda profile, group_key, _: Forget(profile, group_key))
+
+    def _of_profile(self, made: Callable[[str, str | None, int], Message]) -> None:
         seq = self.table.cursor
 
         def job() -> Message:
             entry = self._gateway.entry(seq) if seq is not None else None
             if entry is None or entry.profile is None:
                 return Say("This entry has no profile.")
-            return ShowProfile(entry.profile, entry.group_key, entry.seq)
+            return made(entry.profile, entry.group_key, entry.seq)
 
         ask(self, job, lambda message: message, group="profile")
 

@@ -18,7 +18,7 @@ from tui.gateway import Gateway
 from tui.gateway_profiles import ProfilesGateway
 from tui.history import History
 from tui.keys import bindings
-from tui.messages import Say, ShowEntry
+from tui.messages import Forget, Say, ShowEntry
 from tui.standpoint import Standpoint, owner_of, standpoint
 from tui.views.view import View
 from tui.widgets.lines import Lines
@@ -402,6 +402,24 @@ class ProfilesView(View):
         row = self._properties.current
         if row is not None and row.by is not None:
             self.post_message(ShowEntry(row.by.seq))
+
+    # --- forgetting
+
+    def action_forget(self) -> None:
+        """Erase the profile under the cursor, or the one that is open."""
+        row = self._list.current
+        if self._list.has_focus and row is not None:
+            self.post_message(Forget(row.profile, row.group_key))
+        elif self._whose is not None:
+            self.post_message(Forget(*self._whose))
+
+    def forgotten(self, profile: str, group_key: str | None) -> None:
+        """It is not there any more."""
+        if self._whose == (profile, group_key):
+            self._whose, self._history, self._written = None, None, NOBODY
+            self.remove_class("open", "value")
+            self._passages.show(None, NOBODY, self._gateway.now())
+            self._tell(None)
 
     # --- copying
 

@@ -58,7 +58,7 @@ class ProfileList(Lines):
         """Show what was found, and go on until all is."""
         before, self.collected = self.collected, message.collected
         self._collecting = False
-        if message.collected.found or not self.page_now.known:
+        if message.collected.found or message.collected.anew or not self.page_now.known:
             self.load()
         elif before != self.collected:
             self.post_message(self.Changed())

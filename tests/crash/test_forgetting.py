@@ -1,0 +1,145 @@
+"""A process that forgets a profile is killed at its system calls: others are as before, and again finishes.
+
+As in test_pruning: strace kills it from outside, at the n-th write, sync or cut of a file; some of its steps in each
+run, every one in the long one. What it had erased stays erased, and when it is done again no byte is left.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recorder import Journal, JournalReader, Recorder, audit
+from simulator import Simulator
+from tests.crash import trace
+from tests.recorder.remnants import ID, VALUE, everywhere, places, ship
+
+pytestmark = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
+
+PROJECT = Path(__file__).parents[2]
+FORGET = """
+import sys
+import recorder.forgetting as room
+from recorder import Journal
+room._AT_ONCE, room._PATIENCE = 40, 0.5
+Journal(sys.argv[1]).forget(sys.argv[2], delete_remote=True)
+"""
+CALLS = "pwrite64,fdatasync,fsync,ftruncate"
+SIDE_FILES = ("", "-wal", "-shm")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A profile in every state, with what takes four transactions."""
+    path = everywhere(tmp_path_factory.mktemp("whole") / "kiosk.db")
+    with Journal(path, durability="process") as journal, Recorder("T", journal) as recorder:
+        with recorder.batch() as batch:
+            for n in range(150):
+                batch.people_append(ID if n % 2 else "bob", {"n": f"{VALUE} {n}" if n % 2 else n})
+        ship(journal, limit=60)
+    return path
+
+
+def said(path):
+    """All that is said about others; of it only what its entries add up to."""
+    assert audit(path).agrees, audit(path).disagreements
+    with JournalReader(path) as reader:
+        counts = reader.counts()
+        others = [
+            replace(one, attempt=None) for one in reader.entries("profile=bob lane=people", limit=10**6)
+        ]
+    assert counts.adds_up
+    views = []
+    for shipped_only in (False, True):
+        made = Simulator.from_journal(path, shipped_only=shipped_only)
+        for profiles in (made.profiles, made.groups):
+            views.append({whose: dict(one) for whose, one in profiles.items() if whose != ID})
+    return counts.pruned, others, views
+
+
+def copy(whole, folder):
+    for suffix in SIDE_FILES:
+        source = whole.with_name(whole.name + suffix)
+        if source.exists():
+            shutil.copy(source, folder / source.name)
+    return folder / whole.name
+
+
+def forget(path, *strace):
+    return subprocess.run(
+        [*strace, sys.executable, "-c", FORGET, path, ID],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def state(path):
+    """How much is forgotten, whether a deletion is to be sent, and whether remnants may be left."""
+    with JournalReader(path) as reader:
+        weighed = reader.weigh_forgetting(ID)
+        return reader.counts().forgotten, weighed.deletion, weighed.remnants
+
+
+@pytest.fixture(scope="module")
+def steps(whole, tmp_path_factory):
+    """How often forgetting makes each of these calls."""
+    folder = tmp_path_factory.mktemp("counted")
+    log = folder / "log"
+    done = forget(copy(whole, folder), "strace", "-f", "-o", log, "-e", f"trace={CALLS}")
+    assert done.returncode == 0, done.stderr
+    made = Counter(
+        call for call in CALLS.split(",") for line in log.read_text().splitlines() if f" {call}(" in line
+    )
+    assert made["pwrite64"] > 20
+    return [(call, nth) for call in made for nth in range(1, made[call] + 1)]
+
+
+def kill_at(whole, folder, call, nth):
+    folder.mkdir()
+    path = copy(whole, folder)
+    inject = f"inject={call}:signal=KILL:when={nth}"
+    killed = forget(path, "strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject)
+    assert killed.returncode in {0, -signal.SIGKILL, 128 + signal.SIGKILL}, killed.stderr
+    as_killed, caught = said(path), state(path)
+    done = forget(path)
+    assert done.returncode == 0, done.stderr
+    assert said(path) == as_killed
+    forgotten, deletion, remnants = state(path)
+    assert (forgotten, remnants) == (10 + 75, False)
+    assert deletion is not None
+    with Journal(path) as journal:  # the one deletion names it, and once it has gone nothing does
+        journal.discard(f"seq={deletion}")
+        journal.forget(ID)
+    assert places(path, ID, VALUE) == set()
+    shutil.rmtree(folder)
+    return caught, as_killed
+
+
+def kill_at_all(whole, folder, steps):
+    before, reached = said(whole), set()
+    for place, (call, nth) in enumerate(steps):
+        caught, after = kill_at(whole, folder / str(place), call, nth)
+        reached.add(caught)
+        assert after == before, (call, nth)
+    print(f"{len(steps)} kills, caught with {sorted(reached, key=str)}")
+    return reached
+
+
+def test_killed_at_some_of_its_steps_again_finishes_and_others_are_as_they_were(whole, steps, tmp_path):
+    each = max(1, len(steps) // 10)
+    assert len(kill_at_all(whole, tmp_path, steps[::each])) >= 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_every_step_again_finishes_and_others_are_as_they_were(whole, steps, tmp_path, part):
+    assert len(kill_at_all(whole, tmp_path, steps[part::4])) >= 3
