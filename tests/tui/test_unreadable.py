@@ -38,6 +38,7 @@ WRITING = {
     "edit": ("350", "--message", '{"$distinct_id": "visitor-3", "$append": {"n": 1}}'),
     "token": ("NEW", "--yes"),
     "prune": ("--all-shipped",),
+    "forget": ("visitor-3", "--yes"),
 }
 COMMANDS = {**LOOKING, **WRITING, "salvage": ()}
 
