@@ -343,4 +343,8 @@ class Browser(App[None]):
     def on_resize(self, event: Resize) -> None:
         """Below a least size only one line is shown."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
-        self.screen.set_class(small, "too-small")
+        base = self.screen_stack[0]  # whatever lies over it now
+        was = base.has_class("too-small")
+        base.set_class(small, "too-small")
+        if was and not small:  # what was hidden lost the keys
+            self.call_after_refresh(self.view.take_focus)

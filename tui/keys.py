@@ -306,6 +306,7 @@ KEYS: tuple[Key, ...] = (
     Key("shipping.last", "G,end", "last", "last", "shipping", "the last row"),
     # --- prompts and questions
     Key("prompt.close", "escape", "close", "close", "prompt", "close without doing it"),
+    Key("prompt.stay", "tab,shift+tab", "stay", "", "prompt"),
     Key("confirm.yes", "y,enter", "answer(True)", "yes", "confirm", "do it"),
     Key("confirm.no", "n,escape,q", "answer(False)", "no", "confirm", "do nothing"),
     Key("edit.save", "f2", "save", "send as edited", "edit", "keep what was written, and send it"),

@@ -5,6 +5,7 @@ from typing import Literal
 from textual.message import Message
 
 from recorder import Verb
+from tui.rows import Query
 
 __all__ = ["Decide", "Edit", "Failed", "FilterEntries", "Say", "Ship", "ShowEntry", "ShowProfile"]
 
@@ -36,11 +37,15 @@ class FilterEntries(Message):
 
 
 class Decide(Message):
-    """Retry or discard what these filters match; the app says what that would do, and asks first."""
+    """Retry or discard what these filters match; the app says what that would do, and asks first.
 
-    def __init__(self, verb: Verb, filters: list[list[str]]) -> None:
+    Where they are marks, `among` is what shows: the question says how many of them do not.
+    """
+
+    def __init__(self, verb: Verb, filters: list[list[str]], *, among: Query | None = None) -> None:
         self.verb = verb
         self.filters = filters
+        self.among = among
         super().__init__()
 
 

@@ -36,6 +36,10 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="box wide"):
             yield Static(self.text(), markup=False)
 
+    def action_close(self) -> None:
+        """Back to the view."""
+        self.dismiss()
+
     def text(self) -> Content:
         """The page."""
         parts: list[Content] = []
