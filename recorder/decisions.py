@@ -97,12 +97,14 @@ class Decision:
         possibly_twice: How many of them may have been applied already, so that sending them may apply them twice.
         out_of_order: How many of them go after later ones of their profile.
         refused: Why it does not take others that match, and how many.
+        numbers: Those that it takes, ascending.
     """
 
     entries: int = 0
     possibly_twice: int = 0
     out_of_order: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+    numbers: tuple[int, ...] = ()
 
     @classmethod
     def sum(cls, parts: "Iterable[Decision]") -> "Decision":
@@ -115,6 +117,7 @@ class Decision:
             possibly_twice=sum(part.possibly_twice for part in parts),
             out_of_order=sum(part.out_of_order for part in parts),
             refused=dict(refused),
+            numbers=tuple(sorted({seq for part in parts for seq in part.numbers})),
         )
 
 
@@ -198,6 +201,7 @@ class _Weighed:
             possibly_twice=sum(row.sends > 0 and self._sent_again for row in self.taken),
             out_of_order=len(self.late),
             refused=dict(self.refused),
+            numbers=tuple(row.seq for row in self.taken),
         )
 
 

@@ -1,5 +1,8 @@
 """`Browser`: the full-screen browser, and what its views have in common."""
 
+import asyncio
+import signal
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -15,7 +18,7 @@ from recorder import Decision, Entry, InvalidOperation, JournalBusy, RestanteErr
 from tui.actions import Actions, question, told
 from tui.format import printable
 from tui.gateway import Facts, Gateway
-from tui.keys import bindings, keys_of, spelled
+from tui.keys import bindings, keys_of, name_of, use
 from tui.messages import Decide, Edit, Failed, FilterEntries, Say, ShowEntry, ShowProfile
 from tui.rows import Query
 from tui.screens.confirm import ConfirmScreen
@@ -52,10 +55,10 @@ class _Looked(Message):
 
 
 class _Weighed(Message):
-    def __init__(self, verb: Verb, filters: list[list[str]], decision: Decision) -> None:
+    def __init__(self, verb: Verb, decision: Decision, marks: str) -> None:
         self.verb = verb
-        self.filters = filters
         self.decision = decision
+        self.marks = marks
         super().__init__()
 
 
@@ -117,6 +120,8 @@ class Browser(App[None]):
         self._version = -1
         self._polls = 0
         self._looking = False
+        self._shipping: ProgressScreen | None = None
+        use(keymap or {})
         if keymap:
             self.set_keymap(keymap)
 
@@ -132,8 +137,22 @@ class Browser(App[None]):
         yield TooSmall(ascii_only=self.ascii_only)
         yield KeyLine(write=gateway.write, ascii_only=self.ascii_only)
 
+    @property
+    def shipping(self) -> bool:
+        """Whether a request may still be under way; also asked once the app has ended."""
+        return self._shipping is not None and self._shipping.thread.is_alive()
+
+    def let_end(self, seconds: float) -> None:
+        """Wait for the request under way to be answered, and settled."""
+        if self._shipping is not None:
+            self._shipping.thread.join(seconds)
+
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Begin to look, and end as asked: killed by a signal, it would leave the terminal as no shell can use it."""
+        if not self.is_headless and threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.look()
         self.query_one(JournalView).show(Query.of(self._words))
         self.action_view(self._first)
@@ -188,9 +207,13 @@ class Browser(App[None]):
         """Open a view."""
         self.query_one("#views", ContentSwitcher).current = name
         self.query_one(TopLine).show_view(name)
-        self.query_one(KeyLine).show_place(self.view.where)
+        self.on_keys_changed()
         self.view.refresh_view()
         self.view.take_focus()
+
+    def on_keys_changed(self) -> None:
+        """Show the keys that do something."""
+        self.query_one(KeyLine).show_place(self.view.where, self.view.instead)
 
     def action_close(self) -> None:
         """Close the innermost thing."""
@@ -209,7 +232,7 @@ class Browser(App[None]):
         """What the palette offers: the keys of the view that shows, then Textual's own."""
         for key in (*keys_of(self.view.where), *keys_of("app")):
             if key.help and (self.gateway.write or not key.writes) and key.id != "app.palette":
-                name = f"{key.description.capitalize()} ({spelled(key.keys.split(',')[:1])})"
+                name = f"{key.description.capitalize()} ({name_of(key.id)})"
                 yield SystemCommand(name, key.help, partial(self._run_key, key.where, key.action))
         for command in super().get_system_commands(screen):
             if command.title in {"Theme", "Screenshot"}:
@@ -237,19 +260,19 @@ class Browser(App[None]):
 
     def on_decide(self, message: Decide) -> None:
         """Say what it would do."""
-        verb, filters = message.verb, message.filters
+        verb, filters, among = message.verb, message.filters, message.among
         if filters:
             actions = self.actions
             ask(
                 self.view,
-                lambda: actions.weigh(verb, filters),
-                lambda weighed: _Weighed(verb, filters, weighed),
+                lambda: actions.weigh(verb, filters, among),
+                lambda weighed: _Weighed(verb, *weighed),
                 group="act",
             )
 
     def on__weighed(self, message: _Weighed) -> None:
         """Ask."""
-        verb, filters = message.verb, message.filters
+        verb, numbers = message.verb, message.decision.numbers
         if not message.decision.entries:
             self.on_say(Say(told(verb, message.decision), "warning"))
             return
@@ -259,12 +282,12 @@ class Browser(App[None]):
                 actions = self.actions
                 ask(
                     self.view,
-                    lambda: actions.decide(verb, filters),
+                    lambda: actions.decide(verb, numbers),
                     lambda done: _Decided(told(verb, done)),
                     group="act",
                 )
 
-        self._ask(question(verb, message.decision), answered)
+        self._ask(question(verb, message.decision, message.marks), answered)
 
     def on_edit(self, message: Edit) -> None:
         """Look whether it may be edited."""
@@ -300,7 +323,8 @@ class Browser(App[None]):
 
         def answered(yes: bool | None) -> None:  # as screens hand it over
             if yes:
-                self.push_screen(ProgressScreen(self.actions), self._done)
+                self._shipping = ProgressScreen(self.actions, ascii_only=self.ascii_only)
+                self.push_screen(self._shipping, self._done)
 
         self._ask(message.question, answered)
 
@@ -344,7 +368,4 @@ class Browser(App[None]):
         """Below a least size only one line is shown."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
         base = self.screen_stack[0]  # whatever lies over it now
-        was = base.has_class("too-small")
         base.set_class(small, "too-small")
-        if was and not small:  # what was hidden lost the keys
-            self.call_after_refresh(self.view.take_focus)

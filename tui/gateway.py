@@ -18,7 +18,6 @@ from recorder import (
     HttpTransport,
     JournalReader,
     Lane,
-    Outcome,
     ShipperStatus,
     State,
     Statistics,
@@ -248,7 +247,7 @@ class Gateway:
         return EntryFacts(
             now=self.now(),
             entry=entry,
-            attempts=tuple(attempt for attempt in self._reader.attempts(seq) if _carried(entry, attempt)),
+            attempts=tuple(self._reader.attempts(seq)),
             hold=self._reader.hold(entry),
             shipper=self._reader.shipping(),
         )
@@ -282,8 +281,3 @@ class Gateway:
         if entry.seq in numbers:
             return [text for _, text in history[: numbers.index(entry.seq) + 1]]
         return [*(text for seq, text in history if seq < entry.seq), json.dumps(entry.message)]
-
-
-def _carried(entry: Entry, attempt: Attempt) -> bool:
-    """Whether an attempt whose range holds an entry carried it: one that was accepted passes over what waits."""
-    return attempt.outcome is not Outcome.SHIPPED or attempt.id == entry.attempt

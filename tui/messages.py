@@ -7,7 +7,17 @@ from textual.message import Message
 from recorder import Verb
 from tui.rows import Query
 
-__all__ = ["Decide", "Edit", "Failed", "FilterEntries", "Say", "Ship", "ShowEntry", "ShowProfile"]
+__all__ = [
+    "Decide",
+    "Edit",
+    "Failed",
+    "FilterEntries",
+    "KeysChanged",
+    "Say",
+    "Ship",
+    "ShowEntry",
+    "ShowProfile",
+]
 
 
 class ShowEntry(Message):
@@ -59,6 +69,10 @@ class Edit(Message):
 
 class Ship(Message):
     """Send what may go now; the app asks first."""
+
+
+class KeysChanged(Message):
+    """Other keys of the view do something now."""
 
 
 class Say(Message):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["tui_command"]
 
 _VIEWS = ("journal", "profiles", "shipping")
-_PATIENCE = 60.0  # seconds for a picture
+_PATIENCE = 60.0  # seconds for a picture, and for a request: one that is cut off would be in doubt
 
 
 class _Size(click.ParamType[tuple[int, int]]):
@@ -115,11 +115,16 @@ def tui_command(
             words=words,
         )
         _choose_theme(app, looks["theme"])
+        if screenshot is not None and not screenshot.absolute().parent.is_dir():
+            raise options.BadInput(f"--screenshot: there is no folder {screenshot.absolute().parent}")
         if screenshot is not None:
             _picture(app, screenshot, size)
         else:
             app.run()
-    context.exit(int(bool(app.return_code)))
+        if app.shipping:
+            options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
+            app.let_end(_PATIENCE)
+    context.exit(app.return_code or 0)
 
 
 def _has_terminal() -> bool:
@@ -132,7 +137,7 @@ def _has_terminal() -> bool:
 def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
     if file is None:
         return {}
-    from tui.keys import KEYS
+    from tui.keys import KEYS, key_names
 
     try:
         keymap = json.loads(file.read())
@@ -143,7 +148,10 @@ def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
         raise options.BadInput('--keymap: an object of ids and keys, as in {"journal.retry": "f5"}')
     for unknown in sorted(keymap.keys() - known):
         raise options.BadInput(f"--keymap: {unknown!r} is no id; there are {', '.join(sorted(known))}")
-    return keymap
+    try:
+        return {name: key_names(keys) for name, keys in keymap.items()}
+    except ValueError as error:
+        raise options.BadInput(f"--keymap: {error}") from None
 
 
 def _choose_theme(app: "Browser", theme: str | None) -> None:

@@ -9,7 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from recorder import Entry
-from tui.keys import bindings
+from tui.keys import bindings, name_of
 
 __all__ = ["EditScreen"]
 
@@ -37,7 +37,11 @@ class EditScreen(ModalScreen[str | None]):
                 f"Entry {self._entry.seq:,}: another message, sent at its number.{warning}", markup=False
             )
             yield TextArea(self._text, id="message", soft_wrap=True)
-            yield Static("f2 send as edited   esc leave as it is", markup=False, classes="hint")
+            yield Static(
+                f"{name_of('edit.save')} send as edited   {name_of('edit.close')} leave as it is",
+                markup=False,
+                classes="hint",
+            )
 
     def action_save(self) -> None:
         """Give the text back."""

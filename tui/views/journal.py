@@ -1,7 +1,7 @@
 """The journal view: tabs, filter, table and detail, and what can be done with entries."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -17,8 +17,8 @@ from tui.actions import numbered
 from tui.detail import copied
 from tui.format import printable, size
 from tui.gateway import Facts, Gateway
-from tui.keys import bindings
-from tui.messages import Decide, Edit, Failed, Say, Ship, ShowProfile
+from tui.keys import bindings, name_of
+from tui.messages import Decide, Edit, Failed, KeysChanged, Say, Ship, ShowProfile
 from tui.rows import Query, words_of
 from tui.states import PROBLEMS
 from tui.views.view import View
@@ -103,6 +103,11 @@ class JournalView(View):
     def text(self) -> EntryDetail:
         """The entry under the cursor."""
         return self.query_one(EntryDetail)
+
+    @property
+    def instead(self) -> Mapping[str, str]:
+        """In the detail, enter leads nowhere, and escape back."""
+        return {"journal.enter": "app.close"} if self._detail_open else {}
 
     @property
     def wide(self) -> bool:
@@ -371,6 +376,7 @@ class JournalView(View):
         """
         self.text.display = self._detail_shows
         self.query_one("#journal-table").display = self.wide or not self._detail_open
+        self.post_message(KeysChanged())
         self.take_focus()
 
     def on_entry_table_opened(self) -> None:
@@ -401,7 +407,11 @@ class JournalView(View):
         """The lines around the table."""
         table = self.table
         marks = f"{len(table.marks):,} marked" if table.marks else ""
-        follows = "» following (F)" if table.at_top else "F follows"
+        follows = (
+            f"» following ({name_of('journal.follow')})"
+            if table.at_top
+            else f"{name_of('journal.follow')} follows"
+        )
         # The cursor stays on its entry, as keys act upon it; where that leads it out of sight, this says so.
         self.query_one(StateTabs).note("  ".join(filter(None, (table.drifted, marks, follows))))
         self.query_one("#filter-line", Notice).say(self._filter_words())

@@ -144,7 +144,9 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
             return
         query, height, cursor = self.query_now, self.size.height, self.cursor
         top = self._top()
-        if not height and cursor is not None:  # the detail stands in its place, and shows what is under the cursor
+        if (
+            not height and cursor is not None
+        ):  # the detail stands in its place, and shows what is under the cursor
             read = lambda: self._gateway.around(query, cursor, PAGE // 2, PAGE, stopped)  # noqa: E731
         elif top is None or self.at_top:
             read = lambda: self._gateway.newest(query, 4 * height, stopped)  # noqa: E731
@@ -481,7 +483,10 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _line_of_nothing(self, y: int, width: int) -> Strip:
         margin = 2
         text = plain(self.nothing) if self._ascii else self.nothing
-        lines = ["", *(part for line in text.split("\n") for part in folded(line, max(width - 2 * margin, 1)))]
+        lines = [
+            "",
+            *(part for line in text.split("\n") for part in folded(line, max(width - 2 * margin, 1))),
+        ]
         line = " " * margin + lines[y] if y < len(lines) else ""
         return Strip([Segment(fitted(line, width), self.rich_style)], width)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from recorder import AttemptGroup, FailureGroup, State
 from tui.format import age, clipped, count, printable
 from tui.gateway_shipping import Standing
+from tui.keys import name_of
 from tui.states import LOOKS
 from tui.widgets.lines import Cell, Lines
 
@@ -48,7 +49,9 @@ class FailureTable(Lines):
         """What they are."""
         hint = ""
         if isinstance(self.current, FailureGroup) and width >= _MIDDLE:
-            hint = "   enter: entries, R: retry" if self._write else "   enter: entries"
+            hint = f"   {name_of('shipping.enter')}: entries"
+            if self._write:
+                hint += f", {name_of('shipping.retry')}: retry"
         return f" FAILURES {count(self._entries, 'entry', 'entries')}{hint}"
 
     def nothing(self) -> str:

@@ -127,7 +127,7 @@ def drive(folder, size=(80, 24), show=_silent):
         terminal.press("Enter")
         show("the rejected entry", terminal.wait("not numeric"))
         terminal.press("R")
-        show("the question", terminal.wait("Retry 1 entry?"))
+        show("the question", terminal.wait("Retry 1 entry, #5?"))
         terminal.press("y")
         show("retried", terminal.wait("1 entry is to be sent again."))
         terminal.press("Escape")

@@ -1,4 +1,4 @@
-"""Who has the keys: the table while it is empty, the prompt while it is open, the screen on top; and keys typed ahead."""
+"""Who has the keys: an empty table, an open prompt, the screen on top; and keys typed ahead."""
 
 import pytest
 
