@@ -7,6 +7,8 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from recorder import (
     Decision,
@@ -20,6 +22,7 @@ from recorder import (
     ShipReport,
     Verb,
 )
+from recorder.decisions import as_edited
 from recorder.filters import MOST_RANGES
 from tui.detail import escaped_json
 from tui.format import count, printable
@@ -98,15 +101,15 @@ class Actions:
             act = journal.retry if verb is Verb.RETRY else journal.discard
             return Decision.sum([act(words) for words in numbered(numbers)])
 
-    def editable(self, seq: int) -> tuple[Entry, str]:
-        """An entry that may be edited, and its message as text.
+    def editable(self, seq: int) -> tuple[Entry, str, Callable[[str], str]]:
+        """An entry that may be edited, its message as text, and what says why another one would not do.
 
         Raises:
             RestanteError: It cannot be edited, with the reason.
         """
         self._allowed("edit")
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
-            entry = reader.entry(seq)
+            entry, token = reader.entry(seq), reader.token() or ""
             for reason in reader.weigh(Verb.DISCARD, f"seq={seq}").refused:
                 raise RestanteError(f"entry {seq:,} cannot be edited: {reason}")
         if entry is None:
@@ -116,7 +119,7 @@ class Actions:
             raise RestanteError(
                 f"entry {seq:,} is too long to be edited here; `restante edit {seq}` opens an editor"
             )
-        return entry, text
+        return entry, text, partial(_refusal, entry, token, self._gateway.now())
 
     def edit(self, entry: Entry, text: str) -> str:
         """Give an entry another message; what came of it, in words.
@@ -125,10 +128,7 @@ class Actions:
             InvalidOperation: The text is no message that could be accepted.
         """
         self._allowed("edit")
-        try:
-            message = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InvalidOperation("message", f"is not JSON: {error}") from None
+        message = _parsed(text)
         if json.dumps(message) == json.dumps(entry.message):
             return "The message is as it was. Nothing was done."
         with Journal(self._gateway.path) as journal:
@@ -174,6 +174,22 @@ class Actions:
                 return report_sentence(report, reader.counts(), reader.shipping(), now=self._gateway.now())
         finally:
             transport.close()
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidOperation("message", f"is not JSON: {error}") from None
+
+
+def _refusal(entry: Entry, token: str, now: float, text: str) -> str:
+    try:
+        owner = (entry.group_key, entry.profile)
+        as_edited(entry.lane, owner, entry.message, _parsed(text), token=token, now=now)
+    except InvalidOperation as error:
+        return str(error)
+    return ""
 
 
 def _policy(reader: JournalReader) -> ShippingPolicy:

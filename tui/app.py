@@ -19,7 +19,7 @@ from tui.actions import Actions, question, told
 from tui.format import printable
 from tui.gateway import Facts, Gateway
 from tui.keys import bindings, keys_of, name_of, use
-from tui.messages import Decide, Edit, Failed, FilterEntries, Say, ShowEntry, ShowProfile
+from tui.messages import Decide, Edit, Failed, FilterEntries, Place, Say, ShowEntry, ShowProfile, Worked
 from tui.rows import Query
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.edit import EditScreen
@@ -42,15 +42,20 @@ __all__ = ["Browser"]
 POLL = 0.25
 """Seconds between looks at ``PRAGMA data_version``."""
 
+_ASKED = frozenset({"", "act", "carried", "copy", "find", "profile", "value"})
+"""Jobs that a person asked for: each time they fail it is said in passing. The others are read again by themselves."""
+
 _AGES = 4  # polls: once a second ages are told anew
 
 
 class _Looked(Message):
     """What a poll found: the journal's version, and how it stands where that is new."""
 
-    def __init__(self, version: int, facts: Facts | None) -> None:
+    def __init__(self, version: int, facts: Facts | None, whereabouts: str, refusal: str) -> None:
         self.version = version
         self.facts = facts
+        self.whereabouts = whereabouts
+        self.refusal = refusal
         super().__init__()
 
 
@@ -69,9 +74,10 @@ class _Decided(Message):
 
 
 class _Editable(Message):
-    def __init__(self, entry: Entry, text: str) -> None:
+    def __init__(self, entry: Entry, text: str, check: Callable[[str], str]) -> None:
         self.entry = entry
         self.text = text
+        self.check = check
         super().__init__()
 
 
@@ -81,7 +87,7 @@ class _ToShip(Message):
         super().__init__()
 
 
-class Browser(App[None]):
+class Browser(App[Place]):
     """The journal, its profiles and its shipping on one screen.
 
     Args:
@@ -91,6 +97,7 @@ class Browser(App[None]):
         live: Whether to look for changes four times a second; tests look by hand.
         first: The view to begin with.
         words: A filter to begin with; see `recorder.filters`.
+        place: Where one was, when the file was replaced: the browser of the old one ended with it.
     """
 
     TITLE = "restante"
@@ -108,6 +115,7 @@ class Browser(App[None]):
         live: bool = True,
         first: str = "journal",
         words: Sequence[str] = (),
+        place: Place | None = None,
     ) -> None:
         super().__init__()
         self.gateway = gateway
@@ -115,11 +123,13 @@ class Browser(App[None]):
         self.set_class(ascii_only, "ascii")
         self.actions = Actions(gateway)
         self._live = live
-        self._first = first
-        self._words = list(words)
+        self._place = place or Place(first, Query.of(list(words)))
+        self._replaced = place is not None
         self._version = -1
         self._polls = 0
         self._looking = False
+        self._troubles: dict[str, str] = {}  # by what was to be read
+        self._elsewhere = ""
         self._shipping: ProgressScreen | None = None
         use(keymap or {})
         if keymap:
@@ -154,8 +164,10 @@ class Browser(App[None]):
             for number in (signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.look()
-        self.query_one(JournalView).show(Query.of(self._words))
-        self.action_view(self._first)
+        self.query_one(JournalView).show(self._place.query, at=self._place.seq)
+        self.action_view(self._place.view)
+        if self._replaced:
+            self.on_say(Say(f"{self.gateway.path.name} was replaced: this is the new file.", "warning"))
         if self._live:
             self.set_interval(POLL, self.look)
 
@@ -184,15 +196,27 @@ class Browser(App[None]):
         gateway = self.gateway
 
         def job() -> _Looked:
+            whereabouts, refusal = gateway.whereabouts(), ""
+            if whereabouts == "replaced":
+                try:
+                    gateway.opens()
+                except RestanteError as error:
+                    refusal = str(error)
             version = gateway.version()
-            return _Looked(version, gateway.facts() if ages or version != known else None)
+            facts = gateway.facts() if ages or version != known else None
+            return _Looked(version, facts, whereabouts, refusal)
 
         ask(self.query_one(TopLine), job, lambda looked: looked, group="look")
 
     def on__looked(self, message: _Looked) -> None:
         """Show what is new."""
         self._looking = False
-        self.query_one("#banner", Notice).say("")
+        if message.whereabouts == "replaced" and not message.refusal and len(self.screen_stack) == 1:
+            # Everything of the old file goes with its browser; what is being asked or written is let end before.
+            self.exit(Place(self.view.where, *self.query_one(JournalView).place))
+            return
+        self._elsewhere = _elsewhere(message)
+        self._tell_troubles()
         if message.facts is None:
             return
         self.query_one(TopLine).show(message.facts)
@@ -312,7 +336,7 @@ class Browser(App[None]):
 
             self._ask(f"Send 1 entry, #{entry.seq:,}, as edited?{sends}", answered)
 
-        self.push_screen(EditScreen(entry, message.text), written)
+        self.push_screen(EditScreen(entry, message.text, message.check, ascii_only=self.ascii_only), written)
 
     def on_ship(self) -> None:
         """Look what there is to send."""
@@ -353,10 +377,12 @@ class Browser(App[None]):
         error = message.error
         if message.job == "look":
             self._looking = False
-            # What is shown stays, under a banner that goes when a look succeeds again.
+        if message.job not in _ASKED:
+            # Read again and again: what is shown stays, under a banner that goes when the same succeeds again.
             busy = isinstance(error, JournalBusy)
-            words = "The writer is busy" if busy else printable(str(error) or type(error).__name__)
-            self.query_one("#banner", Notice).say(f" ! {words}; what is shown stays as it was.")
+            words = str(error) if isinstance(error, RestanteError) else f"{type(error).__name__}: {error}"
+            self._troubles[message.job] = "The writer is busy" if busy else words
+            self._tell_troubles()
             return
         if isinstance(error, RestanteError):
             hint = error.hint if error.hint != InvalidOperation.hint else ""  # that one is about recording
@@ -364,8 +390,28 @@ class Browser(App[None]):
         else:
             self.on_say(Say(f"{type(error).__name__}: {error}", "error"))
 
+    def on_worked(self, message: Worked) -> None:
+        """What failed before does not any more."""
+        if self._troubles.pop(message.job, None) is not None:
+            self._tell_troubles()
+
+    def _tell_troubles(self) -> None:
+        words = self._elsewhere
+        if self._troubles:
+            words = f"{next(iter(self._troubles.values()))}; what is shown stays as it was."
+        self.query_one("#banner", Notice).say(f" ! {printable(words)}" if words else "")
+
     def on_resize(self, event: Resize) -> None:
         """Below a least size only one line is shown."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
         base = self.screen_stack[0]  # whatever lies over it now
         base.set_class(small, "too-small")
+
+
+def _elsewhere(message: _Looked) -> str:
+    """What is to be said of the file, where it is not the one that is open any more."""
+    if message.whereabouts == "gone":
+        return "The file was deleted or moved. What shows is what was in it; put it back, or quit."
+    if message.whereabouts == "replaced":
+        return f"The file was replaced. {message.refusal or 'The new one opens when this is closed.'}"
+    return ""

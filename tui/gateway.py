@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from recorder import (
     Attempt,
@@ -97,6 +97,9 @@ class Gateway:
         self.write = write
         self.now = clock
         self.transport = transport
+        # Told apart by its path alone, without a descriptor: closing one would cancel SQLite's locks on the file. Of a
+        # file that is put in its place in between it is thought that it was replaced, and it is opened once more.
+        self._file = _identity(path)
         self._reader = JournalReader(path, clock=clock)
         self.path = self._reader.path
         # What takes longer has a connection of its own, so that pages do not wait for it.
@@ -112,6 +115,19 @@ class Gateway:
         """Close the file."""
         self._reader.close()
         self._slow.close()
+
+    # --- the file
+
+    def whereabouts(self) -> Literal["here", "gone", "replaced"]:
+        """Whether the file that is open is still the one at its path."""
+        found = _identity(self.path)
+        if found is None:
+            return "gone"
+        return "here" if found == self._file else "replaced"
+
+    def opens(self) -> None:
+        """Raise what keeps the file that is at the path by now from being opened."""
+        JournalReader(self.path, clock=self.now).close()
 
     # --- the whole journal
 
@@ -281,3 +297,12 @@ class Gateway:
         if entry.seq in numbers:
             return [text for _, text in history[: numbers.index(entry.seq) + 1]]
         return [*(text for seq, text in history if seq < entry.seq), json.dumps(entry.message)]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The file at a path, whatever it is called; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

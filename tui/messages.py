@@ -1,5 +1,6 @@
 """What widgets say to each other; the app handles what goes from one view to another."""
 
+from dataclasses import dataclass, field
 from typing import Literal
 
 from textual.message import Message
@@ -13,10 +14,12 @@ __all__ = [
     "Failed",
     "FilterEntries",
     "KeysChanged",
+    "Place",
     "Say",
     "Ship",
     "ShowEntry",
     "ShowProfile",
+    "Worked",
 ]
 
 
@@ -59,6 +62,15 @@ class Decide(Message):
         super().__init__()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one is, for a browser that goes on in another file at the same path."""
+
+    view: str = "journal"
+    query: Query = field(default_factory=Query)
+    seq: int | None = None
+
+
 class Edit(Message):
     """Give an entry another message; the app opens the editor, and asks."""
 
@@ -83,6 +95,14 @@ class Say(Message):
     ) -> None:
         self.text = text
         self.severity = severity
+        super().__init__()
+
+
+class Worked(Message):
+    """A worker's job went well."""
+
+    def __init__(self, job: str) -> None:
+        self.job = job
         super().__init__()
 
 

@@ -18,6 +18,7 @@ from tui.cli.look import status_command
 
 if TYPE_CHECKING:
     from tui.app import Browser
+    from tui.messages import Place
 
 __all__ = ["tui_command"]
 
@@ -106,25 +107,37 @@ def tui_command(
         return HttpTransport(url=url, api_host=api_host)
 
     transport().close()  # an address that is none is told now
-    with Gateway(path, write=write, transport=transport) as gateway:
-        app = Browser(
-            gateway,
-            ascii_only=looks["ascii_only"],
-            keymap=_keymap(looks["keymap"]),
-            first=view,
-            words=words,
-        )
-        _choose_theme(app, looks["theme"])
-        if screenshot is not None and not screenshot.absolute().parent.is_dir():
-            raise options.BadInput(f"--screenshot: there is no folder {screenshot.absolute().parent}")
-        if screenshot is not None:
-            _picture(app, screenshot, size)
-        else:
-            app.run()
-        if app.shipping:
-            options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
-            app.let_end(_PATIENCE)
+    keymap = _keymap(looks["keymap"])
+    place: Place | None = None
+    while True:  # anew for each file that is put in the place of the one before
+        with Gateway(path, write=write, transport=transport) as gateway:
+            app = Browser(
+                gateway,
+                ascii_only=looks["ascii_only"],
+                keymap=keymap,
+                first=view,
+                words=words,
+                place=place,
+            )
+            _choose_theme(app, looks["theme"])
+            place = _show(app, screenshot, size)
+        if place is None:
+            break
     context.exit(app.return_code or 0)
+
+
+def _show(app: "Browser", screenshot: Path | None, size: tuple[int, int]) -> "Place | None":
+    """Run a browser to its end; where to go on, if it ended for another file."""
+    if screenshot is not None:
+        if not screenshot.absolute().parent.is_dir():
+            raise options.BadInput(f"--screenshot: there is no folder {screenshot.absolute().parent}")
+        _picture(app, screenshot, size)
+        return None
+    place = app.run()
+    if app.shipping:
+        options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
+        app.let_end(_PATIENCE)
+    return place
 
 
 def _has_terminal() -> bool:

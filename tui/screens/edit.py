@@ -1,5 +1,6 @@
 """An entry's message, to be written anew."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -9,9 +10,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from recorder import Entry
+from tui.cells import folded
+from tui.format import printable
 from tui.keys import bindings, name_of
+from tui.widgets.notice import Notice
 
 __all__ = ["EditScreen"]
+
+
+_HIGH = 16  # lines from which there is room for margins
 
 
 class EditScreen(ModalScreen[str | None]):
@@ -20,10 +27,13 @@ class EditScreen(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("edit")]
     AUTO_FOCUS = "TextArea"
 
-    def __init__(self, entry: Entry, text: str) -> None:
+    def __init__(self, entry: Entry, text: str, check: Callable[[str], str], *, ascii_only: bool) -> None:
         super().__init__()
+        self.VERTICAL_BREAKPOINTS = [(0, "low"), (_HIGH, "high")]  # Textual has it of the instance
         self._entry = entry
         self._text = text
+        self._check = check
+        self._ascii = ascii_only
 
     def compose(self) -> ComposeResult:
         """What is to be known first, the text, and the keys."""
@@ -37,6 +47,7 @@ class EditScreen(ModalScreen[str | None]):
                 f"Entry {self._entry.seq:,}: another message, sent at its number.{warning}", markup=False
             )
             yield TextArea(self._text, id="message", soft_wrap=True)
+            yield Notice("refusal", ascii_only=self._ascii)
             yield Static(
                 f"{name_of('edit.save')} send as edited   {name_of('edit.close')} leave as it is",
                 markup=False,
@@ -44,8 +55,17 @@ class EditScreen(ModalScreen[str | None]):
             )
 
     def action_save(self) -> None:
-        """Give the text back."""
-        self.dismiss(self.query_one(TextArea).text)
+        """Give the text back; what could never be accepted stays, with the words that say why."""
+        text = self.query_one(TextArea).text
+        refusal = self._check(text)
+        if refusal:
+            self.query_one("#refusal", Notice).say("\n".join(folded(printable(refusal), self._width)))
+        else:
+            self.dismiss(text)
+
+    @property
+    def _width(self) -> int:
+        return max(self.query_one(TextArea).size.width, 20)
 
     def action_close(self) -> None:
         """Leave it as it is."""

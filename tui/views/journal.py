@@ -15,7 +15,7 @@ from recorder import InvalidFilter, Verb
 from recorder.filters import where
 from tui.actions import numbered
 from tui.detail import copied
-from tui.format import printable, size
+from tui.format import copied_words, printable
 from tui.gateway import Facts, Gateway
 from tui.keys import bindings, name_of
 from tui.messages import Decide, Edit, Failed, KeysChanged, Say, Ship, ShowProfile
@@ -62,9 +62,10 @@ class JournalView(View):
             super().__init__()
 
     class _Copied(Message):
-        def __init__(self, text: str, what: str) -> None:
+        def __init__(self, text: str, what: str, otherwise: str) -> None:
             self.text = text
             self.what = what
+            self.otherwise = otherwise
             super().__init__()
 
     def __init__(self, gateway: Gateway, *, ascii_only: bool = False) -> None:
@@ -123,6 +124,12 @@ class JournalView(View):
     def settled(self) -> bool:
         """Whether every key that was pressed has acted."""
         return not self._waiting
+
+    @property
+    def place(self) -> tuple[Query, int | None]:
+        """What shows, and the entry under the cursor where it is not simply the newest."""
+        table = self.table
+        return self._query, None if table.at_top and table.on_first else table.cursor
 
     # --- keys typed ahead act from the place that those before them lead to
 
@@ -472,7 +479,15 @@ class JournalView(View):
     def _copy(self, what: str, read: Callable[[int], str]) -> None:
         seq = self.table.cursor
         if seq is not None:
-            ask(self, lambda: read(seq), lambda text: self._Copied(text, f"#{seq:,} as {what}"), group="copy")
+            otherwise = f"`restante entries seq={seq} --json` writes it out."
+            if read == self._gateway.test_of:
+                otherwise = f"`restante export seq=..{seq}` writes the entries out."
+            ask(
+                self,
+                lambda: read(seq),
+                lambda text: self._Copied(text, f"#{seq:,} as {what}", otherwise),
+                group="copy",
+            )
 
     def on_journal_view__copied(self, message: _Copied) -> None:
         """To the clipboard."""
@@ -480,7 +495,7 @@ class JournalView(View):
             self.post_message(Say("There is nothing to copy: this entry is of no profile."))
             return
         self.app.copy_to_clipboard(message.text)
-        self.post_message(Say(f"Copied {message.what}, {size(len(message.text.encode()))}."))
+        self.post_message(Say(copied_words(message.what, message.text, message.otherwise)))
 
     @property
     def _chosen(self) -> list[list[str]]:

@@ -11,11 +11,11 @@ from recorder import FailureGroup, Verb
 from recorder.failures import REST
 from tui.accounts import accounts_lines, lane_lines
 from tui.cells import folded
-from tui.format import size
+from tui.format import printable, size
 from tui.gateway import Gateway
 from tui.gateway_shipping import Carried, ShippingGateway, Standing
 from tui.keys import bindings
-from tui.messages import Decide, FilterEntries, Say, Ship
+from tui.messages import Decide, Failed, FilterEntries, Say, Ship
 from tui.views.view import View
 from tui.widgets.attempt_table import AttemptTable
 from tui.widgets.failure_table import FailureTable
@@ -110,9 +110,15 @@ class ShippingView(View):
         self._attempts.show(message.standing)
         self._tell()
 
-    def on_failed(self) -> None:
+    def on_failed(self, message: Failed) -> None:
         """What was read failed; the app says so, and the next change tries again."""
+        if message.job != "standing":
+            return
         self._reading = False
+        if self._standing is None:
+            for table in (self._failures, self._attempts):
+                table.unread = f" This could not be read: {printable(str(message.error))}"
+                table.refresh()
 
     def on_resize(self) -> None:
         """Fold the words anew."""

@@ -180,6 +180,11 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.following
 
     @property
+    def on_first(self) -> bool:
+        """Whether the cursor is on the newest."""
+        return bool(self.window.rows) and self.window.rows[0].seq == self.cursor
+
+    @property
     def drifted(self) -> str:
         """Where the cursor is, while what is recorded moves it out of sight; empty where it shows, or nothing moves."""
         if not self.at_top or self.cursor is None or not self.window.rows or not self.size.height:
