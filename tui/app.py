@@ -399,6 +399,9 @@ class Browser(App[Place]):
         words = self._elsewhere
         if self._troubles:
             words = f"{next(iter(self._troubles.values()))}; what is shown stays as it was."
+        words = words.replace(
+            str(self.gateway.path), self.gateway.path.name
+        )  # there is one line for all of it
         self.query_one("#banner", Notice).say(f" ! {printable(words)}" if words else "")
 
     def on_resize(self, event: Resize) -> None:

@@ -60,6 +60,7 @@ class ShippingView(View):
         self._ascii = ascii_only
         self._standing: Standing | None = None
         self._reading = False
+        self._unread = False  # the last read failed
 
     def compose(self) -> ComposeResult:
         """Words above, two tables below."""
@@ -92,7 +93,7 @@ class ShippingView(View):
     @property
     def settled(self) -> bool:
         """Whether all that is to be read is, and shows."""
-        return self._standing is not None and not self._reading
+        return (self._standing is not None or self._unread) and not self._reading
 
     # --- reading
 
@@ -104,7 +105,7 @@ class ShippingView(View):
 
     def on_shipping_view__stands(self, message: _Stands) -> None:
         """Show it."""
-        self._reading = False
+        self._reading = self._unread = False
         self._standing = message.standing
         self._failures.show(message.standing)
         self._attempts.show(message.standing)
@@ -114,7 +115,7 @@ class ShippingView(View):
         """What was read failed; the app says so, and the next change tries again."""
         if message.job != "standing":
             return
-        self._reading = False
+        self._reading, self._unread = False, True
         if self._standing is None:
             for table in (self._failures, self._attempts):
                 table.unread = f" This could not be read: {printable(str(message.error))}"

@@ -356,19 +356,6 @@ async def test_an_entry_is_sent_as_edited_once_that_is_confirmed(kiosk):
             assert reader.entry(12).message["$union"] == {"tags": ["b"]}
 
 
-async def test_a_message_that_could_never_be_accepted_is_refused_and_the_entry_stays(kiosk):
-    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
-        for text, words in (
-            ("{", "not JSON"),
-            ('{"$distinct_id": "eve", "$set": {"a": 1}}', "another profile"),
-        ):
-            await press(pilot, "ctrl+e")
-            pilot.app.screen.query_one("#message").text = text
-            await press(pilot, "f2", "y")
-            assert any(words in line for line in said(pilot)), said(pilot)
-        assert state_of(kiosk, 12) is State.REJECTED
-
-
 async def test_ship_now_asks_sends_and_says_what_came_of_it(stage):
     with Recorder("T", stage.path) as recorder:
         for n in range(5):
