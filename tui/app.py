@@ -159,7 +159,8 @@ class Browser(App[Place]):
 
     def on_mount(self) -> None:
         """Begin to look, and end as asked: killed by a signal, it would leave the terminal as no shell can use it."""
-        if not self.is_headless and threading.current_thread() is threading.main_thread():
+        here = hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread()
+        if here and not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))

@@ -81,7 +81,8 @@ def tui_command(
     """Look through a journal full-screen: entries, profiles through time, how shipping stands.
 
     It follows what other processes record. It changes nothing unless started with --write. Where there is no
-    terminal it prints `restante status` instead. NO_COLOR is honoured; ? shows the keys.
+    terminal it prints `restante status` instead. NO_COLOR is honoured; ? shows the keys. SIGTERM and SIGHUP
+    end it with 143 and 129, and give the terminal back.
 
     \b
     Examples:

@@ -1,5 +1,7 @@
 """An entry's message, to be written anew."""
 
+import json
+import re
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -18,6 +20,7 @@ from tui.widgets.notice import Notice
 __all__ = ["EditScreen"]
 
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _HIGH = 16  # lines from which there is room for margins
 
 
@@ -31,7 +34,8 @@ class EditScreen(ModalScreen[str | None]):
         super().__init__()
         self.VERTICAL_BREAKPOINTS = [(0, "low"), (_HIGH, "high")]  # Textual has it of the instance
         self._entry = entry
-        self._text = text
+        # JSON has an escape for each letter that a terminal might not have.
+        self._text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text) if ascii_only else text
         self._check = check
         self._ascii = ascii_only
 

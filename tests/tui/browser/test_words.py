@@ -1,8 +1,19 @@
 """What the browser says: which entries, how the file stands, what failed, which keys, in which words."""
 
+import threading
+
 import pytest
 
-from recorder import Answer, JournalReader, LaneStatus, Outcome, ShipperStatus, ShippingPolicy, Statistics
+from recorder import (
+    Answer,
+    JournalReader,
+    LaneStatus,
+    Outcome,
+    ShipperStatus,
+    ShippingPolicy,
+    ShipReport,
+    Statistics,
+)
 from recorder.operations import Lane
 from tests.doubles import ACCEPTED, RESET, UNREACHABLE, URL
 from tests.tui.browser import shops
@@ -346,3 +357,41 @@ async def test_with_the_detail_open_the_line_says_what_leads_back(kiosk):
         assert "esc back" in screen_text(pilot.app)[-1]
         await press(pilot, "escape")
         assert "enter detail" in screen_text(pilot.app)[-1]
+
+
+# --- ASCII only, also in what lies over the browser
+
+
+async def test_the_editor_is_ascii_where_only_that_is_drawn(kiosk):
+    async with browsing(kiosk, words=["seq=39"], write=True, ascii_only=True) as pilot:
+        await press(pilot, "ctrl+e")
+        assert "\\u540d" in text_of(pilot)
+        assert text_of(pilot).isascii()
+
+
+async def test_what_is_said_while_it_ships_is_ascii_and_has_a_singular(kiosk):
+    answered, reports = threading.Event(), []
+
+    def ship(progress, _stop):
+        reports.append(progress)
+        answered.wait(30)
+        return "shipped"
+
+    async with browsing(kiosk, write=True, ascii_only=True) as pilot:
+        pilot.app.actions.ship = ship
+        await press(pilot, "s", "y")
+        assert "Shipping ..." in text_of(pilot)
+        reports[0](ShipReport(shipped=3, requests=1, pending=2))
+        await settled(pilot, lambda: "in 1 request, 2 to go" in flat(pilot))
+        await press(pilot, "escape")
+        assert "Stopping once the request under way is answered ..." in text_of(pilot)
+        assert text_of(pilot).isascii()
+        answered.set()
+        await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
+
+
+async def test_what_travelled_with_an_entry_is_counted_in_entries_however_they_were_folded(kiosk):
+    kiosk.change("UPDATE attempts SET entries = 11, updates = 2 WHERE first = 1")
+    async with browsing(kiosk, words=["seq=3"]) as pilot:
+        await press(pilot, "enter")
+        assert "with 10 more" in flat(pilot)
