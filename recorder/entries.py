@@ -215,6 +215,7 @@ class FailureGroup:
         last_at: When the last did.
         first: The lowest number among them.
         last: The highest number among them.
+        rest: Whether these failed with several words, beyond the most that are told apart.
     """
 
     state: State
@@ -225,6 +226,7 @@ class FailureGroup:
     last_at: float
     first: int
     last: int
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from recorder.accounts import SET_ASIDE
 from recorder.entries import AttemptGroup, FailureGroup, Outcome, State
 from recorder.operations import Lane
 
-__all__ = ["REST", "attempt_groups", "failure_groups"]
+__all__ = ["attempt_groups", "failure_groups"]
 
 Read = Callable[[str, Sequence[Any]], list[Any]]
 """One statement, fetched whole."""
@@ -37,8 +37,7 @@ SELECT lane, outcome, words, status, sum(times), min(started_at), max(coalesce(e
  GROUP BY lane, outcome, words, status
 """
 _ATTEMPT_ENDS = "SELECT min(id), max(id) FROM attempts"
-REST = "other words"
-"""The words of the group of those beyond the most that are told apart."""
+_REST = "other words"
 
 
 def failure_groups(read: Read, stop: Callable[[], bool]) -> list[FailureGroup]:
@@ -50,7 +49,7 @@ def failure_groups(read: Read, stop: Callable[[], bool]) -> list[FailureGroup]:
             while not stop():
                 rows = read(_FAILURES, (state, lane, at, _SLICE))
                 for words, status, *sums in rows:
-                    _merge(found, (state, words, status), (state, REST, None), sums)
+                    _merge(found, (state, words, status), (state, _REST, None), sums)
                 if sum(row[2] for row in rows) < _SLICE:
                     break
                 at = max(row[6] for row in rows)
@@ -64,6 +63,7 @@ def failure_groups(read: Read, stop: Callable[[], bool]) -> list[FailureGroup]:
             last_at=last_at,
             first=first,
             last=last,
+            rest=len(found) >= _MOST_GROUPS and (words, status) == (_REST, None),
         )
         for (state, words, status), (entries, first_at, last_at, first, last) in found.items()
     ]
@@ -79,7 +79,7 @@ def attempt_groups(read: Read, stop: Callable[[], bool]) -> list[AttemptGroup]:
             break
         for lane, outcome, words, status, times, *sums in read(_FAILED_ATTEMPTS, (first, first + _SLICE - 1)):
             key = (lane, outcome, words, status)
-            _merge(found, key, (lane, outcome, REST, None), [times, sums[0], sums[1], sums[2], sums[2]])
+            _merge(found, key, (lane, outcome, _REST, None), [times, sums[0], sums[1], sums[2], sums[2]])
     groups = [
         AttemptGroup(
             lane=Lane(lane),

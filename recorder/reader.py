@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from recorder.decisions import Decision, Verb, matching, weigh
+from recorder.decisions import Decision, Verb, as_edited, matching, weigh
 from recorder.entries import (
     Attempt,
     AttemptGroup,
@@ -432,6 +432,15 @@ class JournalReader:
             return Decision.sum(
                 weigh(connection, verb, several) for several in matching(connection, condition)
             )
+
+    def edit_check(self, entry: Entry) -> Callable[[Any], None]:
+        """What raises `InvalidOperation` for a message that `Journal.edit` would not take; it reads nothing."""
+        token, now, owner = self.token() or "", self._clock(), (entry.group_key, entry.profile)
+
+        def check(message: Any) -> None:
+            as_edited(entry.lane, owner, entry.message, message, token=token, now=now)
+
+        return check
 
     def token(self) -> str | None:
         """The project's token, None before the first was given."""

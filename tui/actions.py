@@ -22,7 +22,6 @@ from recorder import (
     ShipReport,
     Verb,
 )
-from recorder.decisions import as_edited
 from recorder.filters import MOST_RANGES
 from tui.detail import escaped_json
 from tui.format import count, printable
@@ -109,17 +108,18 @@ class Actions:
         """
         self._allowed("edit")
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
-            entry, token = reader.entry(seq), reader.token() or ""
+            entry = reader.entry(seq)
             for reason in reader.weigh(Verb.DISCARD, f"seq={seq}").refused:
                 raise RestanteError(f"entry {seq:,} cannot be edited: {reason}")
-        if entry is None:
-            raise RestanteError(f"there is no entry {seq:,}")
+            if entry is None:
+                raise RestanteError(f"there is no entry {seq:,}")
+            check = reader.edit_check(entry)
         text = escaped_json(entry.message, indent=2)
         if len(text) > _MOST_EDITED:
             raise RestanteError(
                 f"entry {seq:,} is too long to be edited here; `restante edit {seq}` opens an editor"
             )
-        return entry, text, partial(_refusal, entry, token, self._gateway.now())
+        return entry, text, partial(_refusal, check)
 
     def edit(self, entry: Entry, text: str) -> str:
         """Give an entry another message; what came of it, in words.
@@ -183,10 +183,9 @@ def _parsed(text: str) -> Any:
         raise InvalidOperation("message", f"is not JSON: {error}") from None
 
 
-def _refusal(entry: Entry, token: str, now: float, text: str) -> str:
+def _refusal(check: Callable[[Any], None], text: str) -> str:
     try:
-        owner = (entry.group_key, entry.profile)
-        as_edited(entry.lane, owner, entry.message, _parsed(text), token=token, now=now)
+        check(_parsed(text))
     except InvalidOperation as error:
         return str(error)
     return ""

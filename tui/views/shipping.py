@@ -8,7 +8,6 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from recorder import FailureGroup, Verb
-from recorder.failures import REST
 from tui.accounts import accounts_lines, lane_lines
 from tui.cells import folded
 from tui.format import printable, size
@@ -198,7 +197,7 @@ class ShippingView(View):
 
     def _tells(self, group: FailureGroup) -> bool:
         """Whether a group's entries can be told from others; what has too many different words cannot."""
-        if group.words == REST:
+        if group.rest:
             self.post_message(
                 Say("These have more different words than are told apart: filter for some of them.")
             )
