@@ -7,13 +7,13 @@ sent, and is marked *out of order* where later ones of its profile went before i
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from recorder.accounts import count, moved
-from recorder.entries import State
+from recorder.entries import NewEntry, State
 from recorder.erasing import erase_ended
 from recorder.errors import InvalidOperation, JournalError
 from recorder.filters import Where
@@ -22,7 +22,7 @@ from recorder.operations import Lane
 from recorder.settlements import LOOKED_AT
 from recorder.waits import Owner, break_runs, end_waits_of
 
-__all__ = ["Decision", "Verb", "decide", "edit", "matching", "weigh"]
+__all__ = ["Decision", "Verb", "as_edited", "decide", "edit", "matching", "weigh"]
 
 _SEVERAL = 10_000  # entries a transaction: others record in between
 
@@ -98,12 +98,14 @@ class Decision:
         possibly_twice: How many of them may have been applied already, so that sending them may apply them twice.
         out_of_order: How many of them go after later ones of their profile.
         refused: Why it does not take others that match, and how many.
+        numbers: Those that it takes, ascending.
     """
 
     entries: int = 0
     possibly_twice: int = 0
     out_of_order: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+    numbers: tuple[int, ...] = ()
 
     @classmethod
     def sum(cls, parts: "Iterable[Decision]") -> "Decision":
@@ -116,6 +118,7 @@ class Decision:
             possibly_twice=sum(part.possibly_twice for part in parts),
             out_of_order=sum(part.out_of_order for part in parts),
             refused=dict(refused),
+            numbers=tuple(sorted({seq for part in parts for seq in part.numbers})),
         )
 
 
@@ -199,6 +202,7 @@ class _Weighed:
             possibly_twice=sum(row.sends > 0 and self._sent_again for row in self.taken),
             out_of_order=len(self.late),
             refused=dict(self.refused),
+            numbers=tuple(row.seq for row in self.taken),
         )
 
 
@@ -307,21 +311,49 @@ def edit(connection: sqlite3.Connection, seq: int, message: Any, *, token: str, 
 def _edited(
     connection: sqlite3.Connection, row: _Row, message: Any, token: str, now: float
 ) -> tuple[str, str | None, str | None, str | None]:
+    (before,) = connection.execute(_MESSAGE, (row.seq,)).fetchone()
+    new = as_edited(
+        Lane(row.lane), (row.group_key, row.profile), json.loads(before), message, token=token, now=now
+    )
+    return new.message, new.operator, new.group_key, new.profile
+
+
+def as_edited(
+    lane: Lane,
+    owner: tuple[str | None, str | None],
+    before: Mapping[str, Any],
+    message: Any,
+    *,
+    token: str,
+    now: float,
+) -> NewEntry:
+    """What an entry becomes with another message; pure, so that it can be told before anything is asked or done.
+
+    Args:
+        lane: The entry's.
+        owner: Its group key and profile.
+        before: The message that it has.
+        message: The other one.
+        token: The project's.
+        now: When, in seconds since the epoch.
+
+    Raises:
+        InvalidOperation: The message could never be accepted, or is about something else.
+    """
     if not isinstance(message, dict):
         raise InvalidOperation("message", "is no JSON object")
-    lane, intake = Lane(row.lane), Intake(token)
+    intake = Intake(token)
     if lane not in {Lane.PEOPLE, Lane.GROUPS}:
         rows = [intake.event(lane, message, now)]
     else:
-        (before,) = connection.execute(_MESSAGE, (row.seq,)).fetchone()
-        stamp = json.loads(before).get("$time")  # it happened when it was recorded
+        stamp = before.get("$time")  # it happened when it was recorded
         rows = intake.rows(lane, message if stamp is None else {"$time": stamp, **message}, now)
     if len(rows) != 1:
         raise InvalidOperation("message", f"has {len(rows)} operators; an entry has one")
     new = rows[0]
-    if row.profile is not None and (new.group_key, new.profile) != (row.group_key, row.profile):
+    if owner[1] is not None and (new.group_key, new.profile) != owner:
         raise InvalidOperation("message", "is about another profile than the entry", hint=_KEEP)
-    return new.message, new.operator, new.group_key, new.profile
+    return new
 
 
 _KEEP = "Keep the identity; record another operation for another profile."

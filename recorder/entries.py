@@ -217,6 +217,7 @@ class FailureGroup:
         last_at: When the last did.
         first: The lowest number among them.
         last: The highest number among them.
+        rest: Whether these failed with several words, beyond the most that are told apart.
     """
 
     state: State
@@ -227,6 +228,7 @@ class FailureGroup:
     last_at: float
     first: int
     last: int
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

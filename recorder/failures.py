@@ -21,7 +21,7 @@ _MOST_GROUPS = 1_000  # words may hold a number of their own each time; the rest
 
 _FAILED = (State.REJECTED, State.IN_DOUBT, State.LOST)
 
-# What was refused carries its reason; of what is in doubt its attempt knows how it went.
+# By the same words and status that the filter language takes, `error==` and `status=`.
 _FAILURES = f"""
 SELECT coalesce(chosen.reason, attempts.words, ''), attempts.status, count(*),
        min(coalesce(attempts.ended_at, chosen.recorded_at)), max(coalesce(attempts.ended_at, chosen.recorded_at)),
@@ -63,6 +63,7 @@ def failure_groups(read: Read, stop: Callable[[], bool]) -> list[FailureGroup]:
             last_at=last_at,
             first=first,
             last=last,
+            rest=len(found) >= _MOST_GROUPS and (words, status) == (_REST, None),
         )
         for (state, words, status), (entries, first_at, last_at, first, last) in found.items()
     ]

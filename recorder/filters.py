@@ -2,6 +2,10 @@
 
 Words are safe in shells unquoted. ``key=value`` and ``key!=value`` take the keys of `KEYS`; a bare word looks
 in the profile's id, the group key, the names of the properties and the error text. All words must hold.
+
+``error=`` looks for a text among the words that say why; ``error==`` takes exactly these words, those of the request
+where the entry has none of its own, and ``error==`` alone takes what nothing says anything of. ``status=400`` is the
+status of the answer to the request that carried an entry last, ``status=none`` that there was none.
 """
 
 import re
@@ -14,9 +18,9 @@ from recorder.entries import State
 from recorder.errors import InvalidFilter
 from recorder.operations import Lane, is_text
 
-__all__ = ["KEYS", "Where", "seconds", "where"]
+__all__ = ["KEYS", "MOST_RANGES", "WORDS", "Where", "seconds", "where"]
 
-KEYS = ("state", "op", "profile", "group", "lane", "error", "seq", "since")
+KEYS = ("state", "op", "profile", "group", "lane", "error", "status", "seq", "since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,14 @@ _ANYWHERE = """(instr(lower(coalesce(profile, '')), ?) OR instr(lower(coalesce(g
                           json_each(CASE WHEN top.key = operator AND top.type IN ('object', 'array')
                                          THEN top.value ELSE '[]' END) AS part
              WHERE instr(lower(CASE WHEN typeof(part.key) = 'text' THEN part.key ELSE part.value END), ?)))"""
+
+# Why an entry stands as it does: what was refused carries its reason; of what is in doubt its attempt knows.
+WORDS = "coalesce(reason, (SELECT words FROM attempts WHERE attempts.id = attempt), '')"
+_STATUS = "(SELECT status FROM attempts WHERE attempts.id = attempt)"
+
+MOST_RANGES = 500
+"""Of one ``seq=``: SQLite takes no condition that is much deeper."""
+_LONGEST = 60  # characters
 
 # SQLite's lower() folds ASCII only: what is looked for is folded alike, or it would not find itself.
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
@@ -127,20 +139,49 @@ def _group(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: AR
 
 
 def _error(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    if value.startswith("="):
+        return f"{WORDS} = ?", [value[1:]]
     return "instr(lower(coalesce(reason, '')), ?)", [value.translate(_ASCII_LOWER)]
 
 
+def _status(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    if value == "none":
+        return f"{_STATUS} IS NULL", []
+    if not (value.isascii() and value.isdigit() and len(value) <= 3):  # noqa: PLR2004
+        raise InvalidFilter(f"status={value}: an HTTP status such as 400, or none")
+    return f"coalesce({_STATUS}, 0) = ?", [int(value)]
+
+
 def _seq(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
-    first, separator, last = value.partition("..")
+    parts = value.split(",")
+    if len(parts) > MOST_RANGES:
+        raise InvalidFilter(f"seq= takes at most {MOST_RANGES} numbers and ranges, not {len(parts):,}")
+    clauses: list[str] = []
+    values: list[str | float] = []
+    for part in parts:
+        clause, bounds = _range(part, value)
+        clauses.append(clause)
+        values.extend(bounds)
+    return (clauses[0] if len(clauses) == 1 else f"({' OR '.join(clauses)})"), values
+
+
+def _range(part: str, value: str) -> tuple[str, list[int]]:
+    first, separator, last = part.partition("..")
     bounds = [first, last] if separator else [first, first]
-    if not all(bound.isascii() and bound.isdigit() and len(bound) <= 18 for bound in bounds if bound):  # noqa: PLR2004
-        raise InvalidFilter(f"seq={value}: a number, or a range such as 100..200, 100.. or ..200")
-    clauses = [
-        (f"seq {sign} ?", int(bound)) for sign, bound in zip((">=", "<="), bounds, strict=True) if bound
-    ]
-    if not clauses:
-        raise InvalidFilter(f"seq={value}: a number, or a range such as 100..200, 100.. or ..200")
-    return " AND ".join(clause for clause, _ in clauses), [bound for _, bound in clauses]
+    named = [(sign, bound) for sign, bound in zip((">=", "<="), bounds, strict=True) if bound]
+    if not named or not all(
+        bound.isascii() and bound.isdigit() and len(bound) <= 18  # noqa: PLR2004
+        for _, bound in named
+    ):
+        raise InvalidFilter(
+            f"seq={_clipped(value)}: a number, a range such as 100..200, 100.. or ..200, or several with commas"
+        )
+    return " AND ".join(f"seq {sign} ?" for sign, _ in named), [int(bound) for _, bound in named]
+
+
+def _clipped(value: str) -> str:
+    """A value as an error names it: a list may be long."""
+    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
 
 
 def _since(value: str, now: float) -> tuple[str, list[str | float]]:
@@ -163,6 +204,7 @@ _CLAUSES: dict[str, Callable[[str, float], tuple[str, list[str | float]]]] = {
     "group": _group,
     "lane": _lane,
     "error": _error,
+    "status": _status,
     "seq": _seq,
     "since": _since,
 }

@@ -10,12 +10,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from recorder.decisions import Decision, Verb, matching, weigh
+from recorder.decisions import Decision, Verb, as_edited, matching, weigh
 from recorder.entries import (
     Attempt,
     AttemptGroup,
@@ -62,9 +62,17 @@ id, lane, first, last, entries, updates, bytes, digest, started_at, ended_at, ou
 """
 _ATTEMPTS_OF = f"""
 SELECT {_ATTEMPT_COLUMNS} FROM attempts
- WHERE lane = ? AND ? BETWEEN first AND last
-   AND (picked IS NULL OR ? IN (SELECT value FROM json_each(picked))) ORDER BY id
+ WHERE lane = :lane AND :seq BETWEEN first AND last
+   AND (id IS :attempt
+        OR :seq IN (SELECT value FROM json_each(picked))
+        OR (picked IS NULL AND outcome IS NOT 'shipped' AND (outcome IS NOT 'unknown' OR :sends)
+            AND (:attempt IS NOT NULL OR entries = last - first + 1)))
+ ORDER BY id
 """
+_CARRIED_BY = "SELECT lane, first, last, entries, picked, outcome FROM attempts WHERE id = ?"
+_OF_ITS_LANE = (
+    "SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND lane = ? AND (? OR attempt = ?) ORDER BY seq"
+)
 _LATEST_ATTEMPTS = f"SELECT {_ATTEMPT_COLUMNS} FROM attempts ORDER BY id DESC LIMIT ?"
 _ACCOUNTS = "SELECT account, entries FROM accounts"
 _OLDEST_SET_ASIDE = """
@@ -378,9 +386,34 @@ class JournalReader:
             rows = self._all(_LATEST_ATTEMPTS, (limit,))
         else:
             entry = self.entry(seq)
-            rows = self._all(_ATTEMPTS_OF, (entry.lane, seq, seq)) if entry else []
+            # Nothing but its range says what a request carried that came to nothing, and a range holds entries that it
+            # passed over, too. One that no request has set down is counted in only where a range has no gap.
+            rows = (
+                self._all(
+                    _ATTEMPTS_OF,
+                    {"lane": entry.lane, "seq": seq, "attempt": entry.attempt, "sends": entry.sends},
+                )
+                if entry
+                else []
+            )
         with making_sense(self.path):
             return [_attempt(row) for row in rows]
+
+    def carried_by(self, attempt: int) -> list[int] | None:
+        """The numbers of the entries that an attempt carried; None where that is not known any more.
+
+        What was picked is written down, and what was accepted knows by whom. Of a range that came to nothing it is
+        known where nothing in it was passed over.
+        """
+        rows = self._all(_CARRIED_BY, (attempt,))
+        if not rows:
+            return None
+        lane, first, last, entries, picked, outcome = rows[0]
+        if picked is not None:
+            return [int(seq) for seq in json.loads(picked)]
+        whole = outcome != Outcome.SHIPPED
+        numbers = [seq for (seq,) in self._all(_OF_ITS_LANE, (first, last, lane, whole, attempt))]
+        return numbers if len(numbers) == entries else None
 
     def counts(self) -> Statistics:
         """The accounts as they stand, from counters and the highest number: nothing is scanned."""
@@ -402,6 +435,15 @@ class JournalReader:
             return Decision.sum(
                 weigh(connection, verb, several) for several in matching(connection, condition)
             )
+
+    def edit_check(self, entry: Entry) -> Callable[[Any], None]:
+        """What raises `InvalidOperation` for a message that `Journal.edit` would not take; it reads nothing."""
+        token, now, owner = self.token() or "", self._clock(), (entry.group_key, entry.profile)
+
+        def check(message: Any) -> None:
+            as_edited(entry.lane, owner, entry.message, message, token=token, now=now)
+
+        return check
 
     def token(self) -> str | None:
         """The project's token, None before the first was given."""
@@ -682,7 +724,9 @@ class JournalReader:
         with self._snapshot():
             return read()
 
-    def _all(self, sql: str, parameters: Sequence[str | float | None] = ()) -> list[Any]:
+    def _all(
+        self, sql: str, parameters: Sequence[str | float | None] | Mapping[str, str | float | None] = ()
+    ) -> list[Any]:
         with self._held():
             connection = self._connect()
             try:

@@ -107,6 +107,7 @@ class Shipper:
         *,
         limit: int | None = None,
         progress: Callable[[ShipReport], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> ShipReport:
         """Send all that may go now; does not sleep, but to keep the policy's pace.
 
@@ -118,6 +119,8 @@ class Shipper:
                 goes on behind the scenes, and is settled when it is answered.
             limit: At most so many entries.
             progress: Called with the report so far after every request, from a thread of the shipper's.
+            stop: Set by another thread: no further request begins, and the call returns once the one under way is
+                answered. A call that is interrupted, or out of time, sets it, too.
 
         Raises:
             JournalError: The journal cannot be read or written.
@@ -128,7 +131,9 @@ class Shipper:
         if self._process != os.getpid():
             self._begin()
         deadline = None if timeout is None else time.monotonic() + timeout
-        call = Call(explicit=True, deadline=deadline, limit=limit, progress=progress)
+        call = Call(
+            explicit=True, deadline=deadline, limit=limit, progress=progress, stop=stop or threading.Event()
+        )
         # In a thread of its own: a call that is out of time, or interrupted (Ctrl-C), returns at once, and the
         # request that is under way is still answered and settled. Cutting it off would leave it in doubt.
         worker = threading.Thread(target=self._answer, args=(call,), name="restante-call", daemon=True)
@@ -176,7 +181,7 @@ class Shipper:
                 return self._report(stopped_by="busy", message="another process ships this journal")
             try:
                 report = self._drain(call)
-                if not call.out_of_time:
+                if not (call.out_of_time or call.stop.is_set()):
                     self._keep_house(_STEPS_OF_A_CALL)
                 return report
             finally:

@@ -4,8 +4,11 @@ Each is weighed first, in the words that the question then uses.
 """
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from recorder import (
     Decision,
@@ -20,16 +23,18 @@ from recorder import (
     ShipReport,
     Verb,
 )
+from recorder.filters import MOST_RANGES
 from tui.detail import escaped_json
 from tui.forgetting import told as told_forgotten
 from tui.format import count, printable
 from tui.gateway import Gateway
+from tui.rows import Query
 from tui.sentence import report_sentence
 
-__all__ = ["Actions", "ReadOnly", "numbered", "question", "told"]
+__all__ = ["Actions", "ReadOnly", "named", "numbered", "question", "told"]
 
+_MOST_NAMED = 3
 _MOST_EDITED = 100_000  # characters; a text area is no editor for more
-_STRIDE = 1_000  # entries a call of the shipper: between two of them it can be told to stop
 
 
 class ReadOnly(RestanteError):
@@ -39,10 +44,10 @@ class ReadOnly(RestanteError):
 
 
 def numbered(numbers: Iterable[int]) -> list[list[str]]:
-    """Entries by their numbers, as filters: one for each unbroken run.
+    """Entries by their numbers, as filters: as few as there may be, as one takes so many runs only.
 
     >>> numbered([3, 7, 4])
-    [['seq=3..4'], ['seq=7..7']]
+    [['seq=3..4,7']]
     """
     runs: list[tuple[int, int]] = []
     for number in sorted(set(numbers)):
@@ -50,7 +55,10 @@ def numbered(numbers: Iterable[int]) -> list[list[str]]:
             runs[-1] = (runs[-1][0], number)
         else:
             runs.append((number, number))
-    return [[f"seq={first}..{last}"] for first, last in runs]
+    texts = [str(first) if first == last else f"{first}..{last}" for first, last in runs]
+    return [
+        [f"seq={','.join(texts[start : start + MOST_RANGES])}"] for start in range(0, len(texts), MOST_RANGES)
+    ]
 
 
 class Actions:
@@ -67,21 +75,35 @@ class Actions:
         if not self._gateway.write:
             raise ReadOnly(f"Read-only: {what} needs --write.")
 
-    def weigh(self, verb: Verb, filters: Sequence[Sequence[str]]) -> Decision:
-        """What it would do; nothing is written."""
+    def weigh(
+        self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None = None
+    ) -> tuple[Decision, str]:
+        """What it would do, and what is to be said about marks; nothing is written.
+
+        Args:
+            verb: What is to be done.
+            filters: The entries.
+            among: What shows, where the entries are marked ones.
+        """
         self._allowed(verb.value)
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
-            return Decision.sum(reader.weigh(verb, words) for words in filters)
+            decision = Decision.sum([reader.weigh(verb, words) for words in filters])
+            if among is None:
+                return decision, ""
+            marked = sum(reader.tally(words) or 0 for words in filters)
+            shown = sum(reader.tally([*among.words, *words], states=among.states) or 0 for words in filters)
+        hidden = f", {marked - shown:,} of them not shown here" if shown < marked else ""
+        return decision, f"{marked:,} marked{hidden}."
 
-    def decide(self, verb: Verb, filters: Sequence[Sequence[str]]) -> Decision:
-        """Do it."""
+    def decide(self, verb: Verb, numbers: Iterable[int]) -> Decision:
+        """Do it with exactly these entries: those that the question named, whatever else matches by now."""
         self._allowed(verb.value)
         with Journal(self._gateway.path) as journal:
             act = journal.retry if verb is Verb.RETRY else journal.discard
-            return Decision.sum([act(words) for words in filters])
+            return Decision.sum([act(words) for words in numbered(numbers)])
 
-    def editable(self, seq: int) -> tuple[Entry, str]:
-        """An entry that may be edited, and its message as text.
+    def editable(self, seq: int) -> tuple[Entry, str, Callable[[str], str]]:
+        """An entry that may be edited, its message as text, and what says why another one would not do.
 
         Raises:
             RestanteError: It cannot be edited, with the reason.
@@ -91,14 +113,15 @@ class Actions:
             entry = reader.entry(seq)
             for reason in reader.weigh(Verb.DISCARD, f"seq={seq}").refused:
                 raise RestanteError(f"entry {seq:,} cannot be edited: {reason}")
-        if entry is None:
-            raise RestanteError(f"there is no entry {seq:,}")
+            if entry is None:
+                raise RestanteError(f"there is no entry {seq:,}")
+            check = reader.edit_check(entry)
         text = escaped_json(entry.message, indent=2)
         if len(text) > _MOST_EDITED:
             raise RestanteError(
                 f"entry {seq:,} is too long to be edited here; `restante edit {seq}` opens an editor"
             )
-        return entry, text
+        return entry, text, partial(_refusal, check)
 
     def edit(self, entry: Entry, text: str) -> str:
         """Give an entry another message; what came of it, in words.
@@ -107,10 +130,7 @@ class Actions:
             InvalidOperation: The text is no message that could be accepted.
         """
         self._allowed("edit")
-        try:
-            message = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InvalidOperation("message", f"is not JSON: {error}") from None
+        message = _parsed(text)
         if json.dumps(message) == json.dumps(entry.message):
             return "The message is as it was. Nothing was done."
         with Journal(self._gateway.path) as journal:
@@ -154,22 +174,39 @@ class Actions:
             text += f"\n{count(counts.in_doubt, 'entry', 'entries')} in doubt: {settled}."
         return text
 
-    def ship(self, progress: Callable[[ShipReport], None], stop: Callable[[], bool]) -> str:
+    def ship(self, progress: Callable[[ShipReport], None], stop: threading.Event) -> str:
         """Send what may go now; what came of it, in words.
 
         Args:
             progress: Called after each request with what was done so far.
-            stop: Asked between requests, every now and then.
+            stop: Once it is set, no further request begins.
         """
         self._allowed("ship now")
         transport = self._gateway.transport()
         try:
             with Journal(self._gateway.path) as journal, JournalReader(self._gateway.path) as reader:
                 shipper = Shipper(journal, transport, _policy(reader))
-                report = _ship(shipper, progress, stop)
+                report = shipper.ship(progress=progress, stop=stop)
+                if stop.is_set() and report.stopped_by == "timeout":
+                    report = replace(report, message="a person stopped it")
                 return report_sentence(report, reader.counts(), reader.shipping(), now=self._gateway.now())
         finally:
             transport.close()
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidOperation("message", f"is not JSON: {error}") from None
+
+
+def _refusal(check: Callable[[Any], None], text: str) -> str:
+    try:
+        check(_parsed(text))
+    except InvalidOperation as error:
+        return str(error)
+    return ""
 
 
 def _policy(reader: JournalReader) -> ShippingPolicy:
@@ -179,32 +216,22 @@ def _policy(reader: JournalReader) -> ShippingPolicy:
     return ShippingPolicy(**{name: value for name, value in kept.items() if value is not None})  # type: ignore[arg-type]
 
 
-def _ship(shipper: Shipper, progress: Callable[[ShipReport], None], stop: Callable[[], bool]) -> ShipReport:
-    """Call the shipper again and again, as long as it ends for nothing but the limit."""
-    so_far = ShipReport()
-    while True:
-        before = so_far
-        report = shipper.ship(limit=_STRIDE, progress=lambda now, before=before: progress(_sum(before, now)))  # type: ignore[misc]
-        so_far = _sum(before, report)
-        progress(so_far)
-        if stop():
-            return replace(so_far, stopped_by="timeout", message="a person stopped it")
-        if report.stopped_by != "done" or report.shipped + report.rejected < _STRIDE:
-            return so_far
+def named(numbers: Sequence[int]) -> str:
+    """Entries by their numbers, newest first where they are few.
+
+    >>> named([19]), named([18, 19]), named([3, 4, 5, 40])
+    ('#19', '#19, #18', '#3..#40')
+    """
+    if len(numbers) <= _MOST_NAMED:
+        return ", ".join(f"#{seq:,}" for seq in sorted(numbers, reverse=True))
+    return f"#{min(numbers):,}..#{max(numbers):,}"
 
 
-def _sum(before: ShipReport, now: ShipReport) -> ShipReport:
-    return replace(
-        now,
-        shipped=before.shipped + now.shipped,
-        rejected=before.rejected + now.rejected,
-        requests=before.requests + now.requests,
-    )
-
-
-def question(verb: Verb, decision: Decision) -> str:
-    """What is asked before a decision: how many entries, and what may go wrong."""
-    lines = [f"{verb.capitalize()} {count(decision.entries, 'entry', 'entries')}?"]
+def question(verb: Verb, decision: Decision, marks: str = "") -> str:
+    """What is asked before a decision: how many entries and which, and what may go wrong."""
+    lines = [f"{verb.capitalize()} {count(decision.entries, 'entry', 'entries')}, {named(decision.numbers)}?"]
+    if marks:
+        lines.append(marks)
     if decision.possibly_twice:
         lines.append(f"{decision.possibly_twice:,} may be applied twice.")
     if decision.out_of_order:

@@ -1,5 +1,8 @@
 """`Browser`: the full-screen browser, and what its views have in common."""
 
+import asyncio
+import signal
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -16,8 +19,19 @@ from tui.actions import Actions, question, told
 from tui.forgetting import forget_question
 from tui.format import printable
 from tui.gateway import Facts, Gateway
-from tui.keys import bindings, keys_of, spelled
-from tui.messages import Decide, Edit, Failed, FilterEntries, Forget, Say, ShowEntry, ShowProfile
+from tui.keys import bindings, keys_of, name_of, use
+from tui.messages import (
+    Decide,
+    Edit,
+    Failed,
+    FilterEntries,
+    Forget,
+    Place,
+    Say,
+    ShowEntry,
+    ShowProfile,
+    Worked,
+)
 from tui.rows import Query
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.edit import EditScreen
@@ -40,23 +54,28 @@ __all__ = ["Browser"]
 POLL = 0.25
 """Seconds between looks at ``PRAGMA data_version``."""
 
+_ASKED = frozenset({"", "act", "carried", "copy", "find", "profile", "value"})
+"""Jobs that a person asked for: each time they fail it is said in passing. The others are read again by themselves."""
+
 _AGES = 4  # polls: once a second ages are told anew
 
 
 class _Looked(Message):
     """What a poll found: the journal's version, and how it stands where that is new."""
 
-    def __init__(self, version: int, facts: Facts | None) -> None:
+    def __init__(self, version: int, facts: Facts | None, whereabouts: str, refusal: str) -> None:
         self.version = version
         self.facts = facts
+        self.whereabouts = whereabouts
+        self.refusal = refusal
         super().__init__()
 
 
 class _Weighed(Message):
-    def __init__(self, verb: Verb, filters: list[list[str]], decision: Decision) -> None:
+    def __init__(self, verb: Verb, decision: Decision, marks: str) -> None:
         self.verb = verb
-        self.filters = filters
         self.decision = decision
+        self.marks = marks
         super().__init__()
 
 
@@ -67,9 +86,10 @@ class _Decided(Message):
 
 
 class _Editable(Message):
-    def __init__(self, entry: Entry, text: str) -> None:
+    def __init__(self, entry: Entry, text: str, check: Callable[[str], str]) -> None:
         self.entry = entry
         self.text = text
+        self.check = check
         super().__init__()
 
 
@@ -95,7 +115,7 @@ class _ToShip(Message):
         super().__init__()
 
 
-class Browser(App[None]):
+class Browser(App[Place]):
     """The journal, its profiles and its shipping on one screen.
 
     Args:
@@ -105,6 +125,7 @@ class Browser(App[None]):
         live: Whether to look for changes four times a second; tests look by hand.
         first: The view to begin with.
         words: A filter to begin with; see `recorder.filters`.
+        place: Where one was, when the file was replaced: the browser of the old one ended with it.
     """
 
     TITLE = "restante"
@@ -122,6 +143,7 @@ class Browser(App[None]):
         live: bool = True,
         first: str = "journal",
         words: Sequence[str] = (),
+        place: Place | None = None,
     ) -> None:
         super().__init__()
         self.gateway = gateway
@@ -129,11 +151,15 @@ class Browser(App[None]):
         self.set_class(ascii_only, "ascii")
         self.actions = Actions(gateway)
         self._live = live
-        self._first = first
-        self._words = list(words)
+        self._place = place or Place(first, Query.of(list(words)))
+        self._replaced = place is not None
         self._version = -1
         self._polls = 0
         self._looking = False
+        self._troubles: dict[str, str] = {}  # by what was to be read
+        self._elsewhere = ""
+        self._shipping: ProgressScreen | None = None
+        use(keymap or {})
         if keymap:
             self.set_keymap(keymap)
 
@@ -149,11 +175,28 @@ class Browser(App[None]):
         yield TooSmall(ascii_only=self.ascii_only)
         yield KeyLine(write=gateway.write, ascii_only=self.ascii_only)
 
+    @property
+    def shipping(self) -> bool:
+        """Whether a request may still be under way; also asked once the app has ended."""
+        return self._shipping is not None and self._shipping.thread.is_alive()
+
+    def let_end(self, seconds: float) -> None:
+        """Wait for the request under way to be answered, and settled."""
+        if self._shipping is not None:
+            self._shipping.thread.join(seconds)
+
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Begin to look, and end as asked: killed by a signal, it would leave the terminal as no shell can use it."""
+        here = hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread()
+        if here and not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.look()
-        self.query_one(JournalView).show(Query.of(self._words))
-        self.action_view(self._first)
+        self.query_one(JournalView).show(self._place.query, at=self._place.seq)
+        self.action_view(self._place.view)
+        if self._replaced:
+            self.on_say(Say(f"{self.gateway.path.name} was replaced: this is the new file.", "warning"))
         if self._live:
             self.set_interval(POLL, self.look)
 
@@ -182,15 +225,27 @@ class Browser(App[None]):
         gateway = self.gateway
 
         def job() -> _Looked:
+            whereabouts, refusal = gateway.whereabouts(), ""
+            if whereabouts == "replaced":
+                try:
+                    gateway.opens()
+                except RestanteError as error:
+                    refusal = str(error)
             version = gateway.version()
-            return _Looked(version, gateway.facts() if ages or version != known else None)
+            facts = gateway.facts() if ages or version != known else None
+            return _Looked(version, facts, whereabouts, refusal)
 
         ask(self.query_one(TopLine), job, lambda looked: looked, group="look")
 
     def on__looked(self, message: _Looked) -> None:
         """Show what is new."""
         self._looking = False
-        self.query_one("#banner", Notice).say("")
+        if message.whereabouts == "replaced" and not message.refusal and len(self.screen_stack) == 1:
+            # Everything of the old file goes with its browser; what is being asked or written is let end before.
+            self.exit(Place(self.view.where, *self.query_one(JournalView).place))
+            return
+        self._elsewhere = _elsewhere(message)
+        self._tell_troubles()
         if message.facts is None:
             return
         self.query_one(TopLine).show(message.facts)
@@ -205,9 +260,13 @@ class Browser(App[None]):
         """Open a view."""
         self.query_one("#views", ContentSwitcher).current = name
         self.query_one(TopLine).show_view(name)
-        self.query_one(KeyLine).show_place(self.view.where)
+        self.on_keys_changed()
         self.view.refresh_view()
         self.view.take_focus()
+
+    def on_keys_changed(self) -> None:
+        """Show the keys that do something."""
+        self.query_one(KeyLine).show_place(self.view.where, self.view.instead)
 
     def action_close(self) -> None:
         """Close the innermost thing."""
@@ -226,7 +285,7 @@ class Browser(App[None]):
         """What the palette offers: the keys of the view that shows, then Textual's own."""
         for key in (*keys_of(self.view.where), *keys_of("app")):
             if key.help and (self.gateway.write or not key.writes) and key.id != "app.palette":
-                name = f"{key.description.capitalize()} ({spelled(key.keys.split(',')[:1])})"
+                name = f"{key.description.capitalize()} ({name_of(key.id)})"
                 yield SystemCommand(name, key.help, partial(self._run_key, key.where, key.action))
         for command in super().get_system_commands(screen):
             if command.title in {"Theme", "Screenshot"}:
@@ -254,19 +313,19 @@ class Browser(App[None]):
 
     def on_decide(self, message: Decide) -> None:
         """Say what it would do."""
-        verb, filters = message.verb, message.filters
+        verb, filters, among = message.verb, message.filters, message.among
         if filters:
             actions = self.actions
             ask(
                 self.view,
-                lambda: actions.weigh(verb, filters),
-                lambda weighed: _Weighed(verb, filters, weighed),
+                lambda: actions.weigh(verb, filters, among),
+                lambda weighed: _Weighed(verb, *weighed),
                 group="act",
             )
 
     def on__weighed(self, message: _Weighed) -> None:
         """Ask."""
-        verb, filters = message.verb, message.filters
+        verb, numbers = message.verb, message.decision.numbers
         if not message.decision.entries:
             self.on_say(Say(told(verb, message.decision), "warning"))
             return
@@ -276,12 +335,12 @@ class Browser(App[None]):
                 actions = self.actions
                 ask(
                     self.view,
-                    lambda: actions.decide(verb, filters),
+                    lambda: actions.decide(verb, numbers),
                     lambda done: _Decided(told(verb, done)),
                     group="act",
                 )
 
-        self._ask(question(verb, message.decision), answered)
+        self._ask(question(verb, message.decision, message.marks), answered)
 
     def on_edit(self, message: Edit) -> None:
         """Look whether it may be edited."""
@@ -306,7 +365,7 @@ class Browser(App[None]):
 
             self._ask(f"Send 1 entry, #{entry.seq:,}, as edited?{sends}", answered)
 
-        self.push_screen(EditScreen(entry, message.text), written)
+        self.push_screen(EditScreen(entry, message.text, message.check, ascii_only=self.ascii_only), written)
 
     def on_forget(self, message: Forget) -> None:
         """Say what it would do."""
@@ -349,7 +408,8 @@ class Browser(App[None]):
 
         def answered(yes: bool | None) -> None:  # as screens hand it over
             if yes:
-                self.push_screen(ProgressScreen(self.actions), self._done)
+                self._shipping = ProgressScreen(self.actions, ascii_only=self.ascii_only)
+                self.push_screen(self._shipping, self._done)
 
         self._ask(message.question, answered)
 
@@ -378,10 +438,12 @@ class Browser(App[None]):
         error = message.error
         if message.job == "look":
             self._looking = False
-            # What is shown stays, under a banner that goes when a look succeeds again.
+        if message.job not in _ASKED:
+            # Read again and again: what is shown stays, under a banner that goes when the same succeeds again.
             busy = isinstance(error, JournalBusy)
-            words = "The writer is busy" if busy else printable(str(error) or type(error).__name__)
-            self.query_one("#banner", Notice).say(f" ! {words}; what is shown stays as it was.")
+            words = str(error) if isinstance(error, RestanteError) else f"{type(error).__name__}: {error}"
+            self._troubles[message.job] = "The writer is busy" if busy else words
+            self._tell_troubles()
             return
         if isinstance(error, RestanteError):
             hint = error.hint if error.hint != InvalidOperation.hint else ""  # that one is about recording
@@ -389,7 +451,31 @@ class Browser(App[None]):
         else:
             self.on_say(Say(f"{type(error).__name__}: {error}", "error"))
 
+    def on_worked(self, message: Worked) -> None:
+        """What failed before does not any more."""
+        if self._troubles.pop(message.job, None) is not None:
+            self._tell_troubles()
+
+    def _tell_troubles(self) -> None:
+        words = self._elsewhere
+        if self._troubles:
+            words = f"{next(iter(self._troubles.values()))}; what is shown stays as it was."
+        words = words.replace(
+            str(self.gateway.path), self.gateway.path.name
+        )  # there is one line for all of it
+        self.query_one("#banner", Notice).say(f" ! {printable(words)}" if words else "")
+
     def on_resize(self, event: Resize) -> None:
         """Below a least size only one line is shown."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
-        self.screen.set_class(small, "too-small")
+        base = self.screen_stack[0]  # whatever lies over it now
+        base.set_class(small, "too-small")
+
+
+def _elsewhere(message: _Looked) -> str:
+    """What is to be said of the file, where it is not the one that is open any more."""
+    if message.whereabouts == "gone":
+        return "The file was deleted or moved. What shows is what was in it; put it back, or quit."
+    if message.whereabouts == "replaced":
+        return f"The file was replaced. {message.refusal or 'The new one opens when this is closed.'}"
+    return ""

@@ -20,22 +20,24 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Text as lines of at most so many cells, broken at blanks where that can be.
+    """Text as lines of at most so many cells, broken at blanks where that can be; indented as it was.
 
     >>> folded("waits behind entry 812", 12)
     ['waits behind', 'entry 812']
     """
     lines: list[str] = []
     for paragraph in text.split("\n"):
+        # What is broken off stands under its beginning, but for where hardly any room would be left.
+        indent = " " * min(len(paragraph) - len(paragraph.lstrip(" ")), max(width // 2, 0))
         line = ""
-        for word in paragraph.split(" "):
+        for word in paragraph.lstrip(" ").split(" "):
             longer = f"{line} {word}" if line else word
-            if cell_len(longer) <= width:
+            if cell_len(longer) <= width - len(indent):
                 line = longer
                 continue
             if line:
-                lines.append(line)
-            *whole, line = chop_cells(word, max(width, 1)) or [""]
-            lines.extend(whole)
-        lines.append(line)
+                lines.append(indent + line)
+            *whole, line = chop_cells(word, max(width - len(indent), 1)) or [""]
+            lines.extend(indent + part for part in whole)
+        lines.append(indent + line if line else "")
     return lines

@@ -10,6 +10,7 @@ from recorder import Attempt, Entry, Outcome, State
 from tui.effect import Effect
 from tui.format import age, clipped, count, printable, size
 from tui.gateway import EntryFacts
+from tui.keys import name_of
 from tui.states import LOOKS
 
 __all__ = ["Line", "copied", "detail_lines", "escaped_json", "next_step", "title"]
@@ -130,7 +131,9 @@ def _payload(entry: Entry) -> Iterator[Line]:
     yield from _labelled("payload", lines)
     if len(text) > _MOST_PAYLOAD:
         yield Line(
-            "", f"… the first {size(_MOST_PAYLOAD)} of {size(whole)}; y copies all of it", "$text-muted"
+            "",
+            f"… the first {size(_MOST_PAYLOAD)} of {size(whole)}; {name_of('journal.copy')} copies all of it",
+            "$text-muted",
         )
 
 
@@ -175,8 +178,9 @@ def _attempt(attempt: Attempt, now: float) -> str:
     status = f" {attempt.status}" if attempt.status is not None else ""
     said = _SAID[attempt.outcome] if attempt.outcome is not None else "under way"
     words = f": {printable(clipped(attempt.words, _LONGEST_WORDS))}" if attempt.words else ""
+    carried = max(attempt.entries, attempt.updates)  # folded, several entries travel as one update
     times = f" ({attempt.times:,} times)" if attempt.times > 1 else ""
-    others = f", with {attempt.updates - 1:,} more" if attempt.updates > 1 else ""
+    others = f", with {carried - 1:,} more" if carried > 1 else ""
     return f"{moment(attempt.started_at, now)}{status} {said}{words}{times}{others}"
 
 
@@ -205,7 +209,8 @@ def _held(facts: EntryFacts) -> str:
 def next_step(facts: EntryFacts, *, write: bool = False) -> str:
     """What happens to an entry next, in words; the keys for it are named where they work."""
     entry = facts.entry
-    retry, edit, discard = (f" ({key})" if write else "" for key in ("R", "ctrl+e", "D"))
+    names = ("journal.retry", "journal.edit", "journal.discard")
+    retry, edit, discard = (f" ({name_of(name)})" if write else "" for name in names)
     match entry.state:
         case State.SHIPPED:
             return "nothing: the service accepted the request that carried it"

@@ -7,7 +7,7 @@ from typing import Any
 
 from recorder import Entry
 
-__all__ = ["age", "clipped", "count", "printable", "size", "summary"]
+__all__ = ["MOST_COPIED", "age", "clipped", "copied_words", "count", "printable", "size", "summary"]
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -59,6 +59,22 @@ def printable(text: str) -> str:
         letter if letter.isprintable() and unicodedata.category(letter) != "Cf" else ascii(letter)[1:-1]
         for letter in text
     )
+
+
+MOST_COPIED = 75_000
+"""Bytes that terminals take for the clipboard; many refuse more, and none says so."""
+
+
+def copied_words(what: str, text: str, otherwise: str) -> str:
+    """What is said of a copy: whether a terminal took it, nobody knows.
+
+    >>> copied_words("#3 as JSON", "{}", "...")
+    'Copied #3 as JSON, 2 B.'
+    """
+    number = len(text.encode("utf-8", "replace"))
+    if number <= MOST_COPIED:
+        return f"Copied {what}, {size(number)}."
+    return f"Handed {what}, {size(number)}, to the terminal; many refuse so much: {otherwise}"
 
 
 def clipped(text: str, length: int) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from recorder import (
     Attempt,
@@ -18,7 +18,6 @@ from recorder import (
     HttpTransport,
     JournalReader,
     Lane,
-    Outcome,
     ShipperStatus,
     State,
     Statistics,
@@ -98,6 +97,9 @@ class Gateway:
         self.write = write
         self.now = clock
         self.transport = transport
+        # Told apart by its path alone, without a descriptor: closing one would cancel SQLite's locks on the file. Of a
+        # file that is put in its place in between it is thought that it was replaced, and it is opened once more.
+        self._file = _identity(path)
         self._reader = JournalReader(path, clock=clock)
         self.path = self._reader.path
         # What takes longer has a connection of its own, so that pages do not wait for it.
@@ -113,6 +115,19 @@ class Gateway:
         """Close the file."""
         self._reader.close()
         self._slow.close()
+
+    # --- the file
+
+    def whereabouts(self) -> Literal["here", "gone", "replaced"]:
+        """Whether the file that is open is still the one at its path."""
+        found = _identity(self.path)
+        if found is None:
+            return "gone"
+        return "here" if found == self._file else "replaced"
+
+    def opens(self) -> None:
+        """Raise what keeps the file that is at the path by now from being opened."""
+        JournalReader(self.path, clock=self.now).close()
 
     # --- the whole journal
 
@@ -248,7 +263,7 @@ class Gateway:
         return EntryFacts(
             now=self.now(),
             entry=entry,
-            attempts=tuple(attempt for attempt in self._reader.attempts(seq) if _carried(entry, attempt)),
+            attempts=tuple(self._reader.attempts(seq)),
             hold=self._reader.hold(entry),
             shipper=self._reader.shipping(),
         )
@@ -284,6 +299,10 @@ class Gateway:
         return [*(text for seq, text in history if seq < entry.seq), json.dumps(entry.message)]
 
 
-def _carried(entry: Entry, attempt: Attempt) -> bool:
-    """Whether an attempt whose range holds an entry carried it: one that was accepted passes over what waits."""
-    return attempt.outcome is not Outcome.SHIPPED or attempt.id == entry.attempt
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The file at a path, whatever it is called; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recorder import Attempt, AttemptGroup, FailureGroup, JournalReader
+from tui.actions import numbered
 from tui.gateway import Facts, Gateway
 
-__all__ = ["ShippingGateway", "Standing"]
+__all__ = ["Carried", "ShippingGateway", "Standing"]
 
 _ATTEMPTS = 500  # the latest ones
 
@@ -28,6 +29,21 @@ class Standing:
     attempts: tuple[Attempt, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The entries of an attempt.
+
+    Attributes:
+        words: The filter that shows them.
+        entries: How many it carried.
+        exact: Whether the filter shows no others.
+    """
+
+    words: list[str]
+    entries: int
+    exact: bool
+
+
 class ShippingGateway:
     """How one journal is shipped. Safe for threads.
 
@@ -44,6 +60,14 @@ class ShippingGateway:
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
+
+    def carried(self, attempt: Attempt) -> Carried:
+        """The entries that an attempt carried; where that is not known, those of its range."""
+        numbers = self._reader.carried_by(attempt.id)
+        if numbers is not None and len(filters := numbered(numbers)) == 1:
+            return Carried(filters[0], len(numbers), exact=True)
+        words = [f"seq={attempt.first}..{attempt.last}", f"lane={attempt.lane.value}"]
+        return Carried(words, attempt.entries, exact=False)
 
     def standing(self, stop: Callable[[], bool] = lambda: False) -> Standing:
         """How it stands; what failed is looked for only where the journal has changed."""

@@ -6,12 +6,14 @@ send for backspace, tab and enter; nor ctrl+s, ctrl+z, ctrl+a, ctrl+b, ctrl+o, w
 keep for themselves.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from textual.binding import Binding
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key
 
-__all__ = ["KEYS", "Key", "bindings", "keys_of", "spelled"]
+__all__ = ["KEYS", "Key", "bindings", "key_names", "keys_of", "name_of", "spelled", "use"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +326,7 @@ KEYS: tuple[Key, ...] = (
     Key("shipping.last", "G,end", "last", "last", "shipping", "the last row"),
     # --- prompts and questions
     Key("prompt.close", "escape", "close", "close", "prompt", "close without doing it"),
+    Key("prompt.stay", "tab,shift+tab", "stay", "", "prompt"),
     Key("confirm.yes", "y,enter", "answer(True)", "yes", "confirm", "do it"),
     Key("confirm.no", "n,escape,q", "answer(False)", "no", "confirm", "do nothing"),
     Key("edit.save", "f2", "save", "send as edited", "edit", "keep what was written, and send it"),
@@ -349,13 +352,70 @@ _SPELLED = {
 _ARROWS = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
 
 
+_keymap: dict[str, str] = {}  # of the browser that runs: there is one terminal, and one browser in it
+
+
+def use(keymap: Mapping[str, str]) -> None:
+    """Name keys as this keymap has them, from now on."""
+    _keymap.clear()
+    _keymap.update(keymap)
+
+
 def keys_of(where: str) -> tuple[Key, ...]:
-    """The rows of a place, in the table's order."""
-    return tuple(key for key in KEYS if key.where == where)
+    """The rows of a place, in the table's order, with the keys as the keymap has them."""
+    return tuple(
+        replace(key, keys=_keymap[key.id]) if key.id in _keymap else key for key in KEYS if key.where == where
+    )
+
+
+def name_of(id: str, *, plain: bool = False) -> str:  # noqa: A002  # the table's own word
+    """The first key of a row, as a person reads it.
+
+    >>> name_of("journal.filter")
+    '/'
+    """
+    row = next(key for key in KEYS if key.id == id)
+    return spelled(_keymap.get(id, row.keys).split(",")[:1], plain=plain)
+
+
+def key_names(text: str) -> str:
+    """Keys that a person wrote, as Textual calls them.
+
+    Raises:
+        ValueError: There are none, or one of them is no key, in words.
+
+    >>> key_names("?, ctrl+r,f5")
+    'question_mark,ctrl+r,f5'
+    """
+    names = [part.strip() or part for part in text.split(",")]
+    if not text.strip():
+        raise ValueError("no key is given")
+    return ",".join(map(_key_name, names))
+
+
+def _key_name(text: str) -> str:
+    *modifiers, name = text.split("+") if len(text) > 1 else [text]
+    known = {key.value.rpartition("+")[2] for key in Keys}
+    if len(name) == 1 and name.isprintable():
+        name = _character_to_key(name)
+    elif name not in known and not _is_letter(name):
+        raise ValueError(f"{text!r} is no key; write r, R, f5, ctrl+r, slash")
+    if not set(modifiers) <= {"ctrl", "shift", "alt", "super", "meta", "hyper"}:
+        raise ValueError(f"{text!r} is no key; write r, R, f5, ctrl+r, slash")
+    return "+".join((*modifiers, name))
+
+
+def _is_letter(name: str) -> bool:
+    """Whether Unicode has a character of this name: that is how Textual calls its key."""
+    try:
+        unicodedata.lookup(name.replace("_", " ").upper())
+    except KeyError:
+        return name in KEY_NAME_REPLACEMENTS.values()
+    return True
 
 
 def bindings(where: str) -> list[Binding]:
-    """A place's rows as Textual takes them, for ``BINDINGS``."""
+    """A place's rows as Textual takes them, for ``BINDINGS``; an app's keymap is put over them by Textual."""
     return [
         Binding(
             key.keys,
@@ -365,7 +425,8 @@ def bindings(where: str) -> list[Binding]:
             show=key.footer,
             priority=key.id == "app.quit_now",
         )
-        for key in keys_of(where)
+        for key in KEYS
+        if key.where == where
     ]
 
 

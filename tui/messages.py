@@ -1,12 +1,27 @@
 """What widgets say to each other; the app handles what goes from one view to another."""
 
+from dataclasses import dataclass, field
 from typing import Literal
 
 from textual.message import Message
 
 from recorder import Verb
+from tui.rows import Query
 
-__all__ = ["Decide", "Edit", "Failed", "FilterEntries", "Forget", "Say", "Ship", "ShowEntry", "ShowProfile"]
+__all__ = [
+    "Decide",
+    "Edit",
+    "Failed",
+    "FilterEntries",
+    "Forget",
+    "KeysChanged",
+    "Place",
+    "Say",
+    "Ship",
+    "ShowEntry",
+    "ShowProfile",
+    "Worked",
+]
 
 
 class ShowEntry(Message):
@@ -36,12 +51,25 @@ class FilterEntries(Message):
 
 
 class Decide(Message):
-    """Retry or discard what these filters match; the app says what that would do, and asks first."""
+    """Retry or discard what these filters match; the app says what that would do, and asks first.
 
-    def __init__(self, verb: Verb, filters: list[list[str]]) -> None:
+    Where they are marks, `among` is what shows: the question says how many of them do not.
+    """
+
+    def __init__(self, verb: Verb, filters: list[list[str]], *, among: Query | None = None) -> None:
         self.verb = verb
         self.filters = filters
+        self.among = among
         super().__init__()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one is, for a browser that goes on in another file at the same path."""
+
+    view: str = "journal"
+    query: Query = field(default_factory=Query)
+    seq: int | None = None
 
 
 class Edit(Message):
@@ -65,6 +93,10 @@ class Ship(Message):
     """Send what may go now; the app asks first."""
 
 
+class KeysChanged(Message):
+    """Other keys of the view do something now."""
+
+
 class Say(Message):
     """Say something in passing."""
 
@@ -73,6 +105,14 @@ class Say(Message):
     ) -> None:
         self.text = text
         self.severity = severity
+        super().__init__()
+
+
+class Worked(Message):
+    """A worker's job went well."""
+
+    def __init__(self, job: str) -> None:
+        self.job = job
         super().__init__()
 
 

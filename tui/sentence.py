@@ -6,7 +6,7 @@ from typing import Literal
 from recorder import LaneStatus, Outcome, ShipperStatus, ShipReport, Statistics
 from tui.format import age, count, printable
 
-__all__ = ["Shipping", "report_sentence", "shipping_of"]
+__all__ = ["Shipping", "report_sentence", "shipping_of", "standing_of"]
 
 ShippingState = Literal["no_shipper", "offline", "waiting", "paused", "busy", "full", "shipping", "done"]
 
@@ -81,6 +81,31 @@ def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -
     return Shipping(state=state, since=since, retry_at=retry_at, cause=cause, sentence=sentence)
 
 
+def standing_of(shipping: Shipping, statistics: Statistics, shipper: ShipperStatus) -> str:
+    """The sentence in a word or two, with a glyph. Online is said only of somebody who ships.
+
+    >>> counts, nobody = Statistics(recorded=3, shipped=3), ShipperStatus()
+    >>> standing_of(shipping_of(counts, nobody, now=0.0), counts, nobody)
+    '✓ all shipped'
+    """
+    match shipping.state:
+        case "offline":
+            return "▼ OFFLINE"
+        case "paused":
+            return "‖ PAUSED"
+        case "full":
+            return "‖ FULL"
+        case "waiting":
+            return "… waiting"
+        case "no_shipper":
+            return "○ no shipper"
+    if shipper.running:
+        return "▲ online"
+    if statistics.recorded == 0:
+        return "○ nothing yet"
+    return "✓ all shipped" if statistics.rejected + statistics.discarded == 0 else "✓ all but some"
+
+
 def _all_set_aside(statistics: Statistics, shipper: ShipperStatus) -> bool:
     """Whether nothing can go before something settles, or a person decides."""
     waits = shipper.settling_until is not None or shipper.held > 0
@@ -108,7 +133,8 @@ def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
         return f"Paused{since}, something must be mended: {cause}."
     if lane.outcome is Outcome.UNKNOWN:
         return f"Waiting{since}: no answer says whether the last request arrived ({cause})."
-    return f"The service asks for patience{since}: {cause}."
+    ago = f" {age(long)} ago" if long >= 1 else ""
+    return f"The service asked for patience{ago}: {cause}."
 
 
 def _next(failures: int, retry_at: float | None, shipper: ShipperStatus, now: float) -> str:
@@ -116,7 +142,7 @@ def _next(failures: int, retry_at: float | None, shipper: ShipperStatus, now: fl
         due = retry_at - now if retry_at is not None else 0.0
         when = f"Due in {age(due)}." if due > _WORTH_SAYING else ""
         return f"{when} No shipper is running; `restante ship` tries again."
-    if retry_at is None or retry_at <= now:
+    if retry_at is None or retry_at - now < 1:
         return f"Next try now (failure {failures})."
     return f"Next try in {age(retry_at - now)} (failure {failures})."
 

@@ -7,7 +7,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.worker import NoActiveWorker, Worker, get_current_worker
 
-from tui.messages import Failed
+from tui.messages import Failed, Worked
 
 __all__ = ["ask", "stopped"]
 
@@ -34,8 +34,11 @@ def ask(
 
     def run() -> None:
         worker = get_current_worker()
+        message: Message
         try:
             message = answer(job())
+            if not worker.is_cancelled:
+                widget.post_message(Worked(group))
         except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
             message = Failed(error, group)
         if not worker.is_cancelled:

@@ -105,6 +105,35 @@ def test_key_and_value(found, expression, numbers):
     assert found(expression) == numbers
 
 
+@pytest.mark.parametrize(
+    ("expression", "numbers"),
+    [
+        (["error==$add.visits: must be a number, 100% O'Hara_"], [9]),
+        ("error==number", []),
+        ("error==", but(9, 10)),
+        ("error!==", [10, 9]),
+        ("status=none", ALL),
+        ("status=400", []),
+        ("status!=400", ALL),
+        ("seq=3,7..8,10", [10, 8, 7, 3]),
+        ("seq=..2,9..", [11, 10, 9, 2, 1]),
+        ("seq!=1,2..9", [11, 10]),
+    ],
+)
+def test_exact_words_status_and_lists_of_numbers(found, expression, numbers):
+    assert found(expression) == numbers
+
+
+@pytest.mark.parametrize("word", ["seq=1,,2", "seq=1,x", "status=ok", "status=4000", f"seq={'1,' * 500}1"])
+def test_a_list_or_status_that_is_none_is_told(reader, word):
+    with pytest.raises(InvalidFilter):
+        reader.entries(word)
+
+
+def test_as_many_ranges_as_are_taken_are_one_condition(found):
+    assert found(f"seq={','.join(f'{n}..{n}' for n in range(1, 501))}") == ALL
+
+
 def test_all_words_must_hold(found):
     assert found("profile=ada op=add") == [6, 2]
     assert found("  profile=ada\top=add  lane=people\n") == [2]

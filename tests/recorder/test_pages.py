@@ -111,10 +111,10 @@ def test_the_attempts_that_carried_an_entry_are_told(reader, recorder):
             (21, 30, None, "other"),
         ):
             connection.execute(
-                "INSERT INTO attempts (lane, epoch, first, last, picked, updates, bytes, digest, started_at,"
-                " words, times)"
-                " VALUES ('people', 1, ?, ?, ?, 1, 1, '', 0, ?, 1)",
-                (first, last, picked, words),
+                "INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, bytes, digest,"
+                " started_at, words, times)"
+                " VALUES ('people', 1, ?, ?, ?, ?, 1, 1, '', 0, ?, 1)",
+                (first, last, picked, 2 if picked else last - first + 1, words),
             )
     assert [attempt.words for attempt in reader.attempts(10)] == ["first", "picked"]
     assert [attempt.words for attempt in reader.attempts(11)] == ["first"]

@@ -322,6 +322,15 @@ def test_time_that_is_up_ends_the_call_between_requests(recorder, journal):
     assert (report.stopped_by, report.requests, report.pending) == ("timeout", 0, 3)
 
 
+def test_a_call_that_is_told_to_stop_ends_once_its_request_is_answered(recorder, journal):
+    fill(recorder, 3)
+    stop = threading.Event()
+    transport = Scripted(lambda *_: stop.set() or ACCEPTED)
+    report = Shipper(journal, transport, small(1)).ship(stop=stop)
+    assert (report.stopped_by, report.requests, report.shipped, report.pending) == ("timeout", 1, 1, 2)
+    assert Shipper(journal, transport, small(1)).ship(stop=threading.Event()).stopped_by == "done"
+
+
 def test_a_settlement_that_fails_with_its_process_leaves_the_batch_in_doubt_and_its_repetition_is_counted(
     recorder, journal, path, monkeypatch
 ):

@@ -46,6 +46,7 @@ def test_without_a_terminal_it_is_status(restante, journal, append):
         (["--size", "wide"], "is no size"),
         (["--keymap", "-"], "not JSON"),
         (["colour=red"], "no filter key"),
+        (["--screenshot", "nowhere/screen.svg"], "there is no folder"),
     ],
 )
 def test_what_is_given_wrong_is_told_before_anything_is_drawn(restante, journal, append, options, words):
@@ -53,6 +54,21 @@ def test_what_is_given_wrong_is_told_before_anything_is_drawn(restante, journal,
     ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", *options, stdin="{")
     assert (ran.code, words in ran.err) == (2, True), ran.err
     assert not (restante.folder / "screen.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("keymap", "words"),
+    [
+        ('{"journal.retry": "not a key"}', "'not a key' is no key"),
+        ('{"journal.retry": "ctrl+nokey"}', "'ctrl+nokey' is no key"),
+        ('{"journal.retry": ""}', "no key is given"),
+        ('{"journal.retry": "r,"}', "is no key"),
+    ],
+)
+def test_a_key_that_is_none_is_told_before_anything_is_drawn(restante, journal, append, keymap, words):
+    append(SET)
+    ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", "--keymap", "-", stdin=keymap)
+    assert (ran.code, words in ran.err) == (2, True), ran.err
 
 
 def test_the_screen_is_saved_as_a_picture(restante, journal, append):

@@ -196,6 +196,7 @@ def test_json_has_the_fields_of_a_decision_and_nothing_is_narrated(restante, set
         "possibly_twice": 1,
         "out_of_order": 0,
         "refused": {"it was shipped": 1, "it is to be sent anyway": 1},
+        "numbers": [3],
     }
 
 

@@ -98,7 +98,7 @@ def test_try_that_is_due_is_now(retry_at):
 @pytest.mark.parametrize(
     ("outcome", "state", "begins"),
     [
-        (Outcome.WAIT, "waiting", "The service asks for patience for 4 m: slow down."),
+        (Outcome.WAIT, "waiting", "The service asked for patience 4 m ago: slow down."),
         (
             Outcome.UNKNOWN,
             "waiting",

@@ -18,11 +18,12 @@ from tui.cli.look import status_command
 
 if TYPE_CHECKING:
     from tui.app import Browser
+    from tui.messages import Place
 
 __all__ = ["tui_command"]
 
 _VIEWS = ("journal", "profiles", "shipping")
-_PATIENCE = 60.0  # seconds for a picture
+_PATIENCE = 60.0  # seconds for a picture, and for a request: one that is cut off would be in doubt
 
 
 class _Size(click.ParamType[tuple[int, int]]):
@@ -80,7 +81,8 @@ def tui_command(
     """Look through a journal full-screen: entries, profiles through time, how shipping stands.
 
     It follows what other processes record. It changes nothing unless started with --write. Where there is no
-    terminal it prints `restante status` instead. NO_COLOR is honoured; ? shows the keys.
+    terminal it prints `restante status` instead. NO_COLOR is honoured; ? shows the keys. SIGTERM and SIGHUP
+    end it with 143 and 129, and give the terminal back.
 
     \b
     Examples:
@@ -106,20 +108,37 @@ def tui_command(
         return HttpTransport(url=url, api_host=api_host)
 
     transport().close()  # an address that is none is told now
-    with Gateway(path, write=write, transport=transport) as gateway:
-        app = Browser(
-            gateway,
-            ascii_only=looks["ascii_only"],
-            keymap=_keymap(looks["keymap"]),
-            first=view,
-            words=words,
-        )
-        _choose_theme(app, looks["theme"])
-        if screenshot is not None:
-            _picture(app, screenshot, size)
-        else:
-            app.run()
-    context.exit(int(bool(app.return_code)))
+    keymap = _keymap(looks["keymap"])
+    place: Place | None = None
+    while True:  # anew for each file that is put in the place of the one before
+        with Gateway(path, write=write, transport=transport) as gateway:
+            app = Browser(
+                gateway,
+                ascii_only=looks["ascii_only"],
+                keymap=keymap,
+                first=view,
+                words=words,
+                place=place,
+            )
+            _choose_theme(app, looks["theme"])
+            place = _show(app, screenshot, size)
+        if place is None:
+            break
+    context.exit(app.return_code or 0)
+
+
+def _show(app: "Browser", screenshot: Path | None, size: tuple[int, int]) -> "Place | None":
+    """Run a browser to its end; where to go on, if it ended for another file."""
+    if screenshot is not None:
+        if not screenshot.absolute().parent.is_dir():
+            raise options.BadInput(f"--screenshot: there is no folder {screenshot.absolute().parent}")
+        _picture(app, screenshot, size)
+        return None
+    place = app.run()
+    if app.shipping:
+        options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
+        app.let_end(_PATIENCE)
+    return place
 
 
 def _has_terminal() -> bool:
@@ -132,7 +151,7 @@ def _has_terminal() -> bool:
 def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
     if file is None:
         return {}
-    from tui.keys import KEYS
+    from tui.keys import KEYS, key_names
 
     try:
         keymap = json.loads(file.read())
@@ -143,7 +162,10 @@ def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
         raise options.BadInput('--keymap: an object of ids and keys, as in {"journal.retry": "f5"}')
     for unknown in sorted(keymap.keys() - known):
         raise options.BadInput(f"--keymap: {unknown!r} is no id; there are {', '.join(sorted(known))}")
-    return keymap
+    try:
+        return {name: key_names(keys) for name, keys in keymap.items()}
+    except ValueError as error:
+        raise options.BadInput(f"--keymap: {error}") from None
 
 
 def _choose_theme(app: "Browser", theme: str | None) -> None:

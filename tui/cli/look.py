@@ -92,8 +92,8 @@ def _accounts(statistics: Statistics) -> str:
 def entries_command(words: list[str], path: Path, limit: int, for_programs: bool) -> None:
     """Entries of the journal, newest first.
 
-    Filters: state=, op=, profile=, group=, lane=, error=, seq=, since=; != negates; a bare word looks in ids,
-    property names and error texts.
+    Filters: state=, op=, profile=, group=, lane=, error=, status=, seq=, since=; != negates; a bare word looks in
+    ids, property names and error texts. error==WORDS takes exactly these words; seq= several, as in 3,7,20..30.
 
     \b
     Examples:

@@ -8,7 +8,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.keys import bindings
+from tui.keys import bindings, name_of
 from tui.states import plain
 
 __all__ = ["ConfirmScreen"]
@@ -27,7 +27,9 @@ class ConfirmScreen(ModalScreen[bool]):
         """The question, and the two answers."""
         with VerticalScroll(classes="box"):
             yield Static(self._question, markup=False)
-            yield Static("\ny yes   n no", markup=False, classes="hint")
+            yield Static(
+                f"\n{name_of('confirm.yes')} yes   {name_of('confirm.no')} no", markup=False, classes="hint"
+            )
 
     def action_answer(self, yes: bool) -> None:  # as the table of keys says it
         """Give the answer back."""

@@ -16,7 +16,8 @@ __all__ = ["HelpScreen"]
 _KEYS = 14  # cells
 _FILTERS = (
     "A filter is words that must all hold: state=rejected op=add profile=ada group=company lane=people "
-    "error=numeric seq=100..200 since=2h; != negates, and a bare word looks in ids, property names and error texts."
+    "error=numeric status=400 seq=3,100..200 since=2h; != negates, error== takes exactly these words, and a bare word "
+    "looks in ids, property names and error texts."
 )
 
 
@@ -35,6 +36,10 @@ class HelpScreen(ModalScreen[None]):
         """One page."""
         with VerticalScroll(classes="box wide"):
             yield Static(self.text(), markup=False)
+
+    def action_close(self) -> None:
+        """Back to the view."""
+        self.dismiss()
 
     def text(self) -> Content:
         """The page."""

@@ -12,9 +12,10 @@ from textual.widgets import ProgressBar, Static
 
 from recorder import ShipReport
 from tui.actions import Actions
-from tui.format import printable
-from tui.keys import bindings
+from tui.format import count, printable
+from tui.keys import bindings, name_of
 from tui.messages import Failed
+from tui.states import plain
 
 __all__ = ["ProgressScreen"]
 
@@ -38,25 +39,32 @@ class ProgressScreen(ModalScreen[str]):
             self.text = text
             super().__init__()
 
-    def __init__(self, actions: Actions) -> None:
+    def __init__(self, actions: Actions, *, ascii_only: bool) -> None:
         super().__init__()
         self._actions = actions
+        self._ascii = ascii_only
         self._stop = threading.Event()
+        # A daemon: whoever quits waits for it as long as a request takes, and no longer.
+        self.thread = threading.Thread(target=self._ship, name="restante-ship-now", daemon=True)
 
     def compose(self) -> ComposeResult:
         """A bar and a line."""
         with Vertical(classes="box"):
-            yield Static("Shipping …", id="so-far", markup=False)
+            yield Static(self._plain("Shipping …"), id="so-far", markup=False)
             yield ProgressBar(show_eta=False, id="bar")
-            yield Static("\nesc stop", markup=False, classes="hint")
+            yield Static(f"\n{name_of('progress.stop')} stop", markup=False, classes="hint")
 
     def on_mount(self) -> None:
-        """Begin."""
-        self.run_worker(self._ship, thread=True, group="ship", exit_on_error=False)
+        """Begin, in a thread that is no worker: quitting waits for those, before the terminal is given back."""
+        self.thread.start()
+
+    def on_unmount(self) -> None:
+        """The browser is quit: no further request begins."""
+        self._stop.set()
 
     def _ship(self) -> None:
         try:
-            text = self._actions.ship(self._report, self._stop.is_set)
+            text = self._actions.ship(self._report, self._stop)
         except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
             self.post_message(Failed(error))
         else:
@@ -69,8 +77,9 @@ class ProgressScreen(ModalScreen[str]):
         """Show how far it is."""
         report = message.report
         done = report.shipped + report.rejected
-        words = f"Shipped {report.shipped:,} in {report.requests:,} requests, {report.pending:,} to go."
-        self.query_one("#so-far", Static).update(words)
+        if not self._stop.is_set():
+            words = f"Shipped {report.shipped:,} in {count(report.requests, 'request')}, {report.pending:,} to go."
+            self.query_one("#so-far", Static).update(words)
         self.query_one(ProgressBar).update(total=done + report.pending + report.in_doubt, progress=done)
 
     def on_progress_screen_ended(self, message: Ended) -> None:
@@ -85,4 +94,8 @@ class ProgressScreen(ModalScreen[str]):
     def action_stop(self) -> None:
         """Stop once the request under way is answered."""
         self._stop.set()
-        self.query_one("#so-far", Static).update("Stopping once the request under way is answered …")
+        words = "Stopping once the request under way is answered …"
+        self.query_one("#so-far", Static).update(self._plain(words))
+
+    def _plain(self, text: str) -> str:
+        return plain(text.replace("…", "...")) if self._ascii else text

@@ -1,6 +1,8 @@
 """The journal view: tabs, filter, table and detail, and what can be done with entries."""
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,10 +15,10 @@ from recorder import InvalidFilter, Verb
 from recorder.filters import where
 from tui.actions import numbered
 from tui.detail import copied
-from tui.format import printable, size
+from tui.format import copied_words, printable
 from tui.gateway import Facts, Gateway
-from tui.keys import bindings
-from tui.messages import Decide, Edit, Forget, Say, Ship, ShowProfile
+from tui.keys import bindings, name_of
+from tui.messages import Decide, Edit, Failed, Forget, KeysChanged, Say, Ship, ShowProfile
 from tui.rows import Query, words_of
 from tui.states import PROBLEMS
 from tui.views.view import View
@@ -60,9 +62,10 @@ class JournalView(View):
             super().__init__()
 
     class _Copied(Message):
-        def __init__(self, text: str, what: str) -> None:
+        def __init__(self, text: str, what: str, otherwise: str) -> None:
             self.text = text
             self.what = what
+            self.otherwise = otherwise
             super().__init__()
 
     def __init__(self, gateway: Gateway, *, ascii_only: bool = False) -> None:
@@ -76,6 +79,9 @@ class JournalView(View):
         self._counted_at: float | None = None
         self._counting = False
         self._detail_open = False
+        self._going = False  # an entry is looked for that the cursor is to go to
+        self._waiting: deque[Callable[[], object]] = deque()  # keys that are to act from there
+        self._refusal = ""
 
     def compose(self) -> ComposeResult:
         """Tabs, prompt and notices above; the table, and the detail beside it or in its place."""
@@ -87,7 +93,6 @@ class JournalView(View):
             with Vertical(id="journal-table"):
                 yield Notice("heads", ascii_only=plain)
                 yield EntryTable(self._gateway, ascii_only=plain)
-                yield Notice("empty", ascii_only=plain)
             yield EntryDetail(self._gateway, ascii_only=plain)
 
     @property
@@ -101,6 +106,11 @@ class JournalView(View):
         return self.query_one(EntryDetail)
 
     @property
+    def instead(self) -> Mapping[str, str]:
+        """In the detail, enter leads nowhere, and escape back."""
+        return {"journal.enter": "app.close"} if self._detail_open else {}
+
+    @property
     def wide(self) -> bool:
         """Whether the detail stands beside the table."""
         return self.size.width >= _WIDE
@@ -109,6 +119,51 @@ class JournalView(View):
     def detail_open(self) -> bool:
         """Whether the detail was opened with enter."""
         return self._detail_open
+
+    @property
+    def settled(self) -> bool:
+        """Whether every key that was pressed has acted."""
+        return not self._waiting
+
+    @property
+    def place(self) -> tuple[Query, int | None]:
+        """What shows, and the entry under the cursor where it is not simply the newest."""
+        table = self.table
+        return self._query, None if table.at_top and table.on_first else table.cursor
+
+    # --- keys typed ahead act from the place that those before them lead to
+
+    def _in_turn(self, act: Callable[[], object]) -> None:
+        self._waiting.append(act)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and not self._going and not self.table.under_way:
+            self._waiting.popleft()()
+
+    def action_move(self, by: int) -> None:
+        """Down or up."""
+        self._in_turn(partial(super().action_move, by))
+
+    def action_page(self, by: int) -> None:
+        """Pages down or up."""
+        self._in_turn(partial(super().action_page, by))
+
+    def action_first(self) -> None:
+        """The newest, or the first line."""
+        self._in_turn(super().action_first)
+
+    def action_last(self) -> None:
+        """The oldest, or the last line."""
+        self._in_turn(super().action_last)
+
+    def on_failed(self, message: Failed) -> None:
+        """Something that was asked for failed; the app says so. What was typed behind it is not done."""
+        if message.job == "count":
+            self._counting = False
+        else:
+            self._going = False
+            self._waiting.clear()
 
     # --- what the app asks of it
 
@@ -146,7 +201,9 @@ class JournalView(View):
     def take_focus(self) -> None:
         """The keys go to the table, or to the detail where that is open."""
         # At once, so that a key right after enter is a command already.
-        self.screen.set_focus(self.text if self.detail_open else self.table)
+        prompt = self.query_one(Prompt)
+        inner = prompt.field if prompt.is_open else self.text if self.detail_open else self.table
+        self.screen.set_focus(inner)
 
     def show(self, query: Query, *, at: int | None = None) -> None:
         """Show what matches, with the cursor on an entry, or on the newest."""
@@ -154,6 +211,8 @@ class JournalView(View):
         self._total = None
         self._counted_at = None
         self._counting = False
+        self._going = False
+        self._waiting.clear()
         self.query_one(StateTabs).choose(query.state)
         self.table.show(query, at=at)
         self._count()
@@ -169,18 +228,26 @@ class JournalView(View):
 
     def action_filter(self) -> None:
         """Ask for a filter."""
-        self.query_one(Prompt).open("filter", "/ ", _typed(self._query.words), _HINT)
+        self.query_one(Prompt).open("filter", "/ ", _typed(self._query.words), _HINT, _refusal)
 
     def action_find(self) -> None:
         """Ask for what is to be found."""
-        self.query_one(Prompt).open("find", "find ", _typed(self._find), _HINT)
+        self.query_one(Prompt).open("find", "find ", _typed(self._find), _HINT, _refusal)
+
+    def on_prompt_refused(self, message: Prompt.Refused) -> None:
+        """What was typed is not understood: it stays, and the words say why."""
+        self._refusal = message.words
+        self._tell()
 
     def on_prompt_closed(self) -> None:
         """Back to the table."""
+        self._refusal = ""
         self.take_focus()
+        self._tell()
 
     def on_prompt_entered(self, message: Prompt.Entered) -> None:
         """Filter, or find."""
+        self._refusal = ""
         self.take_focus()
         words = words_of(message.text)
         before = self._find if message.purpose == "find" else self._query.words
@@ -188,14 +255,11 @@ class JournalView(View):
             _typed(before)
         ):  # as it was, with letters in it that only show spelled out
             words = list(before)
-        try:
-            where(words, now=0.0)
-        except InvalidFilter as error:
-            self.post_message(Say(str(error), "warning"))
-            return
         if message.purpose == "find":
             self._find = tuple(words)
-            self.action_find_next(1)
+            if words:
+                self.action_find_next(1)
+            self._tell()
         else:
             self.show(Query.of(words, self._query.state))
 
@@ -207,10 +271,14 @@ class JournalView(View):
         """The next match of what is looked for: 1 for older, -1 for newer."""
         if not self._find:
             self.action_find()
-            return
+        else:
+            self._in_turn(partial(self._find_next, way))
+
+    def _find_next(self, way: int) -> None:
         query, words, seq = self._query, self._find, self.table.cursor
         what = " ".join(map(printable, words))
         newer = way < 0
+        self._going = True
         ask(
             self,
             lambda: self._gateway.beside(query, seq, newer=newer, words=words, stop=stopped),
@@ -222,7 +290,11 @@ class JournalView(View):
 
     def action_problem(self, way: int) -> None:
         """The next entry that a person may have to do something about."""
+        self._in_turn(partial(self._problem, way))
+
+    def _problem(self, way: int) -> None:
         query, seq, newer = self._query, self.table.cursor, way < 0
+        self._going = True
         ask(
             self,
             lambda: self._gateway.beside(query, seq, newer=newer, states=PROBLEMS, stop=stopped),
@@ -234,10 +306,12 @@ class JournalView(View):
         """Go there."""
         if message.query != self._query:
             return
+        self._going = False
         if message.seq is None:
             self.post_message(Say(f"There is no {message.what}."))
         else:
             self.table.go_to(message.seq)
+        self._go_on()
 
     # --- counting
 
@@ -278,7 +352,7 @@ class JournalView(View):
 
     def action_mark(self) -> None:
         """Mark."""
-        self.table.mark()
+        self._in_turn(self.table.mark)
 
     # --- the detail
 
@@ -288,6 +362,9 @@ class JournalView(View):
 
     def action_enter(self) -> None:
         """Into the detail."""
+        self._in_turn(self._enter)
+
+    def _enter(self) -> None:
         if self.table.cursor is None:
             return
         self._detail_open = True
@@ -306,6 +383,7 @@ class JournalView(View):
         """
         self.text.display = self._detail_shows
         self.query_one("#journal-table").display = self.wide or not self._detail_open
+        self.post_message(KeysChanged())
         self.take_focus()
 
     def on_entry_table_opened(self) -> None:
@@ -320,6 +398,7 @@ class JournalView(View):
     def on_entry_table_changed(self) -> None:
         """Other rows."""
         self._tell()
+        self._go_on()
 
     def on_resize(self, event: Resize) -> None:
         """Wide, or not."""
@@ -334,16 +413,23 @@ class JournalView(View):
     def _tell(self) -> None:
         """The lines around the table."""
         table = self.table
-        marks = f"{len(table.marks):,} marked  " if table.marks else ""
-        follows = "» following (F)" if table.at_top else "F follows"
-        self.query_one(StateTabs).note(marks + follows)
+        marks = f"{len(table.marks):,} marked" if table.marks else ""
+        follows = (
+            f"» following ({name_of('journal.follow')})"
+            if table.at_top
+            else f"{name_of('journal.follow')} follows"
+        )
+        # The cursor stays on its entry, as keys act upon it; where that leads it out of sight, this says so.
+        self.query_one(StateTabs).note("  ".join(filter(None, (table.drifted, marks, follows))))
         self.query_one("#filter-line", Notice).say(self._filter_words())
-        nothing = table.loaded and not table.window.rows
-        table.display = not nothing
-        self.query_one("#heads", Notice).say("" if nothing else table.heads())
-        self.query_one("#empty", Notice).say(self._nothing() if nothing else "")
+        self.query_one("#heads", Notice).say("" if table.empty else table.heads())
+        table.say_nothing(self._nothing())
+        if table.empty and self._detail_open:
+            self._close_detail()  # there is no entry any more that it could be of
 
     def _filter_words(self) -> str:
+        if self._refusal and self.query_one(Prompt).is_open:
+            return f" ! {printable(self._refusal)}"
         if not self._query.words:
             return ""
         words = " ".join(map(printable, self._query.words))
@@ -369,11 +455,11 @@ class JournalView(View):
 
     def action_profile(self) -> None:
         """To its profile at that moment."""
-        self._of_profile(ShowProfile)
+        self._in_turn(lambda: self._of_profile(ShowProfile))
 
     def action_forget(self) -> None:
         """Erase its profile."""
-        self._of_profile(lambda profile, group_key, _: Forget(profile, group_key))
+        self._in_turn(lambda: self._of_profile(lambda profile, group_key, _: Forget(profile, group_key)))
 
     def _of_profile(self, made: Callable[[str, str | None, int], Message]) -> None:
         seq = self.table.cursor
@@ -388,16 +474,24 @@ class JournalView(View):
 
     def action_copy(self) -> None:
         """The entry as JSON."""
-        self._copy("JSON", lambda seq: self._gateway.text_of(seq, copied))
+        self._in_turn(lambda: self._copy("JSON", lambda seq: self._gateway.text_of(seq, copied)))
 
     def action_copy_test(self) -> None:
         """The history of its profile as a test."""
-        self._copy("a test", self._gateway.test_of)
+        self._in_turn(lambda: self._copy("a test", self._gateway.test_of))
 
     def _copy(self, what: str, read: Callable[[int], str]) -> None:
         seq = self.table.cursor
         if seq is not None:
-            ask(self, lambda: read(seq), lambda text: self._Copied(text, f"#{seq:,} as {what}"), group="copy")
+            otherwise = f"`restante entries seq={seq} --json` writes it out."
+            if read == self._gateway.test_of:
+                otherwise = f"`restante export seq=..{seq}` writes the entries out."
+            ask(
+                self,
+                lambda: read(seq),
+                lambda text: self._Copied(text, f"#{seq:,} as {what}", otherwise),
+                group="copy",
+            )
 
     def on_journal_view__copied(self, message: _Copied) -> None:
         """To the clipboard."""
@@ -405,7 +499,7 @@ class JournalView(View):
             self.post_message(Say("There is nothing to copy: this entry is of no profile."))
             return
         self.app.copy_to_clipboard(message.text)
-        self.post_message(Say(f"Copied {message.what}, {size(len(message.text.encode()))}."))
+        self.post_message(Say(copied_words(message.what, message.text, message.otherwise)))
 
     @property
     def _chosen(self) -> list[list[str]]:
@@ -416,14 +510,20 @@ class JournalView(View):
 
     def action_retry(self) -> None:
         """Send again."""
-        self.post_message(Decide(Verb.RETRY, self._chosen))
+        self._in_turn(lambda: self._decide(Verb.RETRY))
 
     def action_discard(self) -> None:
         """Give up."""
-        self.post_message(Decide(Verb.DISCARD, self._chosen))
+        self._in_turn(lambda: self._decide(Verb.DISCARD))
+
+    def _decide(self, verb: Verb) -> None:
+        self.post_message(Decide(verb, self._chosen, among=self._query if self.table.marks else None))
 
     def action_edit(self) -> None:
         """Another message."""
+        self._in_turn(self._edit)
+
+    def _edit(self) -> None:
         if self.table.cursor is not None:
             self.post_message(Edit(self.table.cursor))
 
@@ -441,6 +541,15 @@ class JournalView(View):
 def _typed(words: Iterable[str]) -> str:
     """Words as a person would type them."""
     return " ".join(map(_quoted, words))
+
+
+def _refusal(text: str) -> str:
+    """Why what was typed is no filter; empty where it is one."""
+    try:
+        where(words_of(text), now=0.0)
+    except InvalidFilter as error:
+        return str(error)
+    return ""
 
 
 def _quoted(word: str) -> str:

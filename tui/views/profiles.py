@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from simulator.testing import to_test
 from tui.cells import folded
-from tui.format import size
+from tui.format import copied_words
 from tui.gateway import Gateway
 from tui.gateway_profiles import ProfilesGateway
 from tui.history import History
@@ -454,7 +454,9 @@ class ProfilesView(View):
     def on_profiles_view__copied(self, message: _Copied) -> None:
         """To the clipboard."""
         self.app.copy_to_clipboard(message.text)
-        self.post_message(Say(f"Copied {message.what}, {size(len(message.text.encode()))}."))
+        self.post_message(
+            Say(copied_words(message.what, message.text, "`restante profiles --json` writes it out."))
+        )
 
     def on_resize(self, event: Resize) -> None:
         """Side by side, or in turns."""

@@ -7,14 +7,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 
-from recorder import FailureGroup, State, Verb
+from recorder import FailureGroup, Verb
 from tui.accounts import accounts_lines, lane_lines
 from tui.cells import folded
-from tui.format import size
+from tui.format import printable, size
 from tui.gateway import Gateway
-from tui.gateway_shipping import ShippingGateway, Standing
+from tui.gateway_shipping import Carried, ShippingGateway, Standing
 from tui.keys import bindings
-from tui.messages import Decide, FilterEntries, Say, Ship
+from tui.messages import Decide, Failed, FilterEntries, Say, Ship
 from tui.views.view import View
 from tui.widgets.attempt_table import AttemptTable
 from tui.widgets.failure_table import FailureTable
@@ -47,6 +47,11 @@ class ShippingView(View):
             self.standing = standing
             super().__init__()
 
+    class _Carried(Message):
+        def __init__(self, carried: Carried) -> None:
+            self.carried = carried
+            super().__init__()
+
     def __init__(self, gateway: Gateway, *, ascii_only: bool = False) -> None:
         super().__init__(id="shipping", classes="plain" if ascii_only else None)
         self._gateway = ShippingGateway(gateway)
@@ -54,6 +59,7 @@ class ShippingView(View):
         self._ascii = ascii_only
         self._standing: Standing | None = None
         self._reading = False
+        self._unread = False  # the last read failed
 
     def compose(self) -> ComposeResult:
         """Words above, two tables below."""
@@ -86,7 +92,7 @@ class ShippingView(View):
     @property
     def settled(self) -> bool:
         """Whether all that is to be read is, and shows."""
-        return self._standing is not None and not self._reading
+        return (self._standing is not None or self._unread) and not self._reading
 
     # --- reading
 
@@ -98,15 +104,21 @@ class ShippingView(View):
 
     def on_shipping_view__stands(self, message: _Stands) -> None:
         """Show it."""
-        self._reading = False
+        self._reading = self._unread = False
         self._standing = message.standing
         self._failures.show(message.standing)
         self._attempts.show(message.standing)
         self._tell()
 
-    def on_failed(self) -> None:
+    def on_failed(self, message: Failed) -> None:
         """What was read failed; the app says so, and the next change tries again."""
-        self._reading = False
+        if message.job != "standing":
+            return
+        self._reading, self._unread = False, True
+        if self._standing is None:
+            for table in (self._failures, self._attempts):
+                table.unread = f" This could not be read: {printable(str(message.error))}"
+                table.refresh()
 
     def on_resize(self) -> None:
         """Fold the words anew."""
@@ -145,17 +157,25 @@ class ShippingView(View):
         if self._attempts.has_focus:
             attempt = self._attempts.current
             if attempt is not None and attempt.updates:
-                self.post_message(
-                    FilterEntries([f"seq={attempt.first}..{attempt.last}", f"lane={attempt.lane.value}"])
-                )
+                ask(self, lambda: self._gateway.carried(attempt), self._Carried, group="carried")
             return
         group = self._failures.current
         if isinstance(group, FailureGroup):
-            self.post_message(FilterEntries(words_for(group)))
+            if self._tells(group):
+                self.post_message(FilterEntries(words_for(group)))
         elif group is not None:
             self.post_message(
                 Say("Nothing of these tries is set aside; the attempts below name their entries.")
             )
+
+    def on_shipping_view__carried(self, message: _Carried) -> None:
+        """To the entries of an attempt."""
+        carried = message.carried
+        if not carried.exact:
+            self.post_message(
+                Say(f"It carried {carried.entries:,} of these: which ones is not written down.")
+            )
+        self.post_message(FilterEntries(carried.words))
 
     def action_retry(self) -> None:
         """Send this failure's entries again."""
@@ -167,8 +187,22 @@ class ShippingView(View):
 
     def _decide(self, verb: Verb) -> None:
         group = self._failures.current
-        if isinstance(group, FailureGroup) and not self._attempts.has_focus:
+        if self._attempts.has_focus:
+            self.post_message(Say(f"{verb.capitalize()} is for a failure: tab goes to them."))
+        elif not isinstance(group, FailureGroup):
+            nothing = "There is no failure." if group is None else "Nothing of these tries is set aside."
+            self.post_message(Say(f"{nothing} There is nothing to {verb}."))
+        elif self._tells(group):
             self.post_message(Decide(verb, [words_for(group)]))
+
+    def _tells(self, group: FailureGroup) -> bool:
+        """Whether a group's entries can be told from others; what has too many different words cannot."""
+        if group.rest:
+            self.post_message(
+                Say("These have more different words than are told apart: filter for some of them.")
+            )
+            return False
+        return True
 
     def action_ship(self) -> None:
         """Send what may go now."""
@@ -185,11 +219,12 @@ class ShippingView(View):
 
 
 def words_for(group: FailureGroup) -> list[str]:
-    """The filter that finds a group's entries; see `recorder.filters`.
+    """The filter that finds exactly a group's entries: by state, words and status, as they are grouped.
 
-    What is in doubt has no words of its own: its attempt has, and the range of its numbers stands in for them.
+    >>> from recorder import State
+    >>> words_for(FailureGroup(state=State.REJECTED, words="no", status=400, entries=2, first_at=0, last_at=0,
+    ...     first=1, last=2))
+    ['state=rejected', 'error==no', 'status=400']
     """
-    words = [f"state={group.state.value}", f"seq={group.first}..{group.last}"]
-    if group.state is State.REJECTED and group.words:
-        words.append(f"error={group.words}")
-    return words
+    status = "none" if group.status is None else str(group.status)
+    return [f"state={group.state.value}", f"error=={group.words}", f"status={status}"]

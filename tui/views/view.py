@@ -1,5 +1,6 @@
 """What the app asks of each view."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from textual.widget import Widget
@@ -35,6 +36,11 @@ class View(Widget):
     def table(self) -> Table:
         """The table that is moved in."""
         raise NotImplementedError
+
+    @property
+    def instead(self) -> Mapping[str, str]:
+        """Keys of the key line that would do nothing now, by their ids, and which of the app's to show there."""
+        return {}
 
     @property
     def text(self) -> Widget | None:

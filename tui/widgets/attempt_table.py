@@ -32,6 +32,13 @@ class AttemptTable(Lines):
         super().__init__(id="attempts", ascii_only=ascii_only)
         self.rows: tuple[Attempt, ...] = ()
         self.now = 0.0
+        self.unread = " …"
+        """What is shown before anything was read."""
+
+    @property
+    def known(self) -> bool:
+        """Whether anything was read yet."""
+        return self.now > 0
 
     def show(self, standing: Standing) -> None:
         """Show these; the cursor stays on its attempt, but for the first one, which is always the latest."""
@@ -57,7 +64,7 @@ class AttemptTable(Lines):
 
     def nothing(self) -> str:
         """None."""
-        return " Nothing was sent yet."
+        return " Nothing was sent yet." if self.known else self.unread
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
         """When, what came of it, what it carried, what was said."""

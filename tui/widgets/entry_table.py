@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from recorder import State
-from tui.cells import fitted
+from tui.cells import fitted, folded
 from tui.columns import Columns, columns_for
 from tui.gateway import PAGE, Gateway
 from tui.messages import Failed
@@ -84,6 +84,8 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.marks: set[int] = set()
         self.following = True
         self.loaded = False
+        self.nothing = ""
+        """What is drawn where nothing matches. The table draws it: Textual takes the keys from what is hidden."""
         self._columns = columns_for(80, 0)
         self._owed = 0
         self._total: int | None = None  # of a filter, counted
@@ -176,6 +178,23 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._load(lambda: self._gateway.newest(query, PAGE, stopped), then)
         self.post_message(self.Changed())
         return self.following
+
+    @property
+    def on_first(self) -> bool:
+        """Whether the cursor is on the newest."""
+        return bool(self.window.rows) and self.window.rows[0].seq == self.cursor
+
+    @property
+    def drifted(self) -> str:
+        """Where the cursor is, while what is recorded moves it out of sight; empty where it shows, or nothing moves."""
+        if not self.at_top or self.cursor is None or not self.window.rows or not self.size.height:
+            return ""
+        return f"cursor #{self.cursor:,} below" if self.window.place(self.cursor) >= self.size.height else ""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is on its way to other rows, and the cursor with it."""
+        return "rows" in self._reading
 
     @property
     def row(self) -> Row | None:
@@ -437,6 +456,17 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._need()
         self.post_message(self.Changed())
 
+    @property
+    def empty(self) -> bool:
+        """Whether it is known that nothing matches."""
+        return self.loaded and not self.window.rows
+
+    def say_nothing(self, text: str) -> None:
+        """What to draw where nothing matches."""
+        if text != self.nothing:
+            self.nothing = text
+            self.refresh()
+
     def heads(self) -> str:
         """The line above the rows."""
         return self._columns.heads()
@@ -445,13 +475,25 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
         """One row."""
         width = self.size.width
         number = y + self.scroll_offset.y
-        if number >= self.window.height or not self.window.rows:
+        if not self.window.rows:
+            return self._line_of_nothing(y, width) if self.loaded else Strip.blank(width, self.rich_style)
+        if number >= self.window.height:
             return Strip.blank(width, self.rich_style)
         row = self.window[number]
         if row is None:
             style = self.get_component_rich_style("row--missing")
             return Strip([Segment(fitted(" …" if not self._ascii else " ...", width), style)], width)
         return self._strip(row, width)
+
+    def _line_of_nothing(self, y: int, width: int) -> Strip:
+        margin = 2
+        text = plain(self.nothing) if self._ascii else self.nothing
+        lines = [
+            "",
+            *(part for line in text.split("\n") for part in folded(line, max(width - 2 * margin, 1))),
+        ]
+        line = " " * margin + lines[y] if y < len(lines) else ""
+        return Strip([Segment(fitted(line, width), self.rich_style)], width)
 
     def _strip(self, row: Row, width: int) -> Strip:
         here, marked = row.seq == self.cursor, row.seq in self.marks

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from recorder import AttemptGroup, FailureGroup, State
 from tui.format import age, clipped, count, printable
 from tui.gateway_shipping import Standing
+from tui.keys import name_of
 from tui.states import LOOKS
 from tui.widgets.lines import Cell, Lines
 
@@ -24,13 +25,21 @@ class FailureTable(Lines):
         self._write = write
         self.rows: tuple[FailureGroup | AttemptGroup, ...] = ()
         self.now = 0.0
-        self._entries = 0
+        self.unread = " …"
+        """What is shown before anything was read."""
+        self._entries = self._tries = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether anything was read yet."""
+        return self.now > 0
 
     def show(self, standing: Standing) -> None:
         """Show these; the cursor stays on its group."""
         here = _key(self.current) if self.current is not None else None
         self.rows = (*standing.failures, *standing.tries)
         self.now = standing.facts.now
+        self._tries = sum(group.attempts for group in standing.tries)
         self._entries = sum(group.entries for group in standing.failures)
         places = (place for place, row in enumerate(self.rows) if _key(row) == here)
         self.put(next(places, self.cursor))
@@ -48,12 +57,22 @@ class FailureTable(Lines):
         """What they are."""
         hint = ""
         if isinstance(self.current, FailureGroup) and width >= _MIDDLE:
-            hint = "   enter: entries, R: retry" if self._write else "   enter: entries"
-        return f" FAILURES {count(self._entries, 'entry', 'entries')}{hint}"
+            hint = f"   {name_of('shipping.enter')}: entries"
+            if self._write:
+                hint += f", {name_of('shipping.retry')}: retry"
+        many = [count(self._entries, "entry", "entries")]
+        if self._tries:
+            many.append(count(self._tries, "try", "tries"))
+        more = f"   {self.cursor + 1} of {len(self.rows)}" if len(self.rows) > self._room_for_rows else ""
+        return f" FAILURES {', '.join(many) if self.known else '…'}{more}{hint}"
+
+    @property
+    def _room_for_rows(self) -> int:
+        return max(self.size.height - 1, 1)
 
     def nothing(self) -> str:
         """None."""
-        return " Nothing failed."
+        return " Nothing failed." if self.known else self.unread
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
         """State, status, words, how many, first and last."""
@@ -69,6 +88,8 @@ class FailureTable(Lines):
         end = "  ".join(["", *ends])
         words = printable(clipped(row.words, _LONGEST)) or "nothing says why"
         quoted = f'"{words}"' if isinstance(row, FailureGroup) and row.state is State.REJECTED else words
+        if isinstance(row, AttemptGroup):
+            quoted = f"{row.lane.value}: {words}"
         room = max(width - 2 - _STATUS - 1 - len(end), 4)
         return (
             (f"{glyph} ", style),

@@ -1,10 +1,12 @@
 """The bottom line: the keys of the place one is in, as many as there is room for."""
 
+from collections.abc import Mapping
+
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.widget import Widget
 
-from tui.keys import Key, keys_of, spelled
+from tui.keys import Key, keys_of, name_of
 from tui.states import plain
 
 __all__ = ["KeyLine"]
@@ -20,10 +22,11 @@ class KeyLine(Widget):
         self._write = write
         self._ascii = ascii_only
         self._where = "journal"
+        self._instead: Mapping[str, str] = {}
 
-    def show_place(self, where: str) -> None:
-        """Show the keys of this place."""
-        self._where = where
+    def show_place(self, where: str, instead: Mapping[str, str] | None = None) -> None:
+        """Show the keys of this place; for some that would do nothing now, what is to be shown in their place."""
+        self._where, self._instead = where, instead or {}
         self.refresh()
 
     def render(self) -> Text:
@@ -32,8 +35,10 @@ class KeyLine(Widget):
         last = [key for key in keys_of("app") if key.footer]
         tail = self._words(last)
         text = ""
-        for key in keys_of(self._where):
-            if not key.footer or (key.writes and not self._write):
+        others = {key.id: key for key in keys_of("app")}
+        for row in keys_of(self._where):
+            key = others[self._instead[row.id]] if row.id in self._instead else row
+            if not row.footer or (key.writes and not self._write):
                 continue
             more = f"{text}  {self._word(key)}" if text else f" {self._word(key)}"
             if cell_len(more) + cell_len(tail) + 3 > width:
@@ -47,4 +52,4 @@ class KeyLine(Widget):
 
     @staticmethod
     def _word(key: Key) -> str:
-        return f"{spelled(key.keys.split(',')[:1])} {key.description}"
+        return f"{name_of(key.id)} {key.description}"

@@ -1,5 +1,6 @@
 """The prompt below the tabs: a filter, or what to find."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -35,6 +36,13 @@ class Prompt(Horizontal):
             self.text = text
             super().__init__()
 
+    class Refused(Message):
+        """Enter was pressed, and what was typed is not understood; in words. It stays open."""
+
+        def __init__(self, words: str) -> None:
+            self.words = words
+            super().__init__()
+
     class Closed(Message):
         """It was closed without a word."""
 
@@ -42,24 +50,40 @@ class Prompt(Horizontal):
         super().__init__(id="prompt")
         self.display = False
         self._purpose = ""
+        self._check: Callable[[str], str] | None = None
 
     def compose(self) -> ComposeResult:
         """A sign, and the line."""
         yield Static("/", id="prompt-sign", markup=False)
-        yield _Line(id="prompt-input", compact=True)
+        yield _Line(id="prompt-input", compact=True, select_on_focus=False)
 
     @property
     def is_open(self) -> bool:
         """Whether it shows."""
         return bool(self.display)
 
-    def open(self, purpose: str, sign: str, text: str, hint: str) -> None:
-        """Show it, with this text to begin with."""
-        self._purpose = purpose
+    @property
+    def field(self) -> Input:
+        """Where one types."""
+        return self.query_one(Input)
+
+    def open(
+        self, purpose: str, sign: str, text: str, hint: str, check: Callable[[str], str] | None = None
+    ) -> None:
+        """Show it, with this text to begin with.
+
+        Args:
+            purpose: What `Entered` says it is for.
+            sign: What stands before the line.
+            text: What is typed already.
+            hint: What is shown while there is none.
+            check: Says why a text cannot be taken; empty where it can. Until then the prompt stays open.
+        """
+        self._purpose, self._check = purpose, check
         text = printable(text)
         self.display = True
         self.query_one("#prompt-sign", Static).update(sign)
-        field = self.query_one(Input)
+        field = self.field
         field.value = text
         field.placeholder = hint
         field.cursor_position = len(text)
@@ -70,6 +94,9 @@ class Prompt(Horizontal):
         """Hide it."""
         self.display = False
 
+    def action_stay(self) -> None:
+        """Tab has nothing to go to in one line; what is behind the prompt is not to have it."""
+
     def action_close(self) -> None:
         """Escape."""
         self.close()
@@ -78,5 +105,8 @@ class Prompt(Horizontal):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""
         event.stop()
+        if self._check is not None and (words := self._check(event.value)):
+            self.post_message(self.Refused(words))
+            return
         self.close()
         self.post_message(self.Entered(self._purpose, event.value))

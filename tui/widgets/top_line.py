@@ -8,28 +8,18 @@ from textual.widget import Widget
 
 from tui.format import age, printable, size
 from tui.gateway import Facts
+from tui.sentence import standing_of
 from tui.states import plain
 
 __all__ = ["TopLine", "accounts_line", "standing"]
 
 _VIEWS = (("journal", "1 Journal"), ("profiles", "2 Profiles"), ("shipping", "3 Shipping"))
-_STANDING = {
-    "offline": "▼ OFFLINE",
-    "paused": "‖ PAUSED",
-    "waiting": "… waiting",
-    "shipping": "▲ online",
-    "done": "▲ online",
-    "no_shipper": "○ no shipper",
-}
 _NAME = 24  # cells of the journal's name
 
 
 def standing(facts: Facts) -> str:
     """Glyph and word for how shipping stands."""
-    state = facts.shipping.state
-    if state == "done" and facts.shipper.seen_at is None:
-        return "○ no shipper"
-    return _STANDING.get(state, state)
+    return standing_of(facts.shipping, facts.statistics, facts.shipper)
 
 
 def accounts_line(facts: Facts, *, short: bool) -> str:

@@ -60,6 +60,11 @@ class Terminal:
         """What shows."""
         return self._tmux("capture-pane", "-p").splitlines()
 
+    def modes(self):
+        """What a program may leave behind."""
+        text = "alternate #{alternate_on}, cursor #{cursor_flag}, mouse #{mouse_any_flag}"
+        return self._tmux("display-message", "-p", text).strip()
+
     def wait(self, words, *, gone=False):
         """The screen once it shows some words, or does not any more."""
         deadline = time.monotonic() + PATIENCE
@@ -127,7 +132,7 @@ def drive(folder, size=(80, 24), show=_silent):
         terminal.press("Enter")
         show("the rejected entry", terminal.wait("not numeric"))
         terminal.press("R")
-        show("the question", terminal.wait("Retry 1 entry?"))
+        show("the question", terminal.wait("Retry 1 entry, #5?"))
         terminal.press("y")
         show("retried", terminal.wait("1 entry is to be sent again."))
         terminal.press("Escape")
@@ -136,6 +141,39 @@ def drive(folder, size=(80, 24), show=_silent):
         show("ended", terminal.wait("ended with 0"))
     with JournalReader(path) as reader:
         assert reader.entry(5).state is State.PENDING
+
+
+def end(folder, how, code, *, size=(80, 24)):
+    """Open, end it from outside with a signal, and see that the terminal is as it was."""
+    path, pid = Path(folder) / "kiosk.db", Path(folder) / "pid"
+    make_journal(path)
+    with Terminal(folder, size) as terminal:
+        tells = f"import os, pathlib; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); {PROGRAM}"
+        terminal.run(sys.executable, "-c", tells, "tui", "-j", path)
+        terminal.wait("all 65")
+        os.kill(int(pid.read_text()), how)
+        terminal.wait(f"ended with {code}")
+        assert terminal.modes() == "alternate 0, cursor 1, mouse 0"
+
+
+def quit_while_shipping(folder, url, answered, *, size=(80, 24)):
+    """Ship to a service that takes its time, and quit: the terminal is back before the answer is there."""
+    path = Path(folder) / "kiosk.db"
+    make_journal(path)
+    with Terminal(folder, size) as terminal:
+        terminal.run(sys.executable, "-c", PROGRAM, "tui", "-j", path, "--write", "--url", url)
+        terminal.wait("all 65")
+        terminal.press("s")
+        terminal.wait("now?")
+        terminal.press("y")
+        terminal.wait("Shipping")
+        terminal.press("C-c")
+        terminal.wait("Letting the request under way be answered")
+        assert terminal.modes() == "alternate 0, cursor 1, mouse 0"
+        answered.set()
+        terminal.wait("ended with 0")
+    with JournalReader(path) as reader:
+        return reader.counts()
 
 
 def main():

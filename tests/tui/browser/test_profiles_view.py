@@ -344,7 +344,7 @@ async def test_a_read_that_fails_is_told_and_the_view_goes_on(ada):
         closed.close()
         view.refresh_view()
         await settled(pilot)
-        assert any("is closed" in text for text in said(pilot))
+        assert any("is closed" in line for line in screen_text(pilot.app))
         view._gateway._reader = working
         shops.record(
             ada.path,

@@ -1,12 +1,44 @@
 """In a real terminal, where there is tmux to make one: see drive.py."""
 
 import shutil
+import signal
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.tui.browser.drive import drive
+from tests.tui.browser.drive import drive, end, quit_while_shipping
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux to make a terminal")
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux to make a terminal")
 def test_open_filter_step_through_a_profile_retry_and_quit_in_a_terminal(tmp_path):
     drive(tmp_path)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_it_and_gives_the_terminal_back(tmp_path, number, code):
+    end(tmp_path, number, code)
+
+
+def test_quitting_while_shipping_gives_the_terminal_back_and_sends_nothing_more(tmp_path):
+    answered, bodies = threading.Event(), []
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_POST(self):
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            answered.wait(60)
+            body = b'{"status": 1, "error": null}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Not on a test's screen."""
+
+    with HTTPServer(("127.0.0.1", 0), Slow) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        counts = quit_while_shipping(tmp_path, f"http://127.0.0.1:{service.server_port}", answered)
+        service.shutdown()
+    assert (len(bodies), counts.shipped > 0, counts.in_doubt) == (1, True, 0)

@@ -1,0 +1,197 @@
+"""Who has the keys: an empty table, an open prompt, the screen on top; and keys typed ahead."""
+
+import pytest
+
+from tests.tui.browser.harness import browsing, press, screen_text, settled
+from tests.tui.browser.test_browsing import many, said, shown, table, type_in
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.edit import EditScreen
+from tui.screens.help import HelpScreen
+from tui.widgets.prompt import Prompt
+from tui.widgets.state_tabs import StateTabs
+
+
+def text_of(pilot):
+    return "\n".join(screen_text(pilot.app))
+
+
+# --- a table that is empty keeps the keys
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_from_an_empty_tab_the_keys_lead_on(kiosk, size):
+    kiosk.change("UPDATE entries SET state = 'shipped' WHERE state = 'in_doubt'")
+    async with browsing(kiosk, size, words=["state=in_doubt"]) as pilot:
+        assert "No entry is in doubt." in text_of(pilot)
+        await press(pilot, "l", "j")
+        assert (pilot.app.query_one(StateTabs).tab.value, table(pilot).cursor) == ("rejected", 12)
+        await press(pilot, "h", "slash")
+        assert pilot.app.query_one(Prompt).is_open
+
+
+async def test_a_filter_without_a_match_is_left_by_escape(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "slash")
+        await type_in(pilot, "nobody")
+        assert "0 of 40 match nobody" in text_of(pilot)
+        await press(pilot, "escape", "j")
+        assert table(pilot).cursor == 39
+
+
+async def test_what_is_recorded_into_an_empty_journal_can_be_gone_through(stage):
+    stage.record({"$distinct_id": "ada", "$set": {"a": 1}})
+    stage.change("DELETE FROM entries")
+    async with browsing(stage) as pilot:
+        assert "Nothing is recorded yet." in text_of(pilot)
+        many(stage, 3)
+        pilot.app.look()
+        await settled(pilot)
+        before = table(pilot).cursor
+        await press(pilot, "j")
+        assert table(pilot).cursor == before - 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_tab_that_is_emptied_while_one_looks_closes_its_detail_and_keeps_the_keys(kiosk, size):
+    async with browsing(kiosk, size, words=["state=in_doubt"]) as pilot:
+        await press(pilot, "enter")
+        kiosk.change("UPDATE entries SET state = 'shipped' WHERE state = 'in_doubt'")
+        pilot.app.look()
+        await settled(pilot)
+        assert "No entry is in doubt." in text_of(pilot)
+        await press(pilot, "h", "j")
+        assert table(pilot).cursor is not None
+
+
+async def test_a_window_that_was_too_small_gives_the_keys_back(kiosk):
+    async with browsing(kiosk) as pilot:
+        await pilot.resize_terminal(30, 8)
+        await settled(pilot)
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot, lambda: table(pilot).has_focus)
+        await press(pilot, "j")
+        assert table(pilot).cursor == 39
+
+
+# --- the prompt
+
+
+async def test_a_filter_that_is_not_understood_stays_with_the_reason(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "slash")
+        await type_in(pilot, "colour=red")
+        prompt = pilot.app.query_one(Prompt)
+        assert (prompt.is_open, prompt.field.value) == (True, "colour=red")
+        assert "no filter key" in text_of(pilot)
+        pilot.app.look()
+        await settled(pilot)
+        assert "no filter key" in text_of(pilot)
+        await press(pilot, "escape")
+        assert "no filter key" not in text_of(pilot)
+
+
+async def test_a_filter_that_is_set_can_be_added_to(kiosk):
+    async with browsing(kiosk, words=["op=add"]) as pilot:
+        await press(pilot, "slash")
+        await type_in(pilot, " seq=..20")
+        assert table(pilot).query_now.words == ("op=add", "seq=..20")
+
+
+async def test_tab_leaves_what_is_behind_the_prompt_alone(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "slash", "o", "tab", "shift+tab", "p")
+        assert pilot.app.query_one(StateTabs).tab is None
+        assert pilot.app.query_one(Prompt).field.value == "op"
+
+
+async def test_to_find_nothing_is_to_leave(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "f", "enter")
+        assert not pilot.app.query_one(Prompt).is_open
+        assert table(pilot).has_focus
+
+
+# --- keys typed ahead
+
+
+async def test_keys_typed_ahead_act_from_where_those_before_them_lead(kiosk):
+    async with browsing(kiosk) as pilot:
+        for key in ("e", "e", "e"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: table(pilot).cursor == 21)
+        for key in ("G", "g", "e"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: table(pilot).cursor == 25)
+        for key in ("e", "j"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: table(pilot).cursor == 22)
+
+
+async def test_what_is_typed_behind_a_read_that_fails_is_not_done_and_the_next_is(kiosk):
+    async with browsing(kiosk) as pilot:
+        read = pilot.app.gateway.beside
+        pilot.app.gateway.beside = lambda *_, **__: 1 / 0
+        for key in ("e", "j"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: said(pilot))
+        assert table(pilot).cursor == 40
+        pilot.app.gateway.beside = read
+        await press(pilot, "e")
+        assert table(pilot).cursor == 25
+
+
+async def test_matches_are_counted_again_after_a_count_that_failed(kiosk):
+    async with browsing(kiosk) as pilot:
+        count = pilot.app.gateway.tally
+        pilot.app.gateway.tally = lambda *_: 1 / 0
+        await press(pilot, "slash")
+        await type_in(pilot, "op=add")
+        assert "… of 40 match" in text_of(pilot)
+        pilot.app.gateway.tally = count
+        pilot.app.look()
+        pilot.app.view.refresh_view()
+        await settled(pilot)
+        assert "8 of 40 match" in text_of(pilot)
+
+
+# --- screens over it
+
+
+@pytest.mark.parametrize("key", ["escape", "q", "question_mark"])
+async def test_help_is_closed_by_its_keys(kiosk, key):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "question_mark")
+        assert isinstance(pilot.app.screen, HelpScreen)
+        await press(pilot, key, "j")
+        assert table(pilot).cursor == 39
+
+
+@pytest.mark.parametrize("key", ["n", "escape", "q"])
+async def test_a_question_is_answered_no_by_its_keys(kiosk, key):
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "R")
+        assert isinstance(pilot.app.screen, ConfirmScreen)
+        await press(pilot, key)
+        assert len(pilot.app.screen_stack) == 1
+
+
+async def test_the_editor_is_left_by_escape(kiosk):
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "ctrl+e")
+        assert isinstance(pilot.app.screen, EditScreen)
+        await press(pilot, "escape")
+        assert len(pilot.app.screen_stack) == 1
+
+
+async def test_a_resize_while_something_is_asked_leaves_the_browser_behind_it(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "question_mark")
+        await pilot.resize_terminal(30, 8)
+        await settled(pilot)
+        await press(pilot, "escape")
+        assert "Needs 40x10" in text_of(pilot)
+        await press(pilot, "question_mark")
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        await press(pilot, "escape")
+        assert shown(pilot)
