@@ -142,7 +142,9 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
             return
         query, height, cursor = self.query_now, self.size.height, self.cursor
         top = self._top()
-        if not height and cursor is not None:  # the detail stands in its place, and shows what is under the cursor
+        if (
+            not height and cursor is not None
+        ):  # the detail stands in its place, and shows what is under the cursor
             read = lambda: self._gateway.around(query, cursor, PAGE // 2, PAGE, stopped)  # noqa: E731
         elif top is None or self.at_top:
             read = lambda: self._gateway.newest(query, 4 * height, stopped)  # noqa: E731
@@ -319,15 +321,13 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _jump(self, top: int) -> None:
         """The scroll bar was dragged far away: read what is about there."""
         query, height = self.query_now, self.window.height
-        newest = self.window.rows[0].seq + (self.window.first if query.everything else 0)
-        seq = newest - top if query.everything else int(newest * (1 - top / max(height, 1)))
 
         def then(window: Window) -> None:
             if not (window.at_newest or window.at_oldest or query.everything):
                 window = replace(window, first=max(top - PAGE // 2, 1))
             self._put(window)
 
-        self._load(lambda: self._gateway.around(query, max(seq, 1), PAGE // 2, PAGE, stopped), then)
+        self._load(lambda: self._gateway.near(query, top, height, PAGE // 2, PAGE, stopped), then)
 
     # --- placing
 
