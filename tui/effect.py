@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recorder import Entry, State
-from simulator import Timeline, Verdict, describe
-from simulator.timeline import Start
+from simulator import Start, Timeline, Verdict, describe
 
 __all__ = ["Effect", "effect_of"]
 

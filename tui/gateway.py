@@ -23,8 +23,8 @@ from recorder import (
     State,
     Statistics,
 )
+from simulator import Start
 from simulator.testing import to_test
-from simulator.timeline import Start
 from tui.effect import Effect, effect_of
 from tui.history import note_of, opening, start_of
 from tui.rows import Query, Row, Window, row_of
@@ -182,13 +182,14 @@ class Gateway:
         newer = self._newer(query, seq, above, stop)
         older = self._older(query, seq + 1, below, stop)
         total = self.total(query)
-        first = 1
+        first, at_newest = 1, len(newer) < above
         if query.everything and total is not None and newer:
             first = total - self._reader.place(newer[-1].seq)
+            at_newest = at_newest or first <= 0
         return Window(
             first,
             (*newer[::-1], *older),
-            at_newest=len(newer) < above,
+            at_newest=at_newest,
             at_oldest=len(older) < below,
             total=total,
         ).placed()

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recorder import Baseline, EntryRow, State
-from simulator import Profile, Timeline
-from simulator.timeline import Start
+from simulator import Profile, Start, Timeline
 from tui.format import count
 
 __all__ = ["History", "Passage", "history_of", "note_of", "opening", "start_of"]
