@@ -144,7 +144,10 @@ def pruned(path):
         {"$distinct_id": "old", "$set": {"plan": "free"}},
         {"$distinct_id": "hot", "$set": {"plan": "free", "tags": ["a"]}},
         {"$distinct_id": "u-1042", "$add": {"credits": 5}},
-        {"$distinct_id": "hot", "$append": {"$transactions": {"$time": "2026-01-02T03:04:05", "$amount": 12.5}}},
+        {
+            "$distinct_id": "hot",
+            "$append": {"$transactions": {"$time": "2026-01-02T03:04:05", "$amount": 12.5}},
+        },
         {"$distinct_id": "gone", "$set": {"plan": "free"}},
         {"$distinct_id": "gone", "$delete": ""},
         {"$distinct_id": "odd", "$set": {"plan": "free"}},

@@ -1,7 +1,6 @@
 """A journal of which most was pruned: what the browser says is what the command line says, and every row is reached."""
 
 import itertools
-import json
 import tempfile
 from pathlib import Path
 
@@ -14,14 +13,13 @@ from simulator import Simulator
 from simulator.testing import strategies
 from tests.doubles import ACCEPTED, REFUSED, RESET
 from tests.tui.browser import shops
-from tests.tui.browser.harness import NOW, Stage, browsing, press, screen_text, settled
+from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled
 from tui import gateway as door_room
 from tui import gateway_profiles as room
 from tui.gateway_profiles import ProfilesGateway
 from tui.messages import ShowProfile
 from tui.rows import Query
-from tui.standpoint import standpoint, value_lines
-from tui.states import LOOKS
+from tui.standpoint import standpoint
 from tui.widgets import entry_table as table_room
 from tui.widgets.entry_table import EntryTable
 from tui.widgets.passage_table import PassageTable
@@ -219,7 +217,9 @@ def check(path):
             assert (None if now.state is None else dict(now.state)) == (
                 None if history.at(len(history)) is None else dict(history.at(len(history)))
             )
-            timeline = predicted.timeline(whose[0], group_key=whose[1]) if len(history) or history.pruned else None
+            timeline = (
+                predicted.timeline(whose[0], group_key=whose[1]) if len(history) or history.pruned else None
+            )
             for row in now.rows:
                 if row.name in (now.state or ()):
                     by = timeline.blame(row.name).by
