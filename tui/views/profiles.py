@@ -246,7 +246,7 @@ class ProfilesView(View):
         self._history = history
         self._written = self._written.known_of(history)
         self._passages.show(history, self._written, self._gateway.now())
-        self._passages.go_to(moment)
+        self._passages.stay_on(moment)
         self._stand()
         self._walk()
 

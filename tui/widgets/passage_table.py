@@ -38,10 +38,16 @@ class PassageTable(Lines):
         return len(self.history) + 1 - self.cursor
 
     def go_to(self, n: int | None) -> None:
-        """Put the cursor on a moment; it stays where it is on the screen, whatever came above it."""
-        place = 0 if n is None or self.history is None else len(self.history) + 1 - n
-        self._top += place - self.cursor
-        self.put(place)
+        """Put the cursor on a moment."""
+        self.put(self._place(n))
+
+    def stay_on(self, n: int | None) -> None:
+        """Put the cursor on its moment among other entries; it stays where it is on the screen."""
+        self._top += self._place(n) - self.cursor
+        self.go_to(n)
+
+    def _place(self, n: int | None) -> int:
+        return 0 if n is None or self.history is None else len(self.history) + 1 - n
 
     def number(self) -> int:
         """The present, the entries, and the moment before them."""
