@@ -55,6 +55,14 @@ class Members:
         self._seen[name] = (values, len(values), keys)
         return keys
 
+    def copy(self, properties: Properties) -> "Members":
+        """The same of a copy of the properties."""
+        other = Members()
+        for name, (_, length, keys) in self._seen.items():
+            if isinstance(values := properties.get(name), list):
+                other._seen[name] = (values, length, set(keys))  # its own kind
+        return other
+
 
 @dataclass(slots=True)
 class _Change:

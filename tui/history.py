@@ -87,6 +87,11 @@ class History:
         with self._turn:
             return self._timeline.at(n)
 
+    def held(self, n: int) -> tuple[Mapping[str, Any] | None, bool]:
+        """The same without a copy, not to be changed; and whether it is partly known."""
+        with self._turn:
+            return self._timeline.held(n)
+
     def timeline(self, before: Timeline | None = None) -> Timeline:
         """Its steps, for whoever walks through them all meanwhile.
 
