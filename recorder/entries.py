@@ -13,6 +13,7 @@ __all__ = [
     "AttemptGroup",
     "Baseline",
     "Entry",
+    "EntryRow",
     "FailureGroup",
     "Forgotten",
     "Hold",
@@ -246,6 +247,26 @@ class ProfileCount:
     group_key: str | None
     entries: int
     latest: int
+
+
+class EntryRow(NamedTuple):
+    """An entry as it is written down, without its lane and its marks; see `JournalReader.rows_of`.
+
+    Attributes:
+        seq: Its number.
+        operator: Such as ``$set``; empty where it has none.
+        state: A `State`'s value.
+        attempt: The attempt that settled it last.
+        recorded_at: Seconds since the epoch.
+        message: JSON.
+    """
+
+    seq: int
+    operator: str
+    state: str
+    attempt: int | None
+    recorded_at: float
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

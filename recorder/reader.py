@@ -21,6 +21,7 @@ from recorder.entries import (
     AttemptGroup,
     Baseline,
     Entry,
+    EntryRow,
     FailureGroup,
     Forgotten,
     Hold,
@@ -42,6 +43,7 @@ from recorder.naming import Whose, named, numbers_naming, ranges, weigh_forgetti
 from recorder.opening import connect_reader, making_sense, resolved, translated
 from recorder.operations import Lane
 from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
+from recorder.places import Places
 from recorder.room import refuses
 from recorder.uptime import Due, uptime
 
@@ -134,6 +136,11 @@ SELECT id, {_BASELINE_COLUMNS} FROM baseline
 _BASELINE_OF = f"SELECT {_BASELINE_COLUMNS} FROM baseline WHERE profile = ? AND lane = ? AND group_key IS ?"
 # Forgetting takes rows of the baseline away, too.
 _PRUNED = "SELECT sum(pruned), sum(CASE account WHEN 'forgotten' THEN entries END) FROM counters"
+_PRUNED_OF = "SELECT account, pruned FROM counters WHERE pruned > 0"
+_BASELINE_COUNTS = """
+SELECT id, profile, group_key, entries FROM baseline
+ WHERE id < ? AND entries > 0 AND lane IN ('people', 'groups') ORDER BY id DESC LIMIT ?
+"""
 _TRIES = 3
 
 # One profile's entries in the same order. No index knows profiles: recording would pay for it with each entry.
@@ -154,6 +161,11 @@ _NUMBERS_OF = (
 _NUMBERED = (
     f"SELECT {COLUMNS} FROM entries_with_state WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
 )
+# As they are kept, for whoever follows one profile of very many entries: nothing is made of what has not changed.
+_ROWS = """
+SELECT seq, coalesce(operator, ''), state, attempt, recorded_at, message FROM entries_with_state
+ WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
 _HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 
 
@@ -186,6 +198,7 @@ class JournalReader:
         self._torn = False
         self._closed = False
         self._connection: sqlite3.Connection | None = None
+        self._places = Places(self._all)
         with self._lock:
             self._connect()
 
@@ -419,6 +432,40 @@ class JournalReader:
         """The accounts as they stand, from counters and the highest number: nothing is scanned."""
         with self._snapshot() as connection, making_sense(self.path):
             return read_statistics(connection, self.path, now=self._clock())
+
+    def pruned(self) -> dict[State, int]:
+        """How many entries of each state are counted for ever and not kept any more; states without any are left out.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "free"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.pruned()
+        {}
+        """
+        states = {state.value for state in State}
+        return {State(account): int(n) for account, n in self._all(_PRUNED_OF) if account in states}
+
+    def place(self, seq: int) -> int:
+        """How many of the entries that are kept have this number or a lower one.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     for plan in ("free", "pro", "free"):
+        ...         recorder.people_set("ada", {"plan": plan})
+        >>> with JournalReader(path) as reader:
+        ...     reader.place(2), reader.number_at(2)
+        (2, 2)
+        """
+        return self._places.place(seq)
+
+    def number_at(self, place: int) -> int | None:
+        """The number of the entry at a place among those that are kept, 1 for the oldest; see `place`."""
+        return self._places.number(place)
 
     def version(self) -> int:
         """A number that changes when another connection has changed the journal: cheap to ask for."""
@@ -668,6 +715,20 @@ class JournalReader:
         """
         return [_entry(row) for row in self._all(_NUMBERED, (json.dumps(list(numbers)),))]
 
+    def rows_of(self, numbers: Sequence[int]) -> list[EntryRow]:
+        """The same entries as they are written down: what tells whether anything has become of them, unread.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_increment("ada", {"visits": 1})
+        >>> with JournalReader(path) as reader:
+        ...     [(row.seq, row.operator, row.state) for row in reader.rows_of([1])]
+        [(1, '$add', 'pending')]
+        """
+        return list(map(EntryRow._make, self._all(_ROWS, (json.dumps(list(numbers)),))))
+
     def failures(self, *, stop: Callable[[], bool] = lambda: False) -> list[FailureGroup]:
         """What was rejected, is in doubt or was lost, grouped by state and words; the largest group first.
 
@@ -693,6 +754,21 @@ class JournalReader:
                 several = [_baseline(row) for _, *row in rows]
             yield from several
             last = rows[-1][0]
+
+    def baseline_counts(
+        self, before: int | None = None, limit: int = 10_000
+    ) -> list[tuple[int, ProfileCount]]:
+        """A page of the profiles of which entries were pruned, with how many: those that came last first.
+
+        Args:
+            before: Read on from the row of this place, the last one of a page.
+            limit: At most so many.
+        """
+        rows = self._all(_BASELINE_COUNTS, (2**62 if before is None else before, limit))
+        return [
+            (id_, ProfileCount(profile=profile, group_key=group_key, entries=entries, latest=0))
+            for id_, profile, group_key, entries in rows
+        ]
 
     def baseline_of(self, profile: str, group_key: str | None = None) -> Baseline | None:
         """One profile's part of `baseline`; None where nothing of it was pruned."""

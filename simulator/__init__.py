@@ -8,7 +8,7 @@ from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
 from simulator.semantics import apply_operation
 from simulator.simulator import Rejected, Simulator, Snapshot
-from simulator.timeline import Blame, Step, Timeline
+from simulator.timeline import Blame, Start, Step, Timeline
 
 __all__ = [
     "ABSENT",
@@ -24,6 +24,7 @@ __all__ = [
     "Rejected",
     "Simulator",
     "Snapshot",
+    "Start",
     "Step",
     "Timeline",
     "Verdict",

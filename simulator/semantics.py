@@ -10,7 +10,7 @@ are fields of `Dialect`.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Any
 
@@ -19,20 +19,58 @@ from recorder.operations import Message, Operator, check, json_key, kind_of, ope
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 
-__all__ = ["Properties", "apply_message", "apply_operation"]
+__all__ = ["Members", "Properties", "apply_message", "apply_operation"]
 
 Properties = dict[str, Any]
 
 _LARGEST = sys.float_info.max
 
 
+class Members:
+    """What a profile's lists hold, remembered from one union to the next: a list is not gone through for each.
+
+    Operations change a list in place only by adding to its end, so what was seen of the same list still stands. (But
+    for a union that collapses duplicates, which does not ask here.)
+
+    >>> members, tags = Members(), ["a"]
+    >>> sorted(members.of("tags", tags))
+    ['a']
+    >>> tags.append("b")
+    >>> sorted(members.of("tags", tags))
+    ['a', 'b']
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[list[Any], int, set[Hashable]]] = {}
+
+    def of(self, name: str, values: list[Any]) -> set[Hashable]:
+        """The keys of a property's elements; see `json_key`. Whoever adds an element may add its key."""
+        held, length, keys = self._seen.get(name, (None, 0, set()))
+        if held is not values:
+            length, keys = 0, set()
+        keys.update(map(json_key, values[length:]))
+        self._seen[name] = (values, len(values), keys)
+        return keys
+
+    def copy(self, properties: Properties) -> "Members":
+        """The same of a copy of the properties."""
+        other = Members()
+        for name, (_, length, keys) in self._seen.items():
+            if isinstance(values := properties.get(name), list):
+                other._seen[name] = (values, length, set(keys))  # its own kind
+        return other
+
+
 class _Change:
     """What one operation did: whether anything is stored otherwise, and what stood in its way."""
 
-    __slots__ = ("changed", "reasons")
+    __slots__ = ("changed", "members", "reasons")
 
-    def __init__(self, *, changed: bool) -> None:
+    def __init__(self, *, changed: bool, members: Members | None = None) -> None:
         self.changed = changed
+        self.members = members
         self.reasons: tuple[tuple[str, str], ...] = ()
 
     def ignore(self, name: str, reason: str) -> None:
@@ -114,18 +152,20 @@ def _append(properties: Properties, payload: Any, dialect: Dialect, change: _Cha
 
 
 def _union(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+    collapses = dialect.union_duplicates == "collapse"
     for name, members in payload.items():
         absent = name not in properties
         present = properties.setdefault(name, [])
         if not isinstance(present, list):
             change.ignore(name, f"{kind_of(present)} cannot be united with a list")
             continue
-        if dialect.union_duplicates == "collapse":
+        if collapses:
             before = len(present)
             present[:] = _without_duplicates(present)
             change.changed |= len(present) < before
         change.changed |= absent
-        known = set(map(json_key, present))
+        remembered = None if collapses else change.members
+        known = set(map(json_key, present)) if remembered is None else remembered.of(name, present)
         for member in members if isinstance(members, list) else [members]:
             key = json_key(member)
             if key not in known:
@@ -163,6 +203,8 @@ def _remove(properties: Properties, payload: Any, dialect: Dialect, change: _Cha
 
 
 def _without(values: list[Any], unwanted: list[Any], *, first_only: bool) -> list[Any]:
+    if len(unwanted) == 1:
+        return _without_one(values, unwanted[0], first_only=first_only)
     keys = set(map(json_key, unwanted))
     kept = []
     for value in values:
@@ -172,6 +214,24 @@ def _without(values: list[Any], unwanted: list[Any], *, first_only: bool) -> lis
         elif first_only:
             keys.discard(key)
     return kept
+
+
+def _without_one(values: list[Any], unwanted: Any, *, first_only: bool) -> list[Any]:
+    """The same for one value. Python looks for it first, which is quick: what is equal as JSON is so to Python, too."""
+    keys = {json_key(unwanted)}
+    kept: list[Any] = []
+    start, place = 0, -1
+    while True:
+        try:
+            place = values.index(unwanted, place + 1)
+        except ValueError:
+            break
+        if json_key(values[place]) in keys:
+            kept += values[start:place]
+            start = place + 1
+            if first_only:
+                break
+    return kept + values[start:]
 
 
 def _unset(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:  # noqa: ARG001
@@ -193,7 +253,7 @@ _OPERATORS: dict[str, Callable[[Properties, Any, Dialect, _Change], None]] = {
 
 
 def _operate(
-    properties: Properties | None, operator: str, payload: Any, dialect: Dialect
+    properties: Properties | None, operator: str, payload: Any, dialect: Dialect, members: Members | None
 ) -> tuple[Properties | None, Outcome]:
     """Apply one well-formed operation to properties that may be changed."""
     if operator == Operator.DELETE:
@@ -202,7 +262,7 @@ def _operate(
         return properties, _plain(operator, Verdict.NOT_SIMULATED)
     if properties is None and operator not in dialect.creating:
         return None, _plain(operator, Verdict.NO_CHANGE)
-    change = _Change(changed=properties is None)
+    change = _Change(changed=properties is None, members=members)
     result: Properties = {} if properties is None else properties
     _OPERATORS[operator](result, payload, dialect, change)
     return result, change.outcome(operator)
@@ -212,6 +272,8 @@ def apply_message(
     properties: Properties | None,
     message: Message,
     dialect: Dialect,
+    members: Members | None = None,
+    *,
     operators: list[str] | None = None,
 ) -> tuple[Properties | None, list[Outcome]]:
     """Apply a plain message to a profile's properties, which it may change (None: no such profile).
@@ -220,6 +282,7 @@ def apply_message(
         properties: The profile's.
         message: The message.
         dialect: Policies for what the service does not document.
+        members: Of whoever applies one message after another to the same properties.
         operators: Its operators, where `examined` found it well-formed; None to examine it here.
 
     Returns:
@@ -227,7 +290,7 @@ def apply_message(
         a message rejected for having no identity or no operator has one.
     """
     if operators is not None and len(operators) == 1:
-        properties, outcome = _operate(properties, operators[0], message[operators[0]], dialect)
+        properties, outcome = _operate(properties, operators[0], message[operators[0]], dialect, members)
         return properties, [outcome]
     written = operators_of(message)
     if dialect.several_operators == "reject" and len(written) > 1:
@@ -241,7 +304,7 @@ def apply_message(
         if fault is not None:
             outcomes.append(_rejected(operator, fault.path, fault.reason))
             continue
-        properties, outcome = _operate(properties, operator, message[operator], dialect)
+        properties, outcome = _operate(properties, operator, message[operator], dialect, members)
         outcomes.append(outcome)
     return properties, outcomes
 

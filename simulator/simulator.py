@@ -166,7 +166,7 @@ class Simulator(PeopleApi):
                 return [Outcome(name, Verdict.REJECTED, rejection) for name in operators_of(message) or [""]]
         if text is not None and self._history is not None:
             self._remember(identity, text)
-        after, outcomes = apply_message(self._held.get(identity), message, self._dialect, operators)
+        after, outcomes = apply_message(self._held.get(identity), message, self._dialect, operators=operators)
         if after is None:
             self._held.pop(identity, None)
         else:

@@ -4,16 +4,18 @@ Pure: messages come in as the JSON they were kept as, and are applied again when
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from operator import index
 from typing import Any, overload
 
+from recorder.operations import Operator, operators_of
 from simulator.dialect import Dialect
 from simulator.difference import ABSENT, Change, difference
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
-from simulator.semantics import Properties, apply_message
+from simulator.semantics import Members, Properties, apply_message
 from simulator.writers import Writers
 
 __all__ = ["Blame", "Start", "Step", "Timeline", "Unreadable"]
@@ -133,15 +135,59 @@ class _State:
     number: int = 0
     properties: Properties | None = None
     partly_known: bool = False
+    members: Members = field(default_factory=Members)
 
-    def copy(self) -> "_State":
-        return _State(self.number, _own(self.properties), self.partly_known)
+    def copy(self, *, remembering: bool = False) -> "_State":
+        own = _own(self.properties)
+        members = self.members.copy(own or {}) if remembering else Members()
+        return _State(self.number, own, self.partly_known, members)
 
 
 def _own(properties: Properties | None) -> Properties | None:
     if properties is None:
         return None
     return {name: list(value) if isinstance(value, list) else value for name, value in properties.items()}
+
+
+def _common(left: Sequence[str | Unreadable], right: Sequence[str | Unreadable]) -> int:
+    """With how many alike both begin."""
+    if left == right[: len(left)]:
+        return len(left)
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(left), len(right)))
+
+
+def _named(message: Any) -> set[str] | None:
+    """The properties that a message may change; None where that may be all of them."""
+    names: set[str] = set()
+    for operator in operators_of(message) if isinstance(message, dict) else ():
+        payload = message[operator]
+        if operator == Operator.DELETE:
+            return None
+        if isinstance(payload, dict | list):
+            names.update(name for name in payload if isinstance(name, str))
+    return names
+
+
+def _in_order(named: set[str], properties: Properties) -> list[str]:
+    """Those of them that are there, in the order of the properties."""
+    if len(named) > 1:
+        return [name for name in properties if name in named]
+    return [name for name in named if name in properties]
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 0
+
+
+def _changed(name: str, before: Any, length: int, after: Any) -> Sequence[Change]:
+    """What became of a property; of a list that is still the same one, how long it was."""
+    if isinstance(before, list):
+        if after is before:
+            added = enumerate(after[length:], length)
+            return [Change((name, place), ABSENT, deepcopy(value)) for place, value in added]
+        before = before[:length]
+    return difference({name: before}, {} if after is ABSENT else {name: after})
 
 
 _EVERY = 256
@@ -235,6 +281,17 @@ class Timeline:
             return None
         return Profile(self.id, state.properties, group_key=self.group_key, partly_known=state.partly_known)
 
+    def held(self, n: int) -> tuple[Mapping[str, Any] | None, bool]:
+        """What `at` tells, uncopied: properties that are not to be changed, and whether they are partly known.
+
+        For whoever looks at a large profile again and again.
+
+        >>> Timeline("ada", ['{"$distinct_id":"ada","$add":{"n":1}}']).held(1)
+        ({'n': 1}, False)
+        """
+        state = self._reach(index(n))
+        return _own(state.properties), state.partly_known
+
     @property
     def steps(self) -> Sequence[Step]:
         """The profile's messages in order, as a sequence that applies them when it is looked at."""
@@ -293,6 +350,31 @@ class Timeline:
         entry = f", entry {self._seq(n)} of the journal" if self._seq(n) is not None else ""
         return f"the profile {self.id!r} has no property {name!r} now: message {n} ({operator}{entry}) took it away"
 
+    def continued(self, history: Sequence[str | Unreadable], *, seqs: Sequence[int] = ()) -> "Timeline":
+        """The timeline of another history of the same profile, mostly a longer one.
+
+        What this one has applied of the messages that both begin with is not applied again.
+
+        Args:
+            history: Messages as JSON, in order, after what this timeline begins with.
+            seqs: The journal's numbers of the first ones.
+
+        >>> import json
+        >>> texts = [json.dumps({"$distinct_id": "ada", "$add": {"n": n}}) for n in (1, 2, 3)]
+        >>> Timeline("ada", texts[:2]).continued(texts).at(3)
+        Profile('ada', {'n': 6})
+        """
+        other = Timeline(
+            self.id, history, self._dialect, group_key=self.group_key, seqs=seqs, start=self._start
+        )
+        common = _common(self._history, other._history)
+        other._every = self._every
+        other._checkpoints = {number: kept for number, kept in self._checkpoints.items() if number <= common}
+        for place, state in enumerate(self._states):
+            if state.number <= common:
+                other._states[place] = state.copy(remembering=True)
+        return other
+
     # --- applying again
 
     def _step(self, n: int) -> Step:
@@ -307,12 +389,32 @@ class Timeline:
         return self._seqs[n - 1] if n <= len(self._seqs) else None
 
     def _changes(self, n: int) -> tuple[Change, ...]:
-        state = self._reach(n - 1)
-        before = _own(state.properties)
-        self._advance(
-            state
-        )  # the same state: the elements that stay are the same objects, which is quick to see
-        return difference(before, state.properties)
+        state, kept = self._reach(n - 1), self._history[n - 1]
+        if isinstance(kept, Unreadable):
+            self._advance(state)
+            return ()
+        message = json.loads(kept)
+        named = _named(message)
+        if state.properties is None or named is None or self._dialect.union_duplicates == "collapse":
+            before = _own(state.properties)
+            # The same state: the elements that stay are the same objects, which is quick to see.
+            self._advance(state, message)
+            return difference(before, state.properties)
+        # Only what the message names can change, and of a list that grew only its end is new: the rest is not looked
+        # at, or a profile's past would take the square of its length.
+        held = {
+            name: (state.properties[name], _length(state.properties[name]))
+            for name in _in_order(named, state.properties)
+        }
+        self._advance(state, message)
+        after = state.properties or {}
+        found: list[Change] = []
+        for name, (value, length) in held.items():
+            found.extend(_changed(name, value, length, after.get(name, ABSENT)))
+        for name in _in_order(named, after):
+            if name not in held:
+                found.extend(difference({}, {name: after[name]}))
+        return tuple(found)
 
     def _reach(self, n: int) -> _State:
         """The state after `n` messages, which the caller may advance."""
@@ -328,13 +430,19 @@ class Timeline:
             self._advance(state)
         return state
 
-    def _advance(self, state: _State) -> tuple[Outcome, ...]:
+    def _advance(self, state: _State, message: Any = None) -> tuple[Outcome, ...]:
+        """Apply the next message; where it was read already, as that."""
         kept = self._history[state.number]
         state.number += 1
         if isinstance(kept, Unreadable):
             outcomes = kept.outcomes
         else:
-            state.properties, made = apply_message(state.properties, json.loads(kept), self._dialect)
+            state.properties, made = apply_message(
+                state.properties,
+                json.loads(kept) if message is None else message,
+                self._dialect,
+                state.members,
+            )
             outcomes = tuple(made)
         state.partly_known |= any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes)
         if state.number % self._every == 0 and state.number not in self._checkpoints:

@@ -10,7 +10,7 @@ from recorder.operations import Message, Operator, operators_of, same_spelling, 
 from simulator.dialect import Dialect
 from simulator.difference import ABSENT
 from simulator.outcomes import Outcome, Verdict
-from simulator.semantics import Properties, apply_message
+from simulator.semantics import Members, Properties, apply_message
 
 __all__ = ["Writers"]
 
@@ -34,12 +34,13 @@ class Writers:
     ([1, 2], [1, 2])
     """
 
-    __slots__ = ("_dialect", "_name", "_properties", "elements", "gone", "since")
+    __slots__ = ("_dialect", "_members", "_name", "_properties", "elements", "gone", "since")
 
     def __init__(self, name: str, dialect: Dialect, properties: Properties | None = None) -> None:
         self._name = name
         self._dialect = dialect
         self._properties = properties
+        self._members = Members()
         there = self.value
         self.since: list[int] = [] if there is ABSENT else [0]
         self.elements: list[int] | None = [0] * len(there) if isinstance(there, list) else None
@@ -68,7 +69,7 @@ class Writers:
         length = len(before) if isinstance(before, list) else 0
         if operator == Operator.UNION and self._dialect.union_duplicates == "collapse" and length:
             before = list(before)
-        self._properties, (outcome,) = apply_message(self._properties, message, self._dialect)
+        self._properties, (outcome,) = apply_message(self._properties, message, self._dialect, self._members)
         payload = message[operator]
         if outcome.verdict is Verdict.APPLIED and (operator == Operator.DELETE or self._name in payload):
             self._note(number, operator, before, length)

@@ -29,6 +29,12 @@ _INSERT = """
 INSERT INTO profiles (is_group, group_key, profile, entries, latest) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (profile, group_key, is_group) DO UPDATE SET entries = entries + excluded.entries
 """
+# Of those whose entries were all pruned no number is known: they come last.
+_INSERT_PRUNED = """
+INSERT INTO profiles (is_group, group_key, profile, entries, latest)
+VALUES (?, ?, ?, ?, (SELECT min(coalesce(min(latest), 0), 0) - 1 FROM profiles))
+    ON CONFLICT (profile, group_key, is_group) DO UPDATE SET entries = {entries}
+"""
 _INSERT_OLDER = _INSERT  # what is found later has lower numbers, and the index is left alone
 _INSERT_NEWER = f"{_INSERT}, latest = excluded.latest"
 _COLUMNS = "profile, CASE WHEN is_group THEN group_key END, entries, latest"
@@ -42,7 +48,7 @@ _COUNT = "SELECT count(*) FROM profiles WHERE {where}"
 _ALL = "SELECT coalesce(max(id), 0) FROM profiles"  # numbered without gaps: nothing is counted
 _ONE = f"SELECT {_COLUMNS} FROM profiles WHERE profile = ? AND group_key = ? AND is_group = ?"
 
-_HIGHEST = 2**62
+_HIGHEST, _LOWEST = 2**62, -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,24 @@ class Directory:
         with self._lock:
             self._database.execute("DELETE FROM profiles")
 
+    def add_pruned(self, counts: Sequence[ProfileCount], *, again: bool) -> None:
+        """Profiles with so many entries that were pruned.
+
+        Args:
+            counts: They, in the order in which those are to come that have no other entries.
+            again: Something was pruned since these were counted: of a profile that is known already, entries that
+                were met may be among them.
+        """
+        entries = "max(entries, excluded.entries)" if again else "entries + excluded.entries"
+        rows = [
+            (count.group_key is not None, count.group_key or "", count.profile, count.entries)
+            for count in counts
+        ]
+        with self._lock:
+            self._database.execute("BEGIN")
+            self._database.executemany(_INSERT_PRUNED.format(entries=entries), rows)
+            self._database.execute("COMMIT")
+
     def find(self, profile: str, group_key: str | None) -> ProfileCount | None:
         """A profile, None where it was not met yet."""
         parameters = (profile, group_key or "", group_key is not None)
@@ -116,7 +140,7 @@ class Directory:
             search: Only those whose id or group key holds this, whatever its case.
             last: The last ones instead.
         """
-        at = 0 if last else _HIGHEST if latest is None else latest
+        at = _LOWEST if last else _HIGHEST if latest is None else latest
         above = [] if latest is None and not last else self._page(at, limit, search, newer=True)
         below = [] if last else self._page(at, limit, search, newer=False)
         if last:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recorder import Entry
-from simulator import Timeline, Verdict, describe
+from recorder import Entry, State
+from simulator import Start, Timeline, Verdict, describe
 
 __all__ = ["Effect", "effect_of"]
 
@@ -25,12 +25,13 @@ class Effect:
     would: bool
 
 
-def effect_of(entry: Entry, history: Sequence[tuple[int, str]]) -> Effect:
+def effect_of(entry: Entry, history: Sequence[tuple[int, str]], start: Start | None = None) -> Effect:
     """What an entry does to its profile, or would do.
 
     Args:
         entry: One of a user's or a group's profile.
         history: The profile's entries as the prediction applies them: numbers, and messages as JSON.
+        start: What it goes on from; None where nothing of the profile was pruned.
 
     >>> from recorder import Lane, State
     >>> message = {"$distinct_id": "ada", "$add": {"credits": 5}}
@@ -41,6 +42,8 @@ def effect_of(entry: Entry, history: Sequence[tuple[int, str]]) -> Effect:
     """
     numbers = [seq for seq, _ in history]
     would = entry.seq not in numbers
+    if would and entry.state is State.SHIPPED:
+        return Effect(("not known: it was pruned meanwhile",), would=False)
     if would:
         # Sent now it goes among what is still to be sent, by number: behind what was shipped, and the older ones.
         before = [(seq, text) for seq, text in history if seq < entry.seq]
@@ -49,7 +52,7 @@ def effect_of(entry: Entry, history: Sequence[tuple[int, str]]) -> Effect:
     else:
         place = numbers.index(entry.seq)
     messages = [text for _, text in history[: place + 1]]
-    timeline = Timeline(entry.profile or "", messages, group_key=entry.group_key)
+    timeline = Timeline(entry.profile or "", messages, group_key=entry.group_key, start=start)
     step = timeline.steps[place]
     lines = describe(step.changes).splitlines()
     for outcome in step.outcomes:

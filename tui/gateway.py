@@ -6,8 +6,8 @@ whoever looks on.
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -22,8 +22,10 @@ from recorder import (
     State,
     Statistics,
 )
+from simulator import Start
 from simulator.testing import to_test
 from tui.effect import Effect, effect_of
+from tui.history import note_of, opening, start_of
 from tui.rows import Query, Row, Window, row_of
 from tui.sentence import Shipping, shipping_of
 
@@ -46,12 +48,31 @@ class Facts:
         statistics: Its accounts.
         shipper: Who ships it.
         shipping: How that stands, in words.
+        pruned: How many entries of each state are counted and not kept any more.
     """
 
     now: float
     statistics: Statistics
     shipper: ShipperStatus
     shipping: Shipping
+    pruned: Mapping[State, int] = field(default_factory=dict)
+
+    def counted(self, state: State | None) -> int:
+        """How many entries of a state there ever were; None for all."""
+        return _counted(self.statistics, state)
+
+    def kept(self, state: State | None) -> int:
+        """How many of them the journal still has."""
+        return _kept(self.statistics, self.pruned, state)
+
+
+def _counted(statistics: Statistics, state: State | None) -> int:
+    return statistics.recorded if state is None else int(getattr(statistics, state.value))
+
+
+def _kept(statistics: Statistics, pruned: Mapping[State, int], state: State | None) -> int:
+    gone = sum(pruned.values()) if state is None else pruned.get(state, 0)
+    return max(_counted(statistics, state) - gone, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +159,14 @@ class Gateway:
     def facts(self) -> Facts:
         """How the journal stands."""
         now = self.now()
+        pruned = self._reader.pruned()
         statistics, shipper = self._reader.counts(), self._reader.shipping()
         return Facts(
             now=now,
             statistics=statistics,
             shipper=shipper,
             shipping=shipping_of(statistics, shipper, now=now),
+            pruned=pruned,
         )
 
     # --- entries
@@ -174,23 +197,37 @@ class Gateway:
         newer = self._newer(query, seq, above, stop)
         older = self._older(query, seq + 1, below, stop)
         total = self.total(query)
-        first = 1
+        first, at_newest = 1, len(newer) < above
         if query.everything and total is not None and newer:
-            first = total - newer[-1].seq  # numbered without a gap
+            first = total - self._reader.place(newer[-1].seq)
+            at_newest = at_newest or first <= 0
         return Window(
             first,
             (*newer[::-1], *older),
-            at_newest=len(newer) < above,
+            at_newest=at_newest,
             at_oldest=len(older) < below,
             total=total,
         ).placed()
 
+    def near(
+        self, query: Query, row: int, height: int, above: int, below: int, stop: Callable[[], bool] = _never
+    ) -> Window:
+        """The matches around a row of the table, which has so many.
+
+        Where something is to match, what stands at about that height among all entries is taken for it.
+        """
+        pruned = self._reader.pruned()
+        kept = _kept(self._reader.counts(), pruned, None)
+        newer = row if query.everything else int(kept * row / max(height, 1))
+        number = self._reader.number_at(max(kept - newer, 1))
+        return self.around(query, number or 1, above, below, stop)
+
     def total(self, query: Query) -> int | None:
-        """How many match, where the accounts know it."""
+        """How many match of those that are kept, where the accounts know it."""
         if query.words:
             return None
-        statistics = self._reader.counts()
-        return statistics.recorded if query.state is None else int(getattr(statistics, query.state.value))
+        pruned = self._reader.pruned()
+        return _kept(self._reader.counts(), pruned, query.state)
 
     def tally(self, query: Query, stop: Callable[[], bool] = _never) -> int | None:
         """How many match, counted; None where it was stopped."""
@@ -275,7 +312,15 @@ class Gateway:
         """
         if entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
             return None
-        return effect_of(entry, self._slow.history_of(entry.profile, entry.group_key))
+        start, history = self._profile(entry.profile, entry.group_key)
+        return effect_of(entry, history, start)
+
+    def _profile(self, profile: str, group_key: str | None) -> tuple[Start | None, list[tuple[int, str]]]:
+        """A profile's history: what its pruned entries made of it, and those that are kept."""
+        slow = self._slow
+        return slow.unpruned(
+            lambda: (start_of(slow.baseline_of(profile, group_key)), slow.history_of(profile, group_key))
+        )
 
     def text_of(self, seq: int, text: Callable[[Entry], str]) -> str:
         """An entry as text; empty where there is none of that number."""
@@ -285,18 +330,19 @@ class Gateway:
     def test_of(self, seq: int) -> str:
         """The history of an entry's profile up to it, as a runnable test; empty where it has no profile."""
         entry = self._reader.entry(seq)
-        messages = self._messages_until(entry) if entry is not None else []
-        return to_test(map(json.loads, messages), name=f"test_entry_{seq}") if messages else ""
+        if entry is None or entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
+            return ""
+        start, history = self._profile(entry.profile, entry.group_key)
+        messages = [*opening(entry.profile, entry.group_key, start), *map(json.loads, _until(entry, history))]
+        return to_test(messages, name=f"test_entry_{seq}", note=note_of(start))
 
-    def _messages_until(self, entry: Entry) -> list[str]:
-        """The messages of its profile as JSON, in the order of the prediction, it the last one."""
-        if entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
-            return []
-        history = self._slow.history_of(entry.profile, entry.group_key)
-        numbers = [seq for seq, _ in history]
-        if entry.seq in numbers:
-            return [text for _, text in history[: numbers.index(entry.seq) + 1]]
-        return [*(text for seq, text in history if seq < entry.seq), json.dumps(entry.message)]
+
+def _until(entry: Entry, history: Sequence[tuple[int, str]]) -> list[str]:
+    """The messages of its profile as JSON, in the order of the prediction, it the last one."""
+    numbers = [seq for seq, _ in history]
+    if entry.seq in numbers:
+        return [text for _, text in history[: numbers.index(entry.seq) + 1]]
+    return [*(text for seq, text in history if seq < entry.seq), json.dumps(entry.message)]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

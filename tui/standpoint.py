@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
-from simulator import ABSENT, Profile, difference
+from simulator import ABSENT, difference
 from tui.detail import escaped_json
 from tui.format import age, clipped, count, printable, size
 from tui.history import History, Passage
 from tui.states import LOOKS
 from tui.writers import Written
 
-__all__ = ["PropertyRow", "Standpoint", "owner_of", "standpoint", "value_lines"]
+__all__ = ["PropertyRow", "Standpoint", "aged", "beginning", "owner_of", "standpoint", "value_lines"]
 
+_Sides = tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
 _LONGEST = 200  # characters of a cell; no terminal shows more
 _MOST_VALUE = 4_096  # characters that are shown of a value; copying gives all of it
 _CHARGES = "$transactions"
@@ -32,6 +34,7 @@ class PropertyRow:
         mark: ``~`` where they differ, ``+`` or ``-`` where it is on one side only.
         by: The entry that wrote it; None where nobody did, or it is not known yet.
         others: How many more entries that are still to be sent wrote it.
+        pruned: Whether it was written before the entries that are kept.
     """
 
     name: str
@@ -41,6 +44,7 @@ class PropertyRow:
     mark: str
     by: Passage | None = None
     others: int = 0
+    pruned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +86,27 @@ def standpoint(history: History, written: Written, n: int | None, now: float) ->
         now: Seconds since the epoch.
     """
     upto = len(history) if n is None else n
-    left = history.at(history.shipped if n is None else max(n - 1, 0))
-    right = history.at(upto)
-    title = f"{owner_of(history.profile, history.group_key)}  {_when(history, n, now)}"
+    left, _ = history.held(history.shipped if n is None else max(n - 1, 0))
+    right, partly_known = history.held(upto)
     return Standpoint(
         n=n,
         of=len(history),
-        title=title,
+        title=_title(history, n, now),
         heads=("AS SHIPPED", "PREDICTED") if n is None else ("BEFORE", "AFTER"),
         rows=tuple(_rows(history, written, (left, right), n)),
-        notes=tuple(_notes(history, written, (left, right), upto)),
+        notes=tuple(_notes(history, written, (left, right), upto, partly_known=partly_known)),
         nothing=_nothing(history, upto) if left is None and right is None else "",
         state=right,
     )
+
+
+def aged(shown: Standpoint, history: History, now: float) -> Standpoint:
+    """The same, when only time has passed."""
+    return replace(shown, title=_title(history, shown.n, now))
+
+
+def _title(history: History, n: int | None, now: float) -> str:
+    return f"{owner_of(history.profile, history.group_key)}  {_when(history, n, now)}"
 
 
 def owner_of(profile: str, group_key: str | None) -> str:
@@ -110,12 +122,25 @@ def owner_of(profile: str, group_key: str | None) -> str:
 def _when(history: History, n: int | None, now: float) -> str:
     of = len(history)
     if n is None:
-        return f"now, after {count(of, 'entry', 'entries')}"
+        before = f" and {history.pruned:,} pruned" if history.pruned else ""
+        return f"now, after {count(of, 'entry', 'entries')}{before}"
     if n == 0:
-        return f"at 0 of {of:,}: before any entry"
+        return f"at 0 of {of:,}: {beginning(history)}"
     passage = history.passages[n - 1]
     when = age(max(now - passage.recorded_at, 0.0))
     return f"at {n:,} of {of:,}: {_entry(passage)}, {when} ago"
+
+
+def beginning(history: History) -> str:
+    """What stands before its first entry.
+
+    >>> from tui.history import history_of
+    >>> beginning(history_of("ada", None, [], looked_at=0))
+    'before any entry'
+    """
+    if not history.pruned:
+        return "before any entry"
+    return f"as pruned: {count(history.pruned, 'entry', 'entries')} folded"
 
 
 def _entry(passage: Passage) -> str:
@@ -126,13 +151,17 @@ def _entry(passage: Passage) -> str:
 # --- the rows
 
 
-def _rows(
-    history: History, written: Written, sides: tuple[Profile | None, Profile | None], n: int | None
-) -> Iterator[PropertyRow]:
+def _rows(history: History, written: Written, sides: _Sides, n: int | None) -> Iterator[PropertyRow]:
     left, right = ({} if side is None else side for side in sides)
-    differ = {change.path[0] for change in difference(left, right)}
+    differ = {
+        name
+        for name in {*left, *right}
+        if name not in left or name not in right or difference({name: left[name]}, {name: right[name]})
+    }
     names = [*right, *(name for name in left if name not in right)]
     upto = len(history) if n is None else n
+    first: Mapping[str, Any] = (history.start.properties if history.start is not None else None) or {}
+    walked = len(written.changes) >= upto
     for name in sorted(names, key=lambda name: name not in differ):
         place = written.last(name, upto)
         unsent = written.number(name, history.shipped + 1, upto) if n is None else 0
@@ -144,6 +173,7 @@ def _rows(
             mark=_mark(name, left, right) if name in differ else " ",
             by=history.passages[place - 1] if place is not None else None,
             others=max(unsent - 1, 0),
+            pruned=walked and place is None and name in first,
         )
 
 
@@ -164,7 +194,9 @@ def _text(name: str, value: Any) -> str | None:
 
 def _collection(value: list[Any] | dict[str, Any]) -> str:
     """A list or an object; a large one with its size first, or all large ones would look alike."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Of a long one the beginning, which is more than shows: it is put together anew with each new entry.
+    begun = value[:_LONGEST] if isinstance(value, list) else dict(islice(value.items(), _LONGEST))
+    text = json.dumps(begun, ensure_ascii=False, separators=(",", ":"))
     many = f"({count(len(value), 'element' if isinstance(value, list) else 'key')}) " * (len(text) > 60)  # noqa: PLR2004
     return many + printable(clipped(text, _LONGEST))
 
@@ -176,36 +208,39 @@ def _charges(name: str, value: Any) -> list[dict[str, Any]]:
 
 
 def _sum(charges: list[dict[str, Any]]) -> float:
-    return Profile("", {_CHARGES: charges}).revenue
+    amounts = (charge.get("$amount") for charge in charges)
+    return sum(each for each in amounts if isinstance(each, int | float) and not isinstance(each, bool))
 
 
 # --- what else is to be known
 
 
 def _notes(
-    history: History, written: Written, sides: tuple[Profile | None, Profile | None], upto: int
+    history: History, written: Written, sides: _Sides, upto: int, *, partly_known: bool
 ) -> Iterator[str]:
     if (money := _revenue(sides)) != "":
         yield money
     unsent = len(history) - history.shipped
-    if unsent:
-        yield f"{history.shipped:,} shipped, {unsent:,} still to go"
+    if unsent or history.pruned:
+        folded = f"{history.pruned:,} pruned, " if history.pruned else ""
+        yield f"{folded}{history.shipped:,} shipped, {unsent:,} still to go"
     aside = ", ".join(f"{number:,} {LOOKS[state].word}" for state, number in sorted(history.aside.items()))
     if aside:
         yield f"no part of it: {aside}"
-    right = sides[1]
-    if right is not None and right.partly_known:
+    if sides[1] is not None and partly_known:
         unknown = [history.passages[place - 1] for place in written.unknown if place <= upto]
         which = ", ".join(
             f"#{passage.seq:,} {printable(clipped(passage.operator, 20))}" for passage in unknown[:3]
         )
         more = f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""  # noqa: PLR2004
+        if history.start is not None and history.start.partly_known:
+            which = f"some that were pruned{', ' if which else ''}{which}"
         yield f"partly known: not simulated{': ' if which else ''}{which}{more}"
 
 
-def _revenue(sides: tuple[Profile | None, Profile | None]) -> str:
-    charges = [len(side.transactions) if side is not None else 0 for side in sides]
-    sums = [side.revenue if side is not None else 0.0 for side in sides]
+def _revenue(sides: _Sides) -> str:
+    found = [_charges(_CHARGES, side.get(_CHARGES)) if side is not None else [] for side in sides]
+    charges, sums = [len(each) for each in found], [_sum(each) for each in found]
     if not any(charges):
         return ""
     before, after = (f"{amount:,.2f}" for amount in sums)
@@ -218,6 +253,9 @@ def _revenue(sides: tuple[Profile | None, Profile | None]) -> str:
 
 
 def _nothing(history: History, upto: int) -> str:
+    gone = history.start is not None and f"{count(history.pruned, 'entry', 'entries')} that were pruned"
+    if gone and not upto:
+        return f"No such profile: {gone} left none."
     if not len(history):
         if sum(history.aside.values()):
             return "No such profile: none of its entries is part of the prediction."

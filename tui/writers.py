@@ -3,9 +3,9 @@
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from simulator import ABSENT, Change, Step, Verdict, describe
+from simulator import ABSENT, Change, Step, Timeline, Verdict, describe
 from tui.format import clipped, printable
 from tui.history import History
 
@@ -22,11 +22,30 @@ class Written:
         changes: For each entry what it changed, in a few words that are safe to print.
         by: For each property the places of the entries that changed it, ascending: 1 is the first entry.
         unknown: The places of entries with an operator that is not simulated.
+
+    Of a history that went on since, it knows the first entries.
     """
 
     changes: tuple[str, ...] = ()
     by: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     unknown: tuple[int, ...] = ()
+    _of: History | None = field(default=None, repr=False, compare=False)
+    _timeline: Timeline | None = field(default=None, repr=False, compare=False)
+
+    def known_of(self, history: History) -> "Written":
+        """What of it holds for another reading of the same profile: as far as both begin alike."""
+        if self._of is None or self._of.start != history.start:
+            return NOBODY
+        n = self._of.common(history)
+        if n >= len(self.changes):
+            return self
+        by = {name: places[: bisect_right(places, n)] for name, places in self.by.items()}
+        return replace(
+            self,
+            changes=self.changes[:n],
+            by={name: places for name, places in by.items() if places},
+            unknown=self.unknown[: bisect_right(self.unknown, n)],
+        )
 
     def last(self, name: str, upto: int) -> int | None:
         """The place of the entry that last changed a property, of the first so many; None where none did."""
@@ -49,21 +68,35 @@ class Written:
 NOBODY = Written()
 
 
-def written(history: History, stop: Callable[[], bool] = lambda: False) -> Written | None:
-    """Walk through a history; None where it was stopped."""
+def written(
+    history: History, stop: Callable[[], bool] = lambda: False, *, known: Written = NOBODY
+) -> Written | None:
+    """Walk through a history; None where it was stopped.
+
+    Args:
+        history: It.
+        stop: Asked at each entry.
+        known: What is known of an earlier reading: only what came since is walked through.
+    """
+    known = known.known_of(history)
     changes: list[str] = []
     by: dict[str, list[int]] = {}
     unknown: list[int] = []
-    for step in history.timeline().steps:
+    timeline = history.timeline(known._timeline)  # noqa: SLF001  # of this room's making
+    for place in range(len(known.changes), len(history)):
         if stop():
             return None
+        step = timeline.steps[place]
         changed = step.changes
         for name in _names(changed):
             by.setdefault(name, []).append(step.n)
         if any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in step.outcomes):
             unknown.append(step.n)
         changes.append(_told(step, changed))
-    return Written(tuple(changes), {name: tuple(places) for name, places in by.items()}, tuple(unknown))
+    more = {name: (*known.by.get(name, ()), *places) for name, places in by.items()}
+    return Written(
+        (*known.changes, *changes), {**known.by, **more}, (*known.unknown, *unknown), history, timeline
+    )
 
 
 def _names(changes: tuple[Change, ...]) -> dict[str, None]:

@@ -20,7 +20,9 @@ _WIDTH = 100
 _INDENT = "    "
 
 
-def to_test(messages: Iterable[Any], *, name: str = "test_history", dialect: Dialect | None = None) -> str:
+def to_test(
+    messages: Iterable[Any], *, name: str = "test_history", dialect: Dialect | None = None, note: str = ""
+) -> str:
     """A history as the text of a test: the messages, and the profiles that the simulator makes of them.
 
     The text stands alone: saved as a file it runs with pytest, and passes. To hold something else against the
@@ -30,9 +32,10 @@ def to_test(messages: Iterable[Any], *, name: str = "test_history", dialect: Dia
         messages: Update messages as JSON values, in order; malformed ones are expected to be rejected.
         name: The test's name.
         dialect: The simulator's policies; those that are not the default are written out.
+        note: What is to be said about the messages, on a line before the first.
 
     Raises:
-        ValueError: The name is no Python identifier, or a message is not made of JSON values.
+        ValueError: The name is no Python identifier, the note no line, or a message is not made of JSON values.
 
     >>> print(to_test([{"$distinct_id": "ada", "$add": {"visits": 1}}]))
     from simulator import Simulator
@@ -47,6 +50,8 @@ def to_test(messages: Iterable[Any], *, name: str = "test_history", dialect: Dia
     """
     if not name.isidentifier() or iskeyword(name):
         raise ValueError(f"{name!r} cannot be a test's name: it is no Python identifier")
+    if not note.isprintable():
+        raise ValueError("a note is one line of printable text")
     history = [_json(place, message) for place, message in enumerate(messages, 1)]
     simulator = Simulator.from_messages(history, dialect=dialect)
     policies = _policies(dialect or Dialect())
@@ -60,6 +65,7 @@ def to_test(messages: Iterable[Any], *, name: str = "test_history", dialect: Dia
         "",
         f"def {name}():",
         f"{_INDENT}simulator = {made}",
+        *([f"{_INDENT}# {note}"] if note else []),
         *(f"{_INDENT}{_call('simulator.apply', message)}" for message in history),
         *(f"{_INDENT}{check}" for check in checks),
     ]

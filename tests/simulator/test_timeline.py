@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 
 from recorder import Journal, JournalConsumer, JournalReader, Recorder, RestanteError, Shipper, ShippingPolicy
 from recorder.operations import Operator, json_key, same_spelling
-from simulator import ABSENT, Blame, Change, Dialect, Profile, Simulator, Step, Timeline, Verdict, describe
+from simulator import (
+    ABSENT,
+    Blame,
+    Change,
+    Dialect,
+    Profile,
+    Simulator,
+    Step,
+    Timeline,
+    Verdict,
+    describe,
+    difference,
+)
+from simulator import semantics as operations_room
+from simulator import timeline as time_room
 from simulator.testing import assert_profile
 from simulator.writers import Writers
 from tests.doubles import ACCEPTED, REFUSED, Scripted
@@ -306,8 +320,63 @@ def test_each_step_says_what_it_did_and_its_changes_lead_from_before_to_after(me
         assert shown(step.after) == shown(timeline.at(n)) == shown(simulator.profiles.get("ada"))
         before, after = (None if one is None else dict(one) for one in (step.before, step.after))
         assert same_spelling(applied(before, step.changes), after)
+        # Found without a look at what the message does not name, and in the same order.
+        assert repr(step.changes) == repr(difference(before, after))
         changed = any(outcome.verdict is Verdict.APPLIED for outcome in step.outcomes)
         assert changed or step.changes == ()
+
+
+@settings(deadline=None, max_examples=100)
+@given(HISTORIES, HISTORIES, st.integers(0, 14), st.lists(st.integers(0, 14), max_size=4), DIALECTS)
+def test_a_timeline_that_is_continued_is_the_one_made_anew(messages, others, common, looked, dialect):
+    before = [json.dumps(message) for message in messages]
+    after = [*before[:common], *map(json.dumps, others)]
+    timeline, anew = Timeline("ada", before, dialect), Timeline("ada", after, dialect)
+    timeline._every = 2
+    for n in looked:
+        timeline.at(min(n, len(before)))
+    then = [shown(timeline.at(n)) for n in range(len(before) + 1)]
+    continued = timeline.continued(after, seqs=range(100, 100 + len(after)))
+    for n in [*reversed(range(len(after) + 1)), *range(len(after) + 1)]:
+        assert shown(continued.at(n)) == shown(anew.at(n))
+    assert [repr(step.changes) for step in continued.steps] == [repr(step.changes) for step in anew.steps]
+    assert [step.seq for step in continued.steps] == list(range(100, 100 + len(after)))
+    assert [shown(timeline.at(n)) for n in range(len(before) + 1)] == then
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda n: {"$union": {"l": [n, 0]}},
+        lambda n: {"$append": {"l": {"n": n}}},
+        lambda n: {"$remove": {"l": -n}} if n % 2 else {"$append": {"l": n}},
+    ],
+    ids=["union", "append", "append-and-remove"],
+)
+def test_the_steps_of_a_list_that_grows_take_as_long_as_there_are(monkeypatch, operation):
+    """Not the square of that: neither are its elements gone through for each step, nor compared."""
+    seen = [0]
+
+    def counting(function):
+        def counted(*arguments):
+            seen[0] += 1
+            return function(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(operations_room, "json_key", counting(operations_room.json_key))
+    timeline = ada(*map(operation, range(1, 401)))
+    assert len(timeline.blame("l").elements) >= 200
+    compared = []
+    monkeypatch.setattr(
+        time_room,
+        "difference",
+        lambda *states: compared.append(len(json.dumps(states))) or difference(*states),
+    )
+    seen[0] = 0
+    assert sum(len(step.changes) for step in timeline.steps) >= 200
+    assert seen[0] < 400 * 10
+    assert sum(compared) < 400 * 100
 
 
 def test_steps_are_a_sequence():

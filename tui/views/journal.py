@@ -170,7 +170,7 @@ class JournalView(View):
     def show_facts(self, facts: Facts) -> None:
         """The accounts, for the tabs."""
         self._facts = facts
-        self.query_one(StateTabs).show(facts.statistics)
+        self.query_one(StateTabs).show(facts)
 
     def refresh_view(self) -> None:
         """The journal has changed, or time has passed."""
@@ -438,16 +438,15 @@ class JournalView(View):
         return f" / {words}   {number} of {whole:,} match, esc clears"
 
     def _whole(self) -> int:
-        if self._facts is None:
-            return 0
-        counts, state = self._facts.statistics, self._query.state
-        return counts.recorded if state is None else int(getattr(counts, state.value))
+        return self._facts.kept(self._query.state) if self._facts is not None else 0
 
     def _nothing(self) -> str:
         if self._query.words:
             words = " ".join(map(printable, self._query.words))
             return f"0 of {self._whole():,} match {words}, esc clears"
         if self._query.state is not None:
+            if self._facts is not None and (gone := self._facts.pruned.get(self._query.state)):
+                return f"None is kept: {gone:,} {self._query.state.value.replace('_', ' ')} were pruned."
             return f"No entry is {self._query.state.value.replace('_', ' ')}."
         return _EMPTY.format(name=printable(self._gateway.path.name))
 

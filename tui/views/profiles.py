@@ -16,10 +16,10 @@ from tui.cells import folded
 from tui.format import copied_words
 from tui.gateway import Gateway
 from tui.gateway_profiles import ProfilesGateway
-from tui.history import History
+from tui.history import History, note_of
 from tui.keys import bindings
-from tui.messages import Forget, Say, ShowEntry
-from tui.standpoint import Standpoint, owner_of, standpoint
+from tui.messages import Failed, Forget, Say, ShowEntry
+from tui.standpoint import Standpoint, aged, owner_of, standpoint
 from tui.views.view import View
 from tui.widgets.lines import Lines
 from tui.widgets.notice import Notice
@@ -64,9 +64,9 @@ class ProfilesView(View):
     """
 
     class _Read(Message):
-        def __init__(self, history: History, seq: int | None) -> None:
+        def __init__(self, history: History, asked: int) -> None:
             self.history = history
-            self.seq = seq
+            self.asked = asked
             super().__init__()
 
     class _Walked(Message):
@@ -76,8 +76,9 @@ class ProfilesView(View):
             super().__init__()
 
     class _Stood(Message):
-        def __init__(self, history: History, shown: Standpoint) -> None:
+        def __init__(self, history: History, found: Written, shown: Standpoint) -> None:
             self.history = history
+            self.found = found
             self.shown = shown
             super().__init__()
 
@@ -99,7 +100,11 @@ class ProfilesView(View):
         self._whose: tuple[str, str | None] | None = None
         self._history: History | None = None
         self._written: Written = NOBODY
+        self._wanted: int | None = None  # the entry to go to, once it is read
+        self._asked = 0  # how often a history was asked for: an answer to an older question is not taken
         self._reading = False
+        self._walking = False
+        self._stood: tuple[History, Written] | None = None  # what the properties show
 
     def compose(self) -> ComposeResult:
         """The list, and the profile beside it or in its place."""
@@ -160,16 +165,19 @@ class ProfilesView(View):
             return True
         return shown is not None and history is not None and len(self._written.changes) == len(history)
 
-    def on_failed(self) -> None:
-        """What was read failed; the app says so, and the next change tries again."""
-        self._reading = False
+    def on_failed(self, message: Failed) -> None:
+        """What was read failed; the app says so, and the next look tries again, for what was wanted."""
+        if message.job == "history":
+            self._reading = False
+        elif message.job == "walk":
+            self._walking = False
 
     # --- what the app asks of it
 
     def refresh_view(self) -> None:
         """The journal has changed, or time has passed."""
         self._list.collect()
-        self._read(None)
+        self._read()
 
     def close_innermost(self) -> bool:
         """Prompt, value, profile, then search."""
@@ -202,85 +210,109 @@ class ProfilesView(View):
         self.add_class("open")
         if self._whose != (profile, group_key):
             self._whose, self._history, self._written = (profile, group_key), None, NOBODY
+            self._walking, self._stood = False, None
             self._passages.show(None, NOBODY, self._gateway.now())
             self._tell(None)
+        if seq is None:
+            self._passages.go_to(None)
+        self._wanted = seq
         self._reading = False
-        self._read(seq, afresh=True)
+        self._read()
         self.take_focus()
 
     # --- reading: history, then how it stands, then who wrote what
 
-    def _read(self, seq: int | None, *, afresh: bool = False) -> None:
+    def _read(self) -> None:
         if self._whose is None or self._reading:
             return
         self._reading = True
+        self._asked += 1
         (profile, group_key), known, gateway = self._whose, self._history, self._gateway
-        if not afresh and known is not None and (at := self._passages.at):
-            seq = known.passages[at - 1].seq
+        asked = self._asked
         ask(
             self,
             lambda: gateway.history(profile, group_key, known=known, stop=stopped),
-            lambda history: self._Read(history, seq),
+            lambda history: self._Read(history, asked),
             group="history",
         )
 
     def on_profiles_view__read(self, message: _Read) -> None:
-        """Show the entries."""
-        history = message.history
-        self._reading = False
-        if (history.profile, history.group_key) != self._whose:
+        """Show the entries. The cursor stays on its own, wherever that was put since they were asked for."""
+        if message.asked != self._asked:
             return
-        before, self._history = self._history, history
-        new = before is None or before.passages is not history.passages
-        if new:
-            self._written = NOBODY
+        self._reading = False
+        history = message.history
+        moment = self._moment(history)
+        self._history = history
+        self._written = self._written.known_of(history)
         self._passages.show(history, self._written, self._gateway.now())
-        self._passages.go_to(self._moment(history, message.seq))
+        self._passages.stay_on(moment)
         self._stand()
-        if new or not self._written.changes:
-            self._walk()
+        self._walk()
 
-    def _moment(self, history: History, seq: int | None) -> int | None:
+    def _moment(self, history: History) -> int | None:
+        """Where the cursor goes on the timeline of what was read."""
+        seq, self._wanted = self._wanted, None
+        before, at = self._history, self._passages.at
         if seq is None:
-            return None if self._passages.at != 0 else 0
+            if before is None or not at:
+                return at
+            seq = before.passages[at - 1].seq
+            if at <= len(history) and history.passages[at - 1].seq == seq:
+                return at
         if (place := history.place(seq)) is not None:
             return place
+        if not history.holds(seq):
+            self.post_message(Say(f"#{seq:,} is not kept any more: the profile is shown as pruned."))
+            return 0
         self.post_message(Say(f"#{seq:,} is no part of the prediction: the profile is shown without it."))
         return history.place_before(seq)
 
     def _walk(self) -> None:
-        history = self._history
-        if history is not None:
+        """Go through the entries that nobody went through; one walk at a time, or none would ever end."""
+        history, known = self._history, self._written
+        if history is not None and not self._walking and len(known.changes) < len(history):
+            self._walking = True
             ask(
                 self,
-                lambda: written(history, stopped),
+                lambda: written(history, stopped, known=known),
                 lambda found: self._Walked(history, found),
                 group="walk",
             )
 
     def on_profiles_view__walked(self, message: _Walked) -> None:
-        """Show who wrote what."""
-        history = self._history
-        if message.found is None or history is None or history.passages is not message.history.passages:
+        """Show who wrote what, and go on with what came meanwhile."""
+        history, whose = self._history, (message.history.profile, message.history.group_key)
+        if message.found is None or history is None or whose != self._whose:
             return
-        self._written = message.found
+        self._walking = False
+        self._written = message.found.known_of(history)
         self._passages.show(history, self._written, self._gateway.now())
         self._stand()
+        self._walk()
 
     def _stand(self) -> None:
         history, found, n, now = self._history, self._written, self._passages.at, self._gateway.now()
-        if history is not None:
-            ask(
-                self,
-                lambda: standpoint(history, found, n, now),
-                lambda shown: self._Stood(history, shown),
-                group="stand",
-            )
+        if history is None:
+            return
+        stood, shown = self._stood, self._properties.shown
+        if stood is not None and shown is not None and shown.n == n:
+            before, known = stood
+            if before.same(history) and known is found:
+                self._tell(aged(shown, history, now))  # only time has passed
+                return
+        ask(
+            self,
+            lambda: standpoint(history, found, n, now),
+            lambda shown: self._Stood(history, found, shown),
+            group="stand",
+        )
 
     def on_profiles_view__stood(self, message: _Stood) -> None:
         """Show the profile at the moment under the cursor."""
         history = self._history
-        if history is not None and history.passages is message.history.passages:
+        if history is not None and history.same(message.history):
+            self._stood = (history, message.found)
             self._tell(message.shown)
 
     def _tell(self, shown: Standpoint | None) -> None:
@@ -354,7 +386,14 @@ class ProfilesView(View):
         at = self._passages.at
         place = self._written.next(row.name, len(history) + 1 if at is None else at, way)
         if place is None:
-            self.post_message(Say(f"No {'later' if way > 0 else 'earlier'} entry changed {row.shown}."))
+            which = (
+                "later entry"
+                if way > 0
+                else "earlier entry that is kept"
+                if history.pruned
+                else "earlier entry"
+            )
+            self.post_message(Say(f"No {which} changed {row.shown}."))
         else:
             self._passages.go_to(place)
             self._stand()
@@ -402,6 +441,8 @@ class ProfilesView(View):
         row = self._properties.current
         if row is not None and row.by is not None:
             self.post_message(ShowEntry(row.by.seq))
+        elif row is not None and row.pruned:
+            self.post_message(Say(f"{row.shown} was written before what is kept: no entry can be shown."))
 
     # --- forgetting
 
@@ -446,7 +487,10 @@ class ProfilesView(View):
             return
         at = self._passages.at
         upto = len(history) if at is None else at
-        self._copy(lambda: to_test(history.messages(upto)), f"{upto:,} messages as a test")
+        self._copy(
+            lambda: to_test(history.messages(upto), note=note_of(history.start)),
+            f"{upto:,} messages{' after what was pruned' if history.pruned else ''} as a test",
+        )
 
     def _copy(self, read: Callable[[], str], what: str) -> None:
         ask(self, read, lambda text: self._Copied(text, what), group="copy")

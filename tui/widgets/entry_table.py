@@ -340,15 +340,13 @@ class EntryTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _jump(self, top: int) -> None:
         """The scroll bar was dragged far away: read what is about there."""
         query, height = self.query_now, self.window.height
-        newest = self.window.rows[0].seq + (self.window.first if query.everything else 0)
-        seq = newest - top if query.everything else int(newest * (1 - top / max(height, 1)))
 
         def then(window: Window) -> None:
             if not (window.at_newest or window.at_oldest or query.everything):
                 window = replace(window, first=max(top - PAGE // 2, 1))
             self._put(window)
 
-        self._load(lambda: self._gateway.around(query, max(seq, 1), PAGE // 2, PAGE, stopped), then)
+        self._load(lambda: self._gateway.near(query, top, height, PAGE // 2, PAGE, stopped), then)
 
     # --- placing
 

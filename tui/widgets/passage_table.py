@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tui.format import age, clipped, printable
 from tui.history import History
+from tui.standpoint import beginning
 from tui.states import LOOKS
 from tui.widgets.lines import Cell, Lines
 from tui.writers import NOBODY, Written
@@ -38,11 +39,20 @@ class PassageTable(Lines):
 
     def go_to(self, n: int | None) -> None:
         """Put the cursor on a moment."""
-        self.put(0 if n is None or self.history is None else len(self.history) + 1 - n)
+        self.put(self._place(n))
+
+    def stay_on(self, n: int | None) -> None:
+        """Put the cursor on its moment among other entries; it stays where it is on the screen."""
+        self._top += self._place(n) - self.cursor
+        self.go_to(n)
+
+    def _place(self, n: int | None) -> int:
+        return 0 if n is None or self.history is None else len(self.history) + 1 - n
 
     def number(self) -> int:
         """The present, the entries, and the moment before them."""
-        return len(self.history) + 2 if self.history is not None and len(self.history) else 0
+        history = self.history
+        return len(history) + 2 if history is not None and (len(history) or history.pruned) else 0
 
     def heads(self, width: int) -> str:
         """What the columns are."""
@@ -57,7 +67,7 @@ class PassageTable(Lines):
         if place == 0:
             return ((self.fit("now: as shipped beside as predicted", width), "bold"),)
         if n == 0:
-            return ((self.fit("before any entry", width), "$text-muted"),)
+            return ((self.fit(beginning(self.history), width), "$text-muted"),)
         passage = self.history.passages[n - 1]
         look = LOOKS[passage.state]
         when = age(max(self.now - passage.recorded_at, 0.0)).replace(" ", "")

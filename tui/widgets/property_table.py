@@ -14,6 +14,7 @@ _SHORT_WRITER = 12  # with its number and state's glyph only
 _WIDE, _NARROW = 76, 44  # cells from which the long, and any, is shown
 _STYLES = {"~": "$text-warning", "+": "$text-success", "-": "$text-error", " ": ""}
 _GAP = "  "
+_PRUNED, _PRUNED_SHORT = "before what is kept", "pruned"
 _ABSENT = "\u2013"  # a dash: no JSON value looks like it
 
 
@@ -66,7 +67,7 @@ class PropertyTable(Lines):
 
     def _writer(self, row: PropertyRow, *, short: bool) -> str:
         if row.by is None:
-            return ""
+            return (_PRUNED_SHORT if short else _PRUNED) if row.pruned else ""
         look = LOOKS[row.by.state]
         others = f" +{row.others:,}" if row.others else ""
         if short:

@@ -7,7 +7,8 @@ from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
-from recorder import State, Statistics
+from recorder import State
+from tui.gateway import Facts
 from tui.states import LOOKS, plain
 
 __all__ = ["TABS", "StateTabs"]
@@ -37,12 +38,12 @@ class StateTabs(Widget):
         super().__init__(id="tabs")
         self._ascii = ascii_only
         self.tab: State | None = None
-        self._statistics: Statistics | None = None
+        self._facts: Facts | None = None
         self._note = ""
 
-    def show(self, statistics: Statistics) -> None:
+    def show(self, facts: Facts) -> None:
         """Show the counts."""
-        self._statistics = statistics
+        self._facts = facts
         self.refresh()
 
     def choose(self, tab: State | None) -> None:
@@ -66,9 +67,7 @@ class StateTabs(Widget):
         return [tab for tab in TABS if tab in _ALWAYS or tab == self.tab or self._number(tab)]
 
     def _number(self, tab: State | None) -> int:
-        if self._statistics is None:
-            return 0
-        return self._statistics.recorded if tab is None else int(getattr(self._statistics, tab.value))
+        return self._facts.counted(tab) if self._facts is not None else 0
 
     def render(self) -> Text:
         """The line: the open tab stays in sight, whatever the width."""
@@ -100,6 +99,14 @@ class StateTabs(Widget):
     def _tab(self, tab: State | None, *, short: bool) -> str:
         look = LOOKS[tab] if tab is not None else None
         word = "all" if look is None else look.short if short else look.word
-        number = f"{self._number(tab):,}" if self._statistics is not None else "…"
-        text = f"{word} {number}"
+        text = f"{word} {self._count(tab, short=short)}"
         return f"▌{text}▐" if tab == self.tab else f" {text} "
+
+    def _count(self, tab: State | None, *, short: bool) -> str:
+        """How many, and where some are not kept any more, how many are."""
+        if self._facts is None:
+            return "…"
+        kept, counted = self._facts.kept(tab), self._facts.counted(tab)
+        if kept == counted:
+            return f"{counted:,}"
+        return f"{kept:,} {'' if short else 'kept '}of {counted:,}"

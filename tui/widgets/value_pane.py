@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from simulator import ABSENT
 from tui.cells import folded
-from tui.format import printable
+from tui.format import count, printable
 from tui.history import History
 from tui.standpoint import Standpoint, value_lines
 from tui.states import LOOKS, plain
@@ -76,5 +76,9 @@ def property_lines(
         yield f"#{passage.seq:,} {LOOKS[passage.state].mark()}  {written.changes[place - 1]}"
     if len(places) > _MOST_WRITERS:
         yield f"… and {len(places) - _MOST_WRITERS:,} before them"
-    if not places:
-        yield "…" if not written.changes else "nobody"
+    before = history.start.properties if history.start is not None else None
+    if before is not None and name in before:
+        pruned = count(history.pruned, "entry", "entries")
+        yield f"before what is kept: {pruned} that {'was' if history.pruned == 1 else 'were'} pruned"
+    elif not places:
+        yield "…" if len(written.changes) < upto else "nobody"

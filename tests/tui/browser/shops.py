@@ -129,3 +129,40 @@ def huge(path):
         {"$distinct_id": "ada", "$union": {"tags": [f"tag-{number}" for number in range(400)]}},
     )
     return path
+
+
+def prune(path):
+    """Whatever was shipped, but for what the latest request carried."""
+    with Journal(path) as journal:
+        return journal.prune(all_shipped=True, now=NOW)
+
+
+def pruned(path):
+    """Most of it was pruned: a counter's beginning, a whole profile, one that was deleted, an operator unknown."""
+    record(
+        path,
+        {"$distinct_id": "old", "$set": {"plan": "free"}},
+        {"$distinct_id": "hot", "$set": {"plan": "free", "tags": ["a"]}},
+        {"$distinct_id": "u-1042", "$add": {"credits": 5}},
+        {
+            "$distinct_id": "hot",
+            "$append": {"$transactions": {"$time": "2026-01-02T03:04:05", "$amount": 12.5}},
+        },
+        {"$distinct_id": "gone", "$set": {"plan": "free"}},
+        {"$distinct_id": "gone", "$delete": ""},
+        {"$distinct_id": "odd", "$set": {"plan": "free"}},
+        {"$distinct_id": "odd", "$frobnicate": {"plan": 1}},
+        {"$group_key": "company", "$group_id": "acme", "$set": {"seats": 12}},
+        *({"$distinct_id": "hot", "$add": {"n": 1}} for _ in range(30)),
+        ago=9_000.0,
+    )
+    ship(path, ACCEPTED, ACCEPTED, ACCEPTED, REFUSED, ago=8_000.0)  # the second is the group's
+    prune(path)
+    record(
+        path,
+        {"$distinct_id": "hot", "$add": {"n": 5}},
+        {"$distinct_id": "hot", "$union": {"tags": ["b"]}},
+        {"$distinct_id": "new", "$set": {"plan": "pro"}},
+        ago=240.0,
+    )
+    return path

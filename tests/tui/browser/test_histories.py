@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from recorder import Entry, JournalReader, Lane, State
+from recorder import EntryRow, JournalReader, State
 from simulator import Simulator, Timeline
 from simulator.testing import strategies
 from tests.doubles import ACCEPTED, REFUSED, RESET
@@ -35,20 +35,7 @@ def gateway(stage):
 
 def entry(seq, message, state=State.PENDING, attempt=None):
     operator = next(name for name in message if name not in {"$distinct_id", "$time"})
-    return Entry(
-        seq=seq,
-        lane=Lane.PEOPLE,
-        group_key=None,
-        profile="ada",
-        operator=operator,
-        message=message,
-        recorded_at=NOW,
-        state=state,
-        attempt=attempt,
-        sends=0,
-        reason=None,
-        possibly_twice=False,
-    )
+    return EntryRow(seq, operator, state.value, attempt, NOW, json.dumps(message))
 
 
 def of(*messages, state=State.PENDING):
