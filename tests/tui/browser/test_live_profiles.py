@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -67,7 +68,9 @@ class Held:
 
 
 async def until(pilot, condition):
+    deadline = time.monotonic() + 30
     while not condition():
+        assert time.monotonic() < deadline, "in vain waited for it"
         await pilot.pause(0.01)
 
 
