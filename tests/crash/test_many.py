@@ -37,7 +37,8 @@ def arrived(service):
 
 
 def crowds_record_while_two_ship(path, *, crowds, threads, seconds, durability):
-    Journal(path, token="T").close()
+    # Nothing is pruned, so that every entry can be looked at.
+    Journal(path, token="T", keep_shipped_days=None, keep_shipped_entries=None).close()
     tasks = [Crowd(place, threads, seconds, durability) for place in range(crowds)]
     with Witness() as service, JournalReader(path) as reader:
         shipping = Shipping(service.url, "resend", batch_updates=500)
