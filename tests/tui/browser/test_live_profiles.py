@@ -117,7 +117,7 @@ async def test_a_read_that_failed_is_tried_again_for_the_moment_that_was_wanted(
         view._gateway._reader = closed = JournalReader(ada.path)
         closed.close()
         pilot.app.post_message(ShowProfile("ada", None, 7))
-        await until(pilot, lambda: pilot.app._notifications and not view._reading)
+        await until(pilot, lambda: "history" in pilot.app._troubles and not view._reading)
         view._gateway._reader = working
         pilot.app.look()
         view.refresh_view()
