@@ -30,6 +30,7 @@ _PART = 5
 _NAP = 0.05
 """After so many seconds a thread that sleeps looks by itself: a nudge may have met one that was interrupted."""
 
+# Bound as plain tuples: of a subclass, sqlite3 looks up each member.
 _INSERT_ENTRY = """
 INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, reason)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -164,8 +165,9 @@ class Commits:
 
         Whoever queues after this look finds the turn free, or taken by somebody who will look again.
         """
-        with contextlib.suppress(IndexError):
-            self.queue[0].wake()
+        if self.queue:
+            with contextlib.suppress(IndexError):  # it left meanwhile
+                self.queue[0].wake()
 
     def _commit_for(self, ticket: _Ticket) -> None:
         shared = self._connection
@@ -271,7 +273,7 @@ class Commits:
         row = ticket.rows[0]
         changes = connection.total_changes
         try:
-            ticket.last = connection.execute(_INSERT_ENTRY, row).lastrowid or 0
+            ticket.last = connection.execute(_INSERT_ENTRY, tuple(row)).lastrowid or 0
             ticket.group.over = True
         except BaseException as error:
             if not isinstance(error, sqlite3.Error):  # an interrupt, before the commit or after it
@@ -287,13 +289,13 @@ class Commits:
             row = rows[0]
             if row.lane not in self._lanes:
                 self._begin_lane(connection, row.lane)
-            ticket.last = connection.execute(_INSERT_ENTRY, row).lastrowid or 0
+            ticket.last = connection.execute(_INSERT_ENTRY, tuple(row)).lastrowid or 0
             self._connection.note_written(len(row.message) + _ROW_BYTES)
             rejected = int(row.state == "rejected")
         else:
             for lane in {row.lane for row in rows} - self._lanes:
                 self._begin_lane(connection, lane)
-            connection.executemany(_INSERT_ENTRY, rows)
+            connection.executemany(_INSERT_ENTRY, map(tuple, rows))
             (ticket.last,) = connection.execute(_LAST_INSERTED).fetchone()
             self._connection.note_written(sum(len(row.message) for row in rows) + len(rows) * _ROW_BYTES)
             rejected = sum(row.state == "rejected" for row in rows)
