@@ -19,6 +19,9 @@ from benchmarks import browser, recording, shipping, simulating, starting, writi
 from benchmarks.pairs import Pair, lines, measured
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+NL = "\n"
+_NAME = 40  # characters of a line, that name what is measured
+_HEAD = 5  # lines above the first of them
 BEGIN, END = "<!-- made by `make bench` -->", "<!-- until here -->"
 
 
@@ -74,8 +77,12 @@ def main() -> None:
     if given.write:
         page = PAGE.read_text(encoding="utf-8")
         before, after = page.split(BEGIN)[0], page.split(END)[1]
-        table = "\n".join(f"    {line}".rstrip() for line in printed)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+        table = [f"    {line}".rstrip() for line in printed]
+        if given.only:  # in the place of the lines that are there
+            there = page.split(BEGIN)[1].split(END)[0].strip("\n").split("\n")
+            measured_again = {line[:_NAME]: line for line in table[_HEAD:]}
+            table = [measured_again.get(line[:_NAME], line) for line in there]
+        PAGE.write_text(f"{before}{BEGIN}\n\n{NL.join(table)}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

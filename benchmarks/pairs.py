@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -125,8 +125,15 @@ def resident() -> float:
     return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
-def in_process(program: str, *arguments: Any, before: Sequence[str] = ()) -> Any:
+def in_process(program: str, *arguments: Any, env: Mapping[str, str] | None = None) -> Any:
     """What a program prints last, as JSON; in a process of its own."""
-    command = [*before, sys.executable, "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(env or {})},
+    )
     return json.loads(done.stdout.splitlines()[-1])
