@@ -39,7 +39,7 @@ check: $(INSTALLED) ## format, lint, types, import contracts
 	$(BIN)/lint-imports --no-cache --no-logo
 
 test: check ## everything CI runs
-	$(BIN)/pytest -q -n 2 --dist worksteal -m 'not long'
+	$(BIN)/pytest -q -n 3 --dist worksteal -m 'not long'
 
 test-long: check ## the suites that take longer, too
 	$(BIN)/pytest -q -n 2 --dist worksteal
