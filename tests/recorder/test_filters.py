@@ -406,5 +406,6 @@ def test_any_value_of_a_key_filters_or_is_an_invalid_filter(reader, key, sign, v
 def test_condition_never_holds_what_the_user_wrote(text):
     for key in ("profile", "group", "error", "op"):
         word = f"{key}={text.strip()}"
+        plain = f"{key}==x" if word.startswith("error==") else f"{key}=x"  # exactly these words, or a part
         if text.strip():
-            assert where(word, now=NOW).sql == where(f"{key}=x", now=NOW).sql
+            assert where(word, now=NOW).sql == where(plain, now=NOW).sql
