@@ -16,12 +16,12 @@ from itertools import chain
 from pathlib import Path
 
 from benchmarks import browser, recording, shipping, simulating, starting, writing
-from benchmarks.pairs import Pair, lines, measured
+from benchmarks.pairs import HEAD, Pair, lines, measured
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 NL = "\n"
-_NAME = 40  # characters of a line, that name what is measured
-_HEAD = 5  # lines above the first of them
+_ABOVE = 5  # lines, before the first that is measured
+_INDENT = "    "
 BEGIN, END = "<!-- made by `make bench` -->", "<!-- until here -->"
 
 
@@ -35,6 +35,12 @@ def pairs() -> Iterator[Pair]:
         starting.memory(),
         writing.pairs(),
     )
+
+
+def named(line: str) -> tuple[str, str]:
+    """What a line of the page measures, and beside what: both, for several are measured beside more than one."""
+    text = line.removeprefix(_INDENT)
+    return text[:36], text[HEAD.rindex("beside") :].removesuffix("MISSED").rstrip()
 
 
 def report(rounds: int, only: str) -> Iterator[str]:
@@ -77,11 +83,11 @@ def main() -> None:
     if given.write:
         page = PAGE.read_text(encoding="utf-8")
         before, after = page.split(BEGIN)[0], page.split(END)[1]
-        table = [f"    {line}".rstrip() for line in printed]
+        table = [f"{_INDENT}{line}".rstrip() for line in printed]
         if given.only:  # in the place of the lines that are there
             there = page.split(BEGIN)[1].split(END)[0].strip("\n").split("\n")
-            measured_again = {line[:_NAME]: line for line in table[_HEAD:]}
-            table = [measured_again.get(line[:_NAME], line) for line in there]
+            again = {named(line): line for line in table[_ABOVE:]}
+            table = [again.get(named(line), line) for line in there]
         PAGE.write_text(f"{before}{BEGIN}\n\n{NL.join(table)}\n\n{END}{after}", encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Pair", "Result", "in_process", "lines", "measured", "resident", "seconds"]
+__all__ = ["HEAD", "Pair", "Result", "in_process", "lines", "measured", "resident", "seconds"]
 
 Measure = Callable[[Path], float]
 
