@@ -4,25 +4,19 @@ As in test_pruning: strace kills it from outside, at the n-th write, sync or cut
 run, every one in the long one. What it had erased stays erased, and when it is done again no byte is left.
 """
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from recorder import Journal, JournalReader, Recorder, audit
 from simulator import Simulator
 from tests.crash import trace
+from tests.crash.steps import copy, killed_at, run, steps_of
 from tests.recorder.remnants import ID, VALUE, everywhere, places, ship
 
 pytestmark = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
 
-PROJECT = Path(__file__).parents[2]
 FORGET = """
 import sys
 import recorder.forgetting as room
@@ -30,8 +24,6 @@ from recorder import Journal
 room._AT_ONCE, room._PATIENCE = 40, 0.5
 Journal(sys.argv[1]).forget(sys.argv[2], delete_remote=True)
 """
-CALLS = "pwrite64,fdatasync,fsync,ftruncate"
-SIDE_FILES = ("", "-wal", "-shm")
 
 
 @pytest.fixture(scope="module")
@@ -63,25 +55,6 @@ def said(path):
     return counts.pruned, others, views
 
 
-def copy(whole, folder):
-    for suffix in SIDE_FILES:
-        source = whole.with_name(whole.name + suffix)
-        if source.exists():
-            shutil.copy(source, folder / source.name)
-    return folder / whole.name
-
-
-def forget(path, *strace):
-    return subprocess.run(
-        [*strace, sys.executable, "-c", FORGET, path, ID],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def state(path):
     """How much is forgotten, whether a deletion is to be sent, and whether remnants may be left."""
     with JournalReader(path) as reader:
@@ -92,25 +65,16 @@ def state(path):
 @pytest.fixture(scope="module")
 def steps(whole, tmp_path_factory):
     """How often forgetting makes each of these calls."""
-    folder = tmp_path_factory.mktemp("counted")
-    log = folder / "log"
-    done = forget(copy(whole, folder), "strace", "-f", "-o", log, "-e", f"trace={CALLS}")
-    assert done.returncode == 0, done.stderr
-    made = Counter(
-        call for call in CALLS.split(",") for line in log.read_text().splitlines() if f" {call}(" in line
-    )
-    assert made["pwrite64"] > 20
-    return [(call, nth) for call in made for nth in range(1, made[call] + 1)]
+    path = copy(whole, tmp_path_factory.mktemp("counted"))
+    return steps_of(FORGET, path, ID)
 
 
 def kill_at(whole, folder, call, nth):
     folder.mkdir()
     path = copy(whole, folder)
-    inject = f"inject={call}:signal=KILL:when={nth}"
-    killed = forget(path, "strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject)
-    assert killed.returncode in {0, -signal.SIGKILL, 128 + signal.SIGKILL}, killed.stderr
+    killed_at(call, nth, FORGET, path, ID)
     as_killed, caught = said(path), state(path)
-    done = forget(path)
+    done = run(FORGET, path, ID)
     assert done.returncode == 0, done.stderr
     assert said(path) == as_killed
     forgotten, deletion, remnants = state(path)

@@ -4,28 +4,20 @@ strace kills it from outside, at the n-th write, sync or cut of a file: the step
 of them in each run, every one in the long one.
 """
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from recorder import Journal, JournalReader, Recorder, Shipper, ShippingPolicy, Verb, audit
 from simulator import Simulator
 from tests.crash import trace
+from tests.crash.steps import copy, killed_at, run, steps_of
 from tests.doubles import REFUSED, RESET, Scripted
 
 pytestmark = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
 
-PROJECT = Path(__file__).parents[2]
 PRUNE = "import sys; from recorder import Journal; Journal(sys.argv[1]).prune(all_shipped=True)"
-CALLS = "pwrite64,fdatasync,fsync,ftruncate"
-SIDE_FILES = ("", "-wal", "-shm")
 
 
 def recorded(path):
@@ -71,50 +63,24 @@ def whole(tmp_path_factory):
     return path
 
 
-def copy(whole, folder):
-    for suffix in SIDE_FILES:
-        source = whole.with_name(whole.name + suffix)
-        if source.exists():
-            shutil.copy(source, folder / source.name)
-    return folder / whole.name
-
-
-def prune(path, *strace):
-    return subprocess.run(
-        [*strace, sys.executable, "-c", PRUNE, path],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def steps(whole, tmp_path_factory):
     """How often a pruning makes each of these calls."""
-    folder = tmp_path_factory.mktemp("counted")
-    log = folder / "log"
-    done = prune(copy(whole, folder), "strace", "-f", "-o", log, "-e", f"trace={CALLS}")
-    assert done.returncode == 0, done.stderr
-    calls = log.read_text(encoding="utf-8").splitlines()
-    made = Counter(call for call in CALLS.split(",") for line in calls if f" {call}(" in line)
-    assert made["pwrite64"] > 20
-    with JournalReader(folder / whole.name) as reader:
+    path = copy(whole, tmp_path_factory.mktemp("counted"))
+    found = steps_of(PRUNE, path)
+    with JournalReader(path) as reader:
         assert reader.counts().pruned > 3_000
-    return [(call, nth) for call in made for nth in range(1, made[call] + 1)]
+    return found
 
 
 def kill_at(whole, folder, call, nth):
     folder.mkdir()
     path = copy(whole, folder)
-    inject = f"inject={call}:signal=KILL:when={nth}"
-    killed = prune(path, "strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject)
-    assert killed.returncode in {0, -signal.SIGKILL, 128 + signal.SIGKILL}, killed.stderr
+    killed_at(call, nth, PRUNE, path)
     with JournalReader(path) as reader:
         pruned = reader.counts().pruned
     as_killed = said(path)
-    assert prune(path).returncode == 0
+    assert run(PRUNE, path).returncode == 0
     assert said(path) == as_killed
     shutil.rmtree(folder)
     return pruned, as_killed
