@@ -17,6 +17,7 @@ from recorder.locks import beside
 from simulator import Simulator
 from tests.crash import test_pruning as pruning
 from tests.crash import trace
+from tests.crash.steps import copy, killed_at
 from tests.doubles import AT_ONCE, Scripted
 
 pytestmark = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
@@ -121,13 +122,13 @@ def contents(path):
         return entries, pruned, list(reader.baseline())
 
 
-def copy(damaged, folder):
-    shutil.copytree(damaged, folder)
-    return folder / "kiosk.db"
+def fresh(damaged, folder):
+    folder.mkdir()
+    return copy(damaged / "kiosk.db", folder)
 
 
 def each_step(damaged, tmp_path, few):
-    expected_at = copy(damaged, tmp_path / "unharmed")
+    expected_at = fresh(damaged, tmp_path / "unharmed")
     evidence = [(damaged / name).read_bytes() for name in ("kiosk.db", "kiosk.db-wal")]
     where = steps(expected_at.parent, tmp_path / "log")
     expected = contents(expected_at)
@@ -139,7 +140,7 @@ def each_step(damaged, tmp_path, few):
             chosen = sorted(random.Random(7).sample(chosen, min(len(chosen), few[name])))
         for nth in chosen:
             folder = tmp_path / f"{name}-{nth}"
-            path = copy(damaged, folder)
+            path = fresh(damaged, folder)
             killed += salvaged(folder, kill=(name, nth))
             if beside(path, ".salvaging").exists():  # whoever comes before the second salvage is refused
                 half += 1
@@ -192,9 +193,8 @@ def pruning_killed_and_damaged(tmp_path, every_step, every_page):
     for nth in range(3, 320, every_step):
         killed = tmp_path / f"killed-{nth}"
         killed.mkdir()
-        path = pruning.copy(original, killed)
-        inject = f"inject=pwrite64:signal=KILL:when={nth}"
-        pruning.prune(path, "strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=pwrite64", "-e", inject)
+        path = copy(original, killed)
+        killed_at("pwrite64", nth, pruning.PRUNE, path)
         for page in range(2, path.stat().st_size // PAGE, every_page):
             folder = tmp_path / f"{nth}-{page}"
             shutil.copytree(killed, folder)
