@@ -23,8 +23,7 @@ COMMIT = "COMMIT"
 ROLLBACK = "ROLLBACK"
 
 _LARGE_LOG = 4 * 1024 * 1024
-_PAGE = 4_096 + 24  # in the log, each page has a header
-_PAGE_HOLDS = 3_000  # bytes, roughly
+_FRAME_HEADER = 24  # bytes, before each page in the log
 _SETTLEMENT_BYTES = 40_000  # what a shipper's transaction writes, roughly
 _LOOK_AFTER = 32  # pages
 
@@ -62,6 +61,9 @@ class Connection:
         with opening:
             self._sqlite = open_journal(path, self._held, synchronous=self._synchronous)
             at_forks(self)
+        (page,) = self._sqlite.execute("PRAGMA page_size").fetchone()
+        self._frame = page + _FRAME_HEADER
+        self._page_holds = page * 3 // 4  # roughly
 
     def close(self, timeout: float | None = None) -> None:
         """Close it; closing twice does nothing.
@@ -208,7 +210,7 @@ class Connection:
         takes about half the time. So its size alone does not say how much is in it; what this connection
         wrote since is counted, roughly, and growth shows what others did.
         """
-        self._pages += 1 + self._written // _PAGE_HOLDS
+        self._pages += 1 + self._written // self._page_holds
         self._written = 0
         if self._pages - self._looked_at < _LOOK_AFTER:
             return
@@ -220,7 +222,7 @@ class Connection:
             self._gone = True  # the log is there for as long as the journal is open, unless somebody took it
             return
         large = self._large_log
-        if size >= large and (self._pages >= large // _PAGE or size >= self._log_size + large // 4):
+        if size >= large and (self._pages >= large // self._frame or size >= self._log_size + large // 4):
             self._checkpoint("TRUNCATE" if size >= 2 * large else "FULL")
             self._pages = self._looked_at = 0
             self._log_size = size

@@ -32,7 +32,7 @@ __all__ = ["Remains", "Row"]
 
 Progress = Callable[[int, int], None]
 
-_USUAL_SIZES = (4_096, 1_024, 8_192, 2_048, 16_384, 32_768, 65_536, 512)
+_USUAL_SIZES = (2_048, 4_096, 1_024, 8_192, 16_384, 32_768, 65_536, 512)
 _LOG_HEADER = 32
 _FRAME_HEADER = 24
 _TELL_EVERY = 256  # pages

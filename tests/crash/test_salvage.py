@@ -14,6 +14,7 @@ import pytest
 
 from recorder import Journal, JournalDamaged, JournalReader, Recorder, Shipper, State, audit, salvage
 from recorder.locks import beside
+from recorder.opening import PAGE_SIZE
 from simulator import Simulator
 from tests.crash import test_pruning as pruning
 from tests.crash import trace
@@ -22,7 +23,6 @@ from tests.doubles import AT_ONCE, Scripted
 
 pytestmark = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
 
-PAGE = 4096
 SALVAGE = [sys.executable, "-c", "import sys; from recorder import salvage; salvage(sys.argv[1])"]
 # What changes files or their names, and what makes that last.
 STEPS = ("rename", "unlink", "fsync", "fdatasync", "pwrite64", "ftruncate", "write", "fchmod", "openat")
@@ -53,8 +53,8 @@ def damaged(tmp_path_factory):
         for suffix in ("", "-wal"):
             shutil.copy(beside(path, suffix), whole / f"kiosk.db{suffix}")
     with (whole / "kiosk.db").open("r+b") as file:
-        file.seek(30 * PAGE)
-        file.write(b"\xa5" * PAGE)
+        file.seek(30 * PAGE_SIZE)
+        file.write(b"\xa5" * PAGE_SIZE)
     return whole
 
 
@@ -76,8 +76,8 @@ def pruned(tmp_path_factory):
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'waits'").fetchone()
     with (whole / "kiosk.db").open("r+b") as file:
-        file.seek((root - 1) * PAGE)
-        file.write(b"\xa5" * PAGE)
+        file.seek((root - 1) * PAGE_SIZE)
+        file.write(b"\xa5" * PAGE_SIZE)
     return whole
 
 
@@ -195,13 +195,13 @@ def pruning_killed_and_damaged(tmp_path, every_step, every_page):
         killed.mkdir()
         path = copy(original, killed)
         killed_at("pwrite64", nth, pruning.PRUNE, path)
-        for page in range(2, path.stat().st_size // PAGE, every_page):
+        for page in range(2, path.stat().st_size // PAGE_SIZE, every_page):
             folder = tmp_path / f"{nth}-{page}"
             shutil.copytree(killed, folder)
             copied = folder / "kiosk.db"
             with copied.open("r+b") as file:
-                file.seek((page - 1) * PAGE)
-                file.write(chance.randbytes(PAGE))
+                file.seek((page - 1) * PAGE_SIZE)
+                file.write(chance.randbytes(PAGE_SIZE))
             told = salvage(copied)
             if told is not None:
                 assert told.recorded in {recorded, recorded - 1}  # the newest leaves no trace

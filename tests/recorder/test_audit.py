@@ -24,6 +24,7 @@ from recorder import (
     audit,
 )
 from recorder.claims import Limits
+from recorder.opening import PAGE_SIZE
 from recorder.uptime import Uptime
 from tests.doubles import ACCEPTED, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, Scripted
 
@@ -279,8 +280,8 @@ def test_damage_is_told_as_damage(story):
         (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'entries'").fetchone()
     connection.close()
     with story.open("r+b") as file:
-        file.seek((page - 1) * 4096)
-        file.write(b"\xff" * 4096)
+        file.seek((page - 1) * PAGE_SIZE)
+        file.write(b"\xff" * PAGE_SIZE)
     with pytest.raises(JournalError):
         audit(story)
 

@@ -22,6 +22,7 @@ from recorder import (
 from recorder.doctor import _file_system, _names, _room, _sqlite
 from recorder.entries import NewEntry
 from recorder.locks import beside
+from recorder.opening import PAGE_SIZE
 from recorder.surroundings import FileSystem, file_system, free_bytes, holders
 from tests.doubles import Scripted
 
@@ -346,8 +347,8 @@ def test_accounts_that_disagree_are_told_one_by_one(filled):
 
 def test_damaged_pages_are_found_and_salvage_is_named(filled):
     content = bytearray(filled.read_bytes())
-    for page in range(2, len(content) // 4096):  # all but the first two
-        content[page * 4096 : (page + 1) * 4096] = b"\xa5" * 4096
+    for page in range(2, len(content) // PAGE_SIZE):  # all but the first two
+        content[page * PAGE_SIZE : (page + 1) * PAGE_SIZE] = b"\xa5" * PAGE_SIZE
     filled.write_bytes(content)
     findings = [finding for finding in diagnose(filled) if finding.severity is ATTENTION]
     assert findings

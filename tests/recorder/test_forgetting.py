@@ -34,6 +34,7 @@ from recorder import (
 )
 from recorder.carrying import carry_over
 from recorder.claims import Limits
+from recorder.opening import PAGE_SIZE
 from recorder.remains import Row
 from recorder.settlements import Settlement
 from simulator import Simulator
@@ -574,8 +575,8 @@ def test_salvage_keeps_what_is_forgotten_forgotten(path):
             "SELECT rootpage FROM sqlite_schema WHERE name = 'entries_set_aside'"
         ).fetchone()
     with path.open("r+b") as file:
-        file.seek((root - 1) * 4096)
-        file.write(b"\xa5" * 4096)
+        file.seek((root - 1) * PAGE_SIZE)
+        file.write(b"\xa5" * PAGE_SIZE)
     before = entries(path)
     salvage(path)
     after = entries(path)

@@ -32,6 +32,7 @@ from recorder import (
 from recorder.commits import _Ticket
 from recorder.entries import NewEntry
 from recorder.locks import OpenLock, beside
+from recorder.opening import PAGE_SIZE
 from recorder.settlements import Settlement
 from tests.doubles import claim, take_over
 
@@ -193,7 +194,7 @@ def test_a_damaged_journal_is_refused_by_name(path):
     with Journal(path, token="T") as journal:
         journal.append([row(number=n) for n in range(2_000)])
     content = bytearray(path.read_bytes())
-    content[4096 : len(content) : 1] = b"\xff" * (len(content) - 4096)
+    content[PAGE_SIZE : len(content) : 1] = b"\xff" * (len(content) - PAGE_SIZE)
     path.write_bytes(content)  # no connection of this process has it open
     with pytest.raises(JournalDamaged):
         Journal(path)

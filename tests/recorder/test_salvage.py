@@ -31,13 +31,13 @@ from recorder import (
 )
 from recorder.claims import Limits
 from recorder.locks import OpenLock, beside, ship_lock
+from recorder.opening import PAGE_SIZE
 from recorder.operations import Lane
 from recorder.remains import Remains
 from recorder.settlements import Settlement
 from recorder.uptime import Due
 from tests.doubles import AT_ONCE, BOOTED, RESET, Scripted, claim, take_over
 
-PAGE = 4096
 UNSETTLED = {State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT}
 
 
@@ -99,7 +99,7 @@ def entries(path):
 
 def overwrite(path, page, content):
     with path.open("r+b") as file:
-        file.seek((page - 1) * PAGE)
+        file.seek((page - 1) * PAGE_SIZE)
         file.write(content)
 
 
@@ -149,7 +149,7 @@ def test_everything_that_is_left_is_carried_over_and_what_was_to_be_sent_is_in_d
         ).fetchone()
         identity = connection.execute("SELECT identity FROM project").fetchone()
     connection.close()
-    overwrite(damaged, root, b"\xa5" * PAGE)  # an index only: no row is gone
+    overwrite(damaged, root, b"\xa5" * PAGE_SIZE)  # an index only: no row is gone
     content = damaged.read_bytes()
     salvaged = salvage(damaged)
     assert (salvaged.lost, salvaged.recorded, salvaged.token_known) == (0, len(before), True)
@@ -167,7 +167,7 @@ def test_everything_that_is_left_is_carried_over_and_what_was_to_be_sent_is_in_d
 
 
 def test_what_was_salvaged_is_shipped_once_more_and_counted(damaged):
-    overwrite(damaged, 1, b"\0" * PAGE)
+    overwrite(damaged, 1, b"\0" * PAGE_SIZE)
     salvage(damaged)
     with Journal(damaged, token="T") as journal:
         Shipper(
@@ -190,7 +190,7 @@ def test_journal_that_is_well_is_left_as_it_is(damaged):
 
 
 def test_dry_run_says_the_same_and_moves_nothing(damaged):
-    overwrite(damaged, 9, b"\xa5" * PAGE)
+    overwrite(damaged, 9, b"\xa5" * PAGE_SIZE)
     content, names = damaged.read_bytes(), {file.name for file in damaged.parent.iterdir()}
     would = salvage(damaged, dry_run=True)
     assert damaged.read_bytes() == content
@@ -225,7 +225,7 @@ def root_of(path, table):
 
 @pytest.mark.parametrize(("table", "cause"), [("counters", "settle_after"), ("shipper", "hold")])
 def test_what_may_be_applied_twice_is_held_where_the_policy_cannot_be_read(damaged, table, cause):
-    overwrite(damaged, root_of(damaged, table), b"\xa5" * PAGE)
+    overwrite(damaged, root_of(damaged, table), b"\xa5" * PAGE_SIZE)
     salvage(damaged)
     found = causes(damaged)
     assert found[cause] >= 7  # each profile that something is appended to
@@ -242,7 +242,7 @@ def test_what_was_held_stays_held(path):
         Shipper(journal, Scripted(RESET), policy).ship()
         Shipper(journal, Scripted(), policy).ship()
     assert causes(path) == {"hold": 1}
-    overwrite(path, root_of(path, "counters"), b"\xa5" * PAGE)
+    overwrite(path, root_of(path, "counters"), b"\xa5" * PAGE_SIZE)
     salvage(path)
     assert causes(path) == {"hold": 1}
     whole(path)
@@ -300,7 +300,7 @@ with Journal(sys.argv[1]):
 
 
 def test_nobody_opens_it_meanwhile(damaged):
-    overwrite(damaged, 9, b"\xa5" * PAGE)
+    overwrite(damaged, 9, b"\xa5" * PAGE_SIZE)
     held = []
 
     def look_for_locks(done, pages):  # noqa: ARG001
@@ -343,7 +343,7 @@ def test_a_newer_one_is_refused_untouched_however_damaged(damaged):
     with sqlite3.connect(damaged) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    overwrite(damaged, 9, b"\xa5" * PAGE)
+    overwrite(damaged, 9, b"\xa5" * PAGE_SIZE)
     content = damaged.read_bytes()
     with pytest.raises(JournalTooNew):
         salvage(damaged)
@@ -357,7 +357,7 @@ def test_one_of_the_first_schema_is_carried_over(path):
     connection.executescript(Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8"))
     (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'counters'").fetchone()
     connection.close()
-    overwrite(path, root, b"\xa5" * PAGE)
+    overwrite(path, root, b"\xa5" * PAGE_SIZE)
     salvaged = salvage(path)
     assert salvaged.states == {"in_doubt": 2, "rejected": 1, "shipped": 1}
     whole(path)
@@ -443,22 +443,22 @@ def places(path):
         data = message.encode()
         parts = [data] if len(data) < 2_000 else [data[at : at + 48] for at in range(0, len(data) - 48, 16)]
         ats = [content.find(part) for part in parts]
-        found[seq] = {1 + (at + end) // PAGE for at in ats if at >= 0 for end in (0, 47)}
+        found[seq] = {1 + (at + end) // PAGE_SIZE for at in ats if at >= 0 for end in (0, 47)}
         assert found[seq]
     return found
 
 
 GARBAGE = {
-    "zeros": lambda chance: b"\0" * PAGE,  # noqa: ARG005
-    "ones": lambda chance: b"\xff" * PAGE,  # noqa: ARG005
-    "noise": lambda chance: chance.randbytes(PAGE),
-    "a leaf of noise": lambda chance: b"\x0d" + chance.randbytes(PAGE - 1),
+    "zeros": lambda chance: b"\0" * PAGE_SIZE,  # noqa: ARG005
+    "ones": lambda chance: b"\xff" * PAGE_SIZE,  # noqa: ARG005
+    "noise": lambda chance: chance.randbytes(PAGE_SIZE),
+    "a leaf of noise": lambda chance: b"\x0d" + chance.randbytes(PAGE_SIZE - 1),
 }
 
 
 def sweep_pages(pristine, folder, kinds, seed, every=1):
     before, where, chance = entries(pristine), places(pristine), random.Random(seed)
-    pages, lost = pristine.stat().st_size // PAGE, 0
+    pages, lost = pristine.stat().st_size // PAGE_SIZE, 0
     for page in {*range(1, pages + 1, every), pages}:
         path = folder / f"{page}.db"
         shutil.copy(pristine, path)
@@ -485,12 +485,12 @@ def test_each_page_overwritten_in_turn_costs_no_more_than_what_is_on_it(pristine
 @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
 def test_the_file_cut_at_a_page_costs_no_more_than_what_is_behind(pristine, tmp_path, every):
     before, where = entries(pristine), places(pristine)
-    for pages in range(1, pristine.stat().st_size // PAGE, every):
+    for pages in range(1, pristine.stat().st_size // PAGE_SIZE, every):
         path = tmp_path / f"{pages}.db"
         shutil.copy(pristine, path)
         path.chmod(0o600)
         with path.open("r+b") as file:
-            file.truncate(pages * PAGE)
+            file.truncate(pages * PAGE_SIZE)
         survives(path, before, {seq for seq, on in where.items() if max(on) <= pages})
 
 
@@ -536,7 +536,7 @@ ALL = {n + 1: n for n in range(800)}
 
 
 def test_a_first_page_that_the_log_has_is_read_from_there(logged):
-    overwrite(logged, 1, b"\xa5" * PAGE)
+    overwrite(logged, 1, b"\xa5" * PAGE_SIZE)
     with beside(logged, "-wal").open("ab") as file:
         file.write(b"a torn end")
     Journal(logged, token="T").close()
@@ -569,11 +569,11 @@ def test_a_log_whose_file_is_gone_is_no_reason_to_begin_anew(logged, empty):
 def test_a_damaged_place_in_the_log_costs_no_more_than_its_page(logged):
     """SQLite would end there, and forget all that was acknowledged after it."""
     log = beside(logged, "-wal")
-    frames = (log.stat().st_size - 32) // (PAGE + 24)
+    frames = (log.stat().st_size - 32) // (PAGE_SIZE + 24)
     with log.open("r+b") as file:
-        file.seek(32 + (frames // 2) * (PAGE + 24) + 500)
+        file.seek(32 + (frames // 2) * (PAGE_SIZE + 24) + 500)
         file.write(b"\xa5" * 100)
-    overwrite(logged, 3, b"\xa5" * PAGE)  # or nothing would look damaged: see the next
+    overwrite(logged, 3, b"\xa5" * PAGE_SIZE)  # or nothing would look damaged: see the next
     salvaged = salvage(logged)
     assert salvaged.recorded == 800
     found = numbers(logged)
@@ -606,9 +606,9 @@ def test_a_frame_counts_only_where_its_checksum_says_so(logged):
 def test_frames_of_a_transaction_that_was_never_committed_are_left_out(logged):
     log = beside(logged, "-wal")
     data = log.read_bytes()
-    frames = range(32, len(data) - 32, PAGE + 24)
+    frames = range(32, len(data) - 32, PAGE_SIZE + 24)
     unfinished = [at for at in frames if data[at + 4 : at + 8] == bytes(4)]
-    log.write_bytes(data[: unfinished[-1] + PAGE + 24])
+    log.write_bytes(data[: unfinished[-1] + PAGE_SIZE + 24])
     with Remains(logged) as remains:
         assert remains._frames
         assert max(remains._frames.values()) < unfinished[-1]
@@ -617,16 +617,16 @@ def test_frames_of_a_transaction_that_was_never_committed_are_left_out(logged):
 @pytest.mark.long
 def test_each_page_of_the_log_overwritten_in_turn(logged, tmp_path):
     log = beside(logged, "-wal")
-    frames = (log.stat().st_size - 32) // (PAGE + 24)
+    frames = (log.stat().st_size - 32) // (PAGE_SIZE + 24)
     chance = random.Random(3)
     for frame in range(0, frames, 7):
         path = tmp_path / "copies" / "kiosk.db"
         path.parent.mkdir()
         shutil.copy(logged, path)
         shutil.copy(log, beside(path, "-wal"))
-        overwrite(path, 3, b"\xa5" * PAGE)
+        overwrite(path, 3, b"\xa5" * PAGE_SIZE)
         with beside(path, "-wal").open("r+b") as file:
-            file.seek(32 + frame * (PAGE + 24) + chance.randrange(24, PAGE))
+            file.seek(32 + frame * (PAGE_SIZE + 24) + chance.randrange(24, PAGE_SIZE))
             file.write(b"\xa5")
         salvage(path)
         assert all(ALL[seq] == n for seq, n in numbers(path).items())
@@ -639,7 +639,7 @@ def test_each_page_of_the_log_overwritten_in_turn(logged, tmp_path):
 
 def test_a_salvage_that_was_begun_is_gone_on_with_and_nobody_opens_the_journal_before(damaged):
     before = entries(damaged)
-    overwrite(damaged, 1, b"\xa5" * PAGE)
+    overwrite(damaged, 1, b"\xa5" * PAGE_SIZE)
     content = damaged.read_bytes()
     aside = damaged.with_name("kiosk.db.damaged-then")
     beside(damaged, ".salvaging").write_text(json.dumps({"aside": aside.name}), encoding="utf-8")
@@ -658,14 +658,14 @@ def test_a_salvage_that_was_begun_is_gone_on_with_and_nobody_opens_the_journal_b
 
 @pytest.mark.parametrize("noted", ["", "{", '{"aside": 7}', '{"other": 1}', '{"aside": "../../elsewhere"}'])
 def test_a_note_that_was_not_written_whole_means_that_nothing_was_moved(damaged, noted):
-    overwrite(damaged, 1, b"\xa5" * PAGE)
+    overwrite(damaged, 1, b"\xa5" * PAGE_SIZE)
     beside(damaged, ".salvaging").write_text(noted, encoding="utf-8")
     assert salvage(damaged).kept
     whole(damaged)
 
 
 def test_what_cannot_be_written_moves_nothing(damaged):
-    overwrite(damaged, 1, b"\xa5" * PAGE)
+    overwrite(damaged, 1, b"\xa5" * PAGE_SIZE)
     content = damaged.read_bytes()
     beside(damaged, ".salvaged").mkdir()  # where the new journal is made
     with pytest.raises(OSError, match="salvaged"):

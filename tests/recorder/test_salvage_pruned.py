@@ -24,13 +24,13 @@ from recorder import (
 )
 from recorder.keeping import keeping_of
 from recorder.locks import beside
+from recorder.opening import PAGE_SIZE
 from recorder.pruning import Walk, cut_of
 from recorder.remains import Remains
 from simulator import Simulator
 from simulator.baseline import fold
 from tests.doubles import AT_ONCE, BOOTED, REFUSED, Scripted, claim, take_over
 
-PAGE = 4096
 HELD = ShippingPolicy(in_doubt="hold", settle_after=600)
 EVENT = '{"event": "e", "properties": {"token": "T", "distinct_id": "ada"}}'
 FORGET = """
@@ -135,7 +135,9 @@ def on_pages(content, text, number=None):
     """The pages that a row's text is on."""
     data = text.encode()
     parts = [data] if len(data) < 2_000 else [data[at : at + 48] for at in range(0, len(data) - 48, 16)]
-    found = {1 + (at + end) // PAGE for part in parts if (at := content.find(part)) >= 0 for end in (0, 47)}
+    found = {
+        1 + (at + end) // PAGE_SIZE for part in parts if (at := content.find(part)) >= 0 for end in (0, 47)
+    }
     assert found, number
     return found
 
@@ -179,9 +181,9 @@ def damaged(pristine, path):
     return path
 
 
-def overwrite(path, page, content=b"\xa5" * PAGE):
+def overwrite(path, page, content=b"\xa5" * PAGE_SIZE):
     with path.open("r+b") as file:
-        file.seek((page - 1) * PAGE)
+        file.seek((page - 1) * PAGE_SIZE)
         file.write(content)
 
 
@@ -265,11 +267,11 @@ def survives(path, known, gone_pages, *, exact=True):
 
 
 GARBAGE = {
-    "zeros": lambda chance: b"\0" * PAGE,  # noqa: ARG005
-    "ones": lambda chance: b"\xff" * PAGE,  # noqa: ARG005
-    "noise": lambda chance: chance.randbytes(PAGE),
-    "a leaf of noise": lambda chance: b"\x0d" + chance.randbytes(PAGE - 1),
-    "an index of noise": lambda chance: b"\x0a" + chance.randbytes(PAGE - 1),
+    "zeros": lambda chance: b"\0" * PAGE_SIZE,  # noqa: ARG005
+    "ones": lambda chance: b"\xff" * PAGE_SIZE,  # noqa: ARG005
+    "noise": lambda chance: chance.randbytes(PAGE_SIZE),
+    "a leaf of noise": lambda chance: b"\x0d" + chance.randbytes(PAGE_SIZE - 1),
+    "an index of noise": lambda chance: b"\x0a" + chance.randbytes(PAGE_SIZE - 1),
 }
 
 
@@ -290,7 +292,7 @@ def sweep(pristine, known, folder, pages, kinds):
 
 
 def pages_of(path):
-    return range(1, path.stat().st_size // PAGE + 1)
+    return range(1, path.stat().st_size // PAGE_SIZE + 1)
 
 
 def test_each_of_some_pages_overwritten_costs_what_is_on_it_and_nothing_that_was_pruned(
@@ -329,7 +331,7 @@ def cut_at(pristine, known, folder, pages):
         shutil.copy(pristine, path)
         path.chmod(0o600)
         with path.open("r+b") as file:
-            file.truncate(page * PAGE)
+            file.truncate(page * PAGE_SIZE)
         survives(path, known, set(pages_of(pristine)[page:]), exact=False)
         for file in folder.iterdir():
             file.unlink()
@@ -611,7 +613,7 @@ def frames_damaged(pruned_in_log, tmp_path, step):
     """Each profile's list has nothing twice; where something is missing, it is lost or its profile partly known."""
     source, before = pruned_in_log
     size = (source / "kiosk.db-wal").stat().st_size
-    for at in range(32, size - PAGE - 24, step * (PAGE + 24)):
+    for at in range(32, size - PAGE_SIZE - 24, step * (PAGE_SIZE + 24)):
         folder = tmp_path / str(at)
         shutil.copytree(source, folder)
         path = folder / "kiosk.db"
@@ -656,10 +658,10 @@ def test_a_log_is_torn_where_something_whole_comes_after_what_is_damaged(
     path = tmp_path / "torn" / "kiosk.db"
     shutil.copytree(pruned_in_log[0], path.parent)
     log = beside(path, "-wal")
-    frames = (log.stat().st_size - 32) // (PAGE + 24)
+    frames = (log.stat().st_size - 32) // (PAGE_SIZE + 24)
     if place is not None:
         with log.open("r+b") as file:
-            file.seek(32 + int(place * (frames - 1)) * (PAGE + 24) + 24 + 900)
+            file.seek(32 + int(place * (frames - 1)) * (PAGE_SIZE + 24) + 24 + 900)
             file.write(b"\xa5" * 2_000)
     with Remains(path) as remains:
         assert remains.torn == torn

@@ -5,16 +5,18 @@ import sqlite3
 
 import pytest
 
+from recorder.opening import PAGE_SIZE
+
 UPDATES = [{"$distinct_id": f"u{number}", "$append": {"text": "x" * 200}} for number in range(100)]
 
 
 @pytest.fixture
 def damaged(journal, append):
     append(*UPDATES)
-    pages = journal.stat().st_size // 4096
+    pages = journal.stat().st_size // PAGE_SIZE
     with journal.open("r+b") as file:
-        file.seek((pages - 4) * 4096)
-        file.write(b"\xa5" * 4096)
+        file.seek((pages - 4) * PAGE_SIZE)
+        file.write(b"\xa5" * PAGE_SIZE)
     return journal
 
 
@@ -93,8 +95,8 @@ def overwrite_root(path, name):
     with contextlib.closing(sqlite3.connect(path)) as connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
     with path.open("r+b") as file:
-        file.seek((root - 1) * 4096)
-        file.write(b"\xa5" * 4096)
+        file.seek((root - 1) * PAGE_SIZE)
+        file.write(b"\xa5" * PAGE_SIZE)
 
 
 def test_what_was_pruned_is_carried_over_and_exits_0(restante, pruned):

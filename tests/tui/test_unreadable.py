@@ -14,10 +14,10 @@ import pytest
 
 from recorder import Journal, Recorder, Shipper
 from recorder.locks import beside
+from recorder.opening import PAGE_SIZE
 from tests.doubles import AT_ONCE, REFUSED, Scripted
 from tui.cli import main, restante
 
-PAGE = 4096
 NOBODY = "http://127.0.0.1:1"
 LOOKING = {
     "status": (),
@@ -92,9 +92,9 @@ def run(name, path, monkeypatch):
     return ended.value.code, out.getvalue() + err.getvalue()
 
 
-def overwrite(path, page, content=b"\xa5" * PAGE):
+def overwrite(path, page, content=b"\xa5" * PAGE_SIZE):
     with path.open("r+b") as file:
-        file.seek((page - 1) * PAGE)
+        file.seek((page - 1) * PAGE_SIZE)
         file.write(content)
 
 
@@ -171,7 +171,11 @@ def test_a_damaged_journal_exits_1_with_what_to_do_and_is_left_as_it_is(path, mo
 def leaf_pages(path):
     """Pages with entries on them, found by what is written there."""
     content = path.read_bytes()
-    return [1 + at // PAGE for at in range(0, len(content), PAGE) if b"yyyy" in content[at : at + PAGE]]
+    return [
+        1 + at // PAGE_SIZE
+        for at in range(0, len(content), PAGE_SIZE)
+        if b"yyyy" in content[at : at + PAGE_SIZE]
+    ]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -181,7 +185,7 @@ def test_damage_in_the_middle_is_told_by_whoever_meets_it(path, monkeypatch, nam
     page = leaf_pages(path)[1]
     if cut:
         with path.open("r+b") as file:
-            file.truncate((page - 1) * PAGE)
+            file.truncate((page - 1) * PAGE_SIZE)
     else:
         overwrite(path, page)
     content = path.read_bytes()

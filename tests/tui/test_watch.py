@@ -11,6 +11,7 @@ import pytest
 
 from recorder import JournalReader
 from recorder.locks import ship_lock
+from recorder.opening import PAGE_SIZE
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
 MALFORMED = {"$distinct_id": "ada", "$add": {"visits": "two"}}
@@ -237,8 +238,8 @@ def test_damaged_journal_ends_it_with_an_error(watch, journal, append):
         (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'entries'").fetchone()
     connection.close()
     with journal.open("r+b") as file:
-        file.seek((page - 1) * 4096)
-        file.write(b"\xff" * 4096)
+        file.seek((page - 1) * PAGE_SIZE)
+        file.write(b"\xff" * PAGE_SIZE)
     watching = watch()
     assert watching.process.wait(PATIENCE) == 1
     said = watching.process.stderr.read().decode()
