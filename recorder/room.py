@@ -1,7 +1,7 @@
 """Whether there is room to record, and how some is made: the side of recorders that meet `max_bytes`.
 
 What counts are the pages in use, those of a transaction under way among them, and the file of the write-ahead log. The
-last 256 pages are the shipper's: its settlements are not held against the limit, so that what is full can be emptied.
+last megabyte is the shipper's: its settlements are not held against the limit, so that what is full can be emptied.
 (SQLite's own ``max_page_count`` counts pages that are free, and a connection that sees a larger file raises it.)
 """
 
@@ -18,8 +18,8 @@ from recorder.pruning import Fold, Walk, cut_of, find_fold, prunable
 
 __all__ = ["Room", "refuses"]
 
-RESERVE = 256
-"""Pages that are the shipper's."""
+RESERVE = 1_048_576
+"""Bytes that are the shipper's."""
 
 _SPARE = 16  # of so many bytes one is made free at once, so that not every call has to make room
 _ALMOST = 16  # pages: less than a call may need
@@ -34,7 +34,7 @@ _SHIPPED = "SELECT entries - pruned FROM counters WHERE account = 'shipped'"
 def left(connection: sqlite3.Connection, path: Path, most: float) -> float:
     """How many bytes may still be recorded; negative where too many were."""
     pages, size = connection.execute(_PAGES).fetchone()
-    return float(most - (pages + RESERVE) * size - _log_size(path))
+    return float(most - pages * size - RESERVE - _log_size(path))
 
 
 def _log_size(path: Path) -> int:
