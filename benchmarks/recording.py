@@ -24,7 +24,7 @@ LINES = 100_000
 COMMIT_LINES = 10_000
 MANY = 1_000_000
 SLOW_SYNC = 0.005  # seconds, as on an SD card
-LOG_PAGES = 1_000  # SQLite's own default, and some 4 MB: as large as the recorder lets it grow
+LOG_PAGES = 1_000  # SQLite's own default
 
 
 def ours(durability: str) -> Measure:

@@ -134,6 +134,7 @@ class Disk:
         self._honest = honest
         self._open: dict[int, File | None] = {}  # by descriptor; None is the folder itself
         self._place: dict[int, int] = {}  # where `write` writes; SQLite seeks before each read and write
+        self._appending: set[int] = set()  # descriptors whose `write` writes at the end
         self._names: Names = {}
         self._durable_names: Names = {}
         # Changes of names since the folder's last sync; a rename is one change of two names.
@@ -224,6 +225,7 @@ class Disk:
             self._name_anew({name: File()})
         file = self._open[descriptor] = self._names[name]
         self._place[descriptor] = 0
+        (self._appending.add if "O_APPEND" in flags else self._appending.discard)(descriptor)
         if "O_TRUNC" in flags and file.content:
             file.change(Resize(0))
             return True
@@ -269,6 +271,10 @@ class Disk:
         data = data[: call.result]
         if call.name == "pwrite64":
             return Write(int(call.arguments[3]), data)
+        if descriptor in self._appending:
+            file = self._open[descriptor]
+            assert file is not None
+            return Write(len(file.content), data)
         write = Write(self._place[descriptor], data)
         self._place[descriptor] += len(data)
         return write

@@ -1,6 +1,8 @@
 """The journal's file: creation, appends that share commits, refusals, accounts."""
 
+import itertools
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -667,6 +670,46 @@ def test_the_log_is_moved_into_the_file_when_it_has_grown(journal, path):
         sizes.append(beside(path, "-wal").stat().st_size)
     assert max(sizes) < 6_000_000
     assert path.stat().st_size > 5_000_000  # what was recorded went there
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files cannot be appended to by several at once")
+def test_the_log_is_longer_than_it_must_be_so_that_most_syncs_find_it_as_it_was(journal, path):
+    sizes = []
+    for n in range(600):
+        journal.append([row(number=n)])
+        sizes.append(beside(path, "-wal").stat().st_size)
+    assert sum(size != before for before, size in itertools.pairwise(sizes)) < 150
+
+
+def test_a_log_that_nobody_syncs_with_each_commit_is_as_long_as_it_must_be(path):
+    with Journal(path, token="T", durability="process") as journal:
+        sizes = []
+        for n in range(200):
+            journal.append([row(number=n)])
+            sizes.append(beside(path, "-wal").stat().st_size)
+    assert all(size > before for before, size in itertools.pairwise(sizes))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files cannot be appended to by several at once")
+def test_what_others_write_while_the_log_is_lengthened_stays(journal, path, tmp_path, monkeypatch):
+    other, write, lengthened = sqlite3.connect(path, isolation_level=None), os.write, []
+
+    def after_another(descriptor, data):
+        lengthened.append(len(data))
+        other.execute(
+            "INSERT INTO entries (lane, message, recorded_at, state) VALUES ('people', '{}', 0, 'pending')"
+        )
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", after_another)
+    for n in range(300):
+        journal.append([row(number=n)])
+    other.close()
+    assert len(lengthened) > 3
+    for suffix in ("", "-wal"):  # read anew, as after a crash: the index of the log forgets nothing
+        shutil.copy(beside(path, suffix), tmp_path / f"copy.db{suffix}")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copied:
+        assert copied.execute("SELECT count(*) FROM entries").fetchone() == (300 + len(lengthened),)
 
 
 def test_recording_does_not_wait_for_a_reader_that_holds_the_log(journal, path):
