@@ -118,14 +118,19 @@ class Commits:
         self.queue: deque[_Ticket] = deque()
         # Whose turn it is to commit. A signal handler that records may run while its own thread waits with the turn.
         self._turn = threading.RLock()
+        self._turn_of = 0  # the thread that knows that it has it
         self._lanes: set[str] = set()  # that have begun
         self._together = 1  # how many tickets the last commit took
         self._took = 0.0  # and how long, in seconds
 
     def append(self, rows: Sequence[NewEntry], spool: tuple[str, int] | None) -> int:
         """Write rows, in order and in one commit; see `Journal.append`."""
-        ticket = _Ticket(rows, spool)
         self._connection.check_caller()
+        if len(rows) == 1 and spool is None and self._together == 1 and not self.queue:
+            number = self._append_alone(rows[0])
+            if number:
+                return number
+        ticket = _Ticket(rows, spool)
         self.queue.append(ticket)
         try:
             while not self._commit_in_turn(ticket):
@@ -139,6 +144,7 @@ class Commits:
             # and what others queued stays queued for the next whose turn it is.
             ticket.rows = ()
             ticket.group = _ENDED
+            self._let_go()
             self._leave_queue([ticket])
             self._nudge()
             raise
@@ -148,13 +154,38 @@ class Commits:
             raise JournalError(f"{self._path.name}: the call was interrupted before it was recorded")
         return ticket.last
 
+    def _append_alone(self, row: NewEntry) -> int:
+        """Write a row that needs nothing but its insert, as nearly all do, where nobody is at it; 0 where not so.
+
+        By itself a statement is a transaction, and takes the write lock as BEGIN IMMEDIATE does.
+        """
+        shared, me = self._connection, threading.get_ident()
+        if shared.lock.locked():
+            return 0
+        # Without the turn: whoever has it, or comes for it, waits for this one statement at most.
+        with shared.lock:
+            shared.owner = me
+            try:
+                if row.state != _PENDING or row.lane not in self._lanes or self._room.limited:
+                    return 0
+                number = shared.use().execute(_INSERT_ENTRY, tuple(row)).lastrowid
+                shared.note_written(len(row.message) + _ROW_BYTES)
+                shared.look_at_log()
+                return number or 0
+            except sqlite3.Error as error:
+                raise translated(error, self._path) from error
+            finally:
+                shared.owner = 0
+
     def _commit_in_turn(self, ticket: _Ticket) -> bool:
         """Commit all that is queued, where nobody is at it; whether this ticket is over."""
-        turn = self._turn
+        turn, me, before = self._turn, threading.get_ident(), self._turn_of
         if not ticket.group.over and turn.acquire(blocking=False):
+            self._turn_of = me
             try:
                 self._commit_for(ticket)
             finally:
+                self._turn_of = before
                 turn.release()
                 self._nudge()
             return True
@@ -169,10 +200,16 @@ class Commits:
             with contextlib.suppress(IndexError):  # it left meanwhile
                 self.queue[0].wake()
 
+    def _let_go(self) -> None:
+        """Give the turn back that this thread was interrupted with before it could note that it has it."""
+        if self._turn_of != threading.get_ident():  # else a call has it in whose middle a signal handler runs
+            with contextlib.suppress(RuntimeError):  # it has none
+                self._turn.release()
+
     def _commit_for(self, ticket: _Ticket) -> None:
-        shared = self._connection
+        shared, me = self._connection, threading.get_ident()
         with shared.lock:
-            shared.owner = threading.get_ident()
+            shared.owner = me
             try:
                 if not ticket.group.over:
                     self._commit_queue()
@@ -242,9 +279,6 @@ class Commits:
         except JournalError as error:  # it is closed
             group.end(error)
             return
-        if len(tickets) == 1 and self._is_one_statement(tickets[0]):
-            self._insert(connection, tickets[0])
-            return
         committing = False
         try:
             connection.execute(BEGIN)
@@ -260,26 +294,6 @@ class Commits:
                 group.over = True  # the interrupt came after the commit
             self._lanes.clear()  # a lane that the transaction began may be gone
             raise
-
-    def _is_one_statement(self, ticket: _Ticket) -> bool:
-        """Whether a ticket needs nothing but its insert, which nearly all are when threads do not crowd."""
-        if len(ticket.rows) != 1 or ticket.spool is not None or self._room.limited:
-            return False
-        row = ticket.rows[0]
-        return row.state == _PENDING and row.lane in self._lanes
-
-    def _insert(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
-        """One row. By itself a statement is a transaction, and takes the write lock as BEGIN IMMEDIATE does."""
-        row = ticket.rows[0]
-        changes = connection.total_changes
-        try:
-            ticket.last = connection.execute(_INSERT_ENTRY, tuple(row)).lastrowid or 0
-            ticket.group.over = True
-        except BaseException as error:
-            if not isinstance(error, sqlite3.Error):  # an interrupt, before the commit or after it
-                ticket.group.over = connection.total_changes != changes
-            raise
-        self._connection.note_written(len(row.message) + _ROW_BYTES)
 
     def _write(self, connection: sqlite3.Connection, ticket: _Ticket) -> None:
         rows = ticket.rows

@@ -132,8 +132,9 @@ class Connection:
                 already: a signal handler ran in the middle of a call.
         """
         self.check_caller()
+        me = threading.get_ident()
         with self.lock:
-            self.owner = threading.get_ident()
+            self.owner = me  # at once: no signal is handled in between
             try:
                 yield
             finally:

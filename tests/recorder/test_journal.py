@@ -263,20 +263,20 @@ def test_recording_into_a_file_that_was_taken_away_is_noticed(path):
 @pytest.mark.parametrize("first", [True, False])
 def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, monkeypatch, first):
     """It runs in the middle of a call of the same thread, which cannot go on before it returns."""
-    name = "_write" if first else "_insert"
     if not first:
         journal.append([row(number=0)])
-    real, errors = getattr(journal._commits, name), []
+    connection, errors = journal._connection, []
+    noted = connection.note_written
 
-    def interrupted(connection, ticket):
+    def interrupted(size):
         for call in (lambda: journal.append([row(number=1)]), lambda: journal.statistics(0.0)):
             try:
                 call()
             except JournalError as error:
                 errors.append(error)
-        real(connection, ticket)
+        noted(size)
 
-    monkeypatch.setattr(journal._commits, name, interrupted)
+    monkeypatch.setattr(connection, "note_written", interrupted)
     number = journal.append([row(number=0)])
     assert ["signal handler" in str(error) for error in errors] == [True, True]
     assert all(error.hint for error in errors)
@@ -546,21 +546,41 @@ class InterruptedInsert(Interrupted):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_of_a_row_that_is_a_statement_of_its_own_it_is_known_whether_it_was_committed(journal, path, after):
-    """Whoever commits may do so for another thread, which must know whether its row is there."""
+def test_a_call_that_is_interrupted_at_its_insert_is_there_once_or_not_at_all(journal, path, after):
     journal.append([row(number=0)])
     real = journal._connection._sqlite
     journal._connection._sqlite = InterruptedInsert(real, after=after)
-    ticket = _Ticket([row(number=1)], None)
     with pytest.raises(KeyboardInterrupt):
-        journal._commits._commit_together([ticket])
-    assert ticket.group.over is after
-    assert accounts(path).recorded == 1 + after
-    with pytest.raises(KeyboardInterrupt):
-        journal.append([row(number=2)])
+        journal.append([row(number=1)])
     journal._connection._sqlite = real
     assert not journal._commits.queue
-    assert journal.append([row(number=3)]) == accounts(path).recorded == 2 + 2 * after
+    assert journal.append([row(number=2)]) == accounts(path).recorded == 2 + after
+
+
+class Taken:
+    """A turn that Ctrl-C hits right after it was taken."""
+
+    def __init__(self, turn):
+        self.turn = turn
+        self.release = turn.release
+
+    def acquire(self, *, blocking):
+        if self.turn.acquire(blocking=blocking):
+            raise KeyboardInterrupt
+        return False
+
+
+def test_an_interrupt_right_after_the_turn_was_taken_keeps_nobody_else_waiting(journal):
+    commits, rows = journal._commits, [row(), row()]
+    turn, commits._turn = commits._turn, Taken(commits._turn)
+    with pytest.raises(KeyboardInterrupt):
+        journal.append(rows)
+    commits._turn = turn
+    recorded = []
+    other = threading.Thread(target=lambda: recorded.append(journal.append(rows)), daemon=True)
+    other.start()
+    other.join(20)
+    assert recorded == [2]
 
 
 def test_many_threads_record_each_in_its_own_order(journal, path):
