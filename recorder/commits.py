@@ -179,9 +179,9 @@ class Commits:
 
     def _commit_in_turn(self, ticket: _Ticket) -> bool:
         """Commit all that is queued, where nobody is at it; whether this ticket is over."""
-        turn, me, before = self._turn, threading.get_ident(), self._turn_of
+        turn, me = self._turn, threading.get_ident()
         if not ticket.group.over and turn.acquire(blocking=False):
-            self._turn_of = me
+            before, self._turn_of = self._turn_of, me
             try:
                 self._commit_for(ticket)
             finally:
