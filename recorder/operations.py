@@ -179,7 +179,11 @@ def copied(value: Any) -> Any:
     (True, False)
     """
     if isinstance(value, dict):
-        return {name: copied(item) if isinstance(item, _CONTAINERS) else item for name, item in value.items()}
+        copy = dict(value)  # all at once: most hold no containers
+        for name, item in value.items():
+            if isinstance(item, _CONTAINERS):
+                copy[name] = copied(item)
+        return copy
     if isinstance(value, list):
         return [copied(item) if isinstance(item, _CONTAINERS) else item for item in value]
     return value
@@ -548,7 +552,8 @@ def _needs_object(operator: str, payload: Any) -> None:
 
 
 def _needs_numbers(operator: str, payload: Any) -> None:
-    _needs_object(operator, payload)
+    if type(payload) is not dict:
+        _needs_object(operator, payload)
     for name, value in payload.items():
         if type(value) is not int and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise InvalidOperation(_at(operator, name), f"must be a number, not {kind_of(value)}")

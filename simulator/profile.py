@@ -57,13 +57,17 @@ class Profile(Mapping[str, Any]):
         partly_known: bool,
     ) -> Self:
         """A profile of properties that nobody changes any more, which spares the copy."""
-        profile = cls(id, {}, group_key=group_key, partly_known=partly_known)
-        profile._properties = properties
+        profile = cls.__new__(cls)
+        profile.id = id
+        profile.group_key = group_key
+        profile.partly_known = partly_known
+        profile._properties = properties  # noqa: SLF001  # its own kind
         return profile
 
     def __getitem__(self, name: str) -> Any:
         """A property's value: a copy where it could be changed."""
-        return copied(self._properties[name])
+        value = self._properties[name]
+        return copied(value) if isinstance(value, (dict, list)) else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._properties)

@@ -12,6 +12,7 @@ are fields of `Dialect`.
 
 import sys
 from collections.abc import Callable, Hashable, Iterator
+from math import inf, isfinite
 from typing import Any
 
 from recorder.errors import InvalidOperation
@@ -117,8 +118,11 @@ def _add(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reaso
                 reasons.append((name, f"{kind_of(present)} cannot be added to"))
                 continue
             present = 0
-        total = _sum(present, number)
-        if total is None:
+        try:
+            total = present + number  # exact for integers, IEEE's as soon as one is a float
+        except OverflowError:
+            total = inf
+        if not -_LARGEST <= total <= _LARGEST and not _is_held_by_doubles(total):
             if dialect.add_beyond_doubles == "ignore":
                 reasons.append((name, "the sum is beyond what a double can hold"))
                 continue
@@ -129,17 +133,12 @@ def _add(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reaso
     return changed
 
 
-def _sum(left: float, right: float) -> float | None:
-    """The sum, exact for integers, IEEE's as soon as one is a float; None where no double can hold it."""
+def _is_held_by_doubles(number: float) -> bool:
+    """Whether some double is nearest to a number: the largest is so to some integers beyond it, too."""
     try:
-        total = left + right
-        if -_LARGEST <= total <= _LARGEST:
-            return total
-        return (
-            total if abs(float(total)) <= _LARGEST else None
-        )  # an integer may be nearest to the largest double
+        return isfinite(float(number))
     except OverflowError:
-        return None
+        return False
 
 
 def _append(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
