@@ -401,6 +401,6 @@ def apply_operation(
     """
     # A copy of each value: properties that share a list must not change together. Any identity will do:
     # whose profile this is, is the caller's business.
-    own = None if properties is None else {name: copied(value) for name, value in properties.items()}
-    after, outcomes = apply_message(own, {"$distinct_id": "-", operator: payload}, dialect or Dialect())
+    copy = None if properties is None else {name: copied(value) for name, value in properties.items()}
+    after, outcomes = apply_message(copy, {"$distinct_id": "-", operator: payload}, dialect or Dialect())
     return after, outcomes[0]
