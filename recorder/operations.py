@@ -31,6 +31,7 @@ __all__ = [
     "Serializer",
     "check",
     "compact",
+    "copied",
     "examined",
     "fitting",
     "identity_of",
@@ -170,6 +171,27 @@ def same_spelling(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
+def copied(value: Any) -> Any:
+    """A copy of a JSON value, which shares nothing that can change.
+
+    >>> value = {"a": [1]}
+    >>> copied(value) == value, copied(value)["a"] is value["a"]
+    (True, False)
+    """
+    if isinstance(value, dict):
+        copy = dict(value)  # all at once: most hold no containers
+        for name, item in value.items():
+            if isinstance(item, _CONTAINERS):
+                copy[name] = copied(item)
+        return copy
+    if isinstance(value, list):
+        return [copied(item) if isinstance(item, _CONTAINERS) else item for item in value]
+    return value
+
+
+_CONTAINERS = (dict, list)
+
+
 _spell = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True
 ).encode
@@ -243,7 +265,12 @@ def is_plain(value: Any, depth: int) -> bool:  # noqa: C901  # in one piece: eve
             if type(name) is not str:
                 return False
             kind = type(item)  # what is no container is looked at here: a call takes longer than the look
-            if kind in _SCALARS or (kind is int and -_SURE_INTEGER < item < _SURE_INTEGER):
+            if (
+                kind is str
+                or (kind is int and -_SURE_INTEGER < item < _SURE_INTEGER)
+                or (kind is float and isfinite(item))
+                or kind in _SCALARS
+            ):
                 continue
             if not is_plain(item, depth - 1):
                 return False
@@ -254,8 +281,11 @@ def is_plain(value: Any, depth: int) -> bool:  # noqa: C901  # in one piece: eve
         return bool(-_SURE_INTEGER < value < _SURE_INTEGER)
     if kind is float:
         return isfinite(value)
-    if kind is list:
-        return depth > 0 and all(is_plain(item, depth - 1) for item in value)
+    if kind is list and depth > 0:
+        for item in value:  # noqa: SIM110  # all() of a generator takes longer than most lists
+            if type(item) is not str and not is_plain(item, depth - 1):
+                return False
+        return True
     return False
 
 
@@ -446,7 +476,7 @@ def operators_of(message: Message) -> list[str]:
     >>> operators_of({"$distinct_id": "u1", "$time": 1, "note": "x", "$set": {}, "$merge": {}})
     ['$set', '$merge']
     """
-    return [name for name in message if name[:1] == "$" and name not in ENVELOPE]
+    return [name for name in message if name not in ENVELOPE and name[:1] == "$"]
 
 
 def lane_of(message: Message) -> Lane:
@@ -522,9 +552,10 @@ def _needs_object(operator: str, payload: Any) -> None:
 
 
 def _needs_numbers(operator: str, payload: Any) -> None:
-    _needs_object(operator, payload)
+    if type(payload) is not dict:
+        _needs_object(operator, payload)
     for name, value in payload.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if type(value) is not int and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise InvalidOperation(_at(operator, name), f"must be a number, not {kind_of(value)}")
 
 
@@ -578,21 +609,51 @@ def check(message: Message, lane: Lane | None = None) -> Identity:
     return examined(message, lane)[0]
 
 
-def examined(message: Message, lane: Lane | None = None) -> tuple[Identity, list[str]]:
+def examined(message: Message, lane: Lane | None = None) -> tuple[Identity, tuple[str, ...]]:
     """What `check` checks: the identity, and the operators in written order."""
-    identity = identity_of(message)
+    names = tuple(message)
+    operators, of_a_user = _forms.get(names) or _form(names)
+    profile = message["$distinct_id"] if of_a_user else None
+    if type(profile) is str and 0 < len(profile) <= MAX_IDENTITY:  # nearly all
+        identity = _new(Identity, (None, profile))
+    else:
+        identity = identity_of(message)
+    if lane is not None:
+        _check_lane(identity, lane)
+    if not operators:
+        raise InvalidOperation("message", "has no operator such as $set")
+    for operator in operators:
+        _SHAPES.get(operator, _takes_anything)(operator, message[operator])
+    return identity, operators
+
+
+_new = tuple.__new__  # as a NamedTuple makes itself, without the call that takes its fields by name
+_Form = tuple[tuple[str, ...], bool]
+_forms: dict[tuple[str, ...], _Form] = {}
+_MOST_FORMS = 256
+_KNOWN = ENVELOPE | set(Operator)
+
+
+def _form(names: tuple[str, ...]) -> _Form:
+    """What a message's names alone say: its operators, and whether it is a user's for sure.
+
+    Few different ones come, so it is worked out once for each. Names that an app made up are not remembered: they
+    may be long, or somebody's.
+    """
+    operators = tuple(name for name in names if name not in ENVELOPE and name[:1] == "$")
+    form = operators, "$distinct_id" in names and "$group_key" not in names and "$group_id" not in names
+    if len(_forms) < _MOST_FORMS and _KNOWN.issuperset(names):
+        _forms[names] = form
+    return form
+
+
+def _check_lane(identity: Identity, lane: Lane) -> None:
     if lane is Lane.PEOPLE and identity.group_key is not None:
         raise InvalidOperation("$group_key", "this is a group's message", hint="Use group_update for groups.")
     if lane is Lane.GROUPS and identity.group_key is None:
         raise InvalidOperation(
             "$distinct_id", "this is a user's message", hint="Use people_update for users."
         )
-    operators = operators_of(message)
-    if not operators:
-        raise InvalidOperation("message", "has no operator such as $set")
-    for operator in operators:
-        _SHAPES.get(operator, _takes_anything)(operator, message[operator])
-    return identity, operators
 
 
 def written(message: Message, place: str, *, beside: int = 0) -> str:

@@ -597,7 +597,7 @@ class JournalReader:
     def _messages(self, page: list[tuple[int, str]]) -> list[tuple[int, dict[str, Any]]]:
         """A page at a time: a guard around each message would take as long as reading it."""
         with making_sense(self.path):
-            return [(number, json.loads(message)) for number, message in page]
+            return [(number, _parsed(message)) for number, message in page]
 
     def shipped_entries(self) -> Iterator[Entry]:
         """The entries of profiles that were shipped, in shipped order: the beginning of `history`.
@@ -851,6 +851,18 @@ def read_statistics(connection: sqlite3.Connection, path: Path, *, now: float) -
         bytes=_size(path) + _size(beside(path, "-wal")),
         oldest_pending_seconds=max(0.0, now - min(times)) if times else None,
     )
+
+
+_decode = json.JSONDecoder().raw_decode
+
+
+def _parsed(text: str) -> Any:
+    """What json.loads makes of it, in half the time where no white space is around it, as the journal writes it."""
+    try:
+        value, end = _decode(text)
+    except (ValueError, TypeError):
+        return json.loads(text)
+    return value if end == len(text) else json.loads(text)
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

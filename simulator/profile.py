@@ -1,10 +1,9 @@
 """A profile as the simulator holds it: a read-only mapping from property names to JSON values."""
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
-from typing import Any
+from typing import Any, Self
 
-from recorder.operations import compact
+from recorder.operations import compact, copied
 
 __all__ = ["Profile"]
 
@@ -46,11 +45,29 @@ class Profile(Mapping[str, Any]):
         self.id = id
         self.group_key = group_key
         self.partly_known = partly_known
-        self._properties = deepcopy(dict(properties))
+        self._properties = copied(dict(properties))
+
+    @classmethod
+    def _of(
+        cls,
+        id: str,  # noqa: A002
+        properties: dict[str, Any],
+        *,
+        group_key: str | None,
+        partly_known: bool,
+    ) -> Self:
+        """A profile of properties that nobody changes any more, which spares the copy."""
+        profile = cls.__new__(cls)
+        profile.id = id
+        profile.group_key = group_key
+        profile.partly_known = partly_known
+        profile._properties = properties  # noqa: SLF001  # its own kind
+        return profile
 
     def __getitem__(self, name: str) -> Any:
         """A property's value: a copy where it could be changed."""
-        return deepcopy(self._properties[name])
+        value = self._properties[name]
+        return copied(value) if isinstance(value, (dict, list)) else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._properties)
@@ -67,7 +84,7 @@ class Profile(Mapping[str, Any]):
         """The charges, in order: the objects in ``$transactions``."""
         charges = self._properties.get("$transactions")
         return (
-            tuple(deepcopy(charge) for charge in charges if isinstance(charge, dict))
+            tuple(copied(charge) for charge in charges if isinstance(charge, dict))
             if isinstance(charges, list)
             else ()
         )

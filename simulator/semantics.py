@@ -1,29 +1,51 @@
 """What each operation does to a profile: one small function per operator, in a table.
 
-A function of the table changes `properties`, which it owns, and says what it did as a `Change`; it copies
-what it keeps of `payload`. `apply_operation` is the pure door: nothing it is given is changed, nothing it
-returns shares anything mutable with what it was given. `apply_message` is the same for a whole message and
-for properties the caller owns, which spares a copy of the profile for each operation.
+A function of the table changes `properties`, which it owns, and says whether anything is stored otherwise; it
+copies what it keeps of `payload`, and adds to `reasons` what stood in its way. `apply_operation` is the pure
+door: nothing it is given is changed, nothing it returns shares anything mutable with what it was given.
+`apply_message` is the same for a whole message and for properties the caller owns, which spares a copy of the
+profile for each operation.
 
 Sources: the service's documentation, the official SDKs' documentation and code; the points neither settles
 are fields of `Dialect`.
 """
 
 import sys
-from collections.abc import Callable, Hashable
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Iterator
+from math import inf, isfinite
 from typing import Any
 
 from recorder.errors import InvalidOperation
-from recorder.operations import Message, Operator, check, json_key, kind_of, operators_of, same_spelling
+from recorder.operations import (
+    Message,
+    Operator,
+    check,
+    copied,
+    json_key,
+    kind_of,
+    operators_of,
+    same_spelling,
+)
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 
-__all__ = ["Members", "Properties", "apply_message", "apply_operation"]
+__all__ = ["Members", "Properties", "apply_message", "apply_operation", "operate", "own"]
 
 Properties = dict[str, Any]
 
 _LARGEST = sys.float_info.max
+_CONTAINERS = (dict, list)  # what must be copied; the rest, nearly all, is not worth a call
+
+
+def own(properties: Properties) -> Properties:
+    """A copy that no operation on the other changes: they change properties and lists, never what stands in one.
+
+    >>> properties = {"tags": ["a"]}
+    >>> before = own(properties)
+    >>> apply_message(properties, {"$distinct_id": "ada", "$append": {"tags": "b"}}, Dialect())[0], before
+    ({'tags': ['a', 'b']}, {'tags': ['a']})
+    """
+    return {name: value.copy() if isinstance(value, list) else value for name, value in properties.items()}
 
 
 class Members:
@@ -63,115 +85,120 @@ class Members:
         return other
 
 
-class _Change:
-    """What one operation did: whether anything is stored otherwise, and what stood in its way."""
-
-    __slots__ = ("changed", "members", "reasons")
-
-    def __init__(self, *, changed: bool, members: Members | None = None) -> None:
-        self.changed = changed
-        self.members = members
-        self.reasons: tuple[tuple[str, str], ...] = ()
-
-    def ignore(self, name: str, reason: str) -> None:
-        self.reasons += ((name, reason),)
-
-    def outcome(self, operator: str) -> Outcome:
-        if self.reasons:
-            return Outcome(operator, Verdict.APPLIED if self.changed else Verdict.IGNORED, self.reasons)
-        return _plain(operator, Verdict.APPLIED if self.changed else Verdict.NO_CHANGE)
+_Reasons = list[tuple[str, str]]
+"""Pairs of a property and what stood in an operation's way there."""
 
 
-@lru_cache(maxsize=256)
-def _plain(operator: str, verdict: Verdict) -> Outcome:
-    """An outcome without reasons, as nearly all are: made once."""
-    return Outcome(operator, verdict)
-
-
-def _copy(value: Any) -> Any:
-    """A copy of a JSON value, which shares nothing that can change."""
-    if isinstance(value, dict):
-        return {name: _copy(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return value
-
-
-def _store(properties: Properties, name: str, value: Any, change: _Change) -> None:
-    if name not in properties or not same_spelling(properties[name], value):
-        properties[name] = _copy(value)
-        change.changed = True
-
-
-def _set(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:  # noqa: ARG001
+def _set(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
+    changed = False
     for name, value in payload.items():
-        _store(properties, name, value, change)
+        # Python's == first: it is quick, and what differs by it is spelled otherwise.
+        if name not in properties or properties[name] != value or not same_spelling(properties[name], value):
+            properties[name] = copied(value) if isinstance(value, _CONTAINERS) else value
+            changed = True
+    return changed
 
 
-def _set_once(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+def _set_once(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
+    changed = False
     for name, value in payload.items():
-        absent = name not in properties or (properties[name] is None and not dialect.null_counts_as_set)
-        if absent:
-            _store(properties, name, value, change)
+        absent = name not in properties
+        if absent or (properties[name] is None and value is not None and not dialect.null_counts_as_set):
+            properties[name] = copied(value) if isinstance(value, _CONTAINERS) else value
+            changed = True
+    return changed
 
 
-def _add(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+def _add(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:
+    changed = False
     for name, number in payload.items():
         present = properties.get(name, 0)
-        if isinstance(present, bool) or not isinstance(present, int | float):
+        if type(present) is not int and (isinstance(present, bool) or not isinstance(present, int | float)):
             if dialect.add_to_other == "ignore":
-                change.ignore(name, f"{kind_of(present)} cannot be added to")
+                reasons.append((name, f"{kind_of(present)} cannot be added to"))
                 continue
             present = 0
-        total = _sum(present, number)
-        if total is None:
+        try:
+            total = present + number  # exact for integers, IEEE's as soon as one is a float
+        except OverflowError:
+            total = inf
+        if not -_LARGEST <= total <= _LARGEST and not _is_held_by_doubles(total):
             if dialect.add_beyond_doubles == "ignore":
-                change.ignore(name, "the sum is beyond what a double can hold")
+                reasons.append((name, "the sum is beyond what a double can hold"))
                 continue
             total = _LARGEST if number > 0 else -_LARGEST
-        _store(properties, name, total, change)
+        if total != present or name not in properties or not same_spelling(properties[name], total):
+            properties[name] = total
+            changed = True
+    return changed
 
 
-def _sum(left: float, right: float) -> float | None:
-    """The sum, exact for integers, IEEE's as soon as one is a float; None where no double can hold it."""
+def _is_held_by_doubles(number: float) -> bool:
+    """Whether some double is nearest to a number: the largest is so to some integers beyond it, too."""
     try:
-        total = left + right
-        return total if abs(float(total)) <= _LARGEST else None
+        return isfinite(float(number))
     except OverflowError:
-        return None
+        return False
 
 
-def _append(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:  # noqa: ARG001
+def _append(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
+    changed = False
     for name, value in payload.items():
-        present = properties.setdefault(name, [])
-        if isinstance(present, list):
-            present.append(_copy(value))
-            change.changed = True
+        if name not in properties:
+            properties[name] = [copied(value)]
+            changed = True
+        elif isinstance(present := properties[name], list):
+            present.append(copied(value))
+            changed = True
         else:
-            change.ignore(name, f"{kind_of(present)} cannot be appended to")
+            reasons.append((name, f"{kind_of(present)} cannot be appended to"))
+    return changed
 
 
-def _union(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+def _union(
+    properties: Properties,
+    payload: Any,
+    dialect: Dialect,
+    reasons: _Reasons,
+    members: Members | None = None,
+) -> bool:
+    changed = False
     collapses = dialect.union_duplicates == "collapse"
-    for name, members in payload.items():
-        absent = name not in properties
-        present = properties.setdefault(name, [])
+    for name, wanted in payload.items():
+        if name not in properties:
+            properties[name] = []
+            changed = True
+        present = properties[name]
         if not isinstance(present, list):
-            change.ignore(name, f"{kind_of(present)} cannot be united with a list")
+            reasons.append((name, f"{kind_of(present)} cannot be united with a list"))
             continue
         if collapses:
             before = len(present)
             present[:] = _without_duplicates(present)
-            change.changed |= len(present) < before
-        change.changed |= absent
-        remembered = None if collapses else change.members
-        known = set(map(json_key, present)) if remembered is None else remembered.of(name, present)
-        for member in members if isinstance(members, list) else [members]:
-            key = json_key(member)
+            changed |= len(present) < before
+        several = wanted if isinstance(wanted, list) else [wanted]
+        if members is not None and not collapses:
+            known = members.of(name, present)
+        elif len(several) == 1:  # Python finds one by itself more quickly than all could be given keys
+            changed |= _united(present, several[0])
+            continue
+        else:
+            known = set(map(json_key, present))
+        for value in several:
+            key = json_key(value)
             if key not in known:
                 known.add(key)
-                present.append(_copy(member))
-                change.changed = True
+                present.append(copied(value))
+                changed = True
+    return changed
+
+
+def _united(values: list[Any], value: Any) -> bool:
+    """Add one value to a list that has none like it; whether it was added."""
+    if value in values and next(_places(values, value), None) is not None:
+        return False
+    values.append(copied(value))
+    return True
 
 
 def _without_duplicates(values: list[Any]) -> list[Any]:
@@ -181,13 +208,14 @@ def _without_duplicates(values: list[Any]) -> list[Any]:
     return list(first.values())
 
 
-def _remove(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:
+def _remove(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:
+    changed = False
     for name, unwanted in payload.items():
         if name not in properties:
             continue
         present = properties[name]
         if not isinstance(present, list):
-            change.ignore(name, f"{kind_of(present)} cannot be removed from")
+            reasons.append((name, f"{kind_of(present)} cannot be removed from"))
             continue
         each = isinstance(unwanted, list) and dialect.remove_list == "each"
         kept = _without(
@@ -195,11 +223,12 @@ def _remove(properties: Properties, payload: Any, dialect: Dialect, change: _Cha
         )
         if len(kept) == len(present):
             continue
-        change.changed = True
+        changed = True
         if kept or dialect.emptied_list == "keep":
             properties[name] = kept
         else:
             del properties[name]
+    return changed
 
 
 def _without(values: list[Any], unwanted: list[Any], *, first_only: bool) -> list[Any]:
@@ -217,31 +246,42 @@ def _without(values: list[Any], unwanted: list[Any], *, first_only: bool) -> lis
 
 
 def _without_one(values: list[Any], unwanted: Any, *, first_only: bool) -> list[Any]:
-    """The same for one value. Python looks for it first, which is quick: what is equal as JSON is so to Python, too."""
-    keys = {json_key(unwanted)}
+    """The same for one value."""
+    if unwanted not in values:
+        return values
     kept: list[Any] = []
-    start, place = 0, -1
-    while True:
-        try:
-            place = values.index(unwanted, place + 1)
-        except ValueError:
+    start = 0
+    for place in _places(values, unwanted):
+        kept += values[start:place]
+        start = place + 1
+        if first_only:
             break
-        if json_key(values[place]) in keys:
-            kept += values[start:place]
-            start = place + 1
-            if first_only:
-                break
     return kept + values[start:]
 
 
-def _unset(properties: Properties, payload: Any, dialect: Dialect, change: _Change) -> None:  # noqa: ARG001
+def _places(values: list[Any], wanted: Any) -> Iterator[int]:
+    """Where a list has a value. Python looks first, which is quick: what is equal as JSON is so to Python, too."""
+    key, place = json_key(wanted), -1
+    while True:
+        try:
+            place = values.index(wanted, place + 1)
+        except ValueError:
+            return
+        if json_key(values[place]) == key:
+            yield place
+
+
+def _unset(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
+    changed = False
     for name in payload:
         if name in properties:
             del properties[name]
-            change.changed = True
+            changed = True
+    return changed
 
 
-_OPERATORS: dict[str, Callable[[Properties, Any, Dialect, _Change], None]] = {
+_Operation = Callable[[Properties, Any, Dialect, _Reasons], bool]
+_OPERATORS: dict[str, _Operation] = {
     Operator.SET: _set,
     Operator.SET_ONCE: _set_once,
     Operator.ADD: _add,
@@ -252,20 +292,40 @@ _OPERATORS: dict[str, Callable[[Properties, Any, Dialect, _Change], None]] = {
 }
 
 
-def _operate(
-    properties: Properties | None, operator: str, payload: Any, dialect: Dialect, members: Members | None
+# What nearly all operations come to: made once. (A member of an enum takes Python 3.11 as long to find as a call.)
+_APPLIED, _NO_CHANGE = (
+    {operator.value: Outcome(operator.value, verdict) for operator in Operator}
+    for verdict in (Verdict.APPLIED, Verdict.NO_CHANGE)
+)
+_DELETE = Operator.DELETE.value
+
+
+def operate(
+    properties: Properties | None,
+    operator: str,
+    payload: Any,
+    dialect: Dialect,
+    members: Members | None = None,
 ) -> tuple[Properties | None, Outcome]:
-    """Apply one well-formed operation to properties that may be changed."""
-    if operator == Operator.DELETE:
-        return None, _plain(operator, Verdict.NO_CHANGE if properties is None else Verdict.APPLIED)
-    if operator not in _OPERATORS:
-        return properties, _plain(operator, Verdict.NOT_SIMULATED)
-    if properties is None and operator not in dialect.creating:
-        return None, _plain(operator, Verdict.NO_CHANGE)
-    change = _Change(changed=properties is None, members=members)
-    result: Properties = {} if properties is None else properties
-    _OPERATORS[operator](result, payload, dialect, change)
-    return result, change.outcome(operator)
+    """Apply one well-formed operation to properties that may be changed; see `apply_message`."""
+    operation = _OPERATORS.get(operator)
+    if operation is None:
+        if operator == _DELETE:
+            return None, (_NO_CHANGE if properties is None else _APPLIED)[operator]
+        return properties, Outcome(operator, Verdict.NOT_SIMULATED)
+    came = properties is None
+    if properties is None:
+        if operator not in dialect.creating:
+            return None, _NO_CHANGE[operator]
+        properties = {}
+    reasons: _Reasons = []
+    if members is not None and operation is _union:
+        changed = _union(properties, payload, dialect, reasons, members) or came
+    else:
+        changed = operation(properties, payload, dialect, reasons) or came
+    if reasons:
+        return properties, Outcome(operator, Verdict.APPLIED if changed else Verdict.IGNORED, tuple(reasons))
+    return properties, (_APPLIED if changed else _NO_CHANGE)[operator]
 
 
 def apply_message(
@@ -273,8 +333,6 @@ def apply_message(
     message: Message,
     dialect: Dialect,
     members: Members | None = None,
-    *,
-    operators: list[str] | None = None,
 ) -> tuple[Properties | None, list[Outcome]]:
     """Apply a plain message to a profile's properties, which it may change (None: no such profile).
 
@@ -283,15 +341,11 @@ def apply_message(
         message: The message.
         dialect: Policies for what the service does not document.
         members: Of whoever applies one message after another to the same properties.
-        operators: Its operators, where `examined` found it well-formed; None to examine it here.
 
     Returns:
         The properties afterwards (None: no such profile), and one outcome per operator in written order;
         a message rejected for having no identity or no operator has one.
     """
-    if operators is not None and len(operators) == 1:
-        properties, outcome = _operate(properties, operators[0], message[operators[0]], dialect, members)
-        return properties, [outcome]
     written = operators_of(message)
     if dialect.several_operators == "reject" and len(written) > 1:
         return properties, [_rejected(operator, "message", "has several operators") for operator in written]
@@ -304,7 +358,7 @@ def apply_message(
         if fault is not None:
             outcomes.append(_rejected(operator, fault.path, fault.reason))
             continue
-        properties, outcome = _operate(properties, operator, message[operator], dialect, members)
+        properties, outcome = operate(properties, operator, message[operator], dialect, members)
         outcomes.append(outcome)
     return properties, outcomes
 
@@ -347,6 +401,6 @@ def apply_operation(
     """
     # A copy of each value: properties that share a list must not change together. Any identity will do:
     # whose profile this is, is the caller's business.
-    own = None if properties is None else {name: _copy(value) for name, value in properties.items()}
-    after, outcomes = apply_message(own, {"$distinct_id": "-", operator: payload}, dialect or Dialect())
+    copy = None if properties is None else {name: copied(value) for name, value in properties.items()}
+    after, outcomes = apply_message(copy, {"$distinct_id": "-", operator: payload}, dialect or Dialect())
     return after, outcomes[0]

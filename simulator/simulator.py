@@ -1,7 +1,9 @@
 """`Simulator`: the operations applied to profiles in memory."""
 
 import json
+import marshal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,14 +16,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from recorder.entries import ShipReport
 from recorder.errors import InvalidOperation, RestanteError
 from recorder.operations import (
+    MESSAGE_DEPTH,
     Identity,
     Lane,
     Message,
-    check,
     compact,
     examined,
     fitting,
     identity_of,
+    is_plain,
     normalise,
     normalised,
     operators_of,
@@ -32,7 +35,7 @@ from recorder.people import Batch, Meta, PeopleApi, stamped
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
-from simulator.semantics import Properties, apply_message
+from simulator.semantics import Properties, apply_message, operate, own
 from simulator.timeline import Start, Timeline, Unreadable
 
 if TYPE_CHECKING:
@@ -69,7 +72,18 @@ class Snapshot:
     _journal: "_Journal | None"
 
 
-_History = dict[Identity, list[str | Unreadable]]
+_History = defaultdict[Identity, list[str | bytes | Unreadable]]
+"""What was applied to a profile: messages as JSON, or as `marshal` wrote them; see `_told`."""
+
+# A message is copied, as its owner may change it. No copy is made as quickly as marshal's, which takes a third of the
+# time that JSON takes; for this process alone, so that its format does not matter.
+_AS_IT_STANDS = 2  # marshal's version that looks for nothing that occurs twice
+_SURROGATE = 0xED
+"""The byte with which marshal begins a lone surrogate, which is no JSON (and some letters, and parts of numbers)."""
+
+_NOT_SIMULATED = (
+    Verdict.NOT_SIMULATED
+)  # asked for with each operation; by its class, Python 3.11 calls for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +137,7 @@ class Simulator(PeopleApi):
         self._partly_known: set[Identity] = set()
         self._rejected: list[Rejected] = []
         self._keeps_history = history
-        self._history: _History | None = {} if history else None
+        self._history: _History | None = defaultdict(list) if history else None
         self._journal: _Journal | None = None
 
     # --- applying
@@ -136,41 +150,49 @@ class Simulator(PeopleApi):
         Returns:
             One outcome per operator in written order; one for a message without identity or operator.
         """
+        if type(message) is dict and is_plain(message, MESSAGE_DEPTH):
+            kept = marshal.dumps(message, _AS_IT_STANDS)
+            if _SURROGATE not in kept:
+                return self._apply(message, kept)
         try:
             plain, text = normalised(message)
         except InvalidOperation as error:
-            operators = (
-                operators_of(message) if isinstance(message, dict) and all(map(_is_str, message)) else []
-            )
-            self._rejected.append(Rejected(message, str(error)))
-            outcomes = [
-                Outcome(name, Verdict.REJECTED, ((error.path, error.reason),)) for name in operators or [""]
-            ]
-            if (identity := _named(message)) is not None:
-                self._remember(identity, Unreadable(message, tuple(outcomes)))
-            return outcomes
+            return self._unreadable(message, error)
         return self._apply(plain, text)
 
-    def _apply(self, message: Message, text: str | None) -> list[Outcome]:
-        """Apply a plain message, and remember its text where it is given."""
-        operators: list[str] | None
+    def _apply(self, message: Message, kept: str | bytes | None) -> list[Outcome]:
+        """Apply a plain message, and remember it as it is to be kept, where that is given."""
+        operators: tuple[str, ...]
         try:
             identity, operators = examined(message)
         except InvalidOperation:
-            operators = None
+            operators = ()
             try:
                 identity = identity_of(message)
             except InvalidOperation as error:
                 self._rejected.append(Rejected(deepcopy(message), str(error)))
                 rejection = ((error.path, error.reason),)
                 return [Outcome(name, Verdict.REJECTED, rejection) for name in operators_of(message) or [""]]
-        if text is not None and self._history is not None:
-            self._remember(identity, text)
-        after, outcomes = apply_message(self._held.get(identity), message, self._dialect, operators=operators)
+        if kept is not None and self._history is not None:
+            self._history[identity].append(kept)
+        before = self._held.get(identity)
+        if len(operators) == 1:  # nearly all, and none of those can be rejected
+            operator = operators[0]
+            after, outcome = operate(before, operator, message[operator], self._dialect)
+            if outcome.verdict is _NOT_SIMULATED:
+                self._partly_known.add(identity)
+            outcomes = [outcome]
+        else:
+            after, outcomes = apply_message(before, message, self._dialect)
+            self._note(identity, message, outcomes)
         if after is None:
             self._held.pop(identity, None)
-        else:
+        elif after is not before:
             self._held[identity] = after
+        return outcomes
+
+    def _note(self, identity: Identity, message: Message, outcomes: list[Outcome]) -> None:
+        """Remember what was not simulated, and what was rejected."""
         refusal = None
         for outcome in outcomes:
             if outcome.verdict is Verdict.NOT_SIMULATED:
@@ -179,16 +201,17 @@ class Simulator(PeopleApi):
                 refusal = outcome
         if refusal is not None:
             self._rejected.append(Rejected(deepcopy(message), ": ".join(refusal.reasons[0])))
-        return outcomes
 
-    def _remember(self, identity: Identity, kept: str | Unreadable) -> None:
-        if self._history is None:
-            return
-        before = self._history.get(identity)
-        if before is None:
-            self._history[identity] = [kept]
-        else:
-            before.append(kept)
+    def _unreadable(self, message: Any, error: InvalidOperation) -> list[Outcome]:
+        """What comes of a message that is no JSON."""
+        operators = operators_of(message) if isinstance(message, dict) and all(map(_is_str, message)) else []
+        self._rejected.append(Rejected(message, str(error)))
+        outcomes = [
+            Outcome(name, Verdict.REJECTED, ((error.path, error.reason),)) for name in operators or [""]
+        ]
+        if self._history is not None and (identity := _named(message)) is not None:
+            self._history[identity].append(Unreadable(message, tuple(outcomes)))
+        return outcomes
 
     def _accept(
         self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
@@ -196,8 +219,7 @@ class Simulator(PeopleApi):
         if fault is not None:
             raise fault
         plain, text = normalised(stamped(message, meta, self._clock()))
-        check(plain, lane)
-        operators = operators_of(plain)
+        _, operators = examined(plain, lane)
         # A recorder would refuse what is too large.
         if len(operators) == 1:
             fitting(text, operators[0])
@@ -256,9 +278,9 @@ class Simulator(PeopleApi):
         return self._profile(Identity(group_key, str(id)))
 
     def _profile(self, identity: Identity) -> Profile:
-        return Profile(
+        return Profile._of(  # noqa: SLF001
             identity.id,
-            self._held[identity],
+            own(self._held[identity]),
             group_key=identity.group_key,
             partly_known=identity in self._partly_known,
         )
@@ -289,7 +311,7 @@ class Simulator(PeopleApi):
             raise RestanteError("this simulator keeps no history", hint="Make it with history=True.")
         identity = Identity(group_key, str(id))
         start, journaled = self._journaled(identity)
-        history = [*(text for _, text in journaled), *self._history.get(identity, ())]
+        history = [*(text for _, text in journaled), *map(_told, self._history.get(identity, ()))]
         if not history and start is None:
             owner = "" if group_key is None else f" of the group key {group_key!r}"
             raise KeyError(f"no message ever named the profile {identity.id!r}{owner}")
@@ -339,7 +361,7 @@ class Simulator(PeopleApi):
 
     def reset(self) -> None:
         """Forget everything."""
-        self.restore(Snapshot({}, frozenset(), (), {}, None))
+        self.restore(Snapshot({}, frozenset(), (), defaultdict(list), None))
 
     def snapshot(self) -> Snapshot:
         """The state as it is, for `restore`.
@@ -352,7 +374,7 @@ class Simulator(PeopleApi):
         {}
         """
         return Snapshot(
-            deepcopy(self._held),
+            _own(self._held),
             frozenset(self._partly_known),
             tuple(self._rejected),
             _copy(self._history),
@@ -361,7 +383,7 @@ class Simulator(PeopleApi):
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot, which can be used again."""
-        self._held = deepcopy(snapshot._held)  # noqa: SLF001
+        self._held = _own(snapshot._held)  # noqa: SLF001
         self._partly_known = set(snapshot._partly_known)  # noqa: SLF001
         self._rejected = list(snapshot._rejected)  # noqa: SLF001
         self._history = _copy(snapshot._history) if self._keeps_history else None  # noqa: SLF001
@@ -439,8 +461,19 @@ def _is_str(name: Any) -> bool:
     return isinstance(name, str)
 
 
+def _told(kept: str | bytes | Unreadable) -> str | Unreadable:
+    """What a history keeps, as a timeline takes it."""
+    return compact(marshal.loads(kept)) if isinstance(kept, bytes) else kept  # noqa: S302  # ours
+
+
+def _own(held: dict[Identity, Properties]) -> dict[Identity, Properties]:
+    return {identity: own(properties) for identity, properties in held.items()}
+
+
 def _copy(history: _History | None) -> _History | None:
-    return None if history is None else {identity: list(kept) for identity, kept in history.items()}
+    if history is None:
+        return None
+    return defaultdict(list, {identity: list(kept) for identity, kept in history.items()})
 
 
 def _named(message: Any) -> Identity | None:

@@ -15,7 +15,7 @@ from simulator.dialect import Dialect
 from simulator.difference import ABSENT, Change, difference
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
-from simulator.semantics import Members, Properties, apply_message
+from simulator.semantics import Members, Properties, apply_message, own
 from simulator.writers import Writers
 
 __all__ = ["Blame", "Start", "Step", "Timeline", "Unreadable"]
@@ -130,7 +130,7 @@ class Blame:
 
 @dataclass(slots=True)
 class _State:
-    """A profile after so many messages. Operations change properties and lists, never what stands in a list."""
+    """A profile after so many messages."""
 
     number: int = 0
     properties: Properties | None = None
@@ -138,15 +138,13 @@ class _State:
     members: Members = field(default_factory=Members)
 
     def copy(self, *, remembering: bool = False) -> "_State":
-        own = _own(self.properties)
-        members = self.members.copy(own or {}) if remembering else Members()
-        return _State(self.number, own, self.partly_known, members)
+        properties = _own(self.properties)
+        members = self.members.copy(properties or {}) if remembering else Members()
+        return _State(self.number, properties, self.partly_known, members)
 
 
 def _own(properties: Properties | None) -> Properties | None:
-    if properties is None:
-        return None
-    return {name: list(value) if isinstance(value, list) else value for name, value in properties.items()}
+    return None if properties is None else own(properties)
 
 
 def _common(left: Sequence[str | Unreadable], right: Sequence[str | Unreadable]) -> int:
@@ -279,7 +277,9 @@ class Timeline:
         state = self._reach(n)
         if state.properties is None:
             return None
-        return Profile(self.id, state.properties, group_key=self.group_key, partly_known=state.partly_known)
+        return Profile._of(  # noqa: SLF001
+            self.id, own(state.properties), group_key=self.group_key, partly_known=state.partly_known
+        )
 
     def held(self, n: int) -> tuple[Mapping[str, Any] | None, bool]:
         """What `at` tells, uncopied: properties that are not to be changed, and whether they are partly known.

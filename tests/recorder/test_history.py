@@ -5,6 +5,7 @@ import json
 import pytest
 
 from recorder import JournalReader, Outcome, Shipper, ShippingPolicy, State
+from recorder.reader import _parsed
 from recorder.settlements import Settlement
 from tests.doubles import ACCEPTED, REFUSED, RESET, Boot, Scripted, claim, take_over
 
@@ -156,3 +157,29 @@ def test_the_attempts_of_one_entry_are_those_that_carried_it(recorder, journal, 
     assert [attempt.outcome for attempt in reader.attempts(2)] == [Outcome.SHIPPED]
     assert reader.attempts(3) == []
     assert len(reader.attempts()) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":[1,1.0,-0.0,1e2,123456789012345678901234567890,"é\\ud800",null,true]}',
+        ' {"a":1}\n',
+        '{"a":1} ',
+        b'{"a":1}',
+        '{"a":NaN}',
+        '{"a":1,"a":2}',
+    ],
+)
+def test_a_message_is_parsed_as_json_does(text):
+    assert repr(_parsed(text)) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", '{"a":1', '{"a":1}}', '{"a":1} {}', '\ufeff{"a":1}', "[" * 100_000, None]
+)
+def test_what_json_refuses_is_refused(text):
+    with pytest.raises((ValueError, TypeError, RecursionError)) as refused:
+        json.loads(text)
+    with pytest.raises(refused.type) as ours:
+        _parsed(text)
+    assert str(ours.value) == str(refused.value)

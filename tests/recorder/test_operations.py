@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
+from itertools import permutations
 
 import pytest
 from hypothesis import example, given, settings
@@ -25,6 +26,7 @@ from recorder.operations import (
     Operator,
     check,
     compact,
+    examined,
     identity_of,
     json_equal,
     json_key,
@@ -480,6 +482,20 @@ def test_the_quick_way_to_write_json_and_the_documented_one_agree(value):
 
 
 # --- who, and with which operator -----------------------------------------------------------------
+
+
+def test_of_names_only_known_words_are_remembered_and_not_without_end():
+    forms = operations._forms
+    for n in range(10):
+        examined({f"somebody's {n}": n, "$distinct_id": "u1", "$set": {}, f"$made_up_{n}": 1})
+    for names in permutations(sorted(ENVELOPE - {"$group_key", "$group_id"}), 5):
+        assert examined(dict.fromkeys((*names, "$distinct_id"), "u1") | {"$set": {}, "$unset": ["a"]}) == (
+            (None, "u1"),
+            ("$set", "$unset"),
+        )
+    assert len(forms) <= 256
+    assert all(set(names) <= ENVELOPE | set(Operator) for names in forms)
+
 
 IDENTITIES = {
     "$distinct_id": lambda value: {"$distinct_id": value, "$set": {}},

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.entries import ShipReport
+from recorder.operations import compact
 from simulator import Dialect, Profile, Rejected, Simulator, Verdict
 
 CDNOW = Path(__file__).parents[3] / "shared" / "data" / "cdnow_sample.ops.jsonl.gz"
@@ -461,3 +462,81 @@ def test_the_cdnow_input_gives_its_known_sums():
     assert sum(round(amount * 100) for amount in amounts) == 24_409_194
     assert round(sum(profile.revenue for profile in profiles) * 100) == 24_409_194
     assert all(not profile.partly_known and not profile.beyond_limits() for profile in profiles)
+
+
+# --- what a history keeps ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        "é",
+        "\ud7a3\ue000",
+        "\U0001f600",
+        0xED,
+        237.0,
+        -0.0,
+        1.0,
+        10**299,
+        -(10**299),
+        True,
+        None,
+        [],
+        {},
+    ],
+)
+def test_a_message_is_kept_as_it_was_spelled_whatever_becomes_of_it(value):
+    simulator = Simulator()
+    message = {"$distinct_id": "ada", "$time": 1.5, "note": value, "$set": {"a": [value, {"b": value}]}}
+    text = compact(message)
+    simulator.apply(message)
+    message["$set"]["a"].append("later")
+    message["$set"]["a"][1].clear()
+    simulator.restore(simulator.snapshot())
+    (step,) = simulator.timeline("ada").steps
+    assert compact(step.message) == text
+
+
+@pytest.mark.parametrize("history", [True, False])
+@pytest.mark.parametrize("lone", ["\ud800", "a\udfff", "\ud7a3\udbff"])
+def test_a_lone_surrogate_is_found_wherever_it_stands(lone, history):
+    simulator = Simulator(history=history)
+    for message in (
+        {"$distinct_id": lone, "$set": {}},
+        {"$distinct_id": "ada", "$set": {lone: 1}},
+        {"$distinct_id": "ada", "$append": {"a": [{"b": [lone]}]}},
+        {"$distinct_id": "ada", "$unset": [lone]},
+        {"$distinct_id": "ada", "$set": {}, lone: 1},
+    ):
+        assert simulator.apply(message)[0].verdict is Verdict.REJECTED
+    assert len(simulator.rejected) == 5
+    assert simulator.profiles == {}
+    assert all("lone surrogate" in rejected.reason for rejected in simulator.rejected)
+
+
+def test_what_only_looks_like_json_is_looked_at_closely(simulator):
+    class Word(str):
+        __slots__ = ()
+
+    simulator.apply({Word("$distinct_id"): Word("ada"), "$set": {"a": (1, Word("b"))}})
+    simulator.apply({"$distinct_id": "ada", "$set": {1: 2}})
+    assert held(simulator) == {"ada": {"a": [1, "b"]}}
+    assert type(simulator.profile("ada")["a"][1]) is str
+    assert len(simulator.rejected) == 1
+
+
+def test_profiles_share_nothing_with_each_other_or_with_snapshots(simulator):
+    simulator.people_set("ada", {"a": [{"b": [1]}], "o": {"p": [1]}})
+    first, before = simulator.profile("ada"), simulator.snapshot()
+    first["a"][0]["b"].append(2)
+    first["o"]["p"].append(2)
+    simulator.people_append("ada", {"a": 2})
+    simulator.people_union("ada", {"a": [2, 3]})
+    simulator.people_remove("ada", {"a": {"b": [1]}})
+    assert first == {"a": [{"b": [1]}], "o": {"p": [1]}}
+    assert held(simulator) == {"ada": {"a": [2, 3], "o": {"p": [1]}}}
+    for _ in range(2):
+        simulator.restore(before)
+        assert held(simulator) == {"ada": first}
+        simulator.people_append("ada", {"a": 9})
