@@ -17,6 +17,7 @@ from recorder.waits import Owner, begin_wait, break_runs, end_waits_of, let_poli
 __all__ = [
     "LOOKED_AT",
     "MOST_ALIKE",
+    "WELL",
     "Carried",
     "Settled",
     "Settlement",
@@ -178,6 +179,10 @@ class Standing:
     failures: int
     backoff: Due
     asked: Due
+
+
+WELL = Standing(Outcome.SHIPPED, "", 0, AT_ONCE, AT_ONCE)
+"""How a lane stands when its last request was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
