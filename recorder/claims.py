@@ -1,7 +1,8 @@
 """What goes next, and who ships: a journal's side for the shipper.
 
-A claim is written down before its request is sent, and what came of it after, in one transaction each. A row's
-state changes once, when its attempt settles; what an open attempt carries reads as ``sending``.
+A claim is written down before its request is sent, and what came of it after, in one transaction each; the latter may
+be in one with the next claim. A row's state changes once, when its attempt settles; what an open attempt carries
+reads as ``sending``.
 """
 
 import contextlib
