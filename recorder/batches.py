@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recorder.folding import joined
@@ -65,24 +65,25 @@ def pack(
         )
     if most_entries is not None:
         most_updates = min(most_updates, most_entries)
+    # The prefix takes the place of a message's first brace: what is joined is what is left of each behind it.
+    prefix, behind = (prefix, 1) if profiles else (b"", 0)
+    more = len(prefix) - behind + 1  # a comma or the bracket that closes
     numbers: list[int] = []
-    updates: list[bytes] = []
-    size = 1  # the bracket that opens; each update brings a comma or the bracket that closes
+    messages: list[bytes] = []
+    size = 1  # the bracket that opens
     for number, message in rows:
         text = message.encode()
-        update = prefix + text[1:] if profiles else text
-        if updates and size + len(update) + 1 > most_bytes:
+        size += len(text) + more
+        if messages and size > most_bytes:
             break
         numbers.append(number)
-        updates.append(update)
-        size += len(update) + 1
-        if len(updates) == most_updates:
+        messages.append(text)
+        if len(messages) == most_updates:
             break
-    return Packed(tuple(numbers), _array(updates), len(updates)) if updates else None
-
-
-def _array(updates: Iterable[bytes]) -> bytes:
-    return b"[" + b",".join(updates) + b"]"
+    if not messages:
+        return None
+    body = (b"," + prefix).join([text[behind:] for text in messages])
+    return Packed(tuple(numbers), b"[" + prefix + body + b"]", len(messages))
 
 
 def _pack_folded(
@@ -96,7 +97,7 @@ def _pack_folded(
         numbers.append(number)
         if len(numbers) == most_entries:
             break
-    return Packed(tuple(numbers), _array(folded.encoded()), folded.updates) if numbers else None
+    return Packed(tuple(numbers), folded.encoded(), folded.updates) if numbers else None
 
 
 class _Folded:
@@ -114,8 +115,9 @@ class _Folded:
     def updates(self) -> int:
         return len(self._messages)
 
-    def encoded(self) -> Iterator[bytes]:
-        return (self._prefix + compact(message).encode()[1:] for message in self._messages.values())
+    def encoded(self) -> bytes:
+        updates = (self._prefix + compact(message).encode()[1:] for message in self._messages.values())
+        return b"[" + b",".join(updates) + b"]"
 
     def take(self, message: Message, size: int, most_updates: int, most_bytes: int) -> bool:
         """Take the next message, of so many bytes; False, and nothing taken, where it does not fit."""

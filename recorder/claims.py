@@ -1,7 +1,8 @@
 """What goes next, and who ships: a journal's side for the shipper.
 
-A claim is written down before its request is sent, and what came of it after, in one transaction each. A row's
-state changes once, when its attempt settles; what an open attempt carries reads as ``sending``.
+A claim is written down before its request is sent, and what came of it after, in one transaction each; the latter may
+be in one with the next claim. A row's state changes once, when its attempt settles; what an open attempt carries
+reads as ``sending``.
 """
 
 import contextlib
@@ -42,6 +43,7 @@ _LOOK_AHEAD = 2_000  # entries of waiting profiles that one transaction passes
 # While profiles settle, so many entries may be passed for the sake of others. More would only turn a long
 # backlog into single numbers to pick, to spare others half a minute.
 _MOST_PASSED = 10_000
+_ROW_BYTES = 100  # a small row, roughly; of large ones the body says more
 
 _GIVEN_UP = "the request was given up before its answer was settled"
 
@@ -59,7 +61,7 @@ SELECT seq, message, NOT {FREE} FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
 _FRESH_WITHOUT_WAITS = """
-SELECT seq, message, 0 FROM entries
+SELECT seq, message FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
 _SET_WAITING = "UPDATE entries SET state = 'waiting' WHERE seq IN (SELECT value FROM json_each(?))"
@@ -230,33 +232,50 @@ class Claims:
         """
         while True:
             with self._connection.transaction(full=True) as connection:
-                if connection.execute(_EPOCH).fetchone() != (epoch,):
-                    raise Overtaken(f"{self._path.name}: another process ships now")
-                self._settle_left_open(connection, now, Due.after(uptime, policy.settle_after))
-                end_waits(connection, lane, uptime, policy.in_doubt)
-                row = connection.execute(_LANE_CURSOR, (lane,)).fetchone()
-                if row is None:
-                    return None
-                cursor, size = row
-                if size is not None:
-                    limits = limits._replace(updates=min(limits.updates, size))
-                packed = self._again(connection, lane, cursor, limits)
-                if packed is None and limits.again_upto is not None:
-                    # A part that is being isolated came to nothing: somebody decided about its entries. Others
-                    # beyond it are still to be sent again, and nothing fresh may go before them.
-                    return None
-                picked = packed is not None
-                if packed is None:
-                    fresh = _Fresh(connection, lane, cursor, limits.fresh_upto)
-                    fold = limits.fold and limits.fresh_upto is None
-                    packed = self._pack(connection, lane, fresh.rows(), limits, fold=fold)
-                    passed = fresh.settle(packed)
-                if packed is not None:
-                    return self._open(connection, lane, epoch, packed, picked=picked, now=now)
-                if not passed:
-                    if fresh.ended:
-                        self._pass_others(connection, lane, cursor)
-                    return None
+                claim, passed = self._next(
+                    connection, lane, limits, epoch=epoch, now=now, uptime=uptime, policy=policy
+                )
+            if claim is not None or not passed:
+                return claim
+
+    def _next(
+        self,
+        connection: sqlite3.Connection,
+        lane: Lane,
+        limits: Limits,
+        *,
+        epoch: int,
+        now: float,
+        uptime: Uptime,
+        policy: ShippingPolicy,
+    ) -> tuple[Claim | None, bool]:
+        """The next claim, if there is one, and whether all that was looked at was passed, so that there is more."""
+        if connection.execute(_EPOCH).fetchone() != (epoch,):
+            raise Overtaken(f"{self._path.name}: another process ships now")
+        self._settle_left_open(connection, now, Due.after(uptime, policy.settle_after))
+        end_waits(connection, lane, uptime, policy.in_doubt)
+        row = connection.execute(_LANE_CURSOR, (lane,)).fetchone()
+        if row is None:
+            return None, False
+        cursor, size = row
+        if size is not None:
+            limits = limits._replace(updates=min(limits.updates, size))
+        packed = self._again(connection, lane, cursor, limits)
+        if packed is not None:
+            return self._open(connection, lane, epoch, packed, picked=True, now=now), False
+        if limits.again_upto is not None:
+            # A part that is being isolated came to nothing: somebody decided about its entries. Others
+            # beyond it are still to be sent again, and nothing fresh may go before them.
+            return None, False
+        fresh = _Fresh(connection, lane, cursor, limits.fresh_upto)
+        fold = limits.fold and limits.fresh_upto is None
+        packed = self._pack(connection, lane, fresh.rows(), limits, fold=fold)
+        passed = fresh.settle(packed)
+        if packed is not None:
+            return self._open(connection, lane, epoch, packed, picked=False, now=now), False
+        if fresh.ended and not passed:
+            self._pass_others(connection, lane, cursor)
+        return None, passed
 
     def _again(
         self, connection: sqlite3.Connection, lane: Lane, cursor: int, limits: Limits
@@ -324,11 +343,37 @@ class Claims:
         of several entries, or where nothing left, they are as before the claim.
         """
         with self._connection.transaction(full=True) as connection:
-            carried = _carried(claim)
-            settled = settle(connection, carried, settlement)
-            if settled is None and settlement.outcome is Outcome.SHIPPED:
-                settle_late(connection, carried, claim.numbers, settlement)
-            return settled
+            return self._settle(connection, claim, settlement)
+
+    def settle_and_claim(
+        self, claim: Claim, settlement: Settlement, limits: Limits, *, uptime: Uptime, policy: ShippingPolicy
+    ) -> tuple[Settled | None, Claim | None]:
+        """Write down what came of a claim and what its lane sends next, in one transaction: half as many to sync.
+
+        Where there is no next claim, there may still be one after what was passed.
+        """
+        with self._connection.transaction(full=True) as connection:
+            settled = self._settle(connection, claim, settlement)
+            if settled is None:
+                return None, None
+            following, _ = self._next(
+                connection,
+                claim.lane,
+                limits,
+                epoch=claim.epoch,
+                now=settlement.now,
+                uptime=uptime,
+                policy=policy,
+            )
+            return settled, following
+
+    def _settle(self, connection: sqlite3.Connection, claim: Claim, settlement: Settlement) -> Settled | None:
+        carried = _carried(claim)
+        settled = settle(connection, carried, settlement)
+        if settled is None and settlement.outcome is Outcome.SHIPPED:
+            settle_late(connection, carried, claim.numbers, settlement)
+        self._connection.note_written(max(len(claim.body), len(claim.numbers) * _ROW_BYTES))
+        return settled
 
     def unreachable(self, lane: Lane, epoch: int, settlement: Settlement) -> None:
         """Write down that there is still no connection: one row that grows, and nothing was claimed."""
@@ -352,9 +397,13 @@ class _Fresh:
 
     def rows(self) -> Iterator[tuple[int, str]]:
         (waits,) = self._connection.execute(_ANY_WAITS, (self._lane,)).fetchone()
-        most = self._most() if waits else 0
-        sql = _FRESH if waits else _FRESH_WITHOUT_WAITS
-        with contextlib.closing(self._connection.execute(sql, self._where)) as rows:
+        if not waits:  # as they come: looking at each takes a third longer
+            with contextlib.closing(self._connection.execute(_FRESH_WITHOUT_WAITS, self._where)) as free:
+                yield from free
+            self.ended = self._upto is None
+            return
+        most = self._most()
+        with contextlib.closing(self._connection.execute(_FRESH, self._where)) as rows:
             for seq, message, waiting in rows:
                 if not waiting:
                     yield seq, message

@@ -24,7 +24,7 @@ ROLLBACK = "ROLLBACK"
 
 _LARGE_LOG = 2 * 1024 * 1024
 _FRAME_HEADER = 24  # bytes, before each page in the log
-_SETTLEMENT_BYTES = 40_000  # what a shipper's transaction writes, roughly
+_BESIDE_ROWS = 8_000  # bytes: what a transaction writes beside rows, roughly
 _LOOK_AFTER = 32  # pages
 _FEW = _LOOK_AFTER + 1  # pages: small commits come to no more from look to look
 _MOST_AHEAD = 131_072  # bytes
@@ -202,7 +202,7 @@ class Connection:
                     connection.execute(ROLLBACK)
                 if raised:
                     connection.execute("PRAGMA synchronous = NORMAL")
-            self.note_written(_SETTLEMENT_BYTES)
+            self.note_written(_BESIDE_ROWS)
             self.look_at_log()
 
     def note_written(self, size: int) -> None:

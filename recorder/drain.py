@@ -135,6 +135,10 @@ class Halves:
         ends = self._ends.get((lane, picked))
         return ends[-1] if ends else None
 
+    def any(self, lane: Lane) -> bool:
+        """Whether anything is being isolated in a lane."""
+        return any(self._ends.get((lane, picked)) for picked in (False, True))
+
     def split(self, claim: Claim) -> None:
         """A batch was refused: its first half goes next."""
         ends = self._ends.setdefault((claim.lane, claim.picked), [])

@@ -17,6 +17,7 @@ from recorder.waits import Owner, begin_wait, break_runs, end_waits_of, let_poli
 __all__ = [
     "LOOKED_AT",
     "MOST_ALIKE",
+    "WELL",
     "Carried",
     "Settled",
     "Settlement",
@@ -58,14 +59,18 @@ _CARRIED_AGAIN = (
 )
 # What an earlier request may have applied, and sending it again may apply twice.
 _TWICE = "sends > 0 AND hazardous AND NOT possibly_twice"
-_CARRIED_STATES = (
-    f"SELECT state, count(*), coalesce(sum({_TWICE}), 0) FROM entries WHERE {{carried}} GROUP BY state"
+_AGAIN_STATES = (
+    f"SELECT state, count(*), coalesce(sum({_TWICE}), 0) FROM entries WHERE {_CARRIED_AGAIN} GROUP BY state"
 )
-# Only a request that may have been applied changes its entries.
-_SETTLE_ENTRIES = f"""
+# Only a request that may have been applied changes its entries. What is fresh was in none before, and nothing counts
+# what is pending: to move it, it is looked at once.
+_SETTLE_FRESH = f"""
+UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason = NULL WHERE {_CARRIED_FRESH}
+"""
+_SETTLE_AGAIN = f"""
 UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason = NULL,
                    possibly_twice = possibly_twice OR ({_TWICE})
- WHERE {{carried}}
+ WHERE {_CARRIED_AGAIN}
 """
 _CARRIED_ROWS = "SELECT seq, group_key, profile, operator, message FROM entries WHERE {carried} ORDER BY seq"
 _MARK_HAZARDOUS = "UPDATE entries SET hazardous = 1 WHERE seq IN (SELECT value FROM json_each(?))"
@@ -176,6 +181,10 @@ class Standing:
     asked: Due
 
 
+WELL = Standing(Outcome.SHIPPED, "", 0, AT_ONCE, AT_ONCE)
+"""How a lane stands when its last request was accepted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """What an attempt carries, as its row says."""
@@ -275,13 +284,16 @@ def _fail(connection: sqlite3.Connection, lane: Lane, settlement: Settlement) ->
 def _move(connection: sqlite3.Connection, carried: Carried, state: State) -> None:
     """The entries of an attempt that may have been applied, to their next state."""
     parameters = carried.parameters(state=state)
-    before = connection.execute(carried.rows(_CARRIED_STATES), parameters).fetchall()
-    count(connection, state, connection.execute(carried.rows(_SETTLE_ENTRIES), parameters).rowcount)
+    if carried.picked is None:
+        count(connection, state, connection.execute(_SETTLE_FRESH, parameters).rowcount)
+        connection.execute(_MOVE_CURSOR, (carried.last, carried.lane))
+        return
+    before = connection.execute(_AGAIN_STATES, parameters).fetchall()
+    count(connection, state, connection.execute(_SETTLE_AGAIN, parameters).rowcount)
     for was, entries, twice in before:
         moved(connection, {was: -entries})
         if twice:
             count(connection, "possibly_twice", twice)
-    _move_cursor(connection, carried)
 
 
 def _doubt(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> None:

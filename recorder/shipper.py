@@ -20,7 +20,7 @@ from recorder.locks import ship_lock
 from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
-from recorder.settlements import Settled, Settlement, Standing
+from recorder.settlements import WELL, Settled, Settlement, Standing
 from recorder.transport import Transport
 from recorder.uptime import Due, Uptime, uptime
 from recorder.verdicts import Answer, Verdict, judge, patience
@@ -325,7 +325,7 @@ class Shipper:
                 drain.end("timeout", "the time given was up")
             elif ahead := self._pace.ahead():
                 call.pause(ahead)
-            elif self._step(lane := turns.popleft(), drain):
+            elif self._step(lane := turns.popleft(), call, alone=not turns):
                 turns.append(lane)
                 if call.progress is not None:
                     call.progress(self._report(drain))
@@ -347,20 +347,23 @@ class Shipper:
         call.drain.stopped(stop, standing.cause, self._clock() + wait)
         return False
 
-    def _step(self, lane: Lane, drain: Drain) -> bool:
-        """One request of a lane; False when the lane is done with for this drain."""
+    def _step(self, lane: Lane, call: Call, *, alone: bool) -> bool:
+        """One request of a lane, or several where it is alone; False when the lane is done with for this drain."""
         self._settle_again()
-        standing = self._claims.standing(lane)
+        drain, standing = call.drain, self._claims.standing(lane)
         try:
             if standing.outcome is Outcome.OFFLINE and not self._reaches(lane, standing, drain):
                 return False
             claim = self._claim(lane, drain)
             if claim is None:
                 return self._halves.forget(lane)
-            return self._send(claim, standing, drain)
+            goes_on, following = self._send(claim, standing, call, alone=alone)
+            while following is not None:
+                goes_on, following = self._send(following, WELL, call, alone=alone)
         except Overtaken:
             drain.end("busy", _OVERTAKEN)
             return False
+        return goes_on
 
     def _reaches(self, lane: Lane, standing: Standing, drain: Drain) -> bool:
         """Offline: the connection first, so that an outage claims nothing and writes next to nothing."""
@@ -373,19 +376,21 @@ class Shipper:
         self._stop(lane, settlement, drain)
         return False
 
-    def _claim(self, lane: Lane, drain: Drain) -> Claim | None:
-        limits = Limits(
+    def _limits(self, lane: Lane, left: int | None) -> Limits:
+        return Limits(
             updates=self._pace.most(self._policy.batch_updates),
             bytes=self._policy.batch_bytes,
             fresh_upto=self._halves.end(lane, picked=False),
             again_upto=self._halves.end(lane, picked=True),
-            entries=drain.left,
+            entries=left,
             fold=self._policy.fold,
         )
+
+    def _claim(self, lane: Lane, drain: Drain) -> Claim | None:
         return self._in_its_room(
             lambda: self._claims.claim(
                 lane,
-                limits,
+                self._limits(lane, drain.left),
                 epoch=self._epoch,
                 now=self._clock(),
                 uptime=self._uptime(),
@@ -393,7 +398,11 @@ class Shipper:
             )
         )
 
-    def _send(self, claim: Claim, standing: Standing, drain: Drain) -> bool:
+    def _send(
+        self, claim: Claim, standing: Standing, call: Call, *, alone: bool
+    ) -> tuple[bool, Claim | None]:
+        """Send a claim and settle it; whether its lane goes on, and its next claim where that was written down, too."""
+        drain = call.drain
         try:
             verdict = judge(self._transport.send(claim.lane, claim.body))
         except BaseException:  # a transport that raises: nobody knows what became of the request
@@ -404,12 +413,43 @@ class Shipper:
         self._pace.sent(claim.updates)
         settlement = self._settlement(verdict, standing)
         self._unsettled = claim, settlement
-        settled = self._in_its_room(lambda: self._claims.settle(claim, settlement))
+        at_once = alone and settlement.outcome is Outcome.SHIPPED and self._nothing_between(claim, call)
+        settled, following = self._settle(claim, settlement, drain, at_once=at_once)
         self._unsettled = None
         if settled is None:
             drain.end("busy", _OVERTAKEN)
-            return False
-        return self._go_on(claim, settlement, settled, drain)
+            return False, None
+        return self._go_on(claim, settlement, settled, drain), following
+
+    def _nothing_between(self, claim: Claim, call: Call) -> bool:
+        """Whether nothing is to be done or looked at between an accepted request and its lane's next one."""
+        left = call.drain.left
+        return not (
+            call.progress is not None  # it may set `stop`
+            or call.stop.is_set()
+            or call.out_of_time
+            or self._pace.ahead()
+            or self._halves.any(claim.lane)
+            or (left is not None and left <= len(claim.numbers))
+        )
+
+    def _settle(
+        self, claim: Claim, settlement: Settlement, drain: Drain, *, at_once: bool
+    ) -> tuple[Settled | None, Claim | None]:
+        """Write down what came of a claim; with the lane's next one in the same transaction, where that may be."""
+        if at_once:
+            left = None if drain.left is None else drain.left - len(claim.numbers)
+            try:
+                return self._claims.settle_and_claim(
+                    claim,
+                    settlement,
+                    self._limits(claim.lane, left),
+                    uptime=self._uptime(),
+                    policy=self._policy,
+                )
+            except Exception as error:  # noqa: BLE001  # what keeps the next from being claimed is met when it is
+                log.debug("shipping: settled by itself: %s: %s", type(error).__name__, error)
+        return self._in_its_room(lambda: self._claims.settle(claim, settlement)), None
 
     def _settle_again(self) -> None:
         """What came of a request and could not be written down, on a full disk: before it is settled as unknown.

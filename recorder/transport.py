@@ -254,9 +254,12 @@ class HttpTransport:
     def _connect(self, url: str, line: _Line, deadline: float) -> str:
         """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
         try:
-            pool = self._pool(self._ready_session(), url)
-            if pool is None:
+            from requests import Request
+
+            session = self._ready_session()
+            if not _usual(session, url):
                 return ""  # the request itself will show
+            pool = _pool(session, Request("POST", url).prepare(), _settings(session, url))
             connection = line.connection = self._next_connection(pool)
         except Exception as error:  # noqa: BLE001  # as in _post
             return _in_words(error, left=False)
@@ -276,31 +279,6 @@ class HttpTransport:
         self._probed = connection
         self._last_used = time.monotonic()
         return ""
-
-    @staticmethod
-    def _pool(session: "requests.Session", url: str) -> Any:
-        """The pool of urllib3's that requests will take a connection for this address from.
-
-        None where a session or an adapter sends in a way of its own, which may use other proxies or
-        certificates than it shows: a connection that does not stand here would prove nothing.
-        """
-        import requests
-        from requests.adapters import HTTPAdapter
-
-        adapter = session.get_adapter(url)
-        usual = ((session.request, requests.Session.request), (session.send, requests.Session.send))
-        if any(getattr(own, "__func__", None) is not known for own, known in usual) or (
-            not isinstance(adapter, HTTPAdapter)
-            or getattr(adapter.send, "__func__", None) is not HTTPAdapter.send
-        ):
-            return None
-        settings = session.merge_environment_settings(url, {}, True, None, None)  # noqa: FBT003
-        verify, cert = settings["verify"], settings["cert"]
-        pool = adapter.get_connection_with_tls_context(
-            requests.Request("POST", url).prepare(), verify, proxies=settings["proxies"], cert=cert
-        )
-        adapter.cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]
-        return pool
 
     def _next_connection(self, pool: Any) -> Any:
         """Take the connection that the next request would; closed where it was idle: it opens anew when used.
@@ -322,22 +300,9 @@ class HttpTransport:
 
     def _post(self, url: str, lane: Lane, body: _MeasuredBody, line: _Line, deadline: float) -> Answer:
         try:
-            session = self._ready_session()
-            pool = self._pool(session, url)
-            if pool is not None:
-                line.connection = self._next_connection(pool)
-                pool._put_conn(line.connection)  # noqa: SLF001  # the last one in is the first one out
-            response = session.post(
-                url,
-                data=body,  # requests takes what has read() and a length
-                headers={"Content-Type": "application/json"},
-                auth=self._auth(lane),
-                timeout=self._time_left(deadline),
-                allow_redirects=False,
-                stream=True,
-            )
+            response = self._answered(url, lane, body, line, deadline)
             try:
-                content = self._content(response, deadline)
+                content = self._content(response, line, deadline)
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # whatever a stranger's adapter raises, the entries stay
@@ -346,16 +311,41 @@ class HttpTransport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(left=body.left, url=url, status=response.status_code, headers=headers, body=content)
 
+    def _answered(
+        self, url: str, lane: Lane, body: _MeasuredBody, line: _Line, deadline: float
+    ) -> "requests.Response":
+        from requests import Request
+
+        session = self._ready_session()
+        what: dict[str, Any] = {
+            "data": body,  # requests takes what has read() and a length
+            "headers": {"Content-Type": "application/json"},
+            "auth": self._auth(lane),
+        }
+        if not _usual(session, url):
+            return session.post(
+                url, **what, timeout=self._time_left(deadline), allow_redirects=False, stream=True
+            )
+        # What Session.post does, in its steps: looking at the environment and preparing take as long as sending,
+        # and to know the connection both are needed before.
+        request = session.prepare_request(Request("POST", url, **what))
+        settings = _settings(session, url)
+        pool = _pool(session, request, settings)
+        line.connection = self._next_connection(pool)
+        pool._put_conn(line.connection)  # noqa: SLF001  # the last one in is the first one out
+        return session.send(request, timeout=self._time_left(deadline), allow_redirects=False, **settings)
+
     def _time_left(self, deadline: float) -> tuple[float, float]:
         """To connect, and between two bytes: no longer than the whole, so that a handshake ends with it, too."""
         connect, read = (min(limit, deadline - time.monotonic()) for limit in self._timeout)
         return max(connect, _AT_LEAST), max(read, _AT_LEAST)
 
     @staticmethod
-    def _content(response: "requests.Response", deadline: float) -> bytes:
+    def _content(response: "requests.Response", line: _Line, deadline: float) -> bytes:
         content = bytearray()
-        # Byte by byte, so that a dripping answer is noticed; those of the service have some thirty.
-        for chunk in response.iter_content(1):
+        # A line that is known is cut at the deadline. Any other is read byte by byte, so that a dripping answer is
+        # noticed, which takes longer than all else about it; those of the service have some thirty.
+        for chunk in response.iter_content(1 if line.connection is None else _MOST_ANSWER):
             content += chunk
             if len(content) >= _MOST_ANSWER:
                 break
@@ -382,6 +372,40 @@ class HttpTransport:
 
 
 _Result = TypeVar("_Result")
+
+
+def _usual(session: "requests.Session", url: str) -> bool:
+    """Whether neither session nor adapter sends in a way of its own.
+
+    One that does may use other proxies or certificates than it shows: a connection of its pool that does not
+    stand would prove nothing.
+    """
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    known = requests.Session
+    usual = ((session.post, known.post), (session.request, known.request), (session.send, known.send))
+    adapter = session.get_adapter(url)
+    return (
+        all(getattr(own, "__func__", None) is theirs for own, theirs in usual)
+        and isinstance(adapter, HTTPAdapter)
+        and getattr(adapter.send, "__func__", None) is HTTPAdapter.send
+    )
+
+
+def _settings(session: "requests.Session", url: str) -> dict[str, Any]:
+    """Proxies and certificates for an address, from the session and the environment; answers are streamed."""
+    return {**session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)}
+
+
+def _pool(session: "requests.Session", request: "requests.PreparedRequest", settings: dict[str, Any]) -> Any:
+    """The pool of urllib3's that a usual session will take its connection for this request from."""
+    adapter: Any = session.get_adapter(str(request.url))
+    verify, cert = settings["verify"], settings["cert"]
+    pool = adapter.get_connection_with_tls_context(request, verify, proxies=settings["proxies"], cert=cert)
+    adapter.cert_verify(pool, request.url, verify, cert)
+    return pool
+
 
 _HOST = re.compile(r"[\w.:%-]+")
 
