@@ -8,7 +8,7 @@ import importlib
 import logging
 from typing import TYPE_CHECKING
 
-from recorder.audit import Audit, Disagreement, audit
+from recorder.auditing import Audit, Disagreement, audit
 from recorder.decisions import Decision, Verb
 from recorder.entries import (
     Attempt,
@@ -53,9 +53,9 @@ from recorder.people import PeopleApi
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.recorder import Recorder
-from recorder.salvage import Salvaged, salvage
+from recorder.salvaging import Salvaged, salvage
 from recorder.shipper import Shipper
-from recorder.snapshot import snapshot
+from recorder.snapshots import snapshot
 from recorder.transport import HttpTransport
 from recorder.verdicts import Answer, Verdict, judge
 
