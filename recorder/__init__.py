@@ -10,25 +10,7 @@ from typing import TYPE_CHECKING
 
 from recorder.auditing import Audit, Disagreement, audit
 from recorder.decisions import Decision, Verb
-from recorder.entries import (
-    Attempt,
-    AttemptGroup,
-    Baseline,
-    Entry,
-    EntryRow,
-    FailureGroup,
-    Forgotten,
-    Hold,
-    LaneStatus,
-    NewEntry,
-    Outcome,
-    ProfileCount,
-    Pruned,
-    ShipperStatus,
-    ShipReport,
-    State,
-    Statistics,
-)
+from recorder.entries import NewEntry, Outcome, State
 from recorder.errors import (
     InvalidFilter,
     InvalidOperation,
@@ -53,6 +35,22 @@ from recorder.people import PeopleApi
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
 from recorder.recorder import Recorder
+from recorder.reports import (
+    Attempt,
+    AttemptGroup,
+    Baseline,
+    Entry,
+    EntryRow,
+    FailureGroup,
+    Forgotten,
+    Hold,
+    LaneStatus,
+    ProfileCount,
+    Pruned,
+    ShipperStatus,
+    ShipReport,
+    Statistics,
+)
 from recorder.salvaging import Salvaged, salvage
 from recorder.shipper import Shipper
 from recorder.snapshots import snapshot

@@ -10,13 +10,14 @@ from os import PathLike
 from typing import Any, NoReturn, Self
 
 from recorder.delivery import Delivery
-from recorder.entries import NewEntry, ShipReport
+from recorder.entries import NewEntry
 from recorder.errors import InvalidOperation, RestanteError, WrongToken
 from recorder.intake import Intake, OnInvalid, other_project
 from recorder.journal import Journal
 from recorder.operations import Lane
 from recorder.people import stamped
 from recorder.policy import ShippingPolicy
+from recorder.reports import ShipReport
 from recorder.transport import ImportCredentials
 
 __all__ = ["JournalConsumer"]

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
-from recorder.entries import NewEntry, ShipReport
+from recorder.entries import NewEntry
 from recorder.journal import Journal
 from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
+from recorder.reports import ShipReport
 from recorder.shipper import Shipper
 from recorder.transport import HttpTransport, ImportCredentials
 

@@ -12,7 +12,7 @@ from recorder.claims import Claims
 from recorder.commits import Commits
 from recorder.connection import Connection, Durability
 from recorder.decisions import Decision, Verb, decide, edit, matching
-from recorder.entries import Forgotten, NewEntry, Pruned, Statistics
+from recorder.entries import NewEntry
 from recorder.errors import WrongToken
 from recorder.filters import where
 from recorder.forgetting import Forgetting, Progress
@@ -23,6 +23,7 @@ from recorder.naming import Whose
 from recorder.opening import resolved
 from recorder.operations import Operator, is_text
 from recorder.reader import read_statistics
+from recorder.reports import Forgotten, Pruned, Statistics
 from recorder.room import Room
 
 __all__ = ["Journal"]

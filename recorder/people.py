@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from recorder.entries import ShipReport
 from recorder.errors import InvalidOperation, RestanteError
 from recorder.operations import Lane, Message, Operator
+from recorder.reports import ShipReport
 
 __all__ = ["Batch", "PeopleApi"]
 

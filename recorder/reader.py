@@ -16,22 +16,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from recorder.decisions import Decision, Verb, as_edited, matching, weigh
-from recorder.entries import (
-    Attempt,
-    AttemptGroup,
-    Baseline,
-    Entry,
-    EntryRow,
-    FailureGroup,
-    Forgotten,
-    Hold,
-    LaneStatus,
-    Outcome,
-    ProfileCount,
-    ShipperStatus,
-    State,
-    Statistics,
-)
+from recorder.entries import Outcome, State
 from recorder.errors import JournalClosed, JournalError
 from recorder.failures import attempt_groups, failure_groups
 from recorder.filters import where
@@ -44,6 +29,20 @@ from recorder.opening import connect_reader, making_sense, resolved, translated
 from recorder.operations import Lane
 from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
 from recorder.places import Places
+from recorder.reports import (
+    Attempt,
+    AttemptGroup,
+    Baseline,
+    Entry,
+    EntryRow,
+    FailureGroup,
+    Forgotten,
+    Hold,
+    LaneStatus,
+    ProfileCount,
+    ShipperStatus,
+    Statistics,
+)
 from recorder.room import refuses
 from recorder.uptime import Due, uptime
 

@@ -6,13 +6,14 @@ from os import PathLike
 from typing import Any
 
 from recorder.delivery import Delivery
-from recorder.entries import NewEntry, ShipReport, Statistics
+from recorder.entries import NewEntry
 from recorder.errors import InvalidOperation
 from recorder.intake import Intake, OnInvalid
 from recorder.journal import Journal
 from recorder.operations import Lane, Serializer
 from recorder.people import Batch, Meta, PeopleApi, stamped
 from recorder.policy import ShippingPolicy
+from recorder.reports import ShipReport, Statistics
 
 __all__ = ["Recorder"]
 

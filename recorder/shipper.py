@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from recorder.ballast import Ballast
 from recorder.claims import Claim, Limits, Overtaken
 from recorder.drain import Call, Drain, Halves, Pace
-from recorder.entries import Entry, LaneStatus, Outcome, ShipReport, StoppedBy
+from recorder.entries import Outcome
 from recorder.errors import JournalError, JournalFull
 from recorder.journal import Journal
 from recorder.locks import ship_lock
 from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
+from recorder.reports import Entry, LaneStatus, ShipReport, StoppedBy
 from recorder.settlements import Settled, Settlement, Standing
 from recorder.transport import Transport
 from recorder.uptime import Due, Uptime, uptime
