@@ -4,31 +4,9 @@ Start with `Recorder`. `JournalConsumer` is the same for apps that use the offic
 into a journal, `Shipper` with `HttpTransport` ships one.
 """
 
-import importlib
-import logging
 from typing import TYPE_CHECKING
 
-from recorder.audit import Audit, Disagreement, audit
-from recorder.decisions import Decision, Verb
-from recorder.entries import (
-    Attempt,
-    AttemptGroup,
-    Baseline,
-    Entry,
-    EntryRow,
-    FailureGroup,
-    Forgotten,
-    Hold,
-    LaneStatus,
-    NewEntry,
-    Outcome,
-    ProfileCount,
-    Pruned,
-    ShipperStatus,
-    ShipReport,
-    State,
-    Statistics,
-)
+from recorder.entries import NewEntry, Outcome, State
 from recorder.errors import (
     InvalidFilter,
     InvalidOperation,
@@ -50,18 +28,36 @@ from recorder.journal import Journal
 from recorder.keeping import AS_KEPT, AsKept
 from recorder.operations import Lane, Operator
 from recorder.people import PeopleApi
-from recorder.policy import ShippingPolicy
-from recorder.reader import JournalReader
 from recorder.recorder import Recorder
-from recorder.salvage import Salvaged, salvage
-from recorder.shipper import Shipper
-from recorder.snapshot import snapshot
-from recorder.transport import HttpTransport
-from recorder.verdicts import Answer, Verdict, judge
 
 if TYPE_CHECKING:
+    from recorder.auditing import Audit, Disagreement, audit
     from recorder.consumer import JournalConsumer
+    from recorder.decisions import Decision, Verb
     from recorder.doctor import Finding, Severity, diagnose
+    from recorder.policy import ShippingPolicy
+    from recorder.reader import JournalReader
+    from recorder.reports import (
+        Attempt,
+        AttemptGroup,
+        Baseline,
+        Entry,
+        EntryRow,
+        FailureGroup,
+        Forgotten,
+        Hold,
+        LaneStatus,
+        ProfileCount,
+        Pruned,
+        ShipperStatus,
+        ShipReport,
+        Statistics,
+    )
+    from recorder.salvaging import Salvaged, salvage
+    from recorder.shipper import Shipper
+    from recorder.snapshots import snapshot
+    from recorder.transport import HttpTransport
+    from recorder.verdicts import Answer, Verdict, judge
 
 __all__ = [
     "AS_KEPT",
@@ -124,25 +120,52 @@ __all__ = [
     "snapshot",
 ]
 
-_ROOMS = {
-    "JournalConsumer": "consumer",
-    "Finding": "doctor",
-    "Severity": "doctor",
-    "diagnose": "doctor",
+_LATER = {
+    "auditing": ("Audit", "Disagreement", "audit"),
+    "consumer": ("JournalConsumer",),
+    "decisions": ("Decision", "Verb"),
+    "doctor": ("Finding", "Severity", "diagnose"),
+    "policy": ("ShippingPolicy",),
+    "reader": ("JournalReader",),
+    "reports": (
+        "Attempt",
+        "AttemptGroup",
+        "Baseline",
+        "Entry",
+        "EntryRow",
+        "FailureGroup",
+        "Forgotten",
+        "Hold",
+        "LaneStatus",
+        "ProfileCount",
+        "Pruned",
+        "ShipReport",
+        "ShipperStatus",
+        "Statistics",
+    ),
+    "salvaging": ("Salvaged", "salvage"),
+    "shipper": ("Shipper",),
+    "snapshots": ("snapshot",),
+    "transport": ("HttpTransport",),
+    "verdicts": ("Answer", "Verdict", "judge"),
 }
-"""What few programs use is imported when it is: an app on a small device starts sooner."""
+"""What a program that only records never needs is imported when it is asked for: a small device starts sooner.
+
+No room has the name of what is in it: once imported, it would stand in its place.
+"""
+
+_ROOMS = {name: room for room, names in _LATER.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-logging.getLogger("restante").addHandler(logging.NullHandler())

@@ -1,4 +1,4 @@
-"""From what is left of a damaged journal to a journal whose accounts add up: what `recorder.salvage` writes.
+"""From what is left of a damaged journal to a journal whose accounts add up: what `recorder.salvaging` writes.
 
 It is as though one last request had carried all that was not settled, and nobody knows what came of it: the damage may
 hide that it was sent. What becomes of numbers that have no entry any more is told in `recorder.gaps`.

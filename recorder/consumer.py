@@ -5,19 +5,21 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from os import PathLike
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from recorder.delivery import Delivery
-from recorder.entries import NewEntry, ShipReport
+from recorder.entries import NewEntry
 from recorder.errors import InvalidOperation, RestanteError, WrongToken
 from recorder.intake import Intake, OnInvalid, other_project
 from recorder.journal import Journal
 from recorder.operations import Lane
 from recorder.people import stamped
-from recorder.policy import ShippingPolicy
-from recorder.transport import ImportCredentials
+
+if TYPE_CHECKING:
+    from recorder.policy import ShippingPolicy
+    from recorder.reports import ShipReport
+    from recorder.transport import ImportCredentials
 
 __all__ = ["JournalConsumer"]
 
@@ -54,10 +56,10 @@ class JournalConsumer:
         background: bool = False,
         url: str | None = None,
         api_host: str = "api.mixpanel.com",
-        policy: ShippingPolicy | None = None,
+        policy: "ShippingPolicy | None" = None,
         on_invalid: OnInvalid = "raise",
         on_event: Callable[[Any], None] | None = None,
-        import_credentials: ImportCredentials | None = None,
+        import_credentials: "ImportCredentials | None" = None,
         clock: Callable[[], float] = time.time,
         **journal_options: Any,
     ) -> None:
@@ -153,10 +155,10 @@ class JournalConsumer:
         intake = self._intake
         if intake.token != journal.token:
             # Threads may do this at the same time, and all make the same of it.
-            self._intake = intake = replace(intake, token=journal.token)
+            self._intake = intake = intake.of_project(journal.token)
         return intake
 
-    def flush(self, timeout: float | None = 10.0) -> ShipReport:
+    def flush(self, timeout: float | None = 10.0) -> "ShipReport":
         """Send all that may go now, and say how it went; never raises for what the network does.
 
         Args:

@@ -7,14 +7,20 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recorder.entries import NewEntry, ShipReport
+from recorder.addresses import base_of
+from recorder.entries import NewEntry
+from recorder.first_use import OnFirstUse
+from recorder.forks import importing
 from recorder.journal import Journal
 from recorder.operations import Lane
-from recorder.policy import ShippingPolicy
-from recorder.shipper import Shipper
-from recorder.transport import HttpTransport, ImportCredentials
+
+if TYPE_CHECKING:
+    from recorder.policy import ShippingPolicy
+    from recorder.reports import ShipReport
+    from recorder.shipper import Shipper
+    from recorder.transport import HttpTransport, ImportCredentials
 
 __all__ = ["Delivery"]
 
@@ -36,14 +42,13 @@ class Delivery:
         background: bool,
         url: str | None,
         api_host: str,
-        policy: ShippingPolicy | None,
+        policy: "ShippingPolicy | None",
         on_event: Callable[[Any], None] | None,
         clock: Callable[[], float],
         journal_options: dict[str, Any],
-        import_credentials: ImportCredentials | None = None,
+        import_credentials: "ImportCredentials | None" = None,
     ) -> None:
-        # First: a bad address should leave no file behind.
-        transport = HttpTransport(url=url, api_host=api_host, import_credentials=import_credentials)
+        self._base = base_of(url, api_host)  # first: a bad address should leave no file behind
         self._owned = not isinstance(journal, Journal)
         if isinstance(journal, Journal):
             if journal_options:
@@ -55,12 +60,30 @@ class Delivery:
         else:
             self.journal = Journal(journal, token=token, **journal_options)
         self.process = os.getpid()
-        self._transport = transport
-        self._shipper = Shipper(self.journal, transport, policy, on_event=on_event, clock=clock)
+        self._policy = policy
+        self._on_event = on_event
+        self._clock = clock
+        self._credentials = import_credentials
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         if background:
             self._start()
+
+    # What ships, made when something is to be shipped: a program that records and ends never needs it.
+
+    @OnFirstUse
+    def _transport(self) -> "HttpTransport":
+        with importing():
+            from recorder.transport import HttpTransport
+        return HttpTransport(url=self._base, import_credentials=self._credentials)
+
+    @OnFirstUse
+    def _shipper(self) -> "Shipper":
+        with importing():
+            from recorder.shipper import Shipper
+        return Shipper(
+            self.journal, self._transport, self._policy, on_event=self._on_event, clock=self._clock
+        )
 
     def _start(self) -> None:
         self._thread = threading.Thread(
@@ -76,13 +99,13 @@ class Delivery:
         if self._thread is not None and self.process == os.getpid():
             self._shipper.wake()  # a forked child has no such thread: its parent ships what it records
 
-    def use_import_credentials(self, credentials: ImportCredentials) -> None:
+    def use_import_credentials(self, credentials: "ImportCredentials") -> None:
         """Send imports with these from now on; if their lane is paused for want of them, it is due at once."""
         if self._transport.import_credentials != credentials:
             self._transport.import_credentials = credentials
             self.journal.claims.try_paused(Lane.IMPORTS)
 
-    def flush(self, timeout: float | None) -> ShipReport:
+    def flush(self, timeout: float | None) -> "ShipReport":
         """Send all that may go now."""
         return self._shipper.ship(timeout)
 
@@ -102,11 +125,13 @@ class Delivery:
                 if thread is not threading.current_thread():
                     thread.join(left())
                     self._shipper.ship(left() / 2)  # the other half is for its last request to be answered
-            self._shipper.wait(left())
+            if (shipper := Delivery._shipper.made(self)) is not None:
+                shipper.wait(left())
         finally:
             if self._owned:
                 self.journal.close(max(left(), _AT_LEAST))
-            self._transport.close()
+            if (transport := Delivery._transport.made(self)) is not None:
+                transport.close()
 
 
 def _close_at_exit(reference: "weakref.ref[Delivery]") -> None:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from os import PathLike
 from pathlib import Path
 
-from recorder.audit import recount
+from recorder.auditing import recount
 from recorder.erasing import remnants
 from recorder.errors import JournalMissing, NotAJournal
 from recorder.homes import home_of, known_home, move

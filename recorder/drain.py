@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from recorder.claims import Claim
-from recorder.entries import LaneStatus, ShipReport, StoppedBy
 from recorder.operations import Lane
+from recorder.reports import LaneStatus, ShipReport, StoppedBy
 
 __all__ = ["Call", "Drain", "Halves", "Pace"]
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from recorder.accounts import SET_ASIDE
-from recorder.entries import AttemptGroup, FailureGroup, Outcome, State
+from recorder.entries import Outcome, State
 from recorder.operations import Lane
+from recorder.reports import AttemptGroup, FailureGroup
 
 __all__ = ["attempt_groups", "failure_groups"]
 

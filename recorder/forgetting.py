@@ -15,7 +15,7 @@ from pathlib import Path
 
 from recorder.claims import Claims
 from recorder.connection import Connection
-from recorder.entries import Forgotten, NewEntry, State
+from recorder.entries import NewEntry, State
 from recorder.erasing import erase, erase_words, note_remnants, remnants
 from recorder.errors import JournalBusy, JournalError, JournalFull
 from recorder.locks import beside, ship_lock
@@ -30,6 +30,7 @@ from recorder.naming import (
     ranges,
     spools_naming,
 )
+from recorder.reports import Forgotten
 from recorder.uptime import uptime
 from recorder.waits import break_runs, end_waits_of
 

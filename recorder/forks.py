@@ -5,13 +5,14 @@ hold, so that a parent closing its journal would take the log away from under wh
 file that is not open anywhere in the process survives a fork.
 """
 
+import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-__all__ = ["Forking", "at_forks", "opening"]
+__all__ = ["Forking", "at_forks", "importing", "opening"]
 
 
 class Forking(Protocol):
@@ -30,6 +31,10 @@ class Forking(Protocol):
 opening = threading.RLock()
 """Held while a file is being opened: no fork meanwhile. Always taken after a member's own lock, never before."""
 
+_PATIENCE = 5.0  # seconds
+
+_importing = threading.RLock()
+_nobody_imports = False  # while a fork is under way: whether it was waited for
 _one_at_a_time = threading.RLock()
 _depth = 0  # a signal handler may fork in the middle of a fork
 _members: "weakref.WeakSet[Forking]" = weakref.WeakSet()
@@ -41,8 +46,19 @@ def at_forks(member: Forking) -> None:
     _members.add(member)
 
 
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Import something late: no fork meanwhile.
+
+    The thread that imports is not there in a child, which would wait for ever for that import to be over. But a fork
+    waits for a while only: what is imported may need a lock that another's hook holds while forks are under way.
+    """
+    with _importing:
+        yield
+
+
 def _before() -> None:
-    global _depth  # noqa: PLW0603  # forks are the process's
+    global _depth, _nobody_imports  # noqa: PLW0603  # forks are the process's
     _one_at_a_time.acquire()  # two threads may fork at once
     _depth += 1
     if _depth > 1:
@@ -50,6 +66,7 @@ def _before() -> None:
     _tell(list(_members))
     opening.acquire()
     _tell([member for member in _members if member not in _told])  # opened meanwhile
+    _nobody_imports = _importing.acquire(timeout=_PATIENCE)
 
 
 def _tell(members: list[Forking]) -> None:
@@ -63,6 +80,9 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
+    global _importing  # noqa: PLW0603  # see _before
+    if _depth == 1 and not _nobody_imports:
+        _importing = threading.RLock()
     # Of a fork inside a fork nobody is told: what is half let go of refuses calls in that child.
     _after(lambda member: member.after_fork_in_child())
 
@@ -70,6 +90,8 @@ def _after_in_child() -> None:
 def _after(tell: Callable[[Forking], None]) -> None:
     global _depth  # noqa: PLW0603  # see _before
     if _depth == 1:
+        if _nobody_imports:
+            _importing.release()
         opening.release()
         for member in _told:
             tell(member)

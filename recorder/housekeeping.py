@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recorder.connection import Connection
-from recorder.entries import Pruned
 from recorder.errors import JournalError
 from recorder.keeping import keeping_of
 from recorder.locks import beside
 from recorder.pruning import Cut, Fold, Walk, cut_of, find_fold, numbers, prunable
+from recorder.reports import Pruned
 
 __all__ = ["Housekeeping"]
 

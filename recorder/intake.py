@@ -1,7 +1,6 @@
 """From a caller's message to rows for the journal: normalise, check, split, write as JSON. Pure."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from recorder.entries import NewEntry, State
 from recorder.errors import InvalidOperation, WrongToken
@@ -38,7 +37,7 @@ def token_prefix(token: str) -> str:
     return f'{{"$token":{compact(token)},'
 
 
-@dataclass(frozen=True, slots=True)
+# No dataclass, for nothing is that a recording program imports: `dataclasses` takes longer to import than SQLite.
 class Intake:
     """How one project's messages are taken in.
 
@@ -49,16 +48,21 @@ class Intake:
         serializer: Runs over each message first, where given.
     """
 
-    token: str
-    on_invalid: OnInvalid = "raise"
-    serializer: Serializer | None = None
-    _joining: int = field(init=False)
+    __slots__ = ("_joining", "on_invalid", "serializer", "token")
 
-    def __post_init__(self) -> None:
-        """How many bytes the token adds to an update: the same for each."""
-        if self.on_invalid not in get_args(OnInvalid):
-            raise ValueError(f"on_invalid is 'raise' or 'reject', not {self.on_invalid!r}")
-        object.__setattr__(self, "_joining", len(token_prefix(self.token).encode()) - 1)
+    def __init__(
+        self, token: str, on_invalid: OnInvalid = "raise", serializer: Serializer | None = None
+    ) -> None:
+        if on_invalid not in get_args(OnInvalid):
+            raise ValueError(f"on_invalid is 'raise' or 'reject', not {on_invalid!r}")
+        self.token = token
+        self.on_invalid = on_invalid
+        self.serializer = serializer
+        self._joining = len(token_prefix(token).encode()) - 1  # bytes that the token adds to an update
+
+    def of_project(self, token: str) -> Self:
+        """The same for another project's messages."""
+        return type(self)(token, self.on_invalid, self.serializer)
 
     def rows(
         self, lane: Lane, message: Any, now: float, fault: InvalidOperation | None = None

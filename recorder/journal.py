@@ -6,24 +6,27 @@ Rows are written by `recorder.commits`; `recorder.claims` ships, `recorder.decis
 import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from recorder.claims import Claims
 from recorder.commits import Commits
 from recorder.connection import Connection, Durability
-from recorder.decisions import Decision, Verb, decide, edit, matching
-from recorder.entries import Forgotten, NewEntry, Pruned, Statistics
+from recorder.entries import NewEntry
 from recorder.errors import WrongToken
-from recorder.filters import where
-from recorder.forgetting import Forgetting, Progress
-from recorder.housekeeping import Housekeeping
+from recorder.first_use import OnFirstUse
+from recorder.forks import importing
 from recorder.intake import Intake
 from recorder.keeping import AS_KEPT, AsKept, check, keep, keeping_of
-from recorder.naming import Whose
 from recorder.opening import resolved
 from recorder.operations import Operator, is_text
-from recorder.reader import read_statistics
 from recorder.room import Room
+
+if TYPE_CHECKING:
+    from recorder.claims import Claims
+    from recorder.decisions import Decision
+    from recorder.forgetting import Progress
+    from recorder.housekeeping import Housekeeping
+    from recorder.naming import Whose
+    from recorder.reports import Forgotten, Pruned, Statistics
 
 __all__ = ["Journal"]
 
@@ -91,11 +94,6 @@ class Journal:
         self.durability = durability
         self._token: str | None = None
         self._connection = Connection(self.path, durability, self._in_child)
-        self.claims = Claims(self._connection, self.path)
-        """The shipper's side of it."""
-        self.housekeeping = Housekeeping(self._connection, self.path)
-        """The side of those who keep it small."""
-        self._forgetting = Forgetting(self._connection, self.claims, self.path)
         self._room = Room(self._connection, self.path)
         self._commits = Commits(self._connection, self.path, self._room)
         try:
@@ -117,6 +115,20 @@ class Journal:
                 keep(connection, given)
         with self._connection.reading() as connection:
             self._room.read(connection)
+
+    @OnFirstUse
+    def claims(self) -> "Claims":
+        """The shipper's side of it."""
+        with importing():
+            from recorder.claims import Claims
+        return Claims(self._connection, self.path)
+
+    @OnFirstUse
+    def housekeeping(self) -> "Housekeeping":
+        """The side of those who keep it small."""
+        with importing():
+            from recorder.housekeeping import Housekeeping
+        return Housekeeping(self._connection, self.path)
 
     def _in_child(self) -> None:
         """This process was forked."""
@@ -209,7 +221,7 @@ class Journal:
 
     # --- deciding
 
-    def retry(self, filter: str | Sequence[str]) -> Decision:  # noqa: A002  # the language's own name
+    def retry(self, filter: str | Sequence[str]) -> "Decision":  # noqa: A002  # the language's own name
         """Take up again what was rejected or discarded, or is in doubt; each goes at its own number.
 
         What waits because too many were rejected with the same words is taken, too: a person has looked, and it
@@ -227,20 +239,23 @@ class Journal:
         0
         >>> journal.close()
         """
-        return self._decide(Verb.RETRY, filter)
+        return self._decide("retry", filter)
 
-    def discard(self, filter: str | Sequence[str]) -> Decision:  # noqa: A002
+    def discard(self, filter: str | Sequence[str]) -> "Decision":  # noqa: A002
         """Give up what is pending, waiting, rejected or in doubt; see `retry`."""
-        return self._decide(Verb.DISCARD, filter)
+        return self._decide("discard", filter)
 
-    def _decide(self, verb: Verb, filter: str | Sequence[str]) -> Decision:  # noqa: A002
+    def _decide(self, verb: Literal["retry", "discard"], filter: str | Sequence[str]) -> "Decision":  # noqa: A002
+        with importing():
+            from recorder.decisions import Decision, Verb, decide, matching
+            from recorder.filters import where
         condition = where(filter, now=time.time())
         with self._connection.reading() as connection:
             chosen = list(matching(connection, condition))
         parts = []
         for numbers in chosen:
             with self._connection.transaction() as connection:
-                parts.append(decide(connection, verb, numbers))
+                parts.append(decide(connection, Verb(verb), numbers))
         return Decision.sum(parts)
 
     def edit(self, seq: int, message: Mapping[str, Any]) -> None:
@@ -254,6 +269,8 @@ class Journal:
             InvalidOperation: The message could never be accepted; the entry is as it was.
             JournalError: There is no such entry, or it cannot be edited any more.
         """
+        with importing():
+            from recorder.decisions import edit
         now = time.time()
         with self._connection.transaction() as connection:
             edit(connection, seq, message, token=self._token or "", now=now)
@@ -265,8 +282,8 @@ class Journal:
         group_key: str | None = None,
         delete_remote: bool = False,
         timeout: float = 60.0,
-        progress: Progress | None = None,
-    ) -> Forgotten:
+        progress: "Progress | None" = None,
+    ) -> "Forgotten":
         """Erase a profile: what its entries say, whatever became of them, and every other trace of it in the journal.
 
         Entries keep number, lane and time, and become ``forgotten``. When this returns, neither the file nor its log
@@ -299,11 +316,15 @@ class Journal:
         ...     recorder.journal.forget("ada").entries
         1
         """
+        with importing():
+            from recorder.forgetting import Forgetting
+            from recorder.naming import Whose
         whose = Whose(profile, group_key)
         deletion = self._deletion(whose) if delete_remote else None
-        return self._forgetting.forget(whose, deletion=deletion, timeout=timeout, progress=progress)
+        forgetting = Forgetting(self._connection, self.claims, self.path)
+        return forgetting.forget(whose, deletion=deletion, timeout=timeout, progress=progress)
 
-    def _deletion(self, whose: Whose) -> NewEntry:
+    def _deletion(self, whose: "Whose") -> NewEntry:
         names = (
             {"$distinct_id": whose.id}
             if whose.group_key is None
@@ -321,7 +342,7 @@ class Journal:
         dry_run: bool = False,
         progress: Callable[[int, int], None] | None = None,
         now: float | None = None,
-    ) -> Pruned:
+    ) -> "Pruned":
         """Fold what was shipped longer ago than it is to stay into a row for each profile, and delete it.
 
         Shippers do so by themselves, a little at a time; this does all of it, and gives the room back. Others
@@ -347,10 +368,12 @@ class Journal:
 
     # --- looking
 
-    def statistics(self, now: float) -> Statistics:
+    def statistics(self, now: float) -> "Statistics":
         """The accounts at this moment; `now` in seconds since the epoch, for the age of the oldest."""
+        with importing():
+            from recorder.accounts import statistics_of
         with self._connection.reading() as connection:
-            return read_statistics(connection, self.path, now=now)
+            return statistics_of(connection, self.path, now=now)
 
 
 def _check_token(token: str) -> None:

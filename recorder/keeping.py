@@ -6,8 +6,8 @@ is given when a journal is opened is written down; what was never given has a de
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from enum import Enum
+from typing import NamedTuple
 
 __all__ = ["AS_KEPT", "AsKept", "Keeping", "keep", "keeping_of"]
 
@@ -33,8 +33,7 @@ class AsKept(Enum):
 AS_KEPT = AsKept.AS_KEPT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class Keeping(NamedTuple):
     """The limits of a journal; None is no limit.
 
     Attributes:
@@ -53,8 +52,7 @@ class Keeping:
 
 def keeping_of(connection: sqlite3.Connection) -> Keeping:
     """The limits as the journal has them."""
-    known = {field.name for field in fields(Keeping)}
-    kept = {name: value for name, value in connection.execute(_LIMITS).fetchall() if name in known}
+    kept = {name: value for name, value in connection.execute(_LIMITS).fetchall() if name in Keeping._fields}
     return Keeping(**kept)
 
 

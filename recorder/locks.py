@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recorder.errors import JournalBusy, JournalError
+from recorder.forks import importing
 
 try:
     import fcntl
@@ -40,8 +41,8 @@ def beside(path: Path, suffix: str) -> Path:
 
 def ship_lock(path: Path) -> "BaseFileLock":
     """The lock of the one process, and the one `Shipper` in it, that ships."""
-    from filelock import FileLock
-
+    with importing():
+        from filelock import FileLock
     return FileLock(beside(path, ".lock"), mode=_OWNER_ONLY, thread_local=False)
 
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from recorder.entries import Forgotten, NewEntry, State
+from recorder.entries import NewEntry, State
 from recorder.erasing import remnants
 from recorder.errors import InvalidOperation
 from recorder.operations import Lane, is_text
+from recorder.reports import Forgotten
 
 __all__ = [
     "Named",

@@ -8,11 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from recorder.entries import ShipReport
 from recorder.errors import InvalidOperation, RestanteError
 from recorder.operations import Lane, Message, Operator
+
+if TYPE_CHECKING:
+    from recorder.reports import ShipReport
 
 __all__ = ["Batch", "PeopleApi"]
 
@@ -67,7 +69,7 @@ class PeopleApi(ABC):
         """
 
     @abstractmethod
-    def flush(self, timeout: float | None = 10.0) -> ShipReport:
+    def flush(self, timeout: float | None = 10.0) -> "ShipReport":
         """Ship what may go now; `timeout` in seconds."""
 
     @abstractmethod
@@ -276,7 +278,7 @@ class Batch(PeopleApi, Generic[Item]):
 
         return Batch(self, self._accept, join)
 
-    def flush(self, timeout: float | None = 10.0) -> ShipReport:
+    def flush(self, timeout: float | None = 10.0) -> "ShipReport":
         """Ship what its owner has recorded; the batch's own operations are not among it yet."""
         return self._owner.flush(timeout)
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import get_args
 
-from recorder.entries import InDoubt
 from recorder.operations import MAX_UPDATE_BYTES
+from recorder.reports import InDoubt
 
 __all__ = ["ShippingPolicy"]
 

@@ -12,11 +12,23 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from recorder.accounts import statistics_of
 from recorder.decisions import Decision, Verb, as_edited, matching, weigh
-from recorder.entries import (
+from recorder.entries import Outcome, State
+from recorder.errors import JournalClosed, JournalError
+from recorder.failures import attempt_groups, failure_groups
+from recorder.filters import where
+from recorder.forks import at_forks, opening
+from recorder.homes import home_of, known_home, move
+from recorder.keeping import keeping_of
+from recorder.naming import Whose, named, numbers_naming, ranges, weigh_forgetting
+from recorder.opening import connect_reader, making_sense, resolved, translated
+from recorder.operations import Lane
+from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
+from recorder.places import Places
+from recorder.reports import (
     Attempt,
     AttemptGroup,
     Baseline,
@@ -26,24 +38,10 @@ from recorder.entries import (
     Forgotten,
     Hold,
     LaneStatus,
-    Outcome,
     ProfileCount,
     ShipperStatus,
-    State,
     Statistics,
 )
-from recorder.errors import JournalClosed, JournalError
-from recorder.failures import attempt_groups, failure_groups
-from recorder.filters import where
-from recorder.forks import at_forks, opening
-from recorder.homes import home_of, known_home, move
-from recorder.keeping import keeping_of
-from recorder.locks import beside
-from recorder.naming import Whose, named, numbers_naming, ranges, weigh_forgetting
-from recorder.opening import connect_reader, making_sense, resolved, translated
-from recorder.operations import Lane
-from recorder.pages import COLUMNS, NEWER, OLDER, Direction, Query, count, page
-from recorder.places import Places
 from recorder.room import refuses
 from recorder.uptime import Due, uptime
 
@@ -76,15 +74,6 @@ _OF_ITS_LANE = (
     "SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND lane = ? AND (? OR attempt = ?) ORDER BY seq"
 )
 _LATEST_ATTEMPTS = f"SELECT {_ATTEMPT_COLUMNS} FROM attempts ORDER BY id DESC LIMIT ?"
-_ACCOUNTS = "SELECT account, entries FROM accounts"
-_OLDEST_SET_ASIDE = """
-SELECT min(recorded_at) FROM entries
- WHERE state IN ('waiting', 'in_doubt') AND state NOT IN ('pending', 'shipped')
-"""
-_CURSORS = "SELECT lane, cursor FROM lanes"
-_OLDEST_PENDING = """
-SELECT recorded_at FROM entries WHERE lane = ? AND seq > ? AND state = 'pending' ORDER BY seq LIMIT 1
-"""
 _DATA_VERSION = "PRAGMA data_version"
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 _LANES = "SELECT lane, outcome, cause, since, failures, retry_at FROM lanes ORDER BY rowid"
@@ -431,7 +420,7 @@ class JournalReader:
     def counts(self) -> Statistics:
         """The accounts as they stand, from counters and the highest number: nothing is scanned."""
         with self._snapshot() as connection, making_sense(self.path):
-            return read_statistics(connection, self.path, now=self._clock())
+            return statistics_of(connection, self.path, now=self._clock())
 
     def pruned(self) -> dict[State, int]:
         """How many entries of each state are counted for ever and not kept any more; states without any are left out.
@@ -839,20 +828,6 @@ class JournalReader:
                     connection.execute("ROLLBACK")
 
 
-def read_statistics(connection: sqlite3.Connection, path: Path, *, now: float) -> Statistics:
-    """The accounts, read through a connection to the journal at `path`."""
-    accounts = dict(connection.execute(_ACCOUNTS).fetchall())
-    oldest = [connection.execute(_OLDEST_SET_ASIDE).fetchone()]
-    for lane, cursor in connection.execute(_CURSORS).fetchall():
-        oldest.append(connection.execute(_OLDEST_PENDING, (lane, cursor)).fetchone())
-    times = [row[0] for row in oldest if row and row[0] is not None]
-    return Statistics(
-        **accounts,
-        bytes=_size(path) + _size(beside(path, "-wal")),
-        oldest_pending_seconds=max(0.0, now - min(times)) if times else None,
-    )
-
-
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -933,13 +908,6 @@ def _attempt(row: tuple[Any, ...]) -> Attempt:
         words=words,
         times=times,
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _alive(pid: int | None) -> bool:

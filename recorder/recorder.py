@@ -3,16 +3,19 @@
 import time
 from collections.abc import Callable
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recorder.delivery import Delivery
-from recorder.entries import NewEntry, ShipReport, Statistics
+from recorder.entries import NewEntry
 from recorder.errors import InvalidOperation
 from recorder.intake import Intake, OnInvalid
 from recorder.journal import Journal
 from recorder.operations import Lane, Serializer
 from recorder.people import Batch, Meta, PeopleApi, stamped
-from recorder.policy import ShippingPolicy
+
+if TYPE_CHECKING:
+    from recorder.policy import ShippingPolicy
+    from recorder.reports import ShipReport, Statistics
 
 __all__ = ["Recorder"]
 
@@ -66,7 +69,7 @@ class Recorder(PeopleApi):
         background: bool = False,
         url: str | None = None,
         api_host: str = "api.mixpanel.com",
-        policy: ShippingPolicy | None = None,
+        policy: "ShippingPolicy | None" = None,
         on_invalid: OnInvalid = "raise",
         on_event: Callable[[Any], None] | None = None,
         serializer: Serializer | None = None,
@@ -120,7 +123,7 @@ class Recorder(PeopleApi):
         """
         return Batch(self, self._accept, self._delivery.append)
 
-    def flush(self, timeout: float | None = 10.0) -> ShipReport:
+    def flush(self, timeout: float | None = 10.0) -> "ShipReport":
         """Send all that may go now, and say how it went; never raises for what the network does.
 
         Args:
@@ -128,7 +131,7 @@ class Recorder(PeopleApi):
         """
         return self._delivery.flush(timeout)
 
-    def statistics(self) -> Statistics:
+    def statistics(self) -> "Statistics":
         """The accounts of the journal at this moment."""
         return self.journal.statistics(self._clock())
 

@@ -8,7 +8,6 @@ The file is read as a file: this is for one that nobody has open, which the call
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import fields
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
@@ -41,7 +40,7 @@ _LANES = frozenset(lane.value for lane in Lane)
 _STATES = frozenset(state.value for state in State if state is not State.SENDING)
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome) | {None}
 _ACCOUNTS = frozenset(state.value for state in State) | {"possibly_twice", "out_of_order"}
-_LIMITS = frozenset(limit.name for limit in fields(Keeping))
+_LIMITS = frozenset(Keeping._fields)
 
 
 class Row(NamedTuple):

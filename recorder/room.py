@@ -8,13 +8,17 @@ last megabyte is the shipper's: its settlements are not held against the limit, 
 import os
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recorder.ballast import Ballast
 from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection
 from recorder.errors import JournalFull
+from recorder.forks import importing
 from recorder.keeping import Keeping, keeping_of
 from recorder.locks import beside
-from recorder.pruning import Fold, Walk, cut_of, find_fold, prunable
+
+if TYPE_CHECKING:
+    from recorder.pruning import Fold, Walk
 
 __all__ = ["Room", "refuses"]
 
@@ -53,6 +57,8 @@ def refuses(connection: sqlite3.Connection, path: Path, keeping: Keeping) -> boo
     _, size = connection.execute(_PAGES).fetchone()
     if left(connection, path, keeping.max_bytes) + _log_size(path) - _SMALLEST_LOG > _ALMOST * size:
         return False
+    with importing():
+        from recorder.pruning import cut_of, prunable
     return prunable(connection, cut_of(connection, keeping, 0.0, all_shipped=True)) == 0
 
 
@@ -98,6 +104,8 @@ class Room:
         """Empty the log, and prune what was shipped, however recent; whether it is worth another try."""
         if self._keeping.max_bytes is None:
             return False
+        with importing():
+            from recorder.pruning import Walk, cut_of, find_fold
         connection = self._connection.use()
         before = self._left(connection)
         self._connection.empty_log()
@@ -113,7 +121,7 @@ class Room:
         return self._left(connection) > before
 
     @staticmethod
-    def _step(connection: sqlite3.Connection, walk: Walk, fold: Fold) -> None:
+    def _step(connection: sqlite3.Connection, walk: "Walk", fold: "Fold") -> None:
         try:
             connection.execute(BEGIN)
             walk.step(connection, fold)

@@ -6,7 +6,6 @@ the exceptional states are indexed: recording and shipping pay for no index but 
 
 import sqlite3
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 from recorder.entries import State
@@ -63,6 +62,8 @@ SELECT 'pruned', (SELECT sum(pruned) FROM counters WHERE account IN ({", ".join(
 
 
 def _first_schema(db: "Database") -> None:
+    import uuid  # a journal is made once
+
     db.table("project").create(
         {"id": int, "token": str, "identity": str, "created_at": float}, pk="id", not_null={"identity"}
     )

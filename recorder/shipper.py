@@ -1,6 +1,5 @@
 """The loop: claim, send, settle. It has no rule of its own; the rules are in batches.py, hazards.py, verdicts.py."""
 
-import logging
 import os
 import random
 import threading
@@ -13,21 +12,21 @@ from typing import Any, TypeVar
 from recorder.ballast import Ballast
 from recorder.claims import Claim, Limits, Overtaken
 from recorder.drain import Call, Drain, Halves, Pace
-from recorder.entries import Entry, LaneStatus, Outcome, ShipReport, StoppedBy
+from recorder.entries import Outcome
 from recorder.errors import JournalError, JournalFull
 from recorder.journal import Journal
 from recorder.locks import ship_lock
+from recorder.logs import log
 from recorder.operations import Lane
 from recorder.policy import ShippingPolicy
 from recorder.reader import JournalReader
+from recorder.reports import Entry, LaneStatus, ShipReport, StoppedBy
 from recorder.settlements import WELL, Settled, Settlement, Standing
 from recorder.transport import Transport
 from recorder.uptime import Due, Uptime, uptime
 from recorder.verdicts import Answer, Verdict, judge, patience
 
 __all__ = ["Shipper"]
-
-log = logging.getLogger("restante")
 
 Written = TypeVar("Written")
 
@@ -584,5 +583,5 @@ class Shipper:
             return
         try:
             self._on_event(event)
-        except Exception:
+        except Exception:  # noqa: BLE001  # it is another's code, and it is logged
             log.exception("on_event raised; shipping goes on")

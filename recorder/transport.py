@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from recorder.errors import ShippingError
+from recorder.addresses import base_of
+from recorder.forks import importing
 from recorder.operations import Lane
 from recorder.verdicts import Answer
 
@@ -165,7 +166,7 @@ class HttpTransport:
         session: "requests.Session | None" = None,
         import_credentials: ImportCredentials | None = None,
     ) -> None:
-        self.base = _base(url if url is not None else f"https://{api_host}")
+        self.base = base_of(url, api_host)
         self._timeout = timeout
         self._total = total
         self._session = session
@@ -354,9 +355,9 @@ class HttpTransport:
         return bytes(content[:_MOST_ANSWER])
 
     def _ready_session(self) -> "requests.Session":
-        import requests
-        from requests.adapters import HTTPAdapter
-
+        with importing():
+            import requests
+            from requests.adapters import HTTPAdapter
         if self._own_session and self._process != os.getpid():
             self._session = None  # a forked child: its parent goes on using that connection
             self._process = os.getpid()
@@ -405,30 +406,6 @@ def _pool(session: "requests.Session", request: "requests.PreparedRequest", sett
     pool = adapter.get_connection_with_tls_context(request, verify, proxies=settings["proxies"], cert=cert)
     adapter.cert_verify(pool, request.url, verify, cert)
     return pool
-
-
-_HOST = re.compile(r"[\w.:%-]+")
-
-
-def _base(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = (
-            parts.scheme in {"http", "https"}
-            and _HOST.fullmatch(parts.hostname or "") is not None
-            and (parts.port is None or parts.port >= 0)
-        )
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ShippingError(
-            f"{url!r} is no address of a service", hint="Give a base such as https://api.mixpanel.com."
-        )
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ShippingError(
-            f"{url!r} has more than a base", hint="Leave out the path: /engage and the like are added."
-        )
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _read_tickets(connection: Any) -> None:

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from recorder.accounts import SET_ASIDE, SET_STATE, moved
-from recorder.entries import InDoubt, State
+from recorder.entries import State
 from recorder.erasing import erase_ended
 from recorder.hazards import Update, dropped
 from recorder.operations import Lane
+from recorder.reports import InDoubt
 from recorder.uptime import Due, Uptime
 
 __all__ = ["FREE", "Owner", "begin_wait", "break_runs", "end_waits", "end_waits_of", "let_policy_decide"]

@@ -13,7 +13,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from recorder.entries import ShipReport
 from recorder.errors import InvalidOperation, RestanteError
 from recorder.operations import (
     MESSAGE_DEPTH,
@@ -32,6 +31,7 @@ from recorder.operations import (
     written,
 )
 from recorder.people import Batch, Meta, PeopleApi, stamped
+from recorder.reports import ShipReport
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile

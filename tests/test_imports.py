@@ -32,6 +32,58 @@ def loaded_by(statement):
 
 OURS = {"recorder", "simulator", "tui"}
 
+RECORDING = """
+import sys
+from recorder import Recorder
+with Recorder("T", sys.argv[1]) as recorder:
+    recorder.people_set("ada", {"plan": "pro"})
+    with recorder.batch() as batch:
+        batch.people_track_charge("ada", 9.99)
+print(*sys.modules)
+"""
+
+
+def test_a_program_that_only_records_imports_nothing_else(tmp_path):
+    """It is started often, on small devices: see docs/performance.md."""
+    path = tmp_path / "kiosk.db"
+    assert python(RECORDING, path).returncode == 0  # making a journal takes more, once
+    done = python(RECORDING, path)
+    assert done.returncode == 0, done.stderr
+    loaded = {*done.stdout.split()}
+    slow = {"dataclasses", "hashlib", "inspect", "logging", "random", "socket", "ssl", "subprocess", "uuid"}
+    assert not loaded & (slow | {"filelock", "requests", "sqlite_utils"})
+    assert {name.removeprefix("recorder.") for name in loaded if name.startswith("recorder.")} == {
+        *(
+            "addresses",
+            "ballast",
+            "commits",
+            "connection",
+            "delivery",
+            "entries",
+            "errors",
+            "first_use",
+            "forks",
+        ),
+        *(
+            "intake",
+            "journal",
+            "keeping",
+            "locks",
+            "opening",
+            "operations",
+            "people",
+            "recorder",
+            "room",
+            "schema",
+        ),
+    }
+
+
+def test_nothing_is_logged_where_nobody_listens():
+    """Without a handler of its own, Python would print warnings of the library's to the terminal."""
+    said = python("from recorder import Shipper; import logging; logging.getLogger('restante').warning('x')")
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
 
 @pytest.mark.parametrize(
     ("statement", "allowed"),

@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("mixpanel", reason="the official SDK is not installed")
 from mixpanel import Mixpanel
 
-from recorder.entries import ShipReport
 from recorder.errors import InvalidOperation
 from recorder.intake import Intake, token_prefix
 from recorder.operations import compact
 from recorder.people import PeopleApi, stamped
+from recorder.reports import ShipReport
 from simulator import Simulator
 
 NOW = 1_767_323_045.25

@@ -246,6 +246,77 @@ def test_a_child_has_connections_to_the_service_of_its_own(path):
         assert service.connections == 2
 
 
+IMPORTING = """
+import os, signal, sys, threading, time
+from recorder import Recorder
+
+class Slow:
+    begun = threading.Event()
+    def find_spec(self, name, *_):
+        if name == "recorder.verdicts":  # far down, so that others are half imported, too
+            self.begun.set()
+            time.sleep(0.5)
+
+sys.meta_path.insert(0, Slow())
+recorder = Recorder("T", sys.argv[1], url="http://127.0.0.1:9")
+recorder.people_append("parent", {"n": 0})
+thread = threading.Thread(target=recorder.flush)
+thread.start()
+Slow.begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    recorder.people_append("child", {"n": 0})
+    os._exit(recorder.flush().stopped_by not in {"offline", "busy"})
+thread.join()
+recorder.close()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_may_ship_though_its_parent_had_just_begun_to(path):
+    """What ships is imported when it is needed; a child would wait for ever for what another thread imports."""
+    command = [sys.executable, "-W", "ignore", "-c", IMPORTING, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert recorded(path) == [("child", 0), ("parent", 0)]
+
+
+IN_A_HOOK = """
+import os, sys, threading, time
+from recorder import Recorder
+import recorder.forks
+recorder.forks._PATIENCE = 0.2
+theirs, begun = threading.Lock(), threading.Event()
+os.register_at_fork(before=theirs.acquire, after_in_parent=theirs.release, after_in_child=theirs.release)
+
+def work():
+    with recorder.forks.importing():
+        begun.set()
+        time.sleep(0.1)
+        with theirs:
+            pass
+
+thread = threading.Thread(target=work)
+thread.start()
+begun.wait()
+child = os.fork()
+with recorder.forks.importing():
+    pass
+if child == 0:
+    os._exit(0)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_waits_a_while_only_for_an_import_that_needs_what_another_hook_holds():
+    """As logging does, where it was imported after this library: its hook runs before ours."""
+    command = [sys.executable, "-W", "ignore", "-c", IN_A_HOOK]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 class Watching:
     """Told of forks; counts how many are under way at once."""
 

@@ -5,11 +5,11 @@ from math import inf, nan
 
 import pytest
 
-from recorder.entries import ShipReport
 from recorder.errors import InvalidOperation, RestanteError
 from recorder.intake import Intake
 from recorder.operations import Lane, compact
 from recorder.people import Batch, PeopleApi, stamped
+from recorder.reports import ShipReport
 from simulator import Simulator
 
 NOW = 1_767_323_045.75

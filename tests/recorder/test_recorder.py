@@ -22,6 +22,7 @@ from recorder import (
     State,
     WrongToken,
 )
+from recorder.delivery import Delivery
 from simulator.server import Service
 
 
@@ -204,6 +205,44 @@ def test_another_project_is_refused(path):
         Recorder("U", path)
     with Recorder("T", path) as recorder, pytest.raises(WrongToken):
         recorder.people_update({"$token": "U", "$distinct_id": "ada", "$set": {}})
+
+
+def test_threads_that_are_the_first_to_ship_get_the_same_shipper(path, monkeypatch):
+    """Two of them would each take the other for another program that ships."""
+    barrier, found = threading.Barrier(8), []
+    with Recorder("T", path) as recorder:
+
+        def first():
+            barrier.wait()
+            delivery, journal = recorder._delivery, recorder.journal
+            found.append((delivery._shipper, delivery._transport, journal.claims, journal.housekeeping))
+
+        monkeypatch.setattr(Journal.claims, "_make", slowly(Journal.claims._make))
+        monkeypatch.setattr(Delivery._shipper, "_make", slowly(Delivery._shipper._make))
+        threads = [threading.Thread(target=first) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 8
+    assert all(len({id(each[place]) for each in found}) == 1 for place in range(4))
+
+
+def slowly(make):
+    def made(owner):
+        time.sleep(0.01)  # the others come meanwhile
+        return make(owner)
+
+    return made
+
+
+def test_a_recorder_that_never_shipped_closes_without_making_a_shipper(path):
+    recorder = Recorder("T", path)
+    recorder.people_set("ada", {"plan": "pro"})
+    recorder.close()
+    recorder.close()
+    assert Delivery._shipper.made(recorder._delivery) is None
+    assert len(entries(path)) == 1
 
 
 def test_a_bad_address_leaves_no_file_behind(path):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from recorder.audit import Disagreement, recount
+from recorder.auditing import Disagreement, recount
 from recorder.carrying import carry_over, settle_accounts
 from recorder.doctor import Severity, diagnose
 from recorder.entries import State
