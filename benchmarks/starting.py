@@ -1,11 +1,12 @@
 """What it costs to begin, and to hold: imports, `restante status`, memory."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.journals import make
+from benchmarks.journals import INSERT, ROW, make
 from benchmarks.pairs import Measure, Pair, in_process, seconds
 from benchmarks.sink import sink
 
@@ -37,10 +38,26 @@ print(json.dumps(most))
 """
 
 
+_FIRST_ENTRY = """
+from recorder import Recorder
+with Recorder("T", "../first.db") as recorder:
+    recorder.people_set("cdnow-00001", {"plan": "pro", "last_purchase": "1997-01-01"})
+"""
+_FIRST_ROW = f"""
+import json, sqlite3
+connection = sqlite3.connect("../raw.db", isolation_level=None)
+connection.execute("PRAGMA synchronous = FULL")
+connection.execute('''{INSERT}''', {ROW!r})
+connection.close()
+"""
+
+
 def program(*arguments: str) -> Measure:
+    """A program from its start to its end, as it is installed: pip compiles what it installs."""
     command = [sys.executable, *arguments]
+    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return lambda folder: seconds(
-        lambda: subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        lambda: subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, env=compiled)
     )
 
 
@@ -57,6 +74,12 @@ def status(name: str) -> Measure:
 def both(folder: Path) -> None:
     make(folder / "few.db", FEW)
     make(folder / "many.db", MANY)
+
+
+def one_each(folder: Path) -> None:
+    """The journals of the first entry, and of the first row."""
+    for name in ("first.db", "raw.db"):
+        make(folder / name, 1)
 
 
 def held(what: str, name: str) -> Measure:
@@ -95,6 +118,16 @@ def pairs() -> Iterator[Pair]:
         3,
         by="times",
         unit=milliseconds,
+    )
+    yield Pair(
+        "a program that records one thing",
+        "the same with sqlite3, FULL",
+        program("-c", _FIRST_ENTRY),
+        program("-c", _FIRST_ROW),
+        3,
+        by="times",
+        unit=milliseconds,
+        prepare=one_each,
     )
     yield Pair(
         "restante status, 1,000,000 entries",
