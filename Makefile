@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed
 MEASURING := $(VENV)/measuring
 
+# Tests and benchmarks start many programs, and none should have to compile its sources anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo check test test-long bench pictures format clean
 
