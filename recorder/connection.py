@@ -28,6 +28,7 @@ _BESIDE_ROWS = 8_000  # bytes: what a transaction writes beside rows, roughly
 _LOOK_AFTER = 32  # pages
 _FEW = _LOOK_AFTER + 1  # pages: small commits come to no more from look to look
 _MOST_AHEAD = 131_072  # bytes
+_ZEROS = bytes(4_096)
 
 
 class Connection:
@@ -255,12 +256,15 @@ class Connection:
             log = os.open(self._log, os.O_WRONLY | os.O_APPEND)
         except OSError:
             return 0
+        longer = 0
         try:
-            return os.write(log, bytes(more))
-        except OSError:  # the disk is full: whoever records next is told
-            return 0
+            # Block by block: what is written in one piece, Linux may keep and count as one piece from then on.
+            with contextlib.suppress(OSError):  # the disk is full: whoever records next is told
+                while longer < more:
+                    longer += os.write(log, _ZEROS)
         finally:
             os.close(log)
+        return longer
 
     @property
     def disk_full(self) -> bool:
