@@ -111,7 +111,7 @@ async def measure_table(path: Path, begun: float) -> dict[str, float]:
 def in_process(what: str, path: Path) -> dict[str, float]:
     """One measurement in a process of its own; the start of the interpreter is not in it."""
     command = [sys.executable, "-m", "benchmarks.browser", "--measure", what, str(path)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
     return json.loads(done.stdout.splitlines()[-1])
 
 
