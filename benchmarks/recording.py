@@ -1,6 +1,7 @@
 """Recording, beside raw `sqlite3` that makes the same inserts, and beside other queues on SQLite."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,7 @@ def our_file(folder: Path) -> float:
 def upon_many(folder: Path) -> float:
     path = folder / "many.db"
     shutil.copy(folder.parent / "many.db", path)
+    os.sync()  # or each sync of a recording would wait for the copy to reach the disk
     with Recorder("T", path) as recorder:
         return singles(recorder)
 
