@@ -229,14 +229,17 @@ class Connection:
         except FileNotFoundError:
             self._gone = True  # the log is there for as long as the journal is open, unless somebody took it
             return
+        except OSError:  # the commit before this is one all the same
+            return
         large = self._large_log
         if size >= large and (self._pages >= large // self._frame or size >= self._log_size + large // 4):
             self._checkpoint("TRUNCATE" if size >= 2 * large else "FULL")
             self._pages = self._looked_at = 0
             self._log_size = size
         elif since <= _FEW and self._synchronous == "FULL":
-            # Most of what was needed since the last look: so each look sees whether it still grows.
-            grown = size - self._log_seen
+            # Most of what was needed since the last look: so each look sees whether it still grows. Others that
+            # record lengthen it, too, and that is no growth of ours.
+            grown = min(size - self._log_seen, since * self._frame)
             self._log_ahead = min((self._log_ahead + grown) * 7 // 8, _MOST_AHEAD) if grown > 0 else 0
             size += self._lengthen_log(self._log_ahead)
         self._log_seen = size

@@ -34,7 +34,7 @@ opening = threading.RLock()
 _PATIENCE = 5.0  # seconds
 
 _importing = threading.RLock()
-_nobody_imports = False  # while a fork is under way: whether it was waited for
+_before_logging = False  # whether a hook of ours runs before logging's
 _one_at_a_time = threading.RLock()
 _depth = 0  # a signal handler may fork in the middle of a fork
 _members: "weakref.WeakSet[Forking]" = weakref.WeakSet()
@@ -48,17 +48,25 @@ def at_forks(member: Forking) -> None:
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """Import something late: no fork meanwhile.
+    """Import something late: no fork meanwhile. Never while a journal's lock is held, which a fork waits for, too.
 
     The thread that imports is not there in a child, which would wait for ever for that import to be over. But a fork
     waits for a while only: what is imported may need a lock that another's hook holds while forks are under way.
     """
+    global _before_logging  # noqa: PLW0603  # forks are the process's
     with _importing:
+        if not _before_logging:
+            # Most of what is imported late asks for a logger, and logging's hook holds the lock that this needs.
+            # The hook that was registered last is the first to run before a fork.
+            import logging  # noqa: F401
+
+            _register_imports()
+            _before_logging = True
         yield
 
 
 def _before() -> None:
-    global _depth, _nobody_imports  # noqa: PLW0603  # forks are the process's
+    global _depth  # noqa: PLW0603  # forks are the process's
     _one_at_a_time.acquire()  # two threads may fork at once
     _depth += 1
     if _depth > 1:
@@ -66,7 +74,6 @@ def _before() -> None:
     _tell(list(_members))
     opening.acquire()
     _tell([member for member in _members if member not in _told])  # opened meanwhile
-    _nobody_imports = _importing.acquire(timeout=_PATIENCE)
 
 
 def _tell(members: list[Forking]) -> None:
@@ -80,9 +87,6 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    global _importing  # noqa: PLW0603  # see _before
-    if _depth == 1 and not _nobody_imports:
-        _importing = threading.RLock()
     # Of a fork inside a fork nobody is told: what is half let go of refuses calls in that child.
     _after(lambda member: member.after_fork_in_child())
 
@@ -90,8 +94,6 @@ def _after_in_child() -> None:
 def _after(tell: Callable[[Forking], None]) -> None:
     global _depth  # noqa: PLW0603  # see _before
     if _depth == 1:
-        if _nobody_imports:
-            _importing.release()
         opening.release()
         for member in _told:
             tell(member)
@@ -100,5 +102,30 @@ def _after(tell: Callable[[Forking], None]) -> None:
     _one_at_a_time.release()
 
 
+def _wait_for_imports() -> None:
+    _importing.acquire(timeout=_PATIENCE)
+
+
+def _go_on_importing() -> None:
+    with contextlib.suppress(RuntimeError):  # it was not waited for to the end
+        _importing.release()
+
+
+def _import_in_child() -> None:
+    global _importing  # noqa: PLW0603  # see importing
+    try:
+        _importing.release()
+    except RuntimeError:  # whoever imported is not here
+        _importing = threading.RLock()
+
+
+def _register_imports() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=_wait_for_imports, after_in_parent=_go_on_importing, after_in_child=_import_in_child
+        )
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+_register_imports()

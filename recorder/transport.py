@@ -255,9 +255,9 @@ class HttpTransport:
     def _connect(self, url: str, line: _Line, deadline: float) -> str:
         """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
         try:
-            from requests import Request
-
             session = self._ready_session()
+            from requests import Request  # no sooner: see recorder.forks
+
             if not _usual(session, url):
                 return ""  # the request itself will show
             pool = _pool(session, Request("POST", url).prepare(), _settings(session, url))
@@ -315,9 +315,9 @@ class HttpTransport:
     def _answered(
         self, url: str, lane: Lane, body: _MeasuredBody, line: _Line, deadline: float
     ) -> "requests.Response":
-        from requests import Request
-
         session = self._ready_session()
+        from requests import Request  # no sooner: see recorder.forks
+
         what: dict[str, Any] = {
             "data": body,  # requests takes what has read() and a length
             "headers": {"Content-Type": "application/json"},

@@ -253,7 +253,7 @@ from recorder import Recorder
 class Slow:
     begun = threading.Event()
     def find_spec(self, name, *_):
-        if name == "recorder.verdicts":  # far down, so that others are half imported, too
+        if name == sys.argv[2]:
             self.begun.set()
             time.sleep(0.5)
 
@@ -267,16 +267,22 @@ child = os.fork()
 if child == 0:
     signal.alarm(20)
     recorder.people_append("child", {"n": 0})
-    os._exit(recorder.flush().stopped_by not in {"offline", "busy"})
+    other = Recorder("T", sys.argv[1] + "-child", url="http://127.0.0.1:9")  # which nobody else ships
+    other.people_append("child", {"n": 0})
+    os._exit(other.flush().stopped_by != "offline")
 thread.join()
 recorder.close()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_child_may_ship_though_its_parent_had_just_begun_to(path):
-    """What ships is imported when it is needed; a child would wait for ever for what another thread imports."""
-    command = [sys.executable, "-W", "ignore", "-c", IMPORTING, path]
+@pytest.mark.parametrize("slow", ["recorder.verdicts", "requests.sessions"])
+def test_a_child_may_ship_though_its_parent_had_just_begun_to(path, slow):
+    """What ships is imported when it is needed; a child would wait for ever for what another thread imports.
+
+    Both are far down, so that others are half imported, too, and the second needs a lock of logging's.
+    """
+    command = [sys.executable, "-W", "ignore", "-c", IMPORTING, path, slow]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert recorded(path) == [("child", 0), ("parent", 0)]

@@ -710,6 +710,21 @@ def test_a_log_that_nobody_syncs_with_each_commit_is_as_long_as_it_must_be(path)
     assert all(size > before for before, size in itertools.pairwise(sizes))
 
 
+def test_a_log_that_cannot_be_looked_at_takes_nothing_back_that_was_committed(journal, path, monkeypatch):
+    stat = os.stat
+
+    def refused(file, **how):
+        if str(file).endswith("-wal"):
+            raise PermissionError(13, "denied", file)
+        return stat(file, **how)
+
+    monkeypatch.setattr(os, "stat", refused)
+    numbers = [journal.append([row(number=n)]) for n in range(100)]
+    monkeypatch.undo()
+    assert numbers == list(range(1, 101))
+    assert accounts(path).recorded == 100
+
+
 @pytest.mark.skipif(os.name != "posix", reason="files cannot be appended to by several at once")
 def test_what_others_write_while_the_log_is_lengthened_stays(journal, path, tmp_path, monkeypatch):
     other, write, lengthened = sqlite3.connect(path, isolation_level=None), os.write, []
