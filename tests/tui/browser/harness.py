@@ -11,13 +11,23 @@ import time
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import pytest
+
 from recorder import Journal, NewEntry
 from tui.app import Browser
 from tui.gateway import Gateway
 
 GOLDEN = Path(__file__).with_name("golden")
 REWRITE = "RESTANTE_REWRITE_GOLDEN"
-SIZES = ((120, 36), (80, 24), (60, 20), (38, 9))
+every_size = pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param((120, 36), id="120x36"),
+        pytest.param((80, 24), id="80x24"),
+        pytest.param((60, 20), id="60x20", marks=pytest.mark.long),  # between two that are always looked at
+        pytest.param((38, 9), id="38x9"),
+    ],
+)
 NOW = 1_790_000_000.0
 """The time of every golden screen."""
 WHOSE = {"$distinct_id", "$group_key", "$group_id", "$time", "$token"}

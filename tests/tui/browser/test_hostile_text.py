@@ -123,9 +123,16 @@ DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
     ],
     typed="".join(MARKUP) + "\udc00",
 )
-@example(entries=[(LONG, LONG, LONG, LONG[:2_000])], typed=LONG[:500])
 @ANY
 def test_recorded_text_crashes_nothing_styles_nothing_and_breaks_no_line(plain_styles, entries, typed):
+    assert asyncio.run(tour(entries, typed)) - plain_styles == set()
+
+
+@pytest.mark.long
+@settings(DRAWN, phases=[Phase.explicit])
+@example(entries=[(LONG, LONG, LONG, LONG[:2_000])], typed=LONG[:500])
+@ANY
+def test_nor_does_a_long_one(plain_styles, entries, typed):
     assert asyncio.run(tour(entries, typed)) - plain_styles == set()
 
 

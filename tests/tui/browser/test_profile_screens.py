@@ -3,10 +3,8 @@
 import pytest
 
 from tests.tui.browser import shops
-from tests.tui.browser.harness import SIZES, browsing, press, settled
+from tests.tui.browser.harness import browsing, every_size, press, settled
 from tui.messages import ShowProfile
-
-every_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}".format(*size))
 
 SCREENS = {
     # name: the journal, the keys

@@ -3,13 +3,9 @@
 import json
 from contextlib import asynccontextmanager
 
-import pytest
-
 from recorder import JournalBusy as Busy
-from tests.tui.browser.harness import SIZES, Stage, browsing, press, screen_text, settled
+from tests.tui.browser.harness import Stage, browsing, every_size, press, screen_text, settled
 from tui.messages import Failed
-
-every_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}".format(*size))
 
 
 @asynccontextmanager
