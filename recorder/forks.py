@@ -48,7 +48,7 @@ def at_forks(member: Forking) -> None:
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """Import something late: no fork meanwhile. Never while a journal's lock is held, which a fork waits for, too.
+    """Import something late: no fork meanwhile. Never under the lock of a member, for which a fork waits anyway.
 
     The thread that imports is not there in a child, which would wait for ever for that import to be over. But a fork
     waits for a while only: what is imported may need a lock that another's hook holds while forks are under way.

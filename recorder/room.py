@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from recorder.ballast import Ballast
 from recorder.connection import BEGIN, COMMIT, ROLLBACK, Connection
 from recorder.errors import JournalFull
-from recorder.forks import importing
 from recorder.keeping import Keeping, keeping_of
 from recorder.locks import beside
 
@@ -57,8 +56,8 @@ def refuses(connection: sqlite3.Connection, path: Path, keeping: Keeping) -> boo
     _, size = connection.execute(_PAGES).fetchone()
     if left(connection, path, keeping.max_bytes) + _log_size(path) - _SMALLEST_LOG > _ALMOST * size:
         return False
-    with importing():
-        from recorder.pruning import cut_of, prunable
+    from recorder.pruning import cut_of, prunable  # under a lock that forks wait for: see forks.importing
+
     return prunable(connection, cut_of(connection, keeping, 0.0, all_shipped=True)) == 0
 
 
@@ -104,8 +103,8 @@ class Room:
         """Empty the log, and prune what was shipped, however recent; whether it is worth another try."""
         if self._keeping.max_bytes is None:
             return False
-        with importing():
-            from recorder.pruning import Walk, cut_of, find_fold
+        from recorder.pruning import Walk, cut_of, find_fold  # as in refuses
+
         connection = self._connection.use()
         before = self._left(connection)
         self._connection.empty_log()

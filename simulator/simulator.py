@@ -81,9 +81,8 @@ _AS_IT_STANDS = 2  # marshal's version that looks for nothing that occurs twice
 _SURROGATE = 0xED
 """The byte with which marshal begins a lone surrogate, which is no JSON (and some letters, and parts of numbers)."""
 
-_NOT_SIMULATED = (
-    Verdict.NOT_SIMULATED
-)  # asked for with each operation; by its class, Python 3.11 calls for it
+# Asked for with each operation, and Python 3.11 makes a call to find it in its class.
+_NOT_SIMULATED = Verdict.NOT_SIMULATED
 
 
 @dataclass(frozen=True, slots=True)
