@@ -80,6 +80,8 @@ class Delivery:
     @OnFirstUse
     def _shipper(self) -> "Shipper":
         with importing():
+            import filelock  # noqa: F401  # first: a hook that comes while a fork waits sees its end only
+
             from recorder.shipper import Shipper
         return Shipper(
             self.journal, self._transport, self._policy, on_event=self._on_event, clock=self._clock

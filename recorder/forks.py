@@ -57,11 +57,8 @@ def importing() -> Iterator[None]:
     with _importing:
         if not _before_logging:
             # Most of what is imported late asks for a logger, and logging's hook holds the lock that this needs.
-            # The hook that was registered last is the first to run before a fork. Both have hooks, and those that are
-            # registered while a fork waits would see its end without its beginning, so they come first of all.
+            # The hook that was registered last is the first to run before a fork.
             import logging  # noqa: F401
-
-            import filelock  # noqa: F401
 
             _register_imports()
             _before_logging = True
