@@ -356,6 +356,8 @@ class HttpTransport:
 
     def _ready_session(self) -> "requests.Session":
         with importing():
+            import netrc  # noqa: F401
+
             import requests
             from requests.adapters import HTTPAdapter
         if self._own_session and self._process != os.getpid():
