@@ -25,7 +25,7 @@ import pytest
 if TYPE_CHECKING:
     from recorder import Recorder
     from simulator import Simulator
-    from simulator.server import Service
+    from simulator.service.server import Service
 
 _TOKEN = "TEST"  # noqa: S105  # the tokens of projects are public identifiers
 _NOWHERE = "http://127.0.0.1:9"  # the discard port, where nothing answers: a test ships to no real service
@@ -81,9 +81,9 @@ def restante_recorder(
 
 @pytest.fixture(scope="session")
 def restante_new_service() -> "Callable[..., Service]":
-    """Makes local services; takes what `simulator.server.Service` takes. Use each in a ``with`` block."""
+    """Makes local services; takes what `simulator.service.server.Service` takes. Use each in a ``with`` block."""
     try:
-        from simulator.server import Service
+        from simulator.service.server import Service
     except ImportError as missing:
         pytest.skip(str(missing))
     return Service

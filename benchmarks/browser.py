@@ -43,9 +43,9 @@ async def drawn(widget: "Widget") -> None:
 
 
 async def measure_browser(path: Path, begun: float) -> dict[str, float]:
-    from tui.app import Browser
-    from tui.gateway import Gateway
-    from tui.widgets.entry_table import EntryTable
+    from tui.browser.app import Browser
+    from tui.browser.gateway import Gateway
+    from tui.browser.widgets.entry_table import EntryTable
 
     with Gateway(path) as gateway:
         app = Browser(gateway)
@@ -72,7 +72,7 @@ async def measure_table(path: Path, begun: float) -> dict[str, float]:
     from textual.widgets import DataTable
 
     from recorder import JournalReader
-    from tui.rows import row_of
+    from tui.text.rows import row_of
 
     class Table(App[None]):
         def compose(self) -> ComposeResult:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder import Answer, Journal, Recorder, Shipper, ShippingPolicy
-from recorder.entries import NewEntry
+from recorder.model.entries import NewEntry
 
 ENTRIES = 1_000_000
 VISITORS = 20_000

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recorder import Answer, Journal, JournalReader, Recorder, Shipper, audit
-from recorder.uptime import Uptime
+from recorder.journal.uptime import Uptime
 from simulator import Simulator
 
 DAYS = 360

@@ -6,8 +6,10 @@ into a journal, `Shipper` with `HttpTransport` ships one.
 
 from typing import TYPE_CHECKING
 
-from recorder.entries import NewEntry, Outcome, State
-from recorder.errors import (
+from recorder.journal.journal import Journal
+from recorder.journal.limits import AS_KEPT, AsKept
+from recorder.model.entries import NewEntry, Outcome, State
+from recorder.model.errors import (
     InvalidFilter,
     InvalidOperation,
     JournalBusy,
@@ -23,21 +25,20 @@ from recorder.errors import (
     ShippingError,
     WrongToken,
 )
-from recorder.intake import Intake
-from recorder.journal import Journal
-from recorder.keeping import AS_KEPT, AsKept
-from recorder.operations import Lane, Operator
-from recorder.people import PeopleApi
+from recorder.model.intake import Intake
+from recorder.model.operations import Lane, Operator
+from recorder.model.people import PeopleApi
 from recorder.recorder import Recorder
 
 if TYPE_CHECKING:
-    from recorder.auditing import Audit, Disagreement, audit
     from recorder.consumer import JournalConsumer
-    from recorder.decisions import Decision, Verb
-    from recorder.doctor import Finding, Severity, diagnose
-    from recorder.policy import ShippingPolicy
-    from recorder.reader import JournalReader
-    from recorder.reports import (
+    from recorder.journal.decisions import Decision, Verb
+    from recorder.maintenance.audit import Audit, Disagreement, audit
+    from recorder.maintenance.doctor import Finding, Severity, diagnose
+    from recorder.maintenance.salvage.salvage import Salvaged, salvage
+    from recorder.maintenance.snapshot import snapshot
+    from recorder.model.policy import ShippingPolicy
+    from recorder.model.reports import (
         Attempt,
         AttemptGroup,
         Baseline,
@@ -53,11 +54,10 @@ if TYPE_CHECKING:
         ShipReport,
         Statistics,
     )
-    from recorder.salvaging import Salvaged, salvage
-    from recorder.shipper import Shipper
-    from recorder.snapshots import snapshot
-    from recorder.transport import HttpTransport
-    from recorder.verdicts import Answer, Verdict, judge
+    from recorder.reading.reader import JournalReader
+    from recorder.shipping.shipper import Shipper
+    from recorder.shipping.transport import HttpTransport
+    from recorder.shipping.verdicts import Answer, Verdict, judge
 
 __all__ = [
     "AS_KEPT",
@@ -121,13 +121,13 @@ __all__ = [
 ]
 
 _LATER = {
-    "auditing": ("Audit", "Disagreement", "audit"),
+    "maintenance.audit": ("Audit", "Disagreement", "audit"),
     "consumer": ("JournalConsumer",),
-    "decisions": ("Decision", "Verb"),
-    "doctor": ("Finding", "Severity", "diagnose"),
-    "policy": ("ShippingPolicy",),
-    "reader": ("JournalReader",),
-    "reports": (
+    "journal.decisions": ("Decision", "Verb"),
+    "maintenance.doctor": ("Finding", "Severity", "diagnose"),
+    "model.policy": ("ShippingPolicy",),
+    "reading.reader": ("JournalReader",),
+    "model.reports": (
         "Attempt",
         "AttemptGroup",
         "Baseline",
@@ -143,11 +143,11 @@ _LATER = {
         "ShipperStatus",
         "Statistics",
     ),
-    "salvaging": ("Salvaged", "salvage"),
-    "shipper": ("Shipper",),
-    "snapshots": ("snapshot",),
-    "transport": ("HttpTransport",),
-    "verdicts": ("Answer", "Verdict", "judge"),
+    "maintenance.salvage.salvage": ("Salvaged", "salvage"),
+    "shipping.shipper": ("Shipper",),
+    "maintenance.snapshot": ("snapshot",),
+    "shipping.transport": ("HttpTransport",),
+    "shipping.verdicts": ("Answer", "Verdict", "judge"),
 }
 """What a program that only records never needs is imported when it is asked for: a small device starts sooner.
 
@@ -162,7 +162,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    from recorder.forks import importing
+    from recorder.journal.forks import importing
 
     with importing():
         value: object = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)

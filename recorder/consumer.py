@@ -8,18 +8,18 @@ from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from recorder.delivery import Delivery
-from recorder.entries import NewEntry
-from recorder.errors import InvalidOperation, RestanteError, WrongToken
-from recorder.intake import Intake, OnInvalid, other_project
-from recorder.journal import Journal
-from recorder.operations import Lane
-from recorder.people import stamped
+from recorder.background import Delivery
+from recorder.journal.journal import Journal
+from recorder.model.entries import NewEntry
+from recorder.model.errors import InvalidOperation, RestanteError, WrongToken
+from recorder.model.intake import Intake, OnInvalid, other_project
+from recorder.model.operations import Lane
+from recorder.model.people import stamped
 
 if TYPE_CHECKING:
-    from recorder.policy import ShippingPolicy
-    from recorder.reports import ShipReport
-    from recorder.transport import ImportCredentials
+    from recorder.model.policy import ShippingPolicy
+    from recorder.model.reports import ShipReport
+    from recorder.shipping.transport import ImportCredentials
 
 __all__ = ["JournalConsumer"]
 

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from recorder.delivery import Delivery
-from recorder.entries import NewEntry
-from recorder.errors import InvalidOperation
-from recorder.intake import Intake, OnInvalid
-from recorder.journal import Journal
-from recorder.operations import Lane, Serializer
-from recorder.people import Batch, Meta, PeopleApi, stamped
+from recorder.background import Delivery
+from recorder.journal.journal import Journal
+from recorder.model.entries import NewEntry
+from recorder.model.errors import InvalidOperation
+from recorder.model.intake import Intake, OnInvalid
+from recorder.model.operations import Lane, Serializer
+from recorder.model.people import Batch, Meta, PeopleApi, stamped
 
 if TYPE_CHECKING:
-    from recorder.policy import ShippingPolicy
-    from recorder.reports import ShipReport, Statistics
+    from recorder.model.policy import ShippingPolicy
+    from recorder.model.reports import ShipReport, Statistics
 
 __all__ = ["Recorder"]
 

@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from recorder.errors import InvalidOperation
-from recorder.operations import (
+from recorder.model.errors import InvalidOperation
+from recorder.model.operations import (
     Identity,
     Message,
     examined,

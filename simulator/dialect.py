@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from recorder.operations import Operator
+from recorder.model.operations import Operator
 
 __all__ = ["Dialect"]
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 
-from recorder.operations import spelled
+from recorder.model.operations import spelled
 
 __all__ = ["Comparison", "Divergence", "DivergenceKind", "Occurrence"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from recorder.operations import compact, copied
+from recorder.model.operations import compact, copied
 
 __all__ = ["Profile"]
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Hashable, Iterator
 from math import inf, isfinite
 from typing import Any
 
-from recorder.errors import InvalidOperation
-from recorder.operations import (
+from recorder.model.errors import InvalidOperation
+from recorder.model.operations import (
     Message,
     Operator,
     check,

@@ -13,8 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from recorder.errors import InvalidOperation, RestanteError
-from recorder.operations import (
+from recorder.model.errors import InvalidOperation, RestanteError
+from recorder.model.operations import (
     MESSAGE_DEPTH,
     Identity,
     Lane,
@@ -30,8 +30,8 @@ from recorder.operations import (
     split,
     written,
 )
-from recorder.people import Batch, Meta, PeopleApi, stamped
-from recorder.reports import ShipReport
+from recorder.model.people import Batch, Meta, PeopleApi, stamped
+from recorder.model.reports import ShipReport
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
@@ -39,7 +39,7 @@ from simulator.semantics import Properties, apply_message, operate, own
 from simulator.timeline import Start, Timeline, Unreadable
 
 if TYPE_CHECKING:
-    from recorder.reader import JournalReader
+    from recorder.reading.reader import JournalReader
 
 __all__ = ["Rejected", "Simulator", "Snapshot"]
 
@@ -324,7 +324,7 @@ class Simulator(PeopleApi):
         """
         if self._journal is None:
             return None, []
-        from recorder.reader import JournalReader
+        from recorder.reading.reader import JournalReader
 
         shipped_only = self._journal.shipped_only
         with JournalReader(self._journal.path) as reader:
@@ -427,7 +427,7 @@ class Simulator(PeopleApi):
         Raises:
             JournalError: The file is missing, or no journal.
         """
-        from recorder.reader import JournalReader
+        from recorder.reading.reader import JournalReader
 
         with JournalReader(path) as reader:
             return reader.unpruned(lambda: cls._read(reader, _Journal(reader.path, shipped_only), dialect))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import index
 from typing import Any, overload
 
-from recorder.operations import Operator, operators_of
+from recorder.model.operations import Operator, operators_of
 from simulator.dialect import Dialect
 from simulator.difference import ABSENT, Change, difference
 from simulator.outcomes import Outcome, Verdict

@@ -6,7 +6,7 @@ list is told apart by its place: what is appended comes at the end, what an oper
 
 from typing import Any
 
-from recorder.operations import Message, Operator, operators_of, same_spelling, split
+from recorder.model.operations import Message, Operator, operators_of, same_spelling, split
 from simulator.dialect import Dialect
 from simulator.difference import ABSENT
 from simulator.outcomes import Outcome, Verdict

@@ -3,8 +3,8 @@
 from collections import deque
 
 from recorder import Answer, Lane, ShippingPolicy
-from recorder.claims import Limits
-from recorder.uptime import Uptime
+from recorder.journal.claims import Limits
+from recorder.journal.uptime import Uptime
 
 URL = "https://service.test/engage"
 ACCEPTED = Answer(left=True, url=URL, status=200, body=b'{"status": 1, "error": null}')

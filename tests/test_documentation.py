@@ -13,7 +13,7 @@ import pytest
 import recorder
 import simulator
 import tui
-from simulator.server import Service
+from simulator.service.server import Service
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -132,7 +132,9 @@ def test_no_page_names_a_method_or_command_that_is_not_there():
         assert command in restante.commands, command
 
 
-NAMED = re.compile(r"`?((?:recorder|simulator|tui|parity|crash|contract)/test_\w+\.py)(?:::(\w+))?`?")
+NAMED = re.compile(
+    r"`?((?:recorder|simulator|tui|parity|crash|contract)/(?:\w+/)*test_\w+\.py)(?:::(\w+))?`?"
+)
 
 
 def test_the_tests_that_the_guarantees_name_are_there():

@@ -82,7 +82,11 @@ print("each")
 
 
 def test_each_name_is_the_right_thing_whichever_room_was_imported_first():
-    rooms = sorted(file.stem for file in Path(recorder.__path__[0]).glob("*.py") if file.stem != "__init__")
+    rooms = sorted(
+        ".".join(file.relative_to(recorder.__path__[0]).with_suffix("").parts)
+        for file in Path(recorder.__path__[0]).rglob("*.py")
+        if file.stem != "__init__"
+    )
     assert not {*rooms} & {*recorder.__all__}
     done = subprocess.run(
         [sys.executable, "-c", FIRST, *rooms], capture_output=True, text=True, timeout=120, check=False

@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 
 from recorder import HttpTransport, Journal, Recorder, Shipper, ShippingPolicy
-from simulator.faults import read_schedule
-from simulator.server import Service
-from tui.app import Browser
-from tui.gateway import Gateway
-from tui.widgets.entry_table import EntryTable
+from simulator.service.faults import read_schedule
+from simulator.service.server import Service
+from tui.browser.app import Browser
+from tui.browser.gateway import Gateway
+from tui.browser.widgets.entry_table import EntryTable
 
 HERE = Path(__file__).parent
 SIZE = (120, 30)

@@ -1,6 +1,6 @@
 """Assertions about profiles. What fails names the property, the types, and the operation that wrote it.
 
-They ask a `Simulator`, the local service (`simulator.server.Service`), or any other implementation with ``profiles``,
+They ask a `Simulator`, the local service (`Service`), or any other implementation with ``profiles``,
 and compare values as they are stored: 1, 1.0 and True differ, which Python's own ``==`` would hide. Who wrote a value
 is told where it is known for certain: of a simulator that keeps its history, and of the local service.
 """
@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from recorder.errors import RestanteError
-from recorder.operations import Identity, same_spelling
+from recorder.model.errors import RestanteError
+from recorder.model.operations import Identity, same_spelling
 from simulator.difference import ABSENT, Change, describe, difference
 from simulator.simulator import Simulator
 from simulator.testing.law import Implementation, held, held_groups
 from simulator.timeline import Blame, Step, Timeline
 
 if TYPE_CHECKING:
-    from simulator.server import Service
+    from simulator.service.server import Service
 
 __all__ = ["assert_absent", "assert_nothing_rejected", "assert_profile", "differing", "unordered"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from recorder.operations import Message, json_key, same_spelling
+from recorder.model.operations import Message, json_key, same_spelling
 from simulator.difference import describe, difference
 from simulator.testing.operation import Operation
 

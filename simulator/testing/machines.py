@@ -8,7 +8,7 @@ from hypothesis import note, settings
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from hypothesis.strategies import SearchStrategy
 
-from recorder.operations import Message, same_spelling
+from recorder.model.operations import Message, same_spelling
 from simulator.dialect import Dialect
 from simulator.difference import difference
 from simulator.simulator import Simulator

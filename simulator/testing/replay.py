@@ -9,8 +9,8 @@ from keyword import iskeyword
 from pprint import pformat
 from typing import Any
 
-from recorder.errors import InvalidOperation
-from recorder.operations import Identity, identity_of
+from recorder.model.errors import InvalidOperation
+from recorder.model.operations import Identity, identity_of
 from simulator.dialect import Dialect
 from simulator.simulator import Simulator
 

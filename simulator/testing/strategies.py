@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from recorder.operations import Message, Operator
-from simulator.faults import FAULTS
+from recorder.model.operations import Message, Operator
+from simulator.service.faults import FAULTS
 from simulator.testing.operation import Operation
 
 __all__ = [

@@ -11,7 +11,7 @@ import mixpanel
 import pytest
 
 from simulator import DivergenceKind, compare
-from simulator.server import Service
+from simulator.service.server import Service
 
 BATCH = 50  # the SDK sends no more in one request
 CALLS = 120

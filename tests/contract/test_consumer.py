@@ -19,7 +19,7 @@ from recorder import (
     WrongToken,
 )
 from simulator import Simulator
-from simulator.server import Service
+from simulator.service.server import Service
 
 
 @pytest.fixture

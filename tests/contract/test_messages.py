@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("mixpanel", reason="the official SDK is not installed")
 from mixpanel import Mixpanel
 
-from recorder.errors import InvalidOperation
-from recorder.intake import Intake, token_prefix
-from recorder.operations import compact
-from recorder.people import PeopleApi, stamped
-from recorder.reports import ShipReport
+from recorder.model.errors import InvalidOperation
+from recorder.model.intake import Intake, token_prefix
+from recorder.model.operations import compact
+from recorder.model.people import PeopleApi, stamped
+from recorder.model.reports import ShipReport
 from simulator import Simulator
 
 NOW = 1_767_323_045.25

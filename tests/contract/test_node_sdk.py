@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator
-from simulator.server import Service
+from simulator.service.server import Service
 
 pytestmark = pytest.mark.long  # it installs a package
 

@@ -8,8 +8,8 @@ import pytest
 
 from recorder import JournalConsumer, JournalReader
 from simulator import Simulator
-from simulator.ingestion import Endpoint
-from simulator.server import Service
+from simulator.service.ingestion import Endpoint
+from simulator.service.server import Service
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001  # the SDK drops an offset
 

@@ -15,8 +15,8 @@ import mixpanel
 import pytest
 
 from recorder import HttpTransport, Journal, JournalConsumer, Shipper, ShippingPolicy
-from recorder.uptime import Uptime
-from simulator.server import Service
+from recorder.journal.uptime import Uptime
+from simulator.service.server import Service
 
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees-sdk.md"
 

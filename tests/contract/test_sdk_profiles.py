@@ -9,7 +9,7 @@ import mixpanel
 import pytest
 
 from simulator import Simulator
-from simulator.server import Service
+from simulator.service.server import Service
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001  # the SDK drops an offset
 TIMEOUT = 10

@@ -29,7 +29,7 @@ from recorder import (
     Shipper,
     ShippingPolicy,
 )
-from recorder.operations import Operator
+from recorder.model.operations import Operator
 
 FIRST_TAG = 1_600_000_000  # a time, as far as the service is concerned
 TAGS_EACH = 100_000

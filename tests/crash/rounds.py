@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder import HttpTransport, Journal, Shipper
-from recorder.uptime import Uptime, uptime
+from recorder.journal.uptime import Uptime, uptime
 from tests.crash.actors import Recording, Shipping, recording
 from tests.crash.books import Books
 from tests.crash.stage import Actor

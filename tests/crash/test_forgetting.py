@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
 
 FORGET = """
 import sys
-import recorder.forgetting as room
+import recorder.journal.forget as room
 from recorder import Journal
 room._AT_ONCE, room._PATIENCE = 40, 0.5
 Journal(sys.argv[1]).forget(sys.argv[2], delete_remote=True)

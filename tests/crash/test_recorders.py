@@ -129,7 +129,7 @@ with Journal(sys.argv[1]) as journal:
 
 def test_a_shipper_killed_between_claim_and_settle_leaves_its_batch_in_doubt(tmp_path):
     """The service holds the answer back, so the kill falls between the two."""
-    from simulator.server import Service
+    from simulator.service.server import Service
 
     path = tmp_path / "kiosk.db"
     with Journal(path, token="T") as journal:

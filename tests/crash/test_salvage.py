@@ -13,8 +13,8 @@ from contextlib import closing
 import pytest
 
 from recorder import Journal, JournalDamaged, JournalReader, Recorder, Shipper, State, audit, salvage
-from recorder.locks import beside
-from recorder.opening import PAGE_SIZE
+from recorder.journal.locks import beside
+from recorder.journal.opening import PAGE_SIZE
 from simulator import Simulator
 from tests.crash import test_pruning as pruning
 from tests.crash import trace

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.request import urlopen
 
-from simulator.ingestion import Endpoint
-from simulator.routes import endpoint_of
-from simulator.server import Service
+from simulator.service.ingestion import Endpoint
+from simulator.service.routes import endpoint_of
+from simulator.service.server import Service
 
 PATIENCE = 30.0  # seconds, for what should take none
 

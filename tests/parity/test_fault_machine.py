@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from recorder import JournalClosed, JournalReader, Recorder, Shipper, ShippingPolicy, State
-from recorder.journal import Journal
+from recorder.journal.journal import Journal
 from simulator import Simulator
 from tests.parity.world import BAD, Killed, World
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder import Answer, JournalReader, Recorder, Shipper, ShippingPolicy, audit
-from recorder.journal import Journal
+from recorder.journal.journal import Journal
 from simulator import Simulator
 from simulator.testing import strategies
 from tests.doubles import URL, Boot

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder import InvalidOperation, PeopleApi, Recorder, ShippingPolicy
-from recorder.people import Batch
+from recorder.model.people import Batch
 from simulator import Simulator
-from simulator.server import Service
+from simulator.service.server import Service
 
 scalars = (
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([1.0, -0.0, 0.1, "", "1", "é", "é"])

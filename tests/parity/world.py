@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass, field
 
 from recorder import Answer, Lane
-from recorder.uptime import Uptime
-from simulator.ingestion import Endpoint, Inbox, read_submission
+from recorder.journal.uptime import Uptime
+from simulator.service.ingestion import Endpoint, Inbox, read_submission
 
 URL = "http://service.test/engage"
 ENDPOINTS = {Lane.PEOPLE: Endpoint.ENGAGE, Lane.GROUPS: Endpoint.GROUPS, Lane.EVENTS: Endpoint.TRACK}

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from recorder import Entry, Lane, LaneStatus, Outcome, Recorder, ShippingPolicy, ShipReport, State
-from simulator.server import Service
+from simulator.service.server import Service
 
 LONG = 20  # seconds; what is waited for happens long before
 REFUSED = {"at": 1, "fault": "status", "code": 400}

@@ -22,8 +22,8 @@ from recorder import (
     State,
     WrongToken,
 )
-from recorder.delivery import Delivery
-from simulator.server import Service
+from recorder.background import Delivery
+from simulator.service.server import Service
 
 
 def entries(path):

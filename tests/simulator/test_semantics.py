@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recorder.operations import ENVELOPE, Operator
+from recorder.model.operations import ENVELOPE, Operator
 from simulator import Dialect, Outcome, Simulator, Verdict, apply_operation
 
 LARGEST = sys.float_info.max

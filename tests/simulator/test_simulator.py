@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.operations import compact
-from recorder.reports import ShipReport
+from recorder.model.operations import compact
+from recorder.model.reports import ShipReport
 from simulator import Dialect, Profile, Rejected, Simulator, Verdict
 
 CDNOW = Path(__file__).parents[3] / "shared" / "data" / "cdnow_sample.ops.jsonl.gz"

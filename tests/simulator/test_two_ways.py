@@ -9,10 +9,10 @@ from random import Random
 import pytest
 import requests
 
-from recorder.operations import Operator
+from recorder.model.operations import Operator
 from simulator import Simulator, Verdict
-from simulator.ingestion import MAX_MESSAGES
-from tests.simulator.scribbler import message
+from simulator.service.ingestion import MAX_MESSAGES
+from tests.simulator.service.scribbler import message
 
 RESTANTE = [sys.executable, "-c", "from tui.cli import main; main()"]
 TIMEOUT = 120

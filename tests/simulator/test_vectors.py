@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from simulator import Simulator
-from simulator.server import Service
+from simulator.service.server import Service
 from tests.simulator.test_cases import OWN
 from tests.simulator.vectors import NOT_BESIDE, SHARED, by_key, cases, expected, ids, spelled
 

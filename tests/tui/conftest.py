@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from recorder import Journal, JournalReader
-from recorder.entries import NewEntry
-from simulator.server import Service
+from recorder.model.entries import NewEntry
+from simulator.service.server import Service
 
 PROJECT = Path(__file__).parents[2]
 PROGRAM = "import sys; sys.argv[0] = 'restante'; from tui.cli import main; main()"

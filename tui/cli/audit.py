@@ -6,7 +6,7 @@ import click
 
 from recorder import audit
 from tui.cli import options
-from tui.format import count
+from tui.text.format import count
 
 __all__ = ["audit_command"]
 

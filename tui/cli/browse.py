@@ -12,13 +12,13 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from recorder import HttpTransport, JournalReader
-from recorder.filters import where
+from recorder.model.filters import where
 from tui.cli import options
 from tui.cli.look import status_command
 
 if TYPE_CHECKING:
-    from tui.app import Browser
-    from tui.messages import Place
+    from tui.browser.app import Browser
+    from tui.browser.messages import Place
 
 __all__ = ["tui_command"]
 
@@ -97,8 +97,8 @@ def tui_command(
         context.invoke(status_command, path=path, max_age=None, for_programs=False)
         return
     try:
-        from tui.app import Browser
-        from tui.gateway import Gateway
+        from tui.browser.app import Browser
+        from tui.browser.gateway import Gateway
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] != "textual":
             raise
@@ -151,7 +151,7 @@ def _has_terminal() -> bool:
 def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
     if file is None:
         return {}
-    from tui.keys import KEYS, key_names
+    from tui.browser.keys import KEYS, key_names
 
     try:
         keymap = json.loads(file.read())

@@ -15,7 +15,7 @@ import click
 from recorder import Entry, HttpTransport, JournalReader, State
 from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compare
 from tui.cli import options
-from tui.format import printable
+from tui.text.format import printable
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

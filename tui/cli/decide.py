@@ -6,7 +6,7 @@ import click
 
 from recorder import Decision, Journal, JournalReader, State, Verb
 from tui.cli import options
-from tui.format import count, printable
+from tui.text.format import count, printable
 
 __all__ = ["discard_command", "retry_command"]
 

@@ -18,8 +18,8 @@ from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper
 from simulator import Simulator
 from tui.cli.options import as_json, journal_hint, narrate
 from tui.cli.ship import ship_with_progress, told
-from tui.format import count
-from tui.sentence import shipping_of
+from tui.text.format import count
+from tui.text.sentence import shipping_of
 
 if TYPE_CHECKING:
     from recorder import PeopleApi
@@ -64,7 +64,7 @@ def demo_command() -> None:
       restante demo
     """
     try:
-        from simulator.server import Service
+        from simulator.service.server import Service
     except ImportError as error:
         raise click.ClickException(str(error)) from error
     path = Path(tempfile.mkdtemp(prefix="restante-demo-")) / "kiosks.db"

@@ -7,7 +7,7 @@ import click
 
 from recorder import Finding, Severity, diagnose
 from tui.cli import options
-from tui.format import count, printable
+from tui.text.format import count, printable
 
 __all__ = ["doctor_command"]
 

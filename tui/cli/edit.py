@@ -15,7 +15,7 @@ import click
 from recorder import Entry, InvalidOperation, Journal, JournalReader, State, Verb
 from tui.cli import options
 from tui.cli.lines import parsed
-from tui.format import printable
+from tui.text.format import printable
 
 __all__ = ["edit_command"]
 

@@ -7,7 +7,7 @@ import click
 
 from recorder import Entry, JournalReader, Lane, State
 from tui.cli import options
-from tui.format import count
+from tui.text.format import count
 
 __all__ = ["export_command"]
 

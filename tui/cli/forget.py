@@ -7,8 +7,8 @@ import click
 
 from recorder import Forgotten, Journal, JournalReader
 from tui.cli import options
-from tui.forgetting import hazards, told
-from tui.format import count
+from tui.text.forgetting import hazards, told
+from tui.text.format import count
 
 __all__ = ["forget_command"]
 

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from recorder import Intake, InvalidOperation, NewEntry, Operator, State, WrongToken
 from tui.cli.options import BadInput
-from tui.format import printable
+from tui.text.format import printable
 
 __all__ = ["Lines", "parsed"]
 

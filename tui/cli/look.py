@@ -9,8 +9,8 @@ import click
 from recorder import Entry, JournalReader, State, Statistics
 from tui.cli import options
 from tui.cli.spool import finished_spools
-from tui.format import age, clipped, count, printable, size, summary
-from tui.sentence import Shipping, shipping_of
+from tui.text.format import age, clipped, count, printable, size, summary
+from tui.text.sentence import Shipping, shipping_of
 
 __all__ = ["entries_command", "status_command"]
 

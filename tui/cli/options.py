@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from recorder.filters import KEYS, seconds
+from recorder.model.filters import KEYS, seconds
 
 __all__ = [
     "BadInput",

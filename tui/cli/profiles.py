@@ -9,7 +9,7 @@ import click
 
 from simulator import Profile, Simulator
 from tui.cli import options
-from tui.format import count, printable
+from tui.text.format import count, printable
 
 __all__ = ["profiles_command"]
 

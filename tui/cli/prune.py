@@ -8,7 +8,7 @@ import click
 
 from recorder import Journal, JournalReader, Pruned
 from tui.cli import options
-from tui.format import count, size
+from tui.text.format import count, size
 
 __all__ = ["prune_command"]
 

@@ -13,7 +13,7 @@ from recorder import AS_KEPT, Intake, Journal, JournalMissing, JournalReader, Ne
 from tui.cli import options
 from tui.cli.lines import Lines
 from tui.cli.spool import journal_spool, left_behind, resume, side_files, written_spool
-from tui.format import count, printable
+from tui.text.format import count, printable
 
 __all__ = ["record_command"]
 

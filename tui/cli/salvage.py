@@ -8,7 +8,7 @@ import click
 from recorder import Salvaged, State, salvage
 from tui.cli import options
 from tui.cli.spool import finished_spools
-from tui.format import count, printable
+from tui.text.format import count, printable
 
 __all__ = ["salvage_command"]
 

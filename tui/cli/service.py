@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from simulator.faults import Fault
+    from simulator.service.faults import Fault
 
 __all__ = ["simulator_command"]
 
@@ -67,7 +67,7 @@ def _end(number: int, frame: Any) -> None:  # noqa: ARG001  # as signal handlers
 
 
 def _schedule(file: IO[bytes] | None) -> "tuple[Fault, ...]":
-    from simulator.faults import InvalidSchedule, read_schedule
+    from simulator.service.faults import InvalidSchedule, read_schedule
 
     if file is None:
         return ()
@@ -79,7 +79,7 @@ def _schedule(file: IO[bytes] | None) -> "tuple[Fault, ...]":
 
 def _serve(port: int, faults: "tuple[Fault, ...]", mixed: str) -> None:
     try:
-        from simulator.server import Service, give_back_large_blocks
+        from simulator.service.server import Service, give_back_large_blocks
     except ImportError as error:
         raise click.ClickException(str(error)) from error
     give_back_large_blocks()

@@ -12,7 +12,7 @@ import click
 from recorder import HttpTransport, Journal, JournalReader, Shipper, ShipperStatus, ShippingPolicy, ShipReport
 from tui.cli import options
 from tui.cli.watch import tell_move, watch
-from tui.sentence import report_sentence
+from tui.text.sentence import report_sentence
 
 __all__ = ["ship_command", "ship_with_progress", "told"]
 

@@ -6,7 +6,7 @@ import click
 
 from recorder import snapshot
 from tui.cli import options
-from tui.format import size
+from tui.text.format import size
 
 __all__ = ["snapshot_command"]
 

@@ -6,7 +6,7 @@ import click
 
 from recorder import Journal, JournalReader
 from tui.cli import options
-from tui.format import count
+from tui.text.format import count
 
 __all__ = ["token_command"]
 

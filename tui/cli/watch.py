@@ -25,8 +25,8 @@ from recorder import (
     ShipReport,
 )
 from tui.cli import options
-from tui.format import printable
-from tui.sentence import report_sentence
+from tui.text.format import printable
+from tui.text.sentence import report_sentence
 
 __all__ = ["tell_move", "watch"]
 

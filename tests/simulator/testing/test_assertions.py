@@ -5,7 +5,7 @@ import requests
 
 from recorder import Recorder
 from simulator import Dialect, Simulator
-from simulator.server import Service
+from simulator.service.server import Service
 from simulator.testing import assert_absent, assert_nothing_rejected, assert_profile, unordered
 
 

@@ -5,7 +5,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from simulator import Dialect, Simulator
-from simulator.server import Service
+from simulator.service.server import Service
 from simulator.testing import machine, strategies
 from tests.simulator.testing import models
 

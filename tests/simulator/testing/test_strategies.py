@@ -8,9 +8,9 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from recorder.operations import Operator, check, json_equal, normalise, same_spelling
+from recorder.model.operations import Operator, check, json_equal, normalise, same_spelling
 from simulator import Simulator
-from simulator.faults import FAULTS, parse_schedule
+from simulator.service.faults import FAULTS, parse_schedule
 from simulator.testing import Operation, strategies
 
 ALL = settings(max_examples=2_000, deadline=None, database=None, derandomize=True)

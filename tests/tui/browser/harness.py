@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from recorder import Journal, NewEntry
-from tui.app import Browser
-from tui.gateway import Gateway
+from tui.browser.app import Browser
+from tui.browser.gateway import Gateway
 
 GOLDEN = Path(__file__).with_name("golden")
 REWRITE = "RESTANTE_REWRITE_GOLDEN"

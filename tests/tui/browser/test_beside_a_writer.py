@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 from tests.tui.browser.harness import browsing, screen_text
-from tui.widgets.entry_table import EntryTable
-from tui.widgets.notice import Notice
+from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.notice import Notice
 
 WRITER = """
 import json, sqlite3, sys, time

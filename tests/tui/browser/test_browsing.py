@@ -6,15 +6,15 @@ import runpy
 import pytest
 
 from recorder import HttpTransport, JournalReader, Recorder, State
-from simulator.server import Service
+from simulator.service.server import Service
 from tests.tui.browser.harness import browsing, press, screen_text, settled
-from tui.gateway import PAGE
-from tui.keys import KEYS, keys_of
-from tui.messages import FilterEntries, ShowEntry
-from tui.rows import Query
-from tui.widgets.entry_detail import EntryDetail
-from tui.widgets.entry_table import EntryTable
-from tui.widgets.prompt import Prompt
+from tui.browser.gateway import PAGE
+from tui.browser.keys import KEYS, keys_of
+from tui.browser.messages import FilterEntries, ShowEntry
+from tui.browser.widgets.entry_detail import EntryDetail
+from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.prompt import Prompt
+from tui.text.rows import Query
 
 
 def table(pilot):
@@ -412,7 +412,7 @@ async def test_the_palette_offers_what_the_keys_do_and_nothing_that_would_need_w
 
 
 async def test_a_keymap_puts_another_key_in_the_place_of_any(kiosk):
-    from tui.app import Browser
+    from tui.browser.app import Browser
 
     with kiosk.gateway() as gateway:
         app = Browser(gateway, live=False, keymap={"journal.problem": "f5"})

@@ -6,9 +6,9 @@ import pytest
 
 from recorder import ProfileCount
 from tests.tui.browser.harness import NOW
-from tui import gateway_profiles as room
-from tui.directory import Directory
-from tui.gateway_profiles import ProfilesGateway
+from tui.browser import gateway_profiles as room
+from tui.browser.directory import Directory
+from tui.browser.gateway_profiles import ProfilesGateway
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from recorder import Journal, JournalReader
 from tests.recorder.remnants import places
 from tests.tui.browser import shops
 from tests.tui.browser.harness import browsing, press, screen_text, settled
-from tui.views.profiles import ProfilesView
-from tui.widgets.entry_table import EntryTable
-from tui.widgets.profile_list import ProfileList
+from tui.browser.views.profiles import ProfilesView
+from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.profile_list import ProfileList
 
 ADA = "ada@ex.org"
 
@@ -110,8 +110,8 @@ async def test_what_another_process_forgot_leaves_the_list(ada):
 
 
 async def test_what_keeps_it_from_finishing_is_said(ada, monkeypatch):
-    monkeypatch.setattr("recorder.forgetting._PATIENCE", 0.0)
-    monkeypatch.setattr("recorder.connection.Connection.empty_log", lambda *_: False)
+    monkeypatch.setattr("recorder.journal.forget._PATIENCE", 0.0)
+    monkeypatch.setattr("recorder.journal.connection.Connection.empty_log", lambda *_: False)
     async with browsing(ada, write=True) as pilot:
         await press(pilot, "j", "X", "y")
         await settled(pilot, lambda: said(pilot))

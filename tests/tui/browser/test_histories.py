@@ -12,10 +12,10 @@ from simulator.testing import strategies
 from tests.doubles import ACCEPTED, REFUSED, RESET
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW
-from tui.gateway_profiles import ProfilesGateway
-from tui.history import history_of
-from tui.standpoint import standpoint, value_lines
-from tui.writers import NOBODY, written
+from tui.browser.gateway_profiles import ProfilesGateway
+from tui.text.history import history_of
+from tui.text.standpoint import standpoint, value_lines
+from tui.text.writers import NOBODY, written
 
 WAYS = [State.SHIPPED, State.PENDING, State.IN_DOUBT, State.WAITING, State.REJECTED, State.DISCARDED]
 

@@ -15,7 +15,7 @@ from recorder import Answer
 from tests.doubles import URL
 from tests.tui.browser import shops
 from tests.tui.browser.harness import Stage, browsing, press, settled
-from tui.messages import ShowProfile
+from tui.browser.messages import ShowProfile
 
 CONTROLS = [chr(n) for n in (*range(32), 127, *range(128, 160))]
 MARKUP = [

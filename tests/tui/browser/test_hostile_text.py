@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from textual.widgets import Input
 
 from tests.tui.browser.harness import Stage, browsing, press, settled
-from tui.widgets.entry_table import EntryTable
+from tui.browser.widgets.entry_table import EntryTable
 
 MARKUP = [
     "[red]",

@@ -4,11 +4,11 @@ import pytest
 
 from tests.tui.browser.harness import browsing, press, screen_text, settled
 from tests.tui.browser.test_browsing import many, said, shown, table, type_in
-from tui.screens.confirm import ConfirmScreen
-from tui.screens.edit import EditScreen
-from tui.screens.help import HelpScreen
-from tui.widgets.prompt import Prompt
-from tui.widgets.state_tabs import StateTabs
+from tui.browser.screens.confirm import ConfirmScreen
+from tui.browser.screens.edit import EditScreen
+from tui.browser.screens.help import HelpScreen
+from tui.browser.widgets.prompt import Prompt
+from tui.browser.widgets.state_tabs import StateTabs
 
 
 def text_of(pilot):

@@ -11,16 +11,16 @@ from hypothesis import strategies as some
 from recorder import EntryRow, JournalReader, State
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, settled
-from tui import gateway_profiles as door_room
-from tui import writers as walk_room
-from tui.gateway_profiles import ProfilesGateway
-from tui.history import history_of
-from tui.messages import ShowProfile
-from tui.views import profiles as view_room
-from tui.views.profiles import ProfilesView
-from tui.widgets.passage_table import PassageTable
-from tui.widgets.property_table import PropertyTable
-from tui.writers import written
+from tui.browser import gateway_profiles as door_room
+from tui.browser.gateway_profiles import ProfilesGateway
+from tui.browser.messages import ShowProfile
+from tui.browser.views import profiles as view_room
+from tui.browser.views.profiles import ProfilesView
+from tui.browser.widgets.passage_table import PassageTable
+from tui.browser.widgets.property_table import PropertyTable
+from tui.text import writers as walk_room
+from tui.text.history import history_of
+from tui.text.writers import written
 
 
 def adds(number, first=1):

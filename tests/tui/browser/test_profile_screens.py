@@ -4,7 +4,7 @@ import pytest
 
 from tests.tui.browser import shops
 from tests.tui.browser.harness import browsing, every_size, press, settled
-from tui.messages import ShowProfile
+from tui.browser.messages import ShowProfile
 
 SCREENS = {
     # name: the journal, the keys

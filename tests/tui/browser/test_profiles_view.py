@@ -9,15 +9,15 @@ from simulator import Simulator
 from simulator.testing import to_test
 from tests.tui.browser import shops
 from tests.tui.browser.harness import browsing, press, screen_text, settled
-from tui import gateway_profiles as room
-from tui.messages import ShowProfile
-from tui.views.profiles import ProfilesView
-from tui.widgets import profile_list as list_room
-from tui.widgets.entry_table import EntryTable
-from tui.widgets.passage_table import PassageTable
-from tui.widgets.profile_list import ProfileList
-from tui.widgets.property_table import PropertyTable
-from tui.widgets.value_pane import ValuePane
+from tui.browser import gateway_profiles as room
+from tui.browser.messages import ShowProfile
+from tui.browser.views.profiles import ProfilesView
+from tui.browser.widgets import profile_list as list_room
+from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.passage_table import PassageTable
+from tui.browser.widgets.profile_list import ProfileList
+from tui.browser.widgets.property_table import PropertyTable
+from tui.browser.widgets.value_pane import ValuePane
 
 BACK, ON, SAME_BACK, SAME_ON = (
     "left_square_bracket",

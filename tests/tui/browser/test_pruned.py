@@ -14,18 +14,18 @@ from simulator.testing import strategies
 from tests.doubles import ACCEPTED, REFUSED, RESET
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled
-from tui import gateway as door_room
-from tui import gateway_profiles as room
-from tui.gateway_profiles import ProfilesGateway
-from tui.messages import ShowProfile
-from tui.rows import Query
-from tui.standpoint import standpoint
-from tui.widgets import entry_table as table_room
-from tui.widgets.entry_table import EntryTable
-from tui.widgets.passage_table import PassageTable
-from tui.widgets.profile_list import ProfileList
-from tui.widgets.property_table import PropertyTable
-from tui.writers import written
+from tui.browser import gateway as door_room
+from tui.browser import gateway_profiles as room
+from tui.browser.gateway_profiles import ProfilesGateway
+from tui.browser.messages import ShowProfile
+from tui.browser.widgets import entry_table as table_room
+from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.passage_table import PassageTable
+from tui.browser.widgets.profile_list import ProfileList
+from tui.browser.widgets.property_table import PropertyTable
+from tui.text.rows import Query
+from tui.text.standpoint import standpoint
+from tui.text.writers import written
 
 BACK = "left_square_bracket"
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from recorder import JournalBusy as Busy
 from tests.tui.browser.harness import Stage, browsing, every_size, press, screen_text, settled
-from tui.messages import Failed
+from tui.browser.messages import Failed
 
 
 @asynccontextmanager

@@ -6,12 +6,12 @@ from recorder import Answer, JournalReader, Statistics
 from tests.doubles import ACCEPTED, RESET, URL
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled
-from tui.accounts import accounts_lines
-from tui.sentence import shipping_of
-from tui.views.shipping import ShippingView, words_for
-from tui.widgets.attempt_table import AttemptTable
-from tui.widgets.entry_table import EntryTable
-from tui.widgets.failure_table import FailureTable
+from tui.browser.views.shipping import ShippingView, words_for
+from tui.browser.widgets.attempt_table import AttemptTable
+from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.failure_table import FailureTable
+from tui.text.accounts import accounts_lines
+from tui.text.sentence import shipping_of
 
 
 @pytest.fixture

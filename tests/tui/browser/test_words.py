@@ -14,16 +14,16 @@ from recorder import (
     ShipReport,
     Statistics,
 )
-from recorder.operations import Lane
+from recorder.model.operations import Lane
 from tests.doubles import ACCEPTED, RESET, UNREACHABLE, URL
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, Stage, browsing, press, screen_text, settled
 from tests.tui.browser.test_browsing import many, said, table
-from tui.app import Browser
-from tui.cells import folded
-from tui.format import copied_words
-from tui.sentence import shipping_of, standing_of
-from tui.widgets.failure_table import FailureTable
+from tui.browser.app import Browser
+from tui.browser.widgets.failure_table import FailureTable
+from tui.text.cells import folded
+from tui.text.format import copied_words
+from tui.text.sentence import shipping_of, standing_of
 
 
 def text_of(pilot):

@@ -1,0 +1,124 @@
+"""Folding: a profile's run as fewer updates with the same result. Pure; used when one request is packed.
+
+Two neighbours of a run become one update where a rule of the table below says how. A rule is in the table only
+if it holds from every start state and however the service decides what it does not document: what joins is
+therefore always two operations of *one* operator. A set and a later add would join only if both create a missing
+profile, or neither does, which is not known of the service; so would a set and a set with an append in between.
+
+What joins:
+
+- ``$set``, ``$set``: the later value of each property.
+- ``$set_once``, ``$set_once``: the earlier one, unless it is null, which may count as set or not.
+- ``$add``, ``$add``: the sums. Exact on an integer or an absent property; on a float the result may differ by
+  rounding, which `simulator.testing.laws.float_adds_fuse_but_for_rounding` bounds. Numbers that together exceed
+  2⁵³ stay apart: beyond it a partial sum might leave what the service can hold.
+- ``$union``, ``$union``: the members of the one, then those of the other.
+- ``$unset``, ``$unset``: all their names.
+- ``$delete`` after anything of a known operator: the delete alone.
+
+What never joins: appends and charges, which stay single and in order; removes, because whether the service takes
+one or all, and a list as a whole or by its elements, is not known; operators outside the vocabulary; updates that
+differ in anything else than ``$time``. The joined update has the time of its last.
+
+`tests/recorder/test_folding.py` proves each rule against the simulator, over colliding start states and all
+policies.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from recorder.model.operations import Message, Operator, operators_of, same_spelling
+
+__all__ = ["joined"]
+
+_MOST = 2**53
+"""How large the numbers of joined adds may be together: every partial sum is exact, and far from any limit."""
+
+
+class _Apart:
+    """What a rule answers for two that stay apart: null is a payload."""
+
+
+_APART = _Apart()
+
+
+def _set(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    return {**earlier, **later}
+
+
+def _set_once(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any] | _Apart:
+    if any(earlier[name] is None for name in later if name in earlier):
+        return _APART
+    return {**later, **earlier}
+
+
+def _add(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any] | _Apart:
+    sums = dict(earlier)
+    for name, number in later.items():
+        if name not in earlier:
+            sums[name] = number
+        elif abs(earlier[name]) + abs(number) > _MOST:
+            return _APART
+        else:
+            sums[name] = earlier[name] + number
+    return sums
+
+
+def _union(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    members = {name: _listed(value) for name, value in earlier.items()}
+    for name, value in later.items():
+        members.setdefault(name, []).extend(_listed(value))
+    return members
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _unset(earlier: list[str], later: list[str]) -> list[str]:
+    return list(dict.fromkeys([*earlier, *later]))
+
+
+def _delete(earlier: Any, later: Any) -> Any:  # noqa: ARG001  # as every rule is called
+    return later
+
+
+_RULES: dict[str, Callable[[Any, Any], Any]] = {
+    Operator.SET: _set,
+    Operator.SET_ONCE: _set_once,
+    Operator.ADD: _add,
+    Operator.UNION: _union,
+    Operator.UNSET: _unset,
+    Operator.DELETE: _delete,
+}
+"""From the payloads of two neighbours of one operator to the payload of one."""
+
+
+def joined(earlier: Message, later: Message) -> Message | None:
+    """Two neighbouring updates of one profile as one; None where they stay apart.
+
+    Args:
+        earlier: A plain, well-formed message of one operator.
+        later: The next one of the same profile.
+
+    >>> joined({"$time": 1, "$distinct_id": "ada", "$add": {"n": 1}},
+    ...        {"$time": 2, "$distinct_id": "ada", "$add": {"n": 2}})
+    {'$time': 2, '$distinct_id': 'ada', '$add': {'n': 3}}
+    """
+    (first,), (then,) = operators_of(earlier), operators_of(later)
+    rule = _RULES.get(then)
+    absorbs = then == Operator.DELETE and first in _KNOWN
+    if rule is None or not (first == then or absorbs):
+        return None
+    if not same_spelling(_travelling(earlier, first), _travelling(later, then)):
+        return None
+    payload = rule(earlier[first], later[then])
+    return None if payload is _APART else {**later, then: payload}
+
+
+_KNOWN = frozenset(Operator)
+
+
+def _travelling(message: Message, operator: str) -> Message:
+    """What goes with an update beside its operator and its time."""
+    return {name: value for name, value in message.items() if name not in {operator, "$time"}}

@@ -1,0 +1,164 @@
+"""Packing entries into requests: how many, how large, in which order. Pure."""
+
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from recorder.journal.folding import joined
+from recorder.model.intake import token_prefix
+from recorder.model.operations import (
+    MAX_UPDATE_BYTES,
+    Identity,
+    Lane,
+    Message,
+    Operator,
+    compact,
+    identity_of,
+)
+
+__all__ = ["Packed", "pack"]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Entries that travel in one request.
+
+    Attributes:
+        numbers: Their numbers, ascending.
+        body: The request's body: a JSON array of updates.
+        updates: How many updates that are: one for each entry, or fewer where they are folded.
+    """
+
+    numbers: tuple[int, ...]
+    body: bytes
+    updates: int
+
+
+MOST_FOLDED = 10_000
+"""The most entries that are folded into one request: what one claim writes down, and holds in memory."""
+
+
+def pack(
+    rows: Iterable[tuple[int, str]],
+    *,
+    lane: Lane,
+    token: str,
+    most_updates: int,
+    most_bytes: int,
+    most_entries: int | None = None,
+    fold: bool = False,
+) -> Packed | None:
+    """The first rows that fit one request, in the order given; None where there is no row.
+
+    Args:
+        rows: Entry numbers and messages; read no further than needed, so that a long backlog of large
+            messages is never in memory at once.
+        lane: People and groups updates get the project's token; events and imports travel as they are.
+        token: The project's token.
+        most_updates: At least 1.
+        most_bytes: Of the body. An update that fills it alone travels alone, rather than not at all.
+        most_entries: Where fewer entries may go than updates would, or more are folded; None for no limit.
+        fold: Whether a profile's updates may travel as fewer ones with the same result; see `recorder.journal.folding`.
+
+    >>> pack([(1, '{"$distinct_id":"u1","$set":{}}')], lane=Lane.PEOPLE, token="T", most_updates=200,
+    ...      most_bytes=1_000_000)
+    Packed(numbers=(1,), body=b'[{"$token":"T","$distinct_id":"u1","$set":{}}]', updates=1)
+    """
+    prefix = token_prefix(token).encode()
+    profiles = lane in {Lane.PEOPLE, Lane.GROUPS}
+    if fold and profiles:
+        return _pack_folded(
+            rows, prefix, most_updates, most_bytes, min(most_entries or MOST_FOLDED, MOST_FOLDED)
+        )
+    if most_entries is not None:
+        most_updates = min(most_updates, most_entries)
+    # The prefix takes the place of a message's first brace: what is joined is what is left of each behind it.
+    prefix, behind = (prefix, 1) if profiles else (b"", 0)
+    more = len(prefix) - behind + 1  # a comma or the bracket that closes
+    numbers: list[int] = []
+    messages: list[bytes] = []
+    size = 1  # the bracket that opens
+    for number, message in rows:
+        text = message.encode()
+        size += len(text) + more
+        if messages and size > most_bytes:
+            break
+        numbers.append(number)
+        messages.append(text)
+        if len(messages) == most_updates:
+            break
+    if not messages:
+        return None
+    body = (b"," + prefix).join([text[behind:] for text in messages])
+    return Packed(tuple(numbers), b"[" + prefix + body + b"]", len(messages))
+
+
+def _pack_folded(
+    rows: Iterable[tuple[int, str]], prefix: bytes, most_updates: int, most_bytes: int, most_entries: int
+) -> Packed | None:
+    folded = _Folded(prefix)
+    numbers: list[int] = []
+    for number, text in rows:
+        if not folded.take(json.loads(text), len(text.encode()), most_updates, most_bytes):
+            break
+        numbers.append(number)
+        if len(numbers) == most_entries:
+            break
+    return Packed(tuple(numbers), folded.encoded(), folded.updates) if numbers else None
+
+
+class _Folded:
+    """The updates of one request, each profile's run folded as it comes."""
+
+    def __init__(self, prefix: bytes) -> None:
+        self._prefix = prefix
+        self._messages: dict[int, Message] = {}  # by place, in the order in which they go
+        self._sizes: dict[int, int] = {}
+        self._total = 1  # the bracket that opens
+        self._runs: dict[Identity, list[int]] = {}
+        self._places = itertools.count()
+
+    @property
+    def updates(self) -> int:
+        return len(self._messages)
+
+    def encoded(self) -> bytes:
+        updates = (self._prefix + compact(message).encode()[1:] for message in self._messages.values())
+        return b"[" + b",".join(updates) + b"]"
+
+    def take(self, message: Message, size: int, most_updates: int, most_bytes: int) -> bool:
+        """Take the next message, of so many bytes; False, and nothing taken, where it does not fit."""
+        run = self._runs.setdefault(identity_of(message), [])
+        size += len(self._prefix)  # and a comma or a bracket, for the brace that is the prefix's
+        absorbed: list[int] = []
+        for place in reversed(run):
+            one = joined(self._messages[place], message)
+            if one is None or (both := self._size(place, one, message)) > MAX_UPDATE_BYTES:
+                break
+            message, size = one, both
+            absorbed.append(place)
+        total = self._total + size - sum(self._sizes[place] for place in absorbed)
+        others = self.updates - len(absorbed)
+        if others and (total > most_bytes or others >= most_updates):
+            return False
+        for place in absorbed:
+            del self._sizes[place]
+        # In the place of the first that it absorbs: profiles keep the order in which they came.
+        place = absorbed.pop() if absorbed else next(self._places)
+        for gone in absorbed:
+            del self._messages[gone]
+        run[len(run) - len(absorbed) - (place in self._messages) :] = [place]
+        self._messages[place], self._sizes[place] = message, size
+        self._total = total
+        return True
+
+    def _size(self, place: int, one: Message, message: Message) -> int:
+        """The bytes of what two became.
+
+        Of a union a little more: writing out a list at each member that joins it takes time that grows with the
+        square of its length.
+        """
+        if (members := message.get(Operator.UNION)) is not None:
+            return self._sizes[place] + len(compact(members).encode())
+        return len(self._prefix) + len(compact(one).encode())

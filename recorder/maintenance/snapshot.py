@@ -1,0 +1,108 @@
+"""`snapshot`: a copy of a journal to look into, made while others record and ship."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from os import PathLike
+from pathlib import Path
+
+from recorder.journal.locks import beside
+from recorder.journal.opening import connect_reader, resolved, sync_folder, translated
+from recorder.model.errors import JournalError
+
+__all__ = ["snapshot"]
+
+_OWNER_ONLY = 0o600
+_COPY = "VACUUM INTO ?"
+_MARK = "UPDATE project SET snapshot_at = ?, remnants = 0"  # what is copied are rows, and nothing beside them
+
+
+def snapshot(
+    path: str | PathLike[str], target: str | PathLike[str], *, clock: Callable[[], float] = time.time
+) -> Path:
+    """Copy a journal as it stands at one moment, while others record and ship.
+
+    The copy is marked: it can be read, and nothing is recorded into it or shipped from it. It is readable by its
+    owner only. Killed in the middle, an empty file and one that ends in ``.part`` stay behind.
+
+    Args:
+        path: The journal's file.
+        target: The copy's file; nothing may be there.
+        clock: Seconds since the epoch, for the mark.
+
+    Returns:
+        The copy's file.
+
+    Raises:
+        JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to copy.
+        JournalError: Something is at `target`, or it cannot be written.
+
+    >>> import pathlib, tempfile
+    >>> from recorder import JournalReader, Recorder
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with Recorder("PROJECT", folder / "kiosk.db") as recorder:
+    ...     recorder.people_set("ada", {"plan": "pro"})
+    >>> with JournalReader(snapshot(folder / "kiosk.db", folder / "copy.db")) as reader:
+    ...     reader.counts().pending
+    1
+    """
+    source, copy = resolved(path), resolved(target)
+    with closing(_source(source)) as connection:
+        part = beside(copy, ".part")
+        _reserve(copy)
+        try:
+            part.unlink(missing_ok=True)
+            _reserve(part)
+            _copy(connection, source, part)
+            _mark(part, clock())
+            part.replace(copy)
+        except BaseException:
+            for file in (part, beside(part, "-journal"), copy):
+                file.unlink(missing_ok=True)
+            raise
+    sync_folder(copy.parent)
+    return copy
+
+
+def _source(path: Path) -> sqlite3.Connection:
+    try:
+        connection = connect_reader(path)
+        connection.execute(
+            "PRAGMA query_only = OFF"
+        )  # it forbids writing the copy, too; the source is mode=ro
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    return connection
+
+
+def _reserve(file: Path) -> None:
+    """Make an empty file, for its owner only; SQLite writes into it what is copied."""
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+    except FileExistsError:
+        raise JournalError(
+            f"{file} is there already", hint="Give the name of a file that is not there yet."
+        ) from None
+    except OSError as error:
+        raise JournalError(
+            f"{file} cannot be made: {error.strerror}", hint="Its folder must be there, and writable."
+        ) from error
+
+
+def _copy(connection: sqlite3.Connection, source: Path, part: Path) -> None:
+    try:
+        connection.execute(_COPY, (str(part),))
+    except sqlite3.Error as error:
+        raise translated(error, source) from error
+
+
+def _mark(part: Path, now: float) -> None:
+    """Say inside that it is a copy, durably, before it has its name."""
+    try:
+        with closing(sqlite3.connect(part, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(_MARK, (now,))
+    except sqlite3.Error as error:
+        raise translated(error, part) from error

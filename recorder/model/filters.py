@@ -1,0 +1,210 @@
+"""The filter language: words such as ``state=rejected op=add error!=413`` to a WHERE clause with parameters. Pure.
+
+Words are safe in shells unquoted. ``key=value`` and ``key!=value`` take the keys of `KEYS`; a bare word looks
+in the profile's id, the group key, the names of the properties and the error text. All words must hold.
+
+``error=`` looks for a text among the words that say why; ``error==`` takes exactly these words, those of the request
+where the entry has none of its own, and ``error==`` alone takes what nothing says anything of. ``status=400`` is the
+status of the answer to the request that carried an entry last, ``status=none`` that there was none.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from string import ascii_lowercase, ascii_uppercase
+
+from recorder.model.entries import State
+from recorder.model.errors import InvalidFilter
+from recorder.model.operations import Lane, is_text
+
+__all__ = ["KEYS", "MOST_RANGES", "WORDS", "Where", "seconds", "where"]
+
+KEYS = ("state", "op", "profile", "group", "lane", "error", "status", "seq", "since")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition over the view ``entries_with_state``.
+
+    Attributes:
+        sql: The condition; user data is never in it.
+        parameters: The values of its question marks.
+    """
+
+    sql: str
+    parameters: tuple[str | float, ...]
+
+
+_WORD = re.compile(r"(?P<key>[A-Za-z_]+)(?P<negated>!?)=(?P<value>.*)", re.DOTALL)
+_SPAN = re.compile(r"(?P<amount>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>[smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+# Property names are the keys of the operator's object, or the elements of an unset's list.
+_ANYWHERE = """(instr(lower(coalesce(profile, '')), ?) OR instr(lower(coalesce(group_key, '')), ?)
+ OR instr(lower(coalesce(reason, '')), ?)
+ OR EXISTS (SELECT 1 FROM json_each(message) AS top,
+                          json_each(CASE WHEN top.key = operator AND top.type IN ('object', 'array')
+                                         THEN top.value ELSE '[]' END) AS part
+             WHERE instr(lower(CASE WHEN typeof(part.key) = 'text' THEN part.key ELSE part.value END), ?)))"""
+
+# Why an entry stands as it does: what was refused carries its reason; of what is in doubt its attempt knows.
+WORDS = "coalesce(reason, (SELECT words FROM attempts WHERE attempts.id = attempt), '')"
+_STATUS = "(SELECT status FROM attempts WHERE attempts.id = attempt)"
+
+MOST_RANGES = 500
+"""Of one ``seq=``: SQLite takes no condition that is much deeper."""
+_LONGEST = 60  # characters
+
+# SQLite's lower() folds ASCII only: what is looked for is folded alike, or it would not find itself.
+_ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+def where(expression: str | Sequence[str], *, now: float) -> Where:
+    """The condition that a filter expression means; an empty one holds for every entry.
+
+    Args:
+        expression: Words separated by white space, or a list of words, which may hold some.
+        now: Seconds since the epoch, for ``since=2h``.
+
+    Raises:
+        InvalidFilter: A word is not understood.
+
+    >>> where("op=add profile=ada", now=0.0).parameters
+    ('$add', 'ada')
+    """
+    clauses: list[str] = []
+    parameters: list[str | float] = []
+    for word in expression.split() if isinstance(expression, str) else expression:
+        if not is_text(word):
+            raise InvalidFilter(f"{word!a} is no text")
+        clause, values = _word(word, now)
+        clauses.append(clause)
+        parameters.extend(values)
+    return Where(" AND ".join(clauses) or "1", tuple(parameters))
+
+
+def _word(word: str, now: float) -> tuple[str, list[str | float]]:
+    match = _WORD.fullmatch(word)
+    if match is None:
+        return _ANYWHERE, [word.translate(_ASCII_LOWER)] * 4
+    key, value = match["key"], match["value"]
+    if key not in _CLAUSES:
+        raise InvalidFilter(f"{key!r} is no filter key; the keys are {', '.join(KEYS)}")
+    if not value:
+        reason = (
+            "has no value; in a shell, $add unquoted becomes nothing: write op=add"
+            if key == "op"
+            else "has no value"
+        )
+        raise InvalidFilter(f"{word!r} {reason}")
+    clause, values = _CLAUSES[key](value, now)
+    return (f"NOT ({clause})" if match["negated"] else clause), values
+
+
+def seconds(text: str) -> float | None:
+    """A span of time such as 90s, 5m, 2h, 7d, in seconds; None where it is none.
+
+    >>> seconds("1.5h"), seconds("soon")
+    (5400.0, None)
+    """
+    span = _SPAN.fullmatch(text)
+    return float(span["amount"]) * _SECONDS[span["unit"]] if span is not None else None
+
+
+def _one_of(value: str, names: list[str], what: str) -> str:
+    if value not in names:
+        raise InvalidFilter(f"{value!r} is no {what}; there are {', '.join(names)}")
+    return value
+
+
+def _state(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    return "state = ?", [_one_of(value, [state.value for state in State], "state")]
+
+
+def _lane(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    return "lane = ?", [_one_of(value, [lane.value for lane in Lane], "lane")]
+
+
+def _operator(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    return "coalesce(operator, '') = ?", [value if value.startswith("$") else f"${value}"]
+
+
+def _profile(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    return "coalesce(profile, '') = ?", [value]
+
+
+def _group(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    return "coalesce(group_key, '') = ?", [value]
+
+
+def _error(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    if value.startswith("="):
+        return f"{WORDS} = ?", [value[1:]]
+    return "instr(lower(coalesce(reason, '')), ?)", [value.translate(_ASCII_LOWER)]
+
+
+def _status(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    if value == "none":
+        return f"{_STATUS} IS NULL", []
+    if not (value.isascii() and value.isdigit() and len(value) <= 3):  # noqa: PLR2004
+        raise InvalidFilter(f"status={value}: an HTTP status such as 400, or none")
+    return f"coalesce({_STATUS}, 0) = ?", [int(value)]
+
+
+def _seq(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+    parts = value.split(",")
+    if len(parts) > MOST_RANGES:
+        raise InvalidFilter(f"seq= takes at most {MOST_RANGES} numbers and ranges, not {len(parts):,}")
+    clauses: list[str] = []
+    values: list[str | float] = []
+    for part in parts:
+        clause, bounds = _range(part, value)
+        clauses.append(clause)
+        values.extend(bounds)
+    return (clauses[0] if len(clauses) == 1 else f"({' OR '.join(clauses)})"), values
+
+
+def _range(part: str, value: str) -> tuple[str, list[int]]:
+    first, separator, last = part.partition("..")
+    bounds = [first, last] if separator else [first, first]
+    named = [(sign, bound) for sign, bound in zip((">=", "<="), bounds, strict=True) if bound]
+    if not named or not all(
+        bound.isascii() and bound.isdigit() and len(bound) <= 18  # noqa: PLR2004
+        for _, bound in named
+    ):
+        raise InvalidFilter(
+            f"seq={_clipped(value)}: a number, a range such as 100..200, 100.. or ..200, or several with commas"
+        )
+    return " AND ".join(f"seq {sign} ?" for sign, _ in named), [int(bound) for _, bound in named]
+
+
+def _clipped(value: str) -> str:
+    """A value as an error names it: a list may be long."""
+    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
+
+
+def _since(value: str, now: float) -> tuple[str, list[str | float]]:
+    age = seconds(value)
+    if age is not None:
+        return "recorded_at >= ?", [now - age]
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise InvalidFilter(
+            f"since={value}: an age such as 90s, 5m, 2h, 7d, or a time such as 2026-01-31T12:00"
+        ) from None
+    return "recorded_at >= ?", [(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()]
+
+
+_CLAUSES: dict[str, Callable[[str, float], tuple[str, list[str | float]]]] = {
+    "state": _state,
+    "op": _operator,
+    "profile": _profile,
+    "group": _group,
+    "lane": _lane,
+    "error": _error,
+    "status": _status,
+    "seq": _seq,
+    "since": _since,
+}

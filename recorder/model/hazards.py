@@ -1,0 +1,118 @@
+"""Which runs may be sent again. Pure.
+
+A *run* is what one request carried for one profile, in order. After an unknown outcome some prefix of it may
+have been applied, or all. Sending it again whole is *harmless* when the profile ends the same whichever it
+was; everything else is *hazardous*. `tests/recorder/test_hazards.py` tries every small run on every small
+state. Sources: the service documents what set, set once, union, unset and delete do; whether ``$remove``
+takes one equal element or all is not known, and of other operators nothing is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recorder.model.operations import Operator
+
+__all__ = ["Update", "dropped", "hazardous"]
+
+_OVERWRITE = frozenset({Operator.SET, Operator.UNSET})
+_FILLS = ({Operator.SET_ONCE}, {Operator.UNION})
+_KNOWN = frozenset(Operator)
+_INSERT_ID = "$insert_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One entry of a run.
+
+    Attributes:
+        operator: Such as ``$set``; None for an event or an import.
+        payload: The operator's payload; an event's properties.
+    """
+
+    operator: str | None
+    payload: Any
+
+    @classmethod
+    def of(cls, operator: str | None, message: Mapping[str, Any]) -> "Update":
+        """The update in an entry's message.
+
+        >>> Update.of("$set", {"$distinct_id": "ada", "$set": {"plan": "pro"}})
+        Update(operator='$set', payload={'plan': 'pro'})
+        """
+        return cls(operator, message.get("properties" if operator is None else operator))
+
+    @property
+    def properties(self) -> frozenset[str]:
+        """The names of the properties it touches; none for a delete, which takes the whole profile."""
+        named = isinstance(self.payload, Mapping) or self.operator == Operator.UNSET
+        return frozenset(self.payload) if named else frozenset()
+
+
+def hazardous(run: Sequence[Update]) -> frozenset[int]:
+    """The places in a run whose repetition may change what the profile holds; empty for a harmless run.
+
+    For each property a run touches, it is harmless when the first operation on it is a set or an unset, which
+    overwrite whatever came before, or when all are set once, or all union, which do nothing the second time
+    (both together may, where a service takes null for not set). A run that ends in its only delete is
+    harmless, whatever came before it; any other delete is not. An event is harmless when it has an
+    ``$insert_id``, by which the service knows it again.
+
+    Args:
+        run: In the order of sending.
+
+    >>> add, fill = Update("$add", {"visits": 1}), Update("$set_once", {"first": "harbour"})
+    >>> sorted(hazardous([fill, add]))
+    [1]
+    >>> sorted(hazardous([Update("$set", {"visits": 0}), add]))
+    []
+    """
+    everything = frozenset(range(len(run)))
+    if any(update.operator is None for update in run):
+        return frozenset(place for place in everything if not _known_again(run[place]))
+    if any(update.operator not in _KNOWN for update in run):
+        return everything
+    deletes = [place for place, update in enumerate(run) if update.operator == Operator.DELETE]
+    if deletes:
+        return frozenset() if deletes == [len(run) - 1] else everything
+    risky = _risky_properties(run)
+    return frozenset(place for place, update in enumerate(run) if update.properties & risky)
+
+
+def _known_again(event: Update) -> bool:
+    return isinstance(event.payload, Mapping) and bool(event.payload.get(_INSERT_ID))
+
+
+def _risky_properties(run: Iterable[Update]) -> frozenset[str]:
+    operators: dict[str, list[str | None]] = {}
+    for update in run:
+        for name in update.properties:
+            operators.setdefault(name, []).append(update.operator)
+    return frozenset(
+        name for name, used in operators.items() if used[0] not in _OVERWRITE and set(used) not in _FILLS
+    )
+
+
+def dropped(run: Sequence[Update], marked: frozenset[int] = frozenset()) -> frozenset[int]:
+    """The places to give up so that the rest of a run may be sent again: at most once, for those given up.
+
+    The hazardous ones, and those that share a property with one of them: half of what was meant for a
+    property is not sent without the other half. Repeated until the rest is harmless.
+
+    Args:
+        run: In the order of sending.
+        marked: Places that are hazardous for a reason the run does not show.
+
+    >>> add, set_ = Update("$add", {"visits": 1}), Update("$set", {"plan": "pro"})
+    >>> sorted(dropped([add, set_]))
+    [0]
+    """
+    gone: set[int] = set()
+    risky = marked | hazardous(run)
+    while risky:
+        gone |= risky
+        touched = frozenset(name for place in gone for name in run[place].properties)
+        gone.update(place for place, update in enumerate(run) if update.properties & touched)
+        left = [place for place in range(len(run)) if place not in gone]
+        risky = frozenset(left[place] for place in hazardous([run[place] for place in left]))
+    return frozenset(gone)

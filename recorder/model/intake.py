@@ -1,0 +1,193 @@
+"""From a caller's message to rows for the journal: normalise, check, split, write as JSON. Pure."""
+
+from typing import Any, Literal, Self, get_args
+
+from recorder.model.entries import NewEntry, State
+from recorder.model.errors import InvalidOperation, WrongToken
+from recorder.model.operations import (
+    MESSAGE_DEPTH,
+    Identity,
+    Lane,
+    Message,
+    Serializer,
+    compact,
+    examined,
+    identity_of,
+    is_plain,
+    lane_of,
+    normalise,
+    operators_of,
+    serialised,
+    split,
+    written,
+)
+from recorder.model.people import stamped
+
+__all__ = ["Intake", "OnInvalid", "other_project", "token_prefix"]
+
+OnInvalid = Literal["raise", "reject"]
+
+
+def token_prefix(token: str) -> str:
+    """What joins an update when it is sent: its opening brace and the project's token.
+
+    >>> token_prefix("T") + '{"$distinct_id":"u1","$set":{}}'[1:]
+    '{"$token":"T","$distinct_id":"u1","$set":{}}'
+    """
+    return f'{{"$token":{compact(token)},'
+
+
+# No dataclass, for nothing is that a recording program imports: `dataclasses` takes longer to import than SQLite.
+class Intake:
+    """How one project's messages are taken in.
+
+    Attributes:
+        token: The project's token. It counts towards an update's size, and a message that carries another is
+            refused.
+        on_invalid: ``"raise"``, or ``"reject"``: what is JSON but malformed becomes a rejected row.
+        serializer: Runs over each message first, where given.
+    """
+
+    __slots__ = ("_joining", "on_invalid", "serializer", "token")
+
+    def __init__(
+        self, token: str, on_invalid: OnInvalid = "raise", serializer: Serializer | None = None
+    ) -> None:
+        if on_invalid not in get_args(OnInvalid):
+            raise ValueError(f"on_invalid is 'raise' or 'reject', not {on_invalid!r}")
+        self.token = token
+        self.on_invalid = on_invalid
+        self.serializer = serializer
+        self._joining = len(token_prefix(token).encode()) - 1  # bytes that the token adds to an update
+
+    def of_project(self, token: str) -> Self:
+        """The same for another project's messages."""
+        return type(self)(token, self.on_invalid, self.serializer)
+
+    def rows(
+        self, lane: Lane, message: Any, now: float, fault: InvalidOperation | None = None
+    ) -> list[NewEntry]:
+        """One row per operator of a people or groups message.
+
+        Args:
+            lane: People or groups.
+            message: As the caller gave it, stamped.
+            now: Seconds since the epoch.
+            fault: What the caller's verb already found wrong with it.
+
+        Raises:
+            InvalidOperation: It cannot be recorded.
+            WrongToken: It names another project.
+        """
+        if self.serializer is not None:
+            message = serialised(message, self.serializer)
+        plain = (
+            message if isinstance(message, dict) and is_plain(message, MESSAGE_DEPTH) else normalise(message)
+        )
+        try:
+            if fault is not None:
+                raise fault
+            return self._valid(lane, plain, now)
+        except UnicodeEncodeError:
+            normalise(plain)  # says where the lone surrogate stands
+            raise
+        except (InvalidOperation, WrongToken) as error:
+            if self.on_invalid == "raise":
+                raise
+            return [self._rejected(lane, normalise(plain), now, str(error))]
+
+    def update(self, message: Any, now: float) -> list[NewEntry]:
+        """The rows of any update message, of a user or a group, as it stands in a file; stamped if it is not.
+
+        Raises:
+            InvalidOperation: It cannot be recorded.
+            WrongToken: It names another project.
+
+        >>> [row.operator for row in Intake("T").update({"$distinct_id": "ada", "$set": {}, "$unset": ["a"]}, 1.5)]
+        ['$set', '$unset']
+        """
+        stamp = stamped(message, None, now)
+        return self.rows(lane_of(stamp), stamp, now)
+
+    def _valid(self, lane: Lane, message: Message, now: float) -> list[NewEntry]:
+        if "$token" in message:
+            message = self._without_token(message)
+        identity, operators = examined(message, lane)
+        message = _with_identity(message, identity)
+        if len(operators) == 1:  # nearly all
+            text = written(message, operators[0], beside=self._joining)
+            return [NewEntry(str(lane), identity[0], identity[1], operators[0], text, now)]
+        return [
+            NewEntry(
+                str(lane),
+                identity[0],
+                identity[1],
+                operator,
+                written(single, operator, beside=self._joining),
+                now,
+            )
+            for operator, single in zip(operators, split(message, operators), strict=True)
+        ]
+
+    def _without_token(self, message: Message) -> Message:
+        """A copy without the project's token, which joins when it is sent."""
+        if message.get("$token", self.token) != self.token:
+            raise other_project()
+        return {name: value for name, value in message.items() if name != "$token"}
+
+    def _rejected(self, lane: Lane, message: Message, now: float, reason: str) -> NewEntry:
+        """One row for the whole of a malformed message."""
+        if message.get("$token") == self.token:
+            message = self._without_token(message)
+        text = compact(message)
+        state = State.REJECTED.value
+        try:
+            identity = identity_of(message)
+        except InvalidOperation:
+            return NewEntry(str(lane), None, None, None, text, now, state, reason)
+        operators = operators_of(message)
+        return NewEntry(
+            str(lane), *identity, operators[0] if len(operators) == 1 else None, text, now, state, reason
+        )
+
+    def event(self, lane: Lane, message: Any, now: float, fault: WrongToken | None = None) -> NewEntry:
+        """The row of an event or an import, which travels as it is.
+
+        Args:
+            lane: Events or imports.
+            message: As the caller gave it.
+            now: Seconds since the epoch.
+            fault: What the caller already found wrong with it.
+
+        Raises:
+            InvalidOperation: It is no JSON object, or too large.
+            WrongToken: The fault.
+        """
+        plain = normalise(message)
+        properties = plain.get("properties")
+        id_ = properties.get("distinct_id") if isinstance(properties, dict) else None
+        profile = id_ if isinstance(id_, str) else None
+        try:
+            if fault is not None:
+                raise fault
+            return NewEntry(str(lane), None, profile, None, written(plain, "message"), now)
+        except (InvalidOperation, WrongToken) as error:
+            if self.on_invalid == "raise":
+                raise
+            state = State.REJECTED.value
+            return NewEntry(str(lane), None, profile, None, compact(plain), now, state, str(error))
+
+
+def other_project() -> WrongToken:
+    """What is wrong with a message that names another project's token."""
+    return WrongToken("the message names another project's token than this journal's")
+
+
+def _with_identity(message: Message, identity: Identity) -> Message:
+    """The message with its ids as the strings they are kept as; the same object where they are that already."""
+    group_key, id_ = identity
+    if group_key is None:
+        return message if message["$distinct_id"] is id_ else {**message, "$distinct_id": id_}
+    if message["$group_key"] is group_key and message["$group_id"] is id_:
+        return message
+    return {**message, "$group_key": group_key, "$group_id": id_}

@@ -1,0 +1,62 @@
+"""How entries are sent: sizes, pace, and what becomes of entries in doubt. Pure."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from recorder.model.operations import MAX_UPDATE_BYTES
+from recorder.model.reports import InDoubt
+
+__all__ = ["ShippingPolicy"]
+
+MOST_UPDATES = 2_000  # the service's documented limit of a request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippingPolicy:
+    """How entries are sent.
+
+    Attributes:
+        in_doubt: What becomes of *hazardous* entries in doubt, those that may be applied twice when sent again
+            (see `recorder.model.hazards`). ``"resend"``: sent again, at least once, and counted as possibly twice.
+            ``"hold"``: kept in doubt until a person retries or discards them; later entries of their profile
+            wait behind them. ``"drop"``: discarded, at most once, with those that share a property with them.
+            Harmless ones are sent again under each. What is held stays so under every later policy, until a
+            person decides; what was due to be sent again follows the policy of whoever ships it.
+        settle_after: After an outcome nobody knows, its profiles wait so many seconds before anything of theirs
+            is sent: a late first copy must not land on top of later entries. The service promises no such
+            limit; longer is safer.
+        batch_updates: Updates in a request, from 1 to 2,000, which is the service's limit.
+        batch_bytes: Bytes in a request; an update that fills it alone travels alone.
+        fold: Whether a profile's entries may travel as fewer updates with the same result, where a request sends
+            entries for the first time; see `recorder.journal.folding`. Entries stay as they were recorded. A sum on a
+            float may differ by rounding.
+        updates_per_second: A drain goes no faster than this; None for no limit.
+
+    Raises:
+        ValueError: A value is out of range.
+
+    >>> ShippingPolicy(batch_updates=50, in_doubt="hold").in_doubt
+    'hold'
+    """
+
+    in_doubt: InDoubt = "resend"
+    settle_after: float = 30.0
+    fold: bool = False
+    batch_updates: int = 200
+    batch_bytes: int = MAX_UPDATE_BYTES
+    updates_per_second: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.in_doubt not in get_args(InDoubt):
+            raise ValueError(f"in_doubt is {', '.join(get_args(InDoubt))}, not {self.in_doubt!r}")
+        if not 0 <= self.settle_after <= _A_DAY:
+            raise ValueError(f"settle_after is from 0 to {_A_DAY:,} seconds, not {self.settle_after!r}")
+        if not 1 <= self.batch_updates <= MOST_UPDATES:
+            raise ValueError(f"batch_updates is from 1 to {MOST_UPDATES:,}, not {self.batch_updates!r}")
+        if self.batch_bytes < 1:
+            raise ValueError(f"batch_bytes is at least 1, not {self.batch_bytes!r}")
+        if self.updates_per_second is not None and not self.updates_per_second > 0:
+            raise ValueError(f"updates_per_second is more than 0, or None, not {self.updates_per_second!r}")
+
+
+_A_DAY = 86_400

@@ -1,0 +1,415 @@
+"""Frozen data for those who look and those who ship: what the journal holds, and what came of shipping it.
+
+Apart from `recorder.model.entries`, because a program that only records needs none of it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+from recorder.model.entries import Outcome, State
+from recorder.model.operations import Lane
+
+__all__ = [
+    "Attempt",
+    "AttemptGroup",
+    "Baseline",
+    "Entry",
+    "EntryRow",
+    "FailureGroup",
+    "Forgotten",
+    "Hold",
+    "InDoubt",
+    "LaneStatus",
+    "ProfileCount",
+    "Pruned",
+    "ShipReport",
+    "ShipperStatus",
+    "Statistics",
+    "StoppedBy",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One operation in the journal.
+
+    Attributes:
+        seq: Its number: 1, 2, 3 … in the order of recording, without gaps.
+        lane: What it travels with.
+        group_key: A group's key; None for a user's profile.
+        profile: The profile's or group's id.
+        operator: Such as ``$set``; None for events, imports and messages rejected for not having exactly one.
+        message: The update as the service gets it, but for the project's token.
+        recorded_at: Seconds since the epoch.
+        state: Where it stands.
+        attempt: The attempt that settled it last.
+        sends: How many requests that may have been applied carried it.
+        reason: Why it was rejected or set aside.
+        possibly_twice: Whether it was sent again after an outcome nobody knows, and may have been applied twice.
+        hazardous: Whether sending it again may apply it twice; see `recorder.model.hazards`.
+        out_of_order: Whether later ones of its profile went before it.
+    """
+
+    seq: int
+    lane: Lane
+    group_key: str | None
+    profile: str | None
+    operator: str | None
+    message: Mapping[str, Any]
+    recorded_at: float
+    state: State
+    attempt: int | None
+    sends: int
+    reason: str | None
+    possibly_twice: bool
+    hazardous: bool = False
+    out_of_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What keeps a profile's entries from being sent now.
+
+    Attributes:
+        behind: The number of the entry whose outcome is to be known, or decided about, first.
+        by_person: Whether it waits until a person decides, rather than for a time.
+        until: When the wait for its outcome ends, in seconds since the epoch; None where a person decides.
+    """
+
+    behind: int
+    by_person: bool
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request, or several alike in a row that failed the same way.
+
+    Attributes:
+        id: Its number.
+        lane: Whose entries it carried.
+        first: The lowest entry number it carried.
+        last: The highest entry number it carried.
+        entries: How many entries it carried.
+        updates: How many updates that were: fewer where they were folded.
+        bytes: The size of its body.
+        digest: The first 16 hexadecimal digits of the body's SHA-256.
+        started_at: When it was written down, before it was sent; seconds since the epoch.
+        ended_at: When its outcome was settled; None while it is open.
+        outcome: What came of it; None while it is open.
+        status: The HTTP status of the answer, if one came.
+        words: The service's words, or what went wrong on the way.
+        times: How many attempts in a row this row stands for.
+    """
+
+    id: int
+    lane: Lane
+    first: int
+    last: int
+    entries: int
+    updates: int
+    bytes: int
+    digest: str
+    started_at: float
+    ended_at: float | None
+    outcome: Outcome | None
+    status: int | None
+    words: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptGroup:
+    """Attempts that came to nothing in the same way.
+
+    Attributes:
+        lane: Whose entries they carried.
+        outcome: What came of them.
+        words: The service's words, or what went wrong on the way.
+        status: The HTTP status of the answers, if any came.
+        attempts: How many there were.
+        first_at: When the first was started, in seconds since the epoch.
+        last_at: When the last was settled, in seconds since the epoch.
+    """
+
+    lane: Lane
+    outcome: Outcome
+    words: str
+    status: int | None
+    attempts: int
+    first_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureGroup:
+    """Entries that were rejected, are in doubt or were lost with the same words.
+
+    Attributes:
+        state: How they stand.
+        words: The service's words, or what went wrong; empty where nothing says.
+        status: The HTTP status of the answer, if one came.
+        entries: How many there are.
+        first_at: When the first came to stand so, in seconds since the epoch.
+        last_at: When the last did.
+        first: The lowest number among them.
+        last: The highest number among them.
+        rest: Whether these failed with several words, beyond the most that are told apart.
+    """
+
+    state: State
+    words: str
+    status: int | None
+    entries: int
+    first_at: float
+    last_at: float
+    first: int
+    last: int
+    rest: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileCount:
+    """A profile that entries name.
+
+    Attributes:
+        profile: Its id, or the group's.
+        group_key: A group's key; None for a user's profile.
+        entries: How many entries name it.
+        latest: The highest number among them.
+    """
+
+    profile: str
+    group_key: str | None
+    entries: int
+    latest: int
+
+
+class EntryRow(NamedTuple):
+    """An entry as it is written down, without its lane and its marks; see `JournalReader.rows_of`.
+
+    Attributes:
+        seq: Its number.
+        operator: Such as ``$set``; empty where it has none.
+        state: A `State`'s value.
+        attempt: The attempt that settled it last.
+        recorded_at: Seconds since the epoch.
+        message: JSON.
+    """
+
+    seq: int
+    operator: str
+    state: str
+    attempt: int | None
+    recorded_at: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """The accounts: at every moment, ``recorded`` is the sum of the integers named after a State.
+
+    Attributes:
+        recorded: How many entries were ever recorded.
+        possibly_twice: How many may have been applied twice: sent again after an outcome nobody knows.
+        out_of_order: How many went after later ones of their profile.
+        pruned: How many of all these are not kept any more: they were folded into their profiles' baseline, or given
+            up, and are counted for ever.
+        bytes: The size of the journal with its write-ahead log.
+        oldest_pending_seconds: The age of the oldest entry that is still to be sent; None where there is none.
+    """
+
+    recorded: int = 0
+    pending: int = 0
+    sending: int = 0
+    waiting: int = 0
+    in_doubt: int = 0
+    shipped: int = 0
+    rejected: int = 0
+    discarded: int = 0
+    forgotten: int = 0
+    lost: int = 0
+    possibly_twice: int = 0
+    out_of_order: int = 0
+    pruned: int = 0
+    bytes: int = 0
+    oldest_pending_seconds: float | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many entries the journal still holds."""
+        return self.recorded - self.pruned - self.lost
+
+    @property
+    def to_send(self) -> int:
+        """How many are still to be sent, or on their way."""
+        return self.pending + self.sending + self.waiting
+
+    @property
+    def unsent(self) -> int:
+        """How many are still to be sent, or their outcome still to be known."""
+        return self.to_send + self.in_doubt
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the accounts balance."""
+        return bool(self.recorded == sum(getattr(self, state.value) for state in State))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A profile as its pruned entries made it: where what is kept goes on from.
+
+    Attributes:
+        group_key: The group's key; None for a user's profile.
+        profile: The profile's or group's id.
+        properties: Its properties; None where there was no such profile in the end.
+        partly_known: Whether the service may hold more than that.
+        entries: How many entries were folded into it.
+        sends: How many requests that may have been applied carried its pruned entries, given up ones among them; each
+            counts once for every entry.
+    """
+
+    group_key: str | None
+    profile: str
+    properties: Mapping[str, Any] | None
+    partly_known: bool
+    entries: int
+    sends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What pruning took away, or would.
+
+    Attributes:
+        entries: How many entries: shipped ones, folded into their profiles' baseline, and given up ones below them.
+        attempts: How many attempts that nothing refers to any more; 0 where nothing was done.
+        freed: By how many bytes the journal is smaller.
+    """
+
+    entries: int = 0
+    attempts: int = 0
+    freed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What forgetting a profile erased, or would.
+
+    Attributes:
+        entries: How many entries that name it.
+        unsent: How many of them were still to be sent, and will not be.
+        in_doubt: How many may have been applied, and nobody will know.
+        folded: How many pruned entries its row of the baseline was made of.
+        deletion: The number of the ``$delete`` that is to be sent, whose content goes when it has gone; None where
+            there is none.
+        remnants: Whether something that an earlier forgetting erased stood in free room of the file, or in the log.
+        copies: Files that a salvage left beside the journal, and that may still name it: a person deletes them.
+    """
+
+    entries: int = 0
+    unsent: int = 0
+    in_doubt: int = 0
+    folded: int = 0
+    deletion: int | None = None
+    remnants: bool = False
+    copies: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was anything of it."""
+        return bool(self.entries or self.folded)
+
+    def counting(self, states: Iterable[State]) -> "Forgotten":
+        """The same, with entries in these states."""
+        counted = Counter(states)
+        return replace(
+            self,
+            entries=self.entries + counted.total(),
+            unsent=self.unsent + counted[State.PENDING] + counted[State.WAITING] + counted[State.SENDING],
+            in_doubt=self.in_doubt + counted[State.IN_DOUBT],
+        )
+
+
+InDoubt = Literal["resend", "hold", "drop"]
+"""What becomes of hazardous entries in doubt: sent again; kept until a person decides; given up."""
+
+StoppedBy = Literal["done", "offline", "paused", "waiting", "busy", "timeout"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipReport:
+    """What one call shipped, and why it ended.
+
+    Attributes:
+        shipped: Entries the service accepted in this call.
+        rejected: Entries it refused in this call.
+        in_doubt: Entries whose outcome this call could not learn.
+        pending: Entries still to be sent when it ended.
+        requests: Requests made by this call.
+        stopped_by: ``done``: nothing is left that could go without a person; ``offline``: the service cannot
+            be reached; ``paused``: a person must mend something; ``waiting``: a later call may go on;
+            ``busy``: another process ships this journal; ``timeout``: the time given was up.
+        message: The cause in words; empty when done.
+        retry_at: When another try makes sense, in seconds since the epoch.
+    """
+
+    shipped: int = 0
+    rejected: int = 0
+    in_doubt: int = 0
+    pending: int = 0
+    requests: int = 0
+    stopped_by: StoppedBy = "done"
+    message: str = ""
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneStatus:
+    """How shipping stands in one lane.
+
+    Attributes:
+        lane: Which.
+        outcome: What came of its last request; None before the first, and ``shipped`` when all is well.
+        cause: The service's words, or what went wrong on the way.
+        since: When it came to stand like this, in seconds since the epoch.
+        failures: How many tries in a row did not go through.
+        retry_at: When another try is due, in seconds since the epoch.
+    """
+
+    lane: Lane
+    outcome: Outcome | None = None
+    cause: str = ""
+    since: float | None = None
+    failures: int = 0
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperStatus:
+    """Who ships this journal, as far as the journal knows.
+
+    Attributes:
+        pid: The process that shipped last; None where none ever did.
+        running: Whether it is at it now.
+        seen_at: When it last did something, in seconds since the epoch.
+        in_doubt: Its policy for entries in doubt; None where none ever shipped.
+        settle_after: How long their profiles wait before anything of theirs is sent, in seconds.
+        settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
+        held: How many profiles wait for a person to decide about an entry in doubt.
+        full: Whether the journal has grown to its max_bytes: nothing more is recorded until something is shipped.
+        lanes: How each lane stands.
+    """
+
+    pid: int | None = None
+    running: bool = False
+    seen_at: float | None = None
+    in_doubt: InDoubt | None = None
+    settle_after: float | None = None
+    settling_until: float | None = None
+    held: int = 0
+    full: bool = False
+    lanes: tuple[LaneStatus, ...] = field(default=())

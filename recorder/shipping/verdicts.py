@@ -1,0 +1,234 @@
+"""What an answer, or its absence, means. Pure, and total: every answer has a verdict.
+
+The rules are those of the service's documentation where it has any: 1 or ``"status": 1`` accepts, 0 says that
+nothing was applied. Everywhere else the question is whether the request may have been applied: what may have
+been is unknown, never assumed.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from recorder.model.entries import Outcome
+
+__all__ = ["Answer", "Verdict", "judge", "patience"]
+
+LONGEST_BACKOFF = 300.0
+LONGEST_RETRY_AFTER = 86_400.0
+
+_SHORTEST_BACKOFF = 1.0
+_MOST_WORDS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of sending one request.
+
+    Attributes:
+        left: Whether the body began to leave: measured, not inferred from an exception's class.
+        url: Where it was sent.
+        status: The HTTP status; None where no whole answer came.
+        headers: Of the answer; names in lower case.
+        body: Of the answer, up to 64 kB.
+        error: What went wrong on the way, in words; empty where an answer came.
+    """
+
+    left: bool
+    url: str
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+    body: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What an answer means.
+
+    Attributes:
+        outcome: See `Outcome`.
+        words: The service's words, or what went wrong on the way; empty where there is nothing to say.
+        status: The HTTP status, if an answer came.
+        retry_after: Seconds that the service asks us to wait, at least; None where it does not say.
+    """
+
+    outcome: Outcome
+    words: str
+    status: int | None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The service's own answer, as far as the body is one: ``1``, ``0`` or an object with a status or an error."""
+
+    accepted: bool | None
+    is_object: bool
+    words: str
+
+
+def judge(answer: Answer) -> Verdict:
+    """The verdict on an answer.
+
+    >>> judge(Answer(left=True, url="https://api.mixpanel.com/engage", status=200, body=b'1')).outcome
+    <Outcome.SHIPPED: 'shipped'>
+    >>> judge(Answer(left=True, url="https://api.mixpanel.com/engage", error="connection reset")).outcome
+    <Outcome.UNKNOWN: 'unknown'>
+    """
+    if not answer.left:
+        return _verdict(answer, Outcome.OFFLINE, answer.error or "nothing was sent")
+    if answer.status is None:
+        return _verdict(answer, Outcome.UNKNOWN, answer.error or "no answer")
+    return _judge_status(answer, answer.status)
+
+
+def _judge_status(answer: Answer, status: int) -> Verdict:
+    said = _said(answer.body)
+    match status:
+        case 200:
+            return _judge_ok(answer, said)
+        case 301 | 302 | 303 | 307 | 308:
+            return _judge_redirect(answer, status)
+        case 400 | 422:
+            return _judge_refusal(answer, said)
+        case 408 | 429:
+            return _verdict(answer, Outcome.WAIT, _with_code(answer, said))
+        case 413:
+            return _verdict(answer, Outcome.REFUSED, said.words or "HTTP 413: the request is too large")
+        case 511:
+            return _verdict(answer, Outcome.OFFLINE, "HTTP 511: the network wants a login")
+        case 503 if said.is_object or _header(answer, "retry-after"):
+            return _verdict(answer, Outcome.WAIT, _with_code(answer, said))
+        case _ if 400 <= status < 500:  # noqa: PLR2004
+            return _verdict(answer, Outcome.PAUSED, _with_code(answer, said))
+    return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status}, an answer that says nothing about the request")
+
+
+def _with_code(answer: Answer, said: _Said) -> str:
+    return f"HTTP {answer.status}: {said.words}" if said.words else f"HTTP {answer.status}"
+
+
+def _judge_ok(answer: Answer, said: _Said) -> Verdict:
+    if said.accepted is True:
+        return _verdict(answer, Outcome.SHIPPED, said.words)
+    if said.accepted is False:
+        return _judge_refusal(answer, said)
+    plain_http = urlsplit(answer.url).scheme == "http"
+    if plain_http and _header(answer, "content-type").lower().startswith("text/html"):
+        return _verdict(
+            answer, Outcome.OFFLINE, "a web page instead of the service; perhaps the network wants a login"
+        )
+    return _verdict(answer, Outcome.UNKNOWN, "HTTP 200, an answer that is not the service's, or was cut")
+
+
+def _judge_refusal(answer: Answer, said: _Said) -> Verdict:
+    words = said.words or f"HTTP {answer.status}, without a reason"
+    if re.search(r"\btoken\b", words, re.IGNORECASE):
+        return _verdict(answer, Outcome.PAUSED, words)
+    if answer.status == 200 and "temporary failure" in words.lower():  # noqa: PLR2004
+        return _verdict(answer, Outcome.WAIT, words)
+    return _verdict(answer, Outcome.REFUSED, words)
+
+
+def _judge_redirect(answer: Answer, status: int) -> Verdict:
+    location = _header(answer, "location")
+    if not location:
+        return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status} without a location")
+    try:
+        elsewhere = urlsplit(urljoin(answer.url, location)).hostname != urlsplit(answer.url).hostname
+    except ValueError:
+        return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status} to a location that is no address")
+    if elsewhere:
+        return _verdict(
+            answer, Outcome.OFFLINE, f"HTTP {status} to {location}; perhaps the network wants a login"
+        )
+    return _verdict(answer, Outcome.PAUSED, f"HTTP {status}: the service's address is {location}")
+
+
+def _verdict(answer: Answer, outcome: Outcome, words: str) -> Verdict:
+    # What stands between us and the service, such as a captive portal, may not ask for patience in its name.
+    retry_after = None if outcome in {Outcome.SHIPPED, Outcome.OFFLINE} else _retry_after(answer)
+    return Verdict(outcome=outcome, words=_tidy(words), status=answer.status, retry_after=retry_after)
+
+
+def _tidy(words: str) -> str:
+    """One line of printable text: words from the network end up on terminals and in logs."""
+    line = "".join(letter if letter.isprintable() else " " for letter in words)
+    line = " ".join(line.split())
+    return line if len(line) <= _MOST_WORDS else line[: _MOST_WORDS - 1] + "…"
+
+
+def _header(answer: Answer, name: str) -> str:
+    return (answer.headers or {}).get(name, "")
+
+
+def _said(body: bytes) -> _Said:
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return _Said(None, is_object=False, words="" if text.startswith("<") else text)
+    if not isinstance(value, dict):
+        return _Said(_flag(value), is_object=False, words="" if _flag(value) is not None else text)
+    error = value.get("error")
+    words = error if isinstance(error, str) else "" if error is None else json.dumps(error)
+    accepted = True if _imported(value) else _flag(value.get("status"))
+    return _Said(accepted, is_object="status" in value or "error" in value, words=words)
+
+
+def _imported(value: dict[str, Any]) -> bool:
+    """The words of /import, which has its own whether verbose or not."""
+    return value.get("code") == 200 and value.get("status") == "OK"  # noqa: PLR2004
+
+
+def _flag(value: Any) -> bool | None:
+    """1 and 0 as the service means them; true and false are not its words."""
+    if type(value) is int and value in (0, 1):
+        return value == 1
+    return None
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """The Retry-After header in seconds: a number, or a date read against the answer's own."""
+    text = _header(answer, "retry-after").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), LONGEST_RETRY_AFTER)
+    until, now = _moment(text), _moment(_header(answer, "date"))
+    if until is None or now is None:
+        return None
+    return min(max((until - now).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
+
+
+def _moment(text: str) -> datetime | None:
+    from email.utils import parsedate_to_datetime  # it takes long to import, and few answers need it
+
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def patience(outcome: Outcome, failures: int, chance: float) -> float:
+    """How long a lane waits before its next try, in seconds; what the service asks for comes on top.
+
+    Exponential from 1 s to 5 min, with full jitter after the cap. Where a person must mend something: 5 min.
+
+    Args:
+        outcome: Of the last try.
+        failures: How many tries in a row did not go through; at least 1.
+        chance: A random number from 0 to 1.
+
+    >>> patience(Outcome.OFFLINE, 1, 1.0), patience(Outcome.WAIT, 4, 0.5), patience(Outcome.OFFLINE, 1000, 1.0)
+    (1.0, 4.0, 300.0)
+    """
+    if outcome in {Outcome.PAUSED, Outcome.REFUSED}:
+        return LONGEST_BACKOFF
+    cap: float = min(_SHORTEST_BACKOFF * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
+    return cap * chance

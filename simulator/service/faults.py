@@ -1,0 +1,282 @@
+"""Fault schedules as data: which request meets which fault. Pure; `simulator.service.server` plays them.
+
+A schedule is a JSON list such as ``[{"at": 3, "fault": "ack_lost"}]``. ``at`` counts ingestion requests from
+1 since the schedule was set. Nothing here is random: randomness belongs to what makes schedules.
+
+A new kind of fault is a frozen class below, its name in `FAULTS`, a rule in `_RULES` for each field that is
+new, and a case where the service plays it. ``applied`` is every fault's own question: a kind names its
+default where that is true.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any
+
+from recorder.model.errors import RestanteError
+
+__all__ = [
+    "FAULTS",
+    "AckLost",
+    "Fault",
+    "Garbage",
+    "InvalidSchedule",
+    "Late",
+    "PartialRead",
+    "Redirect",
+    "Refuse",
+    "Reset",
+    "Slow",
+    "Status",
+    "Truncate",
+    "parse_schedule",
+    "read_schedule",
+]
+
+
+class InvalidSchedule(RestanteError, ValueError):
+    """A fault schedule is not one; none of it was taken."""
+
+    hint = 'A schedule is a JSON list of objects such as {"at": 3, "fault": "ack_lost"}.'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What befalls one ingestion request.
+
+    Attributes:
+        at: Which request, counted from 1 since the schedule was set.
+        applied: Whether the service takes what the request carries, as it takes any other, or leaves it as if
+            it had never come. What the sender sees is the same either way. The default is the kind's own.
+    """
+
+    at: int
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unread(Fault):
+    """A fault that leaves the body unread, in whole or in part: there is nothing that could be applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse(_Unread):
+    """Accepted, and reset before its body is read; never applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialRead(_Unread):
+    """Half of its body is read, then the connection is reset; never applied.
+
+    A body in chunks does not say how long it is: of that, one byte is read.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset(Fault):
+    """Read whole, then the connection is reset (RST)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AckLost(Fault):
+    """Closed without an answer, once it is applied."""
+
+    applied: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late(Fault):
+    """Closed without an answer at once, and applied after a wait, as a copy that lingered on the way.
+
+    Attributes:
+        seconds: How long after the request was read.
+    """
+
+    seconds: float
+    applied: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status(Fault):
+    """Answered with an HTTP status.
+
+    Attributes:
+        code: The status, 200 to 599.
+        retry_after: The ``Retry-After`` header: seconds, or a text as it stands, such as an HTTP date.
+    """
+
+    code: int
+    retry_after: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect(Fault):
+    """Answered with 302, as by a sign-in page or a proxy.
+
+    Attributes:
+        location: The ``Location`` header, as it stands.
+    """
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Garbage(Fault):
+    """Answered with 200 and an HTML page, as a captive portal does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncate(Fault):
+    """Answered by half: the head promises the whole body, half of it follows, and the connection is closed.
+
+    Of an odd number of bytes, the smaller half: of ``1``, nothing. Not applied, it is half of the answer that
+    the request would have had.
+    """
+
+    applied: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow(Fault):
+    """Applied and answered after a wait. Not applied, it is answered as if it had been.
+
+    Attributes:
+        seconds: How long it waits first.
+    """
+
+    seconds: float
+    applied: bool = True
+
+
+FAULTS: dict[str, type[Fault]] = {
+    "refuse": Refuse,
+    "partial_read": PartialRead,
+    "reset": Reset,
+    "ack_lost": AckLost,
+    "late": Late,
+    "status": Status,
+    "redirect": Redirect,
+    "garbage": Garbage,
+    "truncate": Truncate,
+    "slow": Slow,
+}
+"""The kinds of faults by the name a schedule gives them."""
+
+_LONGEST = 86_400  # a day: far beyond every time-out, and within what a thread can wait
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_seconds(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= _LONGEST
+
+
+def _is_header(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable()
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "at": (lambda value: _is_whole(value) and value >= 1, "a whole number from 1"),
+    "applied": (lambda value: isinstance(value, bool), "true or false"),
+    "code": (
+        lambda value: _is_whole(value) and 200 <= value <= 599,  # noqa: PLR2004  # 1xx are no answers yet
+        "an HTTP status from 200 to 599",
+    ),
+    "location": (_is_header, "a header's text"),
+    "retry_after": (
+        lambda value: value is None or _is_seconds(value) or _is_header(value),
+        f"seconds from 0 to {_LONGEST:,}, or a header's text",
+    ),
+    "seconds": (_is_seconds, f"seconds from 0 to {_LONGEST:,}"),
+}
+
+
+def parse_schedule(value: Any) -> tuple[Fault, ...]:
+    """The faults of a schedule given as JSON values, in the order they were written.
+
+    A `Fault` among them is taken as it is.
+
+    Raises:
+        InvalidSchedule: Not a list of objects, an unknown fault or key, a value out of range, one to be applied
+            that leaves its body unread, or two faults for one request.
+
+    >>> parse_schedule([{"at": 1, "fault": "status", "code": 429, "retry_after": 2}])
+    (Status(at=1, applied=False, code=429, retry_after=2),)
+    >>> parse_schedule([{"at": 1, "fault": "explode"}])
+    Traceback (most recent call last):
+    simulator.service.faults.InvalidSchedule: fault 1 of the schedule: unknown fault "explode"; known are ack_lost, \
+garbage, late, partial_read, redirect, refuse, reset, slow, status, truncate
+    """
+    if not isinstance(value, list):
+        raise InvalidSchedule("a fault schedule must be a JSON list")
+    faults = tuple(_parse(item, f"fault {place} of the schedule") for place, item in enumerate(value, 1))
+    taken: set[int] = set()
+    for place, fault in enumerate(faults, 1):
+        if fault.at in taken:
+            raise InvalidSchedule(f"fault {place} of the schedule: request {fault.at} has a fault already")
+        taken.add(fault.at)
+    return faults
+
+
+def read_schedule(text: str | bytes) -> tuple[Fault, ...]:
+    """The faults of a schedule given as JSON text.
+
+    Raises:
+        InvalidSchedule: As `parse_schedule`, or the text is not JSON.
+
+    >>> read_schedule('[{"at": 2, "fault": "slow", "seconds": 0.5}]')
+    (Slow(at=2, applied=True, seconds=0.5),)
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidSchedule(f"a fault schedule must be a JSON list: {error}") from error
+    return parse_schedule(value)
+
+
+def _parse(item: Any, place: str) -> Fault:
+    fault = item if isinstance(item, Fault) else _made(item, place)
+    if isinstance(fault, _Unread) and fault.applied:
+        name = next(name for name, kind in FAULTS.items() if isinstance(fault, kind))
+        raise InvalidSchedule(
+            f'{place}: "applied" cannot be true with {name}, which does not read the whole body'
+        )
+    return fault
+
+
+def _made(item: Any, place: str) -> Fault:
+    if not isinstance(item, dict):
+        raise InvalidSchedule(f"{place}: must be an object")
+    known = ", ".join(sorted(FAULTS))
+    name = item.get("fault")
+    if name is None:
+        raise InvalidSchedule(f'{place}: "fault" is missing; known are {known}')
+    kind = FAULTS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise InvalidSchedule(f"{place}: unknown fault {_shown(name)}; known are {known}")
+    settings = {key: value for key, value in item.items() if key != "fault"}
+    taken = {field.name: field for field in fields(kind)}
+    for key in settings:
+        if key not in taken:
+            raise InvalidSchedule(f"{place}: {name} does not take {_shown(key)}; it takes {', '.join(taken)}")
+    for field in taken.values():
+        _check(field, settings, place)
+    return kind(**settings)
+
+
+def _check(field: Field[Any], settings: dict[str, Any], place: str) -> None:
+    fits, wanted = _RULES[field.name]
+    if field.name not in settings:
+        if field.default is MISSING:
+            raise InvalidSchedule(f'{place}: "{field.name}" is missing; it is {wanted}')
+    elif not fits(settings[field.name]):
+        value = _shown(settings[field.name])
+        raise InvalidSchedule(f'{place}: "{field.name}" must be {wanted}, not {value}')
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:60] + "…"  # noqa: PLR2004

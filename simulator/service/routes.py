@@ -1,0 +1,178 @@
+"""The local service's routes: a WSGI application that answers as the service does, and shows what it holds.
+
+Not imported by itself where werkzeug may be missing: `simulator.service.server` says so in a sentence.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Request, Response
+
+from simulator.service.faults import Fault, InvalidSchedule, read_schedule
+from simulator.service.ingestion import Acceptance, Endpoint, Inbox, read_submission
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ["Application", "endpoint_of"]
+
+_PAGE_SIZE = 1_000
+"""How many profiles a page of the service's read-back holds."""
+
+
+def endpoint_of(path: str) -> Endpoint | None:
+    """The ingestion endpoint at a path, None for any other path; browser SDKs end theirs with a slash.
+
+    Slashes before it do not count either, as the routes take them.
+
+    >>> endpoint_of("/engage/")
+    <Endpoint.ENGAGE: '/engage'>
+    """
+    bare = "/" + path.strip("/")
+    return Endpoint(bare) if bare in set(Endpoint) else None
+
+
+class Application:
+    """The routes over an inbox.
+
+    Args:
+        inbox: What they fill and show.
+        schedule: Takes the faults of ``PUT /simulator/faults``.
+    """
+
+    def __init__(self, inbox: Inbox, schedule: Callable[[Iterable[Fault]], None]) -> None:
+        self._inbox = inbox
+        self._schedule = schedule
+        self._routes: dict[str, dict[str, Callable[[Request], Response]]] = {
+            **{endpoint.value: {"POST": self._take, "GET": self._take} for endpoint in Endpoint},
+            "/api/query/engage": {"POST": self._query},
+            "/simulator/profiles": {"GET": self._profiles},
+            "/simulator/groups": {"GET": self._groups},
+            "/simulator/messages": {"GET": self._messages},
+            "/simulator/reset": {"POST": self._reset},
+            "/simulator/faults": {"PUT": self._faults},
+            "/": {"GET": self._index},
+        }
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # A request that its own environ held would stay, with its body, until the garbage is next collected.
+        return self._answer(Request(environ, populate_request=False))(environ, start_response)
+
+    def _answer(self, request: Request) -> Response:
+        path = request.path.rstrip("/") or "/"
+        methods = self._routes.get(path)
+        if methods is None:
+            return _error(f"no route {path}; GET / lists them", HTTPStatus.NOT_FOUND)
+        if request.method == "OPTIONS":
+            return _allowing(methods, Response(status=HTTPStatus.NO_CONTENT))
+        route = methods.get(request.method)
+        if route is None:
+            refusal = f"{path} takes {' and '.join(methods)}, not {request.method}"
+            return _allowing(methods, _error(refusal, HTTPStatus.METHOD_NOT_ALLOWED))
+        return route(request)
+
+    # --- as the service has them
+
+    def _take(self, request: Request) -> Response:
+        endpoint = endpoint_of(request.path)
+        assert endpoint is not None  # noqa: S101  # for the type checker: the routes say so
+        submission = read_submission(request.query_string, request.get_data())
+        receipt = self._inbox.take(endpoint, submission)
+        status = int(receipt.error is None)
+        if submission.verbose:
+            return _json({"status": status, "error": receipt.error})
+        # The Node SDK says verbose=0 to /import, too, and takes anything but the digit for a failure.
+        if endpoint is not Endpoint.IMPORT or submission.verbose is False:
+            return Response(str(status), mimetype="text/plain")
+        if receipt.error is None:
+            return _json({"code": 200, "num_records_imported": receipt.accepted, "status": "OK"})
+        return _json({"code": 400, "error": receipt.error, "status": "Bad Request"}, HTTPStatus.BAD_REQUEST)
+
+    def _query(self, request: Request) -> Response:
+        """Profiles as the service's own read-back shows them; of what narrows it, ``page`` is known."""
+        if "where" in request.values:
+            return _error("the local service cannot evaluate where", HTTPStatus.BAD_REQUEST)
+        page = max(request.values.get("page", 0, type=int), 0)
+        profiles = self._inbox.profiles(request.values.get("token"))
+        results = [{"$distinct_id": id_, "$properties": profile} for id_, profile in profiles.items()]
+        return _json(
+            {
+                "results": results[page * _PAGE_SIZE :][:_PAGE_SIZE],
+                "page": page,
+                "page_size": _PAGE_SIZE,
+                "session_id": "restante",  # pages are cut anew each time: there is no session to continue
+                "status": "ok",
+                "total": len(results),
+            }
+        )
+
+    # --- its own
+
+    def _profiles(self, request: Request) -> Response:
+        return _json(self._inbox.profiles(request.args.get("token")))
+
+    def _groups(self, request: Request) -> Response:
+        return _json(self._inbox.groups(request.args.get("token")))
+
+    def _messages(self, request: Request) -> Response:
+        verdict = request.args.get("verdict")
+        if verdict is not None and verdict not in set(Acceptance):
+            return _error("verdict is accepted or rejected", HTTPStatus.BAD_REQUEST)
+        chosen = None if verdict is None else Acceptance(verdict)
+        shown = ("endpoint", "message", "verdict", "reason")
+        received = self._inbox.messages(chosen, request.args.get("token"))
+        return _json([{name: getattr(one, name) for name in shown} for one in received])
+
+    def _reset(self, request: Request) -> Response:
+        self._inbox.reset(request.args.get("token"))
+        return _json({"status": 1, "error": None})
+
+    def _faults(self, request: Request) -> Response:
+        try:
+            faults = read_schedule(request.get_data())
+        except InvalidSchedule as error:
+            return _error(str(error), HTTPStatus.BAD_REQUEST)
+        self._schedule(faults)
+        return _json({"status": 1, "error": None})
+
+    def _index(self, request: Request) -> Response:  # noqa: ARG002  # called as every route is
+        lines = [
+            f"{' '.join(methods):<10}{path:<22}{_ABOUT[path]}\n" for path, methods in self._routes.items()
+        ]
+        return Response(_BEFORE + "".join(lines) + _AFTER, mimetype="text/plain")
+
+
+_ABOUT = {
+    Endpoint.ENGAGE.value: "takes updates of users' profiles",
+    Endpoint.GROUPS.value: "takes updates of groups' profiles",
+    Endpoint.TRACK.value: "takes events, and keeps them as they are",
+    Endpoint.IMPORT.value: "takes events of the past, and keeps them as they are",
+    "/api/query/engage": "shows users' profiles as the real service does, in pages (page=1)",
+    "/simulator/profiles": "shows users' profiles: id to properties",
+    "/simulator/groups": "shows groups' profiles: key to id to properties",
+    "/simulator/messages": "shows what arrived, with a verdict and a reason each (verdict=rejected)",
+    "/simulator/reset": "forgets profiles and messages; the faults go on",
+    "/simulator/faults": 'takes a fault schedule, such as [{"at": 1, "fault": "ack_lost"}]',
+    "/": "this page",
+}
+_BEFORE = "The local service of restante. It takes what SDKs send, and shows what came of it.\n\n"
+_AFTER = """
+What is taken is a JSON array or one object, alone or as data= in a form or the query, there also in base64.
+The answer is 1 or 0; with verbose=1, JSON that says what is wrong. What is shown or forgotten can be narrowed
+to one project with token=.
+"""
+
+
+def _json(value: Any, status: int = HTTPStatus.OK) -> Response:
+    return Response(json.dumps(value), status, mimetype="application/json")
+
+
+def _error(text: str, status: int) -> Response:
+    return _json({"status": 0, "error": text}, status)
+
+
+def _allowing(methods: Iterable[str], response: Response) -> Response:
+    response.headers["Allow"] = ", ".join([*methods, "OPTIONS"])
+    return response

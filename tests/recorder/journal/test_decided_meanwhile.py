@@ -1,0 +1,271 @@
+"""Somebody decides, takes over or changes the policy in the middle of it: order, holds and marks stay true."""
+
+import json
+import threading
+
+import pytest
+
+from recorder import (
+    Answer,
+    Journal,
+    JournalError,
+    JournalFull,
+    JournalReader,
+    Outcome,
+    Shipper,
+    ShippingPolicy,
+)
+from recorder.journal.settle import Settlement
+from simulator import Simulator
+from tests.doubles import ACCEPTED, BOOTED, REFUSED, RESET, UNREACHABLE, URL, Boot, Scripted, claim, take_over
+
+
+def sent(transport):
+    return [
+        [
+            (update["$distinct_id"], next(iter(update[op].values())))
+            for update in json.loads(body)
+            for op in OPS & set(update)
+        ]
+        for _, body in transport.sent
+    ]
+
+
+OPS = {"$set", "$append", "$add"}
+SHIPPED = Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0)
+
+
+def states(path):
+    with JournalReader(path) as reader:
+        assert reader.counts().adds_up
+        return [entry.state.value for entry in reader.stream()]
+
+
+def test_fresh_entries_do_not_go_before_what_is_isolated_when_a_part_of_it_is_decided(recorder, journal):
+    boot = Boot()
+
+    def decide(*_):
+        journal.discard("seq=3..4")
+        return ACCEPTED
+
+    # All eight are in doubt. Then four go again, are refused and halved; in the middle of it 3 and 4 are given up.
+    transport = Scripted(RESET, REFUSED, REFUSED, REFUSED, decide)
+    shipper = Shipper(journal, transport, uptime=boot)
+    with recorder.batch() as batch:
+        for n in range(8):
+            batch.people_set(f"u{n}", {"is": "old"})
+    shipper.ship()
+    with recorder.batch() as batch:
+        for n in range(8):
+            batch.people_set(f"u{n}", {"is": "new"})
+    boot.passes(1_000)
+    assert shipper.ship().stopped_by == "done"
+    arrived = [update for request in sent(transport)[5:] for update in request]
+    for n in range(4, 8):
+        assert arrived.index((f"u{n}", "old")) < arrived.index((f"u{n}", "new"))
+
+
+def test_a_late_acceptance_does_not_tear_a_run_apart(recorder, journal, path):
+    """The set was sent again since: without the increment after it the counter would be one too low."""
+    recorder.people_set("ada", {"n": 0})
+    recorder.people_increment("ada", {"n": 1})
+    first = claim(journal, take_over(journal), 2)
+    epoch = take_over(journal)
+    again = claim(journal, epoch)
+    journal.claims.settle(again, SHIPPED)
+    assert journal.claims.settle(first, SHIPPED) is None
+    assert states(path) == ["shipped", "in_doubt"]
+    rest = claim(journal, epoch)
+    journal.claims.settle(rest, SHIPPED)
+    service = Simulator()
+    for request in (first, again, rest):
+        for update in json.loads(request.body):
+            del update["$token"]
+            service.people_update(update)
+    assert service.profile("ada") == Simulator.from_journal(path).profile("ada") == {"n": 1}
+
+
+def test_a_late_acceptance_ends_no_wait_that_something_else_needs(recorder, journal, path):
+    recorder.people_increment("ada", {"n": 1})
+    recorder.people_increment("ada", {"n": 2})
+    patient = ShippingPolicy(settle_after=3_600)
+    first = claim(journal, take_over(journal), 2)
+    again = claim(journal, take_over(journal))
+    assert (first.numbers, again.numbers) == ((1, 2), (1,))
+    epoch = take_over(journal, policy=patient)
+    journal.claims.settle(first, SHIPPED)
+    assert states(path) == ["in_doubt", "in_doubt"]
+    assert journal.claims.settling(BOOTED) == 3_600
+    assert claim(journal, epoch, policy=patient) is None
+
+
+@pytest.mark.parametrize(("policy", "state"), [("hold", "in_doubt"), ("drop", "discarded")])
+def test_what_was_due_under_another_policy_follows_the_one_that_ships_it(
+    recorder, journal, path, policy, state
+):
+    recorder.people_increment("ada", {"n": 1})
+    boot, transport = Boot(), Scripted(RESET, UNREACHABLE)
+    Shipper(journal, transport, uptime=boot).ship()
+    boot.passes(31)
+    assert Shipper(journal, transport, uptime=boot).ship().stopped_by == "offline"  # due, and did not leave
+    Shipper(journal, transport, ShippingPolicy(in_doubt=policy), uptime=boot).ship()
+    assert len(transport.sent) == 2
+    assert states(path) == [state]
+
+
+def test_a_retry_after_something_that_was_given_up_but_may_have_arrived_is_out_of_order(
+    recorder, journal, path
+):
+    recorder.people_set("ada", {"n": 1})
+    recorder.people_set("ada", {"n": 2})
+    shipper = Shipper(journal, Scripted(REFUSED, RESET), ShippingPolicy(batch_updates=1))
+    shipper.ship()
+    journal.discard("seq=2")
+    assert journal.retry("seq=1").out_of_order == 1
+    with JournalReader(path) as reader:
+        assert reader.entry(1).out_of_order
+
+
+def test_an_acceptance_that_could_not_be_written_down_is_written_down_later(
+    recorder, journal, path, monkeypatch
+):
+    recorder.people_increment("ada", {"n": 1})
+    transport = Scripted()
+    shipper = Shipper(journal, transport)
+    real = journal.claims.settle
+
+    def full(*_):
+        raise JournalFull("no room")
+
+    monkeypatch.setattr(journal.claims, "settle", full)
+    with pytest.raises(JournalFull):
+        shipper.ship()
+    monkeypatch.setattr(journal.claims, "settle", real)
+    assert shipper.ship().stopped_by == "done"
+    assert len(transport.sent) == 1
+    with JournalReader(path) as reader:
+        assert (reader.entry(1).state, reader.entry(1).sends, reader.entry(1).possibly_twice) == (
+            "shipped",
+            1,
+            False,
+        )
+
+
+def test_a_drain_that_is_stopped_does_not_say_done(recorder, journal):
+    for n in range(4):
+        recorder.people_set("ada", {"n": n})
+    stop, told = threading.Event(), []
+
+    def last(*_):
+        stop.set()
+        return ACCEPTED
+
+    shipper = Shipper(journal, Scripted(last), ShippingPolicy(batch_updates=1), on_event=told.append)
+    shipper.run(stop)
+    assert [(report.stopped_by, report.pending) for report in told] == [("timeout", 3)]
+
+
+def test_a_limit_counts_what_is_rejected(recorder, journal):
+    for n in range(6):
+        recorder.people_set("ada", {"n": n})
+    transport = Scripted(*[REFUSED] * 6)
+    report = Shipper(journal, transport).ship(limit=2)
+    assert report.rejected <= 2
+    assert report.requests <= 3
+
+
+def refusing(words):
+    return Answer(left=True, url=URL, status=400, body=json.dumps({"status": 0, "error": words}).encode())
+
+
+class Refuses(Scripted):
+    """Refuses every request with something bad in it, always with the same words."""
+
+    def send(self, lane, body, *, timeout=None):  # noqa: ARG002  # as a transport
+        self.sent.append((lane.value, body))
+        return refusing("bad") if b'"bad"' in body else ACCEPTED
+
+
+def test_a_person_who_has_looked_gets_bad_data_isolated_however_much_there_is(recorder, journal, path):
+    with recorder.batch() as batch:
+        for n in range(25):
+            batch.people_set("ada", {"bad": n})
+        for n in range(100):
+            batch.people_set("ada", {"good": n})
+    told = []
+    shipper = Shipper(journal, Refuses(), on_event=told.append)
+    report = shipper.ship()
+    assert (report.stopped_by, report.rejected) == ("paused", 0)  # what was taken back is not rejected
+    assert journal.retry("state=waiting").entries == 20
+    report = shipper.ship()
+    assert (report.stopped_by, report.rejected, report.shipped) == ("done", 25, 100)
+    with JournalReader(path) as reader:
+        assert reader.count("state=rejected error=bad") == 25
+
+
+def test_the_guard_stands_again_after_a_success(recorder, journal):
+    with recorder.batch() as batch:
+        for n in range(60):
+            batch.people_set("ada", {"good" if n == 25 else "bad": n})
+    shipper = Shipper(journal, Refuses())
+    shipper.ship()
+    journal.retry("state=waiting")
+    report = shipper.ship()
+    assert (report.stopped_by, report.rejected, report.shipped) == ("paused", 25, 1)
+
+
+def test_many_held_profiles_are_decided_about_together(path):
+    """Each is looked at once: quadratic, this would take minutes, and keep recorders out meanwhile."""
+    from recorder import Recorder
+
+    with Recorder("T", path, durability="process") as recorder, Journal(path) as journal:
+        with recorder.batch() as batch:
+            for n in range(4_000):
+                batch.people_increment(f"u{n}", {"n": 1})
+        boot = Boot()
+        policy = ShippingPolicy(in_doubt="hold", batch_updates=2_000, settle_after=0)
+        shipper = Shipper(journal, Scripted(RESET, RESET, RESET, RESET), policy, uptime=boot)
+        for _ in range(4):
+            shipper.ship()
+        steps = 0
+
+        def step():
+            nonlocal steps
+            steps += 1
+            return 0
+
+        with JournalReader(path) as reader:
+            held = reader.shipping().held
+            assert held >= 2_000
+        connection = journal._connection.use()
+        connection.set_progress_handler(step, 1_000)
+        journal.discard("state=in_doubt profile!=u0")
+        connection.set_progress_handler(None, 0)
+        assert steps < 4_000
+        with JournalReader(path) as reader:
+            assert reader.shipping().held == 1
+
+
+def test_a_fork_in_the_middle_of_a_read_is_refused_in_the_child_and_harms_nothing(path):
+    import os
+
+    with Journal(path, token="T") as journal, JournalReader(path) as reader:
+        codes = []
+
+        def fork_now(*_):
+            if not codes:
+                codes.append(None)
+                child = os.fork()
+                if child == 0:
+                    try:
+                        reader.counts()
+                    except JournalError:
+                        os._exit(0)
+                    os._exit(1)
+                codes[0] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        reader._connect().set_trace_callback(fork_now)
+        assert reader.counts().recorded == 0
+        reader._connect().set_trace_callback(None)
+        assert codes == [0]
+        assert reader.counts().recorded == journal.statistics(0.0).recorded

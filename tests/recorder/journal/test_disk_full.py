@@ -1,0 +1,158 @@
+"""A disk that another program fills: recording is refused, settling goes on, and nothing is damaged.
+
+A small file system in memory, which only some accounts may mount.
+"""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from recorder import Journal, JournalFull, JournalReader, Recorder, Shipper, audit
+from recorder.journal.ballast import SIZE, Ballast
+from simulator import Simulator
+from tests.doubles import AT_ONCE, Scripted
+from tests.recorder.remnants import ID, VALUE, everywhere, places
+
+
+def mount(folder, size):
+    return subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def unmount(folder):
+    subprocess.run(["/bin/umount", "--lazy", folder], check=True)
+
+
+def why_not():
+    if not Path("/bin/mount").exists():
+        return "there is no /bin/mount"
+    with tempfile.TemporaryDirectory() as folder:
+        tried = mount(folder, "1m")
+        if tried.returncode:
+            return f"this account may not mount: {tried.stderr.strip()}"
+        unmount(folder)
+    return ""
+
+
+WHY_NOT = why_not()
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    assert mount(folder, "24m").returncode == 0
+    yield folder
+    unmount(folder)
+
+
+def free(disk):
+    found = os.statvfs(disk)
+    return found.f_bavail * found.f_frsize
+
+
+def fill_up(disk, leave=0):
+    """Another program takes all that is left."""
+    with (disk / "others").open("ab") as others, contextlib.suppress(OSError):
+        while free(disk) > leave:
+            others.write(bytes(min(65_536, free(disk) - leave)))
+            others.flush()
+
+
+def record(recorder, most=50_000):
+    for n in range(most):
+        try:
+            recorder.people_set(f"visitor-{n % 40}", {"n": n, "text": "x" * 400})
+        except JournalFull as full:
+            return n, full
+    return most, None
+
+
+def test_on_a_full_disk_recording_is_refused_and_settling_goes_on(disk):
+    path = disk / "kiosk.db"
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        recorded, _ = record(recorder, 3_000)
+        Shipper(journal, Scripted(), AT_ONCE).ship(limit=1)
+        assert path.with_name("kiosk.db.ballast").stat().st_blocks * 512 >= SIZE
+        fill_up(disk)
+        more, full = record(recorder)
+        assert full is not None
+        assert full.hint
+        assert free(disk) < SIZE
+        report = Shipper(journal, Scripted(), AT_ONCE).ship()
+        assert (report.stopped_by, report.pending) == ("done", 0)
+        assert Ballast(path).given_up
+        with JournalReader(path) as reader:
+            assert reader.shipping().full
+            assert reader.counts().recorded == recorder.statistics().shipped == recorded + more
+        with pytest.raises(JournalFull, match="disk") as refused:
+            for _ in range(200):  # what a recorder does not look for each time
+                recorder.people_set("ada", {"a": "x" * 400})
+        assert refused.value.hint
+        with Recorder("T", path) as other, pytest.raises(JournalFull, match="disk"):
+            other.people_set("ada", {"a": 1})
+        assert audit(path).agrees
+
+        (disk / "others").unlink()
+        recorder.people_set("ada", {"a": 1})
+        assert not Ballast(path).given_up
+        assert path.with_name("kiosk.db.ballast").stat().st_size == SIZE
+        with JournalReader(path) as reader:
+            assert not reader.shipping().full
+        Shipper(journal, Scripted(), AT_ONCE).ship()
+    assert audit(path).agrees
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert dict(Simulator.from_journal(path).profile("ada"))["a"] in {1, "x" * 400}
+
+
+def test_a_disk_that_is_full_from_the_beginning_damages_nothing(disk):
+    path = disk / "kiosk.db"
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        fill_up(disk)
+        recorded, full = record(recorder)
+        assert full is not None
+        assert audit(path).agrees
+        (disk / "others").unlink()
+        recorder.people_set("ada", {"a": 1})
+        assert Shipper(journal, Scripted(), AT_ONCE).ship().shipped == recorded + 1
+
+
+def test_a_ballast_is_not_what_fills_the_disk(disk):
+    fill_up(disk, leave=2 * SIZE)
+    Ballast(disk / "kiosk.db").make()
+    assert not (disk / "kiosk.db.ballast").exists()
+
+
+def test_by_max_bytes_nothing_of_the_disk_is_touched_beyond_it(disk):
+    path = disk / "kiosk.db"
+    with Journal(path, token="T", max_bytes=6_000_000) as journal, Recorder("T", journal) as recorder:
+        _, full = record(recorder)
+        assert "max_bytes" in str(full)
+        assert free(disk) > 24 * 1024 * 1024 - 6_000_000 - 200_000
+
+
+def test_what_is_forgotten_on_a_full_disk_is_finished_once_there_is_room(disk):
+    path = everywhere(disk / "kiosk.db")
+    with Journal(path) as journal, Recorder("T", journal) as recorder:
+        for n in range(60):
+            recorder.people_set("bob", {"n": n, "long": "x" * 50_000})
+        with (disk / "filler").open("wb") as filler:
+            filler.write(b"x" * max(0, free(disk) - 1_000_000))
+        with pytest.raises(JournalFull):  # wherever it was when there was no more room
+            journal.forget(ID)
+        assert audit(path).agrees
+        (disk / "filler").unlink()
+        journal.forget(ID)
+        assert places(path, ID, VALUE) == set()
+    assert audit(path).agrees

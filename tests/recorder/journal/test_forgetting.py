@@ -1,0 +1,784 @@
+"""Forgetting: what it erases, that no byte of it is left, and that everything else is as it was."""
+
+import contextlib
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recorder import (
+    InvalidOperation,
+    Journal,
+    JournalBusy,
+    JournalError,
+    JournalFull,
+    JournalReader,
+    Lane,
+    NewEntry,
+    Outcome,
+    Recorder,
+    Shipper,
+    ShippingPolicy,
+    State,
+    audit,
+    salvage,
+    snapshot,
+)
+from recorder.journal.claims import Limits
+from recorder.journal.opening import PAGE_SIZE
+from recorder.journal.settle import Settlement
+from recorder.maintenance.salvage.carry import carry_over
+from recorder.maintenance.salvage.scan import Row
+from simulator import Simulator
+from tests.doubles import ACCEPTED, AT_ONCE, BOOTED, FORBIDDEN, REFUSED, RESET, Scripted, claim, take_over
+from tests.recorder.remnants import ID, VALUE, everywhere, places, quoting, refused, ship
+from tests.services import eventually
+
+
+def rows(path, sql, *parameters):
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return connection.execute(sql, parameters).fetchall()
+
+
+def entries(path):
+    with JournalReader(path) as reader:
+        return {entry.seq: entry for entry in reversed(reader.entries(limit=10**6))}
+
+
+def states(path):
+    return {seq: entry.state.value for seq, entry in entries(path).items()}
+
+
+def counts(path):
+    with JournalReader(path) as reader:
+        return reader.counts()
+
+
+def whole(path):
+    """The accounts add up, and every rule holds."""
+    assert audit(path).agrees, audit(path).disagreements
+    assert counts(path).adds_up
+
+
+def views(path, but=(ID,)):
+    """All that is said about other profiles."""
+    seen = []
+    for shipped_only in (False, True):
+        made = Simulator.from_journal(path, shipped_only=shipped_only)
+        for profiles in (made.profiles, made.groups):
+            seen.append({whose: dict(one) for whose, one in profiles.items() if whose not in but})
+    return seen
+
+
+@contextlib.contextmanager
+def reading(path):
+    """Somebody is in the middle of a read, and needs the log for it."""
+    code = (
+        "import sqlite3, sys; c = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True, isolation_level=None);"
+        "c.execute('BEGIN'); c.execute('SELECT count(*) FROM entries').fetchall(); print('reads', flush=True); input()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert child.stdout.readline() == "reads\n"
+        yield child.pid
+    finally:
+        child.communicate("\n", timeout=30)
+
+
+@pytest.fixture
+def _impatient(monkeypatch):
+    """Readers are given up on sooner."""
+    monkeypatch.setattr("recorder.journal.forget._PATIENCE", 0.2)
+
+
+# --- what goes, and what stays
+
+
+def test_whatever_became_of_it_no_byte_of_it_is_left(path, tmp_path):
+    everywhere(path)
+    assert {name for _, name in places(path, ID, VALUE)} == {ID, VALUE}
+    before, told, others = entries(path), counts(path), views(path)
+    with JournalReader(path) as reader:
+        weighed = reader.weigh_forgetting(ID)
+    with Journal(path) as journal:
+        done = journal.forget(ID)
+        assert places(path, ID, VALUE) == set()  # while it is open, too
+    assert done == weighed
+    assert (done.entries, done.unsent, done.in_doubt, done.folded) == (10, 5, 1, 1)
+    assert places(path, ID, VALUE) == set()
+    rows(path, "UPDATE project SET remnants = 1")
+    copy = snapshot(path, tmp_path / "copy.db")
+    assert places(copy, ID, VALUE) == set()
+    with JournalReader(copy) as reader:
+        assert not reader.weigh_forgetting(ID).remnants
+    after = entries(path)
+    assert [(one.seq, one.lane, one.recorded_at) for one in after.values()] == [
+        (one.seq, one.lane, one.recorded_at) for one in before.values()
+    ]
+    forgotten = {seq for seq, entry in after.items() if entry.state is State.FORGOTTEN}
+    assert forgotten == {4, 6, 7, 8, 9, 11, 12, 14, 15, 16}
+    assert all(
+        (after[seq].message, after[seq].profile, after[seq].operator, after[seq].reason)
+        == ({}, None, None, None)
+        for seq in forgotten
+    )
+    assert {seq: after[seq] for seq in after if seq not in forgotten} == {
+        seq: before[seq] for seq in before if seq not in forgotten
+    }
+    now = counts(path)
+    assert (now.recorded, now.pruned, now.forgotten) == (told.recorded, told.pruned, 10)
+    assert views(path) == others
+    whole(path)
+
+
+@pytest.mark.parametrize("policy", ["resend", "hold", "drop"])
+def test_others_are_sent_as_if_nothing_had_been(path, policy):
+    everywhere(path)
+    with Journal(path) as journal:
+        journal.forget(ID)
+        ship(journal, minutes=10, in_doubt=policy)
+        assert counts(path).unsent == 0
+        assert dict(Simulator.from_journal(path, shipped_only=True).profile("bob")) == {
+            "plan": "free",
+            "pending": True,
+        }
+    whole(path)
+
+
+def test_a_group_is_no_user_and_other_groups_stay(recorder, journal, path):
+    recorder.people_set("acme", {"of": "user"})
+    recorder.group_set("company", "acme", {"of": "company"})
+    recorder.group_set("family", "acme", {"of": "family"})
+    assert journal.forget("acme", group_key="company").entries == 1
+    assert states(path) == {1: "pending", 2: "forgotten", 3: "pending"}
+    assert journal.forget("acme").entries == 1
+    assert states(path) == {1: "forgotten", 2: "forgotten", 3: "pending"}
+    whole(path)
+
+
+@pytest.mark.parametrize("id_", [7, None, "half of a pair \ud800"])
+def test_what_can_be_no_id_is_refused_rather_than_not_found(journal, id_):
+    with pytest.raises(InvalidOperation, match="is no text"):
+        journal.forget(id_)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"distinct_id": "42"},
+        {"distinct_id": 42},
+        {"distinct_id": "bob", "$user_id": "42"},
+        {"distinct_id": "bob", "alias": "42"},
+        {"$distinct_ids": ["bob", "42"]},
+    ],
+)
+def test_events_that_say_whose_they_are_go_with_it(journal, properties):
+    message = json.dumps({"event": "seen", "properties": properties})
+    journal.append([NewEntry("events", None, None, None, message, 1.0)])
+    assert journal.forget("42").entries == 1
+
+
+def test_what_another_profile_says_of_it_is_that_profiles(recorder, journal, path):
+    recorder.people_set("bob", {"friend": "ada"})
+    journal.append(
+        [NewEntry("events", None, "bob", None, '{"event": "call", "properties": {"whom": "ada"}}', 1.0)]
+    )
+    assert not journal.forget("ada").anything
+    assert states(path) == {1: "pending", 2: "pending"}
+
+
+def test_what_is_recorded_afterwards_is_new(recorder, journal, path):
+    recorder.people_set("ada", {"plan": "pro"})
+    journal.forget("ada")
+    recorder.people_set("ada", {"visits": 1})
+    assert ship(journal).shipped == 1
+    assert dict(Simulator.from_journal(path).profile("ada")) == {"visits": 1}
+    whole(path)
+
+
+def test_the_service_s_words_go_with_what_they_were_about_and_others_stay(recorder, journal, path):
+    recorder.people_append("bob", {"n": "bob's own"})
+    ship(journal, refused("bob's own"))
+    recorder.people_append("ada", {"n": VALUE})
+    forbidden = replace(FORBIDDEN, body=f"no {VALUE}".encode())
+    assert ship(journal, forbidden, minutes=1).stopped_by == "paused"
+    assert any(name == VALUE for _, name in places(path, VALUE))
+    journal.forget("ada")
+    assert places(path, VALUE) == set()
+    assert "bob's own" in entries(path)[1].reason
+    assert [words != "" for (words,) in rows(path, "SELECT words FROM attempts ORDER BY id")] == [True, False]
+    whole(path)
+
+
+def test_words_about_what_was_pruned_go_too(recorder, journal, path):
+    """Whose that was is not known any more: the latest attempt of a lane outlives what it carried."""
+    recorder.people_append("ada", {"n": VALUE})
+    ship(journal, refused(VALUE))
+    journal.discard("profile=ada")
+    for _ in range(2):
+        journal.append([NewEntry("events", None, "eve", None, '{"event": "e", "properties": {}}', 1.0)])
+        ship(journal)
+    journal.prune(all_shipped=True)
+    assert states(path) == {3: "shipped"}
+    assert rows(path, "SELECT count(*) FROM attempts WHERE words LIKE '%Straße%'") == [(1,)]
+    assert not journal.forget("ada").anything
+    assert places(path, VALUE) == set()
+    whole(path)
+
+
+def test_what_it_waited_for_is_no_trace_of_it(recorder, journal, path):
+    recorder.people_append("ada", {"n": 1})
+    recorder.people_append("bob", {"n": 1})
+    ship(journal, RESET, settle_after=30)
+    journal.forget("ada")
+    assert rows(path, "SELECT profile FROM waits") == [("bob",)]
+    recorder.people_append("ada", {"n": 2})
+    assert ship(journal, settle_after=30).shipped == 1
+    whole(path)
+
+
+# --- what SQLite leaves of it
+
+
+def moved_about(path, seed=0):
+    """Rows that grow make SQLite move others from page to page, and it leaves copies where they were."""
+    chance = random.Random(seed)
+    whose = [chance.choice(("ada-the-first", "bob")) for _ in range(400)]
+
+    def said(n, times):
+        return {"v": f"of {whose[n]} " * times}
+
+    with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
+        with recorder.batch() as batch:
+            for n, profile in enumerate(whose):
+                batch.people_set(profile, said(n, chance.choice((1, 2, 8, 30))))
+        for n in chance.sample(range(400), 250):
+            journal.edit(
+                n + 1, {"$distinct_id": whose[n], "$set": said(n, chance.choice((1, 5, 20, 60, 200)))}
+            )
+
+
+def test_copies_that_sqlite_left_when_it_moved_rows_go_too(path):
+    moved_about(path)
+    with Journal(path) as journal:
+        journal.forget("ada-the-first")
+        assert places(path, "ada-the-first") == set()  # before it is closed, and SQLite tidies up by itself
+    whole(path)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_reader_that_keeps_the_log_is_named_and_again_finishes(path):
+    everywhere(path)
+    with Journal(path) as journal:
+        with (
+            reading(path) as pid,
+            pytest.raises(JournalBusy, match=f"process {pid}, which reads it") as caught,
+        ):
+            journal.forget(ID)
+        assert "run it again" in caught.value.hint
+        assert places(path, ID)
+        with JournalReader(path) as reader:
+            weighed = reader.weigh_forgetting(ID)
+            assert (weighed.anything, weighed.remnants) == (False, True)
+        assert journal.forget(ID) == replace(weighed, remnants=True)
+        assert places(path, ID, VALUE) == set()
+        with JournalReader(path) as reader:
+            assert not reader.weigh_forgetting(ID).remnants
+    whole(path)
+
+
+def test_without_room_to_write_the_file_anew_it_says_so_and_again_finishes(path, monkeypatch):
+    everywhere(path)
+    with Journal(path) as journal:
+        with journal._connection.reading() as connection:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+        # In place of a disk that is full: a statement that needs more than there is, as VACUUM then does.
+        monkeypatch.setattr(
+            "recorder.journal.forget._VACUUM",
+            "INSERT INTO spools (name, rows_done) VALUES (zeroblob(9000000), 1)",
+        )
+        with pytest.raises(JournalFull, match="no room") as caught:
+            journal.forget(ID)
+        assert "finishes" in caught.value.hint
+    monkeypatch.undo()
+    with Journal(path) as journal:
+        assert journal.forget(ID).remnants
+    assert places(path, ID, VALUE) == set()
+    whole(path)
+
+
+def test_big_values_and_many_entries_take_several_transactions(path, monkeypatch):
+    monkeypatch.setattr("recorder.journal.forget._AT_ONCE", 7)
+    monkeypatch.setattr("recorder.journal.forget._BYTES_AT_ONCE", 50_000)
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        for n in range(30):
+            recorder.people_set("ada", {"v": f"{VALUE} " * (5_000 if n % 9 == 0 else 5)})
+            recorder.people_set("bob", {"n": n})
+        ship(journal, limit=20)
+        shown = []
+        assert journal.forget("ada", progress=lambda *so_far: shown.append(so_far)).entries == 30
+        assert shown[0] == (2, 30)
+        assert shown[-1] == (30, 30)
+        assert len(shown) > 5
+    assert places(path, VALUE) == set()
+    assert dict(Simulator.from_journal(path).profile("bob")) == {"n": 29}
+    whole(path)
+
+
+def test_killed_between_two_steps_the_beginning_of_its_history_is_left(path, monkeypatch):
+    monkeypatch.setattr("recorder.journal.forget._AT_ONCE", 2)
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        for n in range(6):
+            recorder.people_set("ada", {"n": n})
+
+        def killed(done, _):
+            if done == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            journal.forget("ada", progress=killed)
+        assert states(path) == {n: "pending" if n <= 2 else "forgotten" for n in range(1, 7)}
+        whole(path)
+        with JournalReader(path) as reader:
+            assert reader.weigh_forgetting("ada").remnants
+        assert journal.forget("ada").entries == 2
+    whole(path)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.data())
+def test_of_any_journal_no_byte_is_left_and_others_are_as_they_were(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("any") / "kiosk.db"
+    id_ = data.draw(
+        st.sampled_from(["ada-the-first", 'q"uo\\te-the-first', "名前-the-first", "<&>\t-the-first"])
+    )
+    sizes = st.sampled_from([1, 3, 12, 150, 900])
+    whose = st.sampled_from([id_, "bob", "eve"])
+    with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
+        for _ in range(data.draw(st.integers(1, 6))):
+            for profile, times in data.draw(st.lists(st.tuples(whose, sizes), max_size=12)):
+                verb = data.draw(st.sampled_from([recorder.people_set, recorder.people_append]))
+                verb(profile, {"v": f"said by {profile} " * times})
+            kinds = st.sampled_from([ACCEPTED, RESET, REFUSED, quoting(id_, f"said by {id_} "), FORBIDDEN])
+            answers = data.draw(st.lists(kinds, max_size=8))
+            policy = data.draw(st.sampled_from(["resend", "hold", "drop"]))
+            ship(journal, *answers, batch_updates=data.draw(st.sampled_from([1, 3, 50])), in_doubt=policy)
+            match data.draw(st.sampled_from(["prune", "discard", "retry", "nothing"])):
+                case "prune":
+                    journal.prune(all_shipped=True)
+                case "discard":
+                    journal.discard("state=rejected")
+                case "retry":
+                    journal.retry("state=in_doubt")
+        before = views(path, but=(id_,))
+        journal.forget(id_)
+        assert places(path, id_, f"said by {id_}") == set()
+        assert views(path, but=(id_,)) == before
+        whole(path)
+        ship(journal, minutes=60, in_doubt="resend")
+        whole(path)
+
+
+# --- while others are at it
+
+
+def test_what_is_being_sent_is_waited_for(recorder, journal, path):
+    for profile in ("ada", "bob", "ada"):
+        recorder.people_increment(profile, {"n": 1})
+    epoch = take_over(journal)
+    sent = claim(journal, epoch, updates=2)
+    with pytest.MonkeyPatch.context() as patch:  # a shipper holds this for as long as it lives
+        patch.setattr("recorder.journal.forget.Forgetting._settle_abandoned", lambda _: None)
+        with pytest.raises(JournalBusy, match="1 of its entries are being sent"):
+            journal.forget("ada", timeout=0.0)
+        assert states(path) == {1: "sending", 2: "sending", 3: "forgotten"}
+        whole(path)
+        answered = threading.Timer(
+            0.2, lambda: journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=1.0))
+        )
+        answered.start()
+        assert journal.forget("ada").entries == 1
+    answered.join()
+    assert states(path) == {1: "forgotten", 2: "shipped", 3: "forgotten"}
+    whole(path)
+
+
+def test_what_a_dead_shipper_was_sending_is_not_waited_for(recorder, journal, path):
+    for profile in ("ada", "bob"):
+        recorder.people_increment(profile, {"n": 1})
+    claim(journal, take_over(journal), updates=2)
+    assert journal.forget("ada", timeout=0.0).entries == 1
+    assert states(path) == {1: "forgotten", 2: "in_doubt"}
+    whole(path)
+    ship(journal, minutes=60, in_doubt="resend")
+    assert entries(path)[2].possibly_twice
+    whole(path)
+
+
+def test_a_late_acceptance_settles_what_is_left_of_its_request(recorder, journal, path):
+    for profile in ("ada", "bob"):
+        recorder.people_increment(profile, {"n": 1})
+    journal.append([NewEntry("events", None, "ada", None, '{"event": "e", "properties": {}}', 1.0)])
+    epoch = take_over(journal)
+    sent = claim(journal, epoch, updates=2)
+    take_over(journal, now=2.0)
+    journal.forget("ada")
+    journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=3.0, words=f"fine, {VALUE}"))
+    assert states(path) == {1: "forgotten", 2: "shipped", 3: "forgotten"}
+    whole(path)
+
+
+def test_the_rest_of_a_run_that_is_forgotten_in_part_is_hazardous(journal, path):
+    """An event that ties two identities is one of another profile's run."""
+    tie = {"event": "$create_alias", "properties": {"distinct_id": "bob", "alias": "ada", "$insert_id": "1"}}
+    own = {"event": "seen", "properties": {"distinct_id": "bob", "$insert_id": "2"}}
+    journal.append([NewEntry("events", None, "bob", None, json.dumps(each), 1.0) for each in (tie, own)])
+    ship(journal, RESET, settle_after=0)
+    assert not entries(path)[2].hazardous
+    journal.forget("ada")
+    assert states(path) == {1: "forgotten", 2: "in_doubt"}
+    assert entries(path)[2].hazardous
+    whole(path)
+
+
+def test_two_at_once_forget_it_once(path):
+    everywhere(path)
+    with Journal(path) as one, Journal(path) as other:
+        done = []
+        threads = [
+            threading.Thread(target=lambda journal=journal: done.append(journal.forget(ID)))
+            for journal in (one, other)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert sum(each.entries for each in done) == 10
+    assert places(path, ID, VALUE) == set()
+    whole(path)
+
+
+def test_recorders_go_on_meanwhile(path, monkeypatch):
+    monkeypatch.setattr("recorder.journal.forget._AT_ONCE", 20)
+    with Journal(path, token="T") as journal, Recorder("T", path) as recorder:
+        for n in range(60):
+            recorder.people_set("ada", {"n": n})
+        stop, recorded = threading.Event(), []
+
+        def record():
+            while not stop.is_set():
+                recorder.people_set("ada", {"later": True})
+                recorded.append(1)
+                stop.wait(0.002)
+
+        thread = threading.Thread(target=record)
+        thread.start()
+        eventually(lambda: recorded)
+        journal.forget("ada")
+        stop.set()
+        thread.join(30)
+        assert list(states(path).values()).count("forgotten") >= 60
+        assert counts(path).recorded == 60 + len(recorded)
+    whole(path)
+
+
+def test_a_shipper_at_work_meanwhile_sends_others_and_no_more_of_it(path):
+    with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
+        for n in range(200):
+            recorder.people_append("ada" if n % 2 else "bob", {"n": n})
+        begun = threading.Event()
+
+        def slowly(*_):
+            begun.set()
+            time.sleep(0.002)
+            return ACCEPTED
+
+        transport = Scripted(*[slowly] * 200)
+        with Journal(path) as other:
+            shipper = Shipper(other, transport, ShippingPolicy(batch_updates=3))
+            thread = threading.Thread(target=shipper.ship)
+            thread.start()
+            begun.wait(30)
+            done = journal.forget("ada")
+            thread.join(60)
+        assert done.entries == 100
+        assert set(states(path).values()) == {"forgotten", "shipped"}
+        assert len(transport.sent) < 67  # of all of them
+        assert Simulator.from_journal(path).profile("bob")["n"] == [*range(0, 200, 2)]
+    assert places(path, '"ada"') == set()
+    whole(path)
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_entries(path):
+    with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
+        for start in range(0, 200_000, 20_000):
+            with recorder.batch() as batch:
+                for n in range(start, start + 20_000):
+                    batch.people_set("ada-the-first" if n % 2 else "bob", {"n": n})
+        ship(journal, limit=150_000, batch_updates=2_000)
+        others = views(path, but=("ada-the-first",))
+        done = journal.forget("ada-the-first")
+        assert done.entries + done.folded == 100_000  # no more than 100,000 shipped ones stay
+        assert views(path, but=("ada-the-first",)) == others
+    assert places(path, "ada-the-first") == set()
+    whole(path)
+
+
+# --- with what is pruned, decided and salvaged later
+
+
+def test_what_is_forgotten_is_pruned_like_what_was_given_up(recorder, journal, path):
+    for profile in ("ada", "bob", "ada", "bob"):
+        recorder.people_increment(profile, {"n": 1})
+    ship(journal)
+    recorder.people_increment("bob", {"n": 1})
+    journal.forget("ada")
+    before = views(path, but=())
+    assert journal.prune(dry_run=True, all_shipped=True).entries == 4
+    assert journal.prune(all_shipped=True).entries == 4
+    assert views(path, but=()) == before
+    assert rows(path, "SELECT profile FROM baseline") == [("bob",)]
+    assert (counts(path).forgotten, counts(path).pruned) == (2, 4)
+    whole(path)
+
+
+def test_nobody_is_out_of_order_for_what_is_forgotten(journal, path):
+    event = '{"event": "e", "properties": {}}'
+    journal.append([NewEntry("events", None, None, None, event, 1.0)])
+    journal.append([NewEntry("events", None, "ada", None, event, 1.0)])
+    journal.discard("seq=1")
+    ship(journal)
+    journal.forget("ada")
+    assert journal.retry("seq=1").out_of_order == 0
+    ship(journal)
+    whole(path)
+
+
+def test_salvage_keeps_what_is_forgotten_forgotten(path):
+    everywhere(path, pruned=False)
+    with Journal(path) as journal:
+        journal.forget(ID, delete_remote=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'entries_set_aside'"
+        ).fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * PAGE_SIZE)
+        file.write(b"\xa5" * PAGE_SIZE)
+    before = entries(path)
+    salvage(path)
+    after = entries(path)
+    assert {seq for seq, one in after.items() if one.state is State.FORGOTTEN} == {
+        seq for seq, one in before.items() if one.state is State.FORGOTTEN
+    }
+    with Journal(path) as journal:
+        ship(journal, minutes=60, in_doubt="resend")
+        assert states(path)[19] == "forgotten"
+        done = journal.forget(ID)
+        assert [file.split(".damaged")[0] for file in done.copies[:1]] == [str(path)]
+    assert {name.split("-")[0] for name, _ in places(path, ID)} <= {"kiosk.db.damaged"}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_older_copy_of_a_row_does_not_bring_back_what_is_forgotten(journal, first):
+    """Salvage finds rows by their shape, in whichever order."""
+    row = [None, "people", None, "ada", "$set", '{"$set":{}}', 1.0, "shipped", 1, 9, None, 0, 0, 0, 0]
+    gone = [None, "people", None, None, None, "{}", 1.0, "forgotten", 1, 1, None, 0, 0, 0, 0]
+    several = [gone, row] if first else [row, gone]
+    with journal._connection.reading() as connection:
+        carry_over(connection, [Row("entries", 1, values) for values in several])
+        kept = connection.execute("SELECT state, message FROM entries").fetchall()
+    assert kept == [("forgotten", "{}")]
+
+
+def test_views_made_of_several_reads_are_of_before_or_after(path):
+    everywhere(path)
+    forgets = [True]
+    with Journal(path) as journal, JournalReader(path) as reader:
+
+        def read():
+            folded = [one.profile for one in reader.baseline()]
+            if forgets:
+                forgets.clear()
+                journal.forget(ID)
+            return folded, {message.get("$distinct_id") for message in reader.history()}
+
+        folded, others = reader.unpruned(read)
+    assert ID not in folded
+    assert ID not in others
+
+
+def test_what_is_forgotten_is_pruned_though_others_of_its_lane_are_in_doubt(journal, path):
+    """Events that name nobody, in doubt, are no run with those whose name is gone."""
+    event = '{"event": "e", "properties": {}}'
+    journal.append([NewEntry("events", None, whose, None, event, 1.0) for whose in (None, "ada")])
+    ship(journal, RESET)
+    journal.forget("ada")
+    for _ in range(2):
+        journal.append([NewEntry("events", None, "bob", None, event, 1.0)])
+        ship(journal)
+    assert journal.prune(all_shipped=True, dry_run=True).entries == 2
+    journal.prune(all_shipped=True)
+    assert states(path) == {1: "in_doubt", 4: "shipped"}
+    whole(path)
+
+
+def test_a_late_answer_is_about_all_that_its_request_has_left(recorder, journal, path):
+    """Events that name nobody are settled as one run; those whose name is gone are none of it."""
+    event = '{"event": "e", "properties": {}}'
+    journal.append([NewEntry("events", None, whose, None, event, 1.0) for whose in (None, "ada", None)])
+    limits = Limits(3, 10_000)
+    epoch = take_over(journal)
+    sent = journal.claims.claim(Lane.EVENTS, limits, epoch=epoch, now=1.0, uptime=BOOTED, policy=AT_ONCE)
+    take_over(journal, now=2.0)
+    journal.forget("ada")
+    journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    assert states(path) == {1: "shipped", 2: "forgotten", 3: "shipped"}
+    whole(path)
+    recorder.people_set("bob", {"plan": "pro"})
+    assert journal.prune(all_shipped=True).entries == 3
+    whole(path)
+
+
+def test_behind_what_a_profile_waits_for_nothing_is_pruned(recorder, journal, path):
+    recorder.people_append("ada", {"n": 1})
+    ship(journal, RESET, settle_after=30)
+    recorder.people_set("bob", {"plan": "pro"})
+    ship(journal, settle_after=30)
+    recorder.people_set("bob", {"plan": "free"})
+    journal.forget("ada", delete_remote=True)
+    journal.prune(all_shipped=True)
+    assert 1 in states(path)
+    whole(path)
+
+
+# --- deleting it at the service, too
+
+
+def test_a_deletion_is_recorded_with_it_and_forgotten_once_it_is_shipped(recorder, journal, path):
+    recorder.people_set("ada", {"plan": "pro"})
+    ship(journal)
+    done = journal.forget("ada", delete_remote=True)
+    assert (done.entries, done.deletion) == (1, 2)
+    assert entries(path)[2].message.keys() == {"$distinct_id", "$delete", "$time"}
+    assert ship(journal, limit=1).shipped == 1
+    assert states(path) == {1: "forgotten", 2: "forgotten"}
+    assert entries(path)[2].message == {}
+    assert (counts(path).forgotten, counts(path).shipped) == (2, 0)
+    assert rows(path, "SELECT digest, words FROM attempts") == [("", ""), ("", "")]
+    whole(path)
+    with JournalReader(path) as reader:
+        assert reader.weigh_forgetting("ada").remnants
+    journal.forget("ada")
+    assert places(path, '"ada"') == set()
+
+
+def test_of_a_group_too(recorder, journal, path):
+    recorder.group_set("company", "acme", {"seats": 1})
+    journal.forget("acme", group_key="company", delete_remote=True)
+    assert entries(path)[2].message["$group_id"] == "acme"
+    ship(journal)
+    assert states(path) == {1: "forgotten", 2: "forgotten"}
+    whole(path)
+
+
+def test_nothing_need_be_known_of_it_here(journal, path):
+    assert journal.forget("ada", delete_remote=True).deletion == 1
+    ship(journal)
+    assert states(path) == {1: "forgotten"}
+    whole(path)
+
+
+def test_a_deletion_that_is_still_to_be_sent_serves_the_next_one(recorder, journal, path):
+    journal.forget("ada", delete_remote=True)
+    recorder.people_set("ada", {"plan": "pro"})
+    assert journal.forget("ada").deletion == 1
+    assert journal.forget("ada", delete_remote=True).deletion == 1
+    assert states(path) == {1: "pending", 2: "forgotten"}
+    whole(path)
+
+
+def test_a_deletion_that_is_given_up_is_forgotten(journal, path):
+    journal.forget("ada", delete_remote=True)
+    assert journal.discard("state=pending").entries == 1
+    assert states(path) == {1: "forgotten"}
+    whole(path)
+
+
+def test_a_deletion_in_doubt_is_forgotten_when_a_late_answer_accepts_it(journal, path):
+    journal.forget("ada", delete_remote=True)
+    sent = claim(journal, take_over(journal))
+    take_over(journal, now=2.0)
+    assert states(path) == {1: "in_doubt"}
+    journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    assert states(path) == {1: "forgotten"}
+    whole(path)
+
+
+@pytest.mark.parametrize("policy", ["resend", "hold", "drop"])
+def test_a_deletion_in_doubt_is_sent_again_under_every_policy(journal, path, policy):
+    journal.forget("ada", delete_remote=True)
+    ship(journal, RESET, in_doubt=policy)
+    ship(journal, minutes=5, in_doubt=policy)
+    assert states(path) == {1: "forgotten"}
+    whole(path)
+
+
+def test_a_deletion_that_the_policy_gives_up_is_forgotten(recorder, journal, path):
+    """One that travelled with what is no part of it any more is hazardous."""
+    journal.forget("ada", delete_remote=True)
+    recorder.people_append("ada", {"n": 1})
+    ship(journal, RESET, in_doubt="drop")
+    ship(journal, minutes=5, in_doubt="drop")
+    assert states(path) == {1: "forgotten", 2: "discarded"}
+    whole(path)
+
+
+def test_a_deletion_that_is_rejected_stays_until_it_is_decided_about(journal, path):
+    journal.forget("ada", delete_remote=True)
+    ship(journal, refused("ada"))
+    assert states(path) == {1: "rejected"}
+    assert journal.forget("ada", delete_remote=True).deletion == 2
+    assert states(path) == {1: "forgotten", 2: "pending"}
+    whole(path)
+
+
+def test_a_deletion_does_not_overtake_a_late_copy_of_what_was_in_doubt(recorder, journal, path):
+    recorder.people_append("ada", {"n": 1})
+    ship(journal, RESET, settle_after=30)
+    journal.forget("ada", delete_remote=True)
+    whole(path)
+    assert ship(journal, settle_after=30).requests == 0
+    assert ship(journal, minutes=1, settle_after=30).shipped == 1
+    assert states(path) == {1: "forgotten", 2: "forgotten"}
+    assert rows(path, "SELECT * FROM waits") == []
+    whole(path)
+
+
+# --- beside the journal
+
+
+def test_input_that_is_not_journaled_whole_is_said_and_nothing_is_done(recorder, journal, path):
+    recorder.people_set("ada", {"plan": "pro"})
+    spool = path.with_name("kiosk.db.spool-abc")
+    row = NewEntry("people", None, "ada", "$set", '{"$distinct_id":"ada","$set":{}}', 1.0)
+    spool.write_text("restante spool 1\n" + json.dumps([row, row]) + '\n[["people"')
+    with pytest.raises(JournalError, match=r"kiosk.db.spool-abc names it") as caught:
+        journal.forget("ada")
+    assert "--resume" in caught.value.hint
+    assert states(path) == {1: "pending"}
+    assert journal.forget("eve").entries == 0  # another's
+    spool.unlink()
+    assert journal.forget("ada").entries == 1

@@ -1,0 +1,392 @@
+"""Forked children record into the journal of their parent: nothing is lost, nothing doubled, nobody hangs."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import pytest
+
+from recorder import Journal, JournalError, JournalReader, Recorder, Shipper
+from recorder.journal.forks import at_forks, opening
+from simulator.service.server import Service
+from tests.doubles import Scripted
+from tests.services import RawService
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+    # Python 3.12 warns of every fork beside threads; that this one is safe is what is tested.
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
+]
+
+PATIENCE = 30  # seconds; only what hangs takes so long
+
+
+def forked(work):
+    """The exit code of a child that does this: 0 where it raised nothing."""
+    return ended(begun(work))
+
+
+def begun(work):
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001  # whatever it was, the child ends here
+        os.write(2, f"child: {error!r}\n".encode())
+        os._exit(1)
+    os._exit(0)
+
+
+def ended(child):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise TimeoutError("the child hangs")
+
+
+def recorded(path):
+    with JournalReader(path) as reader:
+        assert reader.counts().adds_up
+        return sorted(
+            (entry.profile, entry.message["$append"]["n"]) for entry in reader.entries(limit=100_000)
+        )
+
+
+def test_a_child_records_into_its_parents_journal(path):
+    with Recorder("T", path) as recorder:
+        recorder.people_append("parent", {"n": 0})
+        assert forked(lambda: recorder.people_append("child", {"n": 0})) == 0
+        recorder.people_append("parent", {"n": 1})
+    assert recorded(path) == [("child", 0), ("parent", 0), ("parent", 1)]
+
+
+def test_what_a_child_records_after_its_parent_closed_is_kept(path):
+    """The parent, last to close as far as its SQLite can tell, would take the log away."""
+    read, write = os.pipe()
+    recorder = Recorder("T", path)
+    recorder.people_append("parent", {"n": 0})
+
+    def work():
+        recorder.people_append("child", {"n": 0})
+        assert os.read(read, 1) == b"x"
+        recorder.people_append("child", {"n": 1})
+
+    child = begun(work)
+    deadline = time.monotonic() + PATIENCE
+    while recorder.statistics().recorded < 2 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    recorder.close()
+    os.write(write, b"x")
+    assert ended(child) == 0
+    assert recorded(path) == [("child", 0), ("child", 1), ("parent", 0)]
+
+
+def test_a_reader_in_the_parent_is_no_obstacle(path):
+    with Recorder("T", path) as recorder, JournalReader(path) as reader:
+        recorder.people_append("parent", {"n": 0})
+        assert reader.counts().recorded == 1
+        child = begun(lambda: (recorder.people_append("child", {"n": 0}), time.sleep(0.3)))
+        assert reader.counts().recorded >= 1
+        recorder.close()
+        reader.close()
+        assert ended(child) == 0
+    assert recorded(path) == [("child", 0), ("parent", 0)]
+
+
+def test_children_forked_while_threads_record_repeat_nothing_and_lose_nothing(path):
+    """What a thread had queued at the fork is the parent's to record, not the child's."""
+    stop, acknowledged = threading.Event(), [0, 0, 0]
+
+    def work(thread):
+        while not stop.is_set():
+            recorder.people_append(f"thread-{thread}", {"n": acknowledged[thread]})
+            acknowledged[thread] += 1
+
+    with Recorder("T", path, durability="process") as recorder:
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for child in range(20):
+                assert forked(lambda child=child: recorder.people_append(f"child-{child}", {"n": 0})) == 0
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    expected = [(f"child-{child}", 0) for child in range(20)]
+    expected += [(f"thread-{thread}", n) for thread in range(3) for n in range(acknowledged[thread])]
+    assert recorded(path) == sorted(expected)
+
+
+def test_children_of_multiprocessing_record(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context = multiprocessing.get_context("fork")
+        with Recorder("T", path) as recorder:
+            recorder.people_append("parent", {"n": 0})
+            workers = [
+                context.Process(target=recorder.people_append, args=(f"worker-{n}", {"n": n}))
+                for n in range(4)
+            ]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join(PATIENCE)
+            assert [worker.exitcode for worker in workers] == [0] * 4
+    assert recorded(path) == [("parent", 0), *((f"worker-{n}", n) for n in range(4))]
+
+
+def test_a_parent_ships_in_the_background_what_its_workers_record(path):
+    """As in a pre-fork server: the master made the recorder, the workers use it, and start no shipping."""
+    with Service() as service, Recorder("T", path, url=service.url, background=True) as recorder:
+        recorder.people_append("master", {"n": 0})
+
+        def work():
+            recorder.people_append("worker", {"n": os.getpid()})
+            assert threading.active_count() == 1
+            recorder.close()
+
+        for _ in range(3):
+            assert forked(work) == 0
+        deadline = time.monotonic() + PATIENCE
+        while len(service.profiles().get("worker", {}).get("n", [])) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(service.profiles()["worker"]["n"]) == 3
+
+
+def test_a_child_may_ship_for_itself(path):
+    with Service() as service, Recorder("T", path, url=service.url) as recorder:
+        recorder.people_append("parent", {"n": 0})
+        assert recorder.flush().stopped_by == "done"  # its connection to the service is not the child's
+
+        def work():
+            recorder.people_append("child", {"n": 0})
+            report = recorder.flush()
+            assert (report.stopped_by, report.shipped) == ("done", 1), report
+
+        assert forked(work) == 0
+        recorder.people_append("parent", {"n": 1})
+        assert recorder.flush().shipped == 1
+        assert service.profiles() == {"parent": {"n": [0, 1]}, "child": {"n": [0]}}
+
+
+PREFORK = """
+import os, sys, time
+from recorder import Recorder
+recorder = Recorder("T", sys.argv[1], url="http://127.0.0.1:9", background=True)
+recorder.people_append("master", {"n": 0})
+from recorder import JournalReader
+with JournalReader(sys.argv[1]) as reader:
+    while not reader.shipping().running:
+        time.sleep(0.01)
+if os.fork() == 0:
+    os.write(1, b"%d\\n" % os.getpid())
+    time.sleep(60)
+    os._exit(0)
+time.sleep(60)
+"""
+
+
+def test_a_worker_that_outlives_its_master_does_not_keep_others_from_shipping(path):
+    """Locks are inherited with their files: a child lets go of them."""
+    master = subprocess.Popen([sys.executable, "-W", "ignore", "-c", PREFORK, path], stdout=subprocess.PIPE)
+    worker = int(master.stdout.readline())
+    try:
+        master.kill()
+        master.wait(PATIENCE)
+        master.stdout.close()
+        with Journal(path) as journal:
+            assert Shipper(journal, Scripted()).ship().stopped_by != "busy"
+    finally:
+        os.kill(worker, signal.SIGKILL)
+
+
+def test_a_fork_in_the_middle_of_a_call_is_refused_in_the_child(path):
+    """A signal handler that forks while its own thread records: there is no right way to go on from there."""
+    codes = []
+    with Journal(path, token="T") as journal:
+
+        def fork_now(sql):
+            if "INSERT INTO entries" in sql and not codes:
+                codes.append(forked(refused))
+
+        def refused():
+            with pytest.raises(JournalError, match="forked"):
+                journal.statistics(0.0)
+
+        recorder = Recorder("T", journal)
+        journal._connection.use().set_trace_callback(fork_now)
+        recorder.people_append("parent", {"n": 0})
+        journal._connection.use().set_trace_callback(None)
+        recorder.people_append("parent", {"n": 1})
+    assert codes == [0]
+    assert recorded(path) == [("parent", 0), ("parent", 1)]
+
+
+def test_a_child_has_connections_to_the_service_of_its_own(path):
+    """Two processes that speak HTTP on one connection would read each other's answers."""
+    with RawService() as service, Recorder("T", path, url=service.url) as recorder:
+        for profile in ("parent", "child", "parent"):
+            recorder.people_append(profile, {"n": 0})
+            if profile == "child":
+                assert forked(lambda: os._exit(recorder.flush().stopped_by != "done")) == 0
+            else:
+                assert recorder.flush().shipped == 1
+        assert service.connections == 2
+
+
+IMPORTING = """
+import os, signal, sys, threading, time
+from recorder import Recorder
+
+class Slow:
+    begun = threading.Event()
+    def find_spec(self, name, *_):
+        if name == sys.argv[2]:
+            self.begun.set()
+            time.sleep(0.5)
+
+sys.meta_path.insert(0, Slow())
+recorder = Recorder("T", sys.argv[1], url="http://127.0.0.1:9")
+recorder.people_append("parent", {"n": 0})
+thread = threading.Thread(target=recorder.flush)
+thread.start()
+Slow.begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    recorder.people_append("child", {"n": 0})
+    other = Recorder("T", sys.argv[1] + "-child", url="http://127.0.0.1:9")  # which nobody else ships
+    other.people_append("child", {"n": 0})
+    os._exit(other.flush().stopped_by != "offline")
+thread.join()
+recorder.close()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("slow", ["recorder.shipping.verdicts", "requests.sessions"])
+def test_a_child_may_ship_though_its_parent_had_just_begun_to(path, slow):
+    """What ships is imported when it is needed; a child would wait for ever for what another thread imports.
+
+    Both are far down, so that others are half imported, too, and the second needs a lock of logging's.
+    """
+    command = [sys.executable, "-W", "ignore", "-c", IMPORTING, path, slow]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert recorded(path) == [("child", 0), ("parent", 0)]
+
+
+IN_A_HOOK = """
+import os, sys, threading, time
+from recorder import Recorder
+import recorder.journal.forks
+recorder.journal.forks._PATIENCE = 0.2
+theirs, begun = threading.Lock(), threading.Event()
+os.register_at_fork(before=theirs.acquire, after_in_parent=theirs.release, after_in_child=theirs.release)
+
+def work():
+    with recorder.journal.forks.importing():
+        begun.set()
+        time.sleep(0.1)
+        with theirs:
+            pass
+
+thread = threading.Thread(target=work)
+thread.start()
+begun.wait()
+child = os.fork()
+with recorder.journal.forks.importing():
+    pass
+if child == 0:
+    os._exit(0)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_waits_a_while_only_for_an_import_that_needs_what_another_hook_holds():
+    """As logging does, where it was imported after this library: its hook runs before ours."""
+    command = [sys.executable, "-W", "ignore", "-c", IN_A_HOOK]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+UNDER_A_LOCK = """
+import contextlib, os, sys, threading, time
+from recorder import Journal, JournalFull, JournalReader, Recorder
+
+journal = Journal(sys.argv[1], token="T", max_bytes=2_000_000)
+with contextlib.suppress(JournalFull), Recorder("T", journal) as recorder:
+    while True:
+        recorder.people_set("ada", {"text": "x" * 1_000})
+reader = JournalReader(sys.argv[1])
+lock, look = {
+    "recorder": (journal._connection.lock, journal._room.make),
+    "reader": (reader._lock, reader._full),
+}[sys.argv[2]]
+held = threading.Event()
+
+def work():
+    with lock:
+        held.set()
+        time.sleep(0.3)  # the fork comes as far as it can
+        look()
+
+threading.Thread(target=work).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("whose", ["recorder", "reader"])
+def test_a_fork_and_whoever_looks_for_room_do_not_wait_for_each_other(path, whose):
+    """What looks for room is imported late, too, and under a lock that forks wait for."""
+    command = [sys.executable, "-W", "ignore", "-c", UNDER_A_LOCK, path, whose]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+class Watching:
+    """Told of forks; counts how many are under way at once."""
+
+    def __init__(self):
+        self.now = self.most = 0
+
+    def before_fork(self):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(0.05)  # another thread gets a turn
+
+    def after_fork_in_parent(self):
+        self.now -= 1
+
+    def after_fork_in_child(self):
+        pass
+
+
+def test_two_threads_that_fork_at_once_take_turns():
+    watching, codes = Watching(), []
+    with opening:
+        at_forks(watching)
+    threads = [threading.Thread(target=lambda: codes.append(forked(lambda: None))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert codes == [0] * 3
+    assert watching.most == 1

@@ -1,0 +1,247 @@
+"""Entries in doubt: who waits for them, what becomes of them under each policy, and what is counted."""
+
+import json
+
+import pytest
+
+from recorder import JournalReader, Shipper, ShippingPolicy, State
+from recorder.journal.uptime import Uptime
+from tests.doubles import ACCEPTED, RESET, UNREACHABLE, Boot, Scripted
+
+
+def names(transport):
+    """What each request carried: profile and operator of its updates."""
+    return [
+        [
+            (update["$distinct_id"], next(key for key in update if key in _SHORT))
+            for update in json.loads(body)
+        ]
+        for _, body in transport.sent
+    ]
+
+
+_SHORT = {"$set", "$add", "$append", "$union", "$set_once", "$unset", "$remove", "$delete"}
+
+
+def states(path):
+    with JournalReader(path) as reader:
+        assert reader.counts().adds_up
+        return [entry.state.value for entry in reversed(reader.entries())]
+
+
+def marked(path):
+    with JournalReader(path) as reader:
+        return [entry.seq for entry in reversed(reader.entries()) if entry.possibly_twice]
+
+
+@pytest.fixture
+def boot():
+    return Boot()
+
+
+def shipper(journal, boot, *answers, **policy):
+    transport = Scripted(*answers)
+    made = Shipper(journal, transport, ShippingPolicy(**policy), uptime=boot, chance=lambda: 0.5)
+    made.transport = transport
+    return made
+
+
+def test_profiles_of_an_unanswered_request_wait_and_others_go_on(recorder, journal, path, boot):
+    recorder.people_set("ada", {"n": 1})
+    ship = shipper(journal, boot, RESET)
+    assert ship.ship().stopped_by == "waiting"
+    recorder.people_set("ada", {"n": 2})
+    recorder.people_set("bob", {"n": 1})
+    report = ship.ship()
+    assert (report.stopped_by, report.shipped) == ("waiting", 1)
+    assert "may still arrive" in report.message
+    assert states(path) == ["in_doubt", "waiting", "shipped"]
+    boot.passes(29.9)
+    assert ship.ship().requests == 0
+    boot.passes(0.2)
+    assert ship.ship().stopped_by == "done"
+    assert names(ship.transport) == [[("ada", "$set")], [("bob", "$set")], [("ada", "$set"), ("ada", "$set")]]
+    assert states(path) == ["shipped"] * 3
+    assert marked(path) == []  # setting it again changes nothing
+
+
+def test_the_wait_spans_processes_and_a_reboot_begins_it_anew(recorder, journal, boot):
+    recorder.people_set("ada", {"n": 1})
+    shipper(journal, boot, RESET).ship()
+    boot.passes(20)
+    boot.again("another boot", 5)
+    assert shipper(journal, boot).ship().requests == 0
+    boot.passes(24)
+    assert shipper(journal, boot).ship().requests == 0
+    boot.passes(2)
+    assert shipper(journal, boot).ship().shipped == 1
+
+
+def test_resending_is_counted_where_it_may_apply_twice_and_nowhere_else(recorder, journal, path, boot):
+    recorder.people_set("ada", {"plan": "pro"})
+    recorder.people_increment("ada", {"visits": 1})
+    recorder.people_set("bob", {"visits": 0})
+    recorder.people_increment("bob", {"visits": 1})
+    ship = shipper(journal, boot, RESET)
+    ship.ship()
+    boot.passes(31)
+    assert ship.ship().stopped_by == "done"
+    # bob's counter is set first, so the whole of his run ends the same; ada's may be one too high.
+    assert marked(path) == [2]
+    with JournalReader(path) as reader:
+        assert [entry.sends for entry in reader.entries()] == [2, 2, 2, 2]
+        assert reader.counts().possibly_twice == 1
+
+
+def test_requests_after_an_unknown_outcome_shrink_to_one_and_grow_back(recorder, journal, boot):
+    for n in range(8):
+        recorder.people_set("ada", {"n": n})
+    ship = shipper(journal, boot, RESET, RESET, RESET, RESET, batch_updates=8)
+    for _ in range(6):
+        ship.ship()
+        boot.passes(400)
+    assert [len(request) for request in names(ship.transport)] == [8, 4, 2, 1, 1, 2, 4, 1]
+
+
+def test_hold_keeps_the_run_in_doubt_and_lets_others_go_on(recorder, journal, path, boot):
+    recorder.people_increment("ada", {"visits": 1})
+    recorder.people_set("bob", {"visits": 1})
+    ship = shipper(journal, boot, RESET, in_doubt="hold")
+    ship.ship()
+    recorder.people_set("ada", {"plan": "pro"})
+    recorder.people_set("cleo", {"plan": "pro"})
+    boot.passes(31)
+    report = ship.ship()
+    assert (report.stopped_by, report.pending) == ("done", 1)  # nothing that could go without a person
+    assert states(path) == ["in_doubt", "shipped", "waiting", "shipped"]
+    boot.passes(10_000)
+    assert shipper(journal, boot).ship().requests == 0  # whatever the policy of who ships later
+    with JournalReader(path) as reader:
+        assert reader.shipping().held == 1
+
+
+@pytest.mark.parametrize("decision", ["retry", "discard"])
+def test_a_person_decides_about_what_is_held(recorder, journal, path, boot, decision):
+    recorder.people_increment("ada", {"visits": 1})
+    ship = shipper(journal, boot, RESET, in_doubt="hold")
+    ship.ship()
+    recorder.people_set("ada", {"plan": "pro"})
+    boot.passes(31)
+    ship.ship()
+    getattr(journal, decision)("state=in_doubt")
+    assert ship.ship().stopped_by == "done"
+    assert states(path) == ["shipped" if decision == "retry" else "discarded", "shipped"]
+    with JournalReader(path) as reader:
+        entry = reader.entry(1)
+        assert (entry.sends, entry.possibly_twice) == ((2, True) if decision == "retry" else (1, False))
+        assert not entry.out_of_order
+        assert reader.shipping().held == 0
+
+
+def test_a_decision_does_not_cut_the_settling_short(recorder, journal, path, boot):
+    recorder.people_increment("ada", {"visits": 1})
+    ship = shipper(journal, boot, RESET)
+    ship.ship()
+    journal.retry("state=in_doubt")
+    assert states(path) == ["waiting"]
+    assert ship.ship().requests == 0
+    boot.passes(31)
+    assert ship.ship().shipped == 1
+
+
+def test_drop_sends_nothing_twice_that_may_apply_twice(recorder, journal, path, boot):
+    recorder.people_increment("ada", {"visits": 1})
+    recorder.people_set("ada", {"visits": 0, "plan": "pro"})
+    recorder.people_set("ada", {"kiosk": "harbour"})
+    recorder.people_set("bob", {"plan": "pro"})
+    ship = shipper(journal, boot, RESET, in_doubt="drop")
+    ship.ship()
+    boot.passes(31)
+    assert ship.ship().stopped_by == "done"
+    assert states(path) == ["discarded", "discarded", "shipped", "shipped"]
+    assert names(ship.transport)[1:] == [[("ada", "$set"), ("bob", "$set")]]
+    with JournalReader(path) as reader:
+        assert "in_doubt='drop'" in reader.entry(1).reason
+        assert reader.counts().possibly_twice == 0
+
+
+def test_the_rest_of_a_run_is_hazardous_once_one_of_it_is_given_up(recorder, journal, path, boot):
+    recorder.people_set("ada", {"visits": 0})
+    recorder.people_increment("ada", {"visits": 1})
+    ship = shipper(journal, boot, RESET)
+    ship.ship()
+    with JournalReader(path) as reader:
+        assert [entry.hazardous for entry in reader.entries()] == [False, False]
+        journal.discard("seq=1")
+        assert [entry.hazardous for entry in reader.entries()] == [True, False]
+    boot.passes(31)
+    assert ship.ship().stopped_by == "done"
+    assert marked(path) == [2]
+
+
+def test_a_run_that_is_sent_again_in_parts_is_judged_by_what_was_sent_last(recorder, journal, path, boot):
+    """The set that made it harmless arrived; what then failed alone is an increment like any other."""
+    recorder.people_set("ada", {"visits": 0})
+    recorder.people_increment("ada", {"visits": 1})
+    ship = shipper(journal, boot, RESET, ACCEPTED, RESET, batch_updates=2)
+    ship.ship()
+    boot.passes(31)
+    ship.ship()
+    assert states(path) == ["shipped", "in_doubt"]
+    assert marked(path) == []
+    boot.passes(31)
+    ship.ship()
+    assert marked(path) == [2]
+
+
+def test_nothing_changes_where_nothing_left(recorder, journal, path, boot):
+    recorder.people_increment("ada", {"visits": 1})
+    ship = shipper(journal, boot, RESET, UNREACHABLE)
+    ship.ship()
+    boot.passes(31)
+    assert ship.ship().stopped_by == "offline"
+    assert states(path) == ["in_doubt"]
+    with JournalReader(path) as reader:
+        assert (reader.entry(1).sends, reader.entry(1).possibly_twice) == (1, False)
+
+
+def test_a_long_backlog_of_waiting_profiles_is_not_turned_into_numbers_to_pick(recorder, journal, path, boot):
+    """Half a minute later it goes as it would have gone: in ranges, cheaply."""
+    with recorder.batch() as batch:
+        for n in range(30_000):
+            batch.people_set("ada", {"n": n})
+    ship = shipper(journal, boot, RESET, batch_updates=2_000)
+    ship.ship()
+    boot.passes(5)
+    ship.ship()
+    with JournalReader(path) as reader:
+        counts = reader.counts()
+    assert counts.waiting <= 12_000
+    assert counts.in_doubt == 2_000
+    boot.passes(30)
+    assert ship.ship().stopped_by == "done"
+    order = [update["$set"]["n"] for _, body in ship.transport.sent[1:] for update in json.loads(body)]
+    assert order == list(range(30_000))
+
+
+def test_events_in_doubt_are_hazardous_without_an_insert_id(journal, path, boot):
+    from recorder import JournalConsumer
+
+    consumer = JournalConsumer(journal)
+    for properties in ({"token": "T", "$insert_id": "x"}, {"token": "T"}):
+        consumer.send(
+            "events", json.dumps({"event": "opened", "properties": {"distinct_id": "ada", **properties}})
+        )
+    ship = shipper(journal, boot, RESET)
+    ship.ship()
+    boot.passes(31)
+    ship.ship()
+    assert marked(path) == [2]
+
+
+def test_a_wait_of_no_length_is_over_at_once(recorder, journal, path):
+    recorder.people_set("ada", {"n": 1})
+    ship = shipper(journal, lambda: Uptime("", 5.0), RESET, settle_after=0)
+    ship.ship()
+    assert ship.ship().stopped_by == "done"
+    assert State.IN_DOUBT.value not in states(path)

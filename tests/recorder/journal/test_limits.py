@@ -1,0 +1,149 @@
+"""`max_bytes`: recording is refused rather than growing further, settling goes on, and what was shipped makes room."""
+
+import json
+import sqlite3
+import threading
+
+import pytest
+
+from recorder import Journal, JournalFull, JournalReader, Recorder, Shipper, audit
+from recorder.model.entries import NewEntry
+from simulator import Simulator
+from tests.doubles import AT_ONCE, FORBIDDEN, Scripted
+
+MOST = 4_000_000
+TEXT = "x" * 500
+
+
+def size(path):
+    files = (path, path.with_name(path.name + "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def fill(recorder, most=100_000):
+    """Record until it is refused; how much was recorded, and the refusal."""
+    for n in range(most):
+        try:
+            recorder.people_set(f"visitor-{n % 50}", {"n": n, "text": TEXT})
+        except JournalFull as full:
+            return n, full
+    raise AssertionError("it was never full")
+
+
+@pytest.fixture
+def limited(path):
+    with (
+        Journal(path, token="T", durability="process", max_bytes=MOST) as journal,
+        Recorder("T", journal) as recorder,
+    ):
+        yield recorder
+
+
+def test_a_full_journal_refuses_to_record_and_says_what_to_do(limited, path):
+    recorded, full = fill(limited)
+    assert recorded > 1_000
+    assert "max_bytes" in str(full)
+    assert full.hint
+    counts = limited.statistics()
+    assert (counts.recorded, counts.pending, counts.adds_up) == (recorded, recorded, True)
+    assert size(path) <= MOST
+    with pytest.raises(JournalFull):
+        limited.people_set("ada", {"a": TEXT * 1_000})
+
+
+def test_settling_goes_on_and_what_was_shipped_makes_room(limited, path):
+    """Wave upon wave: it never grows beyond its limit, nothing is lost, and the profiles are whole."""
+    total = 0
+    for _ in range(4):
+        recorded, _ = fill(limited)
+        total += recorded
+        assert size(path) <= MOST
+        assert Shipper(limited.journal, Scripted(), AT_ONCE).ship().stopped_by == "done"
+        assert size(path) <= MOST
+    assert audit(path).agrees
+    counts = limited.statistics()
+    assert (counts.recorded, counts.shipped, counts.adds_up) == (total, total, True)
+    assert counts.pruned > 0
+    assert len(Simulator.from_journal(path).profiles) == 50
+
+
+def test_a_service_that_cannot_be_reached_for_long_fills_the_reserve_with_nothing(limited, path):
+    fill(limited)
+    before = size(path)
+    for _ in range(200):
+        Shipper(limited.journal, Scripted(FORBIDDEN), AT_ONCE).ship()
+    assert size(path) <= max(before, MOST)
+
+
+def test_who_asks_for_too_much_fails_alone(limited, path):
+    """Threads share commits: what does not fit is refused, what was queued with it is recorded."""
+    fill(limited)
+    Shipper(limited.journal, Scripted(), AT_ONCE).ship()
+    limited.people_set("ada", {"a": 1})
+    journal, failed, recorded = limited.journal, [], []
+
+    def record(profile, text):
+        message = json.dumps({"$distinct_id": profile, "$set": {"text": text}})
+        try:
+            recorded.append(journal.append([NewEntry("people", None, profile, "$set", message, 1.0)]))
+        except JournalFull:
+            failed.append(profile)
+
+    threads = [threading.Thread(target=record, args=("large", "x" * MOST))]
+    threads += [threading.Thread(target=record, args=(f"small-{n}", "x")) for n in range(8)]
+    with journal._connection.lock:  # all of them queue
+        for thread in threads:
+            thread.start()
+        while len(journal._commits.queue) < len(threads):
+            pass
+    for thread in threads:
+        thread.join()
+    assert failed == ["large"]
+    assert len(recorded) == 8
+    assert audit(path).agrees
+
+
+def test_a_log_that_a_reader_holds_is_counted(limited, path):
+    """It cannot be moved into the file: it may grow as far as the limit goes, and no further."""
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN")
+    holder.execute("SELECT count(*) FROM entries").fetchone()
+    fill(limited)
+    assert size(path) <= MOST
+    holder.execute("COMMIT")
+    holder.close()
+    assert fill(limited)[0] > 500
+
+
+def test_other_processes_are_held_to_the_limit_too(limited, path):
+    fill(limited)
+    with Recorder("T", path) as other:
+        assert fill(other)[0] < 100
+    with Recorder("T", path, max_bytes=2 * MOST) as other:
+        other.people_set("ada", {"a": 1})
+
+
+def test_the_limit_can_be_lifted(limited, path):
+    fill(limited)
+    with Recorder("T", path, max_bytes=None) as other:
+        other.people_set("ada", {"a": TEXT * 100})
+
+
+def test_status_knows_that_it_is_full_and_when_it_is_not_any_more(limited, path):
+    with JournalReader(path) as reader:
+        assert not reader.shipping().full
+        fill(limited)
+        assert reader.shipping().full
+        Shipper(limited.journal, Scripted(), AT_ONCE).ship()
+        assert not reader.shipping().full
+
+
+def test_without_a_fold_it_stays_full_until_there_is_one(limited, path, monkeypatch):
+    fill(limited)
+    Shipper(limited.journal, Scripted(), AT_ONCE).ship()
+    with monkeypatch.context() as patched:
+        patched.setattr("recorder.journal.prune.find_fold", lambda: None)
+        assert fill(limited)[0] < 100
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT sum(pruned) FROM counters").fetchone() == (0,)
+    connection.close()

@@ -1,0 +1,37 @@
+"""Entries passed because their profile waits keep their place, whatever comes of the request that passed them."""
+
+import json
+
+import pytest
+
+from recorder import Shipper
+from recorder.journal.uptime import Uptime
+from tests.doubles import FORBIDDEN, REFUSED, RESET, Scripted
+
+
+def shipped(transport, profile):
+    """What the service was sent of a profile, by its numbers, without what it refused."""
+    return [
+        update["$append"]["n"]
+        for _, body in transport.sent
+        for update in json.loads(body)
+        if update["$distinct_id"] == profile
+    ]
+
+
+@pytest.mark.parametrize("answers", [[FORBIDDEN], [REFUSED, FORBIDDEN], [REFUSED, FORBIDDEN, FORBIDDEN]])
+def test_what_was_passed_for_a_request_that_was_not_applied_is_not_overtaken(journal, recorder, answers):
+    now = [0.0]
+    transport = Scripted(RESET, *answers)
+    shipper = Shipper(journal, transport, uptime=lambda: Uptime("boot", now[0]))
+    recorder.people_append("bob", {"n": 1})
+    shipper.ship()  # in doubt: bob waits
+    for n, profile in enumerate(["bob", "ada", "bob", "cyd", "bob"], 2):
+        recorder.people_append(profile, {"n": n})
+    for _ in answers:  # ada and cyd are tried, and bob's are passed; nothing is applied
+        shipper.ship()
+    recorder.people_append("bob", {"n": 7})
+    now[0] = 1000.0
+    assert shipper.ship().stopped_by == "done"
+    assert shipped(transport, "bob") == [1, 1, 2, 4, 6, 7]
+    assert journal.statistics(0.0).adds_up

@@ -1,0 +1,72 @@
+"""A run in doubt that is not sent again whole is hazardous, and the policy decides about what is left of it."""
+
+import json
+
+import pytest
+
+from recorder import Journal, JournalReader, NewEntry, Shipper, ShippingPolicy, audit
+from recorder.journal.uptime import Uptime
+from tests.doubles import ACCEPTED, REFUSED, RESET, Scripted
+
+AFTER = {"resend": "shipped", "hold": "in_doubt", "drop": "discarded"}
+
+
+def row(**properties):
+    message = json.dumps({"$distinct_id": "ada", "$set": properties})
+    return NewEntry("people", None, "ada", "$set", message, 1.0)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "kiosk.db"
+
+
+@pytest.fixture
+def journal(path):
+    with Journal(path, token="T", durability="process") as opened:
+        yield opened
+
+
+@pytest.fixture
+def shipper(journal):
+    """A shipper of what is harmless to send again, and in doubt after its first request."""
+    journal.append([row(plan="pro"), row(city="Oslo"), row(city="Bergen")])
+
+    def make(policy, *answers):
+        return Shipper(
+            journal,
+            Scripted(RESET, *answers),
+            ShippingPolicy(in_doubt=policy, settle_after=0),
+            uptime=lambda: Uptime("monday", 1_000.0),
+            chance=lambda: 0.0,
+        )
+
+    return make
+
+
+def states(path):
+    with JournalReader(path) as reader:
+        return [entry.state.value for entry in reader.entries()[::-1]]
+
+
+@pytest.mark.parametrize("policy", AFTER)
+def test_rest_of_a_run_of_which_one_is_rejected_follows_the_policy(path, journal, shipper, policy):
+    sends = shipper(policy, REFUSED)
+    while sends.ship().stopped_by != "done":
+        pass
+    assert states(path) == ["rejected", AFTER[policy], AFTER[policy]]
+    assert journal.statistics(0.0).possibly_twice == (2 if policy == "resend" else 0)
+    assert audit(path).agrees
+
+
+@pytest.mark.parametrize("policy", AFTER)
+def test_rest_of_a_run_of_which_one_is_discarded_follows_the_policy(path, journal, shipper, policy):
+    sends = shipper(policy, ACCEPTED)
+    sends.ship()
+    sends.ship(limit=1)
+    assert states(path) == ["shipped", "in_doubt", "in_doubt"]
+    journal.discard("seq=2")
+    sends.ship()
+    assert states(path) == ["shipped", "discarded", AFTER[policy]]
+    assert journal.statistics(0.0).possibly_twice == (1 if policy == "resend" else 0)
+    assert audit(path).agrees

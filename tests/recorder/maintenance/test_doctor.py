@@ -1,0 +1,420 @@
+"""The doctor looks only: each thing that is wrong is found, said with what to do, and nothing is changed."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from recorder import (
+    Journal,
+    JournalMissing,
+    JournalReader,
+    NotAJournal,
+    Severity,
+    Shipper,
+    diagnose,
+    snapshot,
+)
+from recorder.journal.environment import FileSystem, file_system, free_bytes, holders
+from recorder.journal.locks import beside
+from recorder.journal.opening import PAGE_SIZE
+from recorder.maintenance.doctor import _file_system, _names, _room, _sqlite
+from recorder.model.entries import NewEntry
+from tests.doubles import Scripted
+
+ATTENTION, NOTICE, OK = Severity.ATTENTION, Severity.NOTICE, Severity.OK
+
+
+def row(number=0, recorded_at=1.0):
+    message = f'{{"$distinct_id":"ada","$set":{{"n":{number}}}}}'
+    return NewEntry("people", None, "ada", "$set", message, recorded_at)
+
+
+@pytest.fixture
+def filled(path):
+    with Journal(path, token="T") as journal:
+        journal.append([row(n) for n in range(500)])
+    return path
+
+
+def found(path, name, **options):
+    """The findings of one name."""
+    return [finding for finding in diagnose(path, **options) if finding.name == name]
+
+
+def wrong(path, **options):
+    return {finding.name for finding in diagnose(path, **options) if finding.severity is ATTENTION}
+
+
+def files(folder):
+    return {file.name: (file.stat().st_size, file.stat().st_mtime_ns) for file in folder.iterdir()}
+
+
+def test_a_journal_that_is_well_needs_no_attention_and_every_other_finding_says_what_to_do(filled):
+    findings = diagnose(filled)
+    assert wrong(filled) == set()
+    assert all(finding.advice for finding in findings if finding.severity is not OK)
+    assert {finding.name for finding in findings} >= {
+        *("SQLite", "packages", "file system", "free space", "permissions", "open", "log"),
+        *("schema", "clock", "copy", "shipper", "accounts", "pages"),
+    }
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_nothing_is_created_or_changed(filled, deep):
+    before = files(filled.parent)
+    diagnose(filled, deep=deep)
+    assert files(filled.parent) == before
+
+
+def test_nothing_is_changed_beside_a_log_that_a_killed_process_left(filled):
+    other = subprocess.Popen(
+        [sys.executable, "-c", OPEN_AND_WAIT, filled],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline() == "ready\n"
+    other.kill()
+    other.wait(30)
+    other.stdout.close()
+    other.stdin.close()
+    before = files(filled.parent)
+    assert before["kiosk.db-wal"][0] > 0
+    assert found(filled, "accounts")[0].text == "501 entries: every account agrees"  # the log is read, too
+    after = files(filled.parent)
+    assert {name: after[name] for name in before if name != "kiosk.db-shm"} == {
+        name: before[name] for name in before if name != "kiosk.db-shm"
+    }
+    assert set(after) == set(before)
+
+
+def test_a_journal_that_changes_while_it_is_read_without_locks_is_read_again(filled):
+    """Somebody opens, records and closes, all of it between the first look and the last."""
+    looked = []
+
+    def meanwhile(what):
+        looked.append(what)
+        if what == "accounts" and looked.count("accounts") == 1:
+            with Journal(filled) as journal:
+                journal.append([row(n) for n in range(500)])
+
+    assert found(filled, "accounts", progress=meanwhile)[0].text == "1,000 entries: every account agrees"
+    assert looked.count("accounts") == 2
+
+
+OPEN_AND_WAIT = """
+import sys
+from recorder import Journal, NewEntry
+with Journal(sys.argv[1]) as journal:
+    journal.append([NewEntry("people", None, "ada", "$set", '{"$distinct_id":"ada","$set":{"n":1}}', 1.0)])
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+OPEN_AND_CLOSE = """
+import sys
+from recorder import Journal, JournalReader, NewEntry
+for _ in range(10):
+    JournalReader(sys.argv[1]).close()
+    with Journal(sys.argv[1]) as journal:
+        journal.append([NewEntry("people", None, "bob", "$set", '{"$distinct_id":"bob","$set":{"n":1}}', 1.0)])
+print("done")
+"""
+
+
+def test_recorder_reader_and_doctor_in_one_process_lose_nothing_while_another_opens_and_closes(path):
+    """A closed descriptor cancels SQLite's locks in its process: the doctor, too, opens the file by SQLite only."""
+    ours = 0
+    with Journal(path, token="T") as journal, JournalReader(path) as reader:
+        for _ in range(3):
+            other = subprocess.Popen(
+                [sys.executable, "-c", OPEN_AND_CLOSE, path], stdout=subprocess.PIPE, text=True
+            )
+            while other.poll() is None:
+                diagnose(path)
+                for _ in range(10):
+                    journal.append([row(ours)])
+                    ours += 1
+            assert other.communicate()[0] == "done\n"
+            assert beside(path, "-wal").exists()  # whoever closes last takes it away, and that was not they
+        assert reader.count("profile=ada") == ours
+    with JournalReader(path) as reader:
+        assert (reader.count("profile=ada"), reader.count("profile=bob")) == (ours, 30)
+    assert wrong(path) == set()
+
+
+# --- what is wrong with the place
+
+
+@pytest.mark.parametrize(
+    ("mounted", "severity", "said"),
+    [
+        (FileSystem("ext4", False, "/"), OK, "ext4"),
+        (FileSystem("", False, ""), OK, "does not say"),
+        (FileSystem("nfs4", False, "/srv"), ATTENTION, "network"),
+        (FileSystem("ext4", True, "/srv"), ATTENTION, "read-only"),
+        (FileSystem("tmpfs", False, "/run"), ATTENTION, "restart"),
+        (FileSystem("overlay", False, "/"), NOTICE, "container"),
+        (FileSystem("vfat", False, "/boot"), NOTICE, "owners"),
+    ],
+)
+def test_a_file_system_that_does_not_keep_a_journal_is_named(mounted, severity, said):
+    finding = _file_system(mounted)
+    assert (finding.severity, bool(finding.advice)) == (severity, severity is not OK)
+    assert said in finding.text
+
+
+MOUNTS = r"""22 1 0:21 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:40 / /srv rw - nfs4 host:/x rw
+31 22 0:41 / /srv/with\040space ro,nosuid - tmpfs tmpfs rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("/srv/with space/deep", ("tmpfs", True)),
+        ("/srv/else", ("nfs4", False)),
+        ("/srvother", ("ext4", False)),
+    ],
+)
+def test_the_file_system_is_that_of_the_nearest_mount(tmp_path, folder, expected):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS, encoding="utf-8")
+    found = file_system(Path(folder), mounts)
+    assert (found.kind, found.read_only) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "severity"),
+    [((3, 6, 23), OK), ((3, 7, 0), NOTICE), ((3, 40, 1), NOTICE), ((3, 51, 2), NOTICE), ((3, 51, 3), OK)],
+)
+def test_an_sqlite_with_the_wal_reset_bug_is_named_with_what_avoids_it(version, severity):
+    finding = _sqlite(version)
+    assert finding.severity is severity
+    assert severity is OK or "hold" in finding.text
+
+
+def test_room_on_the_disk_is_told_and_little_of_it_needs_attention(path):
+    assert _room(free_bytes(path.parent), path.parent).severity is OK
+    assert _room(15_000_000, path.parent).severity is ATTENTION
+    assert _room(None, path.parent).severity is NOTICE
+
+
+def test_another_distribution_that_installs_our_names_is_named():
+    (finding,) = _names({"simulator": ["simulator-of-other-things"]})
+    assert finding.severity is ATTENTION
+    assert "simulator-of-other-things" in finding.text
+
+
+def test_a_distribution_that_owns_one_of_our_names_is_found(tmp_path):
+    info = tmp_path / "tui_toys-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tui-toys\nVersion: 1.0\n", encoding="utf-8")
+    (info / "top_level.txt").write_text("tui\n", encoding="utf-8")
+    code = "from recorder.journal.environment import other_owners; print(other_owners(('recorder', 'tui')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "{'tui': ['tui-toys']}\n"
+
+
+@pytest.mark.parametrize("name", ["kiosk.db", "kiosk.db.open", "kiosk.db.ballast"])
+def test_files_that_others_may_read_are_named(filled, name):
+    file = filled.with_name(name)
+    file.touch()
+    file.chmod(0o640)
+    (finding,) = found(filled, "permissions")
+    assert finding.severity is ATTENTION
+    assert (name in finding.text, "640" in finding.text) == (True, True)
+    assert finding.advice == f"chmod 600 {file}"
+
+
+def test_a_folder_in_which_everybody_may_replace_files_is_named(filled):
+    filled.parent.chmod(0o777)
+    assert "everybody" in found(filled, "permissions")[0].text
+    filled.parent.chmod(0o1777)  # as /tmp is
+    assert found(filled, "permissions")[0].severity is OK
+
+
+@pytest.mark.skipif(not hasattr(os, "chown") or os.geteuid() != 0, reason="only root gives files away")
+def test_files_of_another_account_are_named(filled):
+    os.chown(filled, 12345, -1)
+    assert "12345" in found(filled, "permissions")[0].text
+
+
+def test_a_ballast_is_mentioned_where_there_is_one(filled):
+    assert found(filled, "ballast") == []
+    beside(filled, ".ballast").write_bytes(b"\0" * 4_000_000)
+    beside(filled, ".ballast").chmod(0o600)
+    assert found(filled, "ballast")[0].text.startswith("4.0 MB")
+
+
+def test_spools_that_are_left_are_said(filled):
+    beside(filled, ".spool-abc").touch(0o600)
+    beside(filled, ".spool-abc.lock").touch(0o600)
+    beside(filled, ".spool-def.part").touch(0o600)
+    (finding,) = found(filled, "spools")
+    assert finding.severity is ATTENTION
+    assert "1 left" in finding.text
+    assert "--resume" in finding.advice
+
+
+def test_a_large_log_is_named(filled):
+    with Journal(filled):
+        os.truncate(beside(filled, "-wal"), 20_000_000)
+        assert found(filled, "log")[0].severity is ATTENTION
+
+
+# --- who is at it
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="this system does not say who holds locks")
+def test_who_has_it_open_and_who_ships_is_told(filled):
+    assert "no process" in found(filled, "open")[0].text
+    with Journal(filled):
+        assert f"process {os.getpid()}" in found(filled, "open")[0].text
+    assert holders(beside(filled, ".open")) == ()
+    assert "no process ships" in found(filled, "shipper")[0].text
+    seen = []
+
+    class Looking(Scripted):
+        def send(self, lane, body, *, timeout=None):
+            seen.extend(found(filled, "shipper"))
+            return super().send(lane, body, timeout=timeout)
+
+    with Journal(filled) as journal:
+        Shipper(journal, Looking()).ship()
+    assert seen[0].text == f"process {os.getpid()} ships it"
+
+
+def test_a_shipper_that_ended_without_a_word_is_told(filled):
+    with sqlite3.connect(filled) as connection:
+        connection.execute("UPDATE shipper SET running = 1, pid = 4711")
+    connection.close()
+    assert "4711" in found(filled, "shipper")[0].text
+
+
+# --- what is wrong with the clock, or the journal
+
+
+@pytest.mark.parametrize(
+    ("now", "severity"),
+    [(5.0, ATTENTION), (1.7e9 - 61, ATTENTION), (1.7e9 - 59, OK), (1.7e9 + 1e9, OK)],
+)
+def test_a_clock_that_was_set_back_or_never_set_is_named(path, now, severity):
+    with Journal(path, token="T") as journal:
+        journal.append([row(recorded_at=1.7e9)])
+    assert found(path, "clock", clock=lambda: now)[0].severity is severity
+
+
+def test_an_older_schema_is_told_and_left_as_it_is(filled):
+    with sqlite3.connect(filled) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    before = files(filled.parent)
+    (finding,) = found(filled, "schema")
+    assert finding.severity is NOTICE
+    assert files(filled.parent) == before
+
+
+def test_a_newer_schema_needs_attention(filled):
+    with sqlite3.connect(filled) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert wrong(filled) == {"schema"}
+    assert found(filled, "schema")[0].advice.startswith("Upgrade")
+
+
+def test_accounts_that_disagree_are_told_one_by_one(filled):
+    with sqlite3.connect(filled) as connection:
+        connection.execute("UPDATE counters SET entries = 5 WHERE account = 'shipped'")
+    connection.close()
+    assert [finding.text for finding in found(filled, "accounts")] == [
+        "pending: counted 500, noted 495",
+        "shipped: counted 0, noted 5",
+    ]
+
+
+def test_damaged_pages_are_found_and_salvage_is_named(filled):
+    content = bytearray(filled.read_bytes())
+    for page in range(2, len(content) // PAGE_SIZE):  # all but the first two
+        content[page * PAGE_SIZE : (page + 1) * PAGE_SIZE] = b"\xa5" * PAGE_SIZE
+    filled.write_bytes(content)
+    findings = [finding for finding in diagnose(filled) if finding.severity is ATTENTION]
+    assert findings
+    assert all("restante salvage" in finding.advice for finding in findings)
+
+
+def test_what_only_a_deep_look_finds(filled):
+    """An index that lacks a row: a quick check does not compare the two."""
+    index = "name = 'entries_set_aside'"
+    with sqlite3.connect(filled) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        kept = connection.execute(f"SELECT * FROM sqlite_schema WHERE {index}").fetchone()
+        connection.execute(f"DELETE FROM sqlite_schema WHERE {index}")
+    connection.close()
+    with sqlite3.connect(filled) as connection:
+        connection.execute("UPDATE entries SET state = 'rejected' WHERE seq = 7")
+        connection.execute("UPDATE counters SET entries = 1 WHERE account = 'rejected'")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", kept)
+    connection.close()
+    assert wrong(filled) == set()
+    told = []
+    (finding,) = found(filled, "pages", deep=True, progress=told.append)
+    assert finding.severity is ATTENTION
+    assert "missing from index" in finding.text
+    assert any(what.startswith("table entries") for what in told)
+
+
+def test_a_snapshot_says_that_it_is_one(filled, tmp_path):
+    copy = snapshot(filled, tmp_path / "copy.db", clock=lambda: 1.7e9)
+    assert "snapshot of 2023-11-14" in found(copy, "copy")[0].text
+
+
+def test_a_copy_is_said_until_it_ships_and_remembered_after(filled, tmp_path):
+    def ship(path, n):
+        with Journal(path) as journal:
+            journal.append([row(n)])
+            Shipper(journal, Scripted()).ship()
+
+    ship(filled, 1)
+    clone = tmp_path / "clone.db"
+    clone.write_bytes(filled.read_bytes())
+    clone.chmod(0o600)
+    assert wrong(clone) == {"copy"}
+    ship(clone, 2)
+    assert found(clone, "copy")[0].severity is NOTICE
+    assert found(filled, "copy")[0].severity is OK
+
+
+def test_a_missing_or_foreign_file_is_refused_untouched(path):
+    with pytest.raises(JournalMissing):
+        diagnose(path)
+    path.write_text("a shopping list, long enough to look at\n" * 100, encoding="utf-8")
+    with pytest.raises(NotAJournal):
+        diagnose(path)
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    before = files(path.parent)
+    with pytest.raises(NotAJournal):
+        diagnose(path)
+    assert files(path.parent) == before
+
+
+def test_the_newest_entrys_time_is_compared_with_the_real_clock_by_default(path):
+    with Journal(path, token="T") as journal:
+        journal.append([row(recorded_at=time.time() + 3600)])
+    assert "clock" in wrong(path)

@@ -1,0 +1,260 @@
+"""Numbers without an entry, lost or pruned, told from rows that are given: see also test_salvage_pruned."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from recorder import JournalDamaged, JournalReader, Recorder, State, audit, salvage
+from recorder.journal.opening import new_journal
+from recorder.maintenance.salvage.carry import carry_over, settle_accounts
+from recorder.maintenance.salvage.scan import Remains, Row
+from recorder.maintenance.salvage.sqlite_format import index_rows
+from simulator import Simulator
+from tests.doubles import BOOTED
+
+
+def entry(seq, state="shipped", profile="ada", *, attempt=1, sends=1, late=0, message=None):
+    text = f'{{"$distinct_id":"{profile}","$append":{{"n":{seq}}}}}' if message is None else message
+    values = [None, "people", None, profile, "$append", text, 1.0, state, attempt, sends, None, 0, late, 0]
+    return Row("entries", seq, values)
+
+
+def folded(number, profile, entries, gone, properties="{}"):
+    return Row("baseline", number, [None, "people", None, profile, properties, 0, entries, entries, gone])
+
+
+def name(number, profile):
+    return Row("baseline names", 0, [profile, "people", number])
+
+
+def cursor(number, lane="people"):
+    return Row("lanes", 1, [lane, number, None, "", None, 0, None])
+
+
+def attempt(number, first, last, outcome="shipped"):
+    return Row(
+        "attempts", number, [None, "people", 1, first, last, None, 1, 1, "", 1.0, 2.0, outcome, 200, "", 1, 1]
+    )
+
+
+def counters(shipped=0, pruned=0, **others):
+    both = {state.value: (0, 0) for state in State} | {"shipped": (shipped, pruned)} | others
+    return [Row("counters", 1, [account, *numbers]) for account, numbers in both.items()]
+
+
+@pytest.fixture
+def made(path):
+    """Make a journal of rows; its gaps, and what is asked of it."""
+
+    def make(*rows, size=16_000, torn=False):
+        new_journal(path)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            found = carry_over(connection, rows)
+            found.torn = torn
+            gaps = settle_accounts(connection, found, size=size, now=9.0, uptime=BOOTED)
+        audited = audit(path)
+        assert audited.agrees, audited.disagreements
+        return gaps
+
+    return make
+
+
+def states(path):
+    with JournalReader(path) as reader:
+        return {each.seq: each.state.value for each in reversed(reader.entries(limit=10_000))}
+
+
+def baseline(path):
+    with JournalReader(path) as reader:
+        return {
+            each.profile: (each.properties, each.entries, each.partly_known) for each in reader.baseline()
+        }
+
+
+def test_of_two_rows_of_a_profile_the_later_counts(made, path):
+    rows = [
+        folded(1, "ada", 2, 2, '{"n":2}'),
+        folded(4, "ada", 3, 3, '{"n":3}'),
+        folded(9, "ada", 1, 1, '{"n":1}'),
+    ]
+    made(*rows, entry(4), cursor(4), *counters(4, 3))
+    assert baseline(path) == {"ada": ({"n": 3}, 3, False)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_rows_with_one_number_the_later_counts(made, path, turned):
+    rows = [folded(1, "ada", 2, 2, '{"n":2}'), folded(1, "ada", 3, 3, '{"n":3}')]
+    made(*(reversed(rows) if turned else rows), entry(4), cursor(4), *counters(4, 3))
+    assert baseline(path) == {"ada": ({"n": 3}, 3, False)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_was_forgotten_is_not_brought_back_by_an_older_copy(made, path, turned):
+    rows = [entry(1, sends=2), entry(1, "forgotten", None, sends=0, message="")]
+    made(*(reversed(rows) if turned else rows))
+    with JournalReader(path) as reader:
+        (only,) = reader.entries()
+    assert (only.state, only.profile, only.message) == (State.FORGOTTEN, None, {})
+
+
+def test_what_is_in_the_baseline_is_not_there_a_second_time(made, path):
+    """Three were pruned, and one of them is there: its page is older than the baseline."""
+    gaps = made(
+        *[folded(1, "ada", 3, 3, '{"n":[1,2,3]}'), cursor(5), *counters(5, 3), attempt(1, 1, 5)],
+        *[entry(2), entry(4), entry(5)],
+    )
+    assert (gaps.lost, states(path)) == (0, {4: "shipped", 5: "shipped"})
+
+
+def test_what_was_taken_up_later_than_the_pruned_ones_is_no_copy_of_them(made, path):
+    gaps = made(
+        *[folded(1, "ada", 3, 3), cursor(4), *counters(4, 3), attempt(1, 1, 4)],
+        *[entry(1, late=1, attempt=2), entry(4), attempt(2, 1, 4)],
+    )
+    assert states(path)[1] == "shipped"
+    assert (gaps.highest, gaps.lost) == (6, 1)  # the newest is never pruned
+
+
+def test_a_number_above_what_any_lane_has_reached_is_lost_for_certain(made, path):
+    gaps = made(folded(1, "ada", 5, 5), cursor(6), *counters(6, 5), entry(6), entry(9, "pending", sends=0))
+    assert (gaps.lost, states(path)) == (2, {6: "shipped", 7: "lost", 8: "lost", 9: "in_doubt"})
+
+
+def test_a_number_far_above_all_others_that_lanes_have_reached_is_none_of_the_damage(made, path):
+    rows = [folded(1, "ada", 899_999, 899_999), cursor(900_000), *counters(900_000, 899_999), entry(900_000)]
+    gaps = made(*rows, size=1_600)
+    assert (gaps.lost, states(path)) == (0, {900_000: "shipped"})
+
+
+def test_where_nothing_but_the_lane_and_its_last_request_is_left_the_next_number_is_new(made, path):
+    gaps = made(cursor(900_000), attempt(1, 899_900, 900_000), size=1_600)
+    assert (gaps.highest, gaps.lost, gaps.perhaps_pruned) == (900_000, 900_000, 899_999)
+    assert states(path) == {900_000: "lost"}
+
+
+def test_where_a_lane_cannot_be_read_no_number_is_certain_but_how_many_is(made, path):
+    rows = [folded(1, "ada", 5, 5), *counters(6, 5), entry(6), entry(9, "pending", sends=0)]
+    other = Row("entries", 10, [None, "events", *entry(10, "pending", sends=0).values[2:]])
+    gaps = made(*rows, cursor(6), other)
+    assert (gaps.lost, states(path)) == (2, {6: "shipped", 9: "in_doubt", 10: "in_doubt"})
+    with JournalReader(path) as reader:
+        assert (reader.counts().lost, reader.counts().pruned) == (2, 7)
+
+
+def test_a_number_that_an_index_names_is_lost_though_others_around_it_were_pruned(made, path):
+    named = Row("set aside", 0, ["rejected", "people", 3, 3])
+    gaps = made(folded(1, "ada", 5, 7), cursor(8), *counters(6, 5), named, entry(8))
+    assert (gaps.lost, states(path)) == (2, {3: "lost", 8: "shipped"})
+
+
+def test_counters_of_more_than_was_ever_recorded_are_not_believed(made, path):
+    gaps = made(folded(1, "ada", 2, 2), cursor(5), *counters(900_000, 800_000), entry(5), size=1_600)
+    assert (gaps.highest, gaps.lost, gaps.perhaps_pruned, states(path)) == (5, 2, 2, {5: "shipped"})
+
+
+def test_counters_that_are_read_in_part_are_not_believed(made, path):
+    gaps = made(folded(1, "ada", 2, 2), cursor(5), *counters(5, 2)[:2], entry(5))
+    assert (gaps.lost, gaps.perhaps_pruned, states(path)) == (2, 2, {5: "shipped"})
+
+
+def test_no_profile_has_gone_further_than_the_highest_number(made, path):
+    made(folded(1, "ada", 2, 10**12), cursor(3), *counters(3, 2), entry(3))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT gone FROM baseline").fetchall() == [(3,)]
+
+
+def test_an_attempt_far_above_all_numbers_is_damage(made, path):
+    made(cursor(3), *counters(3), *[entry(n) for n in (1, 2, 3)], attempt(1, 1, 3), attempt(2, 4, 10**12))
+    with JournalReader(path) as reader:
+        assert [each.id for each in reader.attempts()] == [1]
+
+
+def test_an_index_that_does_not_name_all_that_are_left_is_no_proof(made, path):
+    gaps = made(folded(1, "ada", 2, 2), folded(2, "bob", 1, 3), name(1, "ada"), name(3, "cal"), cursor(9),
+                *counters(9, 5), entry(9, profile="dan"), attempt(1, 1, 9))  # fmt: skip
+    assert gaps.profiles_lost is None
+    assert baseline(path) == {
+        "ada": ({}, 2, False),
+        "bob": ({}, 1, False),
+        "cal": (None, 0, True),
+        "dan": (None, 0, True),
+    }
+
+
+def test_an_index_that_knows_of_none_where_some_are_missing_is_no_proof(made, path):
+    gaps = made(folded(1, "ada", 2, 2), name(1, "ada"), cursor(9), *counters(9, 5), entry(9, profile="dan"))
+    assert gaps.profiles_lost is None
+    assert baseline(path)["dan"] == (None, 0, True)
+
+
+def test_an_index_that_names_all_that_are_left_says_which_are_lost(made, path):
+    gaps = made(folded(1, "ada", 2, 2), name(1, "ada"), name(3, "cal"), cursor(9), *counters(9, 5),
+                entry(9, profile="dan"), entry(8, "in_doubt", "cal"))  # fmt: skip
+    assert gaps.profiles_lost == 1
+    assert baseline(path) == {"ada": ({}, 2, False), "cal": (None, 0, True)}
+    with closing(sqlite3.connect(path)) as connection:  # it may have gone as far as any
+        assert connection.execute("SELECT gone FROM baseline WHERE profile = 'cal'").fetchone() == (8,)
+    timeline = Simulator.from_journal(path).timeline("cal")
+    assert (timeline.pruned, timeline.at(1).partly_known) == (0, True)
+    assert Simulator.from_journal(path).profile("cal").partly_known
+
+
+def test_beside_lanes_without_profiles_an_index_proves_that_none_is_missing(made, path):
+    rows = [folded(1, "ada", 2, 2), name(1, "ada"), cursor(9), cursor(9, "events"), *counters(9, 5)]
+    gaps = made(*rows, entry(9, profile="dan"))
+    assert gaps.profiles_lost == 0
+    assert baseline(path) == {"ada": ({}, 2, False)}
+
+
+def test_where_pages_may_be_older_than_others_no_profile_is_known_whole(made, path):
+    gaps = made(folded(1, "ada", 2, 2), name(1, "ada"), name(3, "cal"), cursor(9), *counters(9, 5),
+                entry(9, profile="dan"), torn=True)  # fmt: skip
+    assert gaps.profiles_lost is None
+    assert all(partly for *_, partly in baseline(path).values())
+
+
+# --- what the pages say
+
+
+def test_long_names_in_an_index_are_read_through_the_pages_that_they_go_on_in(path):
+    names = ["x" * length for length in (900, 1_000, 1_020, 1_100, 4_060, 4_090, 9_000)]
+    with Recorder("T", path):
+        pass
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for each in names:
+            connection.execute("INSERT INTO baseline (lane, profile) VALUES ('people', ?)", (each,))
+        for each in range(400):  # the index has branches
+            connection.execute(
+                "INSERT INTO baseline (lane, profile) VALUES ('people', ?)", (f"visitor-{each:030}",)
+            )
+    with Remains(path) as remains:
+        found = [row.values for row in remains.rows() if row.table == "baseline names"]
+    assert len(found) == len(names) + 400
+    assert {profile for profile, *_ in found} >= set(names)
+    assert list(index_rows(b"", 4_096, lambda _: None)) == []
+
+
+def test_counters_that_make_no_sense_are_not_read(path):
+    """More pruned than there were: the others of the page are there, and the whole of them is not believed."""
+    with Recorder("T", path) as recorder:
+        recorder.people_set("ada", {"a": 1})
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE counters SET entries = 1, pruned = 7 WHERE account = 'shipped'")
+    with Remains(path) as remains:
+        found = {row.values[0] for row in remains.rows() if row.table == "counters"}
+    assert "shipped" not in found
+    assert "discarded" in found
+
+
+def test_a_baseline_that_makes_no_sense_is_told_as_damage_and_salvaged(path):
+    with Recorder("T", path) as recorder:
+        recorder.people_set("ada", {"a": 1})
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO baseline (lane, profile, properties) VALUES ('people', 'bob', '{')")
+    with JournalReader(path) as reader:
+        for read in (lambda: list(reader.baseline()), lambda: reader.baseline_of("bob")):
+            with pytest.raises(JournalDamaged):
+                read()
+    assert salvage(path).recorded == 1
+    assert audit(path).agrees

@@ -1,0 +1,129 @@
+"""Hazards by brute force: no small run that is classed harmless ends otherwise when it is sent again."""
+
+import itertools
+import json
+
+import pytest
+
+from recorder.model.hazards import Update, dropped, hazardous
+from simulator import Dialect, apply_operation
+
+# Values that collide: equal as JSON or not, lists and what may stand in them, numbers and what is none.
+STARTS = [
+    None,
+    {},
+    *({"a": value} for value in (None, 0, 1, 1.0, True, "1", [], [1], [1, 1], [True], {"a": 1})),
+    {"a": 1, "b": [1]},
+]
+POOL = [
+    Update("$set", {"a": 1}),
+    Update("$set", {"a": [1]}),
+    Update("$set", {"a": 2, "b": 1}),
+    Update("$set", {}),
+    Update("$set_once", {"a": 2}),
+    Update("$set_once", {"a": [2]}),
+    Update("$add", {"a": 1}),
+    Update("$add", {"a": 0}),
+    Update("$append", {"a": 1}),
+    Update("$union", {"a": [1, 2]}),
+    Update("$union", {"a": [1.0], "b": [2]}),
+    Update("$remove", {"a": 1}),
+    Update("$remove", {"a": [1, 2]}),
+    Update("$unset", ["a"]),
+    Update("$unset", ["a", "b"]),
+    Update("$delete", ""),
+]
+DIALECTS = [
+    Dialect(),
+    Dialect(remove_occurrences="first", emptied_list="unset", null_counts_as_set=False),
+    Dialect(add_to_other="replace", remove_list="whole", union_duplicates="collapse"),
+    Dialect(creating=frozenset({"$set", "$set_once", "$add", "$append", "$union"})),
+]
+UNDER_DIALECTS = pytest.mark.parametrize(
+    "dialect",
+    [
+        pytest.param(dialect, id=name, marks=() if name in {"default", "replaces"} else pytest.mark.long)
+        for name, dialect in zip(
+            ["default", "removes first", "replaces", "creates less"], DIALECTS, strict=True
+        )
+    ],
+)
+RUNS = [run for length in (1, 2, 3) for run in itertools.product(POOL, repeat=length)]
+
+
+def applied(state, run, dialect):
+    for update in run:
+        state, _ = apply_operation(state, update.operator, update.payload, dialect)
+    return state
+
+
+def spelled(state):
+    """A state as text: 1, 1.0 and true differ, the order of an object's keys does not count."""
+    return json.dumps(state, sort_keys=True)
+
+
+def differs(run, dialect):
+    """Whether some start exists from which the run, sent again after a prefix of it or the whole, ends otherwise."""
+    for start in STARTS:
+        once = applied(start, run, dialect)
+        for applied_before in range(1, len(run) + 1):
+            before = applied(start, run[:applied_before], dialect)
+            if spelled(applied(before, run, dialect)) != spelled(once):
+                return True
+    return False
+
+
+@UNDER_DIALECTS
+def test_no_run_classed_harmless_differs_when_it_is_sent_again(dialect):
+    harmless = [run for run in RUNS if not hazardous(run)]
+    assert len(RUNS) == 16 + 16**2 + 16**3
+    assert len(harmless) > 1_000
+    assert [run for run in harmless if differs(run, dialect)] == []
+
+
+def test_the_runs_that_differ_are_there_to_be_found():
+    """The brute force can tell: many a run that the rule calls hazardous does differ from some start."""
+    risky = [run for run in RUNS if len(run) < 3 and hazardous(run)]
+    assert sum(differs(run, Dialect()) for run in risky) > len(risky) / 5
+
+
+@UNDER_DIALECTS
+def test_what_is_left_after_dropping_may_be_sent_again_after_any_prefix_of_the_whole(dialect):
+    for run in RUNS:
+        gone = dropped(run)
+        left = [update for place, update in enumerate(run) if place not in gone]
+        assert not hazardous(left)
+        kept = {name for update in left for name in update.properties}
+        for start in STARTS:
+            ends = set()
+            for applied_before in range(len(run) + 1):
+                state = applied(applied(start, run[:applied_before], dialect), left, dialect) or {}
+                ends.add(spelled({name: state[name] for name in kept if name in state}))
+            assert len(ends) == 1, (run, left, start)
+
+
+def test_a_run_with_an_operator_nobody_knows_is_hazardous_whole():
+    run = [Update("$set", {"a": 1}), Update("$merge", [["a"], ["b"]])]
+    assert hazardous(run) == {0, 1}
+    assert dropped(run) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [({"$insert_id": "x"}, set()), ({"$insert_id": ""}, {0}), ({}, {0}), (None, {0}), ("text", {0})],
+)
+def test_an_event_is_harmless_when_the_service_knows_it_again(properties, expected):
+    assert hazardous([Update.of(None, {"event": "e", "properties": properties})]) == expected
+
+
+def test_a_delete_is_harmless_only_as_the_last_of_its_run():
+    add, delete = Update("$add", {"a": 1}), Update("$delete", "")
+    assert not hazardous([add, delete])
+    assert hazardous([delete, add]) == {0, 1}
+    assert hazardous([delete, delete]) == {0, 1}
+
+
+def test_what_is_marked_goes_with_all_that_shares_a_property_with_it():
+    run = [Update("$set", {"a": 1}), Update("$set", {"a": 2, "b": 1}), Update("$set", {"c": 1})]
+    assert dropped(run) == set()
+    assert dropped(run, frozenset({0})) == {0, 1}

@@ -1,0 +1,421 @@
+"""From a caller's message to rows for the journal."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import nan
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recorder.model.entries import State
+from recorder.model.errors import InvalidOperation, WrongToken
+from recorder.model.intake import Intake, token_prefix
+from recorder.model.operations import MAX_UPDATE_BYTES, Lane
+
+NOW = 1_767_323_045.25
+
+
+def rows(message, lane=Lane.PEOPLE, **options):
+    return Intake("T", **options).rows(lane, message, NOW)
+
+
+def refused(message, lane=Lane.PEOPLE, **options):
+    with pytest.raises(InvalidOperation) as caught:
+        rows(message, lane, **options)
+    return caught.value
+
+
+def rejected(message, lane=Lane.PEOPLE):
+    (row,) = rows(message, lane, on_invalid="reject")
+    assert row.state == State.REJECTED
+    assert row.recorded_at == NOW
+    return row
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def test_a_message_becomes_a_pending_row():
+    (row,) = rows({"$time": 1.5, "$distinct_id": "u1", "$set": {"name": "Zoë"}})
+    assert row == (
+        "people",
+        None,
+        "u1",
+        "$set",
+        '{"$time":1.5,"$distinct_id":"u1","$set":{"name":"Zoë"}}',
+        NOW,
+        "pending",
+        None,
+    )
+
+
+def test_a_group_message_becomes_a_row_of_its_group():
+    (row,) = rows({"$group_key": "company", "$group_id": 7, "$set": {}}, Lane.GROUPS)
+    assert (row.lane, row.group_key, row.profile, row.operator) == ("groups", "company", "7", "$set")
+    assert row.message == '{"$group_key":"company","$group_id":"7","$set":{}}'
+
+
+def test_each_operator_becomes_a_row_in_written_order():
+    message = {
+        "$time": 1,
+        "$unset": ["a"],
+        "$distinct_id": "u1",
+        "$merge": [1],
+        "note": "x",
+        "$add": {"n": 1},
+        "$set": {"a": 1},
+        "$ip": 0,
+    }
+    taken = rows(message)
+    assert [row.operator for row in taken] == ["$unset", "$merge", "$add", "$set"]
+    assert [row.message for row in taken] == [
+        '{"$time":1,"$unset":["a"],"$distinct_id":"u1","note":"x","$ip":0}',
+        '{"$time":1,"$distinct_id":"u1","$merge":[1],"note":"x","$ip":0}',
+        '{"$time":1,"$distinct_id":"u1","note":"x","$add":{"n":1},"$ip":0}',
+        '{"$time":1,"$distinct_id":"u1","note":"x","$set":{"a":1},"$ip":0}',
+    ]
+    assert {(row.profile, row.state, row.recorded_at) for row in taken} == {("u1", "pending", NOW)}
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.permutations(["$time", "$distinct_id", "$set", "$set_once", "$append", "$merge", "note", "$token"]))
+def test_rows_keep_the_written_order_whatever_it_is(names):
+    values = {"$time": 1, "$distinct_id": 5, "note": None, "$token": "T"}
+    message = {name: values.get(name, {"a": name}) for name in names}
+    operators = [name for name in names if name not in values]
+    taken = rows(message)
+    assert [row.operator for row in taken] == operators
+    for row in taken:
+        left_out = {"$token", *operators} - {row.operator}
+        assert list(json.loads(row.message)) == [name for name in names if name not in left_out]
+
+
+def test_one_malformed_operator_refuses_the_whole_message():
+    message = {"$distinct_id": "u1", "$set": {"a": 1}, "$unset": "a"}
+    assert refused(message).path == "$unset"
+    assert rejected(message).message == '{"$distinct_id":"u1","$set":{"a":1},"$unset":"a"}'
+
+
+def test_a_message_in_the_wrong_lane_is_refused():
+    assert refused({"$group_key": "k", "$group_id": "g", "$set": {}}, Lane.PEOPLE).path == "$group_key"
+    assert refused({"$distinct_id": "u1", "$set": {}}, Lane.GROUPS).path == "$distinct_id"
+
+
+@pytest.mark.parametrize(
+    ("lane", "message"),
+    [
+        (Lane.PEOPLE, {"$distinct_id": 12, "$set": {"a": [1]}}),
+        (Lane.PEOPLE, {"$token": "T", "$distinct_id": "u1", "$set": {"a": [1]}, "$unset": ["b"]}),
+        (Lane.GROUPS, {"$group_key": 1, "$group_id": 2, "$set": {"a": [1]}}),
+        (Lane.PEOPLE, {"$distinct_id": 12, "$set": {"a": (1,)}}),
+    ],
+    ids=["integer-id", "token-and-two-operators", "integer-group", "closer-look"],
+)
+def test_the_message_given_is_never_changed(lane, message):
+    before = repr(message)
+    rows(message, lane)
+    assert repr(message) == before
+
+
+def test_what_is_rejected_is_never_changed_either():
+    message = {"$distinct_id": 12, "$set": {"a": "x" * MAX_UPDATE_BYTES}}
+    rejected(message)
+    assert message["$distinct_id"] == 12
+
+
+# --- the token ------------------------------------------------------------------------------------
+
+
+def test_the_journal_s_own_token_is_dropped():
+    (row,) = rows({"$token": "T", "$distinct_id": "u1", "$set": {}})
+    assert row.message == '{"$distinct_id":"u1","$set":{}}'
+
+
+@pytest.mark.parametrize("token", ["other", "", "t", None, 1, True, ["T"]])
+def test_another_token_is_refused(token):
+    message = {"$token": token, "$distinct_id": "u1", "$set": {}}
+    with pytest.raises(WrongToken) as caught:
+        rows(message)
+    assert caught.value.hint
+    row = rejected(message)
+    assert json.loads(row.message) == message
+    assert "token" in row.reason
+
+
+def test_a_rejected_row_carries_no_token_of_its_own_project():
+    """NewEntry.message is JSON without the project's token, so that a retry does not send it twice."""
+    row = rejected({"$token": "T", "$distinct_id": "u1", "$set": 1})
+    assert row.message == '{"$distinct_id":"u1","$set":1}'
+
+
+@pytest.mark.parametrize("token", ["T", 'a"b', "größe", "x" * 1000])
+def test_the_token_joins_a_message_at_its_front(token):
+    (row,) = Intake(token).rows(Lane.PEOPLE, {"$distinct_id": "u1", "$set": {}}, NOW)
+    sent = token_prefix(token) + row.message[1:]
+    assert list(json.loads(sent).items()) == [("$token", token), ("$distinct_id", "u1"), ("$set", {})]
+
+
+# --- the size -------------------------------------------------------------------------------------
+
+
+def sent_bytes(token, message):
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return len((token_prefix(token) + text[1:]).encode())
+
+
+def sized(token, size, character="x", message=None):
+    """A message that takes this many bytes as sent: mostly of one character, evened out with x."""
+    message = message or {"$distinct_id": "u1", "$set": {"a": ""}}
+    room = size - sent_bytes(token, message)
+    width = len(character.encode())
+    message["$set"]["a"] = character * (room // width) + "x" * (room % width)
+    assert sent_bytes(token, message) == size
+    return message
+
+
+@pytest.mark.parametrize("token", ["T", "größe", "t" * 32, 'a"b'])
+@pytest.mark.parametrize("character", ["x", "é", "本", "\U0001f600"])
+def test_an_update_may_take_a_million_bytes_as_sent_and_no_more(token, character):
+    intake = Intake(token)
+    (row,) = intake.rows(Lane.PEOPLE, sized(token, 1_000_000, character), NOW)
+    assert len((token_prefix(token) + row.message[1:]).encode()) == 1_000_000
+    with pytest.raises(InvalidOperation) as caught:
+        intake.rows(Lane.PEOPLE, sized(token, 1_000_001, character), NOW)
+    assert caught.value.path == "$set"
+    assert "1,000,001 bytes" in caught.value.reason
+    assert "1,000,000" in caught.value.reason
+
+
+def test_an_integer_id_counts_as_the_text_it_becomes():
+    message = {"$distinct_id": 12, "$set": {"a": ""}}
+    assert refused(sized("T", 999_999, message=message)).path == "$set"
+    message = {"$distinct_id": 12, "$set": {"a": ""}}
+    assert len(rows(sized("T", 999_998, message=message))) == 1
+
+
+def test_a_token_in_the_message_does_not_count_twice():
+    assert rows({"$token": "T", **sized("T", 1_000_000)})
+    assert refused({"$token": "T", **sized("T", 1_000_001)})
+
+
+def test_each_operator_travels_alone_and_has_the_whole_size_for_itself():
+    fits = sized("T", 1_000_000)
+    assert len(rows({**fits, "$set_once": {"b": "x" * 900_000}})) == 2
+    over = {**fits, "$set_once": {"b": "x" * 1_000_000}}
+    assert refused(over).path == "$set_once"
+
+
+def test_what_is_too_large_is_rejected_whole():
+    row = rejected(sized("T", 1_000_001))
+    assert len(row.message) > 999_000
+    assert "1,000,001 bytes" in row.reason
+    assert row.profile == "u1"
+
+
+# --- on_invalid -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        ({}, "$distinct_id"),
+        ({"$set": {"a": 1}}, "$distinct_id"),
+        ({"$distinct_id": "", "$set": {}}, "$distinct_id"),
+        ({"$distinct_id": True, "$set": {}}, "$distinct_id"),
+        ({"$distinct_id": "x" * 256, "$set": {}}, "$distinct_id"),
+        ({"$distinct_id": "u1"}, "message"),
+        ({"$distinct_id": "u1", "$set": [1]}, "$set"),
+        ({"$distinct_id": "u1", "$add": {"n": "1"}}, "$add.n"),
+        ({"$distinct_id": "u1", "$set": {}, "$merge": 1, "$unset": []}, "$unset"),
+        ({"$distinct_id": "u1", "$group_key": "k", "$group_id": "g", "$set": {}}, "$distinct_id"),
+        ({"$group_key": "k", "$group_id": "g", "$set": {}}, "$group_key"),
+    ],
+)
+def test_what_is_json_but_malformed_is_raised_or_set_aside_whole(message, path):
+    error = refused(dict(message))
+    assert error.path == path
+    row = rejected(dict(message))
+    assert row.reason == str(error)
+    assert json.loads(row.message) == message
+    assert row.lane == "people"
+
+
+def test_a_rejected_row_names_the_profile_where_the_message_does():
+    assert rejected({"$distinct_id": 12, "$set": 1}).profile == "12"
+    assert rejected({"$distinct_id": 1.5, "$set": {}}).profile is None
+    row = rejected({"$group_key": "k", "$group_id": "g", "$add": {"n": "x"}}, Lane.GROUPS)
+    assert (row.lane, row.group_key, row.profile) == ("groups", "k", "g")
+
+
+@pytest.mark.parametrize("value", [nan, "\ud800", b"x", {1}, Decimal(1), object(), {1: 2}, 10**400])
+def test_what_is_no_json_raises_whatever_on_invalid_says(value):
+    for on_invalid in ("raise", "reject"):
+        error = refused({"$distinct_id": "u1", "$set": {"a": value}}, on_invalid=on_invalid)
+        assert error.path == "$set.a"
+        assert refused(value if not isinstance(value, dict) else [], on_invalid=on_invalid).path == "message"
+
+
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        ({"$distinct_id": "\ud800", "$set": {}}, "$distinct_id"),
+        ({"$distinct_id": "u1", "$set": {"a": ["\ud800"]}}, "$set.a[0]"),
+        ({"$distinct_id": "u1", "$merge": "\udfff"}, "$merge"),
+        ({"$distinct_id": "u1", "note": "\ud800", "$set": {}, "$unset": ["a"]}, "note"),
+        ({"$token": "T", "$distinct_id": 12, "$append": {"l": {"x": "\ud800"}}}, "$append.l.x"),
+    ],
+)
+def test_a_lone_surrogate_is_found_in_what_is_plain_otherwise(message, path):
+    for on_invalid in ("raise", "reject"):
+        assert refused(message, on_invalid=on_invalid).path == path
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"$unset": "a"}, {"$distinct_id": ""}, {"$token": "other"}, {"$group_id": "g"}]
+)
+def test_what_is_malformed_and_no_json_raises_whatever_on_invalid_says(spoilt):
+    message = {"$distinct_id": "u1", "$set": {"a": "\ud800"}} | spoilt
+    with pytest.raises((InvalidOperation, WrongToken)):
+        rows(message)
+    assert refused(message, on_invalid="reject").path == "$set.a"
+
+
+def test_a_lone_surrogate_in_a_name_beside_what_is_malformed_can_be_printed():
+    for message in (
+        {"$distinct_id": "u1", "$add": {"\ud800": "x"}},
+        {"$distinct_id": "u1", "$union": {"\ud800": []}},
+        {"$distinct_id": "u1", "$\ud800": 1, "$unset": 1},
+    ):
+        for on_invalid in ("raise", "reject"):
+            str(refused(message, on_invalid=on_invalid)).encode()
+
+
+def test_what_is_valid_is_taken_alike_whatever_on_invalid_says():
+    message = {"$distinct_id": "u1", "$set": {"a": 1}, "$unset": ["b"]}
+    assert rows(dict(message), on_invalid="reject") == rows(dict(message))
+
+
+# --- the serializer -------------------------------------------------------------------------------
+
+
+class Money(json.JSONEncoder):
+    def default(self, value):
+        if isinstance(value, Decimal):
+            return float(value)
+        if isinstance(value, datetime):
+            return value.isoformat()
+        if isinstance(value, bytes):
+            return nan
+        return super().default(value)
+
+
+def money(value):
+    return Money().default(value)
+
+
+@pytest.fixture(params=[Money, money], ids=["encoder-class", "function"])
+def serializer(request):
+    return request.param
+
+
+def test_the_serializer_runs_first(serializer):
+    message = {
+        "$distinct_id": "u1",
+        "$set": {"a": Decimal("1.50"), "l": (Decimal(2), "é"), "t": datetime(1999, 1, 2, tzinfo=UTC)},
+    }
+    before = repr(message)
+    (row,) = rows(message, serializer=serializer)
+    assert row.message == (
+        '{"$distinct_id":"u1","$set":{"a":1.5,"l":[2.0,"é"],"t":"1999-01-02T00:00:00+00:00"}}'
+    )
+    assert repr(message) == before
+
+
+def test_what_the_serializer_makes_is_validated(serializer):
+    assert refused({"$distinct_id": "u1", "$set": {"a": b""}}, serializer=serializer).path == "$set.a"
+    assert (
+        refused({"$distinct_id": "u1", "$set": {"a": ["\ud800"]}}, serializer=serializer).path == "$set.a[0]"
+    )
+    assert refused({"$distinct_id": Decimal(1), "$set": {}}, serializer=serializer).path == "$distinct_id"
+    assert refused({"$distinct_id": "u1", "$set": Decimal(1)}, serializer=serializer).path == "$set"
+    assert refused([Decimal(1)], serializer=serializer).path == "message"
+
+
+def test_what_the_serializer_makes_malformed_can_be_set_aside(serializer):
+    (row,) = rows({"$distinct_id": "u1", "$set": Decimal(1)}, serializer=serializer, on_invalid="reject")
+    assert (row.state, row.message) == ("rejected", '{"$distinct_id":"u1","$set":1.0}')
+
+
+def test_what_the_serializer_does_not_know_is_refused(serializer):
+    for value in (object(), {1}):
+        for on_invalid in ("raise", "reject"):
+            error = refused(
+                {"$distinct_id": "u1", "$set": {"a": value}}, serializer=serializer, on_invalid=on_invalid
+            )
+            assert "serializer" in error.reason
+
+
+def test_a_cycle_is_refused_before_the_serializer_hangs(serializer):
+    cycle = []
+    cycle.append(cycle)
+    assert refused({"$distinct_id": "u1", "$set": {"a": cycle}}, serializer=serializer)
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert refused({"$distinct_id": "u1", "$set": {"a": deep}}, serializer=serializer)
+
+
+def test_a_serializer_that_fails_in_its_own_way_is_an_invalid_operation():
+    def broken(value):
+        raise ZeroDivisionError(value)
+
+    error = refused({"$distinct_id": "u1", "$set": {"a": object}}, serializer=broken)
+    assert isinstance(error.__cause__, ZeroDivisionError)
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lane", [Lane.EVENTS, Lane.IMPORTS])
+def test_an_event_travels_as_it_is(lane):
+    message = {"event": "Söld", "properties": {"token": "other", "distinct_id": "u1", "n": (1, 1.0)}}
+    row = Intake("T").event(lane, message, NOW)
+    assert row == (
+        lane.value,
+        None,
+        "u1",
+        None,
+        '{"event":"Söld","properties":{"token":"other","distinct_id":"u1","n":[1,1.0]}}',
+        NOW,
+        "pending",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{}, {"event": "x"}, {"properties": []}, {"properties": {}}, {"properties": {"distinct_id": None}}],
+)
+def test_an_event_without_a_profile_is_taken_too(message):
+    assert Intake("T").event(Lane.EVENTS, message, NOW).profile is None
+
+
+@pytest.mark.parametrize(
+    "message", [[], "x", None, {"properties": {"n": nan}}, {"x": {1}}, {"event": "\ud800"}]
+)
+def test_an_event_that_is_no_json_object_is_refused(message):
+    for on_invalid in ("raise", "reject"):
+        with pytest.raises(InvalidOperation):
+            Intake("T", on_invalid).event(Lane.EVENTS, message, NOW)
+
+
+@pytest.mark.parametrize("character", ["x", "é"])
+def test_an_event_may_take_a_million_bytes_and_no_more(character):
+    frame = len(b'{"event":""}')
+    width = len(character.encode())
+    fits = {"event": character * ((1_000_000 - frame) // width)}
+    assert len(Intake("T").event(Lane.EVENTS, fits, NOW).message.encode()) == 1_000_000
+    with pytest.raises(InvalidOperation):
+        Intake("T").event(Lane.EVENTS, {"event": fits["event"] + "x"}, NOW)

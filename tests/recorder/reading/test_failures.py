@@ -1,0 +1,163 @@
+"""Whose entries, and what went wrong with which words: for screens."""
+
+import itertools
+from dataclasses import astuple
+
+import pytest
+
+from recorder import Answer, JournalReader, Lane, Outcome, ProfileCount, Shipper, ShippingPolicy, State
+from recorder.reading import failures as room
+from recorder.reading import reader as reading
+from tests.doubles import ACCEPTED, REFUSED, RESET, UNREACHABLE, URL, Boot, Scripted
+
+NUMERIC = "$add: value is not numeric"
+ONE_BY_ONE = ShippingPolicy(batch_updates=1)
+GONE = Answer(left=True, url=URL, status=400, body=b'{"status": 0, "error": "gone"}')
+
+
+@pytest.fixture
+def reader(journal, path):  # noqa: ARG001  # there is one
+    with JournalReader(path) as opened:
+        yield opened
+
+
+def ship(journal, *answers):
+    """One by one, each request at its own second: 100, 101 …"""
+    clock = itertools.count(100.0)
+    return Shipper(
+        journal, Scripted(*answers), ONE_BY_ONE, clock=lambda: next(clock), uptime=Boot(), chance=lambda: 0.5
+    ).ship()
+
+
+def test_failed_entries_are_grouped_by_state_and_words_the_largest_group_first(recorder, journal, reader):
+    for number in range(6):
+        recorder.people_increment(f"p{number}", {"visits": 1})
+    recorder.group_set("company", "acme", {"plan": "pro"})
+    ship(journal, REFUSED, REFUSED, GONE, ACCEPTED, REFUSED, RESET)
+    groups = reader.failures()
+    told = [
+        (group.state, group.status, group.words, group.entries, group.first, group.last) for group in groups
+    ]
+    assert [group[:4] for group in told] == [
+        (State.REJECTED, 400, NUMERIC, 3),
+        (State.REJECTED, 400, "gone", 1),
+        (State.IN_DOUBT, None, "the connection was reset", 1),
+    ]
+    assert sum(group.entries for group in groups) == reader.counts().rejected + reader.counts().in_doubt
+    assert all(group.first_at <= group.last_at for group in groups)
+    assert groups[0].first < groups[0].last
+
+
+def test_what_is_rejected_before_it_could_be_sent_counts_from_its_recording(journal, reader):
+    from recorder import NewEntry
+
+    row = NewEntry("people", None, None, None, "{}", 50.0, "rejected", "message: has no $distinct_id")
+    journal.append([row])
+    (group,) = reader.failures()
+    assert (group.words, group.status, group.first_at, group.last_at) == (row.reason, None, 50.0, 50.0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 20_000])
+def test_slices_of_any_size_make_the_same_groups(recorder, journal, reader, monkeypatch, size):
+    for number in range(7):
+        recorder.people_increment(f"p{number}", {"visits": 1})
+    ship(journal, REFUSED, GONE, REFUSED, GONE, REFUSED, UNREACHABLE)
+    failures, attempts = reader.failures(), reader.failed_attempts()
+    monkeypatch.setattr(room, "_SLICE", size)
+    assert (reader.failures(), reader.failed_attempts()) == (failures, attempts)
+    assert [group.entries for group in failures] == [3, 2]
+
+
+def test_words_that_are_all_different_do_not_fill_the_memory(recorder, journal, reader, monkeypatch):
+    monkeypatch.setattr(room, "_MOST_GROUPS", 2)
+    for number in range(5):
+        recorder.people_increment(f"p{number}", {"visits": 1})
+    ship(
+        journal,
+        *(
+            Answer(left=True, url=URL, status=400, body=b'{"status": 0, "error": "no %d"}' % number)
+            for number in range(5)
+        ),
+    )
+    groups = reader.failures()
+    assert sum(group.entries for group in groups) == 5
+    assert [group.words for group in groups] == ["other words", "no 0", "no 1"]
+
+
+def test_attempts_that_came_to_nothing_are_grouped_and_those_that_went_through_left_out(
+    recorder, journal, reader
+):
+    for number in range(3):
+        recorder.people_increment(f"p{number}", {"visits": 1})
+    ship(journal, ACCEPTED, REFUSED, UNREACHABLE)
+    groups = reader.failed_attempts()
+    assert [(group.lane, group.outcome, group.words, group.attempts) for group in groups] == [
+        (Lane.PEOPLE, Outcome.OFFLINE, "connection refused", 1),
+        (Lane.PEOPLE, Outcome.REFUSED, NUMERIC, 1),
+    ]
+    ship(journal, UNREACHABLE)
+    assert {group.outcome: group.attempts for group in reader.failed_attempts()}[Outcome.OFFLINE] == 2
+
+
+def test_who_asked_can_stop_the_grouping(recorder, journal, reader):
+    recorder.people_increment("ada", {"visits": 1})
+    ship(journal, REFUSED)
+    assert reader.failures(stop=lambda: True) == []
+    assert reader.failed_attempts(stop=lambda: True) == []
+
+
+def test_an_empty_journal_has_no_failures_and_no_profiles(reader):
+    assert (reader.failures(), reader.failed_attempts(), reader.highest()) == ([], [], 0)
+    assert (reader.profile_counts(1, 100), reader.numbers_of("ada"), reader.numbered([1])) == ([], [], [])
+
+
+def test_failures_come_from_the_index_of_what_is_set_aside(recorder, reader):
+    """At a million shipped entries a scan for three rejected ones would be felt at each change."""
+    recorder.people_set("ada", {"a": 1})
+    plan = reader._all(f"EXPLAIN QUERY PLAN {room._FAILURES}", ("rejected", "people", 0, 100))
+    assert any("USING INDEX entries_set_aside" in row[-1] for row in plan), plan
+    assert not any(row[-1].startswith("SCAN entries") for row in plan), plan
+
+
+# --- whose entries
+
+
+def test_profiles_of_a_range_are_counted_users_apart_from_groups(recorder, reader):
+    recorder.people_set("acme", {"a": 1})
+    recorder.group_set("company", "acme", {"a": 1})
+    recorder.people_set("acme", {"a": 2})
+    recorder.group_set("city", "acme", {"a": 1})
+    found = {astuple(count) for count in reader.profile_counts(1, 4)}
+    assert found == {("acme", None, 2, 3), ("acme", "company", 1, 2), ("acme", "city", 1, 4)}
+    assert reader.profile_counts(4, 9) == [
+        ProfileCount(profile="acme", group_key="city", entries=1, latest=4)
+    ]
+
+
+def test_events_and_what_names_no_profile_belong_to_none(journal, reader):
+    from recorder import NewEntry
+
+    journal.append(
+        [
+            NewEntry("events", None, "ada", None, "{}", 1.0),
+            NewEntry("people", None, None, None, "{}", 1.0, "rejected", "has no $distinct_id"),
+        ]
+    )
+    assert reader.profile_counts(1, 2) == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 20_000])
+def test_a_profiles_numbers_are_found_whatever_became_of_the_entries(
+    recorder, journal, reader, monkeypatch, size
+):
+    monkeypatch.setattr(reading, "_NUMBERS", size)
+    for number in range(1, 8):
+        recorder.people_increment("ada" if number % 2 else "bob", {"visits": 1})
+    ship(journal, REFUSED, ACCEPTED, RESET)
+    recorder.group_set("company", "ada", {"a": 1})
+    assert reader.numbers_of("ada") == [1, 3, 5, 7]
+    assert reader.numbers_of("ada", after=3) == [5, 7]
+    assert reader.numbers_of("ada", "company") == [8]
+    assert reader.numbers_of("ada", stop=lambda: True) == []
+    assert [entry.seq for entry in reader.numbered(reader.numbers_of("ada"))] == [1, 3, 5, 7]
+    assert [entry.state for entry in reader.numbered([2, 1])] == [State.REJECTED, State.SHIPPED]

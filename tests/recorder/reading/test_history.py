@@ -1,0 +1,185 @@
+"""The entries behind a journal's history: shipped in shipped order, then the rest, each once."""
+
+import json
+
+import pytest
+
+from recorder import JournalReader, Outcome, Shipper, ShippingPolicy, State
+from recorder.journal.settle import Settlement
+from recorder.reading.reader import _parsed
+from tests.doubles import ACCEPTED, REFUSED, RESET, Boot, Scripted, claim, take_over
+
+PATIENT = ShippingPolicy()
+
+
+@pytest.fixture
+def reader(journal, path):  # noqa: ARG001  # the journal must be there
+    with JournalReader(path) as opened:
+        yield opened
+
+
+def ship(journal, *answers, boot=None, **policy):
+    transport = Scripted(*answers)
+    Shipper(journal, transport, ShippingPolicy(**policy), uptime=boot or Boot()).ship()
+    return transport
+
+
+def both(reader, between=lambda: None):
+    shipped = list(reader.shipped_entries())
+    between()
+    return shipped + list(reader.unshipped_entries({entry.attempt for entry in shipped}))
+
+
+def test_entries_are_those_of_the_history_in_its_order_in_every_state(recorder, journal, reader):
+    boot = Boot()
+    recorder.people_increment("ada", {"n": 1})  # 1: in doubt, and sent again after the others
+    ship(journal, RESET, boot=boot)
+    recorder.people_set("bob", {"n": 1})  # 2
+    recorder.group_set("company", "acme", {"n": 1})  # 3
+    recorder.people_increment("ada", {"n": 2})  # 4: waits behind 1, and goes with it
+    ship(journal, boot=boot)
+    boot.passes(30)
+    ship(journal, boot=boot)
+    recorder.people_set("eve", {"n": 1})  # 5: rejected
+    ship(journal, REFUSED, boot=boot)
+    recorder.people_set("dan", {"n": 1})  # 6: discarded
+    journal.discard("seq=6")
+    recorder.people_increment("ada", {"n": 3})  # 7: in doubt
+    ship(journal, RESET, boot=boot)
+    recorder.people_increment("ada", {"n": 4})  # 8: waits behind it
+    recorder.people_set("bob", {"n": 2})  # 9
+    recorder.group_set("company", "acme", {"n": 2})  # 10
+    ship(journal, ACCEPTED, RESET, boot=boot)
+    recorder.people_set("bob", {"n": 3})  # 11
+    entries = both(reader)
+    assert [(entry.seq, entry.state) for entry in entries] == [
+        (2, State.SHIPPED),
+        (3, State.SHIPPED),
+        (1, State.SHIPPED),
+        (4, State.SHIPPED),
+        (9, State.SHIPPED),
+        (7, State.IN_DOUBT),
+        (8, State.WAITING),
+        (10, State.IN_DOUBT),
+        (11, State.PENDING),
+    ]
+    assert [entry.message for entry in entries] == list(reader.history())
+    assert [entry.possibly_twice for entry in entries] == [entry.seq == 1 for entry in entries]
+    assert entries[0] == reader.entry(2)
+
+
+def test_entries_are_read_a_page_at_a_time(recorder, reader):
+    with recorder.batch() as batch:
+        for number in range(450):
+            batch.people_set("ada", {"n": number})
+    entries = reader.unshipped_entries()
+    assert next(entries).seq == 1
+    recorder.people_set("ada", {"n": "recorded meanwhile"})
+    assert [entry.seq for entry in entries] == list(range(2, 452))
+
+
+def test_events_and_imports_are_not_of_profiles(recorder, journal, reader):
+    from recorder import JournalConsumer
+
+    consumer = JournalConsumer(journal)
+    consumer.send("events", json.dumps({"event": "opened", "properties": {"token": "T"}}))
+    recorder.people_set("ada", {"n": 1})
+    assert [entry.seq for entry in both(reader)] == [2]
+    ship(journal)
+    assert [entry.seq for entry in both(reader)] == [2]
+
+
+def test_what_is_being_sent_is_still_to_be_sent(recorder, journal, reader):
+    recorder.people_set("ada", {"n": 1})
+    claim(journal, take_over(journal))
+    assert [(entry.seq, entry.state) for entry in both(reader)] == [(1, State.SENDING)]
+
+
+def test_what_is_shipped_or_recorded_between_the_two_comes_once(recorder, journal, reader):
+    def record(number):
+        recorder.people_set("ada", {"n": number})
+
+    record(1)
+    ship(journal)
+    record(2)
+
+    def go_on():
+        record(3)
+        ship(journal)
+        record(4)
+
+    entries = both(reader, go_on)
+    assert [entry.seq for entry in entries] == [1, 2, 3, 4]
+    assert [entry.state for entry in entries] == [*[State.SHIPPED] * 3, State.PENDING]
+
+
+def test_what_is_settled_late_between_the_two_comes_once_though_its_attempt_is_an_old_one(
+    recorder, journal, reader
+):
+    recorder.people_set("ada", {"n": 1})
+    late = claim(journal, take_over(journal))
+    epoch = take_over(journal, policy=PATIENT)  # the claim of the one before is settled as unknown
+    recorder.people_set("bob", {"n": 1})
+    journal.claims.settle(claim(journal, epoch, policy=PATIENT), Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    assert [entry.seq for entry in reader.shipped_entries()] == [2]
+    entries = both(reader, lambda: journal.claims.settle(late, Settlement(outcome=Outcome.SHIPPED, now=4.0)))
+    assert [(entry.seq, entry.state) for entry in entries] == [(2, State.SHIPPED), (1, State.SHIPPED)]
+
+
+def test_the_history_has_it_too(recorder, journal, reader):
+    recorder.people_set("ada", {"n": 1})
+    late = claim(journal, take_over(journal))
+    epoch = take_over(journal, policy=PATIENT)
+    recorder.people_set("bob", {"n": 2})
+    journal.claims.settle(claim(journal, epoch, policy=PATIENT), Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    history = reader.history()
+    assert next(history)["$set"] == {"n": 2}
+    journal.claims.settle(late, Settlement(outcome=Outcome.SHIPPED, now=4.0))
+    assert [message["$set"] for message in history] == [{"n": 1}]
+
+
+def test_without_known_attempts_all_that_was_shipped_is_among_them(recorder, journal, reader):
+    recorder.people_set("ada", {"n": 1})
+    ship(journal)
+    assert [entry.seq for entry in reader.unshipped_entries()] == [1]
+    assert list(reader.unshipped_entries({1})) == []
+
+
+def test_the_attempts_of_one_entry_are_those_that_carried_it(recorder, journal, reader):
+    boot = Boot()
+    recorder.people_increment("ada", {"n": 1})  # 1: in doubt, then picked to be sent again
+    ship(journal, RESET, boot=boot)
+    recorder.people_set("bob", {"n": 1})  # 2
+    ship(journal, boot=boot)
+    boot.passes(30)
+    ship(journal, boot=boot)
+    assert [attempt.outcome for attempt in reader.attempts(1)] == [Outcome.UNKNOWN, Outcome.SHIPPED]
+    assert [attempt.outcome for attempt in reader.attempts(2)] == [Outcome.SHIPPED]
+    assert reader.attempts(3) == []
+    assert len(reader.attempts()) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":[1,1.0,-0.0,1e2,123456789012345678901234567890,"é\\ud800",null,true]}',
+        ' {"a":1}\n',
+        '{"a":1} ',
+        b'{"a":1}',
+        '{"a":NaN}',
+        '{"a":1,"a":2}',
+    ],
+)
+def test_a_message_is_parsed_as_json_does(text):
+    assert repr(_parsed(text)) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", '{"a":1', '{"a":1}}', '{"a":1} {}', '\ufeff{"a":1}', "[" * 100_000, None]
+)
+def test_what_json_refuses_is_refused(text):
+    with pytest.raises((ValueError, TypeError, RecursionError)) as refused:
+        json.loads(text)
+    with pytest.raises(refused.type) as ours:
+        _parsed(text)
+    assert str(ours.value) == str(refused.value)

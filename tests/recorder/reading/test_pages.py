@@ -1,0 +1,130 @@
+"""Pages by number in both directions, counts, and what holds a profile: for screens."""
+
+import itertools
+
+import pytest
+
+from recorder import JournalReader, State
+from recorder.reading import pages as room
+
+
+@pytest.fixture
+def reader(journal, path):  # noqa: ARG001  # there is one
+    with JournalReader(path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def filled(recorder):
+    """Sixty entries, of which 10, 20, 30 … are rejected, 7, 17, 27 … discarded."""
+    for number in range(1, 61):
+        verb = recorder.people_increment if number % 2 else recorder.people_set
+        verb(f"p{number % 3}", {"visits": number})
+    with recorder.journal._connection.transaction() as connection:
+        connection.execute("UPDATE entries SET state = 'rejected' WHERE seq % 10 = 0")
+        connection.execute("UPDATE entries SET state = 'discarded' WHERE seq % 10 = 7")
+
+
+def numbers(entries):
+    return [entry.seq for entry in entries]
+
+
+def walked(step, start, limit):
+    """All pages of a direction, one after another."""
+    found, at = [], start
+    while page := numbers(step(at, limit)):
+        assert len(page) <= limit
+        found += page
+        at = page[-1]
+    return found
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("words", ["", "op=add", "profile=p1 op!=add", "visits", "seq=20..40", "op=nobody"])
+@pytest.mark.parametrize(
+    "states", [(), (State.REJECTED,), (State.PENDING,), (State.REJECTED, State.DISCARDED)]
+)
+@pytest.mark.parametrize("slices", [3, 20_000])
+def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # fixtures and cases
+    reader, monkeypatch, words, states, slices
+):
+    monkeypatch.setattr(room, "_SLICE", slices)
+    monkeypatch.setattr(room, "_CHOSEN", slices)
+    expected = [entry.seq for entry in reader.entries(words) if not states or entry.state in states]
+    older = walked(lambda at, limit: reader.older(words, than=at, limit=limit, states=states), None, 4)
+    newer = walked(lambda at, limit: reader.newer(words, than=at, limit=limit, states=states), 0, 4)
+    assert (older, newer) == (expected, expected[::-1])
+    assert reader.tally(words, states=states) == len(expected)
+
+
+def test_a_page_of_an_empty_journal_is_empty(reader):
+    assert (reader.older(), reader.newer(than=0), reader.tally("op=add")) == ([], [], 0)
+
+
+@pytest.mark.usefixtures("filled")
+def test_who_asked_can_stop_a_long_search(reader, monkeypatch):
+    monkeypatch.setattr(room, "_SLICE", 10)
+    asked = itertools.count()
+    stop = lambda: next(asked) >= 2  # noqa: E731
+    assert numbers(reader.older("op=add", stop=stop)) == [59, 57, 55, 53, 51, 49, 47, 45, 43, 41]
+    assert reader.tally("op=add", stop=lambda: True) is None
+
+
+@pytest.mark.usefixtures("filled")
+def test_numbers_of_set_aside_states_come_from_their_index(reader):
+    """At a million entries a scan for the next rejected one would be felt at each key."""
+    one = room._NUMBERS_OF.format(sign="<", order="DESC")
+    plan = reader._all(f"EXPLAIN QUERY PLAN {one}", ("rejected", "people", 2**62, 10))
+    assert any("USING COVERING INDEX entries_set_aside" in row[-1] for row in plan), plan
+    assert not any("TEMP B-TREE" in row[-1] or row[-1].startswith("SCAN entries") for row in plan), plan
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_page_without_a_filter_looks_at_its_own_numbers_only(reader):
+    sql = room._FROM_SLICE.format(columns=room.COLUMNS, where="1", order="DESC")
+    plan = reader._all(f"EXPLAIN QUERY PLAN {sql}", (1, 60, 10))
+    assert any("SEARCH entries USING INTEGER PRIMARY KEY" in row[-1] for row in plan), plan
+    ends = reader._all(f"EXPLAIN QUERY PLAN {room._ENDS}")
+    assert not any(row[-1].startswith("SCAN entries") for row in ends), ends
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_holds_a_profile_is_named(reader, recorder):
+    entry = reader.entry(1)
+    assert reader.hold(entry) is None
+    with recorder.journal._connection.transaction() as connection:
+        connection.execute(
+            "INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)"
+            " VALUES ('people', NULL, 'p1', 'hold', 1, '', 0, 0)"
+        )
+    hold = reader.hold(reader.entry(4))
+    assert (hold.behind, hold.by_person, hold.until) == (1, True, None)
+    assert reader.hold(reader.entry(2)) is None
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_attempts_that_carried_an_entry_are_told(reader, recorder):
+    with recorder.journal._connection.transaction() as connection:
+        for first, last, picked, words in (
+            (1, 20, None, "first"),
+            (10, 50, "[10, 50]", "picked"),
+            (21, 30, None, "other"),
+        ):
+            connection.execute(
+                "INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, bytes, digest,"
+                " started_at, words, times)"
+                " VALUES ('people', 1, ?, ?, ?, ?, 1, 1, '', 0, ?, 1)",
+                (first, last, picked, 2 if picked else last - first + 1, words),
+            )
+    assert [attempt.words for attempt in reader.attempts(10)] == ["first", "picked"]
+    assert [attempt.words for attempt in reader.attempts(11)] == ["first"]
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    "sql", ["SELECT * FROM accounts", "SELECT * FROM entries_with_state WHERE seq BETWEEN 1 AND 9"]
+)
+def test_neither_the_accounts_nor_a_page_looks_through_all_entries(reader, sql):
+    """Whoever looks four times a second would feel a tenth of a second for each million."""
+    plan = reader._all(f"EXPLAIN QUERY PLAN {sql}")
+    assert not any(row[-1].startswith("SCAN entries") for row in plan), plan

@@ -1,0 +1,145 @@
+"""Folding while shipping: fewer updates, the same accounts, and never more than a packing decision."""
+
+import json
+
+import pytest
+
+from recorder import JournalReader, Shipper, ShippingPolicy, State, audit
+from recorder.journal.claims import Limits
+from recorder.journal.packing import MOST_FOLDED
+from recorder.model.operations import Lane
+from simulator import Simulator
+from tests.doubles import ACCEPTED, BOOTED, REFUSED, RESET, UNREACHABLE, Boot, Scripted, take_over
+
+FOLD = ShippingPolicy(fold=True)
+
+
+def ship(journal, *answers, boot=None, limit=None, **policy):
+    transport = Scripted(*answers)
+    policy = ShippingPolicy(fold=True, **policy)
+    report = Shipper(journal, transport, policy, uptime=boot or Boot()).ship(limit=limit)
+    return report, [json.loads(body) for _, body in transport.sent]
+
+
+def bump(recorder, times, profile="ada"):
+    with recorder.batch() as batch:
+        for _ in range(times):
+            batch.people_increment(profile, {"visits": 1})
+
+
+def test_entries_travel_as_one_update_and_are_each_shipped(recorder, journal, path):
+    bump(recorder, 500)
+    report, ((update,),) = ship(journal)
+    assert update["$add"] == {"visits": 500}
+    assert (report.shipped, report.requests, report.stopped_by) == (500, 1, "done")
+    with JournalReader(path) as reader:
+        (attempt,) = reader.attempts(250)
+        assert (attempt.entries, attempt.updates) == (500, 1)
+        assert {entry.message["$add"]["visits"] for entry in reader.stream()} == {1}
+    assert audit(path).agrees
+
+
+def test_a_request_of_few_updates_takes_many_entries_but_not_without_end(recorder, journal):
+    bump(recorder, MOST_FOLDED + 5)
+    report, requests = ship(journal, batch_updates=1)
+    assert [update["$add"]["visits"] for (update,) in requests] == [MOST_FOLDED, 5]
+    assert report.shipped == MOST_FOLDED + 5
+
+
+def test_a_limit_of_entries_is_one_of_entries(recorder, journal):
+    bump(recorder, 10)
+    report, requests = ship(journal, limit=4)
+    assert [update["$add"]["visits"] for (update,) in requests] == [4]
+    assert (report.shipped, report.pending) == (4, 6)
+
+
+def test_without_the_policy_nothing_is_folded(recorder, journal):
+    bump(recorder, 3)
+    transport = Scripted()
+    Shipper(journal, transport, ShippingPolicy()).ship()
+    assert len(json.loads(transport.sent[0][1])) == 3
+
+
+def test_a_refused_batch_is_unfolded_and_halved_until_the_bad_one_stands_alone(recorder, journal, path):
+    bump(recorder, 8)
+
+    def refuses_the_fifth(lane, body, timeout):  # noqa: ARG001
+        # The fifth entry is bad: whatever holds it is refused.
+        held = sum(update["$add"]["visits"] for update in json.loads(body))
+        place = seen[0]
+        bad = place < 5 <= place + held
+        if not bad or held == 1:
+            seen[0] += held
+        return REFUSED if bad else ACCEPTED
+
+    seen = [0]
+    report, requests = ship(journal, *[refuses_the_fifth] * 20)
+    assert [len(updates) for updates in requests] == [1, 4, 4, 2, 1, 1, 2][: len(requests)]
+    assert (report.shipped, report.rejected) == (7, 1)
+    with JournalReader(path) as reader:
+        assert [entry.seq for entry in reader.entries("state=rejected")] == [5]
+    assert audit(path).agrees
+
+
+def test_what_is_in_doubt_is_sent_again_unfolded_and_each_counted(recorder, journal, path):
+    bump(recorder, 3)
+    boot = Boot()
+    report, _ = ship(journal, RESET, boot=boot)
+    assert report.in_doubt == 3
+    boot.passes(31)
+    report, requests = ship(journal, boot=boot)
+    assert [len(updates) for updates in requests] == [1, 2]  # a smaller request first
+    with JournalReader(path) as reader:
+        counts = reader.counts()
+        assert {entry.sends for entry in reader.stream()} == {2}
+    assert (counts.shipped, counts.possibly_twice) == (3, 3)
+    assert audit(path).agrees
+
+
+def test_what_is_in_doubt_never_folds_with_what_is_pending(recorder, journal):
+    bump(recorder, 2)
+    boot = Boot()
+    ship(journal, RESET, boot=boot)
+    bump(recorder, 2)
+    boot.passes(31)
+    _, requests = ship(journal, boot=boot)
+    assert sorted(update["$add"]["visits"] for updates in requests for update in updates) == [1, 1, 2]
+
+
+def test_after_a_crash_in_the_middle_the_accounts_hold(recorder, journal, path):
+    bump(recorder, 5)
+    epoch = take_over(journal, policy=FOLD)
+    lost = journal.claims.claim(
+        Lane.PEOPLE, Limits(10, 10_000, fold=True), epoch=epoch, now=1.0, uptime=BOOTED, policy=FOLD
+    )
+    assert (len(lost.numbers), lost.updates) == (5, 1)
+    assert audit(path).agrees
+    with JournalReader(path) as reader:
+        assert reader.counts().sending == 5
+        take_over(journal, policy=FOLD)  # the next one: nobody knows what became of it
+        assert reader.counts().in_doubt == 5
+    assert audit(path).agrees
+
+
+@pytest.mark.parametrize("answer", [UNREACHABLE], ids=["unreachable"])
+def test_what_did_not_leave_is_folded_again_with_more(recorder, journal, answer):
+    bump(recorder, 2)
+    ship(journal, answer)
+    bump(recorder, 2)
+    _, requests = ship(journal)
+    assert [update["$add"]["visits"] for (update,) in requests] == [4]
+
+
+def test_the_prediction_is_made_of_the_entries_and_comes_true(recorder, journal, path):
+    for number in range(30):
+        recorder.people_union("ada", {"kiosks": [number % 4]})
+        recorder.people_set("bob", {"last": number})
+        recorder.people_set_once("bob", {"first": number})
+    predicted = Simulator.from_journal(path)
+    _, requests = ship(journal)
+    served = Simulator.from_messages(update for updates in requests for update in updates)
+    assert repr(served.profiles) == repr(predicted.profiles)
+    assert sum(map(len, requests)) < 90
+    with JournalReader(path) as reader:
+        assert reader.counts().shipped == 90
+        assert {entry.state for entry in reader.stream()} == {State.SHIPPED}

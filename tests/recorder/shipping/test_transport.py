@@ -1,0 +1,380 @@
+"""Whether a request left is measured: real sockets that fail in real ways, on 127.0.0.1."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import Retry
+
+from recorder import HttpTransport, Lane, Outcome, ShippingError, judge
+from simulator.service.server import Service
+from tests.services import RawService, closed_port, eventually
+
+BODY = b'[{"$token":"T","$distinct_id":"ada","$set":{"a":1}}]'
+
+
+@contextmanager
+def listening(serve):
+    """A socket that hands each connection to `serve`, until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        done = threading.Event()
+
+        def accept():
+            while not done.is_set():
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    connection.settimeout(10)
+                    serve(connection, done)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            done.set()
+            thread.join(10)
+
+
+def assert_no_sender_is_left():
+    """A request that was given up ends by itself."""
+    senders = [thread for thread in threading.enumerate() if thread.name == "restante-send"]
+    for sender in senders:
+        sender.join(5)
+    assert not any(sender.is_alive() for sender in senders)
+
+
+def read_request(connection):
+    data = b""
+    while BODY not in data:
+        data += connection.recv(65_536)
+    return data
+
+
+def test_a_closed_port_is_offline_and_nothing_left():
+    answer = HttpTransport(url=f"http://127.0.0.1:{closed_port()}").send(Lane.PEOPLE, BODY)
+    assert (answer.left, answer.error) == (False, "connection refused")
+
+
+def test_a_name_that_does_not_resolve_is_offline_and_nothing_left():
+    answer = HttpTransport(url="http://restante.invalid").send(Lane.PEOPLE, BODY, timeout=20)
+    assert not answer.left
+    assert judge(answer).outcome is Outcome.OFFLINE
+
+
+def test_a_proxy_that_refuses_is_offline_and_nothing_left():
+    session = requests.Session()
+    session.proxies = {"http": f"http://127.0.0.1:{closed_port()}"}
+    answer = HttpTransport(url="http://service.test", session=session).send(Lane.PEOPLE, BODY)
+    assert not answer.left
+    session.close()
+
+
+def test_a_request_that_was_read_and_reset_has_left():
+    def reset(connection, _):
+        read_request(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with listening(reset) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert (answer.left, answer.status) == (True, None)
+    assert judge(answer).outcome is Outcome.UNKNOWN
+
+
+def test_a_request_that_was_read_and_never_answered_has_left():
+    with listening(lambda connection, _: read_request(connection)) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert (answer.left, answer.error) == (True, "the connection was closed without an answer")
+
+
+def test_tls_that_fails_before_the_request_has_let_nothing_leave():
+    with listening(lambda connection, _: connection.recv(100)) as url:
+        answer = HttpTransport(url=url.replace("http", "https")).send(Lane.PEOPLE, BODY)
+    assert not answer.left
+
+
+@pytest.mark.parametrize(
+    "answered", [b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"stat', b"HTTP/1.1 200"]
+)
+def test_an_answer_that_was_cut_is_unknown(answered):
+    def cut(connection, _):
+        read_request(connection)
+        connection.sendall(answered)
+
+    with listening(cut) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert answer.left
+    assert judge(answer).outcome is Outcome.UNKNOWN
+
+
+def test_half_an_answer_without_a_length_parses_as_whole_and_is_unknown_all_the_same():
+    def cut(connection, _):
+        read_request(connection)
+        connection.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"stat')
+
+    with listening(cut) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert answer.status == 200
+    assert judge(answer).outcome is Outcome.UNKNOWN
+
+
+def test_an_answer_that_drips_is_cut_off_at_the_total():
+    def drip(connection, done):
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not done.wait(0.05):
+            try:
+                connection.sendall(b" ")
+            except OSError:
+                return
+
+    with listening(drip) as url:
+        begun = time.monotonic()
+        answer = HttpTransport(url=url, total=0.5).send(Lane.PEOPLE, BODY)
+        took = time.monotonic() - begun
+        assert_no_sender_is_left()  # though the answer drips on
+    assert (answer.left, answer.status) == (True, None)
+    assert took < 5
+    assert judge(answer).words == "timed out after the request had left"
+
+
+def test_after_a_time_out_before_anything_left_nothing_ever_leaves():
+    """The thread that was given up is still in the name resolution: what comes of it must not be a request."""
+    resolving, go_on, received = threading.Event(), threading.Event(), []
+    real = socket.getaddrinfo
+
+    def slow(*arguments, **options):
+        resolving.set()
+        go_on.wait(10)
+        return real(*arguments, **options)
+
+    def receive(connection, _):
+        while data := connection.recv(10_000):
+            received.append(data)
+
+    with listening(receive) as url:
+        transport = HttpTransport(url=url)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket, "getaddrinfo", slow)
+            answer = transport.send(Lane.PEOPLE, BODY, timeout=0.3)
+            assert resolving.is_set()
+            go_on.set()
+            worker = next(thread for thread in threading.enumerate() if thread.name == "restante-send")
+            worker.join(10)
+    assert (answer.left, answer.error) == (False, "timed out before anything was sent")
+    assert BODY not in b"".join(received)
+
+
+def test_a_redirect_is_told_and_not_followed():
+    followed = []
+
+    def redirect(connection, _):
+        followed.append(read_request(connection))
+        connection.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/login\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    with listening(redirect) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert (answer.status, answer.headers["location"], len(followed)) == (302, "http://127.0.0.1:1/login", 1)
+
+
+def test_a_redirects_body_is_read_up_to_64_kilobytes_too():
+    """requests reads it whole, even where it does not follow: a portal could fill the memory with it."""
+    flooded = []
+
+    def flood(wire, _request):
+        wire.send(b"HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n")
+        while not wire.service.closing.is_set():
+            try:
+                flooded.append(wire.socket.send(b"x" * 100_000))
+            except OSError:
+                return
+
+    with RawService(flood) as service:
+        reply = HttpTransport(url=service.url, total=5).send(Lane.PEOPLE, BODY)
+    assert (reply.status, len(reply.body)) == (302, 65_536)
+    assert sum(flooded) < 50_000_000  # what fits in the buffers on the way
+
+
+def test_an_answer_is_read_up_to_64_kilobytes():
+    def flood(connection, _):
+        read_request(connection)
+        try:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 1_000_000)
+        except OSError:
+            return
+
+    with listening(flood) as url:
+        answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert len(answer.body) == 65_536
+
+
+def test_a_server_error_is_not_repeated_by_the_transport():
+    seen = []
+
+    def fail(connection, _):
+        seen.append(read_request(connection))
+        connection.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+
+    with listening(fail) as url:
+        HttpTransport(url=url).send(Lane.PEOPLE, BODY)
+    assert len(seen) == 1
+
+
+def test_a_users_session_that_retries_sends_a_body_once():
+    seen = []
+
+    def fail(connection, _):
+        seen.append(read_request(connection) if not seen else connection.recv(65_536))
+        connection.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    session = requests.Session()
+    retries = Retry(total=2, status_forcelist=[503], allowed_methods=None, backoff_factor=0)
+    session.mount("http://", HTTPAdapter(max_retries=retries))
+    with listening(fail) as url:
+        answer = HttpTransport(url=url, session=session).send(Lane.PEOPLE, BODY)
+    session.close()
+    assert b"".join(seen).count(BODY) == 1
+    assert (answer.left, answer.status, answer.error) == (True, None, "the session tried to send it again")
+    assert judge(answer).outcome is Outcome.UNKNOWN
+
+
+def test_where_no_thread_can_be_started_nothing_left(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    answer = HttpTransport(url="http://127.0.0.1:9").send(Lane.PEOPLE, BODY)
+    assert (answer.left, answer.error) == (False, "can't start new thread")
+
+
+def test_reaching_a_service_opens_one_connection_and_sends_nothing():
+    with RawService() as service:
+        transport = HttpTransport(url=service.url)
+        assert [transport.reach(Lane.PEOPLE), transport.reach(Lane.EVENTS)] == [None, None]
+        eventually(lambda: service.connections == 1)
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        assert (service.connections, len(service.requests)) == (1, 1)
+        transport.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "listens"),
+    [
+        ("http://127.0.0.1:{port}", "", False),
+        ("https://127.0.0.1:{port}", "", False),
+        ("https://127.0.0.1:{port}", "", True),
+        ("http://service.test", "http://127.0.0.1:{port}", False),
+        ("https://service.test", "http://127.0.0.1:{port}", False),
+        ("https://service.test", "http://127.0.0.1:{port}", True),
+    ],
+)
+def test_reaching_says_why_not_in_the_words_a_request_would(url, proxy, listens):
+    """Alike, they are one row in the journal, however long it lasts."""
+
+    def close(wire):
+        wire.socket.recv(10_000)
+        return True
+
+    with RawService(greeting=close) as service, requests.Session() as session:
+        port = service.port if listens else closed_port()
+        session.trust_env = False
+        if proxy:
+            session.proxies = {"http": proxy.format(port=port), "https": proxy.format(port=port)}
+        transport = HttpTransport(url=url.format(port=port), session=session)
+        cause = transport.reach(Lane.PEOPLE)
+        reply = transport.send(Lane.PEOPLE, BODY)
+    assert (reply.left, reply.error) == (False, cause)
+    assert cause
+
+
+def test_reaching_is_bounded_by_the_total():
+    with RawService(greeting=lambda wire: wire.service.closing.wait(10)) as service:
+        url = service.url.replace("http", "https")
+        begun = time.monotonic()
+        cause = HttpTransport(url=url, total=0.2, timeout=(30, 30)).reach(Lane.PEOPLE)
+        assert time.monotonic() - begun < 2
+        assert cause == "timed out before anything was sent"
+        assert_no_sender_is_left()
+
+
+def test_an_adapter_that_knows_no_connections_is_taken_at_its_word():
+    class Elsewhere(BaseAdapter):
+        def send(self, request, **_):
+            reply = requests.Response()
+            reply.status_code, reply.request, reply._content = 200, request, request.body.read() and b"1"
+            return reply
+
+        def close(self):
+            pass
+
+    with requests.Session() as session:
+        session.mount("http://", Elsewhere())
+        transport = HttpTransport(url="http://service.test", session=session)
+        assert transport.reach(Lane.PEOPLE) is None
+
+
+def test_a_session_without_a_way_to_the_address_is_offline():
+    with requests.Session() as session:
+        session.adapters.clear()
+        transport = HttpTransport(url="http://service.test", session=session)
+        assert "No connection adapters" in transport.reach(Lane.PEOPLE)
+        assert not transport.send(Lane.PEOPLE, BODY).left
+
+
+@pytest.mark.parametrize(
+    ("lane", "path"),
+    [(Lane.PEOPLE, "/engage"), (Lane.GROUPS, "/groups"), (Lane.EVENTS, "/track"), (Lane.IMPORTS, "/import")],
+)
+@pytest.mark.parametrize("project", [None, "47 11&x"])
+def test_each_lane_has_its_endpoint_and_asks_for_words_and_no_geolocation(lane, path, project):
+    credentials = ("user", "secret") if project is None else ("user", "secret", project)
+    with RawService() as service:
+        HttpTransport(url=f"{service.url}/", import_credentials=credentials).send(lane, BODY)
+    (request,) = service.requests
+    imports = lane is Lane.IMPORTS
+    assert request.target == f"{path}?verbose=1&ip=0" + (
+        "&project_id=47%2011%26x" if imports and project else ""
+    )
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers.get("authorization") == ("Basic dXNlcjpzZWNyZXQ=" if imports else None)
+    assert request.updates == json.loads(BODY)
+
+
+def test_the_service_accepts_what_it_is_sent():
+    with Service() as service:
+        transport = HttpTransport(url=service.url)
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        transport.close()
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        transport.close()
+        assert service.profiles() == {"ada": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:80",
+        "ftp://x",
+        "http://",
+        "http://h/engage",
+        "http://h?x=1",
+        "http://h:port",
+        "http://[::1",
+    ],
+)
+def test_a_base_that_is_no_base_is_refused(url):
+    with pytest.raises(ShippingError) as caught:
+        HttpTransport(url=url)
+    assert caught.value.hint

@@ -1,0 +1,220 @@
+"""What every answer, and its absence, means."""
+
+import json
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from recorder import Answer, Outcome, judge
+from recorder.shipping.verdicts import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, patience
+
+HTTPS = "https://api.mixpanel.com/engage?verbose=1&ip=0"
+HTTP = "http://api.mixpanel.com/engage?verbose=1&ip=0"
+PAGE = b"<html><body>Welcome to Harbour Wi-Fi</body></html>"
+IMPORTED = b'{"code":200,"num_records_imported":1,"status":"OK"}'
+HTML = {"content-type": "text/html; charset=utf-8"}
+
+
+def answer(status, body=b"", *, url=HTTPS, **headers):
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(left=True, url=url, status=status, body=body, headers=names)
+
+
+def said(status, error=None):
+    return json.dumps({"status": status, "error": error}).encode()
+
+
+TABLE = [
+    # nothing left, or no whole answer
+    ("nothing-left", Answer(left=False, url=HTTPS, error="connection refused"), Outcome.OFFLINE),
+    ("left-and-reset", Answer(left=True, url=HTTPS, error="the connection was reset"), Outcome.UNKNOWN),
+    ("left-and-silence", Answer(left=True, url=HTTPS), Outcome.UNKNOWN),
+    # a captive portal
+    ("page-over-http", Answer(left=True, url=HTTP, status=200, body=PAGE, headers=HTML), Outcome.OFFLINE),
+    ("page-over-https", Answer(left=True, url=HTTPS, status=200, body=PAGE, headers=HTML), Outcome.UNKNOWN),
+    ("redirect-elsewhere", answer(302, location="http://login.example/"), Outcome.OFFLINE),
+    ("redirect-other-scheme-same-host", answer(301, url=HTTP, location=HTTPS), Outcome.PAUSED),
+    ("redirect-other-port", answer(308, location="https://api.mixpanel.com:444/engage"), Outcome.PAUSED),
+    ("redirect-other-spelling", answer(308, location="https://API.mixpanel.com/engage"), Outcome.PAUSED),
+    ("redirect-relative", answer(307, location="/v2/engage"), Outcome.PAUSED),
+    ("redirect-to-nowhere", answer(303), Outcome.UNKNOWN),
+    ("redirect-to-nonsense", answer(302, location="http://[::1/"), Outcome.UNKNOWN),
+    ("not-modified", answer(304), Outcome.UNKNOWN),
+    ("network-login", answer(511, PAGE), Outcome.OFFLINE),
+    # the service accepted
+    ("plain-one", answer(200, b"1"), Outcome.SHIPPED),
+    ("plain-one-called-html", answer(200, b"1\n", url=HTTP, content_type="text/html"), Outcome.SHIPPED),
+    ("status-one", answer(200, said(1)), Outcome.SHIPPED),
+    ("imported", answer(200, IMPORTED), Outcome.SHIPPED),
+    ("status-one-with-words", answer(200, said(1, "one was odd")), Outcome.SHIPPED),
+    # the service refused
+    ("plain-zero", answer(200, b"0"), Outcome.REFUSED),
+    ("status-zero", answer(200, said(0, "$distinct_id, missing or empty")), Outcome.REFUSED),
+    ("zero-token", answer(200, said(0, "$token, missing or empty")), Outcome.PAUSED),
+    ("zero-temporary", answer(200, said(0, "a temporary failure occurred")), Outcome.WAIT),
+    ("400", answer(400, said(0, "$add: value is not numeric")), Outcome.REFUSED),
+    ("400-token", answer(400, said(0, "invalid token")), Outcome.PAUSED),
+    ("400-temporary", answer(400, said(0, "a temporary failure occurred")), Outcome.REFUSED),
+    ("422", answer(422), Outcome.REFUSED),
+    ("422-token", answer(422, b"Token unknown"), Outcome.PAUSED),
+    ("token-in-a-name", answer(400, said(0, "$set.token_count is odd")), Outcome.REFUSED),
+    ("413", answer(413, b"too large"), Outcome.REFUSED),
+    # patience
+    ("408", answer(408), Outcome.WAIT),
+    ("429", answer(429, b"slow down"), Outcome.WAIT),
+    ("503-retry-after", answer(503, retry_after="5"), Outcome.WAIT),
+    ("503-service", answer(503, said(0, "overloaded")), Outcome.WAIT),
+    ("503-page", answer(503, PAGE), Outcome.UNKNOWN),
+    ("503-other-json", answer(503, b'{"message": "upstream"}'), Outcome.UNKNOWN),
+    # configuration
+    ("401", answer(401), Outcome.PAUSED),
+    ("403", answer(403, said(0, "forbidden")), Outcome.PAUSED),
+    ("404", answer(404, PAGE), Outcome.PAUSED),
+    ("407", answer(407), Outcome.PAUSED),
+    # anything else
+    ("cut", answer(200, b'{"stat'), Outcome.UNKNOWN),
+    ("empty", answer(200, b""), Outcome.UNKNOWN),
+    ("foreign", answer(200, b'{"ok": true}'), Outcome.UNKNOWN),
+    ("status-true-is-not-one", answer(200, b'{"status": true}'), Outcome.UNKNOWN),
+    ("status-text-is-not-one", answer(200, b'{"status": "1"}'), Outcome.UNKNOWN),
+    ("imported-without-a-code", answer(200, b'{"num_records_imported":1,"status":"OK"}'), Outcome.UNKNOWN),
+    ("imported-partly", answer(400, b'{"code":400,"status":"Bad Request"}'), Outcome.REFUSED),
+    ("imported-with-another-status", answer(502, IMPORTED), Outcome.UNKNOWN),
+    ("plain-true", answer(200, b"true"), Outcome.UNKNOWN),
+    ("plain-float", answer(200, b"1.0"), Outcome.UNKNOWN),
+    ("201", answer(201, said(1)), Outcome.UNKNOWN),
+    ("204", answer(204), Outcome.UNKNOWN),
+    ("500", answer(500, said(0, "boom")), Outcome.UNKNOWN),
+    ("502", answer(502, PAGE), Outcome.UNKNOWN),
+    ("504", answer(504), Outcome.UNKNOWN),
+    ("102", answer(102), Outcome.UNKNOWN),
+    ("nested", answer(200, b"[" * 100_000), Outcome.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("given", "outcome"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_verdict_table(given, outcome):
+    assert judge(given).outcome is outcome
+
+
+def test_the_services_words_are_kept():
+    assert judge(answer(400, said(0, "$add: value is not numeric"))).words == "$add: value is not numeric"
+    assert judge(answer(200, said(1, "one was odd"))).words == "one was odd"
+    assert "login.example" in judge(answer(302, location="http://login.example/")).words
+
+
+def test_words_from_the_network_are_one_printable_line_of_bounded_length():
+    words = judge(answer(400, said(0, "\x1b[31mred\nline\u202e" + "x" * 5_000))).words
+    assert words.isprintable()
+    assert len(words) <= 500
+
+
+def test_a_failure_always_says_something():
+    for name, reply, outcome in TABLE:
+        if outcome is not Outcome.SHIPPED:
+            assert judge(reply).words, name
+
+
+bodies = (
+    st.binary(max_size=40)
+    | st.sampled_from(
+        [
+            b"1",
+            b"0",
+            b"",
+            PAGE,
+            b'{"stat',
+            said(1),
+            IMPORTED,
+            said(0),
+            said(0, "token"),
+            said(0, "a temporary failure occurred"),
+        ]
+    )
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["status", "error", "x"]), inner),
+        max_leaves=5,
+    ).map(lambda value: json.dumps(value).encode())
+)
+headers = st.dictionaries(
+    st.sampled_from(["retry-after", "date", "location", "content-type"]),
+    st.text(max_size=30)
+    | st.sampled_from(["5", "-1", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "text/html", "http://x/"]),
+)
+
+
+@settings(deadline=None, max_examples=1_000)
+@given(
+    st.builds(
+        Answer,
+        left=st.booleans(),
+        url=st.sampled_from([HTTP, HTTPS]),
+        status=st.none() | st.integers(100, 599),
+        headers=headers,
+        body=bodies,
+        error=st.text(max_size=20),
+    )
+)
+@example(Answer(left=True, url=HTTPS, status=429, headers={"retry-after": "9" * 5_000}))
+def test_every_answer_has_a_verdict(given):
+    verdict = judge(given)
+    if not given.left:
+        assert verdict.outcome is Outcome.OFFLINE
+    elif given.status is None:
+        assert verdict.outcome is Outcome.UNKNOWN
+    if verdict.outcome is Outcome.SHIPPED:
+        # Only the service's own words count as accepted.
+        value = json.loads(given.body)
+        assert given.left
+        assert given.status == 200
+        assert (value if type(value) is int else value["status"]) in {1, "OK"}
+    if verdict.retry_after is not None:
+        assert 0 <= verdict.retry_after <= LONGEST_RETRY_AFTER
+    assert verdict.status == given.status
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_no_status_alone_is_taken_for_acceptance(status):
+    assert judge(answer(status)).outcome is not Outcome.SHIPPED
+
+
+def test_retry_after_in_seconds():
+    assert judge(answer(429, retry_after="120")).retry_after == 120
+
+
+def test_retry_after_as_a_date_is_read_against_the_answers_own_clock():
+    when, now = "Wed, 21 Oct 2015 07:30:00 GMT", "Wed, 21 Oct 2015 07:28:00 GMT"
+    assert judge(answer(429, retry_after=when, date=now)).retry_after == 120
+    assert judge(answer(429, retry_after=now, date=when)).retry_after == 0
+    assert judge(answer(429, retry_after=when)).retry_after is None
+
+
+def test_retry_after_is_honoured_up_to_a_day():
+    assert judge(answer(503, retry_after="999999999999")).retry_after == 86_400
+
+
+@pytest.mark.parametrize("status", [302, 511])
+def test_a_captive_portal_is_not_the_service_and_may_not_ask_for_patience(status):
+    """A day's patience asked for by the login page of a café would outlast the café."""
+    verdict = judge(answer(status, location="http://login.example/", retry_after="86400"))
+    assert (verdict.outcome, verdict.retry_after) == (Outcome.OFFLINE, None)
+
+
+def test_patience_doubles_from_a_second_to_five_minutes():
+    waits = [patience(Outcome.OFFLINE, failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)]
+    assert waits == [1, 2, 4, 256, 300, 300]
+
+
+@given(
+    st.sampled_from([Outcome.OFFLINE, Outcome.WAIT, Outcome.UNKNOWN]), st.integers(1, 10_000), st.floats(0, 1)
+)
+def test_jitter_comes_after_the_cap(outcome, failures, chance):
+    wait = patience(outcome, failures, chance)
+    assert wait == patience(outcome, failures, 1.0) * chance <= LONGEST_BACKOFF * chance
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PAUSED, Outcome.REFUSED])
+def test_what_a_person_must_mend_is_tried_again_at_the_longest_backoff(outcome):
+    assert patience(outcome, 1, 0.0) == LONGEST_BACKOFF

@@ -1,0 +1,124 @@
+"""Where a request's body ends, and what becomes of one that does not say so or does not come whole."""
+
+from email import message_from_string
+from http import HTTPStatus
+from io import BytesIO
+
+import pytest
+
+from simulator.service.bodies import BrokenBody, UnclearBody, announced_length, body_parts
+
+
+def length(head):
+    return announced_length(message_from_string(head))
+
+
+def body(raw, length=None):
+    return b"".join(body_parts(BytesIO(raw), length))
+
+
+@pytest.mark.parametrize(
+    ("head", "announced"),
+    [
+        ("", 0),
+        ("Content-Length: 0", 0),
+        ("content-length:  12 ", 12),
+        ("Content-Length: 007", 7),
+        ("Content-Length: 5\nContent-Length: 5", 5),
+        ("Content-Length: " + "9" * 18, 10**18 - 1),
+        ("Transfer-Encoding: chunked", None),
+        ("transfer-encoding:  CHUNKED ", None),
+    ],
+)
+def test_length_is_what_the_head_announces(head, announced):
+    assert length(head) == announced
+
+
+@pytest.mark.parametrize("value", ["-1", "+1", "many", "", "1.0", "1_0", "0x10", "1, 2", "²", "٣", "9" * 19])
+def test_length_that_is_no_number_of_bytes_is_unclear(value):
+    with pytest.raises(UnclearBody, match="must be a number of bytes") as caught:
+        length(f"Content-Length: {value}")
+    assert caught.value.status == HTTPStatus.BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "says"),
+    [
+        ("Content-Length: 5\nContent-Length: 6", 400, "given twice"),
+        ("Content-Length: 5\nTransfer-Encoding: chunked", 400, "must not stand beside"),
+        ("Transfer-Encoding: gzip, chunked", 501, "must be chunked"),
+        ("Transfer-Encoding: identity", 501, "must be chunked"),
+        ("Transfer-Encoding: chunked\nTransfer-Encoding: chunked", 501, "must be chunked"),
+    ],
+)
+def test_two_ways_to_end_or_an_unknown_one_are_unclear(head, status, says):
+    with pytest.raises(UnclearBody, match=says) as caught:
+        length(head)
+    assert caught.value.status == status
+
+
+def test_body_of_a_length_ends_there_and_leaves_the_rest():
+    stream = BytesIO(b"[1, 2]GET /")
+    assert b"".join(body_parts(stream, 6)) == b"[1, 2]"
+    assert stream.read() == b"GET /"
+
+
+@pytest.mark.parametrize(
+    ("raw", "whole"),
+    [
+        (b"0\r\n\r\n", b""),
+        (b"6\r\n[1, 2]\r\n0\r\n\r\n", b"[1, 2]"),
+        (b"2\r\n[1\r\n00000004\r\n, 2]\r\n0\r\n\r\n", b"[1, 2]"),
+        (b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", b"0123456789" * 2),
+        (b"1;name=value\r\n[\r\n1 \t;x\r\n]\r\n0;last\r\nTrailer: x\r\n\r\n", b"[]"),
+        (b"2\n[]\n0\n\n", b"[]"),
+    ],
+)
+def test_chunks_are_put_together_and_the_rest_is_left(raw, whole):
+    stream = BytesIO(raw + b"GET /")
+    assert b"".join(body_parts(stream, None)) == whole
+    assert stream.read() == b"GET /"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"2",
+        b"2\r\n",
+        b"2\r\n[",
+        b"2\r\n[]",
+        b"2\r\n[]\r\n",
+        b"2\r\n[]\r\n0\r\n",
+        b"2\r\n[]\r\n0\r\nTrailer: x\r\n",
+        b"1\r\n[]\r\n0\r\n\r\n",
+        b"zz\r\n[]\r\n0\r\n\r\n",
+        b"-2\r\n[]\r\n0\r\n\r\n",
+        b"0x2\r\n[]\r\n0\r\n\r\n",
+        b"\r\n[]\r\n0\r\n\r\n",
+        b"2 2\r\n[]\r\n0\r\n\r\n",
+        b"0" * 5_000 + b"\r\n\r\n",
+        b"1;" + b"x" * 5_000 + b"\r\n[\r\n0\r\n\r\n",
+        b"0\r\n" + b"Trailer: x\r\n" * 1_000 + b"\r\n",
+    ],
+)
+def test_chunks_that_are_none_or_do_not_end_are_broken(raw):
+    with pytest.raises(BrokenBody):
+        body(raw)
+
+
+@pytest.mark.parametrize("size", [b"ffffff", b"7fffffffffffffff", b"ffffffffffffffff"])
+def test_sender_that_leaves_in_a_huge_chunk_is_noticed_at_once(size):
+    with pytest.raises(BrokenBody, match="are missing"):
+        body(size + b"\r\n[")
+
+
+def test_body_that_stops_before_its_length_is_broken():
+    with pytest.raises(BrokenBody, match="90 bytes are missing"):
+        body(b"[" * 10, 100)
+
+
+def test_body_comes_in_pieces_as_small_as_asked_for():
+    assert list(body_parts(BytesIO(b"12345"), 5, at_once=2)) == [b"12", b"34", b"5"]
+    assert next(body_parts(BytesIO(b"5\r\n12"), None, at_once=1)) == b"1"
+    assert max(map(len, body_parts(BytesIO(bytes(10**6)), 10**6))) == 64 * 1024

@@ -1,0 +1,176 @@
+"""`restante simulator`, as a process of its own: what it prints, where, and how it ends."""
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import fields
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from simulator.service.faults import FAULTS
+from tui.cli.service import simulator_command
+
+TIMEOUT = 20
+COMMAND = [sys.executable, "-c", "from tui.cli.service import simulator_command; simulator_command()"]
+
+
+@contextmanager
+def running(*arguments):
+    """The command and the URL it printed; its pipe gives the line once it answers."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process, process.stdout.readline().rstrip("\n")
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def schedule(tmp_path):
+    def write(text):
+        path = tmp_path / "faults.json"
+        path.write_bytes(text if isinstance(text, bytes) else json.dumps(text).encode())
+        return str(path)
+
+    return write
+
+
+def run(*arguments):
+    return CliRunner().invoke(simulator_command, arguments)
+
+
+def test_url_is_the_only_line_on_stdout_and_answers_once_printed():
+    with running("--port", "0") as (process, url):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+        update = {"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}
+        assert requests.post(url + "/engage", json=[update], timeout=TIMEOUT).text == "1"
+        shown = requests.get(url + "/simulator/profiles", timeout=TIMEOUT).json()
+        assert shown == {"ada": {"plan": "pro"}}
+        process.terminate()
+        rest, narration = process.communicate(timeout=TIMEOUT)
+    assert rest == ""
+    assert url in narration
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_signal_ends_it_quietly(sent, code):
+    with running("--port", "0") as (process, url):
+        with requests.Session() as session:  # a connection kept open does not hold it up
+            session.get(url, timeout=TIMEOUT)
+            process.send_signal(sent)
+            _, narration = process.communicate(timeout=TIMEOUT)
+        assert process.returncode == code
+    assert len(narration.splitlines()) == 1
+    assert "Traceback" not in narration
+
+
+def test_port_can_be_chosen():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running("--port", str(port)) as (_, url):
+        assert url == f"http://127.0.0.1:{port}"
+
+
+def test_faults_of_the_file_are_played(schedule):
+    path = schedule([{"at": 1, "fault": "status", "code": 503}])
+    with running("--port", "0", "--faults", path) as (_, url):
+        codes = [requests.post(url + "/engage", json=[], timeout=TIMEOUT).status_code for _ in range(2)]
+    assert codes == [503, 200]
+
+
+def test_mixed_batches_follow_the_option():
+    good = {"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}
+    with running("--port", "0", "--mixed", "apply-valid") as (_, url):
+        assert requests.post(url + "/engage", json=[good, {}], timeout=TIMEOUT).text == "1"
+
+
+def test_port_in_use_is_one_clear_sentence_and_exit_1():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("--port", str(port))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == f"Error: port {port} is in use; give another with --port, or 0 for any free one\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ([{"at": 1, "fault": "explode"}], 'unknown fault "explode"; known are ack_lost'),
+        ([{"fault": "reset"}], '"at" is missing'),
+        (b"{", "must be a JSON list"),
+        (b"\xff", "must be a JSON list"),
+    ],
+)
+def test_bad_schedule_is_a_sentence_and_exit_2(schedule, text, says):
+    result = run("--port", "0", "--faults", schedule(text))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert says in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--faults", "nowhere.json"],
+        ["--faults", "."],
+        ["--port", "65536"],
+        ["--port", "many"],
+        ["--mixed", "x"],
+    ],
+)
+def test_wrong_usage_is_exit_2(arguments):
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_help_has_an_example():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "restante simulator --port 8765 &" in result.stdout
+    assert '"ack_lost"' in result.stdout
+
+
+def test_curl_commands_of_the_help_do_what_they_say():
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    shown = run("--help").stdout.replace("\\\n", " ")
+    commands = [shlex.split(line) for line in shown.splitlines() if line.strip().startswith("curl ")]
+    with running("--port", "0") as (_, url):
+        said = [
+            subprocess.run(
+                [argument.replace("http://127.0.0.1:8765", url) for argument in command],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=TIMEOUT,
+                check=True,
+            ).stdout
+            for command in commands
+        ]
+    assert list(map(json.loads, said)) == [{"status": 1, "error": None}, {"ada": {"plan": "pro"}}]
+
+
+def test_help_names_every_fault_and_what_it_takes():
+    shown = set(re.findall(r"\w+", run("--help").stdout))
+    for name, kind in FAULTS.items():
+        assert {name, *(field.name for field in fields(kind))} <= shown
+
+
+def test_missing_werkzeug_is_a_sentence_that_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "werkzeug", None)
+    for name in ("simulator.service.server", "simulator.service.routes"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in [name for name in sys.modules if name.startswith("werkzeug.")]:
+        monkeypatch.delitem(sys.modules, name)
+    result = run("--port", "0")
+    assert result.exit_code == 1
+    assert "pip install 'restante[service]'" in result.stderr

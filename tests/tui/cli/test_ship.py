@@ -1,0 +1,433 @@
+"""`restante ship`: what leaves, what stays, and what the exit code says."""
+
+import base64
+import dataclasses
+import sqlite3
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from filelock import Timeout
+
+from recorder import (
+    HttpTransport,
+    Journal,
+    JournalReader,
+    NewEntry,
+    Shipper,
+    ShippingPolicy,
+    ShipReport,
+    State,
+)
+from recorder.journal.locks import ship_lock
+
+UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(5)]
+MALFORMED = {"$distinct_id": "ada", "$add": {"visits": "two"}}
+
+
+def counts(journal):
+    with JournalReader(journal) as reader:
+        return reader.counts()
+
+
+def one_sentence(ran):
+    """What is said of an error: the sentence, and what to do, without the layers beneath."""
+    return 1 <= len(ran.err.splitlines()) <= 2 and "Traceback" not in ran.err
+
+
+# --- going through
+
+
+def test_everything_pending_is_shipped_and_exit_code_is_0(restante, journal, append, service):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--url", service.url)
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == "Shipped 5 entries in 1 request. Nothing is left.\n"
+    assert service.profiles("T") == {f"u{number}": {"n": number} for number in range(5)}
+    assert counts(journal).shipped == 5
+
+
+def test_nothing_to_ship_asks_nobody(restante, journal, append, service, closed_port):
+    append(*UPDATES)
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0
+    ran = restante("ship", "-j", journal, "--url", closed_port)
+    assert (ran.code, ran.err) == (0, "Shipped 0 entries in 0 requests. Nothing is left.\n")
+
+
+def test_service_comes_from_the_environment(restante, journal, append, service):
+    append(*UPDATES)
+    here = {"RESTANTE_URL": service.url, "RESTANTE_JOURNAL": str(journal)}
+    assert restante("ship", environment=here).code == 0
+    assert len(service.messages("accepted")) == 5
+
+
+def test_groups_are_shipped_too(restante, journal, append, service):
+    append({"$group_key": "company", "$group_id": "acme", "$set": {"plan": "pro"}}, *UPDATES)
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0
+    assert service.groups("T") == {"company": {"acme": {"plan": "pro"}}}
+
+
+def test_limit_ships_the_oldest_so_many_and_says_what_is_left(restante, journal, append, service):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--url", service.url, "--limit", 2)
+    assert ran.code == 1
+    assert "Shipped 2 entries" in ran.err
+    assert "limit" in ran.err
+    assert "3 pending" in ran.err
+    assert list(service.profiles("T")) == ["u0", "u1"]
+    ran = restante("ship", "-j", journal, "--url", service.url, "--limit", 3)
+    assert (ran.code, ran.err) == (0, "Shipped 3 entries in 1 request. Nothing is left.\n")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_limit_that_is_none_exits_2(restante, journal, append, limit):
+    append(*UPDATES)
+    assert restante("ship", "-j", journal, "--limit", limit).code == 2
+
+
+def test_json_has_the_fields_of_the_report_and_nothing_else_is_on_stdout(restante, journal, append, service):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--url", service.url, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert list(ran.json) == [field.name for field in dataclasses.fields(ShipReport)]
+    assert ran.json | {"retry_at": None} == ran.json
+    assert (ran.json["shipped"], ran.json["requests"], ran.json["stopped_by"]) == (5, 1, "done")
+
+
+def test_terminal_sees_progress_and_the_same_sentence(restante, journal, append, service):
+    append(*UPDATES)
+    ran = restante.on_terminal("ship", "-j", journal, "--url", service.url)
+    assert ran.code == 0
+    assert "shipping" in ran.out
+    assert ran.out.endswith("Shipped 5 entries in 1 request. Nothing is left.\n")
+
+
+# --- not going through
+
+
+def test_closed_port_exits_1_says_offline_and_keeps_all(restante, journal, append, closed_port, service):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--url", closed_port)
+    assert (ran.code, ran.out) == (1, "")
+    assert "Offline: connection refused" in ran.err
+    assert "5 pending" in ran.err
+    assert counts(journal).pending == counts(journal).recorded == 5
+    later = restante(
+        "ship", "-j", journal, "--url", service.url
+    )  # a back-off is no reason to refuse a person
+    assert later.code == 0
+    assert len(service.messages("accepted")) == 5
+
+
+def test_json_of_an_outage_says_when_another_try_makes_sense(restante, journal, append, closed_port):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--url", closed_port, "--json")
+    assert ran.code == 1
+    assert (ran.json["stopped_by"], ran.json["pending"], ran.json["shipped"]) == ("offline", 5, 0)
+    assert ran.json["message"] == "connection refused"
+    assert abs(ran.json["retry_at"] - time.time()) < 60
+
+
+def test_answer_that_is_lost_leaves_entries_in_doubt_and_says_so(restante, journal, append, service):
+    append(*UPDATES)
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    ran = restante("ship", "-j", journal, "--url", service.url)
+    assert ran.code == 1
+    assert "5 in doubt" in ran.err
+    assert counts(journal).in_doubt == 5
+
+
+def test_service_that_asks_for_patience_is_told_in_its_words(restante, journal, append, service):
+    append(*UPDATES)
+    service.set_faults([{"at": 1, "fault": "status", "code": 429, "retry_after": 30}])
+    ran = restante("ship", "-j", journal, "--url", service.url, "--json")
+    assert ran.code == 1
+    assert ran.json["stopped_by"] == "waiting"
+    assert ran.json["message"] == "HTTP 429: Too Many Requests"
+    assert 25 < ran.json["retry_at"] - time.time() < 60
+
+
+def test_entry_the_service_refuses_is_rejected_and_harms_no_other(
+    restante, journal, append, service, entries
+):
+    append(UPDATES[0], MALFORMED, *UPDATES[1:])
+    ran = restante("ship", "-j", journal, "--url", service.url)
+    reason = service.messages("rejected")[-1].reason
+    assert (ran.code, ran.out) == (1, "")
+    assert "1 rejected: restante entries state=rejected." in ran.err
+    assert ran.err.endswith("Nothing is left.\n")
+    states = [entry.state for entry in entries(journal)]
+    assert states == [State.SHIPPED, State.REJECTED, *[State.SHIPPED] * 4]
+    assert reason in restante("entries", "-j", journal, "state=rejected").out
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0  # nothing is left to tell
+
+
+def test_json_counts_what_was_rejected(restante, journal, append, service):
+    append(MALFORMED)
+    ran = restante("ship", "-j", journal, "--url", service.url, "--json")
+    assert (ran.code, ran.json["rejected"], ran.json["stopped_by"]) == (1, 1, "done")
+
+
+# --- in doubt
+
+
+@pytest.fixture
+def lost(journal, append, service):
+    """What ships once, with the answer lost, under the options given."""
+    append({"$distinct_id": "ada", "$add": {"visits": 1}})
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    return ["ship", "-j", journal, "--url", service.url]
+
+
+def test_what_is_in_doubt_is_told_with_when_it_is_due(restante, lost):
+    ran = restante(*lost, "--settle-after", "5m")
+    assert ran.code == 1
+    assert "Due in 4 m." in ran.err
+    assert "0 pending, 1 in doubt" in ran.err
+    ran = restante(*lost)
+    assert ran.code == 1
+    assert "what is in doubt may still arrive; its profiles wait. Due in 4 m." in ran.err
+
+
+def test_what_is_in_doubt_is_sent_again_once_it_has_settled(restante, journal, lost):
+    assert restante(*lost, "--settle-after", "0s").code == 1
+    ran = restante(*lost)
+    assert (ran.code, ran.err) == (0, "Shipped 1 entry in 1 request. Nothing is left.\n")
+    assert counts(journal).possibly_twice == 1
+
+
+def test_what_an_app_holds_is_held_by_a_ship_that_names_no_policy(restante, journal, lost, append, service):
+    with Journal(journal) as opened:
+        Shipper(
+            opened, HttpTransport(url=service.url), ShippingPolicy(in_doubt="hold", settle_after=0)
+        ).ship()
+    append({"$distinct_id": "ada", "$add": {"visits": 1}})
+    ran = restante(*lost)
+    assert ran.code == 1
+    assert "Held for a person to decide: 1 profile, and 1 entry behind" in ran.err
+    assert (counts(journal).in_doubt, counts(journal).possibly_twice) == (1, 0)
+
+
+def test_drop_sends_nothing_twice(restante, journal, lost):
+    assert restante(*lost, "--settle-after", "0s", "--in-doubt", "drop").code == 1
+    ran = restante(*lost)
+    assert ran.code == 0
+    assert (counts(journal).discarded, counts(journal).possibly_twice) == (1, 0)
+
+
+# --- sizes and pace
+
+
+def test_batch_is_as_large_as_asked_for(restante, journal, append, service):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--url", service.url, "--batch-updates", 2, "--json")
+    assert (ran.code, ran.json["requests"]) == (0, 3)
+
+
+def test_pace_bounds_how_many_go_in_a_second(restante, journal, append, service):
+    append(*UPDATES)
+    begun = time.monotonic()
+    ran = restante("ship", "-j", journal, "--url", service.url, "--updates-per-second", 4)
+    assert ran.code == 0
+    assert time.monotonic() - begun > 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--batch-updates", "0"),
+        ("--batch-updates", "2001"),
+        ("--updates-per-second", "0"),
+        ("--updates-per-second", "nan"),
+        ("--settle-after", "2d"),
+        ("--settle-after", "soon"),
+        ("--in-doubt", "maybe"),
+    ],
+)
+def test_policy_that_is_none_exits_2_and_names_the_option(restante, journal, append, option, value):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, option, value)
+    assert (ran.code, ran.out) == (2, "")
+    assert option in ran.err
+    assert "Traceback" not in ran.err
+    assert counts(journal).pending == 5
+
+
+# --- credentials for imports
+
+
+@pytest.fixture
+def importing(journal):
+    """A service that keeps the Authorization header and the query of what it is sent."""
+    row = NewEntry("imports", None, "ada", None, '{"event":"opened","properties":{"token":"T"}}', 1.0)
+    with Journal(journal, token="T") as opened:
+        opened.append([row])
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):  # http.server's name
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, self.headers["Authorization"]))
+            body = b'{"code": 200, "status": "OK"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", seen
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "query"),
+    [("secret:", "secret:", ""), ("robot:word:42", "robot:word", "&project_id=42")],
+)
+def test_credentials_for_imports_come_from_the_environment(
+    *, restante, journal, importing, given, user, query
+):
+    url, seen = importing
+    ran = restante("ship", "-j", journal, "--url", url, environment={"RESTANTE_IMPORT_CREDENTIALS": given})
+    assert ran.code == 0
+    ((path, authorization),) = seen
+    assert authorization == "Basic " + base64.b64encode(user.encode()).decode()
+    assert path.endswith(f"ip=0{query}")
+
+
+@pytest.mark.parametrize("given", ["hunter2", ":hunter2", "robot:hunter2:", "a:hunter2:c:d"])
+def test_credentials_that_are_none_exit_2_and_are_not_told(restante, journal, append, given):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, environment={"RESTANTE_IMPORT_CREDENTIALS": given})
+    assert (ran.code, ran.out) == (2, "")
+    assert "user:password:project_id" in ran.err
+    assert "hunter2" not in ran.err
+
+
+# --- one at a time
+
+
+def test_another_shipper_makes_it_busy_and_exit_1(restante, journal, append, service):
+    append(*UPDATES)
+    with ship_lock(journal):
+        ran = restante("ship", "-j", journal, "--url", service.url)
+    assert ran.code == 1
+    assert "Busy: another process ships this journal" in ran.err
+    assert counts(journal).pending == 5
+    assert service.messages() == []
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0
+
+
+def test_lock_of_the_shipper_is_held_while_it_sends_and_given_back(restante, journal, append, service, until):
+    append(*UPDATES)
+    service.set_faults([{"at": 1, "fault": "slow", "seconds": 60}])
+    process = restante.start("ship", "-j", journal, "--url", service.url)
+
+    def sending():
+        return counts(journal).sending == 5
+
+    until(sending, "the request")
+    with pytest.raises(Timeout):
+        ship_lock(journal).acquire(timeout=0)
+    process.kill()
+    process.wait()
+    with ship_lock(journal).acquire(timeout=10):
+        pass
+
+
+# --- wrong usage
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:8765",
+        "ftp://127.0.0.1",
+        "http://",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1/engage",
+        "http://[::1",
+        "",
+    ],
+)
+def test_address_that_is_none_exits_2_with_a_sentence(restante, journal, append, url):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--url", url)
+    assert (ran.code, ran.out) == (2, "")
+    assert one_sentence(ran)
+    assert repr(url) in ran.err
+
+
+@pytest.mark.parametrize("host", ["api mixpanel.com", "api.mixpanel.com/engage", ""])
+def test_host_that_is_none_exits_2_with_a_sentence(restante, journal, append, host):
+    append(*UPDATES)
+    ran = restante("ship", "-j", journal, "--api-host", host)
+    assert (ran.code, ran.out) == (2, "")
+    assert one_sentence(ran)
+
+
+def test_missing_journal_exits_2_and_is_not_made(restante, journal, tmp_path, closed_port):
+    ran = restante("ship", "-j", journal, "--url", closed_port)
+    assert (ran.code, ran.out) == (2, "")
+    assert one_sentence(ran)
+    assert f"no journal at {journal}" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_is_no_journal(restante, tmp_path):
+    ran = restante("ship", "-j", tmp_path)
+    assert ran.code == 2
+    assert "Traceback" not in ran.err
+
+
+def text(path):
+    path.write_text("milk, bread, tickets\n" * 300)
+
+
+def few_bytes(path):
+    path.write_bytes(b"milk")
+
+
+def other_database(path):
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE groceries (name TEXT)")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "command", [["ship"], ["ship", "--watch"], ["status"], ["entries"], ["profiles"], ["export"], ["audit"]]
+)
+@pytest.mark.parametrize("make", [text, few_bytes, other_database])
+def test_foreign_file_exits_2_and_is_not_touched(restante, tmp_path, command, make):
+    path = tmp_path / "foreign"
+    make(path)
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    ran = restante(*command, "-j", path)
+    assert (ran.code, ran.out) == (2, "")
+    assert one_sentence(ran)
+    assert str(path) in ran.err
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "command", [["ship"], ["ship", "--watch"], ["status"], ["entries"], ["profiles"], ["record"], ["audit"]]
+)
+def test_newer_journal_exits_2_and_is_not_touched(restante, journal, append, command):
+    append(*UPDATES)
+    connection = sqlite3.connect(journal)
+    connection.execute("PRAGMA user_version = 99")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    before = journal.read_bytes()
+    ran = restante(*command, "-j", journal)
+    assert (ran.code, ran.out) == (2, "")
+    assert one_sentence(ran)
+    assert "newer restante" in ran.err
+    assert journal.read_bytes() == before

@@ -1,0 +1,288 @@
+"""`restante status`: the sentence, the accounts, and the exit code a monitor asks for."""
+
+import dataclasses
+import os
+import re
+import sqlite3
+import time
+
+import pytest
+
+from recorder import HttpTransport, Journal, Recorder, Shipper, ShippingPolicy, State, Statistics
+from recorder.journal.uptime import uptime
+
+UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
+BALANCE = "recorded 3 = pending 3 + in doubt 0 + shipped 0 + rejected 0"
+
+
+@pytest.fixture
+def ship(journal, service):
+    """Ship in this process, with the faults given; the command under test only looks."""
+
+    def send(*faults, limit=None, **policy):
+        service.set_faults(faults)
+        transport = HttpTransport(url=service.url)
+        with Journal(journal) as opened:
+            report = Shipper(opened, transport, ShippingPolicy(**policy)).ship(limit=limit)
+        transport.close()
+        return report
+
+    return send
+
+
+@pytest.fixture
+def status(restante, journal):
+    return lambda *arguments: restante("status", "-j", journal, *arguments)
+
+
+# --- the sentence for each situation
+
+
+def test_empty_journal_says_that_nothing_is_recorded(journal, status):
+    Journal(journal, token="T").close()
+    ran = status()
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("Nothing is recorded yet.\nrecorded 0 = ")
+
+
+def test_no_shipper_was_ever_seen(append, status):
+    append(*UPDATES)
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].startswith("No shipper is running (none was ever seen).")
+    assert ran.out.splitlines()[1] == BALANCE
+
+
+def test_no_shipper_is_running_and_the_last_one_was_seen(append, status, ship):
+    append(*UPDATES)
+    ship(limit=1)
+    first = status().out.splitlines()[0]
+    assert first.startswith("No shipper is running (last seen ")
+    assert "2 entries pending" in first
+
+
+def test_all_shipped(append, status, ship):
+    append(*UPDATES)
+    ship()
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.startswith(
+        "All shipped.\nrecorded 3 = pending 0 + in doubt 0 + shipped 3 + rejected 0\njournal: "
+    )
+
+
+def test_process_that_ships_is_named(append, journal, status):
+    append(*UPDATES)
+    with Journal(journal) as opened:
+        claims = opened.claims
+        epoch = claims.take_over(time.time(), uptime(), service="", policy=ShippingPolicy())
+        ran = status()
+        claims.hand_over(epoch, time.time())
+    assert ran.code == 0
+    assert ran.out.startswith(f"Process {os.getpid()} is shipping. Nothing is lost: 3 entries pending.\n")
+
+
+def test_offline_with_its_cause_is_no_alarm(restante, journal, append, status, closed_port):
+    append(*UPDATES)
+    restante("ship", "-j", journal, "--url", closed_port)
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.startswith("Offline")
+    assert ": connection refused." in ran.out
+    assert "3 entries pending" in ran.out
+
+
+def test_login_page_is_offline(append, status, ship):
+    append(*UPDATES)
+    ship({"at": 1, "fault": "garbage"})
+    assert status("--json").json["shipping"]["state"] == "offline"
+
+
+def test_waiting_says_the_services_words(append, status, ship):
+    append(*UPDATES)
+    ship({"at": 1, "fault": "status", "code": 429, "retry_after": 30})
+    ran = status()
+    assert ran.code == 0
+    assert re.match(r"The service asked for patience(?: \d+ s ago)?: HTTP 429: Too Many Requests\.", ran.out)
+
+
+def test_in_doubt_needs_attention_and_says_why(append, status, ship):
+    append(*UPDATES)
+    ship({"at": 1, "fault": "ack_lost"})
+    ran = status()
+    assert ran.code == 1
+    assert re.match(r"Waiting(?: for \d+ s)?: no answer says whether the last request arrived", ran.out)
+    assert "3 in doubt" in ran.out.splitlines()[0]
+    assert ran.out.splitlines()[1] == "recorded 3 = pending 0 + in doubt 3 + shipped 0 + rejected 0"
+
+
+def test_entries_sent_again_are_counted_for_ever(append, status, ship):
+    append(*({"$distinct_id": "ada", "$add": {"visits": 1}} for _ in range(3)))
+    ship({"at": 1, "fault": "ack_lost"}, settle_after=0)
+    while ship(settle_after=0).pending:
+        pass
+    ran = status()
+    assert ran.code == 0
+    assert ran.out.startswith("All shipped.\n")
+    assert "possibly applied twice: 3\n" in ran.out
+    assert "out of order" not in ran.out
+
+
+def test_entries_out_of_order_are_counted(journal, append, status, ship):
+    append(*UPDATES, UPDATES[0])
+    with Journal(journal) as opened:
+        opened.discard("seq=1")
+        ship()
+        opened.retry("seq=1")
+    assert "out of order: 1\n" in status().out
+
+
+def test_what_is_in_doubt_says_how_long_it_may_still_arrive(append, status, ship):
+    append(*UPDATES)
+    ship({"at": 1, "fault": "ack_lost"}, settle_after=300)
+    ran = status()
+    assert re.search(r"What is in doubt may still arrive: its profiles wait [45] m more\.", ran.out)
+    assert "No shipper is running; `restante ship` tries again." in ran.out
+
+
+def test_what_is_held_needs_a_person_and_says_so(append, status, ship):
+    append({"$distinct_id": "ada", "$add": {"visits": 1}})
+    ship({"at": 1, "fault": "ack_lost"}, settle_after=0, in_doubt="hold")
+    append({"$distinct_id": "ada", "$add": {"visits": 1}})
+    assert ship(settle_after=0, in_doubt="hold").stopped_by == "done"
+    ran = status()
+    assert ran.code == 1
+    assert (
+        "Held for a person to decide: 1 profile, and 1 entry behind; `restante retry state=in_doubt`"
+        in ran.out
+    )
+    assert status("--json").json["shipping"]["state"] == "waiting"
+
+
+def test_paused_needs_attention_and_says_what_must_be_mended(append, status, ship):
+    append(*UPDATES)
+    ship({"at": 1, "fault": "status", "code": 401})
+    ran = status()
+    assert ran.code == 1
+    assert re.match(r"Paused(?: for \d+ s)?, something must be mended: HTTP 401: Unauthorized\.", ran.out)
+
+
+def test_rejected_entries_need_attention(journal, status, ship):
+    with Recorder("T", journal, on_invalid="reject") as recorder:
+        recorder.people_increment("ada", {"visits": "two"})
+        recorder.people_set("ada", {"plan": "pro"})
+    ship()
+    ran = status()
+    assert ran.code == 1
+    assert ran.out.splitlines()[0] == "All shipped but 1 rejected entry."
+    assert ran.out.splitlines()[1] == "recorded 2 = pending 0 + in doubt 0 + shipped 1 + rejected 1"
+
+
+def test_words_of_the_service_reach_the_terminal_printable(restante, journal, append, ship):
+    append({"$distinct_id": "ada", "$set": {"plan": "pro"}})
+    ship({"at": 1, "fault": "status", "code": 429})
+    with sqlite3.connect(journal) as connection:
+        connection.execute("UPDATE lanes SET cause = ?", ("slow \x1b]0;pwned\x07\u202e down",))
+    connection.close()
+    ran = restante.on_terminal("status", "-j", journal)
+    assert ran.code == 0
+    assert "slow \\x1b]0;pwned\\x07\\u202e down" in ran.out
+    assert ran.out.replace("\n", "").isprintable()
+
+
+# --- for programs
+
+
+def test_json_has_the_sentence_how_shipping_stands_and_the_accounts(append, status):
+    append(*UPDATES)
+    ran = status("--json")
+    assert (ran.code, ran.err) == (0, "")
+    told = ran.json
+    assert list(told) == ["sentence", "shipping", "accounts"]
+    assert told["sentence"] == status().out.splitlines()[0]
+    assert told["shipping"] == {"state": "no_shipper", "since": None, "retry_at": None, "cause": ""}
+    assert list(told["accounts"]) == [field.name for field in dataclasses.fields(Statistics)]
+    assert told["accounts"]["recorded"] == sum(told["accounts"][state] for state in State) == 3
+    assert told["accounts"]["bytes"] > 0
+    assert 0 <= told["accounts"]["oldest_pending_seconds"] < 60
+
+
+def test_json_of_an_outage_names_since_when_and_when_it_is_tried_again(
+    restante, journal, append, status, closed_port
+):
+    before = time.time()
+    append(*UPDATES)
+    restante("ship", "-j", journal, "--url", closed_port)
+    told = status("--json").json["shipping"]
+    assert (told["state"], told["cause"]) == ("offline", "connection refused")
+    assert before <= told["since"] <= told["retry_at"] <= time.time() + 60
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        ({"at": 1, "fault": "status", "code": 429}, "waiting"),
+        ({"at": 1, "fault": "reset"}, "waiting"),
+        ({"at": 1, "fault": "status", "code": 404}, "paused"),
+        ({"at": 9, "fault": "reset"}, "done"),
+    ],
+)
+def test_json_state_is_one_word_a_monitor_can_ask_for(append, status, ship, fault, state):
+    append(*UPDATES)
+    ship(fault)
+    assert status("--json").json["shipping"]["state"] == state
+
+
+# --- how old it may be
+
+
+def test_entry_older_than_max_age_needs_attention(append, status):
+    append(*UPDATES, recorded_at=time.time() - 7_200)
+    assert status().code == 0
+    assert status("--max-age", "3h").code == 0
+    late = status("--max-age", "1.5h")
+    assert late.code == 1
+    assert "oldest unsent: 2 h\n" in late.out
+    assert status("--json", "--max-age", "7000s").code == 1
+
+
+def test_shipped_entries_are_never_too_old(append, status, ship):
+    append(*UPDATES, recorded_at=time.time() - 7_200)
+    ship()
+    assert status("--max-age", "1s").code == 0
+
+
+@pytest.mark.parametrize("span", ["", "90", "h", "1y", "an hour", "nans", "infd", "-1h"])
+def test_span_that_is_none_exits_2_and_says_how_to_write_one(append, status, span):
+    append(*UPDATES)
+    ran = status(f"--max-age={span}")
+    assert (ran.code, ran.out) == (2, "")
+    assert "90s, 5m, 1h" in " ".join(ran.err.split())
+
+
+# --- looking changes nothing
+
+
+def test_missing_journal_exits_2_and_is_not_made(journal, tmp_path, status):
+    ran = status()
+    assert (ran.code, ran.out) == (2, "")
+    assert f"no journal at {journal}" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_answers_while_another_process_writes(journal, append, status):
+    append(*UPDATES)
+    with Journal(journal) as writer, writer._connection.transaction():
+        ran = status()
+    assert ran.code == 0
+    assert ran.out.splitlines()[1] == BALANCE
+
+
+def test_closed_pipe_is_silent(restante, journal, append):
+    append(*UPDATES)
+    process = restante.start("status", "-j", journal)
+    process.stdout.close()
+    process.stdin.close()
+    err = process.stderr.read().decode()
+    assert process.wait(60) == 0
+    assert err == ""

@@ -1,0 +1,260 @@
+"""`restante ship --watch`: shipping as a service, from the first wait for a journal to the last answer."""
+
+import json
+import os
+import select
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from recorder import JournalReader
+from recorder.journal.locks import ship_lock
+from recorder.journal.opening import PAGE_SIZE
+
+UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
+MALFORMED = {"$distinct_id": "ada", "$add": {"visits": "two"}}
+PATIENCE = 30.0  # seconds; only what hangs takes so long
+
+
+class Watch:
+    """A running `restante ship --watch`, whose lines are read as they come."""
+
+    def __init__(self, restante, arguments, **options):
+        self.restante = restante
+        self.process = restante.start("ship", "--watch", *arguments, **options)
+        self.process.stdin.close()
+
+    def line(self, stream):
+        """The next line, as soon as it is there."""
+        text = b""
+        deadline = time.monotonic() + PATIENCE
+        while not text.endswith(b"\n"):
+            ready, _, _ = select.select([stream], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, ("in vain waited for a line", text)
+            byte = os.read(stream.fileno(), 1)
+            if not byte:
+                break
+            text += byte
+        return text.decode()
+
+    def said(self):
+        return self.line(self.process.stderr)
+
+    def told(self):
+        return json.loads(self.line(self.process.stdout))
+
+    def end(self, number=signal.SIGTERM):
+        """Its exit code, and what it still said."""
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        return code, self.process.stderr.read().decode()
+
+
+@pytest.fixture
+def watch(restante, journal, service):
+    def start(*arguments, url=service.url, **options):
+        return Watch(restante, ["-j", journal, "--url", url, *arguments], **options)
+
+    return start
+
+
+def counts(journal):
+    with JournalReader(journal) as reader:
+        return reader.counts()
+
+
+# --- as long as it runs
+
+
+def test_it_ships_what_is_there_and_what_comes_and_ends_with_0_on_sigterm(watch, journal, append, service):
+    append(UPDATES[0])
+    watching = watch()
+    assert watching.said() == f"Shipping {journal} to {service.url} until SIGTERM or Ctrl-C.\n"
+    assert watching.said() == "Shipped 1 entry in 1 request. Nothing is left.\n"
+    append(*UPDATES[1:])
+    assert watching.said() == "Shipped 2 entries in 1 request. Nothing is left.\n"
+    assert watching.end() == (0, "")
+    assert len(service.messages("accepted")) == 3
+
+
+def test_ctrl_c_ends_it_with_130(watch, append):
+    append(UPDATES[0])
+    watching = watch()
+    watching.said()
+    assert watching.end(signal.SIGINT)[0] == 130
+
+
+def test_journal_that_is_not_there_is_waited_for_and_never_made(watch, journal, append, tmp_path):
+    watching = watch()
+    assert watching.said() == f"Waiting for a journal at {journal}.\n"
+    assert list(tmp_path.iterdir()) == []
+    append(UPDATES[0])
+    assert watching.said().startswith("Shipping ")
+    assert watching.said() == "Shipped 1 entry in 1 request. Nothing is left.\n"
+    assert watching.end() == (0, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_wait_for_a_journal_can_be_ended(watch, tmp_path, number, code):
+    watching = watch()
+    watching.said()
+    assert watching.end(number) == (code, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outage_is_one_line_however_often_it_is_tried(watch, journal, append, closed_port, until):
+    append(*UPDATES)
+    watching = watch(url=closed_port)
+    watching.said()
+    assert watching.said() == (
+        "Shipped 0 entries in 1 request. Offline: connection refused. All of it is kept (3 pending).\n"
+    )
+
+    def tried_again():
+        with JournalReader(journal) as reader:
+            return reader.shipping().lanes[0].failures >= 3
+
+    until(tried_again, "three tries")
+    assert watching.end() == (0, "")
+
+
+def test_rejected_entry_is_told_with_the_services_words(watch, append, service):
+    append(MALFORMED)
+    watching = watch()
+    watching.said()
+    told = watching.said()
+    assert told.startswith("Entry 1 was rejected: ")
+    assert service.messages("rejected")[0].reason in told
+    assert "1 rejected" in watching.said()
+    assert watching.end() == (0, "")
+
+
+def test_json_is_a_report_a_line_as_it_happens(watch, append):
+    append(UPDATES[0])
+    watching = watch("--json")
+    assert (watching.told()["shipped"], watching.process.poll()) == (1, None)
+    append(*UPDATES[1:])
+    while (report := watching.told())["shipped"] == 0:
+        pass  # that all was shipped
+    assert (report["shipped"], report["pending"], report["stopped_by"]) == (2, 0, "done")
+    assert watching.end()[0] == 0
+
+
+def test_policy_is_that_of_the_last_shipper_unless_given(watch, journal, append):
+    append(UPDATES[0])
+    first = watch("--in-doubt", "hold", "--settle-after", "1m")
+    first.said()
+    first.said()
+    assert first.end()[0] == 0
+    second = watch("--settle-after", "2m")
+    second.said()
+    append(UPDATES[1])
+    second.said()
+    with JournalReader(journal) as reader:
+        status = reader.shipping()
+    assert (status.in_doubt, status.settle_after) == ("hold", 120)
+    assert second.end()[0] == 0
+
+
+# --- ending
+
+
+def sending(journal):
+    return lambda: counts(journal).sending
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_request_under_way_is_answered_before_it_ends(
+    *, watch, journal, append, service, until, number, code
+):
+    append(*UPDATES)
+    service.set_faults([{"at": 1, "fault": "slow", "seconds": 2}])
+    watching = watch()
+    watching.said()
+    until(sending(journal), "the request")
+    ended, said = watching.end(number)
+    assert ended == code
+    assert "a second signal ends at once" in said
+    assert (counts(journal).shipped, counts(journal).in_doubt) == (3, 0)
+
+
+def test_second_signal_ends_at_once(watch, journal, append, service, until):
+    append(*UPDATES)
+    service.set_faults([{"at": 1, "fault": "slow", "seconds": 60}])
+    watching = watch()
+    watching.said()
+    until(sending(journal), "the request")
+    watching.process.send_signal(signal.SIGTERM)
+    assert "a second signal ends at once" in watching.said()
+    begun = time.monotonic()
+    assert watching.end()[0] == 128 + signal.SIGTERM
+    assert time.monotonic() - begun < 10
+
+
+def test_reader_of_its_reports_that_goes_ends_it_silently(watch, append):
+    append(UPDATES[0])
+    watching = watch("--json")
+    watching.told()
+    watching.process.stdout.close()
+    append(UPDATES[1])
+    assert watching.process.wait(PATIENCE) == 0
+    assert "Traceback" not in watching.process.stderr.read().decode()
+
+
+# --- others
+
+
+def test_another_shipper_is_named_once_and_taken_over_from(watch, journal, append):
+    append(*UPDATES)
+    with ship_lock(journal):
+        with sqlite3.connect(journal) as connection:
+            connection.execute("UPDATE shipper SET running = 1, pid = ?", (os.getpid(),))
+        connection.close()
+        watching = watch()
+        watching.said()
+        assert watching.said() == (
+            f"Process {os.getpid()} ships this journal; this one takes over when that ends.\n"
+        )
+    assert watching.said() == "Shipped 3 entries in 1 request. Nothing is left.\n"
+    assert watching.end() == (0, "")
+
+
+def test_journal_that_is_replaced_ends_it_with_an_error(watch, journal, append, tmp_path):
+    append(UPDATES[0])
+    watching = watch()
+    watching.said()
+    watching.said()
+    journal.rename(tmp_path / "taken.db")
+    assert watching.process.wait(PATIENCE) == 1
+    assert "was removed or replaced" in watching.process.stderr.read().decode()
+
+
+def test_damaged_journal_ends_it_with_an_error(watch, journal, append):
+    append(*UPDATES)
+    with sqlite3.connect(journal) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'entries'").fetchone()
+    connection.close()
+    with journal.open("r+b") as file:
+        file.seek((page - 1) * PAGE_SIZE)
+        file.write(b"\xff" * PAGE_SIZE)
+    watching = watch()
+    assert watching.process.wait(PATIENCE) == 1
+    said = watching.process.stderr.read().decode()
+    assert "cannot read it" in said
+    assert "Traceback" not in said
+
+
+def test_limit_is_refused(restante, journal, append):
+    append(*UPDATES)
+    ran = restante("ship", "--watch", "--limit", 1, "-j", journal)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--watch" in ran.err
+
+
+def test_bad_address_is_told_before_anything_is_waited_for(restante, journal):
+    ran = restante("ship", "--watch", "-j", journal, "--url", "nowhere")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'nowhere'" in ran.err

@@ -1,0 +1,279 @@
+"""The sentence: how shipping stands, from the accounts and what the shipper wrote down."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recorder import LaneStatus, Outcome, ShipperStatus, ShipReport, Statistics
+from recorder.model.operations import Lane
+from tui.text.sentence import report_sentence, shipping_of
+
+NOW = 1_000_000.0
+PENDING = Statistics(recorded=12_000, pending=12_000)
+
+
+def lane(
+    outcome, cause="connection refused", *, of=Lane.PEOPLE, since=NOW - 240, failures=3, retry_at=NOW + 48
+):
+    return LaneStatus(
+        lane=of, outcome=outcome, cause=cause, since=since, failures=failures, retry_at=retry_at
+    )
+
+
+def told(statistics=PENDING, *lanes, **shipper):
+    return shipping_of(statistics, ShipperStatus(lanes=lanes, **shipper), now=NOW)
+
+
+def test_nothing_recorded_yet():
+    shipping = told(Statistics())
+    assert (shipping.state, shipping.sentence) == ("done", "Nothing is recorded yet.")
+
+
+@pytest.mark.parametrize(
+    ("rejected", "sentence"),
+    [
+        (0, "All shipped."),
+        (1, "All shipped but 1 rejected entry."),
+        (12_000, "All shipped but 12,000 rejected entries."),
+    ],
+)
+def test_all_shipped_names_what_was_rejected(rejected, sentence):
+    shipping = told(Statistics(recorded=rejected + 5, shipped=5, rejected=rejected))
+    assert (shipping.state, shipping.sentence) == ("done", sentence)
+
+
+def test_all_shipped_names_what_was_discarded():
+    statistics = Statistics(recorded=4, shipped=1, rejected=2, discarded=1)
+    assert told(statistics).sentence == "All shipped but 2 rejected entries and 1 discarded entry."
+
+
+def test_nothing_unsent_is_done_whatever_the_last_request_said():
+    shipping = told(Statistics(recorded=1, shipped=1), lane(Outcome.OFFLINE))
+    assert (shipping.state, shipping.cause, shipping.retry_at) == ("done", "", None)
+
+
+def test_no_shipper_was_ever_seen():
+    shipping = told()
+    assert shipping.state == "no_shipper"
+    assert shipping.sentence == (
+        "No shipper is running (none was ever seen). Nothing is lost: 12,000 entries pending."
+    )
+
+
+def test_no_shipper_runs_and_the_last_was_seen():
+    shipping = told(Statistics(recorded=1, pending=1), pid=7, seen_at=NOW - 7_300)
+    assert shipping.sentence == "No shipper is running (last seen 2 h ago). Nothing is lost: 1 entry pending."
+
+
+def test_shipping_names_the_process():
+    shipping = told(PENDING, lane(Outcome.SHIPPED, ""), pid=4711, running=True, seen_at=NOW)
+    assert shipping.state == "shipping"
+    assert shipping.sentence.startswith("Process 4711 is shipping.")
+
+
+def test_offline_says_since_when_why_and_when_it_is_tried_again():
+    shipping = told(PENDING, lane(Outcome.OFFLINE), running=True, pid=7)
+    assert shipping.state == "offline"
+    assert (shipping.since, shipping.retry_at, shipping.cause) == (NOW - 240, NOW + 48, "connection refused")
+    assert shipping.sentence == (
+        "Offline for 4 m: connection refused. Next try in 48 s (failure 3). "
+        "Nothing is lost: 12,000 entries pending."
+    )
+
+
+def test_offline_without_a_shipper_says_that_nobody_tries():
+    sentence = told(PENDING, lane(Outcome.OFFLINE)).sentence
+    assert "No shipper is running; `restante ship` tries again." in sentence
+    assert "Next try" not in sentence
+
+
+@pytest.mark.parametrize("retry_at", [None, NOW, NOW - 5])
+def test_try_that_is_due_is_now(retry_at):
+    assert (
+        "Next try now (failure 3)."
+        in told(PENDING, lane(Outcome.OFFLINE, retry_at=retry_at), running=True).sentence
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "begins"),
+    [
+        (Outcome.WAIT, "waiting", "The service asked for patience 4 m ago: slow down."),
+        (
+            Outcome.UNKNOWN,
+            "waiting",
+            "Waiting for 4 m: no answer says whether the last request arrived (slow down).",
+        ),
+        (Outcome.PAUSED, "paused", "Paused for 4 m, something must be mended: slow down."),
+    ],
+)
+def test_trouble_is_told_in_the_words_of_its_cause(outcome, state, begins):
+    shipping = told(PENDING, lane(outcome, "slow down"))
+    assert shipping.state == state
+    assert shipping.sentence.startswith(begins)
+
+
+def test_trouble_without_a_beginning_is_told_without_one():
+    assert told(PENDING, lane(Outcome.OFFLINE, since=None)).sentence.startswith(
+        "Offline: connection refused."
+    )
+
+
+def test_worst_lane_is_the_one_that_needs_a_person():
+    lanes = [
+        lane(Outcome.SHIPPED, "", of=Lane.EVENTS),
+        lane(Outcome.WAIT, "patience", of=Lane.PEOPLE),
+        lane(Outcome.PAUSED, "HTTP 401", of=Lane.GROUPS),
+        lane(Outcome.OFFLINE, "refused", of=Lane.IMPORTS),
+    ]
+    assert told(PENDING, *lanes).cause == "HTTP 401"
+    assert told(PENDING, *lanes[::-1]).cause == "HTTP 401"
+    assert told(PENDING, lanes[1], lanes[3]).state == "offline"
+    assert told(PENDING, lanes[0], lanes[1]).state == "waiting"
+
+
+def test_lane_that_goes_through_is_no_trouble():
+    assert told(PENDING, lane(Outcome.SHIPPED, ""), lane(None, "", of=Lane.GROUPS)).state == "no_shipper"
+
+
+def test_what_is_left_counts_all_that_is_still_to_be_sent():
+    statistics = Statistics(recorded=2_010, pending=1, sending=2, waiting=3, in_doubt=2_000, shipped=4)
+    assert told(statistics).sentence.endswith("Nothing is lost: 6 entries pending, 2,000 in doubt.")
+
+
+# --- what is set aside
+
+
+DOUBT = Statistics(recorded=5, in_doubt=5)
+BEHIND = Statistics(recorded=9, in_doubt=3, waiting=2, pending=4)
+DECIDE = "`restante retry state=in_doubt`, or `discard`"
+
+
+def test_what_settles_says_how_long_its_profiles_wait():
+    shipping = told(DOUBT, lane(Outcome.SHIPPED, ""), running=True, settling_until=NOW + 28.4)
+    assert (shipping.state, shipping.retry_at) == ("waiting", NOW + 28.4)
+    assert shipping.cause == "what is in doubt may still arrive"
+    assert shipping.sentence == (
+        "What is in doubt may still arrive: its profiles wait 28 s more. "
+        "Nothing is lost: 0 entries pending, 5 in doubt."
+    )
+
+
+def test_what_settles_without_a_shipper_says_that_nobody_goes_on():
+    sentence = told(DOUBT, settling_until=NOW + 28).sentence
+    assert sentence.startswith("No shipper is running; `restante ship` goes on. What is in doubt may still")
+
+
+def test_next_try_after_an_unknown_outcome_is_when_the_profiles_have_settled():
+    shipping = told(
+        DOUBT, lane(Outcome.UNKNOWN, "reset", retry_at=NOW - 1), running=True, settling_until=NOW + 20
+    )
+    assert shipping.retry_at == NOW + 20
+    assert "Next try in 20 s" in shipping.sentence
+
+
+def test_next_try_of_other_entries_does_not_wait_for_what_settles():
+    unknown = lane(Outcome.UNKNOWN, "reset", retry_at=NOW + 1)
+    shipping = told(BEHIND, unknown, running=True, settling_until=NOW + 20)
+    assert shipping.retry_at == NOW + 1
+    assert "its profiles wait 20 s more" in shipping.sentence
+
+
+def test_what_is_held_names_who_decides_and_what_waits_behind():
+    shipping = told(Statistics(recorded=5, in_doubt=3, waiting=2), held=1, running=True)
+    assert (shipping.state, shipping.cause) == ("waiting", "held for a person to decide")
+    assert shipping.sentence == (
+        f"Held for a person to decide: 1 profile, and 2 entries behind; {DECIDE}. "
+        "Nothing is lost: 2 entries pending, 3 in doubt."
+    )
+
+
+def test_what_is_held_is_told_beside_what_goes_on():
+    shipping = told(BEHIND, lane(Outcome.SHIPPED, ""), held=2, running=True, pid=7)
+    assert shipping.state == "shipping"
+    assert shipping.sentence.startswith("Process 7 is shipping. Held for a person to decide: 2 profiles")
+    assert told(BEHIND, lane(Outcome.OFFLINE), held=2).state == "offline"
+
+
+def test_entries_taken_up_again_are_to_be_sent_like_any_other():
+    assert told(Statistics(recorded=2, waiting=2)).state == "no_shipper"
+
+
+# --- what came of shipping
+
+
+def reported(statistics=None, settling_until=None, held=0, **report):
+    statistics = statistics or Statistics(
+        pending=report.get("pending", 0), in_doubt=report.get("in_doubt", 0)
+    )
+    shipper = ShipperStatus(settling_until=settling_until, held=held)
+    return report_sentence(ShipReport(**report), statistics, shipper, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        ({"shipped": 5, "requests": 1}, "Shipped 5 entries in 1 request. Nothing is left."),
+        (
+            {"shipped": 1, "requests": 4, "rejected": 2},
+            "Shipped 1 entry in 4 requests. 2 rejected: restante entries state=rejected. Nothing is left.",
+        ),
+        (
+            {"stopped_by": "offline", "message": "connection refused", "pending": 5},
+            "Shipped 0 entries in 0 requests. Offline: connection refused. All of it is kept (5 pending).",
+        ),
+        (
+            {
+                "stopped_by": "waiting",
+                "message": "slow down",
+                "pending": 5,
+                "retry_at": NOW + 90,
+                "requests": 1,
+            },
+            "Shipped 0 entries in 1 request. Stopped: slow down. Due in 1 m. All of it is kept (5 pending).",
+        ),
+        (
+            {"stopped_by": "paused", "message": "HTTP 401", "pending": 5, "requests": 1},
+            (
+                "Shipped 0 entries in 1 request. Stopped, something must be mended: HTTP 401. "
+                "All of it is kept (5 pending)."
+            ),
+        ),
+        (
+            {"stopped_by": "waiting", "message": "reset", "in_doubt": 5, "requests": 1, "retry_at": NOW + 1},
+            (
+                "Shipped 0 entries in 1 request. Stopped: reset. Due in 30 s. "
+                "All of it is kept (0 pending, 5 in doubt)."
+            ),
+        ),
+    ],
+)
+def test_report_says_what_went_what_stopped_it_and_what_is_kept(report, sentence):
+    assert reported(**report, settling_until=NOW + 30.5) == sentence
+
+
+def test_report_that_ends_at_what_is_held_names_who_decides():
+    statistics = Statistics(waiting=2, in_doubt=3)
+    assert reported(statistics, shipped=1, requests=1, pending=2, held=1) == (
+        f"Shipped 1 entry in 1 request. Held for a person to decide: 1 profile, and 2 entries behind; {DECIDE}. "
+        "All of it is kept (2 pending, 3 in doubt)."
+    )
+
+
+@given(st.text(), st.sampled_from([Outcome.OFFLINE, Outcome.PAUSED, Outcome.WAIT, Outcome.UNKNOWN]))
+def test_whatever_the_cause_the_sentence_is_one_printable_line(cause, outcome):
+    shipping = told(PENDING, lane(outcome, cause))
+    assert shipping.sentence.isprintable()
+    assert "  " not in shipping.sentence
+
+
+def test_a_full_journal_is_said_before_all_else():
+    shipper = ShipperStatus(
+        full=True, lanes=(LaneStatus(lane=Lane.PEOPLE, outcome=Outcome.OFFLINE, cause="no"),)
+    )
+    said = shipping_of(Statistics(recorded=3, pending=3), shipper, now=0.0)
+    assert said.state == "full"
+    assert said.sentence.startswith(
+        "The journal is full: nothing more is recorded until something is shipped."
+    )
+    assert "Offline: no." in said.sentence

@@ -1,0 +1,250 @@
+"""What a person may change through the browser, with ``--write`` only: blocking calls for threads.
+
+Each is weighed first, in the words that the question then uses.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from recorder import (
+    Decision,
+    Entry,
+    Forgotten,
+    InvalidOperation,
+    Journal,
+    JournalReader,
+    RestanteError,
+    Shipper,
+    ShippingPolicy,
+    ShipReport,
+    Verb,
+)
+from recorder.model.filters import MOST_RANGES
+from tui.browser.gateway import Gateway
+from tui.text.detail import escaped_json
+from tui.text.forgetting import told as told_forgotten
+from tui.text.format import count, printable
+from tui.text.rows import Query
+from tui.text.sentence import report_sentence
+
+__all__ = ["Actions", "ReadOnly", "named", "numbered", "question", "told"]
+
+_MOST_NAMED = 3
+_MOST_EDITED = 100_000  # characters; a text area is no editor for more
+
+
+class ReadOnly(RestanteError):
+    """The browser was started without ``--write``."""
+
+    hint = "Start it with --write to change anything."
+
+
+def numbered(numbers: Iterable[int]) -> list[list[str]]:
+    """Entries by their numbers, as filters: as few as there may be, as one takes so many runs only.
+
+    >>> numbered([3, 7, 4])
+    [['seq=3..4,7']]
+    """
+    runs: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    texts = [str(first) if first == last else f"{first}..{last}" for first, last in runs]
+    return [
+        [f"seq={','.join(texts[start : start + MOST_RANGES])}"] for start in range(0, len(texts), MOST_RANGES)
+    ]
+
+
+class Actions:
+    """Retry, discard, edit, forget, ship; each refuses where the browser only reads.
+
+    Args:
+        gateway: The journal.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def _allowed(self, what: str) -> None:
+        if not self._gateway.write:
+            raise ReadOnly(f"Read-only: {what} needs --write.")
+
+    def weigh(
+        self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None = None
+    ) -> tuple[Decision, str]:
+        """What it would do, and what is to be said about marks; nothing is written.
+
+        Args:
+            verb: What is to be done.
+            filters: The entries.
+            among: What shows, where the entries are marked ones.
+        """
+        self._allowed(verb.value)
+        with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
+            decision = Decision.sum([reader.weigh(verb, words) for words in filters])
+            if among is None:
+                return decision, ""
+            marked = sum(reader.tally(words) or 0 for words in filters)
+            shown = sum(reader.tally([*among.words, *words], states=among.states) or 0 for words in filters)
+        hidden = f", {marked - shown:,} of them not shown here" if shown < marked else ""
+        return decision, f"{marked:,} marked{hidden}."
+
+    def decide(self, verb: Verb, numbers: Iterable[int]) -> Decision:
+        """Do it with exactly these entries: those that the question named, whatever else matches by now."""
+        self._allowed(verb.value)
+        with Journal(self._gateway.path) as journal:
+            act = journal.retry if verb is Verb.RETRY else journal.discard
+            return Decision.sum([act(words) for words in numbered(numbers)])
+
+    def editable(self, seq: int) -> tuple[Entry, str, Callable[[str], str]]:
+        """An entry that may be edited, its message as text, and what says why another one would not do.
+
+        Raises:
+            RestanteError: It cannot be edited, with the reason.
+        """
+        self._allowed("edit")
+        with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
+            entry = reader.entry(seq)
+            for reason in reader.weigh(Verb.DISCARD, f"seq={seq}").refused:
+                raise RestanteError(f"entry {seq:,} cannot be edited: {reason}")
+            if entry is None:
+                raise RestanteError(f"there is no entry {seq:,}")
+            check = reader.edit_check(entry)
+        text = escaped_json(entry.message, indent=2)
+        if len(text) > _MOST_EDITED:
+            raise RestanteError(
+                f"entry {seq:,} is too long to be edited here; `restante edit {seq}` opens an editor"
+            )
+        return entry, text, partial(_refusal, check)
+
+    def edit(self, entry: Entry, text: str) -> str:
+        """Give an entry another message; what came of it, in words.
+
+        Raises:
+            InvalidOperation: The text is no message that could be accepted.
+        """
+        self._allowed("edit")
+        message = _parsed(text)
+        if json.dumps(message) == json.dumps(entry.message):
+            return "The message is as it was. Nothing was done."
+        with Journal(self._gateway.path) as journal:
+            journal.edit(entry.seq, message)
+        return f"Entry {entry.seq:,} is to be sent as edited."
+
+    def weigh_forgetting(self, profile: str, group_key: str | None) -> Forgotten:
+        """What forgetting a profile would erase; nothing is written."""
+        self._allowed("forget")
+        with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
+            return reader.weigh_forgetting(profile, group_key)
+
+    def forget(self, profile: str, group_key: str | None) -> str:
+        """Erase a profile; what came of it, in words.
+
+        Raises:
+            JournalBusy: Something is still to be done, with what.
+        """
+        self._allowed("forget")
+        with Journal(self._gateway.path) as journal:
+            return "\n".join(told_forgotten(journal.forget(profile, group_key=group_key)))
+
+    def to_ship(self) -> str:
+        """The question before shipping: how many entries, where to, and what may apply twice."""
+        self._allowed("ship now")
+        facts = self._gateway.facts()
+        counts = facts.statistics
+        transport = self._gateway.transport()
+        where = transport.base
+        transport.close()
+        if not counts.unsent:
+            raise RestanteError("there is nothing to send")
+        text = f"Send {count(counts.to_send, 'entry', 'entries')} to {printable(where)} now?"
+        if counts.in_doubt:
+            policy = facts.shipper.in_doubt or "resend"
+            settled = {
+                "resend": "sent again once settled, and may apply twice",
+                "hold": "held for a person",
+                "drop": "given up once settled, where they may apply twice",
+            }[policy]
+            text += f"\n{count(counts.in_doubt, 'entry', 'entries')} in doubt: {settled}."
+        return text
+
+    def ship(self, progress: Callable[[ShipReport], None], stop: threading.Event) -> str:
+        """Send what may go now; what came of it, in words.
+
+        Args:
+            progress: Called after each request with what was done so far.
+            stop: Once it is set, no further request begins.
+        """
+        self._allowed("ship now")
+        transport = self._gateway.transport()
+        try:
+            with Journal(self._gateway.path) as journal, JournalReader(self._gateway.path) as reader:
+                shipper = Shipper(journal, transport, _policy(reader))
+                report = shipper.ship(progress=progress, stop=stop)
+                if stop.is_set() and report.stopped_by == "timeout":
+                    report = replace(report, message="a person stopped it")
+                return report_sentence(report, reader.counts(), reader.shipping(), now=self._gateway.now())
+        finally:
+            transport.close()
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidOperation("message", f"is not JSON: {error}") from None
+
+
+def _refusal(check: Callable[[Any], None], text: str) -> str:
+    try:
+        check(_parsed(text))
+    except InvalidOperation as error:
+        return str(error)
+    return ""
+
+
+def _policy(reader: JournalReader) -> ShippingPolicy:
+    """As the journal's last shipper did, so that nobody resends by hand what an app holds."""
+    last = reader.shipping()
+    kept = {"in_doubt": last.in_doubt, "settle_after": last.settle_after}
+    return ShippingPolicy(**{name: value for name, value in kept.items() if value is not None})  # type: ignore[arg-type]
+
+
+def named(numbers: Sequence[int]) -> str:
+    """Entries by their numbers, newest first where they are few.
+
+    >>> named([19]), named([18, 19]), named([3, 4, 5, 40])
+    ('#19', '#19, #18', '#3..#40')
+    """
+    if len(numbers) <= _MOST_NAMED:
+        return ", ".join(f"#{seq:,}" for seq in sorted(numbers, reverse=True))
+    return f"#{min(numbers):,}..#{max(numbers):,}"
+
+
+def question(verb: Verb, decision: Decision, marks: str = "") -> str:
+    """What is asked before a decision: how many entries and which, and what may go wrong."""
+    lines = [f"{verb.capitalize()} {count(decision.entries, 'entry', 'entries')}, {named(decision.numbers)}?"]
+    if marks:
+        lines.append(marks)
+    if decision.possibly_twice:
+        lines.append(f"{decision.possibly_twice:,} may be applied twice.")
+    if decision.out_of_order:
+        lines.append(f"{decision.out_of_order:,} out of order: later ones of the same profile went before.")
+    lines += [f"Not taken: {number:,} ({printable(reason)})." for reason, number in decision.refused.items()]
+    return "\n".join(lines)
+
+
+def told(verb: Verb, decision: Decision) -> str:
+    """What a decision did."""
+    if not decision.entries:
+        reasons = "; ".join(printable(reason) for reason in decision.refused)
+        return f"There is nothing to {verb}{f': {reasons}' if reasons else ''}."
+    are = "is to be sent again" if decision.entries == 1 else "are to be sent again"
+    becomes = are if verb is Verb.RETRY else "discarded"
+    return f"{count(decision.entries, 'entry', 'entries')} {becomes}."

@@ -1,0 +1,215 @@
+"""The profiles view's door to the recorder and the simulator: blocking reads for threads, and frozen data."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recorder import EntryRow, JournalReader, State
+from tui.browser.directory import Directory, Page
+from tui.text.history import History, history_of, start_of
+
+__all__ = ["Collected", "ProfilesGateway"]
+
+_SLICE = 10_000  # entries whose profiles are collected at a time: some tens of milliseconds
+_CHUNK = 500  # entries fetched at a time: a message may take a megabyte
+_MANY = 2_000  # entries that are read again at each look: some ten milliseconds
+_PATIENCE = 30  # times as long as the last reading took, until a longer history is read whole again
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How far the profiles' ids are collected.
+
+    Attributes:
+        looked_at: At so many entries.
+        recorded: Of so many.
+        found: Whether this slice had any.
+        anew: Whether it was begun anew, for profiles were forgotten.
+        pruned: Whether those are there whose entries were pruned; they come last.
+    """
+
+    looked_at: int
+    recorded: int
+    found: bool = False
+    anew: bool = False
+    pruned: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether all are."""
+        return self.pruned and self.looked_at >= self.recorded
+
+
+class ProfilesGateway:
+    """The profiles of one journal. Safe for threads.
+
+    Args:
+        path: The journal's file.
+        clock: Seconds since the epoch; tests give a fixed one.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.now = clock
+        # Of its own: what takes longer must not keep the pages of entries waiting.
+        self._reader = JournalReader(path, clock=clock)
+        self._directory = Directory()
+        self._collecting = threading.Lock()
+        self._whole_again = 0.0  # when all entries of a long history are read again, at the earliest
+        self._lowest = self._highest = 0  # what was looked at: from the one to the other
+        self._begun = False
+        self._forgotten = 0  # entries, when it was begun
+        # The baseline is gone through whenever something was pruned: how many entries had been, when that was begun
+        # last; how far it has come; whether entries that were met before may have gone there since.
+        self._pruned = -1
+        self._at: int | None = None
+        self._moved = False
+        self._pruned_then = 0
+
+    def close(self) -> None:
+        """Close the file, and forget the ids."""
+        self._reader.close()
+        with self._collecting:
+            self._directory.close()
+
+    # --- ids
+
+    def collect(self) -> Collected:
+        """Collect the ids of one more slice of entries: new ones first, then older ones, then what was pruned.
+
+        In this order, so that whatever is pruned meanwhile is met at one place at least.
+        """
+        with self._collecting:
+            recorded, forgotten = self._reader.highest(), self._reader.counts().forgotten
+            anew = self._begun and forgotten != self._forgotten
+            if anew:
+                self._directory.clear()
+                self._pruned, self._at, self._moved = -1, None, False
+            if anew or not self._begun:
+                self._forgotten = forgotten
+                self._begun, self._lowest, self._highest = True, recorded + 1, recorded
+                self._pruned_then = self._number_pruned()
+            if recorded > self._highest:
+                first, last, newer = self._highest + 1, min(self._highest + _SLICE, recorded), True
+                self._highest = last
+            elif self._lowest > 1:
+                first, last, newer = max(self._lowest - _SLICE, 1), self._lowest - 1, False
+                self._lowest = first
+            else:
+                return self._collect_pruned(recorded, anew=anew)
+            counts = self._reader.profile_counts(first, last)
+            while not counts and not newer and self._lowest > 1:  # numbers that were pruned cost nothing
+                self._lowest = max(self._lowest - _SLICE, 1)
+                counts = self._reader.profile_counts(self._lowest, first - 1)
+                first = self._lowest
+            self._directory.add(counts, newer=newer)
+            looked_at = self._highest - self._lowest + 1
+            return Collected(looked_at, recorded, bool(counts), anew, pruned=self._pruned >= 0)
+
+    def _number_pruned(self) -> int:
+        return sum(self._reader.pruned().values())
+
+    def _collect_pruned(self, recorded: int, *, anew: bool) -> Collected:
+        """One more page of the profiles whose entries were pruned; once more when others were."""
+        pruned = self._number_pruned()
+        if self._at is None:
+            if pruned == self._pruned:
+                return Collected(recorded, recorded, anew=anew)
+            self._pruned = pruned
+        self._moved = self._moved or pruned != self._pruned_then
+        rows = self._reader.baseline_counts(self._at, _SLICE)
+        self._directory.add_pruned([count for _, count in rows], again=self._moved)
+        whole = len(rows) < _SLICE
+        self._at = None if whole else rows[-1][0]
+        self._moved = self._moved or whole
+        return Collected(recorded, recorded, bool(rows), anew, pruned=whole)
+
+    def page(self, latest: int | None, *, limit: int, search: str = "", last: bool = False) -> Page:
+        """Profiles around the one whose newest entry has this number; see `Directory.around`."""
+        return self._directory.around(latest, limit=limit, search=search, last=last)
+
+    def latest(self, profile: str, group_key: str | None) -> int | None:
+        """The number of a profile's newest entry; None where it was not met yet."""
+        found = self._directory.find(profile, group_key)
+        return found.latest if found is not None else None
+
+    # --- the open profile
+
+    def history(
+        self,
+        profile: str,
+        group_key: str | None,
+        *,
+        known: History | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> History:
+        """A profile's entries as they stand, in the order of the prediction.
+
+        The first time all entries of the journal are looked through, in short reads; afterwards only new ones. What
+        pruned entries made of the profile, and those that are kept, are of one moment.
+
+        Args:
+            profile: Its id, or the group's.
+            group_key: A group's key; None for a user's profile.
+            known: What was read before; given back where nothing has changed.
+            stop: Asked between reads.
+        """
+        reader, version = self._reader, self._reader.version()
+        if known is not None and known.version == version:
+            return known
+        upto = reader.highest()
+        looked_at = known.looked_at if known is not None else 0
+        numbers = reader.numbers_of(profile, group_key, after=looked_at, stop=stop)
+        new = [
+            seq for seq in numbers if seq <= upto
+        ]  # more may have come: they come again with the next look
+        if known is not None and (later := self._only_more(known, new, upto, stop)) is not None:
+            return later
+        numbers = [*(known.numbers if known is not None else ()), *new]
+        begun = time.monotonic()
+        start, rows = reader.unpruned(
+            lambda: (start_of(reader.baseline_of(profile, group_key)), self._rows(numbers, stop))
+        )
+        if known is not None and known.rows == rows and known.start == start:
+            history = known.moved_on(looked_at=upto, version=version)
+        else:
+            history = history_of(
+                profile, group_key, rows, looked_at=upto, version=version, start=start, known=known
+            )
+        now = time.monotonic()
+        self._whole_again = now + _PATIENCE * (now - begun)
+        return history
+
+    def _only_more(
+        self, known: History, new: list[int], upto: int, stop: Callable[[], bool]
+    ) -> History | None:
+        """A history of very many entries and what was recorded since; None where all are to be read again.
+
+        To read them all takes its time, and a recorder may write twice a second: what became of the others is looked
+        at so often only that this stays a small part of it.
+        """
+        if len(known.numbers) <= _MANY or time.monotonic() >= self._whole_again:
+            return None
+        rows = self._rows(new, stop)
+        if any(row.state != State.PENDING for row in rows):
+            return None  # it may have overtaken others
+        if not rows:
+            return known.moved_on(looked_at=upto, version=known.version)
+        return history_of(
+            known.profile,
+            known.group_key,
+            known.rows + rows,
+            looked_at=upto,
+            version=known.version,  # so that the next look asks again
+            start=known.start,
+            known=known,
+        )
+
+    def _rows(self, numbers: Sequence[int], stop: Callable[[], bool]) -> tuple[EntryRow, ...]:
+        rows: list[EntryRow] = []
+        for start in range(0, len(numbers), _CHUNK):
+            if stop():
+                break
+            rows += self._reader.rows_of(numbers[start : start + _CHUNK])
+        return tuple(rows)

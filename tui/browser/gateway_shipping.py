@@ -1,0 +1,86 @@
+"""The shipping view's door to the recorder: how shipping stands, what failed with which words, what was tried."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from recorder import Attempt, AttemptGroup, FailureGroup, JournalReader
+from tui.browser.actions import numbered
+from tui.browser.gateway import Facts, Gateway
+
+__all__ = ["Carried", "ShippingGateway", "Standing"]
+
+_ATTEMPTS = 500  # the latest ones
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How shipping stands.
+
+    Attributes:
+        facts: The accounts, and the sentence.
+        failures: Entries that failed, grouped by what was said.
+        tries: Attempts that came to nothing, grouped by what was said.
+        attempts: The latest attempts, newest first.
+    """
+
+    facts: Facts
+    failures: tuple[FailureGroup, ...]
+    tries: tuple[AttemptGroup, ...]
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The entries of an attempt.
+
+    Attributes:
+        words: The filter that shows them.
+        entries: How many it carried.
+        exact: Whether the filter shows no others.
+    """
+
+    words: list[str]
+    entries: int
+    exact: bool
+
+
+class ShippingGateway:
+    """How one journal is shipped. Safe for threads.
+
+    Args:
+        gateway: The journal.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        # Of its own: what takes longer must not keep the pages of entries waiting.
+        self._reader = JournalReader(gateway.path, clock=gateway.now)
+        self._known: tuple[int, Standing] | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def carried(self, attempt: Attempt) -> Carried:
+        """The entries that an attempt carried; where that is not known, those of its range."""
+        numbers = self._reader.carried_by(attempt.id)
+        if numbers is not None and len(filters := numbered(numbers)) == 1:
+            return Carried(filters[0], len(numbers), exact=True)
+        words = [f"seq={attempt.first}..{attempt.last}", f"lane={attempt.lane.value}"]
+        return Carried(words, attempt.entries, exact=False)
+
+    def standing(self, stop: Callable[[], bool] = lambda: False) -> Standing:
+        """How it stands; what failed is looked for only where the journal has changed."""
+        facts, version = self._gateway.facts(), self._reader.version()
+        if self._known is not None and self._known[0] == version:
+            known = self._known[1]
+            return Standing(facts, known.failures, known.tries, known.attempts)
+        standing = Standing(
+            facts,
+            tuple(self._reader.failures(stop=stop)),
+            tuple(self._reader.failed_attempts(stop=stop)),
+            tuple(self._reader.attempts(limit=_ATTEMPTS)),
+        )
+        if not stop():
+            self._known = (version, standing)
+        return standing

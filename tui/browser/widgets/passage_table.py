@@ -1,0 +1,93 @@
+"""The timeline of the open profile, newest first. Its cursor is the time."""
+
+from collections.abc import Sequence
+
+from tui.browser.widgets.lines import Cell, Lines
+from tui.text.format import age, clipped, printable
+from tui.text.history import History
+from tui.text.standpoint import beginning
+from tui.text.states import LOOKS
+from tui.text.writers import NOBODY, Written
+
+__all__ = ["PassageTable"]
+
+_AGE, _OPERATOR, _STATE, _GLYPH = 5, 9, 12, 1
+_LEAST_CHANGE = 16  # cells
+_GAP = "  "
+
+
+class PassageTable(Lines):
+    """First the present, then the entries, the last one first, down to the moment before any."""
+
+    def __init__(self, *, ascii_only: bool) -> None:
+        super().__init__(id="passages", ascii_only=ascii_only)
+        self.history: History | None = None
+        self.written: Written = NOBODY
+        self.now = 0.0
+
+    def show(self, history: History | None, written: Written, now: float) -> None:
+        """Show a profile's entries."""
+        self.history, self.written, self.now = history, written, now
+        self.put(self.cursor)
+
+    @property
+    def at(self) -> int | None:
+        """The moment under the cursor: after so many entries; None for now."""
+        if self.history is None or self.cursor == 0:
+            return None
+        return len(self.history) + 1 - self.cursor
+
+    def go_to(self, n: int | None) -> None:
+        """Put the cursor on a moment."""
+        self.put(self._place(n))
+
+    def stay_on(self, n: int | None) -> None:
+        """Put the cursor on its moment among other entries; it stays where it is on the screen."""
+        self._top += self._place(n) - self.cursor
+        self.go_to(n)
+
+    def _place(self, n: int | None) -> int:
+        return 0 if n is None or self.history is None else len(self.history) + 1 - n
+
+    def number(self) -> int:
+        """The present, the entries, and the moment before them."""
+        history = self.history
+        return len(history) + 2 if history is not None and (len(history) or history.pruned) else 0
+
+    def heads(self, width: int) -> str:
+        """What the columns are."""
+        if not self.number():
+            return ""
+        return " " + "".join(self._fit(("SEQ", "AGE", "OP", "WHAT IT CHANGED", "STATE"), width - 1))
+
+    def cells(self, place: int, width: int) -> Sequence[Cell]:
+        """Number, age, operator, what it changed, state."""
+        assert self.history is not None  # noqa: S101  # for the type checker: there is a row
+        n = len(self.history) + 1 - place
+        if place == 0:
+            return ((self.fit("now: as shipped beside as predicted", width), "bold"),)
+        if n == 0:
+            return ((self.fit(beginning(self.history), width), "$text-muted"),)
+        passage = self.history.passages[n - 1]
+        look = LOOKS[passage.state]
+        when = age(max(self.now - passage.recorded_at, 0.0)).replace(" ", "")
+        change = self.written.changes[n - 1] if n <= len(self.written.changes) else "…"
+        operator = printable(clipped(passage.operator, 40))
+        state = look.mark(ascii_only=self._ascii)
+        *first, last = self._fit((f"{passage.seq:,}", when, operator, change, state), width)
+        return *((cell, "") for cell in first), (last, look.style)
+
+    def _fit(self, cells: tuple[str, str, str, str, str], width: int) -> tuple[str, ...]:
+        seq, when, operator, change, state = cells
+        assert self.history is not None  # noqa: S101  # for the type checker: there is a row
+        numbers = max(len(f"{max((self.history.numbers or (0,))[-1], 0):,}"), 3)
+        room = width - numbers - _OPERATOR - _STATE - 3 * len(_GAP)
+        ages = _AGE if room >= _LEAST_CHANGE + _AGE + len(_GAP) else 0
+        room -= ages + len(_GAP) * bool(ages)
+        return (
+            self.fit(seq, numbers, right=True),
+            _GAP + self.fit(when, ages, right=True) if ages else "",
+            _GAP + self.fit(operator, _OPERATOR),
+            _GAP + self.fit(change, room) if room > 0 else "",
+            _GAP + self.fit(state, _STATE),
+        )

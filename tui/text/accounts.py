@@ -1,0 +1,59 @@
+"""How shipping stands, in lines: the accounts that add up, and the lanes that do not go. Pure."""
+
+from collections.abc import Iterator
+
+from recorder import LaneStatus, Outcome, State, Statistics
+from tui.browser.gateway import Facts
+from tui.text.format import age, printable, size
+
+__all__ = ["accounts_lines", "lane_lines"]
+
+_ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
+_SAID = {
+    Outcome.OFFLINE: "offline",
+    Outcome.WAIT: "asked for patience",
+    Outcome.PAUSED: "paused",
+    Outcome.UNKNOWN: "no answer",
+    Outcome.REFUSED: "refused",
+}
+
+
+def accounts_lines(statistics: Statistics) -> Iterator[str]:
+    """The accounts: what was recorded is the sum of what became of it.
+
+    >>> next(accounts_lines(Statistics(recorded=3, shipped=3)))
+    'recorded 3 = shipped 3 + pending 0 + in doubt 0 + rejected 0  ✓ adds up'
+    """
+    order = [State.SHIPPED, *(state for state in State if state is not State.SHIPPED)]
+    parts = [
+        f"{state.value.replace('_', ' ')} {number:,}"
+        for state in order
+        if (number := int(getattr(statistics, state.value))) or state in _ALWAYS_SHOWN
+    ]
+    balance = "✓ adds up" if statistics.adds_up else "✗ DOES NOT ADD UP"
+    yield f"recorded {statistics.recorded:,} = {' + '.join(parts)}  {balance}"
+    more = [f"journal {size(statistics.bytes)}"]
+    if statistics.oldest_pending_seconds is not None:
+        more.append(f"oldest unsent {age(statistics.oldest_pending_seconds)}")
+    if statistics.possibly_twice:
+        more.append(f"possibly applied twice {statistics.possibly_twice:,}")
+    if statistics.out_of_order:
+        more.append(f"out of order {statistics.out_of_order:,}")
+    yield "; ".join(more)
+
+
+def lane_lines(facts: Facts) -> Iterator[str]:
+    """The lanes whose last request did not go through: since when, why, and when they are tried next."""
+    for lane in facts.shipper.lanes:
+        if lane.outcome in _SAID:
+            yield _lane(lane, facts.now, running=facts.shipper.running)
+
+
+def _lane(lane: LaneStatus, now: float, *, running: bool) -> str:
+    said = _SAID[lane.outcome or Outcome.OFFLINE]
+    since = f" for {age(max(now - lane.since, 0.0))}" if lane.since is not None else ""
+    due = (lane.retry_at or 0.0) - now
+    when = f"due in {age(due)}" if due >= 1 else "due now"
+    who = "" if running else ", once somebody ships"
+    cause = f" ({printable(lane.cause)})" if lane.cause else ""
+    return f"{lane.lane.value}: {said}{since}{cause}; next try {when}{who}, failure {lane.failures:,}"

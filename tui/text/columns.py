@@ -1,0 +1,74 @@
+"""How wide the table's columns are: the long ones give way first, then SUMMARY goes, then AGE. Pure."""
+
+from dataclasses import dataclass
+
+from tui.text.cells import fitted
+from tui.text.format import age
+from tui.text.rows import Row
+from tui.text.states import LOOKS, plain
+
+__all__ = ["Columns", "columns_for"]
+
+_AGE = 5
+_OPERATOR = 9
+_STATE = 12
+_LEAST_PROFILE = 10
+_LEAST_SUMMARY = 12
+_GAP = 2
+_MARK = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns' widths in cells; 0 leaves one out."""
+
+    seq: int
+    age: int
+    owner: int
+    operator: int
+    summary: int
+    state: int
+
+    def heads(self) -> str:
+        """The line above the table."""
+        return self._line(" ", "SEQ", "AGE", "PROFILE", "OP", "SUMMARY") + " " * _GAP + "STATE"
+
+    def cells(self, row: Row, now: float, *, mark: str, ascii_only: bool) -> tuple[str, str]:
+        """A row's line up to its state, and its state."""
+        look = LOOKS[row.state]
+        when = age(max(0.0, now - row.recorded_at)).replace(" ", "")
+        texts = (row.owner, row.operator, row.summary)
+        if ascii_only:  # before they are fitted: what is spelled out takes more room
+            texts = (plain(row.owner), plain(row.operator), plain(row.summary))
+        line = self._line(mark, f"{row.seq:,}", when, *texts) + " " * _GAP
+        state = fitted(look.mark(ascii_only=ascii_only) + row.marks, self.state)
+        return (plain(line), plain(state)) if ascii_only else (line, state)
+
+    def _line(self, mark: str, *cells: str) -> str:
+        widths = (self.seq, self.age, self.owner, self.operator, self.summary)
+        parts = [
+            fitted(cell, width, right=place < 2)  # noqa: PLR2004  # numbers and ages
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            if width
+        ]
+        return mark + (" " * _GAP).join(parts)
+
+
+def columns_for(width: int, highest: int) -> Columns:
+    """The columns of a table.
+
+    Args:
+        width: Its cells.
+        highest: The highest number in it.
+    """
+    seq = max(len(f"{highest:,}"), 3)
+    state = _STATE
+    room = width - _MARK - seq - _OPERATOR - state - 3 * _GAP
+    ages = _AGE
+    left = room - ages - _GAP
+    if left < _LEAST_PROFILE:
+        return Columns(seq, 0, max(room, 1), _OPERATOR, 0, state)
+    if left < _LEAST_PROFILE + _GAP + _LEAST_SUMMARY:
+        return Columns(seq, ages, left, _OPERATOR, 0, state)
+    owner = min(max((left - _GAP) * 2 // 5, _LEAST_PROFILE), 40)
+    return Columns(seq, ages, owner, _OPERATOR, left - _GAP - owner, state)

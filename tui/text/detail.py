@@ -1,0 +1,257 @@
+"""An entry whole, as labelled lines: what it says, what became of it, and what happens next. Pure."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from recorder import Attempt, Entry, Outcome, State
+from tui.browser.gateway import EntryFacts
+from tui.browser.keys import name_of
+from tui.text.effect import Effect
+from tui.text.format import age, clipped, count, printable, size
+from tui.text.states import LOOKS
+
+__all__ = ["Line", "copied", "detail_lines", "escaped_json", "next_step", "title"]
+
+_MOST_PAYLOAD = 4_096  # characters that are shown of a message; copying gives all of it
+_SHORT_PAYLOAD = 120
+_LONGEST_WORDS = 300
+_MOST_ATTEMPTS = 6
+_DAY = 86_400
+_WHOSE = frozenset({"$distinct_id", "$group_key", "$group_id"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_PLAIN = re.compile(r"[^\n -~]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One labelled line.
+
+    Attributes:
+        label: Empty where it goes on from the one before.
+        text: Safe to print.
+        style: A style of the theme, as Textual's ``Content`` takes it.
+    """
+
+    label: str
+    text: str
+    style: str = ""
+
+
+def escaped_json(value: object, *, indent: int | None = None) -> str:
+    r"""A value as JSON in which nothing can style or turn a terminal: such characters are JSON's own escapes.
+
+    >>> escaped_json({"name": "Zoë \x1b[31m"})
+    '{"name":"Zoë \\u001b[31m"}'
+    """
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+    return _NOT_PLAIN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    letter = match[0]
+    return letter if printable(letter) == letter else json.dumps(letter)[1:-1]
+
+
+def copied(entry: Entry) -> str:
+    """An entry's message as JSON, whole."""
+    text = json.dumps(entry.message, ensure_ascii=False, indent=2)
+    # Half of a pair of surrogates is JSON, and no text that could be copied: as JSON's own escape it is.
+    return _SURROGATE.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def title(entry: Entry) -> str:
+    """The first line: number, operator, state, tries.
+
+    Its words are safe to print.
+    """
+    sends = f", {count(entry.sends, 'try', 'tries')}" if entry.sends else ""
+    operator = clipped(printable((entry.operator or entry.lane.value)[:_SHORT_PAYLOAD]), 30)
+    return f"#{entry.seq:,}  {operator}  {LOOKS[entry.state].mark()}{sends}"
+
+
+def detail_lines(
+    facts: EntryFacts, effect: Effect | None, *, effect_known: bool, write: bool = False
+) -> Iterator[Line]:
+    """All that is known about an entry.
+
+    Args:
+        facts: It, and what was read with it.
+        effect: What it does to its profile; None for events and imports.
+        effect_known: Whether that was looked up yet.
+        write: Whether keys that change something do so.
+    """
+    entry = facts.entry
+    yield Line("", title(entry), f"bold {LOOKS[entry.state].style}")
+    owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
+    yield Line("profile", printable(clipped(owner, _LONGEST_WORDS)))
+    yield Line(
+        "recorded",
+        f"{moment(entry.recorded_at, facts.now, exact=True)}, {_ago(facts.now - entry.recorded_at)}",
+    )
+    marks = [
+        word
+        for holds, word in (
+            (entry.possibly_twice, "possibly applied twice"),
+            (entry.out_of_order, "out of order: later ones of its profile went before it"),
+            (entry.hazardous, "sending it again may apply it twice"),
+        )
+        if holds
+    ]
+    yield from _labelled("marks", marks, "$text-warning")
+    if entry.reason:
+        yield Line("reason", printable(clipped(entry.reason, _LONGEST_WORDS)), "$text-error")
+    yield from _payload(entry)
+    yield from _attempts(facts)
+    yield from _effect(effect, known=effect_known)
+    held = _held(facts)
+    if held:
+        yield Line("held", held, "$text-warning")
+    yield Line("next", next_step(facts, write=write))
+
+
+def _labelled(label: str, texts: list[str], style: str = "") -> Iterator[Line]:
+    for place, text in enumerate(texts):
+        yield Line(label if place == 0 else "", text, style)
+
+
+def _payload(entry: Entry) -> Iterator[Line]:
+    # Whose it is stands above already; copying gives all of it.
+    shown = {
+        name: value for name, value in entry.message.items() if name not in _WHOSE or entry.profile is None
+    }
+    text = escaped_json(shown)
+    if len(text) > _SHORT_PAYLOAD:
+        text = escaped_json(shown, indent=2)
+    whole = len(text.encode())
+    lines = text[:_MOST_PAYLOAD].splitlines()
+    yield from _labelled("payload", lines)
+    if len(text) > _MOST_PAYLOAD:
+        yield Line(
+            "",
+            f"… the first {size(_MOST_PAYLOAD)} of {size(whole)}; {name_of('journal.copy')} copies all of it",
+            "$text-muted",
+        )
+
+
+def moment(seconds: float, now: float, *, exact: bool = False) -> str:
+    """A time of the day, with the date where it is another day's; in UTC.
+
+    >>> moment(1_790_000_000.0, 1_790_000_100.0)
+    '14:13:20Z'
+    """
+    try:
+        when = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):  # a clock that was far off
+        return f"{seconds:.0f} s"
+    today = abs(now - seconds) < _DAY / 2 or datetime.fromtimestamp(now, UTC).date() == when.date()
+    text = when.isoformat(" ", "milliseconds" if exact else "seconds").removesuffix("+00:00")
+    return (text[11:] if today else text) + "Z"
+
+
+def _ago(seconds: float) -> str:
+    return f"{age(max(seconds, 0.0))} ago"
+
+
+def _attempts(facts: EntryFacts) -> Iterator[Line]:
+    attempts = facts.attempts[-_MOST_ATTEMPTS:]
+    lines = [_attempt(attempt, facts.now) for attempt in attempts]
+    if len(facts.attempts) > len(attempts):
+        lines.insert(0, f"{len(facts.attempts) - len(attempts):,} before these")
+    yield from _labelled("attempts", lines or ["none yet"])
+
+
+_SAID = {
+    Outcome.SHIPPED: "accepted",
+    Outcome.REFUSED: "refused",
+    Outcome.UNKNOWN: "no answer says whether it arrived",
+    Outcome.OFFLINE: "offline",
+    Outcome.WAIT: "asked for patience",
+    Outcome.PAUSED: "paused",
+}
+
+
+def _attempt(attempt: Attempt, now: float) -> str:
+    status = f" {attempt.status}" if attempt.status is not None else ""
+    said = _SAID[attempt.outcome] if attempt.outcome is not None else "under way"
+    words = f": {printable(clipped(attempt.words, _LONGEST_WORDS))}" if attempt.words else ""
+    carried = max(attempt.entries, attempt.updates)  # folded, several entries travel as one update
+    times = f" ({attempt.times:,} times)" if attempt.times > 1 else ""
+    others = f", with {carried - 1:,} more" if carried > 1 else ""
+    return f"{moment(attempt.started_at, now)}{status} {said}{words}{times}{others}"
+
+
+def _effect(effect: Effect | None, *, known: bool) -> Iterator[Line]:
+    if not known:
+        yield Line("effect", "…")
+    elif effect is not None:
+        lines = [
+            f"{line}{'  (if it is sent)' if effect.would and place == 0 else ''}"
+            for place, line in enumerate(effect.lines)
+        ]
+        yield from _labelled("effect", lines)
+
+
+def _held(facts: EntryFacts) -> str:
+    hold, entry = facts.hold, facts.entry
+    if hold is None or entry.state not in {State.PENDING, State.WAITING, State.IN_DOUBT}:
+        return ""
+    whom = "itself, in doubt" if hold.behind == entry.seq else f"waits behind #{hold.behind:,}, in doubt"
+    if hold.by_person:
+        return f"{whom}: a person decides"
+    left = (hold.until or 0.0) - facts.now
+    return f"{whom}: settles in {age(left)}" if left >= 1 else f"{whom}: has settled"
+
+
+def next_step(facts: EntryFacts, *, write: bool = False) -> str:
+    """What happens to an entry next, in words; the keys for it are named where they work."""
+    entry = facts.entry
+    names = ("journal.retry", "journal.edit", "journal.discard")
+    retry, edit, discard = (f" ({name_of(name)})" if write else "" for name in names)
+    match entry.state:
+        case State.SHIPPED:
+            return "nothing: the service accepted the request that carried it"
+        case State.REJECTED if entry.attempt is None:
+            return f"malformed: it stays until a person edits{edit} or discards{discard} it"
+        case State.REJECTED:
+            return f"it stays until a person retries{retry}, edits{edit} or discards{discard} it"
+        case State.DISCARDED:
+            return f"nothing: it was given up; a person may retry it{retry}"
+        case State.FORGOTTEN:
+            return "nothing: its content was erased"
+        case State.LOST:
+            return "nothing: it is unreadable after damage"
+        case State.SENDING:
+            return "the request that carries it is answered"
+        case State.IN_DOUBT:
+            return _after_doubt(facts, f"a person decides: retry{retry} or discard{discard}")
+        case State.WAITING if entry.reason is not None and facts.hold is None:
+            return f"many were rejected with the same words: a person looks why, and retries{retry}"
+    return f"{'then it' if facts.hold is not None else 'it'} goes {_when(facts)}"
+
+
+def _after_doubt(facts: EntryFacts, by_person: str) -> str:
+    if facts.hold is not None and facts.hold.by_person:
+        return by_person
+    if not facts.entry.hazardous:
+        return "it is sent again, which is harmless, once it has settled"
+    policy = facts.shipper.in_doubt or "resend"
+    return {
+        "resend": "it is sent again once it has settled, and counted as possibly twice",
+        "hold": "it is held for a person once it has settled",
+        "drop": "it is given up once it has settled",
+    }[policy]
+
+
+def _when(facts: EntryFacts) -> str:
+    shipper = facts.shipper
+    lane = next((lane for lane in shipper.lanes if lane.lane is facts.entry.lane), None)
+    if lane is not None and lane.outcome is Outcome.PAUSED:
+        return "once a person has mended what paused its lane (see 3 Shipping)"
+    if not shipper.running:
+        return "when somebody ships: `restante ship`"
+    due = (lane.retry_at or 0.0) - facts.now if lane is not None else 0.0
+    return f"with the next try, in {age(due)}" if due >= 1 else "with the next request"

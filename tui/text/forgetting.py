@@ -1,0 +1,79 @@
+"""What forgetting a profile would do, and did, in words: the same on the command line and in the browser. Pure."""
+
+from collections.abc import Iterator
+
+from recorder import Forgotten
+from tui.text.format import clipped, count, printable
+
+__all__ = ["forget_question", "hazards", "told"]
+
+_LONGEST_ID = 60  # cells
+
+
+def hazards(weighed: Forgotten, *, delete_remote: bool = False) -> Iterator[str]:
+    """What is to be known before.
+
+    >>> list(hazards(Forgotten(entries=3, unsent=1)))[0]
+    '3 entries name it; they are erased for ever: 1 is not sent yet, and never will be.'
+    """
+    yield _what(weighed)
+    if weighed.folded:
+        yield f"With them goes what {count(weighed.folded, 'pruned entry', 'pruned entries')} made of it."
+    if delete_remote:
+        yield "A $delete is sent to the service; it names the profile until it has gone."
+    else:
+        yield "What the service was given stays there, unless `restante forget --delete-remote` deletes it."
+    if weighed.deletion is not None:
+        yield f"Its $delete, #{weighed.deletion:,}, is still to be sent, and names it until then."
+
+
+def forget_question(profile: str, group_key: str | None, weighed: Forgotten) -> str:
+    """What is asked in the browser before a profile is forgotten.
+
+    >>> print(forget_question("ada", None, Forgotten(entries=1)))
+    Forget ada for ever?
+    1 entry names it; it is erased for ever.
+    What the service was given stays there, unless `restante forget --delete-remote` deletes it.
+    """
+    owner = profile if group_key is None else f"{group_key}:{profile}"
+    shown = printable(clipped(owner, _LONGEST_ID))
+    return "\n".join([f"Forget {shown} for ever?", *hazards(weighed)])
+
+
+def _what(weighed: Forgotten) -> str:
+    if not weighed.entries:
+        return "No entry names it; the file is cleared of remnants all the same."
+    who = (
+        "1 entry names it; it is"
+        if weighed.entries == 1
+        else f"{weighed.entries:,} entries name it; they are"
+    )
+    parts = []
+    if weighed.unsent:
+        parts.append(
+            f"{weighed.unsent:,} {'is' if weighed.unsent == 1 else 'are'} not sent yet, and never will be"
+        )
+    if weighed.in_doubt:
+        parts.append(f"{weighed.in_doubt:,} in doubt, and nobody will know whether applied")
+    return f"{who} erased for ever{': ' if parts else ''}{'; '.join(parts)}."
+
+
+def told(done: Forgotten) -> Iterator[str]:
+    """What was done, and what is left to do.
+
+    >>> list(told(Forgotten(entries=1)))
+    ['Forgot 1 entry. No byte of it is left in the journal.']
+    """
+    if done.anything:
+        parts = [count(done.entries, "entry", "entries")] if done.entries else []
+        if done.folded:
+            parts.append(f"what {count(done.folded, 'pruned entry', 'pruned entries')} made of it")
+        forgot = f"Forgot {', and '.join(parts)}."
+    else:
+        forgot = "Nothing in the journal named it."
+    if done.deletion is not None:
+        yield f"{forgot} Its $delete is entry #{done.deletion:,}, which names it until it has gone."
+    else:
+        yield f"{forgot} No byte of it is left in the journal."
+    for file in done.copies:
+        yield f"What a salvage left may still name it: {printable(file)}. Delete it when nobody needs it."

@@ -1,0 +1,276 @@
+"""The entries of one profile, in the order in which they are predicted to apply, and how it stands at each.
+
+Pure. It begins with what entries that were pruned made of the profile. What was shipped comes first, in shipped order;
+then what is still to be sent, by number. What was rejected or given up is no part of it, and only counted.
+"""
+
+import json
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from recorder import Baseline, EntryRow, State
+from simulator import Profile, Start, Timeline
+from tui.text.format import count
+
+__all__ = ["History", "Passage", "history_of", "note_of", "opening", "start_of"]
+
+_ON_ITS_WAY = frozenset({State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT})
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One entry of a profile's history, without its message.
+
+    Attributes:
+        seq: The entry's number.
+        operator: Such as ``$set``.
+        state: Where it stands.
+        attempt: The attempt that settled it last.
+        recorded_at: Seconds since the epoch.
+    """
+
+    seq: int
+    operator: str
+    state: State
+    attempt: int | None
+    recorded_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A profile's entries, and how it stands after each.
+
+    Attributes:
+        profile: Its id, or the group's.
+        group_key: A group's key; None for a user's profile.
+        start: What its pruned entries made of it; None where none was pruned.
+        passages: Its entries that are kept, in the order of the prediction.
+        texts: Their messages as JSON.
+        shipped: How many of them were shipped: the first ones.
+        aside: How many are no part of it, by state.
+        numbers: Of all of them, ascending.
+        looked_at: The highest number of the journal when they were looked for.
+        version: The journal's version when all of them were read; see `JournalReader.version`.
+        rows: All of them, as they are written down.
+    """
+
+    profile: str
+    group_key: str | None
+    start: Start | None = field(repr=False)
+    passages: tuple[Passage, ...]
+    texts: tuple[str, ...] = field(repr=False)
+    shipped: int
+    aside: Mapping[State, int]
+    numbers: tuple[int, ...] = field(repr=False)
+    looked_at: int
+    version: int
+    rows: tuple[EntryRow, ...] = field(repr=False)
+    _timeline: Timeline = field(repr=False, compare=False)
+    _turn: threading.Lock = field(
+        repr=False, compare=False
+    )  # a timeline is not for several threads at a time
+
+    def __len__(self) -> int:
+        return len(self.passages)
+
+    @property
+    def pruned(self) -> int:
+        """How many entries were folded into what it begins with."""
+        return self.start.entries if self.start is not None else 0
+
+    def at(self, n: int) -> Profile | None:
+        """The profile after its first `n` entries; None where there is none then."""
+        with self._turn:
+            return self._timeline.at(n)
+
+    def held(self, n: int) -> tuple[Mapping[str, Any] | None, bool]:
+        """The same without a copy, not to be changed; and whether it is partly known."""
+        with self._turn:
+            return self._timeline.held(n)
+
+    def timeline(self, before: Timeline | None = None) -> Timeline:
+        """Its steps, for whoever walks through them all meanwhile.
+
+        Args:
+            before: One of an earlier reading, whose work is not done again where both begin alike.
+        """
+        seqs = [passage.seq for passage in self.passages]
+        if before is not None:
+            return before.continued(self.texts, seqs=seqs)
+        return Timeline(self.profile, self.texts, group_key=self.group_key, seqs=seqs, start=self.start)
+
+    def same(self, other: "History") -> bool:
+        """Whether it is the same reading, looked for again or not."""
+        return self._timeline is other._timeline  # noqa: SLF001  # its own kind
+
+    def common(self, other: "History") -> int:
+        """With how many entries both begin, to the same effect."""
+        if self.start != other.start:
+            return 0
+        if self.texts[: len(other.texts)] == other.texts:
+            return len(other.texts)
+        pairs = enumerate(zip(self.texts, other.texts, strict=False))
+        return next((n for n, (one, another) in pairs if one != another), min(len(self), len(other)))
+
+    def messages(self, n: int) -> list[Any]:
+        """The first `n` messages; before them, where something was pruned, one that does as much."""
+        first = opening(self.profile, self.group_key, self.start)
+        return [*first, *map(json.loads, self.texts[:n])]
+
+    def place(self, seq: int) -> int | None:
+        """How many entries there are up to one, itself included; None where it is no part of the history."""
+        return next((n for n, passage in enumerate(self.passages, 1) if passage.seq == seq), None)
+
+    def place_before(self, seq: int) -> int:
+        """How many entries come before one that is no part of the history: those shipped, and older ones."""
+        return sum(passage.state is State.SHIPPED or passage.seq < seq for passage in self.passages)
+
+    def holds(self, seq: int) -> bool:
+        """Whether an entry is kept, be it part of the history or not."""
+        at = bisect_left(self.numbers, seq)
+        return at < len(self.numbers) and self.numbers[at] == seq
+
+    def moved_on(self, *, looked_at: int, version: int) -> "History":
+        """The same, found unchanged at a later moment."""
+        return replace(self, looked_at=looked_at, version=version)
+
+
+def history_of(
+    profile: str,
+    group_key: str | None,
+    rows: Iterable[EntryRow],
+    *,
+    looked_at: int,
+    version: int = 0,
+    start: Start | None = None,
+    known: History | None = None,
+) -> History:
+    """A profile's history from all its entries, by number.
+
+    Args:
+        profile: Its id, or the group's.
+        group_key: A group's key; None for a user's profile.
+        rows: Its entries.
+        looked_at: The journal's highest number.
+        version: The journal's version.
+        start: What its pruned entries made of it.
+        known: What was read before: its work is not done again.
+
+    >>> row = EntryRow(4, "$set", "pending", None, 0.0, '{"$distinct_id":"ada","$set":{"plan":"pro"}}')
+    >>> history = history_of("ada", None, [row], looked_at=4)
+    >>> history.shipped, dict(history.at(1))
+    (0, {'plan': 'pro'})
+    """
+    rows = tuple(rows)
+    if known is not None and known.start != start:
+        known = None
+    # Most often something was recorded, and goes behind all that is there.
+    grown = known is not None and known.rows == rows[: len(known.rows)]
+    new = rows[len(known.rows) :] if known is not None and grown else rows
+    grown = grown and all(row.state in _ON_ITS_WAY for row in new)
+    if known is None or not grown:
+        new = rows
+    aside: Counter[State] = Counter()
+    found: list[tuple[Passage, str]] = []
+    for row in new:
+        state = State(row.state)
+        if state is State.SHIPPED or state in _ON_ITS_WAY:
+            found.append((Passage(row.seq, row.operator, state, row.attempt, row.recorded_at), row.message))
+        else:
+            aside[state] += 1
+    found.sort(key=lambda item: _order(item[0]))
+    passages, texts = tuple(passage for passage, _ in found), tuple(text for _, text in found)
+    numbers = tuple(row.seq for row in new)
+    if known is not None and grown:
+        passages, texts = known.passages + passages, known.texts + texts
+        numbers, aside = known.numbers + numbers, Counter(known.aside)
+    return History(
+        profile=profile,
+        group_key=group_key,
+        start=start,
+        passages=passages,
+        texts=texts,
+        shipped=known.shipped
+        if known is not None and grown
+        else sum(passage.state is State.SHIPPED for passage in passages),
+        aside=dict(aside),
+        numbers=numbers,
+        looked_at=looked_at,
+        version=version,
+        rows=rows,
+        **_applied(profile, group_key, passages, texts, start, known),
+    )
+
+
+def _order(passage: Passage) -> tuple[bool, int, int]:
+    """As `JournalReader.history_of` orders them."""
+    shipped = passage.state is State.SHIPPED
+    return (not shipped, (passage.attempt or 0) if shipped else 0, passage.seq)
+
+
+def _applied(
+    profile: str,
+    group_key: str | None,
+    passages: Sequence[Passage],
+    texts: tuple[str, ...],
+    start: Start | None,
+    known: History | None,
+) -> dict[str, Any]:
+    """The timeline, and the lock for it: one that goes on from another shares its lock while it is made."""
+    seqs = [passage.seq for passage in passages]
+    if known is None:
+        timeline = Timeline(profile, texts, group_key=group_key, seqs=seqs, start=start)
+    else:
+        with known._turn:  # noqa: SLF001  # of the same class's making
+            timeline = known._timeline.continued(texts, seqs=seqs)  # noqa: SLF001
+    return {"_timeline": timeline, "_turn": threading.Lock()}
+
+
+# --- what was pruned
+
+
+def start_of(kept: Baseline | None) -> Start | None:
+    """What a history begins with; None where no entry was folded."""
+    if kept is None or not kept.entries:
+        return None
+    properties = None if kept.properties is None else dict(kept.properties)
+    return Start(properties, kept.partly_known, kept.entries)
+
+
+def opening(profile: str, group_key: str | None, start: Start | None) -> list[dict[str, Any]]:
+    """A message that makes a profile as its pruned entries did; none where they left none.
+
+    >>> opening("ada", None, Start({"visits": 3}, partly_known=False, entries=2))
+    [{'$distinct_id': 'ada', '$set': {'visits': 3}}]
+    """
+    if start is None or start.properties is None:
+        return []
+    whose = (
+        {"$distinct_id": profile} if group_key is None else {"$group_key": group_key, "$group_id": profile}
+    )
+    return [{**whose, "$set": start.properties}]
+
+
+def note_of(start: Start | None) -> str:
+    """What a copied test says about its beginning; empty where nothing was pruned.
+
+    >>> note_of(Start({}, partly_known=False, entries=400))
+    'The first message stands for 400 entries that were pruned.'
+    >>> note_of(Start(None, partly_known=True, entries=1))
+    '1 entry was pruned and left no profile. It was not simulated whole: the service may hold more.'
+    """
+    if start is None:
+        return ""
+    pruned = count(start.entries, "entry", "entries")
+    were = "was" if start.entries == 1 else "were"
+    left = (
+        f"{pruned} {were} pruned and left no profile."
+        if start.properties is None
+        else f"The first message stands for {pruned} that {were} pruned."
+    )
+    partly = " It was not simulated whole: the service may hold more." if start.partly_known else ""
+    return left + partly

@@ -1,0 +1,145 @@
+"""What the table of entries holds: light rows, what they match, and the window of them that is loaded. Pure."""
+
+import shlex
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+
+from recorder import Entry, State
+from tui.text.format import clipped, printable, summary
+
+__all__ = ["Query", "Row", "Window", "row_of", "words_of"]
+
+_LONGEST = 200  # characters of a cell that are kept; no terminal shows more
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What the table shows.
+
+    Attributes:
+        state: The tab; None for all.
+        words: The filter, in the command line's language.
+    """
+
+    state: State | None = None
+    words: tuple[str, ...] = ()
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states it is about; none means any."""
+        return (self.state,) if self.state is not None else ()
+
+    @property
+    def everything(self) -> bool:
+        """Whether every entry matches."""
+        return self.state is None and not self.words
+
+    @classmethod
+    def of(cls, words: list[str], state: State | None = None) -> "Query":
+        """A filter's words; one that names a state becomes the tab, which has an index.
+
+        >>> Query.of(["state=rejected", "op=add"])
+        Query(state=<State.REJECTED: 'rejected'>, words=('op=add',))
+        """
+        named = [word for word in words if word.startswith("state=")]
+        if len(named) == 1 and named[0].removeprefix("state=") in list(State):
+            rest = tuple(word for word in words if word != named[0])
+            return cls(State(named[0].removeprefix("state=")), rest)
+        return cls(state, tuple(words))
+
+
+def words_of(text: str) -> list[str]:
+    """What a person typed, as words of a filter; quotes keep white space.
+
+    >>> words_of("op=add profile='Ada Lovelace'")
+    ['op=add', 'profile=Ada Lovelace']
+    """
+    try:
+        return shlex.split(text)
+    except ValueError:  # a quote that is still open
+        return text.split()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; what is of the user is spelled out and cut to what a line may show."""
+
+    seq: int
+    recorded_at: float
+    owner: str
+    operator: str
+    summary: str
+    state: State
+    marks: str
+
+
+def row_of(entry: Entry) -> Row:
+    """The line of an entry."""
+    owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
+    return Row(
+        seq=entry.seq,
+        recorded_at=entry.recorded_at,
+        owner=_cell(owner),
+        operator=_cell(entry.operator or entry.lane.value),
+        summary=summary(entry, _LONGEST),
+        state=entry.state,
+        marks=" x2" * entry.possibly_twice + " late" * entry.out_of_order,
+    )
+
+
+def _cell(text: str) -> str:
+    return clipped(printable(text[: _LONGEST + 1]), _LONGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The rows that are loaded: consecutive matches, newest first.
+
+    Attributes:
+        first: The row number of the first of them, 0 for the newest match; an estimate where neither end of the
+            matches is known.
+        rows: They.
+        at_newest: Whether nothing newer matches.
+        at_oldest: Whether nothing older matches.
+        total: How many match; None where that is still being counted.
+    """
+
+    first: int = 0
+    rows: tuple[Row, ...] = ()
+    at_newest: bool = True
+    at_oldest: bool = False
+    total: int | None = None
+
+    @property
+    def end(self) -> int:
+        """The row number behind the last one loaded."""
+        return self.first + len(self.rows)
+
+    @property
+    def height(self) -> int:
+        """How many rows there are, as far as that is known."""
+        if self.at_oldest:
+            return self.end
+        return max(self.end + 1, self.total or 0)
+
+    def __getitem__(self, number: int) -> Row | None:
+        """The row of a number; None where it is not loaded."""
+        return self.rows[number - self.first] if self.first <= number < self.end else None
+
+    def place(self, seq: int) -> int:
+        """The row number of an entry, or of the next older one that is loaded; of the last where none is.
+
+        >>> window = Window(5, tuple(Row(seq, 0.0, "", "", "", State.PENDING, "") for seq in (30, 20, 10)))
+        >>> window.place(30), window.place(25), window.place(1)
+        (5, 6, 7)
+        """
+        at = bisect_left(self.rows, -seq, key=lambda row: -row.seq)
+        return self.first + min(at, max(len(self.rows) - 1, 0))
+
+    def placed(self) -> "Window":
+        """The same where an end that is known says where the rows stand."""
+        if self.at_newest:
+            return replace(self, first=0)
+        if self.at_oldest and self.total is not None:
+            return replace(self, first=max(self.total - len(self.rows), 1))
+        return replace(self, first=max(self.first, 1))

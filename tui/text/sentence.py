@@ -1,0 +1,215 @@
+"""The sentence: how shipping stands, and what came of it, in words for the commands and the browser. Pure."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from recorder import LaneStatus, Outcome, ShipperStatus, ShipReport, Statistics
+from tui.text.format import age, count, printable
+
+__all__ = ["Shipping", "report_sentence", "shipping_of", "standing_of"]
+
+ShippingState = Literal["no_shipper", "offline", "waiting", "paused", "busy", "full", "shipping", "done"]
+
+_STATES: dict[Outcome, ShippingState] = {
+    Outcome.PAUSED: "paused",
+    Outcome.OFFLINE: "offline",
+    Outcome.WAIT: "waiting",
+    Outcome.UNKNOWN: "waiting",
+}
+_WORTH_SAYING = 5.0  # seconds
+_DECIDE = "`restante retry state=in_doubt`, or `discard`"
+_WORST: tuple[ShippingState, ...] = ("paused", "offline", "waiting")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipping:
+    """How shipping stands.
+
+    Attributes:
+        state: The worst of the lanes, or what the shipper does.
+        since: When it came to stand like this, in seconds since the epoch.
+        retry_at: When another try is due, in seconds since the epoch.
+        cause: The service's words, or what went wrong on the way.
+        sentence: All of it for a person.
+    """
+
+    state: ShippingState
+    since: float | None
+    retry_at: float | None
+    cause: str
+    sentence: str
+
+
+def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -> Shipping:
+    """How shipping stands, from the accounts and what the shipper last wrote down.
+
+    A journal that is full says so before all else: nothing more is recorded until something is shipped.
+
+    >>> shipping_of(Statistics(recorded=3, shipped=3), ShipperStatus(), now=0.0).sentence
+    'All shipped.'
+    """
+    if shipper.full:
+        otherwise = shipping_of(statistics, replace(shipper, full=False), now=now)
+        sentence = (
+            f"The journal is full: nothing more is recorded until something is shipped. {otherwise.sentence}"
+        )
+        return replace(otherwise, state="full", sentence=sentence)
+    if statistics.unsent == 0:
+        return Shipping(state="done", since=None, retry_at=None, cause="", sentence=_done(statistics))
+    # Where nothing else is left to go, the next try is of what settles.
+    settling = shipper.settling_until if _all_set_aside(statistics, shipper) else None
+    lane = _worst_lane(shipper)
+    since, retry_at, cause = None, settling, ""
+    if lane is not None and lane.outcome is not None:
+        state = _STATES[lane.outcome]
+        since, cause = lane.since, lane.cause
+        retry_at = max(filter(None, (lane.retry_at, settling)), default=None)
+        lead = f"{_trouble(state, lane, now)} {_next(lane.failures, retry_at, shipper, now)}"
+    elif _all_set_aside(statistics, shipper):
+        state, lead = "waiting", ""
+        cause = "what is in doubt may still arrive" if settling is not None else "held for a person to decide"
+        if settling is not None and not shipper.running:
+            lead = "No shipper is running; `restante ship` goes on."
+    elif shipper.running:
+        state, lead = "shipping", f"Process {shipper.pid} is shipping."
+    else:
+        state, lead = "no_shipper", f"No shipper is running ({_seen(shipper, now)})."
+    if state == "paused" and statistics.waiting:
+        lead += " Where it is the data after all, `restante retry state=waiting` sets bad entries aside one by one."
+    parts = (lead, _settling(shipper, now), _held(statistics, shipper), _left(statistics))
+    sentence = " ".join(" ".join(parts).split())
+    return Shipping(state=state, since=since, retry_at=retry_at, cause=cause, sentence=sentence)
+
+
+def standing_of(shipping: Shipping, statistics: Statistics, shipper: ShipperStatus) -> str:
+    """The sentence in a word or two, with a glyph. Online is said only of somebody who ships.
+
+    >>> counts, nobody = Statistics(recorded=3, shipped=3), ShipperStatus()
+    >>> standing_of(shipping_of(counts, nobody, now=0.0), counts, nobody)
+    '✓ all shipped'
+    """
+    match shipping.state:
+        case "offline":
+            return "▼ OFFLINE"
+        case "paused":
+            return "‖ PAUSED"
+        case "full":
+            return "‖ FULL"
+        case "waiting":
+            return "… waiting"
+        case "no_shipper":
+            return "○ no shipper"
+    if shipper.running:
+        return "▲ online"
+    if statistics.recorded == 0:
+        return "○ nothing yet"
+    return "✓ all shipped" if statistics.rejected + statistics.discarded == 0 else "✓ all but some"
+
+
+def _all_set_aside(statistics: Statistics, shipper: ShipperStatus) -> bool:
+    """Whether nothing can go before something settles, or a person decides."""
+    waits = shipper.settling_until is not None or shipper.held > 0
+    return waits and statistics.pending + statistics.sending == 0
+
+
+def _seen(shipper: ShipperStatus, now: float) -> str:
+    if shipper.seen_at is None:
+        return "none was ever seen"
+    return f"last seen {age(now - shipper.seen_at)} ago"
+
+
+def _worst_lane(shipper: ShipperStatus) -> LaneStatus | None:
+    stuck = [lane for lane in shipper.lanes if lane.outcome in _STATES]
+    return min(stuck, key=lambda lane: _WORST.index(_STATES[lane.outcome or Outcome.WAIT]), default=None)
+
+
+def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
+    cause = printable(lane.cause)
+    long = now - lane.since if lane.since is not None else 0.0
+    since = f" for {age(long)}" if long >= 1 else ""
+    if state == "offline":
+        return f"Offline{since}: {cause}."
+    if state == "paused":
+        return f"Paused{since}, something must be mended: {cause}."
+    if lane.outcome is Outcome.UNKNOWN:
+        return f"Waiting{since}: no answer says whether the last request arrived ({cause})."
+    ago = f" {age(long)} ago" if long >= 1 else ""
+    return f"The service asked for patience{ago}: {cause}."
+
+
+def _next(failures: int, retry_at: float | None, shipper: ShipperStatus, now: float) -> str:
+    if not shipper.running:
+        due = retry_at - now if retry_at is not None else 0.0
+        when = f"Due in {age(due)}." if due > _WORTH_SAYING else ""
+        return f"{when} No shipper is running; `restante ship` tries again."
+    if retry_at is None or retry_at - now < 1:
+        return f"Next try now (failure {failures})."
+    return f"Next try in {age(retry_at - now)} (failure {failures})."
+
+
+def _settling(shipper: ShipperStatus, now: float) -> str:
+    if shipper.settling_until is None or shipper.settling_until - now < 1:
+        return ""
+    return f"What is in doubt may still arrive: its profiles wait {age(shipper.settling_until - now)} more."
+
+
+def _held(statistics: Statistics, shipper: ShipperStatus) -> str:
+    if not shipper.held:
+        return ""
+    behind = (statistics.to_send and f", and {count(statistics.waiting, 'entry', 'entries')} behind") or ""
+    return f"Held for a person to decide: {count(shipper.held, 'profile')}{behind}; {_DECIDE}."
+
+
+def _left(statistics: Statistics) -> str:
+    parts = [f"{count(statistics.to_send, 'entry', 'entries')} pending"]
+    if statistics.in_doubt:
+        parts.append(f"{statistics.in_doubt:,} in doubt")
+    return f"Nothing is lost: {', '.join(parts)}."
+
+
+def _done(statistics: Statistics) -> str:
+    if statistics.recorded == 0:
+        return "Nothing is recorded yet."
+    parts = [
+        count(number, f"{what} entry", f"{what} entries")
+        for number, what in ((statistics.rejected, "rejected"), (statistics.discarded, "discarded"))
+        if number
+    ]
+    return f"All shipped but {' and '.join(parts)}." if parts else "All shipped."
+
+
+def report_sentence(report: ShipReport, statistics: Statistics, shipper: ShipperStatus, *, now: float) -> str:
+    """What came of shipping, from its report and how the journal stands afterwards.
+
+    >>> report_sentence(ShipReport(shipped=3, requests=1), Statistics(), ShipperStatus(), now=0.0)
+    'Shipped 3 entries in 1 request. Nothing is left.'
+    """
+    parts = [f"Shipped {count(report.shipped, 'entry', 'entries')} in {count(report.requests, 'request')}."]
+    if report.rejected:
+        parts.append(f"{report.rejected:,} rejected: restante entries state=rejected.")
+    parts.append(_stopped(report, shipper, now))
+    parts.append(_held(statistics, shipper))
+    if report.pending or statistics.in_doubt:
+        in_doubt = f", {statistics.in_doubt:,} in doubt" if statistics.in_doubt else ""
+        parts.append(f"All of it is kept ({report.pending:,} pending{in_doubt}).")
+    elif report.stopped_by == "done":
+        parts.append("Nothing is left.")
+    return " ".join(part for part in parts if part)
+
+
+def _stopped(report: ShipReport, shipper: ShipperStatus, now: float) -> str:
+    cause = printable(report.message) or "not yet due"
+    match report.stopped_by:
+        case "done":
+            return ""
+        case "offline":
+            return f"Offline: {cause}."
+        case "busy":
+            return f"Busy: {cause}."
+        case "paused":
+            return f"Stopped, something must be mended: {cause}."
+    due = report.retry_at
+    if report.in_doubt and not report.pending:
+        due = shipper.settling_until  # before that, nothing is left to go
+    when = f" Due in {age(due - now)}." if due is not None and due - now >= 1 else ""
+    return f"Stopped: {cause}.{when}"
