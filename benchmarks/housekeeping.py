@@ -6,6 +6,7 @@ Everything that was shipped is pruned while 500 updates a second are recorded, a
 beside it the same without a pruning, on the same journal.
 """
 
+import math
 import multiprocessing
 import shutil
 import statistics
@@ -18,8 +19,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from recorder import Answer, Journal, Recorder, Shipper, ShippingPolicy
+from recorder import Journal, Recorder, Shipper, ShippingPolicy
 from recorder.model.entries import NewEntry
+from recorder.shipping.verdicts import Answer
 
 ENTRIES = 1_000_000
 VISITORS = 20_000
@@ -44,7 +46,7 @@ class Service:
 
 def shipped(path: Path, entries: int) -> None:
     """A journal with so many entries that were shipped."""
-    with closing(Journal(path, token="T", durability="process", keep_shipped_entries=None)) as journal:
+    with closing(Journal(path, token="T", durability="process", keep_shipped_entries=math.inf)) as journal:
         for first in range(0, entries, 10_000):
             profiles = [f"visitor-{n % VISITORS}" for n in range(first, first + 10_000)]
             journal.append(

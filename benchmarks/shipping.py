@@ -1,5 +1,6 @@
 """Shipping: draining a journal, beside a bare loop, and beside the official SDK over a slow line."""
 
+import math
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ def prepared(entries: int) -> Callable[[Path], None]:
 
 def _kept(path: Path) -> Journal:
     """Nothing is pruned: the bare loop prunes nothing either."""
-    return Journal(path, keep_shipped_days=None, keep_shipped_entries=None)
+    return Journal(path, keep_shipped_days=math.inf, keep_shipped_entries=math.inf)
 
 
 def drained(entries: int, policy: ShippingPolicy, delay: float = 0.0) -> Measure:

@@ -15,8 +15,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder import Answer, Journal, JournalReader, Recorder, Shipper, audit
+from recorder import Journal, JournalReader, Recorder, Shipper, audit
 from recorder.journal.uptime import Uptime
+from recorder.shipping.verdicts import Answer
 from simulator import Simulator
 
 DAYS = 360

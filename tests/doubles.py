@@ -2,9 +2,10 @@
 
 from collections import deque
 
-from recorder import Answer, Lane, ShippingPolicy
+from recorder import Lane, ShippingPolicy
 from recorder.journal.claims import Limits
 from recorder.journal.uptime import Uptime
+from recorder.shipping.verdicts import Answer
 
 URL = "https://service.test/engage"
 ACCEPTED = Answer(left=True, url=URL, status=200, body=b'{"status": 1, "error": null}')

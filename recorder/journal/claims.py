@@ -31,7 +31,7 @@ from recorder.journal.settle import (
     unreachable,
 )
 from recorder.journal.uptime import Due, Uptime
-from recorder.model.entries import Outcome, State
+from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import JournalError
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
@@ -179,7 +179,7 @@ class Claims:
             carried = Carried(id_, epoch, Lane(lane), *what)
             failures = standing_of(connection, carried.lane).failures
             left = Settlement(
-                outcome=Outcome.UNKNOWN, words=_GIVEN_UP, now=now, settle=until, failures=failures
+                outcome=AttemptOutcome.UNKNOWN, words=_GIVEN_UP, now=now, settle=until, failures=failures
             )
             settle(connection, carried, left)
 
@@ -199,7 +199,7 @@ class Claims:
 
     def try_paused(self, lane: Lane) -> None:
         """What paused a lane may be mended: it is due at once."""
-        if self.standing(lane).outcome is Outcome.PAUSED:
+        if self.standing(lane).outcome is AttemptOutcome.PAUSED:
             with self._connection.transaction() as connection:
                 connection.execute(_TRY_PAUSED_LANE, (lane,))
 
@@ -370,7 +370,7 @@ class Claims:
     def _settle(self, connection: sqlite3.Connection, claim: Claim, settlement: Settlement) -> Settled | None:
         carried = _carried(claim)
         settled = settle(connection, carried, settlement)
-        if settled is None and settlement.outcome is Outcome.SHIPPED:
+        if settled is None and settlement.outcome is AttemptOutcome.SHIPPED:
             settle_late(connection, carried, claim.numbers, settlement)
         self._connection.note_written(max(len(claim.body), len(claim.numbers) * _ROW_BYTES))
         return settled

@@ -5,6 +5,7 @@ Rows are written by `recorder.journal.append`; `recorder.journal.claims` ships, 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -12,7 +13,7 @@ from recorder.journal.append import Commits
 from recorder.journal.connection import Connection, Durability
 from recorder.journal.first_use import OnFirstUse
 from recorder.journal.forks import importing
-from recorder.journal.limits import AS_KEPT, AsKept, check, keep, keeping_of
+from recorder.journal.limits import check, keep, keeping_of
 from recorder.journal.opening import resolved
 from recorder.journal.space import Room
 from recorder.model.entries import NewEntry
@@ -52,13 +53,13 @@ class Journal:
         token: The project's token. The first one given is kept; the journal belongs to that project.
         durability: What a recording call waits for. ``"power"``: the entry survives a power loss.
             ``"process"``: it survives the death of the process, and the last ones may be lost with the power.
-        max_bytes: How large the journal may grow, its write-ahead log included; None for no limit, which is the
-            default. A megabyte of it is the shipper's. Over it, what was shipped is pruned, however recent; where
-            that makes no room, recording raises JournalFull.
-        keep_shipped_days: How long shipped entries stay for inspection, in days: 7 by default; None for ever.
-        keep_shipped_entries: How many of them stay at most: 100,000 by default; None for no limit.
+        max_bytes: How large the journal may grow, its write-ahead log included. A new journal has no such limit.
+            One megabyte of it is reserved for shipping. At the limit, shipped entries are pruned, however
+            recent; where that frees nothing, recording raises JournalFull.
+        keep_shipped_days: How long shipped entries stay for inspection, in days. A new journal has 7.
+        keep_shipped_entries: How many of them stay at most. A new journal has 100,000.
 
-    The three limits are kept in the journal when they are given, and hold for whoever opens it without them.
+    The three limits are stored in the journal: None leaves the stored value, ``math.inf`` removes the limit.
 
     Raises:
         NotAJournal, JournalTooNew: The file is something else; it was not touched.
@@ -78,9 +79,9 @@ class Journal:
         *,
         token: str | None = None,
         durability: Durability = "power",
-        max_bytes: int | AsKept | None = AS_KEPT,
-        keep_shipped_days: float | AsKept | None = AS_KEPT,
-        keep_shipped_entries: int | AsKept | None = AS_KEPT,
+        max_bytes: float | None = None,
+        keep_shipped_days: float | None = None,
+        keep_shipped_entries: float | None = None,
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f"durability is 'power' or 'process', not {durability!r}")
@@ -106,8 +107,8 @@ class Journal:
             self.close()
             raise
 
-    def _keep_limits(self, limits: Mapping[str, float | AsKept | None]) -> None:
-        given = {name: value for name, value in limits.items() if not isinstance(value, AsKept)}
+    def _keep_limits(self, limits: Mapping[str, float | None]) -> None:
+        given = {name: None if value == inf else value for name, value in limits.items() if value is not None}
         with self._connection.reading() as connection:
             kept = keeping_of(connection)
         if any(getattr(kept, name) != value for name, value in given.items()):

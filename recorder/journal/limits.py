@@ -6,10 +6,10 @@ is given when a journal is opened is written down; what was never given has a de
 
 import sqlite3
 from collections.abc import Mapping
-from enum import Enum
+from math import inf
 from typing import NamedTuple
 
-__all__ = ["AS_KEPT", "AsKept", "Keeping", "keep", "keeping_of"]
+__all__ = ["Keeping", "check", "keep", "keeping_of"]
 
 _LIMITS = "SELECT name, value FROM limits"
 _KEEP = (
@@ -19,18 +19,6 @@ _KEEP = (
 # The tables, the log and the shipper's reserve need some of it.
 _LEAST = {"max_bytes": 2_000_000}
 _MOST = 2**53
-
-
-class AsKept(Enum):
-    """In place of a limit: as the journal has it."""
-
-    AS_KEPT = "as the journal has it"
-
-    def __repr__(self) -> str:
-        return "AS_KEPT"
-
-
-AS_KEPT = AsKept.AS_KEPT
 
 
 class Keeping(NamedTuple):
@@ -57,7 +45,7 @@ def keeping_of(connection: sqlite3.Connection) -> Keeping:
 
 
 def keep(connection: sqlite3.Connection, given: Mapping[str, float | None]) -> None:
-    """Write down those limits that are given, inside the caller's transaction."""
+    """Store the limits that are given, inside the caller's transaction."""
     connection.executemany(_KEEP, list(given.items()))
 
 
@@ -69,7 +57,7 @@ def check(limits: Mapping[str, object]) -> None:
     """
     for name, value in limits.items():
         least = _LEAST.get(name, 0)
-        if value is None or isinstance(value, AsKept):
+        if value is None or value == inf:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < _MOST:
-            raise ValueError(f"{name} is at least {least:,}, or None for no limit; not {value!r}")
+            raise ValueError(f"{name} is at least {least:,}, or math.inf for no limit; not {value!r}")

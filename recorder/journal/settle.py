@@ -10,7 +10,7 @@ from recorder.journal.accounts import SET_ASIDE, SET_STATE, count, moved
 from recorder.journal.doubt import Owner, begin_wait, break_runs, end_waits_of, let_policy_decide
 from recorder.journal.erase import erase_ended
 from recorder.journal.uptime import AT_ONCE, Due
-from recorder.model.entries import Outcome, State
+from recorder.model.entries import AttemptOutcome, State
 from recorder.model.hazards import Update, hazardous
 from recorder.model.operations import Lane
 
@@ -127,7 +127,7 @@ class Settlement:
     """What came of a claim.
 
     Attributes:
-        outcome: See `Outcome`. A request of one entry that is refused ends as a rejected entry.
+        outcome: See `AttemptOutcome`. A request of one entry that is refused ends as a rejected entry.
         status: The HTTP status of the answer, if one came.
         words: The service's words, or what went wrong on the way.
         now: Seconds since the epoch.
@@ -137,7 +137,7 @@ class Settlement:
         settle: After an unknown outcome: when its profiles may go on.
     """
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     status: int | None = None
     words: str = ""
     now: float
@@ -174,14 +174,14 @@ class Standing:
         asked: Until when the service asked for patience.
     """
 
-    outcome: Outcome | None
+    outcome: AttemptOutcome | None
     cause: str
     failures: int
     backoff: Due
     asked: Due
 
 
-WELL = Standing(Outcome.SHIPPED, "", 0, AT_ONCE, AT_ONCE)
+WELL = Standing(AttemptOutcome.SHIPPED, "", 0, AT_ONCE, AT_ONCE)
 """How a lane stands when its last request was accepted."""
 
 
@@ -213,7 +213,7 @@ def standing_of(connection: sqlite3.Connection, lane: Lane) -> Standing:
         return Standing(None, "", 0, AT_ONCE, AT_ONCE)
     outcome, cause, failures, boot, backoff_at, backoff_span, asked_at, asked_span = row
     return Standing(
-        Outcome(outcome) if outcome else None,
+        AttemptOutcome(outcome) if outcome else None,
         cause,
         failures,
         Due(boot, backoff_at, backoff_span),
@@ -238,15 +238,15 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
     if not ours:
         return None
     match outcome:
-        case Outcome.SHIPPED:
+        case AttemptOutcome.SHIPPED:
             _move(connection, carried, State.SHIPPED)
             connection.execute(_LANE_WELL, {"lane": carried.lane, "now": settlement.now})
             connection.execute(_LARGER, (carried.lane,))
             erase_ended(connection)
-        case Outcome.UNKNOWN:
+        case AttemptOutcome.UNKNOWN:
             _doubt(connection, carried, settlement)
             _fail(connection, carried.lane, settlement)
-        case Outcome.REFUSED:
+        case AttemptOutcome.REFUSED:
             return _refuse(connection, carried, settlement)
         case _:
             _merge_alike(connection, carried.attempt, settlement.now)
@@ -314,7 +314,7 @@ def _doubt(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
 
 def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> Settled:
     standing = standing_of(connection, carried.lane)
-    if standing.outcome is Outcome.PAUSED and standing.cause == settlement.words:
+    if standing.outcome is AttemptOutcome.PAUSED and standing.cause == settlement.words:
         _pause(connection, carried.lane, settlement)  # still the same, and no matter of data
         _put_back(connection, carried.lane)
         return Settled(paused=True)
@@ -342,7 +342,7 @@ def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settle
 
 def _pause(connection: sqlite3.Connection, lane: Lane, settlement: Settlement) -> None:
     paused = Settlement(
-        outcome=Outcome.PAUSED,
+        outcome=AttemptOutcome.PAUSED,
         words=settlement.words,
         now=settlement.now,
         failures=settlement.failures,
@@ -392,7 +392,7 @@ def settle_late(
     Whole runs only: where part of one was sent again since, or decided about, the rest still has to follow it.
     """
     outcome = connection.execute(_ATTEMPT_OUTCOME, (carried.attempt, carried.epoch)).fetchone()
-    if outcome != (Outcome.UNKNOWN,):
+    if outcome != (AttemptOutcome.UNKNOWN,):
         return
     runs: dict[Owner, list[tuple[int, int]]] = defaultdict(list)
     parameters = {"attempt": carried.attempt, "numbers": json.dumps(numbers)}
@@ -420,7 +420,7 @@ def _merge_alike(connection: sqlite3.Connection, attempt: int, now: float) -> No
 def unreachable(connection: sqlite3.Connection, lane: Lane, epoch: int, settlement: Settlement) -> None:
     """There is still no connection: one row that grows, and nothing was claimed."""
     latest = connection.execute(_LATEST_ATTEMPT, (lane,)).fetchone()
-    if latest is not None and latest[1:] == (Outcome.OFFLINE, settlement.words):
+    if latest is not None and latest[1:] == (AttemptOutcome.OFFLINE, settlement.words):
         connection.execute(_ONE_MORE_TIME, (settlement.now, latest[0]))
     else:
         connection.execute(_UNREACHED, (lane, epoch, settlement.now, settlement.now, settlement.words))

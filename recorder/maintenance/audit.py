@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 
 from recorder.journal.opening import connect_reader, resolved, translated
-from recorder.model.entries import Outcome
+from recorder.model.entries import AttemptOutcome
 
 __all__ = ["Audit", "Disagreement", "audit", "recount"]
 
@@ -31,7 +31,7 @@ coalesce(attempts.lane = entries.lane AND entries.seq BETWEEN attempts.first AND
 """
 
 
-def _settled_by(*outcomes: Outcome) -> str:
+def _settled_by(*outcomes: AttemptOutcome) -> str:
     return _SETTLED_BY.format(outcomes=", ".join(f"'{outcome}'" for outcome in outcomes))
 
 
@@ -45,13 +45,13 @@ _BROKEN = {
         "entries.state = 'pending' AND (entries.sends > 0 OR entries.attempt IS NOT NULL)"
     ),
     "shipped entries without a request that shipped them": (
-        f"entries.state = 'shipped' AND NOT (entries.sends > 0 AND {_settled_by(Outcome.SHIPPED)})"
+        f"entries.state = 'shipped' AND NOT (entries.sends > 0 AND {_settled_by(AttemptOutcome.SHIPPED)})"
     ),
     # One whose rejections were taken back was refused last, and is in doubt from before. A late acceptance
     # leaves what is being sent again just then.
     "entries in doubt without a request that left it open": (
         "entries.state = 'in_doubt' AND NOT "
-        f"(entries.sends > 0 AND {_settled_by(Outcome.UNKNOWN, Outcome.REFUSED, Outcome.SHIPPED)})"
+        f"(entries.sends > 0 AND {_settled_by(AttemptOutcome.UNKNOWN, AttemptOutcome.REFUSED, AttemptOutcome.SHIPPED)})"
     ),
     "entries possibly applied twice that were sent once": "entries.possibly_twice AND entries.sends < 2",
 }

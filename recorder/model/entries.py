@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["NewEntry", "Outcome", "State"]
+__all__ = ["AttemptOutcome", "NewEntry", "State"]
 
 
 class State(StrEnum):
@@ -29,7 +29,7 @@ class State(StrEnum):
     """Unreadable after damage; only counted."""
 
 
-class Outcome(StrEnum):
+class AttemptOutcome(StrEnum):
     """What came of an attempt, and so what happens next."""
 
     SHIPPED = "shipped"

@@ -18,6 +18,23 @@
 Each says what happened and where; its ``hint`` says what to do next.
 """
 
+__all__ = [
+    "InvalidFilter",
+    "InvalidOperation",
+    "JournalBusy",
+    "JournalClosed",
+    "JournalDamaged",
+    "JournalError",
+    "JournalFull",
+    "JournalMissing",
+    "JournalSnapshot",
+    "JournalTooNew",
+    "NotAJournal",
+    "RestanteError",
+    "ShippingError",
+    "WrongToken",
+]
+
 
 class RestanteError(Exception):
     """The root of the tree above.

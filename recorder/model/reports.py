@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from recorder.model.entries import Outcome, State
+from recorder.model.entries import AttemptOutcome, State
 from recorder.model.operations import Lane
 
 __all__ = [
@@ -114,7 +114,7 @@ class Attempt:
     digest: str
     started_at: float
     ended_at: float | None
-    outcome: Outcome | None
+    outcome: AttemptOutcome | None
     status: int | None
     words: str
     times: int
@@ -135,7 +135,7 @@ class AttemptGroup:
     """
 
     lane: Lane
-    outcome: Outcome
+    outcome: AttemptOutcome
     words: str
     status: int | None
     attempts: int
@@ -381,7 +381,7 @@ class LaneStatus:
     """
 
     lane: Lane
-    outcome: Outcome | None = None
+    outcome: AttemptOutcome | None = None
     cause: str = ""
     since: float | None = None
     failures: int = 0

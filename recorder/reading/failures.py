@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from recorder.journal.accounts import SET_ASIDE
-from recorder.model.entries import Outcome, State
+from recorder.model.entries import AttemptOutcome, State
 from recorder.model.operations import Lane
 from recorder.model.reports import AttemptGroup, FailureGroup
 
@@ -84,7 +84,7 @@ def attempt_groups(read: Read, stop: Callable[[], bool]) -> list[AttemptGroup]:
     groups = [
         AttemptGroup(
             lane=Lane(lane),
-            outcome=Outcome(outcome),
+            outcome=AttemptOutcome(outcome),
             words=words,
             status=status,
             attempts=attempts,

@@ -23,7 +23,7 @@ from recorder.journal.mentions import Whose, named, numbers_naming, ranges, weig
 from recorder.journal.opening import connect_reader, making_sense, resolved, translated
 from recorder.journal.space import refuses
 from recorder.journal.uptime import Due, uptime
-from recorder.model.entries import Outcome, State
+from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import JournalClosed, JournalError
 from recorder.model.filters import where
 from recorder.model.operations import Lane
@@ -413,7 +413,7 @@ class JournalReader:
         lane, first, last, entries, picked, outcome = rows[0]
         if picked is not None:
             return [int(seq) for seq in json.loads(picked)]
-        whole = outcome != Outcome.SHIPPED
+        whole = outcome != AttemptOutcome.SHIPPED
         numbers = [seq for (seq,) in self._all(_OF_ITS_LANE, (first, last, lane, whole, attempt))]
         return numbers if len(numbers) == entries else None
 
@@ -536,7 +536,7 @@ class JournalReader:
         lanes = tuple(
             LaneStatus(
                 lane=Lane(lane),
-                outcome=Outcome(outcome) if outcome else None,
+                outcome=AttemptOutcome(outcome) if outcome else None,
                 cause=cause,
                 since=since,
                 failures=failures,
@@ -903,7 +903,7 @@ def _attempt(row: tuple[Any, ...]) -> Attempt:
         digest=digest,
         started_at=started_at,
         ended_at=ended_at,
-        outcome=Outcome(outcome) if outcome else None,
+        outcome=AttemptOutcome(outcome) if outcome else None,
         status=status,
         words=words,
         times=times,

@@ -15,7 +15,7 @@ from recorder.journal.journal import Journal
 from recorder.journal.locks import ship_lock
 from recorder.journal.settle import WELL, Settled, Settlement, Standing
 from recorder.journal.uptime import Due, Uptime, uptime
-from recorder.model.entries import Outcome
+from recorder.model.entries import AttemptOutcome
 from recorder.model.errors import JournalError, JournalFull
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
@@ -35,11 +35,11 @@ _STEPS_IN_BETWEEN = 5  # transactions of pruning, of some 20 ms each
 _STEPS_OF_A_CALL = 25
 _BUSY_AGAIN = 5.0  # seconds before the lock is tried again: a take-over takes at most 10
 
-_STOPS: dict[Outcome, StoppedBy] = {
-    Outcome.OFFLINE: "offline",
-    Outcome.PAUSED: "paused",
-    Outcome.WAIT: "waiting",
-    Outcome.UNKNOWN: "waiting",
+_STOPS: dict[AttemptOutcome, StoppedBy] = {
+    AttemptOutcome.OFFLINE: "offline",
+    AttemptOutcome.PAUSED: "paused",
+    AttemptOutcome.WAIT: "waiting",
+    AttemptOutcome.UNKNOWN: "waiting",
 }
 _SETTLING = "what is in doubt may still arrive; its profiles wait"
 _OVERTAKEN = "another process took over"
@@ -98,7 +98,7 @@ class Shipper:
         self._halves = Halves()
         self._unsettled: tuple[Claim, Settlement] | None = None
         self._pace = Pace(self._policy.updates_per_second)
-        self._last_state: dict[Lane, Outcome] = {}
+        self._last_state: dict[Lane, AttemptOutcome] = {}
 
     def ship(
         self,
@@ -342,7 +342,7 @@ class Shipper:
             wait = max(wait, standing.backoff.left(now))
         if wait <= 0:
             return True
-        stop = _STOPS.get(standing.outcome or Outcome.WAIT, "waiting")
+        stop = _STOPS.get(standing.outcome or AttemptOutcome.WAIT, "waiting")
         call.drain.stopped(stop, standing.cause, self._clock() + wait)
         return False
 
@@ -351,7 +351,7 @@ class Shipper:
         self._settle_again()
         drain, standing = call.drain, self._claims.standing(lane)
         try:
-            if standing.outcome is Outcome.OFFLINE and not self._reaches(lane, standing, drain):
+            if standing.outcome is AttemptOutcome.OFFLINE and not self._reaches(lane, standing, drain):
                 return False
             claim = self._claim(lane, drain)
             if claim is None:
@@ -405,14 +405,16 @@ class Shipper:
         try:
             verdict = judge(self._transport.send(claim.lane, claim.body))
         except BaseException:  # a transport that raises: nobody knows what became of the request
-            verdict = Verdict(outcome=Outcome.UNKNOWN, words="given up before the answer", status=None)
+            verdict = Verdict(outcome=AttemptOutcome.UNKNOWN, words="given up before the answer", status=None)
             self._claims.settle(claim, self._settlement(verdict, standing))
             raise
         drain.requests += 1
         self._pace.sent(claim.updates)
         settlement = self._settlement(verdict, standing)
         self._unsettled = claim, settlement
-        at_once = alone and settlement.outcome is Outcome.SHIPPED and self._nothing_between(claim, call)
+        at_once = (
+            alone and settlement.outcome is AttemptOutcome.SHIPPED and self._nothing_between(claim, call)
+        )
         settled, following = self._settle(claim, settlement, drain, at_once=at_once)
         self._unsettled = None
         if settled is None:
@@ -463,32 +465,32 @@ class Shipper:
     def _go_on(self, claim: Claim, settlement: Settlement, settled: Settled, drain: Drain) -> bool:
         """What a settled request means for the drain; False when its lane is done with for this drain."""
         match settlement.outcome:
-            case Outcome.SHIPPED:
+            case AttemptOutcome.SHIPPED:
                 self._halves.passed(claim)
                 drain.count_shipped(len(claim.numbers))
-                self._note(claim.lane, Outcome.SHIPPED, "")
+                self._note(claim.lane, AttemptOutcome.SHIPPED, "")
                 return True
-            case Outcome.REFUSED if settled.paused:
+            case AttemptOutcome.REFUSED if settled.paused:
                 self._halves.forget(claim.lane)
                 drain.rejected = max(0, drain.rejected - settled.taken_back)
-                settlement = replace(settlement, outcome=Outcome.PAUSED)
-            case Outcome.REFUSED if settled.rejected is not None:
+                settlement = replace(settlement, outcome=AttemptOutcome.PAUSED)
+            case AttemptOutcome.REFUSED if settled.rejected is not None:
                 self._halves.passed(claim)
                 drain.count_rejected()
                 log.warning("shipping: the service rejected entry %d", settled.rejected)
                 drain.events.append(settled.rejected)
                 return True
-            case Outcome.REFUSED:
+            case AttemptOutcome.REFUSED:
                 self._halves.split(claim)
                 return True
-            case Outcome.UNKNOWN:
+            case AttemptOutcome.UNKNOWN:
                 self._halves.passed(claim)
                 drain.count_in_doubt(len(claim.numbers))
         self._stop(claim.lane, settlement, drain)
         return False
 
     def _settlement(self, verdict: Verdict, standing: Standing) -> Settlement:
-        if verdict.outcome is Outcome.SHIPPED:
+        if verdict.outcome is AttemptOutcome.SHIPPED:
             return Settlement(
                 outcome=verdict.outcome, status=verdict.status, words=verdict.words, now=self._clock()
             )
@@ -509,9 +511,9 @@ class Shipper:
         outcome, words = settlement.outcome, settlement.words
         retry_at = settlement.now + max(settlement.backoff.span, settlement.asked.span)
         drain.stopped(_STOPS[outcome], words, retry_at)
-        if outcome is Outcome.OFFLINE:
+        if outcome is AttemptOutcome.OFFLINE:
             drain.end("offline", words)  # the other lanes go to the same host
-        if self._note(lane, outcome, words) and outcome is Outcome.PAUSED:
+        if self._note(lane, outcome, words) and outcome is AttemptOutcome.PAUSED:
             drain.events.append(
                 LaneStatus(
                     lane=lane,
@@ -550,13 +552,13 @@ class Shipper:
 
     # --- telling
 
-    def _note(self, lane: Lane, outcome: Outcome, words: str) -> bool:
+    def _note(self, lane: Lane, outcome: AttemptOutcome, words: str) -> bool:
         """One line in the log for each change of a lane's state; whether it changed."""
-        if self._last_state.get(lane, Outcome.SHIPPED) == outcome:
+        if self._last_state.get(lane, AttemptOutcome.SHIPPED) == outcome:
             self._last_state[lane] = outcome
             return False
         self._last_state[lane] = outcome
-        if outcome is Outcome.SHIPPED:
+        if outcome is AttemptOutcome.SHIPPED:
             log.info("shipping %s: going through again", lane)
         else:
             log.warning("shipping %s: %s (%s)", lane, outcome, words)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from recorder.model.entries import Outcome
+from recorder.model.entries import AttemptOutcome
 
 __all__ = ["Answer", "Verdict", "judge", "patience"]
 
@@ -50,13 +50,13 @@ class Verdict:
     """What an answer means.
 
     Attributes:
-        outcome: See `Outcome`.
+        outcome: See `AttemptOutcome`.
         words: The service's words, or what went wrong on the way; empty where there is nothing to say.
         status: The HTTP status, if an answer came.
         retry_after: Seconds that the service asks us to wait, at least; None where it does not say.
     """
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     words: str
     status: int | None
     retry_after: float | None = None
@@ -75,14 +75,14 @@ def judge(answer: Answer) -> Verdict:
     """The verdict on an answer.
 
     >>> judge(Answer(left=True, url="https://api.mixpanel.com/engage", status=200, body=b'1')).outcome
-    <Outcome.SHIPPED: 'shipped'>
+    <AttemptOutcome.SHIPPED: 'shipped'>
     >>> judge(Answer(left=True, url="https://api.mixpanel.com/engage", error="connection reset")).outcome
-    <Outcome.UNKNOWN: 'unknown'>
+    <AttemptOutcome.UNKNOWN: 'unknown'>
     """
     if not answer.left:
-        return _verdict(answer, Outcome.OFFLINE, answer.error or "nothing was sent")
+        return _verdict(answer, AttemptOutcome.OFFLINE, answer.error or "nothing was sent")
     if answer.status is None:
-        return _verdict(answer, Outcome.UNKNOWN, answer.error or "no answer")
+        return _verdict(answer, AttemptOutcome.UNKNOWN, answer.error or "no answer")
     return _judge_status(answer, answer.status)
 
 
@@ -96,16 +96,20 @@ def _judge_status(answer: Answer, status: int) -> Verdict:
         case 400 | 422:
             return _judge_refusal(answer, said)
         case 408 | 429:
-            return _verdict(answer, Outcome.WAIT, _with_code(answer, said))
+            return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, said))
         case 413:
-            return _verdict(answer, Outcome.REFUSED, said.words or "HTTP 413: the request is too large")
+            return _verdict(
+                answer, AttemptOutcome.REFUSED, said.words or "HTTP 413: the request is too large"
+            )
         case 511:
-            return _verdict(answer, Outcome.OFFLINE, "HTTP 511: the network wants a login")
+            return _verdict(answer, AttemptOutcome.OFFLINE, "HTTP 511: the network wants a login")
         case 503 if said.is_object or _header(answer, "retry-after"):
-            return _verdict(answer, Outcome.WAIT, _with_code(answer, said))
+            return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, said))
         case _ if 400 <= status < 500:  # noqa: PLR2004
-            return _verdict(answer, Outcome.PAUSED, _with_code(answer, said))
-    return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status}, an answer that says nothing about the request")
+            return _verdict(answer, AttemptOutcome.PAUSED, _with_code(answer, said))
+    return _verdict(
+        answer, AttemptOutcome.UNKNOWN, f"HTTP {status}, an answer that says nothing about the request"
+    )
 
 
 def _with_code(answer: Answer, said: _Said) -> str:
@@ -114,44 +118,50 @@ def _with_code(answer: Answer, said: _Said) -> str:
 
 def _judge_ok(answer: Answer, said: _Said) -> Verdict:
     if said.accepted is True:
-        return _verdict(answer, Outcome.SHIPPED, said.words)
+        return _verdict(answer, AttemptOutcome.SHIPPED, said.words)
     if said.accepted is False:
         return _judge_refusal(answer, said)
     plain_http = urlsplit(answer.url).scheme == "http"
     if plain_http and _header(answer, "content-type").lower().startswith("text/html"):
         return _verdict(
-            answer, Outcome.OFFLINE, "a web page instead of the service; perhaps the network wants a login"
+            answer,
+            AttemptOutcome.OFFLINE,
+            "a web page instead of the service; perhaps the network wants a login",
         )
-    return _verdict(answer, Outcome.UNKNOWN, "HTTP 200, an answer that is not the service's, or was cut")
+    return _verdict(
+        answer, AttemptOutcome.UNKNOWN, "HTTP 200, an answer that is not the service's, or was cut"
+    )
 
 
 def _judge_refusal(answer: Answer, said: _Said) -> Verdict:
     words = said.words or f"HTTP {answer.status}, without a reason"
     if re.search(r"\btoken\b", words, re.IGNORECASE):
-        return _verdict(answer, Outcome.PAUSED, words)
+        return _verdict(answer, AttemptOutcome.PAUSED, words)
     if answer.status == 200 and "temporary failure" in words.lower():  # noqa: PLR2004
-        return _verdict(answer, Outcome.WAIT, words)
-    return _verdict(answer, Outcome.REFUSED, words)
+        return _verdict(answer, AttemptOutcome.WAIT, words)
+    return _verdict(answer, AttemptOutcome.REFUSED, words)
 
 
 def _judge_redirect(answer: Answer, status: int) -> Verdict:
     location = _header(answer, "location")
     if not location:
-        return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status} without a location")
+        return _verdict(answer, AttemptOutcome.UNKNOWN, f"HTTP {status} without a location")
     try:
         elsewhere = urlsplit(urljoin(answer.url, location)).hostname != urlsplit(answer.url).hostname
     except ValueError:
-        return _verdict(answer, Outcome.UNKNOWN, f"HTTP {status} to a location that is no address")
+        return _verdict(answer, AttemptOutcome.UNKNOWN, f"HTTP {status} to a location that is no address")
     if elsewhere:
         return _verdict(
-            answer, Outcome.OFFLINE, f"HTTP {status} to {location}; perhaps the network wants a login"
+            answer, AttemptOutcome.OFFLINE, f"HTTP {status} to {location}; perhaps the network wants a login"
         )
-    return _verdict(answer, Outcome.PAUSED, f"HTTP {status}: the service's address is {location}")
+    return _verdict(answer, AttemptOutcome.PAUSED, f"HTTP {status}: the service's address is {location}")
 
 
-def _verdict(answer: Answer, outcome: Outcome, words: str) -> Verdict:
+def _verdict(answer: Answer, outcome: AttemptOutcome, words: str) -> Verdict:
     # What stands between us and the service, such as a captive portal, may not ask for patience in its name.
-    retry_after = None if outcome in {Outcome.SHIPPED, Outcome.OFFLINE} else _retry_after(answer)
+    retry_after = (
+        None if outcome in {AttemptOutcome.SHIPPED, AttemptOutcome.OFFLINE} else _retry_after(answer)
+    )
     return Verdict(outcome=outcome, words=_tidy(words), status=answer.status, retry_after=retry_after)
 
 
@@ -215,7 +225,7 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def patience(outcome: Outcome, failures: int, chance: float) -> float:
+def patience(outcome: AttemptOutcome, failures: int, chance: float) -> float:
     """How long a lane waits before its next try, in seconds; what the service asks for comes on top.
 
     Exponential from 1 s to 5 min, with full jitter after the cap. Where a person must mend something: 5 min.
@@ -225,10 +235,11 @@ def patience(outcome: Outcome, failures: int, chance: float) -> float:
         failures: How many tries in a row did not go through; at least 1.
         chance: A random number from 0 to 1.
 
-    >>> patience(Outcome.OFFLINE, 1, 1.0), patience(Outcome.WAIT, 4, 0.5), patience(Outcome.OFFLINE, 1000, 1.0)
+    >>> offline, wait = AttemptOutcome.OFFLINE, AttemptOutcome.WAIT
+    >>> patience(offline, 1, 1.0), patience(wait, 4, 0.5), patience(offline, 1000, 1.0)
     (1.0, 4.0, 300.0)
     """
-    if outcome in {Outcome.PAUSED, Outcome.REFUSED}:
+    if outcome in {AttemptOutcome.PAUSED, AttemptOutcome.REFUSED}:
         return LONGEST_BACKOFF
     cap: float = min(_SHORTEST_BACKOFF * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
     return cap * chance

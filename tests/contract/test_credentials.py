@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import mixpanel
 import pytest
 
-from recorder import JournalConsumer, JournalReader, LaneStatus, Outcome, State
+from recorder import JournalConsumer, JournalReader, State
+from recorder.model.entries import AttemptOutcome
+from recorder.model.reports import LaneStatus
 
 KEY = "api-key-4711"
 SECRET = "hush-hush-0815"
@@ -190,7 +192,7 @@ def test_in_the_background_a_lane_paused_for_want_of_credentials_goes_on_when_th
     paused, gone = threading.Event(), threading.Event()
 
     def heard(event):
-        if isinstance(event, LaneStatus) and event.outcome is Outcome.PAUSED:
+        if isinstance(event, LaneStatus) and event.outcome is AttemptOutcome.PAUSED:
             paused.set()
         elif getattr(event, "shipped", 0):
             gone.set()

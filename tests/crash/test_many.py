@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import signal
 import sqlite3
 import time
@@ -38,7 +39,7 @@ def arrived(service):
 
 def crowds_record_while_two_ship(path, *, crowds, threads, seconds, durability):
     # Nothing is pruned, so that every entry can be looked at.
-    Journal(path, token="T", keep_shipped_days=None, keep_shipped_entries=None).close()
+    Journal(path, token="T", keep_shipped_days=math.inf, keep_shipped_entries=math.inf).close()
     tasks = [Crowd(place, threads, seconds, durability) for place in range(crowds)]
     with Witness() as service, JournalReader(path) as reader:
         shipping = Shipping(service.url, "resend", batch_updates=500)

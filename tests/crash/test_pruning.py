@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from recorder import Journal, JournalReader, Recorder, Shipper, ShippingPolicy, Verb, audit
+from recorder import Journal, JournalReader, Recorder, Shipper, ShippingPolicy, audit
+from recorder.journal.decisions import Verb
 from simulator import Simulator
 from tests.crash import trace
 from tests.crash.steps import copy, killed_at, run, steps_of

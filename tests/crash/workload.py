@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recorder import Answer, Journal, Lane, Recorder, Shipper, ShippingPolicy
+from recorder import Journal, Lane, Recorder, Shipper, ShippingPolicy
+from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, REFUSED, RESET
 
 THREADS = 2

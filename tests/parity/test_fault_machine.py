@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from recorder import JournalClosed, JournalReader, Recorder, Shipper, ShippingPolicy, State
+from recorder import JournalReader, Recorder, Shipper, ShippingPolicy, State
 from recorder.journal.journal import Journal
+from recorder.model.errors import JournalClosed
 from simulator import Simulator
 from tests.parity.world import BAD, Killed, World
 

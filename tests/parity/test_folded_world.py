@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder import Answer, JournalReader, Recorder, Shipper, ShippingPolicy, audit
+from recorder import JournalReader, Recorder, Shipper, ShippingPolicy, audit
 from recorder.journal.journal import Journal
+from recorder.shipping.verdicts import Answer
 from simulator import Simulator
 from simulator.testing import strategies
 from tests.doubles import URL, Boot

@@ -4,8 +4,9 @@ import heapq
 import json
 from dataclasses import dataclass, field
 
-from recorder import Answer, Lane
+from recorder import Lane
 from recorder.journal.uptime import Uptime
+from recorder.shipping.verdicts import Answer
 from simulator.service.ingestion import Endpoint, Inbox, read_submission
 
 URL = "http://service.test/engage"

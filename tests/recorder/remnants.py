@@ -2,7 +2,9 @@
 
 import json
 
-from recorder import Answer, Journal, NewEntry, Recorder, Shipper, ShippingPolicy
+from recorder import Journal, Recorder, Shipper, ShippingPolicy
+from recorder.model.entries import NewEntry
+from recorder.shipping.verdicts import Answer
 from tests.doubles import RESET, URL, Boot, Scripted
 
 ID = "ada-åström@ex.org"

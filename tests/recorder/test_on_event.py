@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
-from recorder import Entry, Lane, LaneStatus, Outcome, Recorder, ShippingPolicy, ShipReport, State
+from recorder import Entry, Lane, Recorder, ShippingPolicy, ShipReport, State
+from recorder.model.entries import AttemptOutcome
+from recorder.model.reports import LaneStatus
 from simulator.service.server import Service
 
 LONG = 20  # seconds; what is waited for happens long before
@@ -62,7 +64,11 @@ def test_a_lane_that_is_paused_is_told_once_and_why(path):
         report = heard.first(ShipReport, lambda report: report.stopped_by == "paused")
         assert recorder.flush().stopped_by == "paused"  # the second answer: no news
         assert recorder.flush().stopped_by == "done"
-    assert (status.lane, status.outcome, status.cause) == (Lane.PEOPLE, Outcome.PAUSED, "HTTP 403: Forbidden")
+    assert (status.lane, status.outcome, status.cause) == (
+        Lane.PEOPLE,
+        AttemptOutcome.PAUSED,
+        "HTTP 403: Forbidden",
+    )
     assert status.failures == 1
     assert status.retry_at > status.since
     assert report.message == status.cause

@@ -13,16 +13,15 @@ import pytest
 from recorder import (
     InvalidOperation,
     Journal,
-    JournalClosed,
     JournalReader,
     Recorder,
-    ShippingError,
     ShippingPolicy,
     ShipReport,
     State,
     WrongToken,
 )
 from recorder.background import Delivery
+from recorder.model.errors import JournalClosed, ShippingError
 from simulator.service.server import Service
 
 

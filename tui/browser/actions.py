@@ -11,9 +11,7 @@ from functools import partial
 from typing import Any
 
 from recorder import (
-    Decision,
     Entry,
-    Forgotten,
     InvalidOperation,
     Journal,
     JournalReader,
@@ -21,9 +19,10 @@ from recorder import (
     Shipper,
     ShippingPolicy,
     ShipReport,
-    Verb,
 )
+from recorder.journal.decisions import Decision, Verb
 from recorder.model.filters import MOST_RANGES
+from recorder.model.reports import Forgotten
 from tui.browser.gateway import Gateway
 from tui.text.detail import escaped_json
 from tui.text.forgetting import told as told_forgotten

@@ -14,7 +14,9 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from recorder import Decision, Entry, Forgotten, InvalidOperation, JournalBusy, RestanteError, Verb
+from recorder import Entry, InvalidOperation, JournalBusy, RestanteError
+from recorder.journal.decisions import Decision, Verb
+from recorder.model.reports import Forgotten
 from tui.browser.actions import Actions, question, told
 from tui.browser.gateway import Facts, Gateway
 from tui.browser.keys import bindings, keys_of, name_of, use

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recorder import ProfileCount
+from recorder.model.reports import ProfileCount
 
 __all__ = ["Directory", "Page"]
 

@@ -11,17 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
-from recorder import (
-    Attempt,
-    Entry,
-    Hold,
-    HttpTransport,
-    JournalReader,
-    Lane,
-    ShipperStatus,
-    State,
-    Statistics,
-)
+from recorder import Attempt, Entry, HttpTransport, JournalReader, Lane, State, Statistics
+from recorder.model.reports import Hold, ShipperStatus
 from simulator import Start
 from simulator.testing import to_test
 from tui.text.effect import Effect, effect_of

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder import EntryRow, JournalReader, State
+from recorder import JournalReader, State
+from recorder.model.reports import EntryRow
 from tui.browser.directory import Directory, Page
 from tui.text.history import History, history_of, start_of
 

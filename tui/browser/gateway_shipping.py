@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recorder import Attempt, AttemptGroup, FailureGroup, JournalReader
+from recorder import Attempt, JournalReader
+from recorder.model.reports import AttemptGroup, FailureGroup
 from tui.browser.actions import numbered
 from tui.browser.gateway import Facts, Gateway
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from textual.message import Message
 
-from recorder import Verb
+from recorder.journal.decisions import Verb
 from tui.text.rows import Query
 
 __all__ = [

@@ -7,15 +7,8 @@ from typing import IO, NoReturn
 
 import click
 
-from recorder import (
-    JournalError,
-    JournalMissing,
-    JournalSnapshot,
-    JournalTooNew,
-    NotAJournal,
-    RestanteError,
-    WrongToken,
-)
+from recorder import JournalError, RestanteError, WrongToken
+from recorder.model.errors import JournalMissing, JournalSnapshot, JournalTooNew, NotAJournal
 from tui.cli.audit import audit_command
 from tui.cli.browse import tui_command
 from tui.cli.compare import compare_command

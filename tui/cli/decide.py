@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from recorder import Decision, Journal, JournalReader, State, Verb
+from recorder import Journal, JournalReader, State
+from recorder.journal.decisions import Decision, Verb
 from tui.cli import options
 from tui.text.format import count, printable
 

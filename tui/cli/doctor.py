@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from recorder import Finding, Severity, diagnose
+from recorder import diagnose
+from recorder.maintenance.doctor import Finding, Severity
 from tui.cli import options
 from tui.text.format import count, printable
 

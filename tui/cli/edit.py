@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from recorder import Entry, InvalidOperation, Journal, JournalReader, State, Verb
+from recorder import Entry, InvalidOperation, Journal, JournalReader, State
+from recorder.journal.decisions import Verb
 from tui.cli import options
 from tui.cli.lines import parsed
 from tui.text.format import printable

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from recorder import Forgotten, Journal, JournalReader
+from recorder import Journal, JournalReader
+from recorder.model.reports import Forgotten
 from tui.cli import options
 from tui.text.forgetting import hazards, told
 from tui.text.format import count

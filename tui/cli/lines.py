@@ -6,7 +6,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from recorder import Intake, InvalidOperation, NewEntry, Operator, State, WrongToken
+from recorder import InvalidOperation, Operator, State, WrongToken
+from recorder.model.entries import NewEntry
+from recorder.model.intake import Intake
 from tui.cli.options import BadInput
 from tui.text.format import printable
 

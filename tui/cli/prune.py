@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from recorder import Journal, JournalReader, Pruned
+from recorder import Journal, JournalReader
+from recorder.model.reports import Pruned
 from tui.cli import options
 from tui.text.format import count, size
 

@@ -9,7 +9,10 @@ from typing import IO
 
 import click
 
-from recorder import AS_KEPT, Intake, Journal, JournalMissing, JournalReader, NewEntry
+from recorder import Journal, JournalReader
+from recorder.model.entries import NewEntry
+from recorder.model.errors import JournalMissing
+from recorder.model.intake import Intake
 from tui.cli import options
 from tui.cli.lines import Lines
 from tui.cli.spool import journal_spool, left_behind, resume, side_files, written_spool
@@ -89,7 +92,7 @@ def record_command(
 
 def _journal(path: Path, token: str | None, max_bytes: int | None) -> Journal:
     try:
-        return Journal(path, token=token, max_bytes=AS_KEPT if max_bytes is None else max_bytes)
+        return Journal(path, token=token, max_bytes=max_bytes)
     except ValueError as error:
         raise options.BadInput(str(error).replace("max_bytes", "--max-bytes")) from error
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from recorder import Salvaged, State, salvage
+from recorder import State, salvage
+from recorder.maintenance.salvage.salvage import Salvaged
 from tui.cli import options
 from tui.cli.spool import finished_spools
 from tui.text.format import count, printable

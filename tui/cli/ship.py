@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from recorder import HttpTransport, Journal, JournalReader, Shipper, ShipperStatus, ShippingPolicy, ShipReport
+from recorder import HttpTransport, Journal, JournalReader, Shipper, ShippingPolicy, ShipReport
+from recorder.model.reports import ShipperStatus
 from tui.cli import options
 from tui.cli.watch import tell_move, watch
 from tui.text.sentence import report_sentence

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from recorder import Journal, JournalError, NewEntry
+from recorder import Journal, JournalError
+from recorder.model.entries import NewEntry
 
 __all__ = [
     "COMMIT_ROWS",

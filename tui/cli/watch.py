@@ -17,13 +17,13 @@ from recorder import (
     JournalBusy,
     JournalError,
     JournalFull,
-    JournalMissing,
     JournalReader,
     Shipper,
-    ShipperStatus,
     ShippingPolicy,
     ShipReport,
 )
+from recorder.model.errors import JournalMissing
+from recorder.model.reports import ShipperStatus
 from tui.cli import options
 from tui.text.format import printable
 from tui.text.sentence import report_sentence

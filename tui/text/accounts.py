@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from recorder import LaneStatus, Outcome, State, Statistics
+from recorder import State, Statistics
+from recorder.model.entries import AttemptOutcome
+from recorder.model.reports import LaneStatus
 from tui.browser.gateway import Facts
 from tui.text.format import age, printable, size
 
@@ -10,11 +12,11 @@ __all__ = ["accounts_lines", "lane_lines"]
 
 _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 _SAID = {
-    Outcome.OFFLINE: "offline",
-    Outcome.WAIT: "asked for patience",
-    Outcome.PAUSED: "paused",
-    Outcome.UNKNOWN: "no answer",
-    Outcome.REFUSED: "refused",
+    AttemptOutcome.OFFLINE: "offline",
+    AttemptOutcome.WAIT: "asked for patience",
+    AttemptOutcome.PAUSED: "paused",
+    AttemptOutcome.UNKNOWN: "no answer",
+    AttemptOutcome.REFUSED: "refused",
 }
 
 
@@ -50,7 +52,7 @@ def lane_lines(facts: Facts) -> Iterator[str]:
 
 
 def _lane(lane: LaneStatus, now: float, *, running: bool) -> str:
-    said = _SAID[lane.outcome or Outcome.OFFLINE]
+    said = _SAID[lane.outcome or AttemptOutcome.OFFLINE]
     since = f" for {age(max(now - lane.since, 0.0))}" if lane.since is not None else ""
     due = (lane.retry_at or 0.0) - now
     when = f"due in {age(due)}" if due >= 1 else "due now"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from recorder import Attempt, Entry, Outcome, State
+from recorder import Attempt, Entry, State
+from recorder.model.entries import AttemptOutcome
 from tui.browser.gateway import EntryFacts
 from tui.browser.keys import name_of
 from tui.text.effect import Effect
@@ -165,12 +166,12 @@ def _attempts(facts: EntryFacts) -> Iterator[Line]:
 
 
 _SAID = {
-    Outcome.SHIPPED: "accepted",
-    Outcome.REFUSED: "refused",
-    Outcome.UNKNOWN: "no answer says whether it arrived",
-    Outcome.OFFLINE: "offline",
-    Outcome.WAIT: "asked for patience",
-    Outcome.PAUSED: "paused",
+    AttemptOutcome.SHIPPED: "accepted",
+    AttemptOutcome.REFUSED: "refused",
+    AttemptOutcome.UNKNOWN: "no answer says whether it arrived",
+    AttemptOutcome.OFFLINE: "offline",
+    AttemptOutcome.WAIT: "asked for patience",
+    AttemptOutcome.PAUSED: "paused",
 }
 
 
@@ -249,7 +250,7 @@ def _after_doubt(facts: EntryFacts, by_person: str) -> str:
 def _when(facts: EntryFacts) -> str:
     shipper = facts.shipper
     lane = next((lane for lane in shipper.lanes if lane.lane is facts.entry.lane), None)
-    if lane is not None and lane.outcome is Outcome.PAUSED:
+    if lane is not None and lane.outcome is AttemptOutcome.PAUSED:
         return "once a person has mended what paused its lane (see 3 Shipping)"
     if not shipper.running:
         return "when somebody ships: `restante ship`"

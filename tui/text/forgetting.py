@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from recorder import Forgotten
+from recorder.model.reports import Forgotten
 from tui.text.format import clipped, count, printable
 
 __all__ = ["forget_question", "hazards", "told"]

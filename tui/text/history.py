@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from recorder import Baseline, EntryRow, State
+from recorder import State
+from recorder.model.reports import Baseline, EntryRow
 from simulator import Profile, Start, Timeline
 from tui.text.format import count
 

@@ -3,18 +3,20 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from recorder import LaneStatus, Outcome, ShipperStatus, ShipReport, Statistics
+from recorder import ShipReport, Statistics
+from recorder.model.entries import AttemptOutcome
+from recorder.model.reports import LaneStatus, ShipperStatus
 from tui.text.format import age, count, printable
 
 __all__ = ["Shipping", "report_sentence", "shipping_of", "standing_of"]
 
 ShippingState = Literal["no_shipper", "offline", "waiting", "paused", "busy", "full", "shipping", "done"]
 
-_STATES: dict[Outcome, ShippingState] = {
-    Outcome.PAUSED: "paused",
-    Outcome.OFFLINE: "offline",
-    Outcome.WAIT: "waiting",
-    Outcome.UNKNOWN: "waiting",
+_STATES: dict[AttemptOutcome, ShippingState] = {
+    AttemptOutcome.PAUSED: "paused",
+    AttemptOutcome.OFFLINE: "offline",
+    AttemptOutcome.WAIT: "waiting",
+    AttemptOutcome.UNKNOWN: "waiting",
 }
 _WORTH_SAYING = 5.0  # seconds
 _DECIDE = "`restante retry state=in_doubt`, or `discard`"
@@ -120,7 +122,9 @@ def _seen(shipper: ShipperStatus, now: float) -> str:
 
 def _worst_lane(shipper: ShipperStatus) -> LaneStatus | None:
     stuck = [lane for lane in shipper.lanes if lane.outcome in _STATES]
-    return min(stuck, key=lambda lane: _WORST.index(_STATES[lane.outcome or Outcome.WAIT]), default=None)
+    return min(
+        stuck, key=lambda lane: _WORST.index(_STATES[lane.outcome or AttemptOutcome.WAIT]), default=None
+    )
 
 
 def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
@@ -131,7 +135,7 @@ def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
         return f"Offline{since}: {cause}."
     if state == "paused":
         return f"Paused{since}, something must be mended: {cause}."
-    if lane.outcome is Outcome.UNKNOWN:
+    if lane.outcome is AttemptOutcome.UNKNOWN:
         return f"Waiting{since}: no answer says whether the last request arrived ({cause})."
     ago = f" {age(long)} ago" if long >= 1 else ""
     return f"The service asked for patience{ago}: {cause}."

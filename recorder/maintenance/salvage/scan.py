@@ -24,7 +24,7 @@ from recorder.maintenance.salvage.sqlite_format import (
     log_header,
     rows,
 )
-from recorder.model.entries import Outcome, State
+from recorder.model.entries import AttemptOutcome, State
 from recorder.model.operations import Lane
 
 __all__ = ["Remains", "Row"]
@@ -38,7 +38,7 @@ _TELL_EVERY = 256  # pages
 
 _LANES = frozenset(lane.value for lane in Lane)
 _STATES = frozenset(state.value for state in State if state is not State.SENDING)
-_OUTCOMES = frozenset(outcome.value for outcome in Outcome) | {None}
+_OUTCOMES = frozenset(outcome.value for outcome in AttemptOutcome) | {None}
 _ACCOUNTS = frozenset(state.value for state in State) | {"possibly_twice", "out_of_order"}
 _LIMITS = frozenset(Keeping._fields)
 

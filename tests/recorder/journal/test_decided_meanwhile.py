@@ -5,17 +5,10 @@ import threading
 
 import pytest
 
-from recorder import (
-    Answer,
-    Journal,
-    JournalError,
-    JournalFull,
-    JournalReader,
-    Outcome,
-    Shipper,
-    ShippingPolicy,
-)
+from recorder import Journal, JournalError, JournalFull, JournalReader, Shipper, ShippingPolicy
 from recorder.journal.settle import Settlement
+from recorder.model.entries import AttemptOutcome
+from recorder.shipping.verdicts import Answer
 from simulator import Simulator
 from tests.doubles import ACCEPTED, BOOTED, REFUSED, RESET, UNREACHABLE, URL, Boot, Scripted, claim, take_over
 
@@ -32,7 +25,7 @@ def sent(transport):
 
 
 OPS = {"$set", "$append", "$add"}
-SHIPPED = Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0)
+SHIPPED = Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0)
 
 
 def states(path):

@@ -22,8 +22,6 @@ from recorder import (
     JournalFull,
     JournalReader,
     Lane,
-    NewEntry,
-    Outcome,
     Recorder,
     Shipper,
     ShippingPolicy,
@@ -37,6 +35,7 @@ from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.settle import Settlement
 from recorder.maintenance.salvage.carry import carry_over
 from recorder.maintenance.salvage.scan import Row
+from recorder.model.entries import AttemptOutcome, NewEntry
 from simulator import Simulator
 from tests.doubles import ACCEPTED, AT_ONCE, BOOTED, FORBIDDEN, REFUSED, RESET, Scripted, claim, take_over
 from tests.recorder.remnants import ID, VALUE, everywhere, places, quoting, refused, ship
@@ -405,7 +404,7 @@ def test_what_is_being_sent_is_waited_for(recorder, journal, path):
         assert states(path) == {1: "sending", 2: "sending", 3: "forgotten"}
         whole(path)
         answered = threading.Timer(
-            0.2, lambda: journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=1.0))
+            0.2, lambda: journal.claims.settle(sent, Settlement(outcome=AttemptOutcome.SHIPPED, now=1.0))
         )
         answered.start()
         assert journal.forget("ada").entries == 1
@@ -434,7 +433,7 @@ def test_a_late_acceptance_settles_what_is_left_of_its_request(recorder, journal
     sent = claim(journal, epoch, updates=2)
     take_over(journal, now=2.0)
     journal.forget("ada")
-    journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=3.0, words=f"fine, {VALUE}"))
+    journal.claims.settle(sent, Settlement(outcome=AttemptOutcome.SHIPPED, now=3.0, words=f"fine, {VALUE}"))
     assert states(path) == {1: "forgotten", 2: "shipped", 3: "forgotten"}
     whole(path)
 
@@ -644,7 +643,7 @@ def test_a_late_answer_is_about_all_that_its_request_has_left(recorder, journal,
     sent = journal.claims.claim(Lane.EVENTS, limits, epoch=epoch, now=1.0, uptime=BOOTED, policy=AT_ONCE)
     take_over(journal, now=2.0)
     journal.forget("ada")
-    journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    journal.claims.settle(sent, Settlement(outcome=AttemptOutcome.SHIPPED, now=3.0))
     assert states(path) == {1: "shipped", 2: "forgotten", 3: "shipped"}
     whole(path)
     recorder.people_set("bob", {"plan": "pro"})
@@ -722,7 +721,7 @@ def test_a_deletion_in_doubt_is_forgotten_when_a_late_answer_accepts_it(journal,
     sent = claim(journal, take_over(journal))
     take_over(journal, now=2.0)
     assert states(path) == {1: "in_doubt"}
-    journal.claims.settle(sent, Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    journal.claims.settle(sent, Settlement(outcome=AttemptOutcome.SHIPPED, now=3.0))
     assert states(path) == {1: "forgotten"}
     whole(path)
 

@@ -17,15 +17,10 @@ import pytest
 from recorder import (
     Journal,
     JournalBusy,
-    JournalClosed,
     JournalDamaged,
     JournalError,
     JournalFull,
-    JournalMissing,
     JournalReader,
-    JournalTooNew,
-    NotAJournal,
-    Outcome,
     State,
     WrongToken,
 )
@@ -35,7 +30,8 @@ from recorder.journal.append import _Ticket
 from recorder.journal.locks import OpenLock, beside
 from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.settle import Settlement
-from recorder.model.entries import NewEntry
+from recorder.model.entries import AttemptOutcome, NewEntry
+from recorder.model.errors import JournalClosed, JournalMissing, JournalTooNew, NotAJournal
 from tests.doubles import claim, take_over
 
 
@@ -85,7 +81,7 @@ def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
         journal._connection._sqlite.set_trace_callback(statements.append)
         epoch = take_over(journal, 1.0)
         claimed = claim(journal, epoch, 1, 100)
-        journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=2.0))
+        journal.claims.settle(claimed, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=2.0))
     level, seen = "NORMAL", {}
     for statement in statements:
         if statement.startswith("PRAGMA synchronous"):

@@ -1,6 +1,7 @@
 """`max_bytes`: recording is refused rather than growing further, settling goes on, and what was shipped makes room."""
 
 import json
+import math
 import sqlite3
 import threading
 
@@ -125,7 +126,7 @@ def test_other_processes_are_held_to_the_limit_too(limited, path):
 
 def test_the_limit_can_be_lifted(limited, path):
     fill(limited)
-    with Recorder("T", path, max_bytes=None) as other:
+    with Recorder("T", path, max_bytes=math.inf) as other:
         other.people_set("ada", {"a": TEXT * 100})
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from recorder import HttpTransport, JournalReader, NewEntry, Shipper, ShippingPolicy
+from recorder import HttpTransport, JournalReader, Shipper, ShippingPolicy
+from recorder.model.entries import NewEntry
 from simulator.service.server import Service
 
 

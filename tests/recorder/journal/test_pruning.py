@@ -1,25 +1,18 @@
 """Pruning: what it takes away, what it leaves, and that no view and no account shows it."""
 
 import dataclasses
+import math
 import sqlite3
 
 import pytest
 
-from recorder import (
-    Journal,
-    JournalError,
-    JournalReader,
-    Outcome,
-    Pruned,
-    Recorder,
-    Shipper,
-    ShippingPolicy,
-    Verb,
-    audit,
-)
+from recorder import Journal, JournalError, JournalReader, Recorder, Shipper, ShippingPolicy, audit
+from recorder.journal.decisions import Verb
 from recorder.journal.limits import Keeping
 from recorder.journal.prune import Walk, cut_of
 from recorder.journal.settle import Settlement
+from recorder.model.entries import AttemptOutcome
+from recorder.model.reports import Pruned
 from simulator import Simulator
 from simulator.baseline import fold
 from tests.doubles import FORBIDDEN, REFUSED, RESET, Boot, Scripted, claim, take_over
@@ -123,7 +116,7 @@ def test_no_more_shipped_entries_stay_than_their_number(path):
 
 
 def test_without_limits_nothing_is_pruned(path):
-    limits = {"keep_shipped_days": None, "keep_shipped_entries": None}
+    limits = {"keep_shipped_days": math.inf, "keep_shipped_entries": math.inf}
     with Journal(path, token="T", **limits) as journal, Recorder("T", journal) as recorder:
         fill(recorder, 3)
         ship(journal, batch_updates=1)
@@ -133,8 +126,8 @@ def test_without_limits_nothing_is_pruned(path):
 
 def test_limits_are_kept_in_the_journal_for_whoever_opens_it_without_them(path):
     """`restante ship` beside an app prunes nothing that the app wants to keep."""
-    Journal(path, token="T", keep_shipped_days=None, keep_shipped_entries=3).close()
-    Journal(path, keep_shipped_entries=None).close()
+    Journal(path, token="T", keep_shipped_days=math.inf, keep_shipped_entries=3).close()
+    Journal(path, keep_shipped_entries=math.inf).close()
     with Journal(path) as journal, Recorder("T", journal) as recorder:
         fill(recorder, 5)
         ship(journal)
@@ -310,7 +303,7 @@ def test_a_late_acceptance_finds_its_run_as_it_left_it(recorder, journal, path):
     fill(recorder, 1, "bob")
     journal.prune(all_shipped=True)
     assert kept(path) == {1: "in_doubt", 2: "discarded", 4: "pending"}
-    journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
+    journal.claims.settle(claimed, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0))
     assert kept(path)[1] == "in_doubt"
 
 
@@ -326,7 +319,7 @@ def test_what_a_late_acceptance_settles_comes_at_its_place(recorder, journal, pa
     fill(recorder, 1, "cal")
     journal.prune(all_shipped=True)
     assert kept(path) == {1: "shipped", 2: "in_doubt", 5: "pending"}
-    journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
+    journal.claims.settle(claimed, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0))
     recorder.people_append("ada", {"n": 2})
     ship(journal)
     recorder.people_append("cal", {"n": 3})
@@ -341,7 +334,7 @@ def test_nothing_of_a_request_under_way_or_after_it_is_pruned(recorder, journal,
     fill(recorder, 1, "bob")
     journal.prune(all_shipped=True)
     assert kept(path) == {2: "sending", 3: "pending"}
-    journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
+    journal.claims.settle(claimed, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0))
     journal.prune(all_shipped=True)
     assert kept(path) == {3: "pending"}
 
@@ -365,7 +358,7 @@ def test_the_newest_number_stays_though_it_was_given_up(recorder, journal, path)
     claimed = claim(journal, take_over(journal), 2)
     take_over(journal, policy=ShippingPolicy(in_doubt="hold", settle_after=0))
     journal.discard("profile=bob")
-    journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
+    journal.claims.settle(claimed, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0))
     assert claim(journal, take_over(journal)) is None  # and nothing waits any more
     journal.prune(all_shipped=True)
     assert kept(path) == {2: "discarded"}

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from recorder import Journal, JournalReader, NewEntry, Shipper, ShippingPolicy, audit
+from recorder import Journal, JournalReader, Shipper, ShippingPolicy, audit
 from recorder.journal.uptime import Uptime
+from recorder.model.entries import NewEntry
 from tests.doubles import ACCEPTED, REFUSED, RESET, Scripted
 
 AFTER = {"resend": "shipped", "hold": "in_doubt", "drop": "discarded"}

@@ -1,5 +1,6 @@
 """The file gives room back after a drain, and the log neither grows through an outage nor stays when all is quiet."""
 
+import math
 import sqlite3
 
 import pytest
@@ -40,7 +41,7 @@ def log_size(path):
 def drain(number, path):
     """Record so many, ship them, prune all but the newest: the file's size before and after."""
     # Of more than 100,000 shipped ones a shipper would prune some by itself.
-    with Journal(path, token="T", durability="process", keep_shipped_entries=None) as journal:
+    with Journal(path, token="T", durability="process", keep_shipped_entries=math.inf) as journal:
         for first in range(0, number, 10_000):
             journal.append(rows(first, 10_000))
             assert log_size(path) < 12_000_000

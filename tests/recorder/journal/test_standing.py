@@ -4,7 +4,8 @@ import sqlite3
 
 import pytest
 
-from recorder import Journal, JournalReader, Lane, Outcome, Recorder, Shipper, ShippingPolicy
+from recorder import Journal, JournalReader, Lane, Recorder, Shipper, ShippingPolicy
+from recorder.model.entries import AttemptOutcome
 from tests.doubles import FORBIDDEN, PATIENCE, UNREACHABLE, Boot, Scripted
 
 
@@ -129,7 +130,7 @@ def test_a_paused_lane_is_tried_at_the_longest_back_off(path, boot):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"n": 1})
     rounds(path, boot, Scripted(FORBIDDEN))
-    assert lane(path).outcome is Outcome.PAUSED
+    assert lane(path).outcome is AttemptOutcome.PAUSED
     boot.passes(299)
     assert rounds(path, boot, Scripted()).requests == 0
     boot.passes(2)
@@ -154,8 +155,8 @@ def test_one_lane_that_is_paused_stops_no_other(path, boot):
     assert (report.stopped_by, report.shipped) == ("paused", 1)
     with JournalReader(path) as reader:
         assert [(s.lane, s.outcome) for s in reader.shipping().lanes] == [
-            (Lane.PEOPLE, Outcome.PAUSED),
-            (Lane.GROUPS, Outcome.SHIPPED),
+            (Lane.PEOPLE, AttemptOutcome.PAUSED),
+            (Lane.GROUPS, AttemptOutcome.SHIPPED),
         ]
 
 

@@ -8,24 +8,23 @@ from collections import Counter
 import pytest
 
 from recorder import (
-    Disagreement,
     InvalidOperation,
     Journal,
     JournalError,
-    JournalMissing,
     JournalReader,
     Lane,
-    NewEntry,
-    NotAJournal,
     Shipper,
     ShippingPolicy,
     State,
-    Verb,
     audit,
 )
 from recorder.journal.claims import Limits
+from recorder.journal.decisions import Verb
 from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.uptime import Uptime
+from recorder.maintenance.audit import Disagreement
+from recorder.model.entries import NewEntry
+from recorder.model.errors import JournalMissing, NotAJournal
 from tests.doubles import ACCEPTED, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, Scripted
 
 

@@ -9,21 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from recorder import (
-    Journal,
-    JournalMissing,
-    JournalReader,
-    NotAJournal,
-    Severity,
-    Shipper,
-    diagnose,
-    snapshot,
-)
+from recorder import Journal, JournalReader, Shipper, diagnose, snapshot
 from recorder.journal.environment import FileSystem, file_system, free_bytes, holders
 from recorder.journal.locks import beside
 from recorder.journal.opening import PAGE_SIZE
-from recorder.maintenance.doctor import _file_system, _names, _room, _sqlite
+from recorder.maintenance.doctor import Severity, _file_system, _names, _room, _sqlite
 from recorder.model.entries import NewEntry
+from recorder.model.errors import JournalMissing, NotAJournal
 from tests.doubles import Scripted
 
 ATTENTION, NOTICE, OK = Severity.ATTENTION, Severity.NOTICE, Severity.OK
@@ -109,7 +101,8 @@ def test_a_journal_that_changes_while_it_is_read_without_locks_is_read_again(fil
 
 OPEN_AND_WAIT = """
 import sys
-from recorder import Journal, NewEntry
+from recorder import Journal
+from recorder.model.entries import NewEntry
 with Journal(sys.argv[1]) as journal:
     journal.append([NewEntry("people", None, "ada", "$set", '{"$distinct_id":"ada","$set":{"n":1}}', 1.0)])
     print("ready", flush=True)
@@ -118,7 +111,8 @@ with Journal(sys.argv[1]) as journal:
 
 OPEN_AND_CLOSE = """
 import sys
-from recorder import Journal, JournalReader, NewEntry
+from recorder import Journal, JournalReader
+from recorder.model.entries import NewEntry
 for _ in range(10):
     JournalReader(sys.argv[1]).close()
     with Journal(sys.argv[1]) as journal:

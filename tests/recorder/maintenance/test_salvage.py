@@ -16,11 +16,7 @@ from recorder import (
     JournalBusy,
     JournalDamaged,
     JournalError,
-    JournalMissing,
     JournalReader,
-    JournalTooNew,
-    NotAJournal,
-    Outcome,
     Recorder,
     Shipper,
     ShippingPolicy,
@@ -36,6 +32,8 @@ from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.settle import Settlement
 from recorder.journal.uptime import Due
 from recorder.maintenance.salvage.scan import Remains
+from recorder.model.entries import AttemptOutcome
+from recorder.model.errors import JournalMissing, JournalTooNew, NotAJournal
 from recorder.model.operations import Lane
 from tests.doubles import AT_ONCE, BOOTED, RESET, Scripted, claim, take_over
 
@@ -58,7 +56,7 @@ def varied(path, number=300, long_every=40):
                 if n % 50 == 49:
                     recorder.people_update({"$distinct_id": "ada", "$add": {"n": "no number"}})
         epoch = take_over(journal)
-        good, open_ = Outcome.SHIPPED, Outcome.UNKNOWN
+        good, open_ = AttemptOutcome.SHIPPED, AttemptOutcome.UNKNOWN
         for outcome, updates in (
             (good, 30),
             (good, 31),
@@ -75,7 +73,7 @@ def varied(path, number=300, long_every=40):
         groups = journal.claims.claim(
             Lane.GROUPS, limits, epoch=epoch, now=3.0, uptime=BOOTED, policy=AT_ONCE
         )
-        journal.claims.settle(groups, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
+        journal.claims.settle(groups, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0))
         claim(journal, epoch, 20, 100_000)  # and left open
         journal.discard("profile=p3 state=pending")
 

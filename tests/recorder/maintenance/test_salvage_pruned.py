@@ -1,6 +1,7 @@
 """Salvage of a journal from which entries were pruned: what is left of them stays, and none is taken for lost."""
 
 import json
+import math
 import random
 import shutil
 import sqlite3
@@ -17,11 +18,11 @@ from recorder import (
     Shipper,
     ShippingPolicy,
     State,
-    Verb,
     audit,
     salvage,
     snapshot,
 )
+from recorder.journal.decisions import Verb
 from recorder.journal.limits import keeping_of
 from recorder.journal.locks import beside
 from recorder.journal.opening import PAGE_SIZE
@@ -46,7 +47,7 @@ def one(path, sql, *parameters):
 def pruned_journal(path, several):
     """Most of it pruned, and of the rest a bit in every state; `several` sets how large it is."""
     chance = random.Random(several)
-    limits = {"keep_shipped_days": None, "keep_shipped_entries": several, "max_bytes": 50_000_000}
+    limits = {"keep_shipped_days": math.inf, "keep_shipped_entries": several, "max_bytes": 50_000_000}
     with (
         Journal(path, token="T", durability="process", **limits) as journal,
         Recorder("T", journal, on_invalid="reject") as recorder,

@@ -6,19 +6,10 @@ import threading
 
 import pytest
 
-from recorder import (
-    Journal,
-    JournalError,
-    JournalMissing,
-    JournalReader,
-    JournalSnapshot,
-    Recorder,
-    Shipper,
-    audit,
-    snapshot,
-)
+from recorder import Journal, JournalError, JournalReader, Recorder, Shipper, audit, snapshot
 from recorder.journal.copies import Home, move
 from recorder.journal.locks import beside
+from recorder.model.errors import JournalMissing, JournalSnapshot
 from tests.doubles import Scripted
 
 

@@ -5,9 +5,12 @@ from dataclasses import astuple
 
 import pytest
 
-from recorder import Answer, JournalReader, Lane, Outcome, ProfileCount, Shipper, ShippingPolicy, State
+from recorder import JournalReader, Lane, Shipper, ShippingPolicy, State
+from recorder.model.entries import AttemptOutcome
+from recorder.model.reports import ProfileCount
 from recorder.reading import failures as room
 from recorder.reading import reader as reading
+from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, REFUSED, RESET, UNREACHABLE, URL, Boot, Scripted
 
 NUMERIC = "$add: value is not numeric"
@@ -49,7 +52,7 @@ def test_failed_entries_are_grouped_by_state_and_words_the_largest_group_first(r
 
 
 def test_what_is_rejected_before_it_could_be_sent_counts_from_its_recording(journal, reader):
-    from recorder import NewEntry
+    from recorder.model.entries import NewEntry
 
     row = NewEntry("people", None, None, None, "{}", 50.0, "rejected", "message: has no $distinct_id")
     journal.append([row])
@@ -92,11 +95,11 @@ def test_attempts_that_came_to_nothing_are_grouped_and_those_that_went_through_l
     ship(journal, ACCEPTED, REFUSED, UNREACHABLE)
     groups = reader.failed_attempts()
     assert [(group.lane, group.outcome, group.words, group.attempts) for group in groups] == [
-        (Lane.PEOPLE, Outcome.OFFLINE, "connection refused", 1),
-        (Lane.PEOPLE, Outcome.REFUSED, NUMERIC, 1),
+        (Lane.PEOPLE, AttemptOutcome.OFFLINE, "connection refused", 1),
+        (Lane.PEOPLE, AttemptOutcome.REFUSED, NUMERIC, 1),
     ]
     ship(journal, UNREACHABLE)
-    assert {group.outcome: group.attempts for group in reader.failed_attempts()}[Outcome.OFFLINE] == 2
+    assert {group.outcome: group.attempts for group in reader.failed_attempts()}[AttemptOutcome.OFFLINE] == 2
 
 
 def test_who_asked_can_stop_the_grouping(recorder, journal, reader):
@@ -135,7 +138,7 @@ def test_profiles_of_a_range_are_counted_users_apart_from_groups(recorder, reade
 
 
 def test_events_and_what_names_no_profile_belong_to_none(journal, reader):
-    from recorder import NewEntry
+    from recorder.model.entries import NewEntry
 
     journal.append(
         [

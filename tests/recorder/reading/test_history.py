@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from recorder import JournalReader, Outcome, Shipper, ShippingPolicy, State
+from recorder import JournalReader, Shipper, ShippingPolicy, State
 from recorder.journal.settle import Settlement
+from recorder.model.entries import AttemptOutcome
 from recorder.reading.reader import _parsed
 from tests.doubles import ACCEPTED, REFUSED, RESET, Boot, Scripted, claim, take_over
 
@@ -120,9 +121,13 @@ def test_what_is_settled_late_between_the_two_comes_once_though_its_attempt_is_a
     late = claim(journal, take_over(journal))
     epoch = take_over(journal, policy=PATIENT)  # the claim of the one before is settled as unknown
     recorder.people_set("bob", {"n": 1})
-    journal.claims.settle(claim(journal, epoch, policy=PATIENT), Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    journal.claims.settle(
+        claim(journal, epoch, policy=PATIENT), Settlement(outcome=AttemptOutcome.SHIPPED, now=3.0)
+    )
     assert [entry.seq for entry in reader.shipped_entries()] == [2]
-    entries = both(reader, lambda: journal.claims.settle(late, Settlement(outcome=Outcome.SHIPPED, now=4.0)))
+    entries = both(
+        reader, lambda: journal.claims.settle(late, Settlement(outcome=AttemptOutcome.SHIPPED, now=4.0))
+    )
     assert [(entry.seq, entry.state) for entry in entries] == [(2, State.SHIPPED), (1, State.SHIPPED)]
 
 
@@ -131,10 +136,12 @@ def test_the_history_has_it_too(recorder, journal, reader):
     late = claim(journal, take_over(journal))
     epoch = take_over(journal, policy=PATIENT)
     recorder.people_set("bob", {"n": 2})
-    journal.claims.settle(claim(journal, epoch, policy=PATIENT), Settlement(outcome=Outcome.SHIPPED, now=3.0))
+    journal.claims.settle(
+        claim(journal, epoch, policy=PATIENT), Settlement(outcome=AttemptOutcome.SHIPPED, now=3.0)
+    )
     history = reader.history()
     assert next(history)["$set"] == {"n": 2}
-    journal.claims.settle(late, Settlement(outcome=Outcome.SHIPPED, now=4.0))
+    journal.claims.settle(late, Settlement(outcome=AttemptOutcome.SHIPPED, now=4.0))
     assert [message["$set"] for message in history] == [{"n": 1}]
 
 
@@ -153,8 +160,11 @@ def test_the_attempts_of_one_entry_are_those_that_carried_it(recorder, journal, 
     ship(journal, boot=boot)
     boot.passes(30)
     ship(journal, boot=boot)
-    assert [attempt.outcome for attempt in reader.attempts(1)] == [Outcome.UNKNOWN, Outcome.SHIPPED]
-    assert [attempt.outcome for attempt in reader.attempts(2)] == [Outcome.SHIPPED]
+    assert [attempt.outcome for attempt in reader.attempts(1)] == [
+        AttemptOutcome.UNKNOWN,
+        AttemptOutcome.SHIPPED,
+    ]
+    assert [attempt.outcome for attempt in reader.attempts(2)] == [AttemptOutcome.SHIPPED]
     assert reader.attempts(3) == []
     assert len(reader.attempts()) == 3
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from recorder import Journal, JournalReader, NewEntry
+from recorder import Journal, JournalReader
+from recorder.model.entries import NewEntry
 from recorder.reading import places as room
 from recorder.reading.places import Places
 

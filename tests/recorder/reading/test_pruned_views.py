@@ -5,6 +5,7 @@ One of them is pruned at random cuts. Everything else is done to both alike, ans
 
 import dataclasses
 import itertools
+import math
 import tempfile
 from pathlib import Path
 
@@ -12,18 +13,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from recorder import (
-    Journal,
-    JournalConsumer,
-    JournalReader,
-    Outcome,
-    Recorder,
-    Shipper,
-    ShippingPolicy,
-    Verb,
-    audit,
-)
+from recorder import Journal, JournalConsumer, JournalReader, Recorder, Shipper, ShippingPolicy, audit
+from recorder.journal.decisions import Verb
 from recorder.journal.settle import Settlement
+from recorder.model.entries import AttemptOutcome
 from simulator import Simulator
 from simulator.testing import strategies
 from tests.doubles import ACCEPTED, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, Boot, Scripted, claim
@@ -40,7 +33,7 @@ class Twin:
         ticks = itertools.count(1_000)
         self.clock = lambda: float(next(ticks))
         self.boot = Boot()
-        self.journal = Journal(path, token="T", durability="process", keep_shipped_days=None)
+        self.journal = Journal(path, token="T", durability="process", keep_shipped_days=math.inf)
         self.recorder = Recorder("T", self.journal, clock=self.clock)
         self.consumer = JournalConsumer(self.journal, clock=self.clock)
         self.unanswered = []
@@ -81,7 +74,7 @@ class Twin:
 
     def answer(self):
         if self.unanswered:
-            accepted = Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0)
+            accepted = Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0)
             self.journal.claims.settle(self.unanswered.pop(0), accepted)
 
     def passes(self, seconds):

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from recorder import Answer, Journal, JournalError, JournalReader, Outcome, Shipper, ShippingPolicy
+from recorder import Journal, JournalError, JournalReader, Shipper, ShippingPolicy
 from recorder.journal.settle import MOST_ALIKE
+from recorder.model.entries import AttemptOutcome
+from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, FORBIDDEN, REFUSED, RESET, URL, Boot, Scripted
 
 
@@ -115,7 +117,7 @@ def test_rejections_with_the_same_words_in_a_row_are_a_matter_of_configuration(r
     with JournalReader(path) as reader:
         assert {entry.reason for entry in reader.entries("state=waiting")} == {"project is closed"}
         (lane,) = reader.shipping().lanes
-    assert (lane.outcome, lane.cause) == (Outcome.PAUSED, "project is closed")
+    assert (lane.outcome, lane.cause) == (AttemptOutcome.PAUSED, "project is closed")
     before = len(service.sent)
     assert shipper.ship().stopped_by == "paused"
     assert len(service.sent) == before + 1  # still the same words: one request says so
@@ -223,7 +225,7 @@ def test_what_cannot_be_decided_is_named_with_the_reason(recorder, journal, path
     assert decided.entries == 0
     assert decided.refused == {"it was shipped": 2, "it is to be sent anyway": 1}
     with JournalReader(path) as reader:
-        from recorder import Verb
+        from recorder.journal.decisions import Verb
 
         assert reader.weigh(Verb.DISCARD, "").entries == 1
     assert journal.discard("").entries == 1

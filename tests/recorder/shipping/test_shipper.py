@@ -11,14 +11,11 @@ import time
 import pytest
 
 from recorder import (
-    Answer,
     Journal,
     JournalError,
     JournalFull,
     JournalReader,
     Lane,
-    LaneStatus,
-    Outcome,
     Recorder,
     Shipper,
     ShippingPolicy,
@@ -27,7 +24,9 @@ from recorder import (
 )
 from recorder.journal.locks import ship_lock
 from recorder.journal.settle import Settlement
-from recorder.model.entries import NewEntry
+from recorder.model.entries import AttemptOutcome, NewEntry
+from recorder.model.reports import LaneStatus
+from recorder.shipping.verdicts import Answer
 from tests.doubles import (
     ACCEPTED,
     AT_ONCE,
@@ -128,12 +127,16 @@ def test_offline_nothing_changes_and_one_growing_row_says_so(recorder, journal, 
     with JournalReader(path) as reader:
         (attempt,) = reader.attempts()
         (lane,) = reader.shipping().lanes
-    assert (attempt.outcome, attempt.times, attempt.words) == (Outcome.OFFLINE, 5, "connection refused")
-    assert (lane.outcome, lane.failures, lane.cause) == (Outcome.OFFLINE, 5, "connection refused")
+    assert (attempt.outcome, attempt.times, attempt.words) == (
+        AttemptOutcome.OFFLINE,
+        5,
+        "connection refused",
+    )
+    assert (lane.outcome, lane.failures, lane.cause) == (AttemptOutcome.OFFLINE, 5, "connection refused")
     assert shipper.ship().stopped_by == "done"
     with JournalReader(path) as reader:
         assert reader.shipping().lanes[0] == LaneStatus(
-            lane=Lane.PEOPLE, outcome=Outcome.SHIPPED, since=reader.shipping().lanes[0].since
+            lane=Lane.PEOPLE, outcome=AttemptOutcome.SHIPPED, since=reader.shipping().lanes[0].since
         )
 
 
@@ -217,7 +220,10 @@ def test_a_shipper_that_was_overtaken_can_neither_claim_nor_settle(recorder, jou
     old = take_over(journal, 1.0)
     claimed = claim(journal, old, 1, 10_000)
     take_over(journal, 2.0)
-    assert journal.claims.settle(claimed, Settlement(outcome=Outcome.REFUSED, status=400, now=3.0)) is None
+    assert (
+        journal.claims.settle(claimed, Settlement(outcome=AttemptOutcome.REFUSED, status=400, now=3.0))
+        is None
+    )
     assert states(path) == {"in_doubt": 1, "pending": 1}
     with pytest.raises(JournalError, match="another process ships now"):
         claim(journal, old, 1, 10_000)
@@ -229,7 +235,10 @@ def test_a_late_acceptance_settles_what_is_in_doubt_from_that_very_attempt(recor
     claimed = claim(journal, old, 2)
     take_over(journal, 2.0, ShippingPolicy())
     assert states(path) == {"in_doubt": 2}
-    assert journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0)) is None
+    assert (
+        journal.claims.settle(claimed, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0))
+        is None
+    )
     assert states(path) == {"shipped": 2}
     recorder.people_append("ada", {"n": 2})
     assert numbers(transport := Scripted()) == []
@@ -240,9 +249,9 @@ def test_a_late_acceptance_leaves_alone_what_is_being_sent_again(recorder, journ
     fill(recorder, 1)
     claimed = claim(journal, take_over(journal, 1.0))
     again = claim(journal, take_over(journal, 2.0))
-    journal.claims.settle(claimed, Settlement(outcome=Outcome.SHIPPED, status=200, now=3.0))
+    journal.claims.settle(claimed, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=3.0))
     assert states(path) == {"sending": 1}
-    journal.claims.settle(again, Settlement(outcome=Outcome.SHIPPED, status=200, now=4.0))
+    journal.claims.settle(again, Settlement(outcome=AttemptOutcome.SHIPPED, status=200, now=4.0))
     with JournalReader(path) as reader:
         assert (reader.entry(1).sends, reader.entry(1).possibly_twice) == (2, True)
 
@@ -527,7 +536,7 @@ def test_a_paused_lane_is_told_once(recorder, journal):
     with Background(journal, Scripted(*answers), uptime=lambda: boot.passes(400) or boot.now) as background:
         background.heard.wait_for(lambda event: isinstance(event, ShipReport) and event.shipped == 1)
     paused = [event for event in background.heard.events if isinstance(event, LaneStatus)]
-    assert [(event.lane, event.outcome) for event in paused] == [(Lane.PEOPLE, Outcome.PAUSED)]
+    assert [(event.lane, event.outcome) for event in paused] == [(Lane.PEOPLE, AttemptOutcome.PAUSED)]
 
 
 def test_an_event_handler_that_raises_stops_nothing(recorder, journal, path, caplog):

@@ -12,7 +12,10 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Retry
 
-from recorder import HttpTransport, Lane, Outcome, ShippingError, judge
+from recorder import HttpTransport, Lane
+from recorder.model.entries import AttemptOutcome
+from recorder.model.errors import ShippingError
+from recorder.shipping.verdicts import judge
 from simulator.service.server import Service
 from tests.services import RawService, closed_port, eventually
 
@@ -68,7 +71,7 @@ def test_a_closed_port_is_offline_and_nothing_left():
 def test_a_name_that_does_not_resolve_is_offline_and_nothing_left():
     answer = HttpTransport(url="http://restante.invalid").send(Lane.PEOPLE, BODY, timeout=20)
     assert not answer.left
-    assert judge(answer).outcome is Outcome.OFFLINE
+    assert judge(answer).outcome is AttemptOutcome.OFFLINE
 
 
 def test_a_proxy_that_refuses_is_offline_and_nothing_left():
@@ -87,7 +90,7 @@ def test_a_request_that_was_read_and_reset_has_left():
     with listening(reset) as url:
         answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
     assert (answer.left, answer.status) == (True, None)
-    assert judge(answer).outcome is Outcome.UNKNOWN
+    assert judge(answer).outcome is AttemptOutcome.UNKNOWN
 
 
 def test_a_request_that_was_read_and_never_answered_has_left():
@@ -113,7 +116,7 @@ def test_an_answer_that_was_cut_is_unknown(answered):
     with listening(cut) as url:
         answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
     assert answer.left
-    assert judge(answer).outcome is Outcome.UNKNOWN
+    assert judge(answer).outcome is AttemptOutcome.UNKNOWN
 
 
 def test_half_an_answer_without_a_length_parses_as_whole_and_is_unknown_all_the_same():
@@ -124,7 +127,7 @@ def test_half_an_answer_without_a_length_parses_as_whole_and_is_unknown_all_the_
     with listening(cut) as url:
         answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
     assert answer.status == 200
-    assert judge(answer).outcome is Outcome.UNKNOWN
+    assert judge(answer).outcome is AttemptOutcome.UNKNOWN
 
 
 def test_an_answer_that_drips_is_cut_off_at_the_total():
@@ -246,7 +249,7 @@ def test_a_users_session_that_retries_sends_a_body_once():
     session.close()
     assert b"".join(seen).count(BODY) == 1
     assert (answer.left, answer.status, answer.error) == (True, None, "the session tried to send it again")
-    assert judge(answer).outcome is Outcome.UNKNOWN
+    assert judge(answer).outcome is AttemptOutcome.UNKNOWN
 
 
 def test_where_no_thread_can_be_started_nothing_left(monkeypatch):
@@ -263,7 +266,7 @@ def test_reaching_a_service_opens_one_connection_and_sends_nothing():
         transport = HttpTransport(url=service.url)
         assert [transport.reach(Lane.PEOPLE), transport.reach(Lane.EVENTS)] == [None, None]
         eventually(lambda: service.connections == 1)
-        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
         assert (service.connections, len(service.requests)) == (1, 1)
         transport.close()
 
@@ -354,9 +357,9 @@ def test_each_lane_has_its_endpoint_and_asks_for_words_and_no_geolocation(lane, 
 def test_the_service_accepts_what_it_is_sent():
     with Service() as service:
         transport = HttpTransport(url=service.url)
-        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
         transport.close()
-        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is Outcome.SHIPPED
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
         transport.close()
         assert service.profiles() == {"ada": {"a": 1}}
 

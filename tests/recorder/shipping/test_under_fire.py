@@ -20,7 +20,6 @@ from recorder import (
     JournalConsumer,
     JournalReader,
     Lane,
-    Outcome,
     Recorder,
     Shipper,
     ShippingPolicy,
@@ -28,6 +27,7 @@ from recorder import (
     State,
 )
 from recorder.journal.uptime import Uptime
+from recorder.model.entries import AttemptOutcome
 from tests.services import RawService, answer, closed_port, eventually, said_0, server_context
 
 PAGE = b"<html><body>Welcome to Harbour Wi-Fi</body></html>"
@@ -175,27 +175,29 @@ def assert_offline(device, report, cause):
     lane = people(device.path)
     assert (report.stopped_by, report.shipped, report.in_doubt) == ("offline", 0, 0)
     assert cause in report.message
-    assert (lane.outcome, lane.cause) == (Outcome.OFFLINE, report.message)
+    assert (lane.outcome, lane.cause) == (AttemptOutcome.OFFLINE, report.message)
     assert set(states(device.path)) == {"pending"}
     assert all(entry.sends == 0 for entry in entries(device.path))
-    assert {(one.outcome, one.words) for one in attempts(device.path)} == {(Outcome.OFFLINE, report.message)}
+    assert {(one.outcome, one.words) for one in attempts(device.path)} == {
+        (AttemptOutcome.OFFLINE, report.message)
+    }
 
 
 def assert_in_doubt(device, report, cause):
     lane = people(device.path)
     assert (report.stopped_by, report.shipped) == ("waiting", 0)
     assert cause in report.message
-    assert (lane.outcome, lane.cause) == (Outcome.UNKNOWN, report.message)
+    assert (lane.outcome, lane.cause) == (AttemptOutcome.UNKNOWN, report.message)
     assert set(states(device.path)) == {"in_doubt"}
     (attempt,) = attempts(device.path)
-    assert (attempt.outcome, attempt.words) == (Outcome.UNKNOWN, report.message)
+    assert (attempt.outcome, attempt.words) == (AttemptOutcome.UNKNOWN, report.message)
 
 
 def assert_paused(device, report, cause):
     lane = people(device.path)
     assert (report.stopped_by, report.shipped) == ("paused", 0)
     assert cause in report.message
-    assert (lane.outcome, lane.cause) == (Outcome.PAUSED, report.message)
+    assert (lane.outcome, lane.cause) == (AttemptOutcome.PAUSED, report.message)
     assert set(states(device.path)) == {"pending"}
 
 
@@ -615,7 +617,7 @@ def test_retry_after_is_kept_by_explicit_calls_restarts_and_turned_clocks(start,
         report = device.ship()
         assert (report.stopped_by, report.pending) == ("waiting", 2)
         assert report.retry_at == people(device.path).retry_at == time_given.wall + 120
-        assert people(device.path).outcome is Outcome.WAIT
+        assert people(device.path).outcome is AttemptOutcome.WAIT
         assert states(device.path) == {"pending": 2}
 
         assert device.ship().stopped_by == "waiting"
@@ -789,7 +791,7 @@ def test_an_outage_writes_one_row_that_grows_and_claims_nothing(offline):
         assert report.requests == 0
         assert_offline(device, report, "connection refused")
     (only,) = attempts(device.path)
-    assert (only.times, only.outcome) == (6, Outcome.OFFLINE)
+    assert (only.times, only.outcome) == (6, AttemptOutcome.OFFLINE)
 
 
 def test_nothing_is_claimed_before_the_connection_stands(start, offline, trusting, context):
@@ -801,7 +803,7 @@ def test_nothing_is_claimed_before_the_connection_stands(start, offline, trustin
     with RawService(tls=context, greeting=look) as service:
         device = start(service.url, session=trusting)
         assert device.ship().shipped == 3
-        assert seen == [({"pending": 3}, [Outcome.OFFLINE])]
+        assert seen == [({"pending": 3}, [AttemptOutcome.OFFLINE])]
         assert service.connections == 1
 
 

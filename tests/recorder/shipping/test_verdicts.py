@@ -6,8 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recorder import Answer, Outcome, judge
-from recorder.shipping.verdicts import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, patience
+from recorder.model.entries import AttemptOutcome
+from recorder.shipping.verdicts import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, Answer, judge, patience
+
+BACKING_OFF = [AttemptOutcome.OFFLINE, AttemptOutcome.WAIT, AttemptOutcome.UNKNOWN]
 
 HTTPS = "https://api.mixpanel.com/engage?verbose=1&ip=0"
 HTTP = "http://api.mixpanel.com/engage?verbose=1&ip=0"
@@ -27,69 +29,97 @@ def said(status, error=None):
 
 TABLE = [
     # nothing left, or no whole answer
-    ("nothing-left", Answer(left=False, url=HTTPS, error="connection refused"), Outcome.OFFLINE),
-    ("left-and-reset", Answer(left=True, url=HTTPS, error="the connection was reset"), Outcome.UNKNOWN),
-    ("left-and-silence", Answer(left=True, url=HTTPS), Outcome.UNKNOWN),
+    ("nothing-left", Answer(left=False, url=HTTPS, error="connection refused"), AttemptOutcome.OFFLINE),
+    (
+        "left-and-reset",
+        Answer(left=True, url=HTTPS, error="the connection was reset"),
+        AttemptOutcome.UNKNOWN,
+    ),
+    ("left-and-silence", Answer(left=True, url=HTTPS), AttemptOutcome.UNKNOWN),
     # a captive portal
-    ("page-over-http", Answer(left=True, url=HTTP, status=200, body=PAGE, headers=HTML), Outcome.OFFLINE),
-    ("page-over-https", Answer(left=True, url=HTTPS, status=200, body=PAGE, headers=HTML), Outcome.UNKNOWN),
-    ("redirect-elsewhere", answer(302, location="http://login.example/"), Outcome.OFFLINE),
-    ("redirect-other-scheme-same-host", answer(301, url=HTTP, location=HTTPS), Outcome.PAUSED),
-    ("redirect-other-port", answer(308, location="https://api.mixpanel.com:444/engage"), Outcome.PAUSED),
-    ("redirect-other-spelling", answer(308, location="https://API.mixpanel.com/engage"), Outcome.PAUSED),
-    ("redirect-relative", answer(307, location="/v2/engage"), Outcome.PAUSED),
-    ("redirect-to-nowhere", answer(303), Outcome.UNKNOWN),
-    ("redirect-to-nonsense", answer(302, location="http://[::1/"), Outcome.UNKNOWN),
-    ("not-modified", answer(304), Outcome.UNKNOWN),
-    ("network-login", answer(511, PAGE), Outcome.OFFLINE),
+    (
+        "page-over-http",
+        Answer(left=True, url=HTTP, status=200, body=PAGE, headers=HTML),
+        AttemptOutcome.OFFLINE,
+    ),
+    (
+        "page-over-https",
+        Answer(left=True, url=HTTPS, status=200, body=PAGE, headers=HTML),
+        AttemptOutcome.UNKNOWN,
+    ),
+    ("redirect-elsewhere", answer(302, location="http://login.example/"), AttemptOutcome.OFFLINE),
+    ("redirect-other-scheme-same-host", answer(301, url=HTTP, location=HTTPS), AttemptOutcome.PAUSED),
+    (
+        "redirect-other-port",
+        answer(308, location="https://api.mixpanel.com:444/engage"),
+        AttemptOutcome.PAUSED,
+    ),
+    (
+        "redirect-other-spelling",
+        answer(308, location="https://API.mixpanel.com/engage"),
+        AttemptOutcome.PAUSED,
+    ),
+    ("redirect-relative", answer(307, location="/v2/engage"), AttemptOutcome.PAUSED),
+    ("redirect-to-nowhere", answer(303), AttemptOutcome.UNKNOWN),
+    ("redirect-to-nonsense", answer(302, location="http://[::1/"), AttemptOutcome.UNKNOWN),
+    ("not-modified", answer(304), AttemptOutcome.UNKNOWN),
+    ("network-login", answer(511, PAGE), AttemptOutcome.OFFLINE),
     # the service accepted
-    ("plain-one", answer(200, b"1"), Outcome.SHIPPED),
-    ("plain-one-called-html", answer(200, b"1\n", url=HTTP, content_type="text/html"), Outcome.SHIPPED),
-    ("status-one", answer(200, said(1)), Outcome.SHIPPED),
-    ("imported", answer(200, IMPORTED), Outcome.SHIPPED),
-    ("status-one-with-words", answer(200, said(1, "one was odd")), Outcome.SHIPPED),
+    ("plain-one", answer(200, b"1"), AttemptOutcome.SHIPPED),
+    (
+        "plain-one-called-html",
+        answer(200, b"1\n", url=HTTP, content_type="text/html"),
+        AttemptOutcome.SHIPPED,
+    ),
+    ("status-one", answer(200, said(1)), AttemptOutcome.SHIPPED),
+    ("imported", answer(200, IMPORTED), AttemptOutcome.SHIPPED),
+    ("status-one-with-words", answer(200, said(1, "one was odd")), AttemptOutcome.SHIPPED),
     # the service refused
-    ("plain-zero", answer(200, b"0"), Outcome.REFUSED),
-    ("status-zero", answer(200, said(0, "$distinct_id, missing or empty")), Outcome.REFUSED),
-    ("zero-token", answer(200, said(0, "$token, missing or empty")), Outcome.PAUSED),
-    ("zero-temporary", answer(200, said(0, "a temporary failure occurred")), Outcome.WAIT),
-    ("400", answer(400, said(0, "$add: value is not numeric")), Outcome.REFUSED),
-    ("400-token", answer(400, said(0, "invalid token")), Outcome.PAUSED),
-    ("400-temporary", answer(400, said(0, "a temporary failure occurred")), Outcome.REFUSED),
-    ("422", answer(422), Outcome.REFUSED),
-    ("422-token", answer(422, b"Token unknown"), Outcome.PAUSED),
-    ("token-in-a-name", answer(400, said(0, "$set.token_count is odd")), Outcome.REFUSED),
-    ("413", answer(413, b"too large"), Outcome.REFUSED),
+    ("plain-zero", answer(200, b"0"), AttemptOutcome.REFUSED),
+    ("status-zero", answer(200, said(0, "$distinct_id, missing or empty")), AttemptOutcome.REFUSED),
+    ("zero-token", answer(200, said(0, "$token, missing or empty")), AttemptOutcome.PAUSED),
+    ("zero-temporary", answer(200, said(0, "a temporary failure occurred")), AttemptOutcome.WAIT),
+    ("400", answer(400, said(0, "$add: value is not numeric")), AttemptOutcome.REFUSED),
+    ("400-token", answer(400, said(0, "invalid token")), AttemptOutcome.PAUSED),
+    ("400-temporary", answer(400, said(0, "a temporary failure occurred")), AttemptOutcome.REFUSED),
+    ("422", answer(422), AttemptOutcome.REFUSED),
+    ("422-token", answer(422, b"Token unknown"), AttemptOutcome.PAUSED),
+    ("token-in-a-name", answer(400, said(0, "$set.token_count is odd")), AttemptOutcome.REFUSED),
+    ("413", answer(413, b"too large"), AttemptOutcome.REFUSED),
     # patience
-    ("408", answer(408), Outcome.WAIT),
-    ("429", answer(429, b"slow down"), Outcome.WAIT),
-    ("503-retry-after", answer(503, retry_after="5"), Outcome.WAIT),
-    ("503-service", answer(503, said(0, "overloaded")), Outcome.WAIT),
-    ("503-page", answer(503, PAGE), Outcome.UNKNOWN),
-    ("503-other-json", answer(503, b'{"message": "upstream"}'), Outcome.UNKNOWN),
+    ("408", answer(408), AttemptOutcome.WAIT),
+    ("429", answer(429, b"slow down"), AttemptOutcome.WAIT),
+    ("503-retry-after", answer(503, retry_after="5"), AttemptOutcome.WAIT),
+    ("503-service", answer(503, said(0, "overloaded")), AttemptOutcome.WAIT),
+    ("503-page", answer(503, PAGE), AttemptOutcome.UNKNOWN),
+    ("503-other-json", answer(503, b'{"message": "upstream"}'), AttemptOutcome.UNKNOWN),
     # configuration
-    ("401", answer(401), Outcome.PAUSED),
-    ("403", answer(403, said(0, "forbidden")), Outcome.PAUSED),
-    ("404", answer(404, PAGE), Outcome.PAUSED),
-    ("407", answer(407), Outcome.PAUSED),
+    ("401", answer(401), AttemptOutcome.PAUSED),
+    ("403", answer(403, said(0, "forbidden")), AttemptOutcome.PAUSED),
+    ("404", answer(404, PAGE), AttemptOutcome.PAUSED),
+    ("407", answer(407), AttemptOutcome.PAUSED),
     # anything else
-    ("cut", answer(200, b'{"stat'), Outcome.UNKNOWN),
-    ("empty", answer(200, b""), Outcome.UNKNOWN),
-    ("foreign", answer(200, b'{"ok": true}'), Outcome.UNKNOWN),
-    ("status-true-is-not-one", answer(200, b'{"status": true}'), Outcome.UNKNOWN),
-    ("status-text-is-not-one", answer(200, b'{"status": "1"}'), Outcome.UNKNOWN),
-    ("imported-without-a-code", answer(200, b'{"num_records_imported":1,"status":"OK"}'), Outcome.UNKNOWN),
-    ("imported-partly", answer(400, b'{"code":400,"status":"Bad Request"}'), Outcome.REFUSED),
-    ("imported-with-another-status", answer(502, IMPORTED), Outcome.UNKNOWN),
-    ("plain-true", answer(200, b"true"), Outcome.UNKNOWN),
-    ("plain-float", answer(200, b"1.0"), Outcome.UNKNOWN),
-    ("201", answer(201, said(1)), Outcome.UNKNOWN),
-    ("204", answer(204), Outcome.UNKNOWN),
-    ("500", answer(500, said(0, "boom")), Outcome.UNKNOWN),
-    ("502", answer(502, PAGE), Outcome.UNKNOWN),
-    ("504", answer(504), Outcome.UNKNOWN),
-    ("102", answer(102), Outcome.UNKNOWN),
-    ("nested", answer(200, b"[" * 100_000), Outcome.UNKNOWN),
+    ("cut", answer(200, b'{"stat'), AttemptOutcome.UNKNOWN),
+    ("empty", answer(200, b""), AttemptOutcome.UNKNOWN),
+    ("foreign", answer(200, b'{"ok": true}'), AttemptOutcome.UNKNOWN),
+    ("status-true-is-not-one", answer(200, b'{"status": true}'), AttemptOutcome.UNKNOWN),
+    ("status-text-is-not-one", answer(200, b'{"status": "1"}'), AttemptOutcome.UNKNOWN),
+    (
+        "imported-without-a-code",
+        answer(200, b'{"num_records_imported":1,"status":"OK"}'),
+        AttemptOutcome.UNKNOWN,
+    ),
+    ("imported-partly", answer(400, b'{"code":400,"status":"Bad Request"}'), AttemptOutcome.REFUSED),
+    ("imported-with-another-status", answer(502, IMPORTED), AttemptOutcome.UNKNOWN),
+    ("plain-true", answer(200, b"true"), AttemptOutcome.UNKNOWN),
+    ("plain-float", answer(200, b"1.0"), AttemptOutcome.UNKNOWN),
+    ("201", answer(201, said(1)), AttemptOutcome.UNKNOWN),
+    ("204", answer(204), AttemptOutcome.UNKNOWN),
+    ("500", answer(500, said(0, "boom")), AttemptOutcome.UNKNOWN),
+    ("502", answer(502, PAGE), AttemptOutcome.UNKNOWN),
+    ("504", answer(504), AttemptOutcome.UNKNOWN),
+    ("102", answer(102), AttemptOutcome.UNKNOWN),
+    ("nested", answer(200, b"[" * 100_000), AttemptOutcome.UNKNOWN),
 ]
 
 
@@ -112,7 +142,7 @@ def test_words_from_the_network_are_one_printable_line_of_bounded_length():
 
 def test_a_failure_always_says_something():
     for name, reply, outcome in TABLE:
-        if outcome is not Outcome.SHIPPED:
+        if outcome is not AttemptOutcome.SHIPPED:
             assert judge(reply).words, name
 
 
@@ -161,10 +191,10 @@ headers = st.dictionaries(
 def test_every_answer_has_a_verdict(given):
     verdict = judge(given)
     if not given.left:
-        assert verdict.outcome is Outcome.OFFLINE
+        assert verdict.outcome is AttemptOutcome.OFFLINE
     elif given.status is None:
-        assert verdict.outcome is Outcome.UNKNOWN
-    if verdict.outcome is Outcome.SHIPPED:
+        assert verdict.outcome is AttemptOutcome.UNKNOWN
+    if verdict.outcome is AttemptOutcome.SHIPPED:
         # Only the service's own words count as accepted.
         value = json.loads(given.body)
         assert given.left
@@ -177,7 +207,7 @@ def test_every_answer_has_a_verdict(given):
 
 @pytest.mark.parametrize("status", range(100, 600))
 def test_no_status_alone_is_taken_for_acceptance(status):
-    assert judge(answer(status)).outcome is not Outcome.SHIPPED
+    assert judge(answer(status)).outcome is not AttemptOutcome.SHIPPED
 
 
 def test_retry_after_in_seconds():
@@ -199,22 +229,24 @@ def test_retry_after_is_honoured_up_to_a_day():
 def test_a_captive_portal_is_not_the_service_and_may_not_ask_for_patience(status):
     """A day's patience asked for by the login page of a café would outlast the café."""
     verdict = judge(answer(status, location="http://login.example/", retry_after="86400"))
-    assert (verdict.outcome, verdict.retry_after) == (Outcome.OFFLINE, None)
+    assert (verdict.outcome, verdict.retry_after) == (AttemptOutcome.OFFLINE, None)
 
 
 def test_patience_doubles_from_a_second_to_five_minutes():
-    waits = [patience(Outcome.OFFLINE, failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)]
+    waits = [patience(AttemptOutcome.OFFLINE, failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)]
     assert waits == [1, 2, 4, 256, 300, 300]
 
 
 @given(
-    st.sampled_from([Outcome.OFFLINE, Outcome.WAIT, Outcome.UNKNOWN]), st.integers(1, 10_000), st.floats(0, 1)
+    st.sampled_from(BACKING_OFF),
+    st.integers(1, 10_000),
+    st.floats(0, 1),
 )
 def test_jitter_comes_after_the_cap(outcome, failures, chance):
     wait = patience(outcome, failures, chance)
     assert wait == patience(outcome, failures, 1.0) * chance <= LONGEST_BACKOFF * chance
 
 
-@pytest.mark.parametrize("outcome", [Outcome.PAUSED, Outcome.REFUSED])
+@pytest.mark.parametrize("outcome", [AttemptOutcome.PAUSED, AttemptOutcome.REFUSED])
 def test_what_a_person_must_mend_is_tried_again_at_the_longest_backoff(outcome):
     assert patience(outcome, 1, 0.0) == LONGEST_BACKOFF

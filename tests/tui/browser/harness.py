@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder import Journal, NewEntry
+from recorder import Journal
+from recorder.model.entries import NewEntry
 from tui.browser.app import Browser
 from tui.browser.gateway import Gateway
 

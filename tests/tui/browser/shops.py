@@ -3,7 +3,9 @@
 import itertools
 import json
 
-from recorder import Answer, Journal, NewEntry, Shipper, ShippingPolicy
+from recorder import Journal, Shipper, ShippingPolicy
+from recorder.model.entries import NewEntry
+from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, REFUSED, RESET, UNREACHABLE, URL, Boot, Scripted
 from tests.tui.browser.harness import NOW
 

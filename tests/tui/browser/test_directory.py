@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from recorder import ProfileCount
+from recorder.model.reports import ProfileCount
 from tests.tui.browser.harness import NOW
 from tui.browser import gateway_profiles as room
 from tui.browser.directory import Directory

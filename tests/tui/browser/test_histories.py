@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from recorder import EntryRow, JournalReader, State
+from recorder import JournalReader, State
+from recorder.model.reports import EntryRow
 from simulator import Simulator, Timeline
 from simulator.testing import strategies
 from tests.doubles import ACCEPTED, REFUSED, RESET

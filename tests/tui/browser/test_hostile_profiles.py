@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as some
 from rich.cells import cell_len
 
-from recorder import Answer
+from recorder.shipping.verdicts import Answer
 from tests.doubles import URL
 from tests.tui.browser import shops
 from tests.tui.browser.harness import Stage, browsing, press, settled

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from recorder import EntryRow, JournalReader, State
+from recorder import JournalReader, State
+from recorder.model.reports import EntryRow
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, settled
 from tui.browser import gateway_profiles as door_room

@@ -2,7 +2,8 @@
 
 import pytest
 
-from recorder import Answer, JournalReader, Statistics
+from recorder import JournalReader, Statistics
+from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, RESET, URL
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled

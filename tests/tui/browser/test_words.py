@@ -4,17 +4,11 @@ import threading
 
 import pytest
 
-from recorder import (
-    Answer,
-    JournalReader,
-    LaneStatus,
-    Outcome,
-    ShipperStatus,
-    ShippingPolicy,
-    ShipReport,
-    Statistics,
-)
+from recorder import JournalReader, ShippingPolicy, ShipReport, Statistics
+from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
+from recorder.model.reports import LaneStatus, ShipperStatus
+from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, RESET, UNREACHABLE, URL
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, Stage, browsing, press, screen_text, settled
@@ -254,7 +248,7 @@ def test_online_is_said_only_of_who_ships(statistics, shipper, words):
 
 def test_a_try_that_is_due_within_a_second_is_due_now():
     lane = LaneStatus(
-        lane=Lane.PEOPLE, outcome=Outcome.OFFLINE, cause="x", since=1.0, failures=3, retry_at=NOW + 0.4
+        lane=Lane.PEOPLE, outcome=AttemptOutcome.OFFLINE, cause="x", since=1.0, failures=3, retry_at=NOW + 0.4
     )
     shipper = ShipperStatus(pid=1, running=True, lanes=(lane,))
     assert "Next try now" in shipping_of(Statistics(recorded=1, pending=1), shipper, now=NOW).sentence

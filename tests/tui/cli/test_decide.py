@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from recorder import Decision, HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
+from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
+from recorder.journal.decisions import Decision
 
 GOOD = {"$distinct_id": "ada", "$set": {"plan": "pro"}}
 ADD = {"$distinct_id": "ada", "$add": {"visits": 1}}

@@ -6,7 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from recorder import JournalReader, NewEntry, audit
+from recorder import JournalReader, audit
+from recorder.model.entries import NewEntry
 from tests.recorder.remnants import places
 from tui.cli.spool import written_spool
 

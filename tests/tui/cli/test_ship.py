@@ -10,17 +10,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from filelock import Timeout
 
-from recorder import (
-    HttpTransport,
-    Journal,
-    JournalReader,
-    NewEntry,
-    Shipper,
-    ShippingPolicy,
-    ShipReport,
-    State,
-)
+from recorder import HttpTransport, Journal, JournalReader, Shipper, ShippingPolicy, ShipReport, State
 from recorder.journal.locks import ship_lock
+from recorder.model.entries import NewEntry
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(5)]
 MALFORMED = {"$distinct_id": "ada", "$add": {"visits": "two"}}

@@ -4,9 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder import LaneStatus, Outcome, ShipperStatus, ShipReport, Statistics
+from recorder import ShipReport, Statistics
+from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
+from recorder.model.reports import LaneStatus, ShipperStatus
 from tui.text.sentence import report_sentence, shipping_of
+
+STOPPED = [AttemptOutcome.OFFLINE, AttemptOutcome.PAUSED, AttemptOutcome.WAIT, AttemptOutcome.UNKNOWN]
 
 NOW = 1_000_000.0
 PENDING = Statistics(recorded=12_000, pending=12_000)
@@ -48,7 +52,7 @@ def test_all_shipped_names_what_was_discarded():
 
 
 def test_nothing_unsent_is_done_whatever_the_last_request_said():
-    shipping = told(Statistics(recorded=1, shipped=1), lane(Outcome.OFFLINE))
+    shipping = told(Statistics(recorded=1, shipped=1), lane(AttemptOutcome.OFFLINE))
     assert (shipping.state, shipping.cause, shipping.retry_at) == ("done", "", None)
 
 
@@ -66,13 +70,13 @@ def test_no_shipper_runs_and_the_last_was_seen():
 
 
 def test_shipping_names_the_process():
-    shipping = told(PENDING, lane(Outcome.SHIPPED, ""), pid=4711, running=True, seen_at=NOW)
+    shipping = told(PENDING, lane(AttemptOutcome.SHIPPED, ""), pid=4711, running=True, seen_at=NOW)
     assert shipping.state == "shipping"
     assert shipping.sentence.startswith("Process 4711 is shipping.")
 
 
 def test_offline_says_since_when_why_and_when_it_is_tried_again():
-    shipping = told(PENDING, lane(Outcome.OFFLINE), running=True, pid=7)
+    shipping = told(PENDING, lane(AttemptOutcome.OFFLINE), running=True, pid=7)
     assert shipping.state == "offline"
     assert (shipping.since, shipping.retry_at, shipping.cause) == (NOW - 240, NOW + 48, "connection refused")
     assert shipping.sentence == (
@@ -82,7 +86,7 @@ def test_offline_says_since_when_why_and_when_it_is_tried_again():
 
 
 def test_offline_without_a_shipper_says_that_nobody_tries():
-    sentence = told(PENDING, lane(Outcome.OFFLINE)).sentence
+    sentence = told(PENDING, lane(AttemptOutcome.OFFLINE)).sentence
     assert "No shipper is running; `restante ship` tries again." in sentence
     assert "Next try" not in sentence
 
@@ -91,20 +95,20 @@ def test_offline_without_a_shipper_says_that_nobody_tries():
 def test_try_that_is_due_is_now(retry_at):
     assert (
         "Next try now (failure 3)."
-        in told(PENDING, lane(Outcome.OFFLINE, retry_at=retry_at), running=True).sentence
+        in told(PENDING, lane(AttemptOutcome.OFFLINE, retry_at=retry_at), running=True).sentence
     )
 
 
 @pytest.mark.parametrize(
     ("outcome", "state", "begins"),
     [
-        (Outcome.WAIT, "waiting", "The service asked for patience 4 m ago: slow down."),
+        (AttemptOutcome.WAIT, "waiting", "The service asked for patience 4 m ago: slow down."),
         (
-            Outcome.UNKNOWN,
+            AttemptOutcome.UNKNOWN,
             "waiting",
             "Waiting for 4 m: no answer says whether the last request arrived (slow down).",
         ),
-        (Outcome.PAUSED, "paused", "Paused for 4 m, something must be mended: slow down."),
+        (AttemptOutcome.PAUSED, "paused", "Paused for 4 m, something must be mended: slow down."),
     ],
 )
 def test_trouble_is_told_in_the_words_of_its_cause(outcome, state, begins):
@@ -114,17 +118,17 @@ def test_trouble_is_told_in_the_words_of_its_cause(outcome, state, begins):
 
 
 def test_trouble_without_a_beginning_is_told_without_one():
-    assert told(PENDING, lane(Outcome.OFFLINE, since=None)).sentence.startswith(
+    assert told(PENDING, lane(AttemptOutcome.OFFLINE, since=None)).sentence.startswith(
         "Offline: connection refused."
     )
 
 
 def test_worst_lane_is_the_one_that_needs_a_person():
     lanes = [
-        lane(Outcome.SHIPPED, "", of=Lane.EVENTS),
-        lane(Outcome.WAIT, "patience", of=Lane.PEOPLE),
-        lane(Outcome.PAUSED, "HTTP 401", of=Lane.GROUPS),
-        lane(Outcome.OFFLINE, "refused", of=Lane.IMPORTS),
+        lane(AttemptOutcome.SHIPPED, "", of=Lane.EVENTS),
+        lane(AttemptOutcome.WAIT, "patience", of=Lane.PEOPLE),
+        lane(AttemptOutcome.PAUSED, "HTTP 401", of=Lane.GROUPS),
+        lane(AttemptOutcome.OFFLINE, "refused", of=Lane.IMPORTS),
     ]
     assert told(PENDING, *lanes).cause == "HTTP 401"
     assert told(PENDING, *lanes[::-1]).cause == "HTTP 401"
@@ -133,7 +137,9 @@ def test_worst_lane_is_the_one_that_needs_a_person():
 
 
 def test_lane_that_goes_through_is_no_trouble():
-    assert told(PENDING, lane(Outcome.SHIPPED, ""), lane(None, "", of=Lane.GROUPS)).state == "no_shipper"
+    assert (
+        told(PENDING, lane(AttemptOutcome.SHIPPED, ""), lane(None, "", of=Lane.GROUPS)).state == "no_shipper"
+    )
 
 
 def test_what_is_left_counts_all_that_is_still_to_be_sent():
@@ -150,7 +156,7 @@ DECIDE = "`restante retry state=in_doubt`, or `discard`"
 
 
 def test_what_settles_says_how_long_its_profiles_wait():
-    shipping = told(DOUBT, lane(Outcome.SHIPPED, ""), running=True, settling_until=NOW + 28.4)
+    shipping = told(DOUBT, lane(AttemptOutcome.SHIPPED, ""), running=True, settling_until=NOW + 28.4)
     assert (shipping.state, shipping.retry_at) == ("waiting", NOW + 28.4)
     assert shipping.cause == "what is in doubt may still arrive"
     assert shipping.sentence == (
@@ -166,14 +172,14 @@ def test_what_settles_without_a_shipper_says_that_nobody_goes_on():
 
 def test_next_try_after_an_unknown_outcome_is_when_the_profiles_have_settled():
     shipping = told(
-        DOUBT, lane(Outcome.UNKNOWN, "reset", retry_at=NOW - 1), running=True, settling_until=NOW + 20
+        DOUBT, lane(AttemptOutcome.UNKNOWN, "reset", retry_at=NOW - 1), running=True, settling_until=NOW + 20
     )
     assert shipping.retry_at == NOW + 20
     assert "Next try in 20 s" in shipping.sentence
 
 
 def test_next_try_of_other_entries_does_not_wait_for_what_settles():
-    unknown = lane(Outcome.UNKNOWN, "reset", retry_at=NOW + 1)
+    unknown = lane(AttemptOutcome.UNKNOWN, "reset", retry_at=NOW + 1)
     shipping = told(BEHIND, unknown, running=True, settling_until=NOW + 20)
     assert shipping.retry_at == NOW + 1
     assert "its profiles wait 20 s more" in shipping.sentence
@@ -189,10 +195,10 @@ def test_what_is_held_names_who_decides_and_what_waits_behind():
 
 
 def test_what_is_held_is_told_beside_what_goes_on():
-    shipping = told(BEHIND, lane(Outcome.SHIPPED, ""), held=2, running=True, pid=7)
+    shipping = told(BEHIND, lane(AttemptOutcome.SHIPPED, ""), held=2, running=True, pid=7)
     assert shipping.state == "shipping"
     assert shipping.sentence.startswith("Process 7 is shipping. Held for a person to decide: 2 profiles")
-    assert told(BEHIND, lane(Outcome.OFFLINE), held=2).state == "offline"
+    assert told(BEHIND, lane(AttemptOutcome.OFFLINE), held=2).state == "offline"
 
 
 def test_entries_taken_up_again_are_to_be_sent_like_any_other():
@@ -260,7 +266,10 @@ def test_report_that_ends_at_what_is_held_names_who_decides():
     )
 
 
-@given(st.text(), st.sampled_from([Outcome.OFFLINE, Outcome.PAUSED, Outcome.WAIT, Outcome.UNKNOWN]))
+@given(
+    st.text(),
+    st.sampled_from(STOPPED),
+)
 def test_whatever_the_cause_the_sentence_is_one_printable_line(cause, outcome):
     shipping = told(PENDING, lane(outcome, cause))
     assert shipping.sentence.isprintable()
@@ -269,7 +278,7 @@ def test_whatever_the_cause_the_sentence_is_one_printable_line(cause, outcome):
 
 def test_a_full_journal_is_said_before_all_else():
     shipper = ShipperStatus(
-        full=True, lanes=(LaneStatus(lane=Lane.PEOPLE, outcome=Outcome.OFFLINE, cause="no"),)
+        full=True, lanes=(LaneStatus(lane=Lane.PEOPLE, outcome=AttemptOutcome.OFFLINE, cause="no"),)
     )
     said = shipping_of(Statistics(recorded=3, pending=3), shipper, now=0.0)
     assert said.state == "full"

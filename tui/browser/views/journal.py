@@ -11,7 +11,8 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.message import Message
 
-from recorder import InvalidFilter, Verb
+from recorder import InvalidFilter
+from recorder.journal.decisions import Verb
 from recorder.model.filters import where
 from tui.browser.actions import numbered
 from tui.browser.gateway import Facts, Gateway

@@ -7,7 +7,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 
-from recorder import FailureGroup, Verb
+from recorder.journal.decisions import Verb
+from recorder.model.reports import FailureGroup
 from tui.browser.gateway import Gateway
 from tui.browser.gateway_shipping import Carried, ShippingGateway, Standing
 from tui.browser.keys import bindings

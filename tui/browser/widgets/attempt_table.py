@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from recorder import Attempt, Outcome, State
+from recorder import Attempt, State
+from recorder.model.entries import AttemptOutcome
 from tui.browser.gateway_shipping import Standing
 from tui.browser.widgets.lines import Cell, Lines
 from tui.text.format import age, clipped, printable, size
@@ -10,13 +11,13 @@ from tui.text.states import LOOKS, Look
 
 __all__ = ["AttemptTable"]
 
-_LOOKS: dict[Outcome | None, tuple[Look, str]] = {
-    Outcome.SHIPPED: (LOOKS[State.SHIPPED], "accepted"),
-    Outcome.REFUSED: (LOOKS[State.REJECTED], "refused"),
-    Outcome.UNKNOWN: (LOOKS[State.IN_DOUBT], "no answer"),
-    Outcome.OFFLINE: (LOOKS[State.PENDING], "offline"),
-    Outcome.WAIT: (LOOKS[State.WAITING], "patience"),
-    Outcome.PAUSED: (LOOKS[State.WAITING], "paused"),
+_LOOKS: dict[AttemptOutcome | None, tuple[Look, str]] = {
+    AttemptOutcome.SHIPPED: (LOOKS[State.SHIPPED], "accepted"),
+    AttemptOutcome.REFUSED: (LOOKS[State.REJECTED], "refused"),
+    AttemptOutcome.UNKNOWN: (LOOKS[State.IN_DOUBT], "no answer"),
+    AttemptOutcome.OFFLINE: (LOOKS[State.PENDING], "offline"),
+    AttemptOutcome.WAIT: (LOOKS[State.WAITING], "patience"),
+    AttemptOutcome.PAUSED: (LOOKS[State.WAITING], "paused"),
     None: (LOOKS[State.SENDING], "under way"),
 }
 _AGE, _OUTCOME, _LANE, _UPDATES, _NUMBERS, _SIZE = 5, 11, 7, 7, 17, 8

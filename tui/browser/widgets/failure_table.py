@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from recorder import AttemptGroup, FailureGroup, State
+from recorder import State
+from recorder.model.reports import AttemptGroup, FailureGroup
 from tui.browser.gateway_shipping import Standing
 from tui.browser.keys import name_of
 from tui.browser.widgets.lines import Cell, Lines

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.message import Message
 
-from recorder import ProfileCount
+from recorder.model.reports import ProfileCount
 from tui.browser.directory import Page
 from tui.browser.gateway_profiles import Collected, ProfilesGateway
 from tui.browser.widgets.lines import Cell, Lines
