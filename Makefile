@@ -1,18 +1,22 @@
-# Two commands on a fresh machine that has Python 3.11 with venv, and make:
+# Two commands on a fresh machine that has Python 3.11 or newer with venv, and make:
 #   make demo     installs into .venv and runs the main job
-#   make test     installs and runs format, lint, types, import contracts and tests
+#   make test     installs, checks the code and runs the tests, in two minutes
+# `make test PYTHON=python3.13` does it with another Python; .venv is made anew when the version differs.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
+WORKERS ?= 3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALLED := $(VENV)/installed
-MEASURING := $(VENV)/measuring
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+INSTALLED := $(VENV)/installed-$(VERSION)
+MEASURING := $(VENV)/measuring-$(VERSION)
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 # Tests and benchmarks start many programs, and none should have to compile its sources anew.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test test-long bench pictures format clean
+.PHONY: help install demo check test test-rest test-all bench pictures format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +27,7 @@ install: $(INSTALLED) ## install restante and its tools into .venv
 # are (no build isolation), so that nothing is picked by the day's date.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "restante needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python$(VERSION) -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt hatchling editables
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@touch $@
@@ -41,11 +45,14 @@ check: $(INSTALLED) ## format, lint, types, import contracts
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-cache --no-logo
 
-test: check ## everything CI runs
-	$(BIN)/pytest -q -n 3 --dist worksteal -m 'not long'
+test: check ## check, and the tests that take seconds
+	$(PYTEST) --hypothesis-profile=ci -m 'not long'
 
-test-long: check ## the suites that take longer, too
-	$(BIN)/pytest -q -n 2 --dist worksteal
+test-rest: check ## what `make test` leaves out: the long tests, and more Hypothesis examples
+	$(PYTEST) --hypothesis-profile=long -m 'long or hypothesis'
+
+test-all: check ## every test, at its full length
+	$(PYTEST) --hypothesis-profile=long
 
 bench: $(MEASURING) ## figures, each beside a baseline of the same run, into docs/performance.md
 	$(BIN)/python -m benchmarks --write
@@ -54,9 +61,9 @@ bench: $(MEASURING) ## figures, each beside a baseline of the same run, into doc
 pictures: $(INSTALLED) ## draw the browser for README.md, to be looked at
 	PYTHONPATH=. $(BIN)/python docs/pictures/draw.py
 
-format: $(INSTALLED) ## put the code in the house's format
+format: $(INSTALLED) ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## remove what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis

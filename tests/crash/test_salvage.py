@@ -35,7 +35,7 @@ FEW = {
     "fsync": 2,
     "fdatasync": 1,
     "ftruncate": 1,
-}  # of many; `make test-long` takes each
+}  # of many; `make test-all` takes each
 
 
 @pytest.fixture(scope="module")
