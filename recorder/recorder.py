@@ -10,7 +10,8 @@ from recorder.journal.journal import Journal
 from recorder.model.entries import NewEntry
 from recorder.model.errors import InvalidOperation
 from recorder.model.intake import Intake, OnInvalid
-from recorder.model.operations import Lane, Serializer
+from recorder.model.normalise import Serializer
+from recorder.model.operations import Lane
 from recorder.model.people import Batch, Meta, PeopleApi, stamped
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from recorder.model.operations import compact
+from recorder.model.json_value import compact
 from simulator.dialect import Dialect
 from simulator.outcomes import Verdict
 from simulator.semantics import apply_message

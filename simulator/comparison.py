@@ -26,16 +26,9 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from recorder.model.errors import InvalidOperation
-from recorder.model.operations import (
-    Identity,
-    Message,
-    examined,
-    normalise,
-    operators_of,
-    same_spelling,
-    spelled,
-    split,
-)
+from recorder.model.json_value import same_spelling, spell
+from recorder.model.normalise import Message, normalise
+from recorder.model.operations import Identity, examine, operators_of, split
 from simulator.dialect import Dialect
 from simulator.divergences import Comparison, Divergence, DivergenceKind, Occurrence
 from simulator.outcomes import Verdict
@@ -183,7 +176,7 @@ class _Side:
             self.messages += 1
             try:
                 plain = normalise(message)
-                identity, operators = examined(plain)
+                identity, operators = examine(plain)
             except InvalidOperation:
                 self.malformed += 1
                 continue
@@ -194,8 +187,8 @@ class _Side:
         return self
 
     def _step(self, single: Message) -> _Step:
-        says = spelled({name: value for name, value in single.items() if name not in _NOT_COMPARED})
-        time = spelled(single["$time"]) if "$time" in single else None
+        says = spell({name: value for name, value in single.items() if name not in _NOT_COMPARED})
+        time = spell(single["$time"]) if "$time" in single else None
         return _Step(self.messages, self.texts.setdefault(says, says), time)
 
 

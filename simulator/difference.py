@@ -14,7 +14,7 @@ from itertools import compress
 from operator import is_not
 from typing import Any, Final
 
-from recorder.model.operations import same_spelling
+from recorder.model.json_value import same_spelling
 
 __all__ = ["ABSENT", "Change", "describe", "difference"]
 
@@ -60,7 +60,7 @@ class Change:
 def difference(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[Change, ...]:
     """What is stored otherwise in one state of a profile than in another.
 
-    Empty exactly where `recorder.model.operations.same_spelling` holds. Objects are compared by name. Of two lists
+    Empty exactly where `recorder.model.json_value.same_spelling` holds. Objects are compared by name. Of two lists
     what they have in common at both ends is left aside; what remains is compared place by place where it is
     equally long, and otherwise as elements removed and added. Nothing returned shares anything mutable with
     what was given, and the time it takes grows with the size of the states alone.

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 
-from recorder.model.operations import spelled
+from recorder.model.json_value import spell
 
 __all__ = ["Comparison", "Divergence", "DivergenceKind", "Occurrence"]
 
@@ -52,7 +52,7 @@ class Occurrence:
         >>> print(Occurrence(1, "$set", {"$set": {"name": "\x1b[31mred"}}))
         {"$set":{"name":"\u001b[31mred"}}
         """
-        return _clipped(spelled(self.message))
+        return _clipped(spell(self.message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +233,7 @@ def _clipped(text: str, start: int = 0) -> str:
 
 def _shown(one: Occurrence | None, other: Occurrence | None) -> tuple[str, str]:
     """Two operations, each clipped so that it can be seen where they begin to differ."""
-    texts = [spelled(operation.message) if operation is not None else "" for operation in (one, other)]
+    texts = [spell(operation.message) if operation is not None else "" for operation in (one, other)]
     start = 0
     if all(texts) and max(map(len, texts)) > _LONGEST:
         pairs = enumerate(zip_longest(*texts))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from recorder.model.operations import compact, copied
+from recorder.model.json_value import compact, copy_json
 
 __all__ = ["Profile"]
 
@@ -45,7 +45,7 @@ class Profile(Mapping[str, Any]):
         self.id = id
         self.group_key = group_key
         self.partly_known = partly_known
-        self._properties = copied(dict(properties))
+        self._properties = copy_json(dict(properties))
 
     @classmethod
     def _of(
@@ -67,7 +67,7 @@ class Profile(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         """A property's value: a copy where it could be changed."""
         value = self._properties[name]
-        return copied(value) if isinstance(value, (dict, list)) else value
+        return copy_json(value) if isinstance(value, (dict, list)) else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._properties)
@@ -84,7 +84,7 @@ class Profile(Mapping[str, Any]):
         """The charges, in order: the objects in ``$transactions``."""
         charges = self._properties.get("$transactions")
         return (
-            tuple(copied(charge) for charge in charges if isinstance(charge, dict))
+            tuple(copy_json(charge) for charge in charges if isinstance(charge, dict))
             if isinstance(charges, list)
             else ()
         )

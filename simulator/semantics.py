@@ -16,16 +16,9 @@ from math import inf, isfinite
 from typing import Any
 
 from recorder.model.errors import InvalidOperation
-from recorder.model.operations import (
-    Message,
-    Operator,
-    check,
-    copied,
-    json_key,
-    kind_of,
-    operators_of,
-    same_spelling,
-)
+from recorder.model.json_value import copy_json, json_key, kind_of, same_spelling
+from recorder.model.normalise import Message
+from recorder.model.operations import Operator, examine, operators_of
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 
@@ -94,7 +87,7 @@ def _set(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reaso
     for name, value in payload.items():
         # Python's == first: it is quick, and what differs by it is spelled otherwise.
         if name not in properties or properties[name] != value or not same_spelling(properties[name], value):
-            properties[name] = copied(value) if isinstance(value, _CONTAINERS) else value
+            properties[name] = copy_json(value) if isinstance(value, _CONTAINERS) else value
             changed = True
     return changed
 
@@ -104,7 +97,7 @@ def _set_once(properties: Properties, payload: Any, dialect: Dialect, reasons: _
     for name, value in payload.items():
         absent = name not in properties
         if absent or (properties[name] is None and value is not None and not dialect.null_counts_as_set):
-            properties[name] = copied(value) if isinstance(value, _CONTAINERS) else value
+            properties[name] = copy_json(value) if isinstance(value, _CONTAINERS) else value
             changed = True
     return changed
 
@@ -145,10 +138,10 @@ def _append(properties: Properties, payload: Any, dialect: Dialect, reasons: _Re
     changed = False
     for name, value in payload.items():
         if name not in properties:
-            properties[name] = [copied(value)]
+            properties[name] = [copy_json(value)]
             changed = True
         elif isinstance(present := properties[name], list):
-            present.append(copied(value))
+            present.append(copy_json(value))
             changed = True
         else:
             reasons.append((name, f"{kind_of(present)} cannot be appended to"))
@@ -188,7 +181,7 @@ def _union(
             key = json_key(value)
             if key not in known:
                 known.add(key)
-                present.append(copied(value))
+                present.append(copy_json(value))
                 changed = True
     return changed
 
@@ -197,7 +190,7 @@ def _united(values: list[Any], value: Any) -> bool:
     """Add one value to a list that has none like it; whether it was added."""
     if value in values and next(_places(values, value), None) is not None:
         return False
-    values.append(copied(value))
+    values.append(copy_json(value))
     return True
 
 
@@ -369,7 +362,7 @@ def _alone(message: Message, operator: str, written: list[str]) -> Message:
 
 def _fault(message: Message) -> InvalidOperation | None:
     try:
-        check(message)
+        examine(message)
     except InvalidOperation as error:
         return error
     return None
@@ -401,6 +394,6 @@ def apply_operation(
     """
     # A copy of each value: properties that share a list must not change together. Any identity will do:
     # whose profile this is, is the caller's business.
-    copy = None if properties is None else {name: copied(value) for name, value in properties.items()}
+    copy = None if properties is None else {name: copy_json(value) for name, value in properties.items()}
     after, outcomes = apply_message(copy, {"$distinct_id": "-", operator: payload}, dialect or Dialect())
     return after, outcomes[0]

@@ -14,22 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from recorder.model.errors import InvalidOperation, RestanteError
-from recorder.model.operations import (
-    MESSAGE_DEPTH,
-    Identity,
-    Lane,
-    Message,
-    compact,
-    examined,
-    fitting,
-    identity_of,
-    is_plain,
-    normalise,
-    normalised,
-    operators_of,
-    split,
-    written,
-)
+from recorder.model.json_value import check_size, compact
+from recorder.model.normalise import MESSAGE_DEPTH, Message, is_plain, normalise, normalise_with_text
+from recorder.model.operations import Identity, Lane, examine, identity_of, operators_of, split
 from recorder.model.people import Batch, Meta, PeopleApi, stamped
 from recorder.model.reports import ShipReport
 from simulator.dialect import Dialect
@@ -154,7 +141,7 @@ class Simulator(PeopleApi):
             if _SURROGATE not in kept:
                 return self._apply(message, kept)
         try:
-            plain, text = normalised(message)
+            plain, text = normalise_with_text(message)
         except InvalidOperation as error:
             return self._unreadable(message, error)
         return self._apply(plain, text)
@@ -163,7 +150,7 @@ class Simulator(PeopleApi):
         """Apply a plain message, and remember it as it is to be kept, where that is given."""
         operators: tuple[str, ...]
         try:
-            identity, operators = examined(message)
+            identity, operators = examine(message)
         except InvalidOperation:
             operators = ()
             try:
@@ -217,14 +204,14 @@ class Simulator(PeopleApi):
     ) -> list[_Accepted]:
         if fault is not None:
             raise fault
-        plain, text = normalised(stamped(message, meta, self._clock()))
-        _, operators = examined(plain, lane)
+        plain, text = normalise_with_text(stamped(message, meta, self._clock()))
+        _, operators = examine(plain, lane)
         # A recorder would refuse what is too large.
         if len(operators) == 1:
-            fitting(text, operators[0])
+            check_size(text, operators[0])
         else:
             for operator, single in zip(operators, split(plain, operators), strict=True):
-                written(single, operator)
+                check_size(compact(single), operator)
         return [(plain, text)]
 
     def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:

@@ -6,7 +6,9 @@ list is told apart by its place: what is appended comes at the end, what an oper
 
 from typing import Any
 
-from recorder.model.operations import Message, Operator, operators_of, same_spelling, split
+from recorder.model.json_value import same_spelling
+from recorder.model.normalise import Message
+from recorder.model.operations import Operator, operators_of, split
 from simulator.dialect import Dialect
 from simulator.difference import ABSENT
 from simulator.outcomes import Outcome, Verdict

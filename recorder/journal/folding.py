@@ -27,7 +27,9 @@ policies.
 from collections.abc import Callable
 from typing import Any
 
-from recorder.model.operations import Message, Operator, operators_of, same_spelling
+from recorder.model.json_value import same_spelling
+from recorder.model.normalise import Message
+from recorder.model.operations import Operator, operators_of
 
 __all__ = ["joined"]
 

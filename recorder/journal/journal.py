@@ -19,7 +19,8 @@ from recorder.journal.space import Room
 from recorder.model.entries import NewEntry
 from recorder.model.errors import WrongToken
 from recorder.model.intake import Intake
-from recorder.model.operations import Operator, is_text
+from recorder.model.json_value import is_text
+from recorder.model.operations import Operator
 
 if TYPE_CHECKING:
     from recorder.journal.claims import Claims

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from recorder.journal.erase import remnants
 from recorder.model.entries import NewEntry, State
 from recorder.model.errors import InvalidOperation
-from recorder.model.operations import Lane, is_text
+from recorder.model.json_value import is_text
+from recorder.model.operations import Lane
 from recorder.model.reports import Forgotten
 
 __all__ = [

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 
 from recorder.journal.folding import joined
 from recorder.model.intake import token_prefix
-from recorder.model.operations import (
-    MAX_UPDATE_BYTES,
-    Identity,
-    Lane,
-    Message,
-    Operator,
-    compact,
-    identity_of,
-)
+from recorder.model.json_value import MAX_UPDATE_BYTES, compact
+from recorder.model.normalise import Message
+from recorder.model.operations import Identity, Lane, Operator, identity_of
 
 __all__ = ["Packed", "pack"]
 

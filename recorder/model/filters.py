@@ -16,7 +16,8 @@ from string import ascii_lowercase, ascii_uppercase
 
 from recorder.model.entries import State
 from recorder.model.errors import InvalidFilter
-from recorder.model.operations import Lane, is_text
+from recorder.model.json_value import is_text
+from recorder.model.operations import Lane
 
 __all__ = ["KEYS", "MOST_RANGES", "WORDS", "Where", "seconds", "where"]
 

@@ -4,23 +4,9 @@ from typing import Any, Literal, Self, get_args
 
 from recorder.model.entries import NewEntry, State
 from recorder.model.errors import InvalidOperation, WrongToken
-from recorder.model.operations import (
-    MESSAGE_DEPTH,
-    Identity,
-    Lane,
-    Message,
-    Serializer,
-    compact,
-    examined,
-    identity_of,
-    is_plain,
-    lane_of,
-    normalise,
-    operators_of,
-    serialised,
-    split,
-    written,
-)
+from recorder.model.json_value import check_size, compact
+from recorder.model.normalise import MESSAGE_DEPTH, Message, Serializer, is_plain, normalise, serialise
+from recorder.model.operations import Identity, Lane, examine, identity_of, lane_of, operators_of, split
 from recorder.model.people import stamped
 
 __all__ = ["Intake", "OnInvalid", "other_project", "token_prefix"]
@@ -48,7 +34,7 @@ class Intake:
         serializer: Runs over each message first, where given.
     """
 
-    __slots__ = ("_joining", "on_invalid", "serializer", "token")
+    __slots__ = ("_token_bytes", "on_invalid", "serializer", "token")
 
     def __init__(
         self, token: str, on_invalid: OnInvalid = "raise", serializer: Serializer | None = None
@@ -58,7 +44,7 @@ class Intake:
         self.token = token
         self.on_invalid = on_invalid
         self.serializer = serializer
-        self._joining = len(token_prefix(token).encode()) - 1  # bytes that the token adds to an update
+        self._token_bytes = len(token_prefix(token).encode()) - 1  # what the token adds to an update
 
     def of_project(self, token: str) -> Self:
         """The same for another project's messages."""
@@ -80,7 +66,7 @@ class Intake:
             WrongToken: It names another project.
         """
         if self.serializer is not None:
-            message = serialised(message, self.serializer)
+            message = serialise(message, self.serializer)
         plain = (
             message if isinstance(message, dict) and is_plain(message, MESSAGE_DEPTH) else normalise(message)
         )
@@ -112,18 +98,14 @@ class Intake:
     def _valid(self, lane: Lane, message: Message, now: float) -> list[NewEntry]:
         if "$token" in message:
             message = self._without_token(message)
-        identity, operators = examined(message, lane)
+        identity, operators = examine(message, lane)
         message = _with_identity(message, identity)
-        if len(operators) == 1:  # nearly all
-            text = written(message, operators[0], beside=self._joining)
-            return [NewEntry(str(lane), identity[0], identity[1], operators[0], text, now)]
         return [
             NewEntry(
                 str(lane),
-                identity[0],
-                identity[1],
+                *identity,
                 operator,
-                written(single, operator, beside=self._joining),
+                check_size(compact(single), operator, extra=self._token_bytes),
                 now,
             )
             for operator, single in zip(operators, split(message, operators), strict=True)
@@ -170,7 +152,7 @@ class Intake:
         try:
             if fault is not None:
                 raise fault
-            return NewEntry(str(lane), None, profile, None, written(plain, "message"), now)
+            return NewEntry(str(lane), None, profile, None, check_size(compact(plain), "message"), now)
         except (InvalidOperation, WrongToken) as error:
             if self.on_invalid == "raise":
                 raise

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from recorder.model.errors import InvalidOperation, RestanteError
-from recorder.model.operations import Lane, Message, Operator
+from recorder.model.normalise import Message
+from recorder.model.operations import Lane, Operator
 
 if TYPE_CHECKING:
     from recorder.model.reports import ShipReport

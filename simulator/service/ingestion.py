@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
-from recorder.model.operations import MAX_DEPTH
+from recorder.model.normalise import MAX_DEPTH
 from simulator.dialect import Dialect
 from simulator.outcomes import Verdict
 from simulator.simulator import Simulator

@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recorder.model.errors import RestanteError
-from recorder.model.operations import Identity, same_spelling
+from recorder.model.json_value import same_spelling
+from recorder.model.operations import Identity
 from simulator.difference import ABSENT, Change, describe, difference
 from simulator.simulator import Simulator
 from simulator.testing.law import Implementation, held, held_groups

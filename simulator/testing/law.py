@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from recorder.model.operations import Message, json_key, same_spelling
+from recorder.model.json_value import json_key, same_spelling
+from recorder.model.normalise import Message
 from simulator.difference import describe, difference
 from simulator.testing.operation import Operation
 

@@ -22,7 +22,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from recorder.model.operations import Operator, json_equal, kind_of
+from recorder.model.json_value import json_equal, kind_of
+from recorder.model.operations import Operator
 from simulator.semantics import apply_operation
 from simulator.testing.law import LOOK, Equality, Expected, Fold, Law, Side
 from simulator.testing.operation import Operation

@@ -4,7 +4,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from recorder.model.operations import Message
+from recorder.model.normalise import Message
 
 __all__ = ["Operation"]
 

@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from recorder.model.operations import Message, Operator
+from recorder.model.normalise import Message
+from recorder.model.operations import Operator
 from simulator.service.faults import FAULTS
 from simulator.testing.operation import Operation
 

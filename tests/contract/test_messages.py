@@ -13,7 +13,7 @@ from mixpanel import Mixpanel
 
 from recorder.model.errors import InvalidOperation
 from recorder.model.intake import Intake, token_prefix
-from recorder.model.operations import compact
+from recorder.model.json_value import compact
 from recorder.model.people import PeopleApi, stamped
 from recorder.model.reports import ShipReport
 from simulator import Simulator

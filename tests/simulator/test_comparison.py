@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.model.operations import same_spelling
+from recorder.model.json_value import same_spelling
 from simulator import Comparison, DivergenceKind, compare
 
 LOST, DUPLICATED, REORDERED, CHANGED = DivergenceKind

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recorder.model.operations import same_spelling
+from recorder.model.json_value import same_spelling
 from simulator import ABSENT, Change, Simulator, describe, difference
 
 # What Python's == takes for one, and strings that look alike.

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.model.operations import compact
+from recorder.model.json_value import compact
 from recorder.model.reports import ShipReport
 from simulator import Dialect, Profile, Rejected, Simulator, Verdict
 

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recorder import Journal, JournalConsumer, JournalReader, Recorder, RestanteError, Shipper, ShippingPolicy
-from recorder.model.operations import Operator, json_key, same_spelling
+from recorder.model.json_value import json_key, same_spelling
+from recorder.model.operations import Operator
 from simulator import (
     ABSENT,
     Blame,

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.journal.packing import MOST_FOLDED, pack
-from recorder.model.operations import MAX_UPDATE_BYTES, Lane, compact
+from recorder.model.json_value import MAX_UPDATE_BYTES, compact
+from recorder.model.operations import Lane
 from simulator import Simulator
 from simulator.testing import strategies
 

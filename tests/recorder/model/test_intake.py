@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from recorder.model.entries import State
 from recorder.model.errors import InvalidOperation, WrongToken
 from recorder.model.intake import Intake, token_prefix
-from recorder.model.operations import MAX_UPDATE_BYTES, Lane
+from recorder.model.json_value import MAX_UPDATE_BYTES
+from recorder.model.operations import Lane
 
 NOW = 1_767_323_045.25
 

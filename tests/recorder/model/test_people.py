@@ -7,7 +7,8 @@ import pytest
 
 from recorder.model.errors import InvalidOperation, RestanteError
 from recorder.model.intake import Intake
-from recorder.model.operations import Lane, compact
+from recorder.model.json_value import compact
+from recorder.model.operations import Lane
 from recorder.model.people import Batch, PeopleApi, stamped
 from recorder.model.reports import ShipReport
 from simulator import Simulator

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from recorder.model.operations import Operator, check, json_equal, normalise, same_spelling
+from recorder.model.json_value import json_equal, same_spelling
+from recorder.model.normalise import normalise
+from recorder.model.operations import Operator, examine
 from simulator import Simulator
 from simulator.service.faults import FAULTS, parse_schedule
 from simulator.testing import Operation, strategies
@@ -23,10 +25,10 @@ ALL = settings(max_examples=2_000, deadline=None, database=None, derandomize=Tru
     st.integers(),
 )
 def test_what_is_drawn_is_taken_by_a_recorder(message, operation, state, id_):
-    check(normalise(message))
-    check(normalise(operation.on(id_)))
+    examine(normalise(message))
+    examine(normalise(operation.on(id_)))
     if state is not None:
-        check(normalise({"$distinct_id": "u1", "$set": state}))
+        examine(normalise({"$distinct_id": "u1", "$set": state}))
 
 
 @given(strategies.operations())
