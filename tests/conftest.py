@@ -1,16 +1,11 @@
-"""Hypothesis's profiles, and signals as a terminal gives them."""
+"""For all tests: Hypothesis's profile, and Ctrl-C as a terminal gives it."""
 
 import signal
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-# A machine that is busy with other things fails no test: no deadlines, and no complaint about slow drawing.
-settings.register_profile(
-    "dev", max_examples=40, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-# `make test` and `make test-all` draw the same examples each time; plain pytest draws others.
-settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
-settings.register_profile("long", settings.get_profile("ci"), max_examples=500)
+from tests import profiles  # noqa: F401  # registers them
+
 settings.load_profile("dev")  # --hypothesis-profile chooses another
 
 

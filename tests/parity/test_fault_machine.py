@@ -11,16 +11,15 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from recorder import JournalReader, Recorder, Shipper, ShippingPolicy, State
 from recorder.journal.journal import Journal
 from recorder.model.errors import JournalClosed
 from simulator import Simulator
 from tests.parity.world import BAD, Killed, World
+from tests.profiles import costly
 
 PROFILES = st.sampled_from(["ada", "bob", "cleo"])
 NAMES = st.sampled_from(["a", "b"])
@@ -253,28 +252,8 @@ class TooLate(Faults):
     late = st.one_of(IN_TIME, TOO_LATE)
 
 
-def machine(kind, examples, steps):
-    run_state_machine_as_test(
-        kind,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            print_blob=True,
-        ),
-    )
-
-
-KINDS = pytest.mark.parametrize("kind", [Faults, Holding, Dropping, TooLate], ids=lambda kind: kind.__name__)
-
-
-@KINDS
-def test_promises_hold_whatever_happens(kind):
-    machine(kind, examples=25, steps=25)
-
-
-@pytest.mark.long
-@KINDS
-def test_promises_hold_whatever_happens_for_long(kind):
-    machine(kind, examples=300, steps=50)
+TestResend = Faults.TestCase
+TestHold = Holding.TestCase
+TestDrop = Dropping.TestCase
+TestTooLate = TooLate.TestCase
+TestResend.settings = TestHold.settings = TestDrop.settings = TestTooLate.settings = costly(2)

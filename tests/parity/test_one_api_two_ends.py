@@ -3,7 +3,7 @@
 import inspect
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder import InvalidOperation, PeopleApi, Recorder, ShippingPolicy
@@ -54,7 +54,6 @@ def service():
         yield running
 
 
-@settings(deadline=None, max_examples=60)
 @given(histories, st.integers(1, 5))
 def test_recorded_shipped_predicted_and_simulated_are_the_same_profiles(
     tmp_path_factory, service, history, size

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import nan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.model.json_value import same_spelling
@@ -410,7 +410,6 @@ def end_of_run(said_in_order, place, what):
     return place
 
 
-@settings(deadline=None)
 @given(chosen(), st.data())
 def test_one_dropped_is_lost(mutated, data):
     line, place = mutated.line, mutated.place
@@ -427,7 +426,6 @@ def test_one_dropped_is_lost(mutated, data):
     assert (found.group_key, found.profile) == mutated.owner
 
 
-@settings(deadline=None)
 @given(chosen(), st.data())
 def test_one_repeated_anywhere_is_duplicated(mutated, data):
     line, place = mutated.line, mutated.place
@@ -448,7 +446,6 @@ def test_one_repeated_anywhere_is_duplicated(mutated, data):
     assert (found.missing, found.surplus) == (0, 1)
 
 
-@settings(deadline=None)
 @given(chosen(), st.data())
 def test_two_neighbours_that_changed_places_are_reordered(mutated, data):
     line, place = list(mutated.line), mutated.place
@@ -469,7 +466,6 @@ def test_two_neighbours_that_changed_places_are_reordered(mutated, data):
     assert (found.missing, found.surplus) == (0, 0)
 
 
-@settings(deadline=None)
 @given(chosen(), st.data())
 def test_one_altered_is_changed(mutated, data):
     line, place = list(mutated.line), mutated.place
@@ -492,7 +488,6 @@ def number_of(mutated, place):
     return mine[place]
 
 
-@settings(deadline=None)
 @given(HISTORIES, st.data())
 def test_equal_histories_agree_however_the_profiles_interleave(history, data):
     comparison = compare(history, interleaved(data.draw, history))
@@ -501,7 +496,6 @@ def test_equal_histories_agree_however_the_profiles_interleave(history, data):
     assert comparison.predicted == comparison.received == len(history)
 
 
-@settings(deadline=None)
 @given(HISTORIES, HISTORIES)
 def test_a_profile_diverges_exactly_where_its_operations_first_differ(predicted, received):
     comparison = compare(predicted, received)
@@ -518,7 +512,6 @@ def test_a_profile_diverges_exactly_where_its_operations_first_differ(predicted,
     assert str(comparison).count("\n\n") == len(expected)
 
 
-@settings(deadline=None)
 @given(HISTORIES, st.integers(0, 30), st.integers(0, 30))
 def test_where_the_known_part_ends_makes_no_difference(history, known, arrived):
     """What is shipped and what is still to be sent are one prediction, as far as it arrived."""

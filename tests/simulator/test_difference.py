@@ -5,7 +5,7 @@ import unicodedata
 from copy import deepcopy
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.model.json_value import same_spelling
@@ -70,7 +70,6 @@ def edited(draw, state):
 PAIRS = STATES.flatmap(related)
 
 
-@settings(deadline=None, max_examples=400)
 @given(PAIRS)
 @example(({"a": [1, 2, 3, 4, 5]}, {"a": [2, 4]}))
 @example(({"a": [2, 4]}, {"a": [1, 2, 3, 4, 5]}))
@@ -81,7 +80,6 @@ def test_the_changes_make_of_what_was_before_what_is_after(pair):
     assert same_spelling(applied(before, difference(before, after)), after)
 
 
-@settings(deadline=None, max_examples=400)
 @given(PAIRS)
 def test_there_is_no_difference_exactly_where_both_are_spelled_alike(pair):
     before, after = pair
@@ -89,7 +87,6 @@ def test_there_is_no_difference_exactly_where_both_are_spelled_alike(pair):
     assert difference(before, deepcopy(before)) == ()
 
 
-@settings(deadline=None, max_examples=200)
 @given(PAIRS)
 def test_the_way_back_is_the_same_changes_the_other_way_round(pair):
     before, after = pair
@@ -101,7 +98,6 @@ def test_the_way_back_is_the_same_changes_the_other_way_round(pair):
     assert spelled(back) == spelled(difference(before, after))
 
 
-@settings(deadline=None, max_examples=100)
 @given(PAIRS)
 def test_no_change_says_what_is_not_one_and_what_is_given_stays_as_it_was(pair):
     before, after = pair
@@ -307,7 +303,6 @@ SHOWN = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=500)
 @given(SHOWN, SHOWN)
 @example("a…", "a" * 200)
 @example([1, "é"], [True, "é"])
@@ -320,7 +315,6 @@ def test_both_sides_of_a_change_are_never_the_same_text(before, after):
     assert left.split() != right.split()
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.dictionaries(TEXTS, SHOWN, max_size=3), st.none() | st.dictionaries(TEXTS, SHOWN, max_size=3))
 def test_no_data_styles_a_terminal_or_breaks_a_line(before, after):
     for changes in (difference(before, after), difference(after, before)):

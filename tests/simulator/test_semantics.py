@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.model.operations import ENVELOPE, Operator
@@ -89,7 +89,6 @@ def containers(value, found=None):
 # --- purity ---------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=400)
 @given(PROPERTIES, ANY, DIALECTS)
 def test_inputs_are_never_changed_and_nothing_mutable_is_shared(properties, operation, dialect):
     operator, payload = operation
@@ -100,7 +99,6 @@ def test_inputs_are_never_changed_and_nothing_mutable_is_shared(properties, oper
     hash(outcome)
 
 
-@settings(deadline=None, max_examples=150)
 @given(PROPERTIES, ANY, DIALECTS)
 def test_the_same_operation_on_the_same_profile_gives_the_same(properties, operation, dialect):
     first = apply_operation(properties, *operation, dialect)
@@ -109,7 +107,6 @@ def test_the_same_operation_on_the_same_profile_gives_the_same(properties, opera
     assert first[1] == second[1]
 
 
-@settings(deadline=None, max_examples=150)
 @given(PROPERTIES, st.lists(ANY, max_size=4), st.lists(ANY, max_size=4))
 def test_folding_two_runs_is_folding_one_after_the_other(properties, one, other):
     def fold(start, operations):
@@ -155,7 +152,6 @@ def test_the_dialect_is_the_default_one_where_none_is_given():
 # --- verdicts -------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=600)
 @given(PROPERTIES, WELL_FORMED, DIALECTS)
 @example({"a": [1, 1]}, ("$union", {"a": [2]}), Dialect(union_duplicates="collapse"))
 @example({"a": [True, 1, 1.0]}, ("$union", {"a": [True, 3]}), Dialect(union_duplicates="collapse"))
@@ -198,7 +194,6 @@ def cannot_take(properties, operator, payload):
     return names
 
 
-@settings(deadline=None, max_examples=400)
 @given(PROPERTIES, WELL_FORMED)
 def test_a_reason_names_each_property_that_could_not_take_the_operation(properties, operation):
     operator, payload = operation
@@ -210,14 +205,12 @@ def test_a_reason_names_each_property_that_could_not_take_the_operation(properti
         assert spelling(after[name]) == spelling(properties[name])
 
 
-@settings(deadline=None, max_examples=100)
 @given(PROPERTIES, WELL_FORMED)
 def test_every_operator_but_delete_makes_a_missing_profile(properties, operation):
     after, _ = apply_operation(properties, *operation)
     assert (after is None) == (operation[0] == "$delete")
 
 
-@settings(deadline=None, max_examples=150)
 @given(PROPERTIES, MALFORMED, DIALECTS)
 def test_a_malformed_operation_is_rejected_and_changes_nothing(properties, operation, dialect):
     operator, payload = operation
@@ -229,7 +222,6 @@ def test_a_malformed_operation_is_rejected_and_changes_nothing(properties, opera
     assert reason
 
 
-@settings(deadline=None, max_examples=100)
 @given(PROPERTIES, UNKNOWN, DIALECTS)
 def test_an_unknown_operator_is_not_simulated_and_changes_nothing(properties, operation, dialect):
     after, outcome = apply_operation(properties, *operation, dialect)
@@ -258,7 +250,6 @@ def parts(operator, payload):
     return [{name: value} for name, value in payload.items()]
 
 
-@settings(deadline=None, max_examples=300)
 @given(PROPERTIES, WELL_FORMED.filter(lambda operation: operation[0] != "$delete"), DIALECTS)
 def test_an_operation_touches_only_the_properties_it_names(properties, operation, dialect):
     operator, payload = operation
@@ -267,7 +258,6 @@ def test_an_operation_touches_only_the_properties_it_names(properties, operation
         assert json.dumps(after[name]) == json.dumps(properties[name])
 
 
-@settings(deadline=None, max_examples=300)
 @given(
     PROPERTIES,
     WELL_FORMED.filter(lambda operation: operation[0] != "$delete" and operation[1]),
@@ -285,7 +275,6 @@ def test_an_operation_equals_one_a_property_in_any_order(properties, operation, 
     assert (outcome.verdict is Verdict.APPLIED) == (Verdict.APPLIED in verdicts)
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.dictionaries(st.sampled_from(["u1", "u2", "g1"]), PROPERTIES), ANY)
 def test_an_operation_touches_only_its_profile(given_profiles, operation):
     simulator = Simulator()
@@ -306,7 +295,6 @@ def test_an_operation_touches_only_its_profile(given_profiles, operation):
     ]
 
 
-@settings(deadline=None, max_examples=200)
 @given(PROPERTIES, WELL_FORMED)
 def test_a_message_applied_whole_is_its_operation_applied_alone(properties, operation):
     simulator = Simulator()

@@ -9,7 +9,7 @@ from math import nan
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.model.json_value import compact
@@ -424,7 +424,6 @@ def test_by_time_equal_and_missing_times_stay_as_given(times, order):
     assert appended(times, "sequence") == sorted(order)
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 4) | st.floats(0, 4), max_size=8))
 def test_by_time_is_a_stable_sort(times):
     expected = sorted(range(len(times)), key=times.__getitem__)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from math import nan
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder import Journal, JournalConsumer, JournalReader, Recorder, RestanteError, Shipper, ShippingPolicy
@@ -101,7 +101,6 @@ def numbers(steps):
 # --- at ---------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=300)
 @given(HISTORIES, DIALECTS)
 def test_the_profile_at_a_moment_is_what_the_messages_so_far_make_of_it(messages, dialect):
     timeline = of(messages, dialect)
@@ -309,7 +308,6 @@ def applied(before, changes):
     return state
 
 
-@settings(deadline=None, max_examples=200)
 @given(HISTORIES, DIALECTS)
 def test_each_step_says_what_it_did_and_its_changes_lead_from_before_to_after(messages, dialect):
     timeline = of(messages, dialect)
@@ -327,7 +325,6 @@ def test_each_step_says_what_it_did_and_its_changes_lead_from_before_to_after(me
         assert changed or step.changes == ()
 
 
-@settings(deadline=None, max_examples=100)
 @given(HISTORIES, HISTORIES, st.integers(0, 14), st.lists(st.integers(0, 14), max_size=4), DIALECTS)
 def test_a_timeline_that_is_continued_is_the_one_made_anew(messages, others, common, looked, dialect):
     before = [json.dumps(message) for message in messages]
@@ -592,7 +589,6 @@ MUCH_MOVED = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=800)
 @given(HISTORIES | MUCH_MOVED | MUCH_MOVED, DIALECTS)
 @example(
     [
@@ -829,7 +825,6 @@ TIMES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25)
 @given(TIMES, st.integers(0, 8))
 @example([("ada", 3), ("bob", 1), ("ada", None), ("ada", 2)], 0)
 @example([("ada", 3), ("ada", 1), ("ada", 2)], 1)

@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.journal.folding import joined
@@ -123,7 +123,6 @@ def test_different_operators_never_join_but_before_a_delete(first, then):
     assert all((joined(*pair) is not None) == (then == "$delete") for pair in pairs(first, then))
 
 
-@settings(deadline=None, max_examples=400)
 @given(
     strategies.states(),
     strategies.operations(),

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder import (
@@ -38,6 +38,7 @@ from recorder.maintenance.salvage.scan import Row
 from recorder.model.entries import AttemptOutcome, NewEntry
 from simulator import Simulator
 from tests.doubles import ACCEPTED, AT_ONCE, BOOTED, FORBIDDEN, REFUSED, RESET, Scripted, claim, take_over
+from tests.profiles import costly
 from tests.recorder.remnants import ID, VALUE, everywhere, places, quoting, refused, ship
 from tests.services import eventually
 
@@ -355,7 +356,7 @@ def test_killed_between_two_steps_the_beginning_of_its_history_is_left(path, mon
     whole(path)
 
 
-@settings(max_examples=6, deadline=None)
+@costly(8)
 @given(st.data())
 def test_of_any_journal_no_byte_is_left_and_others_are_as_they_were(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "kiosk.db"

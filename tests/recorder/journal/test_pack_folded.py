@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.journal.packing import MOST_FOLDED, pack
@@ -43,7 +43,6 @@ OPERATIONS = strategies.operations().filter(
 HISTORIES = st.lists(strategies.messages(operations=OPERATIONS), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=300)
 @given(HISTORIES, st.integers(1, 5), st.sampled_from([60, 120, 400, 1_000_000]), st.booleans())
 def test_folded_or_not_the_profiles_are_the_same_and_the_limits_are_kept(history, updates, size, fold):
     start = {"$distinct_id": "u1", "$set": {"a": 1}}

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder import InvalidFilter, Journal, JournalReader
@@ -361,7 +361,6 @@ def test_value_that_looks_like_sql_is_only_text(found, value):
     assert found(f"profile!={value}") == ALL
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text() | st.text(st.characters(max_codepoint=127)))
 @example("a=")
 @example("$.=")
@@ -382,7 +381,6 @@ VALUES = (
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(KEYS), st.sampled_from(["=", "!="]), VALUES)
 @example("since", "=", "9" * 400 + "d")
 @example("since", "!=", "0001-01-01T00:00:00+23:59")
@@ -397,7 +395,6 @@ def test_any_value_of_a_key_filters_or_is_an_invalid_filter(reader, key, sign, v
     assert numbers <= set(ALL)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1).filter(
         lambda text: not text.split()[1:]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from math import nan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.model.entries import State
@@ -80,7 +80,6 @@ def test_each_operator_becomes_a_row_in_written_order():
     assert {(row.profile, row.state, row.recorded_at) for row in taken} == {("u1", "pending", NOW)}
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.permutations(["$time", "$distinct_id", "$set", "$set_once", "$append", "$merge", "note", "$token"]))
 def test_rows_keep_the_written_order_whatever_it_is(names):
     values = {"$time": 1, "$distinct_id": 5, "note": None, "$token": "T"}

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import permutations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.model import operations
@@ -714,7 +714,6 @@ def spelling(value):
     return json.dumps(value, sort_keys=True)
 
 
-@settings(deadline=None, max_examples=300)
 @given(pairs())
 def test_equality_agrees_with_an_independent_definition(pair):
     left, right = pair
@@ -722,7 +721,6 @@ def test_equality_agrees_with_an_independent_definition(pair):
     assert same_spelling(left, right) == (spelling(left) == spelling(right))
 
 
-@settings(deadline=None, max_examples=150)
 @given(pairs(), st.data())
 def test_equality_is_an_equivalence_and_spelling_refines_it(pair, data):
     left, right = pair
@@ -735,7 +733,6 @@ def test_equality_is_an_equivalence_and_spelling_refines_it(pair, data):
     assert not same_spelling(left, right) or json_equal(left, right)
 
 
-@settings(deadline=None, max_examples=150)
 @given(pairs())
 def test_a_key_is_hashable_and_equal_exactly_when_the_values_are(pair):
     left, right = pair
@@ -743,7 +740,6 @@ def test_a_key_is_hashable_and_equal_exactly_when_the_values_are(pair):
     assert len({json_key(left), json_key(right)}) == (1 if json_equal(left, right) else 2)
 
 
-@settings(deadline=None, max_examples=150)
 @given(pairs())
 def test_a_spelling_is_equal_exactly_when_the_values_are_spelled_alike(pair):
     left, right = pair
@@ -853,7 +849,6 @@ def is_plain(value):
     return kind in (str, int, float, bool, type(None))
 
 
-@settings(deadline=None, max_examples=400)
 @given(ODD_VALUES)
 @example(datetime.min.replace(tzinfo=EAST))
 @example(datetime.max.replace(tzinfo=WEST))
@@ -880,7 +875,6 @@ def test_any_object_is_refused_or_becomes_json_that_reads_back_alike(value):
         assert repr(message) == before
 
 
-@settings(deadline=None, max_examples=150)
 @given(ODD_VALUES)
 def test_whatever_a_message_is_it_becomes_an_identity_or_is_refused(value):
     for message in (value, {"$distinct_id": value, "$set": {}}, {"$distinct_id": "u1", "$unset": value}):

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from recorder import Journal, JournalReader
@@ -13,7 +13,6 @@ from recorder.reading import places as room
 from recorder.reading.places import Places
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     kept=some.sets(some.integers(1, 60), max_size=40),
     later=some.lists(some.sampled_from(["record", "prune"]), max_size=4),

@@ -9,8 +9,7 @@ import math
 import tempfile
 from pathlib import Path
 
-import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from recorder import Journal, JournalConsumer, JournalReader, Recorder, Shipper, ShippingPolicy, audit
@@ -20,6 +19,7 @@ from recorder.model.entries import AttemptOutcome
 from simulator import Simulator
 from simulator.testing import strategies
 from tests.doubles import ACCEPTED, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, Boot, Scripted, claim
+from tests.profiles import costly
 
 ANSWERS = [ACCEPTED, ACCEPTED, RESET, REFUSED, FORBIDDEN, PATIENCE, UNREACHABLE]
 EVENT = '{"event": "e", "properties": {"token": "T", "distinct_id": "%s"}}'
@@ -155,25 +155,10 @@ DONE = st.one_of(
 )
 
 
-DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
-STORIES = given(story=st.lists(DONE, min_size=15, max_size=50))
-
-
-@settings(DRAWN, max_examples=20)
-@STORIES
+@costly(2)
+@given(story=st.lists(DONE, min_size=15, max_size=50))
 def test_pruning_in_between_leaves_profiles_and_accounts_as_they_are(story):
-    nothing_differs(story)
-
-
-@pytest.mark.long
-@settings(DRAWN, max_examples=200)
-@STORIES
-def test_so_it_does_after_many_more_stories(story):
-    nothing_differs(story)
-
-
-def nothing_differs(story):
-    """Do the same to a journal that is pruned in between, and to one that is not."""
+    """The same done to a journal that is pruned in between and to one that is not gives the same."""
     with tempfile.TemporaryDirectory() as folder:
         pruned, whole = Twin(Path(folder) / "pruned.db"), Twin(Path(folder) / "whole.db")
         try:

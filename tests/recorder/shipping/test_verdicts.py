@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.model.entries import AttemptOutcome
@@ -175,7 +175,6 @@ headers = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=1_000)
 @given(
     st.builds(
         Answer,

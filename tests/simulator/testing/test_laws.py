@@ -14,9 +14,9 @@ from tests.simulator.testing import models
 # Derandomised: what must be found is found again.
 MANY = settings(deadline=None, max_examples=3_000, database=None, derandomize=True, phases=[Phase.generate])
 
-TestSimulator = law_suite(make=Simulator)
-TestPlain = law_suite(make=models.Plain, settings=settings(max_examples=60, deadline=None))
-TestQueue = law_suite(make=models.Queue, settings=settings(max_examples=30))
+TestSimulator = law_suite(make=Simulator, settings=settings())
+TestPlain = law_suite(make=models.Plain, settings=settings())
+TestQueue = law_suite(make=models.Queue, settings=settings())
 
 
 def check(law, make):
@@ -163,7 +163,7 @@ def test_an_implementation_that_stamps_messages_breaks_one_law_only():
             super().apply(message)
             message["$token"] = "T"
 
-    suite = law_suite(make=Stamps, settings=settings(max_examples=20, deadline=None))()
+    suite = law_suite(make=Stamps, settings=settings())()
     suite.test_set_absorbs()
     suite.test_unions_fuse()
     with pytest.raises(AssertionError, match="it changed the message it was given"):

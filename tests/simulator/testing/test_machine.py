@@ -7,6 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from simulator import Dialect, Simulator
 from simulator.service.server import Service
 from simulator.testing import machine, strategies
+from tests.profiles import costly
 from tests.simulator.testing import models
 
 FOUND = settings(
@@ -20,13 +21,10 @@ FOUND = settings(
 
 TestPlain = machine(make=models.Plain).TestCase
 TestQueue = machine(make=models.Queue).TestCase
-TestQueue.settings = settings(TestQueue.settings, max_examples=60)
 TestDialect = machine(
     make=lambda: Simulator(Dialect(emptied_list="unset")), dialect=Dialect(emptied_list="unset")
 ).TestCase
-
-
-TestDialect.settings = TestPlain.settings = TestQueue.settings
+TestDialect.settings = TestPlain.settings = TestQueue.settings = settings(stateful_step_count=8)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +78,7 @@ def test_a_service_can_be_held_against_the_simulator():
 
         run_state_machine_as_test(
             machine(make=Posting, messages=strategies.messages(max_operators=2)),
-            settings=settings(deadline=None, max_examples=8, database=None),
+            settings=costly(5),
         )
 
 

@@ -4,7 +4,7 @@ import ast
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from simulator import Dialect
 from simulator.testing import strategies, to_test
@@ -18,7 +18,6 @@ def run(text, name="test_history", **replaced):
     namespace[name]()
 
 
-@settings(deadline=None)
 @given(strategies.histories(messages=strategies.messages(max_operators=2, groups=True)))
 def test_the_text_of_any_history_runs_and_passes(history):
     text = to_test(history)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from recorder import JournalReader, State
@@ -91,7 +91,6 @@ def test_a_known_history_is_given_back_where_nothing_of_it_changed(stage, gatewa
     assert door.history("ada@ex.org", None, known=more).shipped == len(more)
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=some.data())
 def test_who_wrote_what_is_what_the_timeline_blames(data):
     """One walk through all entries, where `Timeline.blame` takes one for each property."""
@@ -212,7 +211,6 @@ def test_an_entry_that_is_no_part_of_it_has_a_place_between_the_others():
 
 
 @given(states=some.lists(some.sampled_from(WAYS), max_size=12), data=some.data())
-@settings(max_examples=60, deadline=None)
 def test_every_entry_is_part_of_the_history_or_counted_aside(states, data):
     entries = [
         entry(

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from recorder.shipping.verdicts import Answer
 from tests.doubles import URL
+from tests.profiles import costly
 from tests.tui.browser import shops
 from tests.tui.browser.harness import Stage, browsing, press, settled
 from tui.browser.messages import ShowProfile
@@ -127,10 +128,11 @@ ANY = given(
     ascii_only=some.booleans(),
 )
 # Each example is a walk through a dozen screens, and shrinking one takes longer than reading it.
-DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
+WALK = settings(costly(20), suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
 
 
-@settings(DRAWN, phases=[Phase.explicit])
+@WALK
+@ANY
 @example(profile="[/x]", name="[b]", value="[", words="[/nothing]", length=1, size=(80, 24), ascii_only=False)
 @example(
     profile="\x1b[2J",
@@ -150,15 +152,7 @@ DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
     size=(120, 36),
     ascii_only=False,
 )
-@ANY
 def test_no_text_crashes_or_styles_a_screen(**drawn):
-    _goes_through(**drawn)
-
-
-@pytest.mark.long
-@settings(DRAWN, max_examples=30, phases=[Phase.reuse, Phase.generate])
-@ANY
-def test_nor_does_any_text_that_is_drawn(**drawn):
     _goes_through(**drawn)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.widgets import Input
 
+from tests.profiles import costly
 from tests.tui.browser.harness import Stage, browsing, press, settled
 from tui.browser.widgets.entry_table import EntryTable
 
@@ -110,12 +111,12 @@ def plain_styles():
     return asyncio.run(tour(PLAIN, "plan"))
 
 
-ANY = given(entries=st.lists(ENTRY, min_size=1, max_size=5), typed=TEXTS)
 # Each example is a tour of half a hundred screens, and shrinking one takes longer than reading it.
-DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
+TOUR = settings(costly(30), suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
 
 
-@settings(DRAWN, phases=[Phase.explicit])
+@TOUR
+@given(entries=st.lists(ENTRY, min_size=1, max_size=5), typed=TEXTS)
 @example(
     entries=[
         ("".join(MARKUP), "".join(CONTROLS), "".join(TURNING[:-1]), "".join(WIDE)),
@@ -123,21 +124,11 @@ DRAWN = settings(deadline=None, suppress_health_check=list(HealthCheck))
     ],
     typed="".join(MARKUP) + "\udc00",
 )
-@ANY
 def test_recorded_text_crashes_nothing_styles_nothing_and_breaks_no_line(plain_styles, entries, typed):
     assert asyncio.run(tour(entries, typed)) - plain_styles == set()
 
 
 @pytest.mark.long
-@settings(DRAWN, phases=[Phase.explicit])
-@example(entries=[(LONG, LONG, LONG, LONG[:2_000])], typed=LONG[:500])
-@ANY
-def test_nor_does_a_long_one(plain_styles, entries, typed):
-    assert asyncio.run(tour(entries, typed)) - plain_styles == set()
-
-
-@pytest.mark.long
-@settings(DRAWN, max_examples=12, phases=[Phase.reuse, Phase.generate])
-@ANY
-def test_nor_does_any_text_that_is_drawn(plain_styles, entries, typed):
-    assert asyncio.run(tour(entries, typed)) - plain_styles == set()
+def test_long_text_styles_nothing(plain_styles):
+    entries = [(LONG, LONG, LONG, LONG[:2_000])]
+    assert asyncio.run(tour(entries, LONG[:500])) - plain_styles == set()

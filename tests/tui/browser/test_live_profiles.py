@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from recorder import JournalReader, State
@@ -199,7 +199,6 @@ PAYLOADS = some.sampled_from(
 ENTRIES = some.lists(some.tuples(PAYLOADS, STATES), max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
 @given(entries=ENTRIES, more=ENTRIES, again=some.lists(STATES, max_size=8))
 def test_what_is_carried_on_is_what_a_walk_from_the_beginning_finds(entries, more, again):
     def rows(entries):

@@ -5,13 +5,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from recorder import Journal, JournalReader, ShippingPolicy
 from simulator import Simulator
 from simulator.testing import strategies
 from tests.doubles import ACCEPTED, REFUSED, RESET
+from tests.profiles import costly
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled
 from tui.browser import gateway as door_room
@@ -228,20 +229,9 @@ def check(path):
         door.close()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@costly(4)
 @given(acts=ACTS)
 def test_whatever_is_recorded_shipped_and_pruned_profiles_are_the_simulators(acts):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kiosk.db"
-        Journal(path, token="T").close()
-        act(path, acts)
-        check(path)
-
-
-@pytest.mark.long
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(acts=ACTS)
-def test_whatever_is_recorded_shipped_and_pruned_profiles_are_the_simulators_long(acts):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kiosk.db"
         Journal(path, token="T").close()
