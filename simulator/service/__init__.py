@@ -1,0 +1,27 @@
+"""The local service: an HTTP server on 127.0.0.1 that takes what SDKs send, and fails on request.
+
+Its parts, from the network inwards:
+
+    server, connections    sockets, threads, scheduled faults
+    routes                 the WSGI application
+    ingestion              from bytes to messages, from messages to profiles
+    faults, bodies, late   fault schedules, request bodies, delayed copies
+
+`Service` needs werkzeug (``pip install 'restante[service]'``) and is imported on first use; `faults` needs nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+__all__ = ["Service"]
+
+if TYPE_CHECKING:
+    from simulator.service.server import Service
+else:  # hidden from type checkers, which report unknown names only where no __getattr__ could have them
+
+    def __getattr__(name: str) -> object:
+        """Import `Service` on first use (PEP 562)."""
+        if name != "Service":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from simulator.service.server import Service
+
+        return Service

@@ -1,7 +1,6 @@
-"""A request's body as it comes over a connection: how long it says it is, and its bytes.
+"""Request bodies: their announced length, and their bytes.
 
-Stricter than a server for the world would have to be kind: a body whose end cannot be told is refused, as its
-rest would be taken for the next request.
+A body whose end is unclear is refused, as its rest would be taken for the next request.
 """
 
 import re
@@ -12,7 +11,7 @@ from io import BufferedIOBase
 
 __all__ = ["BrokenBody", "UnclearBody", "announced_length", "body_parts"]
 
-_AT_ONCE = 64 * 1024
+_PIECE = 64 * 1024
 _LONGEST_LINE = 1_000
 _MOST_TRAILERS = 100
 
@@ -22,10 +21,10 @@ _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
 class UnclearBody(ValueError):
-    """The head does not say where its body ends.
+    """The head does not say where the body ends.
 
     Attributes:
-        status: The HTTP status it is answered with.
+        status: The HTTP status to answer.
     """
 
     def __init__(self, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
@@ -34,14 +33,14 @@ class UnclearBody(ValueError):
 
 
 class BrokenBody(ValueError):
-    """The sender left in the middle of its body, or what it calls chunks are none."""
+    """The body ends too early, or its chunks are malformed."""
 
 
 def announced_length(headers: Message) -> int | None:
-    """How many bytes the body takes, 0 where there is none; None for a body in chunks.
+    """Return the length of the body in bytes, 0 for none, None for chunks.
 
     Raises:
-        UnclearBody: The length is no number, there are two of them, or the body is coded in another way.
+        UnclearBody: The length is no number or given twice, or the transfer coding is unknown.
 
     >>> from email import message_from_string
     >>> announced_length(message_from_string("Content-Length: 12"))
@@ -66,37 +65,37 @@ def announced_length(headers: Message) -> int | None:
     return int(length)
 
 
-def body_parts(stream: BufferedIOBase, length: int | None, *, at_once: int = _AT_ONCE) -> Iterator[bytes]:
-    """The body in pieces.
+def body_parts(stream: BufferedIOBase, length: int | None, *, piece: int = _PIECE) -> Iterator[bytes]:
+    """Yield the body in pieces.
 
     Args:
-        stream: Where the body begins; it is left where the body ends.
+        stream: A stream at the beginning of the body; it is read up to its end.
         length: As announced; None for chunks.
-        at_once: How many bytes are read for a piece, at most.
+        piece: Largest piece, in bytes.
 
     Raises:
-        BrokenBody: The stream ends before the body does, or there are no chunks.
+        BrokenBody: The stream ends before the body, or a chunk is malformed.
 
     >>> from io import BytesIO
-    >>> list(body_parts(BytesIO(b"[1, 2] and more"), 6, at_once=4))
+    >>> list(body_parts(BytesIO(b"[1, 2] and more"), 6, piece=4))
     [b'[1, ', b'2]']
     """
-    return _chunked(stream, at_once) if length is None else _exactly(stream, length, at_once)
+    return _chunked(stream, piece) if length is None else _exactly(stream, length, piece)
 
 
-def _exactly(stream: BufferedIOBase, length: int, at_once: int) -> Iterator[bytes]:
+def _exactly(stream: BufferedIOBase, length: int, piece: int) -> Iterator[bytes]:
     left = length
     while left:
-        part = stream.read(min(left, at_once))
+        part = stream.read(min(left, piece))
         if not part:
             raise BrokenBody(f"{left} bytes are missing")
         left -= len(part)
         yield part
 
 
-def _chunked(stream: BufferedIOBase, at_once: int) -> Iterator[bytes]:
+def _chunked(stream: BufferedIOBase, piece: int) -> Iterator[bytes]:
     while size := _chunk_size(stream):
-        yield from _exactly(stream, size, at_once)
+        yield from _exactly(stream, size, piece)
         if stream.readline(2) not in {b"\r\n", b"\n"}:
             raise BrokenBody("a chunk is longer than it says")
     for _ in range(_MOST_TRAILERS):

@@ -1,11 +1,10 @@
-"""Fault schedules as data: which request meets which fault. Pure; `simulator.service.server` plays them.
+"""Fault schedules as data. Pure; `simulator.service.connections` plays them.
 
-A schedule is a JSON list such as ``[{"at": 3, "fault": "ack_lost"}]``. ``at`` counts ingestion requests from
-1 since the schedule was set. Nothing here is random: randomness belongs to what makes schedules.
+A schedule is a JSON list such as ``[{"at": 3, "fault": "ack_lost"}]``. ``at`` counts ingestion requests from 1
+since the schedule was set. Nothing is random here: draw schedules with `simulator.testing.strategies`.
 
-A new kind of fault is a frozen class below, its name in `FAULTS`, a rule in `_RULES` for each field that is
-new, and a case where the service plays it. ``applied`` is every fault's own question: a kind names its
-default where that is true.
+To add a fault: a frozen class below, its name in `FAULTS`, a rule in `_RULES` for each new field, and a case in
+`simulator.service.connections`.
 """
 
 import json
@@ -35,19 +34,18 @@ __all__ = [
 
 
 class InvalidSchedule(RestanteError, ValueError):
-    """A fault schedule is not one; none of it was taken."""
+    """A malformed fault schedule; none of it is used."""
 
     hint = 'A schedule is a JSON list of objects such as {"at": 3, "fault": "ack_lost"}.'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What befalls one ingestion request.
+    """A fault of one ingestion request.
 
     Attributes:
-        at: Which request, counted from 1 since the schedule was set.
-        applied: Whether the service takes what the request carries, as it takes any other, or leaves it as if
-            it had never come. What the sender sees is the same either way. The default is the kind's own.
+        at: Number of the request, from 1 since the schedule was set.
+        applied: True if the service applies the request's messages. The sender sees the same either way.
     """
 
     at: int
@@ -56,40 +54,37 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Unread(Fault):
-    """A fault that leaves the body unread, in whole or in part: there is nothing that could be applied."""
+    """A fault that does not read the whole body, so nothing can be applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse(_Unread):
-    """Accepted, and reset before its body is read; never applied."""
+    """The connection is reset before the body is read; never applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialRead(_Unread):
-    """Half of its body is read, then the connection is reset; never applied.
-
-    A body in chunks does not say how long it is: of that, one byte is read.
-    """
+    """Half of the body is read (one byte of a chunked one), then the connection is reset; never applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset(Fault):
-    """Read whole, then the connection is reset (RST)."""
+    """The request is read whole, then the connection is reset (RST)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AckLost(Fault):
-    """Closed without an answer, once it is applied."""
+    """The request is applied, then the connection is closed without an answer."""
 
     applied: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late(Fault):
-    """Closed without an answer at once, and applied after a wait, as a copy that lingered on the way.
+    """The connection is closed without an answer at once, and the request is applied later.
 
     Attributes:
-        seconds: How long after the request was read.
+        seconds: Delay after the request was read.
     """
 
     seconds: float
@@ -98,11 +93,11 @@ class Late(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Fault):
-    """Answered with an HTTP status.
+    """The answer is an HTTP status.
 
     Attributes:
         code: The status, 200 to 599.
-        retry_after: The ``Retry-After`` header: seconds, or a text as it stands, such as an HTTP date.
+        retry_after: The ``Retry-After`` header: seconds, or text such as an HTTP date.
     """
 
     code: int
@@ -111,10 +106,10 @@ class Status(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect(Fault):
-    """Answered with 302, as by a sign-in page or a proxy.
+    """The answer is 302, as from a sign-in page or a proxy.
 
     Attributes:
-        location: The ``Location`` header, as it stands.
+        location: The ``Location`` header.
     """
 
     location: str
@@ -122,26 +117,22 @@ class Redirect(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Garbage(Fault):
-    """Answered with 200 and an HTML page, as a captive portal does."""
+    """The answer is 200 with an HTML page, as from a captive portal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truncate(Fault):
-    """Answered by half: the head promises the whole body, half of it follows, and the connection is closed.
-
-    Of an odd number of bytes, the smaller half: of ``1``, nothing. Not applied, it is half of the answer that
-    the request would have had.
-    """
+    """The answer's head announces the whole body, but only half follows (rounded down) before the close."""
 
     applied: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slow(Fault):
-    """Applied and answered after a wait. Not applied, it is answered as if it had been.
+    """The request is applied and answered after a delay.
 
     Attributes:
-        seconds: How long it waits first.
+        seconds: The delay.
     """
 
     seconds: float
@@ -160,9 +151,9 @@ FAULTS: dict[str, type[Fault]] = {
     "truncate": Truncate,
     "slow": Slow,
 }
-"""The kinds of faults by the name a schedule gives them."""
+"""Faults by their name in a schedule."""
 
-_LONGEST = 86_400  # a day: far beyond every time-out, and within what a thread can wait
+_LONGEST = 86_400  # a day: beyond every time-out, and threads can wait that long
 
 
 def _is_whole(value: Any) -> bool:
@@ -195,13 +186,14 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def parse_schedule(value: Any) -> tuple[Fault, ...]:
-    """The faults of a schedule given as JSON values, in the order they were written.
+    """Return the faults of a schedule given as JSON values, in written order.
 
-    A `Fault` among them is taken as it is.
+    Args:
+        value: A list; a `Fault` in it is kept.
 
     Raises:
-        InvalidSchedule: Not a list of objects, an unknown fault or key, a value out of range, one to be applied
-            that leaves its body unread, or two faults for one request.
+        InvalidSchedule: Not a list of objects, an unknown fault or key, a value out of range, ``applied`` with a
+            fault that does not read the body, or two faults for one request.
 
     >>> parse_schedule([{"at": 1, "fault": "status", "code": 429, "retry_after": 2}])
     (Status(at=1, applied=False, code=429, retry_after=2),)
@@ -222,10 +214,10 @@ garbage, late, partial_read, redirect, refuse, reset, slow, status, truncate
 
 
 def read_schedule(text: str | bytes) -> tuple[Fault, ...]:
-    """The faults of a schedule given as JSON text.
+    """Return the faults of a schedule given as JSON text.
 
     Raises:
-        InvalidSchedule: As `parse_schedule`, or the text is not JSON.
+        InvalidSchedule: As for `parse_schedule`, or the text is not JSON.
 
     >>> read_schedule('[{"at": 2, "fault": "slow", "seconds": 0.5}]')
     (Slow(at=2, applied=True, seconds=0.5),)

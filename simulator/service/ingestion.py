@@ -1,7 +1,4 @@
-"""What the local service's ingestion takes: from a request's bytes to updates, and from updates to profiles.
-
-No HTTP here: bytes come in, what was made of them comes out; `simulator.service.server` speaks to the network.
-"""
+"""Ingestion of the local service: from a request's bytes to messages, and from messages to profiles. No HTTP."""
 
 import json
 from base64 import b64decode
@@ -22,7 +19,7 @@ __all__ = ["Acceptance", "Endpoint", "Inbox", "Mixed", "Receipt", "Received", "S
 
 
 class Endpoint(StrEnum):
-    """Where SDKs send."""
+    """Paths that SDKs send to."""
 
     ENGAGE = "/engage"
     GROUPS = "/groups"
@@ -31,16 +28,16 @@ class Endpoint(StrEnum):
 
 
 class Mixed(StrEnum):
-    """What becomes of a batch in which some updates are malformed; the real service's way is not known."""
+    """Policies for a batch with some malformed updates; the real service's policy is unknown."""
 
     REJECT_ALL = "reject-all"
-    """Nothing of it is applied."""
+    """Nothing is applied."""
     APPLY_VALID = "apply-valid"
-    """Its well-formed updates are applied."""
+    """Valid updates are applied."""
 
 
 class Acceptance(StrEnum):
-    """What the service made of a message."""
+    """The service's verdict on a message."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -51,12 +48,11 @@ class Received:
     """A message that reached the service.
 
     Attributes:
-        endpoint: Where it arrived.
-        message: The update or event, which is not to be changed; of a request that could not be read, the
-            beginning of its text.
+        endpoint: The path it was sent to.
+        message: The update or event, not to be changed; for an unreadable request, the beginning of its text.
         verdict: See `Acceptance`.
-        reason: Why it was rejected; None for an accepted one.
-        token: The project's token; None where it names none.
+        reason: Why it was rejected; None if accepted.
+        token: The project's token; None if missing.
     """
 
     endpoint: Endpoint
@@ -68,11 +64,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a submission is answered.
+    """The answer to a submission.
 
     Attributes:
-        accepted: How many of its messages were accepted.
-        error: What the service says is wrong; None for status 1.
+        accepted: Number of accepted messages.
+        error: The service's error text; None for status 1.
     """
 
     accepted: int = 0
@@ -82,23 +78,23 @@ class Receipt:
 # --- From bytes to messages ---------------------------------------------------------------------
 
 MAX_MESSAGES = 2_000
-"""How many messages a request may carry, as the service documents."""
+"""The documented limit of messages in a request."""
 
-_MOST_FIELDS = 100  # of a form or a query: one of nothing but separators would take seconds and gigabytes
+_MOST_FIELDS = 100  # of a form or a query: one of separators only would take seconds and gigabytes
 
 MAX_SHOWN = 1_000
-"""How much of a text that could not be read is kept, in characters."""
+"""Characters kept of an unreadable text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What one ingestion request carries.
+    """The content of one ingestion request.
 
     Attributes:
         messages: The updates or events, unchecked.
-        verbose: Whether the answer is to be JSON; None where that was not said.
+        verbose: The ``verbose`` parameter; None if missing.
         unreadable: Why no message could be read; None if they could.
-        text: The beginning of what could not be read.
+        text: The beginning of an unreadable request.
     """
 
     messages: list[Any] = field(default_factory=list)
@@ -108,14 +104,14 @@ class Submission:
 
 
 class _Unreadable(ValueError):
-    """The request carries no messages that can be read."""
+    """The request has no readable messages."""
 
 
 def read_submission(query: bytes, body: bytes = b"") -> Submission:
-    """The messages in a request's body or query.
+    """Return the messages in a request's body or query.
 
-    They are a JSON array or one object, alone or as the field ``data`` of a form or of the query, there also
-    in base64. The content type is not asked: SDKs and hand-made requests disagree about it.
+    They are a JSON array or one object, alone or in the field ``data`` of a form or of the query, there also in
+    base64. The content type is ignored: SDKs and hand-made requests disagree about it.
 
     >>> read_submission(b"verbose=1", b'{"$token": "T"}').messages
     [{'$token': 'T'}]
@@ -208,7 +204,7 @@ def _finite(text: str) -> float:
 
 
 def _too_deep(messages: list[Any]) -> bool:
-    """Whether anything nests deeper than a message may, level by level: recursion would meet its limit."""
+    """True if anything nests too deep; level by level, as recursion would meet its own limit."""
     level = messages
     for _ in range(MAX_DEPTH + 3):
         level = [
@@ -235,13 +231,11 @@ _SPOILT = "not applied: its batch holds a malformed one"
 
 
 class Inbox:
-    """What the service holds: a simulator for each project, and every message that reached it.
-
-    For several threads at a time: one lock is held while a submission is applied, and while looking.
+    """The service's state: a simulator for each project, and every message received. Thread-safe.
 
     Args:
-        mixed: What becomes of a batch in which some updates are malformed.
-        dialect: How the service decides what the real one does not document.
+        mixed: Policy for a batch with some malformed updates.
+        dialect: Policies for what the real service does not document.
 
     >>> inbox = Inbox()
     >>> inbox.take(Endpoint.ENGAGE, read_submission(b"", b'{"$token": "T", "$set": {"plan": "pro"}}'))
@@ -256,7 +250,7 @@ class Inbox:
         self._received: list[Received] = []
 
     def take(self, endpoint: Endpoint, submission: Submission) -> Receipt:
-        """Apply a submission's messages, all or as `mixed` says, and keep them with their verdicts."""
+        """Apply a submission's messages as `mixed` demands, and keep them with their verdicts."""
         if submission.unreadable is not None:
             received = [self._judged(endpoint, submission.text, submission.unreadable)]
         else:
@@ -281,7 +275,7 @@ class Inbox:
         return Received(endpoint, message, verdict, fault, _token(endpoint, message))
 
     def _fault(self, endpoint: Endpoint, message: Any) -> str | None:
-        """What is wrong with a message, in the service's own style; None for nothing."""
+        """Return the error of a message in the service's own style, None for a valid one."""
         if not isinstance(message, dict):
             return "data, must be an array of objects"
         for name in _REQUIRED[endpoint]:
@@ -290,7 +284,7 @@ class Inbox:
                 return f"{name}, missing or empty"
         if endpoint not in _UPDATES:
             return None
-        # Whether it is malformed depends on the message alone, so a simulator that knows nothing can say.
+        # Validity depends on the message alone, so an empty simulator can decide.
         outcomes = Simulator(self._dialect, history=False).apply(message)
         if any(outcome.verdict is not Verdict.REJECTED for outcome in outcomes):
             return None
@@ -304,9 +298,9 @@ class Inbox:
             self._projects[one.token].apply(one.message)
 
     def profiles(self, token: str | None = None) -> dict[str, dict[str, Any]]:
-        """The users' profiles, id to properties, of one project or of all.
+        """Return users' profiles, id to properties, of one project or of all.
 
-        Of all: where two projects hold the same id, the one that came later is shown.
+        If two projects have the same id, the newer project's profile is shown.
         """
         with self._lock:
             return {
@@ -316,7 +310,7 @@ class Inbox:
             }
 
     def groups(self, token: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
-        """The groups' profiles, group key to id to properties; projects as in `profiles`."""
+        """Return groups' profiles, group key to id to properties; projects as in `profiles`."""
         found: dict[str, dict[str, dict[str, Any]]] = {}
         with self._lock:
             for simulator in self._chosen(token):
@@ -330,7 +324,7 @@ class Inbox:
         ]
 
     def messages(self, verdict: Acceptance | None = None, token: str | None = None) -> list[Received]:
-        """What reached the service, in order of arrival; of one verdict, or of one project."""
+        """Return messages in order of arrival, all or those of one verdict or project."""
         with self._lock:
             return [
                 one
@@ -339,7 +333,7 @@ class Inbox:
             ]
 
     def reset(self, token: str | None = None) -> None:
-        """Forget the profiles and messages of one project, or everything."""
+        """Forget the profiles and messages of one project or of all."""
         with self._lock:
             if token is None:
                 self._projects.clear()
@@ -350,7 +344,7 @@ class Inbox:
 
 
 def _token(endpoint: Endpoint, message: Any) -> str | None:
-    """The project's token that a message names: its own, or among an event's properties."""
+    """Return the project token of an update, or of an event's properties."""
     if not isinstance(message, dict):
         return None
     holder, name = (message, "$token") if endpoint in _UPDATES else (message.get("properties"), "token")

@@ -1,4 +1,4 @@
-"""What arrives late: each thing happens once it is due, one after the other, on a thread of its own."""
+"""Delayed calls, made one after the other on one thread."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,14 @@ __all__ = ["LateArrivals"]
 
 
 class LateArrivals:
-    """Things that are yet to happen, in order of due time; of two due at once, the one added first.
-
-    For several threads at a time. The thread is there from the first addition to `close`.
+    """A queue of delayed calls, ordered by due time, then by insertion. Thread-safe.
 
     Args:
-        clock: The time, in seconds from anywhere; it is looked at anew on every change, and when the next
-            thing should be due.
+        clock: Seconds from any origin, read on every change and when the next call should be due.
 
-    >>> arrivals, happened = LateArrivals(), []
-    >>> arrivals.add(0.01, lambda: happened.append("late"))
-    >>> arrivals.settle(), happened
+    >>> arrivals, calls = LateArrivals(), []
+    >>> arrivals.add(0.01, lambda: calls.append("late"))
+    >>> arrivals.settle(), calls
     (True, ['late'])
     >>> arrivals.close()
     """
@@ -34,7 +31,7 @@ class LateArrivals:
         self._thread: Thread | None = None
 
     def add(self, seconds: float, arrive: Callable[[], object]) -> None:
-        """Have `arrive` called in so many seconds; once it is closed, never."""
+        """Call `arrive` in so many seconds; never, if closed."""
         with self._changed:
             if self._closed:
                 return
@@ -45,12 +42,12 @@ class LateArrivals:
             self._changed.notify_all()
 
     def settle(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is outstanding, `timeout` seconds at most: whether nothing is."""
+        """Wait until no call is outstanding, `timeout` seconds at most; return True if none is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._outstanding, timeout)
 
     def close(self) -> None:
-        """End it: what is due still happens before this returns, what is not never does."""
+        """Make the calls that are due, and drop the others."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -63,7 +60,7 @@ class LateArrivals:
             while self._outstanding or not self._closed:
                 wait = self._outstanding[0][0] - self._clock() if self._outstanding else None
                 if wait is not None and wait <= 0:
-                    # Under the lock, and off the list only afterwards: what has settled has happened.
+                    # Under the lock, and off the list only afterwards: once `settle` returns, the call was made.
                     _, _, arrive = self._outstanding[0]
                     arrive()
                     heappop(self._outstanding)

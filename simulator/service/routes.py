@@ -1,7 +1,4 @@
-"""The local service's routes: a WSGI application that answers as the service does, and shows what it holds.
-
-Not imported by itself where werkzeug may be missing: `simulator.service.server` says so in a sentence.
-"""
+"""Routes of the local service: a WSGI application that answers as the real service does, and shows its state."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -19,13 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["Application", "endpoint_of"]
 
 _PAGE_SIZE = 1_000
-"""How many profiles a page of the service's read-back holds."""
+"""Profiles on a page of the query API."""
 
 
 def endpoint_of(path: str) -> Endpoint | None:
-    """The ingestion endpoint at a path, None for any other path; browser SDKs end theirs with a slash.
+    """Return the ingestion endpoint at a path, None for any other path.
 
-    Slashes before it do not count either, as the routes take them.
+    Leading and trailing slashes are ignored: browser SDKs end paths with one.
 
     >>> endpoint_of("/engage/")
     <Endpoint.ENGAGE: '/engage'>
@@ -35,11 +32,11 @@ def endpoint_of(path: str) -> Endpoint | None:
 
 
 class Application:
-    """The routes over an inbox.
+    """Routes over an inbox.
 
     Args:
-        inbox: What they fill and show.
-        schedule: Takes the faults of ``PUT /simulator/faults``.
+        inbox: Messages and profiles.
+        schedule: Called with the faults of ``PUT /simulator/faults``.
     """
 
     def __init__(self, inbox: Inbox, schedule: Callable[[Iterable[Fault]], None]) -> None:
@@ -57,7 +54,7 @@ class Application:
         }
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        # A request that its own environ held would stay, with its body, until the garbage is next collected.
+        # Populating makes a cycle of request and environ, which would keep the body until the next garbage collection.
         return self._answer(Request(environ, populate_request=False))(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
@@ -73,7 +70,7 @@ class Application:
             return _allowing(methods, _error(refusal, HTTPStatus.METHOD_NOT_ALLOWED))
         return route(request)
 
-    # --- as the service has them
+    # --- the real service's routes
 
     def _take(self, request: Request) -> Response:
         endpoint = endpoint_of(request.path)
@@ -83,7 +80,7 @@ class Application:
         status = int(receipt.error is None)
         if submission.verbose:
             return _json({"status": status, "error": receipt.error})
-        # The Node SDK says verbose=0 to /import, too, and takes anything but the digit for a failure.
+        # The Node SDK sends verbose=0 to /import, too, and takes anything but the digit for a failure.
         if endpoint is not Endpoint.IMPORT or submission.verbose is False:
             return Response(str(status), mimetype="text/plain")
         if receipt.error is None:
@@ -91,7 +88,7 @@ class Application:
         return _json({"code": 400, "error": receipt.error, "status": "Bad Request"}, HTTPStatus.BAD_REQUEST)
 
     def _query(self, request: Request) -> Response:
-        """Profiles as the service's own read-back shows them; of what narrows it, ``page`` is known."""
+        """Show profiles as the real query API does; of its filters, only ``page`` is supported."""
         if "where" in request.values:
             return _error("the local service cannot evaluate where", HTTPStatus.BAD_REQUEST)
         page = max(request.values.get("page", 0, type=int), 0)
@@ -102,13 +99,13 @@ class Application:
                 "results": results[page * _PAGE_SIZE :][:_PAGE_SIZE],
                 "page": page,
                 "page_size": _PAGE_SIZE,
-                "session_id": "restante",  # pages are cut anew each time: there is no session to continue
+                "session_id": "restante",  # each page is computed anew: there is no session to continue
                 "status": "ok",
                 "total": len(results),
             }
         )
 
-    # --- its own
+    # --- the simulator's own routes
 
     def _profiles(self, request: Request) -> Response:
         return _json(self._inbox.profiles(request.args.get("token")))
@@ -147,21 +144,21 @@ class Application:
 _ABOUT = {
     Endpoint.ENGAGE.value: "takes updates of users' profiles",
     Endpoint.GROUPS.value: "takes updates of groups' profiles",
-    Endpoint.TRACK.value: "takes events, and keeps them as they are",
-    Endpoint.IMPORT.value: "takes events of the past, and keeps them as they are",
-    "/api/query/engage": "shows users' profiles as the real service does, in pages (page=1)",
+    Endpoint.TRACK.value: "takes events, and keeps them unchanged",
+    Endpoint.IMPORT.value: "takes past events, and keeps them unchanged",
+    "/api/query/engage": "shows users' profiles in pages, as the real service does (page=1)",
     "/simulator/profiles": "shows users' profiles: id to properties",
     "/simulator/groups": "shows groups' profiles: key to id to properties",
-    "/simulator/messages": "shows what arrived, with a verdict and a reason each (verdict=rejected)",
-    "/simulator/reset": "forgets profiles and messages; the faults go on",
+    "/simulator/messages": "shows messages, each with verdict and reason (verdict=rejected)",
+    "/simulator/reset": "forgets profiles and messages; the fault schedule continues",
     "/simulator/faults": 'takes a fault schedule, such as [{"at": 1, "fault": "ack_lost"}]',
     "/": "this page",
 }
-_BEFORE = "The local service of restante. It takes what SDKs send, and shows what came of it.\n\n"
+_BEFORE = "The local service of restante takes what SDKs send, and shows the resulting profiles.\n\n"
 _AFTER = """
-What is taken is a JSON array or one object, alone or as data= in a form or the query, there also in base64.
-The answer is 1 or 0; with verbose=1, JSON that says what is wrong. What is shown or forgotten can be narrowed
-to one project with token=.
+Requests carry a JSON array or one object, as the body or as data= in a form or the query, there also in
+base64. The answer is 1 or 0; with verbose=1, JSON with the error. token= narrows what is shown or forgotten
+to one project.
 """
 
 

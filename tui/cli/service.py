@@ -79,10 +79,9 @@ def _schedule(file: IO[bytes] | None) -> "tuple[Fault, ...]":
 
 def _serve(port: int, faults: "tuple[Fault, ...]", mixed: str) -> None:
     try:
-        from simulator.service.server import Service, give_back_large_blocks
+        from simulator.service import Service
     except ImportError as error:
         raise click.ClickException(str(error)) from error
-    give_back_large_blocks()
     service = Service(port, mixed=mixed, faults=faults)
     try:
         service.start()

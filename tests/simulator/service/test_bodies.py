@@ -119,6 +119,6 @@ def test_body_that_stops_before_its_length_is_broken():
 
 
 def test_body_comes_in_pieces_as_small_as_asked_for():
-    assert list(body_parts(BytesIO(b"12345"), 5, at_once=2)) == [b"12", b"34", b"5"]
-    assert next(body_parts(BytesIO(b"5\r\n12"), None, at_once=1)) == b"1"
+    assert list(body_parts(BytesIO(b"12345"), 5, piece=2)) == [b"12", b"34", b"5"]
+    assert next(body_parts(BytesIO(b"5\r\n12"), None, piece=1)) == b"1"
     assert max(map(len, body_parts(BytesIO(bytes(10**6)), 10**6))) == 64 * 1024

@@ -1,0 +1,298 @@
+"""Connections of the local service: requests read whole, scheduled faults, answers.
+
+`simulator.service.routes` answers; this is the network around it. Most faults are beyond a WSGI application: a
+connection reset, one closed without an answer, half a body read or sent.
+"""
+
+import json
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from email.message import Message
+from functools import partial
+from http import HTTPStatus
+from io import BytesIO
+from threading import Condition
+from typing import Any, Protocol
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.wrappers import Response
+
+from simulator.service.bodies import BrokenBody, UnclearBody, announced_length, body_parts
+from simulator.service.faults import (
+    AckLost,
+    Fault,
+    Garbage,
+    Late,
+    PartialRead,
+    Redirect,
+    Refuse,
+    Reset,
+    Slow,
+    Status,
+    Truncate,
+)
+from simulator.service.ingestion import Endpoint
+from simulator.service.routes import Application, endpoint_of
+
+__all__ = ["MAX_BODY", "Backend", "HttpServer"]
+
+MAX_BODY = 10 * 1024 * 1024
+"""The largest body accepted, in bytes; a larger one is answered 413."""
+
+_MAX_DISCARDED = 10 * MAX_BODY
+_MAX_SHOWN = 200
+_BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+_PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
+
+
+class Backend(Protocol):
+    """The service behind the connections; see `simulator.service.Service`."""
+
+    patience: float
+
+    def application(self) -> Application:
+        """Return the routes."""
+
+    def rehearsal(self) -> Application:
+        """Return routes that answer alike and apply nothing."""
+
+    def next_fault(self) -> Fault | None:
+        """Count one ingestion request, and return its fault."""
+
+    def add_late(self, seconds: float, apply: Callable[[], object], /) -> None:
+        """Call `apply` in so many seconds."""
+
+    def hold(self, seconds: float) -> bool:
+        """Wait; return False if the service closes meanwhile."""
+
+
+class HttpServer(ThreadedWSGIServer):
+    """A thread for each connection. It tracks open connections, so that closing need not wait for clients."""
+
+    def __init__(self, service: Backend, listener: socket.socket) -> None:
+        self.service = service
+        self._open: set[Any] = set()
+        self._changed = Condition()
+        host, port = listener.getsockname()
+        super().__init__(host, port, service.application(), _Connection, fd=listener.fileno())
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._open.discard(request)
+            self._changed.notify_all()
+
+    def end_connections(self) -> None:
+        """Shut down reading, so that handlers waiting for the next request end; wait 2 s for them at most."""
+        with self._changed:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
+            self._changed.wait_for(lambda: not self._open, timeout=2)
+
+
+class _Connection(WSGIRequestHandler):
+    """The requests of one connection: each is read whole, meets its fault if it has one, and is answered.
+
+    werkzeug's own `run_wsgi` closes the connection after each answer, which senders with connection pools would
+    notice.
+    """
+
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    _endpoint: Endpoint | None = None
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self.server.service.patience)
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # werkzeug's name
+        """Do not log: tests want their own output only."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Do not log: werkzeug's own method fails on a target that is not a URL."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002  # as in the standard library
+        """Answer malformed HTTP like every other refusal, and close."""
+        self.close_connection = True
+        self._endpoint = None
+        self._send(_refusal(code, (message or HTTPStatus(code).phrase)[:_MAX_SHOWN]))
+
+    def run_wsgi(self) -> None:
+        """Take one request; `werkzeug.serving` calls this for every method."""
+        try:
+            environ = self.make_environ()
+        except ValueError as error:  # from urlsplit, as for http://[
+            self.send_error(HTTPStatus.BAD_REQUEST, f"the request's target is no URL: {error}")
+            return
+        self._endpoint = endpoint_of(environ["PATH_INFO"])
+        # Counted before its body is read, as the body of a refused one never is.
+        counted = self._endpoint is not None and self.command.upper() in {"GET", "POST"}
+        fault = self.server.service.next_fault() if counted else None
+        try:
+            if isinstance(fault, Refuse | PartialRead):
+                if isinstance(fault, PartialRead):
+                    self._read_half()
+                self._reset()
+                return
+            body = self._body()
+        except UnclearBody as error:
+            self.send_error(error.status, str(error))
+            return
+        except (BrokenBody, OSError):
+            self.close_connection = True
+            return
+        if body is None:
+            self._send(
+                _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body takes over {MAX_BODY:,} bytes")
+            )
+            return
+        environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        self._play(fault, environ)
+
+    def _body(self) -> bytes | None:
+        """Read the body; None if it is too large.
+
+        A large one is still read, within reason: a sender in the middle of sending would take an answer followed
+        by a close for a reset.
+        """
+        length = announced_length(self.headers)
+        if length is not None and length > _MAX_DISCARDED:
+            self.close_connection = True
+            return None
+        body = bytearray()
+        size = 0
+        for part in body_parts(self.rfile, length):
+            size += len(part)
+            if size <= MAX_BODY:
+                body += part
+            elif size <= _MAX_DISCARDED:
+                body.clear()
+            else:
+                self.close_connection = True
+                return None
+        return bytes(body) if size <= MAX_BODY else None
+
+    def _read_half(self) -> None:
+        """Read half of the body; one byte of a chunked one, whose length is unknown."""
+        try:
+            length = announced_length(self.headers)
+        except UnclearBody:
+            return
+        if length is None:
+            next(body_parts(self.rfile, None, piece=1), None)
+        else:
+            deque(body_parts(self.rfile, length // 2), maxlen=0)
+
+    def _play(self, fault: Fault | None, environ: dict[str, Any]) -> None:
+        service = self.server.service
+        if isinstance(fault, Slow) and not service.hold(fault.seconds):
+            self.close_connection = True
+            return
+        if isinstance(fault, Late):
+            if fault.applied:
+                service.add_late(fault.seconds, partial(self._answer, environ))
+            self.close_connection = True
+            return
+        answer = self._answer(environ, applied=fault is None or fault.applied)
+        match fault:
+            case Reset():
+                self._reset()
+            case AckLost():
+                self.close_connection = True
+            case Status():
+                self._send(_failure(fault))
+            case Redirect():
+                self._send(_redirection(fault))
+            case Garbage():
+                self._send(Response(_PAGE, mimetype="text/html"))
+            case Truncate():
+                self._send(answer, whole=False)
+                self.close_connection = True  # only now: the head does not announce it
+            case _:
+                self._send(answer)
+
+    def _answer(self, environ: dict[str, Any], *, applied: bool = True) -> Response:
+        app = self.server.app if applied else self.server.service.rehearsal()
+        return Response.from_app(app, environ, buffered=True)
+
+    def _send(self, response: Response, *, whole: bool = True) -> None:
+        body = response.get_data()
+        bodiless = response.status_code in _BODILESS
+        del response.headers["Content-Length"]
+        if self._endpoint is not None:
+            response.headers.update(_cross_origin(self.headers))
+        if not bodiless:
+            response.headers["Content-Length"] = str(len(body))
+        if self.close_connection:
+            response.headers["Connection"] = "close"
+        if self.request_version in {"", "HTTP/0.9"}:
+            # The standard library sends those no head, and counts unreadable requests among them.
+            self.request_version = "HTTP/1.0"
+        self.send_response(response.status_code)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if not bodiless and self.command != "HEAD":
+            self.wfile.write(body if whole else body[: len(body) // 2])
+
+    def _reset(self) -> None:
+        """Close with RST: a linger time of 0 drops unread and unsent bytes.
+
+        A plain close with part of a body unread ends either way: by RST if the kernel still has bytes, in an orderly
+        manner if the reader's buffer took them all.
+        """
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.rfile.close()  # a socket is closed once the files made of it are
+        self.connection.close()
+
+
+def _cross_origin(asked: Message) -> dict[str, str]:
+    """Return headers that let a browser SDK read the answer.
+
+    mixpanel-js sends credentials, and then browsers want the page's origin by name: they hide an answer that says
+    ``*``, and the SDK would send the batch again.
+    """
+    return {
+        "Access-Control-Allow-Origin": _echo(asked.get("Origin"), "*"),
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+        "Access-Control-Allow-Headers": _echo(asked.get("Access-Control-Request-Headers"), "Content-Type"),
+        "Access-Control-Expose-Headers": "Retry-After",
+        "Vary": "Origin",
+    }
+
+
+def _echo(asked: str | None, otherwise: str) -> str:
+    """Return `asked` if it is legal in a header: folded lines and NUL are not."""
+    return asked if asked is not None and asked.isprintable() else otherwise
+
+
+def _refusal(code: int, text: str) -> Response:
+    return Response(json.dumps({"status": 0, "error": text}), code, mimetype="application/json")
+
+
+def _failure(fault: Status) -> Response:
+    phrases = {status.value: status.phrase for status in HTTPStatus}
+    answer = _refusal(fault.code, phrases.get(fault.code, "Unknown"))
+    if fault.retry_after is not None:
+        after = fault.retry_after
+        answer.headers["Retry-After"] = after if isinstance(after, str) else f"{after:g}"
+    return answer
+
+
+def _redirection(fault: Redirect) -> Response:
+    answer = _refusal(HTTPStatus.FOUND, HTTPStatus.FOUND.phrase)
+    answer.headers["Location"] = fault.location
+    return answer
