@@ -1,7 +1,8 @@
-"""Every example runs: docstrings, and the Python blocks of README.md and docs/."""
+"""Examples in docstrings run, links lead somewhere, and the pages name what is there. test_readme.py runs the pages."""
 
 import doctest
 import importlib
+import itertools
 import pkgutil
 import re
 import subprocess
@@ -13,52 +14,43 @@ import pytest
 import recorder
 import simulator
 import tui
-from simulator.service.server import Service
+from tui.cli import restante as command
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [*sorted(ROOT.glob("*.md")), *DOCS]
+EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-EXAMPLES = [
-    pytest.param(block, id=f"{page.name}-{place}")
-    for page in PAGES
-    for place, block in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")), 1)
-]
+SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MODULES = [
-    name
-    for package in (recorder, simulator, tui)
-    for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    "recorder",
+    "restante",
+    "simulator",
+    *(
+        name
+        for package in (recorder, simulator, tui)
+        for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ),
 ]
 
 
-@pytest.mark.parametrize("name", ["recorder", "simulator", *MODULES])
-def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_there_are_examples_to_run():
-    assert len(EXAMPLES) >= 4
+def test_docstring_examples_are_many():
     finder = doctest.DocTestFinder()
     found = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
     assert len(found) >= 40
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_the_examples_in_the_pages_run(example, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", example.replace(":8765", ":9")],  # nobody listens there
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-RECIPES = BLOCK.findall((ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
-
-
+RECIPES = BLOCK.findall(text_of(ROOT / "docs" / "testing.md"))
 EACH_RECIPE = pytest.mark.parametrize(
     "recipe", RECIPES, ids=[f"recipe-{place}" for place in range(1, len(RECIPES) + 1)]
 )
@@ -67,21 +59,22 @@ import hypothesis
 
 import simulator.testing.suite
 
-simulator.testing.suite._EXAMPLES = 15
-hypothesis.settings.register_profile("few", max_examples=15)
+simulator.testing.suite._EXAMPLES = 5
+hypothesis.settings.register_profile("few", max_examples=5)
 hypothesis.settings.load_profile("few")
 """
 
 
 @EACH_RECIPE
-def test_a_recipe_is_a_test_that_passes_in_an_empty_project(recipe, tmp_path):
+def test_recipe_passes(recipe, tmp_path):
+    """Each recipe of docs/testing.md passes as the only test of an empty project."""
     (tmp_path / "conftest.py").write_text(FEW_EXAMPLES, encoding="utf-8")
     passes(recipe, tmp_path)
 
 
 @pytest.mark.long
 @EACH_RECIPE
-def test_a_recipe_passes_with_all_the_examples_that_are_the_default(recipe, tmp_path):
+def test_recipe_passes_with_default_examples(recipe, tmp_path):
     passes(recipe, tmp_path)
 
 
@@ -99,37 +92,61 @@ def passes(recipe, tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
-def test_there_are_five_recipes():
+def test_recipes_are_five():
     assert len(RECIPES) == 5
 
 
-def test_the_first_program_prints_what_the_readme_says(tmp_path):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    program = BLOCK.findall(readme)[0]
-
-    def run(url):
-        code = program.replace("http://127.0.0.1:8765", url)
-        return subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
-        ).stdout.strip()
-
-    offline = run("http://127.0.0.1:9")
-    with Service() as service:
-        online = run(service.url)
-    assert (offline, online) == ("offline 0 4", "done 8 0")
-    assert f"`{offline}`" in readme
-    assert f"`{online}`" in readme
+@EACH_PAGE
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.is_relative_to(ROOT), target
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
 
 
-def test_no_page_names_a_method_or_command_that_is_not_there():
+def anchors(page):
+    """The anchors that a forge gives to headings."""
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@EACH_PAGE
+def test_named_pages_are_linked(page):
+    """A page that names another one links to it."""
+    prose = re.sub(r"^```.*?^```$|`[^`\n]*`", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+    assert (
+        re.findall(r"(?<![\w(\[./-])(?:docs/)?[\w-]+\.md\b", re.sub(r"\[[^\]]*\]\([^)]*\)", "", prose)) == []
+    )
+
+
+def test_index_lists_every_page():
+    index = text_of(ROOT / "docs" / "README.md")
+    for page in {*PAGES} - {ROOT / "docs" / "README.md"}:
+        assert f"{page.name})" in index, page.name
+
+
+def test_pages_name_existing_methods():
     """Names in backticks that look like ours are ours."""
-    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    text = "\n".join(text_of(page) for page in PAGES)
     for verb in set(re.findall(r"`(?:recorder\.|mp\.)?((?:people|group)_\w+)`", text)):
         assert hasattr(recorder.PeopleApi, verb), verb
-    from tui.cli import restante
 
-    for command in set(re.findall(r"`?restante (\w+)", text)):
-        assert command in restante.commands, command
+
+def test_pages_name_existing_commands():
+    """Each `restante …` in a shell block or in backticks is a command with these options."""
+    text = "\n".join(text_of(page) for page in PAGES)
+    code = re.findall(r"^restante .*", "\n".join(SHELL.findall(text)), re.MULTILINE)
+    code += re.findall(r"^    restante \w+(?: .*)?$", text, re.MULTILINE) + re.findall(
+        r"`(restante \w[^`]*)`", text
+    )
+    for line in code:
+        name, *words = line.split("#")[0].split()[1:]
+        assert name in command.commands, line
+        known = {*itertools.chain(*(one.opts + one.secondary_opts for one in command.commands[name].params))}
+        given = {word.partition("=")[0] for word in words if re.fullmatch(r"--[a-z-]+", word)}
+        assert given <= known | {"--help"}, line
 
 
 NAMED = re.compile(
@@ -137,11 +154,10 @@ NAMED = re.compile(
 )
 
 
-def test_the_tests_that_the_guarantees_name_are_there():
-    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
-    named = NAMED.findall(" ".join(page.split()))
+def test_guarantees_name_existing_tests():
+    named = NAMED.findall(" ".join(text_of(ROOT / "docs" / "guarantees.md").split()))
     assert len(named) >= 30
     for file, test in named:
         path = ROOT / "tests" / file
         assert path.exists(), file
-        assert not test or f"def {test}(" in path.read_text(encoding="utf-8"), test
+        assert not test or f"def {test}(" in text_of(path), test
