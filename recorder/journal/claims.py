@@ -158,7 +158,7 @@ class Claims:
     def take_over(self, now: float, uptime: Uptime, *, service: str, policy: ShippingPolicy) -> int:
         """Become the shipper: a new epoch. Attempts that were open are settled as unknown.
 
-        The caller holds the lock of `recorder.journal.locks.ship_lock`. Paused lanes are due when the service is
+        The caller holds the lock of `recorder.journal.locks.ShipLock`. Paused lanes are due when the service is
         another one than before: the configuration has changed.
         """
         with self._connection.transaction(full=True) as connection:
@@ -186,7 +186,7 @@ class Claims:
     def settle_abandoned(self, now: float, uptime: Uptime) -> None:
         """Settle as unknown what nobody waits for any more.
 
-        The caller holds the lock of `recorder.journal.locks.ship_lock`, so that nobody ships: who carried it has died.
+        The caller holds the lock of `recorder.journal.locks.ShipLock`, so that nobody ships: who carried it has died.
         """
         with self._connection.transaction(full=True) as connection:
             (settle_after,) = connection.execute(_NEXT_EPOCH, (ShippingPolicy().settle_after,)).fetchone()

@@ -17,7 +17,7 @@ from recorder.journal.claims import Claims
 from recorder.journal.connection import Connection
 from recorder.journal.doubt import break_runs, end_waits_of
 from recorder.journal.erase import erase, erase_words, note_remnants, remnants
-from recorder.journal.locks import beside, ship_lock
+from recorder.journal.locks import ShipLock, beside
 from recorder.journal.mentions import (
     Named,
     Whose,
@@ -146,13 +146,12 @@ class Forgetting:
 
     def _settle_abandoned(self) -> None:
         """Where nobody ships, who carried them has died: nobody knows what came of it."""
-        from filelock import Timeout
-
-        try:
-            with ship_lock(self._path).acquire(timeout=0):
+        lock = ShipLock(self._path)
+        if lock.acquire():
+            try:
                 self._claims.settle_abandoned(time.time(), uptime())
-        except Timeout:
-            pass
+            finally:
+                lock.release()
 
     # --- what SQLite leaves of them
 

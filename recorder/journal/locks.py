@@ -1,37 +1,43 @@
-"""The two files beside a journal that say who is at it.
+"""The two lock files of a journal.
 
-``<journal>.open`` is held shared by each process that has the journal open, and exclusively by the one that
-creates or migrates it. ``<journal>.lock`` is held by the one that ships. The operating system releases both
-when their holder dies. They hold nothing, stay where they are, and are readable by their owner only.
+``<journal>.open`` is locked shared by each process that has the journal open, and exclusively by the one that
+creates it. ``<journal>.lock`` is locked by the one that ships. The operating system releases both when their
+process ends. The files are empty, are never deleted, and only their owner can read them.
 """
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
-from recorder.journal.forks import importing
+from recorder.journal.forks import at_forks, opening
 from recorder.model.errors import JournalBusy, JournalError
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  # Windows: creation is guarded all the same, by the exclusive lock
-    fcntl = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
-__all__ = ["OpenLock", "beside", "ship_lock"]
+__all__ = ["OpenLock", "ShipLock", "beside"]
 
 _OWNER_ONLY = 0o600
 _PATIENCE = 60.0  # seconds
 _POLL = 0.01
 
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _lock(descriptor: int, *, shared: bool = False) -> None:
+        if not shared:  # Windows has no shared locks: there, only creation and shipping are guarded
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int, *, shared: bool = False) -> None:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
 
 def beside(path: Path, suffix: str) -> Path:
-    """The side file of a journal.
+    """Return the path of a journal's side file.
 
     >>> beside(Path("kiosk.db"), ".lock").name
     'kiosk.db.lock'
@@ -39,83 +45,119 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def ship_lock(path: Path) -> "BaseFileLock":
-    """The lock of the one process, and the one `Shipper` in it, that ships."""
-    with importing():
-        from filelock import FileLock
-    return FileLock(beside(path, ".lock"), mode=_OWNER_ONLY, thread_local=False)
+def _locked(file: Path, *, shared: bool = False, timeout: float = 0.0) -> int | None:
+    """Return a descriptor that locks `file`, or None if others still had it locked after `timeout` seconds."""
+    taken = False
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+        try:
+            taken = _wait(descriptor, shared=shared, timeout=timeout)
+        finally:
+            if not taken:
+                os.close(descriptor)
+    except OSError as error:
+        raise JournalError(
+            f"{file} cannot be locked: {error.strerror}", hint="The journal's folder must be writable."
+        ) from error
+    return descriptor if taken else None
 
 
-class OpenLock:
-    """This process's hold on ``<journal>.open``."""
+def _wait(descriptor: int, *, shared: bool, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            _lock(descriptor, shared=shared)
+        except (BlockingIOError, PermissionError):  # the latter on Windows
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL)
+        else:
+            return True
 
-    def __init__(self, path: Path) -> None:
-        self._file = beside(path, ".open")
+
+class _FileLock:
+    """A lock file, locked for as long as its descriptor is open."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._descriptor: int | None = None
 
-    def share(self) -> None:
-        """Hold it together with all others that have the journal open; waits while one creates or migrates."""
-        if fcntl is None:
-            return  # type: ignore[unreachable]
-        try:
-            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
-        except OSError as error:
-            raise JournalError(
-                f"{self._file} cannot be opened: {error.strerror}",
-                hint="The journal's folder must be writable.",
-            ) from error
-        try:
-            self._wait(descriptor, fcntl.LOCK_SH, _PATIENCE, "another process holds the journal alone")
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
-
-    def _wait(self, descriptor: int, kind: int, timeout: float, why_not: str) -> None:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise JournalBusy(f"{self._file.name}: {why_not}") from None
-                time.sleep(_POLL)
-            else:
-                return
+    @property
+    def held(self) -> bool:
+        """True while this object has it locked."""
+        return self._descriptor is not None
 
     def release(self) -> None:
-        """Let go."""
+        """Unlock it."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
-    @property
-    def held(self) -> bool:
-        """Whether it is held now."""
+
+class ShipLock(_FileLock):
+    """The lock of the one process, and the one `Shipper` in it, that ships a journal.
+
+    A forked child gives up its copy of the descriptor: the lock is its parent's alone, and ends with it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(beside(path, ".lock"))
+
+    def acquire(self) -> bool:
+        """Lock it, without waiting; return True if nobody else had."""
+        with opening:  # no fork before the descriptor is known
+            self._descriptor = _locked(self._file)
+            at_forks(self)
         return self._descriptor is not None
+
+    def __enter__(self) -> Self:
+        if not self.acquire():
+            raise JournalBusy(
+                f"{self._file.stem}: another process ships it", hint="End that process, then try again."
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def before_fork(self) -> None:
+        """Stay locked."""
+
+    def after_fork_in_parent(self) -> None:
+        """Stay locked."""
+
+    def after_fork_in_child(self) -> None:
+        """Close the descriptor; the parent's keeps the lock."""
+        self.release()
+
+
+class OpenLock(_FileLock):
+    """The lock of a process that has a journal open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(beside(path, ".open"))
+
+    def share(self) -> None:
+        """Lock it together with all others that have the journal open; wait while one creates it.
+
+        Raises:
+            JournalBusy: One was still at it after a minute.
+        """
+        self._descriptor = _locked(self._file, shared=True, timeout=_PATIENCE)
+        if self._descriptor is None:
+            raise JournalBusy(f"{self._file.name}: another process holds the journal alone")
 
     @contextlib.contextmanager
     def alone(self, timeout: float) -> Iterator[None]:
-        """Hold it alone, so that nobody has the journal open.
-
-        Not through filelock where there are forks: a thread that opens a journal keeps others from forking, and
-        filelock would make it wait for a fork to be over.
+        """Lock it exclusively, so that nobody has the journal open.
 
         Raises:
             JournalBusy: Others still had it open after `timeout` seconds.
         """
-        if fcntl is None:
-            from filelock import FileLock, Timeout  # type: ignore[unreachable]
-
-            try:
-                with FileLock(self._file, timeout=timeout, mode=_OWNER_ONLY):
-                    yield
-            except Timeout:
-                raise JournalBusy(f"{self._file.name}: other processes have the journal open") from None
-            return
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+        descriptor = _locked(self._file, timeout=timeout)
+        if descriptor is None:
+            raise JournalBusy(f"{self._file.name}: other processes have the journal open")
         try:
-            self._wait(descriptor, fcntl.LOCK_EX, timeout, "other processes have the journal open")
             yield
         finally:
             os.close(descriptor)

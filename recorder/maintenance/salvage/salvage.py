@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from recorder.journal.locks import OpenLock, beside, ship_lock
+from recorder.journal.locks import OpenLock, ShipLock, beside
 from recorder.journal.opening import (
     SALVAGING,
     new_journal,
@@ -34,7 +34,7 @@ from recorder.maintenance.salvage.carry import carry_over, settle_accounts
 from recorder.maintenance.salvage.gaps import Found, Gaps
 from recorder.maintenance.salvage.scan import Remains
 from recorder.model.entries import State
-from recorder.model.errors import JournalBusy, JournalMissing, JournalTooNew, NotAJournal
+from recorder.model.errors import JournalMissing, JournalTooNew, NotAJournal
 
 __all__ = ["Salvaged", "salvage"]
 
@@ -133,15 +133,8 @@ def salvage(
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Nobody has it open, and nobody ships it."""
-    from filelock import Timeout
-
-    try:
-        with ship_lock(path).acquire(timeout=0), OpenLock(path).alone(0):
-            yield
-    except Timeout:
-        raise JournalBusy(
-            f"{path.name}: a process ships it", hint="End what ships it, then try again."
-        ) from None
+    with ShipLock(path), OpenLock(path).alone(0):
+        yield
 
 
 def _salvage(path: Path, *, dry_run: bool, progress: Progress | None, now: float) -> Salvaged | None:

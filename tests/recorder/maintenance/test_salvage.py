@@ -27,7 +27,7 @@ from recorder import (
     snapshot,
 )
 from recorder.journal.claims import Limits
-from recorder.journal.locks import OpenLock, beside, ship_lock
+from recorder.journal.locks import OpenLock, ShipLock, beside
 from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.settle import Settlement
 from recorder.journal.uptime import Due
@@ -286,7 +286,7 @@ def test_it_is_refused_while_somebody_has_the_journal_open(damaged):
     with pytest.raises(JournalBusy, match="open"):
         salvage(damaged)
     other.communicate("")
-    with ship_lock(damaged).acquire(timeout=0), pytest.raises(JournalBusy, match="ships"):
+    with ShipLock(damaged), pytest.raises(JournalBusy, match="ships"):
         salvage(damaged)
     assert salvage(damaged) is None
 

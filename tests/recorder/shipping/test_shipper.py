@@ -22,7 +22,7 @@ from recorder import (
     ShipReport,
     State,
 )
-from recorder.journal.locks import ship_lock
+from recorder.journal.locks import ShipLock
 from recorder.journal.settle import Settlement
 from recorder.model.entries import AttemptOutcome, NewEntry
 from recorder.model.reports import LaneStatus
@@ -422,7 +422,7 @@ def test_a_paused_lane_says_what_to_mend(recorder, journal, path):
 
 def test_another_shipper_of_the_journal_is_busy_and_ships_nothing(recorder, journal, path):
     fill(recorder, 1)
-    with ship_lock(path):
+    with ShipLock(path):
         report = Shipper(journal, Scripted()).ship()
     assert (report.stopped_by, report.pending, report.requests) == ("busy", 1, 0)
     assert Shipper(journal, Scripted()).ship().stopped_by == "done"

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from recorder import JournalReader
-from recorder.journal.locks import ship_lock
+from recorder.journal.locks import ShipLock
 from recorder.journal.opening import PAGE_SIZE
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
@@ -208,7 +208,7 @@ def test_reader_of_its_reports_that_goes_ends_it_silently(watch, append):
 
 def test_another_shipper_is_named_once_and_taken_over_from(watch, journal, append):
     append(*UPDATES)
-    with ship_lock(journal):
+    with ShipLock(journal):
         with sqlite3.connect(journal) as connection:
             connection.execute("UPDATE shipper SET running = 1, pid = ?", (os.getpid(),))
         connection.close()
