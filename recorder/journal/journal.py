@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from recorder.journal.append import Commits
 from recorder.journal.connection import Connection, Durability
 from recorder.journal.first_use import OnFirstUse
-from recorder.journal.forks import importing
 from recorder.journal.limits import check, keep, keeping_of
 from recorder.journal.opening import resolved
 from recorder.journal.space import Room
@@ -121,15 +120,15 @@ class Journal:
     @OnFirstUse
     def claims(self) -> "Claims":
         """The shipper's side of it."""
-        with importing():
-            from recorder.journal.claims import Claims
+        from recorder.journal.claims import Claims
+
         return Claims(self._connection, self.path)
 
     @OnFirstUse
     def housekeeping(self) -> "Housekeeping":
         """The side of those who keep it small."""
-        with importing():
-            from recorder.journal.housekeeping import Housekeeping
+        from recorder.journal.housekeeping import Housekeeping
+
         return Housekeeping(self._connection, self.path)
 
     def _in_child(self) -> None:
@@ -248,9 +247,9 @@ class Journal:
         return self._decide("discard", filter)
 
     def _decide(self, verb: Literal["retry", "discard"], filter: str | Sequence[str]) -> "Decision":  # noqa: A002
-        with importing():
-            from recorder.journal.decisions import Decision, Verb, decide, matching
-            from recorder.model.filters import where
+        from recorder.journal.decisions import Decision, Verb, decide, matching
+        from recorder.model.filters import where
+
         condition = where(filter, now=time.time())
         with self._connection.reading() as connection:
             chosen = list(matching(connection, condition))
@@ -271,8 +270,8 @@ class Journal:
             InvalidOperation: The message could never be accepted; the entry is as it was.
             JournalError: There is no such entry, or it cannot be edited any more.
         """
-        with importing():
-            from recorder.journal.decisions import edit
+        from recorder.journal.decisions import edit
+
         now = time.time()
         with self._connection.transaction() as connection:
             edit(connection, seq, message, token=self._token or "", now=now)
@@ -318,9 +317,9 @@ class Journal:
         ...     recorder.journal.forget("ada").entries
         1
         """
-        with importing():
-            from recorder.journal.forget import Forgetting
-            from recorder.journal.mentions import Whose
+        from recorder.journal.forget import Forgetting
+        from recorder.journal.mentions import Whose
+
         whose = Whose(profile, group_key)
         deletion = self._deletion(whose) if delete_remote else None
         forgetting = Forgetting(self._connection, self.claims, self.path)
@@ -372,8 +371,8 @@ class Journal:
 
     def statistics(self, now: float) -> "Statistics":
         """The accounts at this moment; `now` in seconds since the epoch, for the age of the oldest."""
-        with importing():
-            from recorder.journal.accounts import statistics_of
+        from recorder.journal.accounts import statistics_of
+
         with self._connection.reading() as connection:
             return statistics_of(connection, self.path, now=now)
 

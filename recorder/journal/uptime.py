@@ -76,6 +76,6 @@ def _seconds() -> float:
 
 def _boot() -> str:
     try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
+        return _BOOT_ID.read_text(encoding="utf-8").strip()
     except OSError:  # no such file but on Linux: a clock that went back shows another boot all the same
         return ""

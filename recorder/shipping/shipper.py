@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from recorder.journal.ballast import Ballast
 from recorder.journal.claims import Claim, Limits, Overtaken
 from recorder.journal.journal import Journal
-from recorder.journal.locks import ship_lock
+from recorder.journal.locks import ShipLock
 from recorder.journal.settle import WELL, Settled, Settlement, Standing
 from recorder.journal.uptime import Due, Uptime, uptime
 from recorder.model.entries import AttemptOutcome
-from recorder.model.errors import JournalError, JournalFull
+from recorder.model.errors import JournalFull
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
 from recorder.model.reports import Entry, LaneStatus, ShipReport, StoppedBy
@@ -76,6 +76,7 @@ class Shipper:
     ) -> None:
         self._journal = journal
         self._claims = journal.claims
+        self._housekeeping = journal.housekeeping
         self._transport = transport
         self._policy = policy or ShippingPolicy()
         self._on_event = on_event
@@ -87,7 +88,7 @@ class Shipper:
     def _begin(self) -> None:
         """What belongs to one process: a forked child ships for itself, or not at all."""
         self._process = os.getpid()
-        self._lock = ship_lock(self._journal.path)
+        self._lock = ShipLock(self._journal.path)
         self._ballast = Ballast(self._journal.path)
         self._turn = threading.Lock()
         self._wake = threading.Event()
@@ -140,10 +141,10 @@ class Shipper:
         try:
             worker.start()
             call.ended.wait(timeout)  # not join(): until Python 3.13 an interrupted one forgets its thread
+        except RuntimeError:  # no thread starts: so Python 3.12.0 to 3.12.2 as the interpreter ends
+            self._answer(call)
         except BaseException:
             call.stop.set()
-            if worker.ident is None:  # there is no thread to be had
-                self._calls.discard(call)
             raise
         if call.error is not None:
             raise call.error
@@ -240,7 +241,7 @@ class Shipper:
                     return  # somebody took over, lock or no lock
                 if more:
                     continue
-                self._journal.housekeeping.rest(self._uptime().seconds)
+                self._housekeeping.rest(self._uptime().seconds)
                 if report.stopped_by == "done":
                     self._wake.wait(_LOOK)
                     self._wake.clear()
@@ -263,7 +264,7 @@ class Shipper:
         """Prune a little, where that is due; whether more of it is. What it fails of keeps nothing from being sent."""
         try:
             self._ballast.make()
-            return self._journal.housekeeping.keep(self._clock(), self._uptime().seconds, steps=steps)
+            return self._housekeeping.keep(self._clock(), self._uptime().seconds, steps=steps)
         except Exception as error:  # noqa: BLE001  # a fold is another's code
             log.warning("pruning: %s: %s", type(error).__name__, error)
             return False
@@ -273,18 +274,10 @@ class Shipper:
 
     def _enter(self) -> bool:
         """Become the one shipper; False where another process, or another Shipper, is."""
-        from filelock import Timeout
-
         with self._door:
             if self._holds == 0:
-                try:
-                    self._lock.acquire(timeout=0)
-                except Timeout:
+                if not self._lock.acquire():
                     return False
-                except OSError as error:
-                    raise JournalError(
-                        f"{self._lock.lock_file} cannot be locked: {error.strerror}"
-                    ) from error
                 try:
                     self._ballast.make()
                     self._epoch = self._in_its_room(

@@ -4,6 +4,7 @@ It says whether a request left by measuring it: the body notes its first read by
 exception's class cannot tell; a TLS error or a time-out may come before or after.
 """
 
+import netrc  # noqa: F401  # requests imports it as it sends, which a thread of ours does: see recorder.background
 import os
 import re
 import socket
@@ -12,17 +13,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
-from recorder.journal.forks import importing
+import requests
+from requests import Request
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+
 from recorder.model.addresses import base_of
 from recorder.model.operations import Lane
 from recorder.shipping.verdicts import Answer
-
-if TYPE_CHECKING:
-    import requests
-    from requests.auth import HTTPBasicAuth
 
 __all__ = ["HttpTransport", "ImportCredentials", "Transport"]
 
@@ -163,7 +164,7 @@ class HttpTransport:
         api_host: str = "api.mixpanel.com",
         timeout: tuple[float, float] = (5, 30),
         total: float = 60,
-        session: "requests.Session | None" = None,
+        session: requests.Session | None = None,
         import_credentials: ImportCredentials | None = None,
     ) -> None:
         self.base = base_of(url, api_host)
@@ -243,9 +244,7 @@ class HttpTransport:
                 query += f"&project_id={quote(project, safe='')}"
         return self.base + _PATHS[lane] + query
 
-    def _auth(self, lane: Lane) -> "HTTPBasicAuth | None":
-        from requests.auth import HTTPBasicAuth
-
+    def _auth(self, lane: Lane) -> HTTPBasicAuth | None:
         if lane is not Lane.IMPORTS or not self.import_credentials:
             return None
         # As bytes, whatever is in them: requests encodes text as Latin-1, or fails, and then nothing leaves.
@@ -256,8 +255,6 @@ class HttpTransport:
         """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
         try:
             session = self._ready_session()
-            from requests import Request  # no sooner: see recorder.journal.forks
-
             if not _usual(session, url):
                 return ""  # the request itself will show
             pool = _pool(session, Request("POST", url).prepare(), _settings(session, url))
@@ -314,10 +311,8 @@ class HttpTransport:
 
     def _answered(
         self, url: str, lane: Lane, body: _MeasuredBody, line: _Line, deadline: float
-    ) -> "requests.Response":
+    ) -> requests.Response:
         session = self._ready_session()
-        from requests import Request  # no sooner: see recorder.journal.forks
-
         what: dict[str, Any] = {
             "data": body,  # requests takes what has read() and a length
             "headers": {"Content-Type": "application/json"},
@@ -342,7 +337,7 @@ class HttpTransport:
         return max(connect, _AT_LEAST), max(read, _AT_LEAST)
 
     @staticmethod
-    def _content(response: "requests.Response", line: _Line, deadline: float) -> bytes:
+    def _content(response: requests.Response, line: _Line, deadline: float) -> bytes:
         content = bytearray()
         # A line that is known is cut at the deadline. Any other is read byte by byte, so that a dripping answer is
         # noticed, which takes longer than all else about it; those of the service have some thirty.
@@ -354,12 +349,7 @@ class HttpTransport:
                 raise TimeoutError("the answer did not end in time")
         return bytes(content[:_MOST_ANSWER])
 
-    def _ready_session(self) -> "requests.Session":
-        with importing():
-            import netrc  # noqa: F401
-
-            import requests
-            from requests.adapters import HTTPAdapter
+    def _ready_session(self) -> requests.Session:
         if self._own_session and self._process != os.getpid():
             self._session = None  # a forked child: its parent goes on using that connection
             self._process = os.getpid()
@@ -377,15 +367,12 @@ class HttpTransport:
 _Result = TypeVar("_Result")
 
 
-def _usual(session: "requests.Session", url: str) -> bool:
+def _usual(session: requests.Session, url: str) -> bool:
     """Whether neither session nor adapter sends in a way of its own.
 
     One that does may use other proxies or certificates than it shows: a connection of its pool that does not
     stand would prove nothing.
     """
-    import requests
-    from requests.adapters import HTTPAdapter
-
     known = requests.Session
     usual = ((session.post, known.post), (session.request, known.request), (session.send, known.send))
     adapter = session.get_adapter(url)
@@ -396,12 +383,12 @@ def _usual(session: "requests.Session", url: str) -> bool:
     )
 
 
-def _settings(session: "requests.Session", url: str) -> dict[str, Any]:
+def _settings(session: requests.Session, url: str) -> dict[str, Any]:
     """Proxies and certificates for an address, from the session and the environment; answers are streamed."""
     return {**session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)}
 
 
-def _pool(session: "requests.Session", request: "requests.PreparedRequest", settings: dict[str, Any]) -> Any:
+def _pool(session: requests.Session, request: requests.PreparedRequest, settings: dict[str, Any]) -> Any:
     """The pool of urllib3's that a usual session will take its connection for this request from."""
     adapter: Any = session.get_adapter(str(request.url))
     verify, cert = settings["verify"], settings["cert"]

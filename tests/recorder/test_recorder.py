@@ -20,7 +20,6 @@ from recorder import (
     State,
     WrongToken,
 )
-from recorder.background import Delivery
 from recorder.model.errors import JournalClosed, ShippingError
 from simulator.service.server import Service
 
@@ -213,11 +212,10 @@ def test_threads_that_are_the_first_to_ship_get_the_same_shipper(path, monkeypat
 
         def first():
             barrier.wait()
-            delivery, journal = recorder._delivery, recorder.journal
-            found.append((delivery._shipper, delivery._transport, journal.claims, journal.housekeeping))
+            journal = recorder.journal
+            found.append((*recorder._delivery._ready(), journal.claims, journal.housekeeping))
 
         monkeypatch.setattr(Journal.claims, "_make", slowly(Journal.claims._make))
-        monkeypatch.setattr(Delivery._shipper, "_make", slowly(Delivery._shipper._make))
         threads = [threading.Thread(target=first) for _ in range(8)]
         for thread in threads:
             thread.start()
@@ -240,7 +238,7 @@ def test_a_recorder_that_never_shipped_closes_without_making_a_shipper(path):
     recorder.people_set("ada", {"plan": "pro"})
     recorder.close()
     recorder.close()
-    assert Delivery._shipper.made(recorder._delivery) is None
+    assert not recorder._delivery._shipping
     assert len(entries(path)) == 1
 
 
