@@ -1,6 +1,8 @@
-"""The `restante` command as a process of its own, the journals it works on, and services it talks to."""
+"""The `restante` command, in this process or in one of its own; the journals and services it works with."""
 
+import contextlib
 import errno
+import io
 import json
 import os
 import pty
@@ -8,15 +10,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from recorder import Journal, JournalReader
 from recorder.model.entries import NewEntry
 from simulator.service.server import Service
+from tui.cli import main
 
 PROJECT = Path(__file__).parents[2]
 PROGRAM = "import sys; sys.argv[0] = 'restante'; from tui.cli import main; main()"
@@ -25,7 +30,7 @@ PATIENCE = 60.0  # seconds; only what hangs takes so long
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of a command: its exit code, and what it wrote."""
+    """The result of a command: its exit code, and what it wrote."""
 
     code: int
     out: str
@@ -38,25 +43,44 @@ class Ran:
 
 @dataclass
 class Restante:
-    """`restante(...)` runs it to its end, `start` leaves it running, `on_terminal` gives it a terminal."""
+    """`restante(...)` runs a command in this process, through the same `main` as the installed program.
+
+    A test that needs a process (signals, a closed or slow stream, the end of the interpreter) has `process`, which
+    runs one to its end; `start`, which leaves it running; and `on_terminal`, which gives it a terminal.
+    """
 
     folder: Path
     started: list = field(default_factory=list)
 
-    def __call__(self, *arguments, stdin=b"", environment=None, program=PROGRAM, **options):
-        given = (
-            {"input": stdin.encode() if isinstance(stdin, str) else stdin}
-            if isinstance(stdin, str | bytes)
-            else {"stdin": stdin}
-        )
+    def __call__(self, *arguments, stdin=b"", environment=None):
+        variables = self.environment(environment)
+        encoding = variables.get("PYTHONIOENCODING", "utf-8")
+        streams = {
+            "stdin": io.TextIOWrapper(
+                io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin), encoding
+            ),
+            "stdout": io.TextIOWrapper(io.BytesIO(), encoding),
+            "stderr": io.TextIOWrapper(io.BytesIO(), encoding),
+        }
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ, variables, clear=True),
+            mock.patch.object(tempfile, "tempdir", None),  # found anew: it may be among the variables
+            mock.patch.multiple(sys, argv=["restante", *map(str, arguments)], **streams),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+        return Ran(ended.value.code, _written(streams["stdout"]), _written(streams["stderr"]))
+
+    def process(self, *arguments, stdin=b"", environment=None, program=PROGRAM, **options):
         done = subprocess.run(
             self.command(arguments, program),
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             check=False,
             cwd=self.folder,
             env=self.environment(environment),
             timeout=PATIENCE,
-            **given,
             **options,
         )
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -112,6 +136,11 @@ class Restante:
         # What is not on this machine goes to a proxy that is not there: no test can reach the real service.
         nowhere = {"HTTP_PROXY": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1"}
         return plain | nowhere | {"NO_PROXY": "127.0.0.1", "PYTHONPATH": str(PROJECT)} | (more or {})
+
+
+def _written(stream):
+    stream.flush()
+    return stream.buffer.getvalue().decode()
 
 
 def _until_end(descriptor):

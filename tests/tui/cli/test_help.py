@@ -68,7 +68,7 @@ def test_help_answers_at_any_width_and_by_its_short_name(restante, page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "restante")
 def test_help_imports_nothing_it_does_not_need(restante, page):
-    ran = restante(*page, "--help", program=WHAT_IS_IMPORTED)
+    ran = restante.process(*page, "--help", program=WHAT_IS_IMPORTED)
     assert ran.code == 0
     imported = json.loads(ran.err)
     assert "click" in imported

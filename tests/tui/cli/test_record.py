@@ -92,7 +92,7 @@ def test_token_nowhere_exits_2_before_anything_is_read(restante, journal, tmp_pa
     given = tmp_path / "given.jsonl"
     given.write_text(GOOD)
     with given.open("rb") as stdin:
-        ran = restante("record", "-j", journal, stdin=stdin, environment={"RESTANTE_TOKEN": ""})
+        ran = restante.process("record", "-j", journal, stdin=stdin, environment={"RESTANTE_TOKEN": ""})
         assert os.lseek(stdin.fileno(), 0, os.SEEK_CUR) == 0
     assert (ran.code, ran.out) == (2, "")
     assert "--token" in ran.err
@@ -105,7 +105,7 @@ def test_token_of_another_project_exits_2_before_anything_is_read(restante, jour
     given = tmp_path / "given.jsonl"
     given.write_text(GOOD)
     with given.open("rb") as stdin:
-        ran = restante("record", "--token", "OTHER", "-j", journal, stdin=stdin)
+        ran = restante.process("record", "--token", "OTHER", "-j", journal, stdin=stdin)
         assert os.lseek(stdin.fileno(), 0, os.SEEK_CUR) == 0
     assert ran.code == 2
     assert "another project" in ran.err
@@ -382,7 +382,7 @@ def killed(restante, until):
     """Kill a `record` of so many lines with SIGKILL once so many commits are in the journal."""
 
     def kill(journal, lines, commits, **options):
-        assert restante("record", "--token", "T", "-j", journal, **options).code == 0
+        assert restante.process("record", "--token", "T", "-j", journal, **options).code == 0
         given = journal.parent / "updates.jsonl"
         given.write_text(numbered(lines))
         if commits == 0:
