@@ -92,7 +92,8 @@ def test_token_nowhere_exits_2_before_anything_is_read(restante, journal, tmp_pa
     given = tmp_path / "given.jsonl"
     given.write_text(GOOD)
     with given.open("rb") as stdin:
-        ran = restante.process("record", "-j", journal, stdin=stdin, environment={"RESTANTE_TOKEN": ""})
+        nowhere = {"RESTANTE_TOKEN": ""}
+        ran = restante.finish(restante.start("record", "-j", journal, stdin=stdin, environment=nowhere))
         assert os.lseek(stdin.fileno(), 0, os.SEEK_CUR) == 0
     assert (ran.code, ran.out) == (2, "")
     assert "--token" in ran.err
@@ -105,7 +106,7 @@ def test_token_of_another_project_exits_2_before_anything_is_read(restante, jour
     given = tmp_path / "given.jsonl"
     given.write_text(GOOD)
     with given.open("rb") as stdin:
-        ran = restante.process("record", "--token", "OTHER", "-j", journal, stdin=stdin)
+        ran = restante.finish(restante.start("record", "--token", "OTHER", "-j", journal, stdin=stdin))
         assert os.lseek(stdin.fileno(), 0, os.SEEK_CUR) == 0
     assert ran.code == 2
     assert "another project" in ran.err
