@@ -7,7 +7,7 @@ import pytest
 from recorder import JournalReader, Shipper, ShippingPolicy, State
 from recorder.journal.settle import Settlement
 from recorder.model.entries import AttemptOutcome
-from recorder.reading.reader import _parsed
+from recorder.reading.rows import as_message
 from tests.doubles import ACCEPTED, REFUSED, RESET, Boot, Scripted, claim, take_over
 
 PATIENT = ShippingPolicy()
@@ -181,7 +181,7 @@ def test_the_attempts_of_one_entry_are_those_that_carried_it(recorder, journal, 
     ],
 )
 def test_a_message_is_parsed_as_json_does(text):
-    assert repr(_parsed(text)) == repr(json.loads(text))
+    assert repr(as_message(text)) == repr(json.loads(text))
 
 
 @pytest.mark.parametrize(
@@ -191,5 +191,5 @@ def test_what_json_refuses_is_refused(text):
     with pytest.raises((ValueError, TypeError, RecursionError)) as refused:
         json.loads(text)
     with pytest.raises(refused.type) as ours:
-        _parsed(text)
+        as_message(text)
     assert str(ours.value) == str(refused.value)

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from recorder import JournalReader, State
-from recorder.reading import pages as room
+from recorder.model.filters import where
+from recorder.reading import pages, statements
 
 
 @pytest.fixture
@@ -48,9 +49,14 @@ def walked(step, start, limit):
 def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # fixtures and cases
     reader, monkeypatch, words, states, slices
 ):
-    monkeypatch.setattr(room, "_SLICE", slices)
-    monkeypatch.setattr(room, "_CHOSEN", slices)
-    expected = [entry.seq for entry in reader.entries(words) if not states or entry.state in states]
+    monkeypatch.setattr(pages, "_SLICE", slices)
+    monkeypatch.setattr(pages, "_CHOSEN", slices)
+    condition = where(words, now=0.0)
+    rows = reader._all(
+        f"SELECT seq, state FROM entries_with_state WHERE {condition.sql} ORDER BY seq DESC",
+        condition.parameters,
+    )
+    expected = [seq for seq, state in rows if not states or state in states]
     older = walked(lambda at, limit: reader.older(words, than=at, limit=limit, states=states), None, 4)
     newer = walked(lambda at, limit: reader.newer(words, than=at, limit=limit, states=states), 0, 4)
     assert (older, newer) == (expected, expected[::-1])
@@ -63,7 +69,7 @@ def test_a_page_of_an_empty_journal_is_empty(reader):
 
 @pytest.mark.usefixtures("filled")
 def test_who_asked_can_stop_a_long_search(reader, monkeypatch):
-    monkeypatch.setattr(room, "_SLICE", 10)
+    monkeypatch.setattr(pages, "_SLICE", 10)
     asked = itertools.count()
     stop = lambda: next(asked) >= 2  # noqa: E731
     assert numbers(reader.older("op=add", stop=stop)) == [59, 57, 55, 53, 51, 49, 47, 45, 43, 41]
@@ -73,7 +79,7 @@ def test_who_asked_can_stop_a_long_search(reader, monkeypatch):
 @pytest.mark.usefixtures("filled")
 def test_numbers_of_set_aside_states_come_from_their_index(reader):
     """At a million entries a scan for the next rejected one would be felt at each key."""
-    one = room._NUMBERS_OF.format(sign="<", order="DESC")
+    one = statements.numbers_set_aside("DESC", "<")
     plan = reader._all(f"EXPLAIN QUERY PLAN {one}", ("rejected", "people", 2**62, 10))
     assert any("USING COVERING INDEX entries_set_aside" in row[-1] for row in plan), plan
     assert not any("TEMP B-TREE" in row[-1] or row[-1].startswith("SCAN entries") for row in plan), plan
@@ -81,10 +87,10 @@ def test_numbers_of_set_aside_states_come_from_their_index(reader):
 
 @pytest.mark.usefixtures("filled")
 def test_a_page_without_a_filter_looks_at_its_own_numbers_only(reader):
-    sql = room._FROM_SLICE.format(columns=room.COLUMNS, where="1", order="DESC")
+    sql = statements.entries_in_slice("1", "DESC")
     plan = reader._all(f"EXPLAIN QUERY PLAN {sql}", (1, 60, 10))
     assert any("SEARCH entries USING INTEGER PRIMARY KEY" in row[-1] for row in plan), plan
-    ends = reader._all(f"EXPLAIN QUERY PLAN {room._ENDS}")
+    ends = reader._all(f"EXPLAIN QUERY PLAN {statements.ENDS}")
     assert not any(row[-1].startswith("SCAN entries") for row in ends), ends
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from recorder import Journal, JournalReader
 from recorder.model.entries import NewEntry
-from recorder.reading import places as room
+from recorder.reading import places, statements
 from recorder.reading.places import Places
 
 
@@ -23,12 +23,12 @@ def test_places_and_numbers_are_those_of_a_list(kept, later, step):
         closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(room, "_STEP", step)
+        patch.setattr(places, "_STEP", step)
         connection.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY)")
         connection.execute("CREATE TABLE counters (pruned INTEGER)")
         connection.execute("INSERT INTO counters VALUES (?)", (60 - len(kept),))
         connection.executemany("INSERT INTO entries VALUES (?)", [(seq,) for seq in kept])
-        places = Places(lambda sql, parameters=(): connection.execute(sql, parameters).fetchall())
+        found = Places(lambda sql, parameters=(): connection.execute(sql, parameters).fetchall())
         for act in ["look", *later]:
             if act == "record":
                 for _ in range(7):
@@ -40,9 +40,9 @@ def test_places_and_numbers_are_those_of_a_list(kept, later, step):
                 kept = kept - {min(kept)}
             ordered = sorted(kept)
             for seq in range(70):
-                assert places.place(seq) == sum(each <= seq for each in ordered)
-            assert [places.number(place) for place in range(1, len(ordered) + 1)] == ordered
-            assert places.number(len(ordered) + 1) is None
+                assert found.place(seq) == sum(each <= seq for each in ordered)
+            assert [found.number(place) for place in range(1, len(ordered) + 1)] == ordered
+            assert found.number(len(ordered) + 1) is None
 
 
 def test_while_nothing_is_pruned_a_number_is_its_place_and_nothing_is_counted(tmp_path):
@@ -53,7 +53,7 @@ def test_while_nothing_is_pruned_a_number_is_its_place_and_nothing_is_counted(tm
         read = reader._places._read
         reader._places._read = lambda sql, *rest: asked.append(sql) or read(sql, *rest)
         assert (reader.place(3), reader.number_at(4)) == (3, 4)
-        assert set(asked) == {room._PRUNED}
+        assert set(asked) == {statements.PLACES_PRUNED}
 
 
 def test_what_was_pruned_is_told_by_state(tmp_path):

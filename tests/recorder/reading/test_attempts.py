@@ -8,8 +8,7 @@ import pytest
 from recorder import JournalReader, Lane, Shipper, ShippingPolicy, State
 from recorder.model.entries import AttemptOutcome
 from recorder.model.reports import ProfileCount
-from recorder.reading import failures as room
-from recorder.reading import reader as reading
+from recorder.reading import attempts, entries, statements
 from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, REFUSED, RESET, UNREACHABLE, URL, Boot, Scripted
 
@@ -65,14 +64,14 @@ def test_slices_of_any_size_make_the_same_groups(recorder, journal, reader, monk
     for number in range(7):
         recorder.people_increment(f"p{number}", {"visits": 1})
     ship(journal, REFUSED, GONE, REFUSED, GONE, REFUSED, UNREACHABLE)
-    failures, attempts = reader.failures(), reader.failed_attempts()
-    monkeypatch.setattr(room, "_SLICE", size)
-    assert (reader.failures(), reader.failed_attempts()) == (failures, attempts)
+    failures, failed = reader.failures(), reader.failed_attempts()
+    monkeypatch.setattr(attempts, "_SLICE", size)
+    assert (reader.failures(), reader.failed_attempts()) == (failures, failed)
     assert [group.entries for group in failures] == [3, 2]
 
 
 def test_words_that_are_all_different_do_not_fill_the_memory(recorder, journal, reader, monkeypatch):
-    monkeypatch.setattr(room, "_MOST_GROUPS", 2)
+    monkeypatch.setattr(attempts, "_MOST_GROUPS", 2)
     for number in range(5):
         recorder.people_increment(f"p{number}", {"visits": 1})
     ship(
@@ -111,13 +110,13 @@ def test_who_asked_can_stop_the_grouping(recorder, journal, reader):
 
 def test_an_empty_journal_has_no_failures_and_no_profiles(reader):
     assert (reader.failures(), reader.failed_attempts(), reader.highest()) == ([], [], 0)
-    assert (reader.profile_counts(1, 100), reader.numbers_of("ada"), reader.numbered([1])) == ([], [], [])
+    assert (reader.profile_counts(1, 100), reader.numbers_of("ada"), reader.rows_of([1])) == ([], [], [])
 
 
 def test_failures_come_from_the_index_of_what_is_set_aside(recorder, reader):
     """At a million shipped entries a scan for three rejected ones would be felt at each change."""
     recorder.people_set("ada", {"a": 1})
-    plan = reader._all(f"EXPLAIN QUERY PLAN {room._FAILURES}", ("rejected", "people", 0, 100))
+    plan = reader._all(f"EXPLAIN QUERY PLAN {statements.FAILURES}", ("rejected", "people", 0, 100))
     assert any("USING INDEX entries_set_aside" in row[-1] for row in plan), plan
     assert not any(row[-1].startswith("SCAN entries") for row in plan), plan
 
@@ -153,7 +152,7 @@ def test_events_and_what_names_no_profile_belong_to_none(journal, reader):
 def test_a_profiles_numbers_are_found_whatever_became_of_the_entries(
     recorder, journal, reader, monkeypatch, size
 ):
-    monkeypatch.setattr(reading, "_NUMBERS", size)
+    monkeypatch.setattr(entries, "_NUMBERS", size)
     for number in range(1, 8):
         recorder.people_increment("ada" if number % 2 else "bob", {"visits": 1})
     ship(journal, REFUSED, ACCEPTED, RESET)
@@ -162,5 +161,5 @@ def test_a_profiles_numbers_are_found_whatever_became_of_the_entries(
     assert reader.numbers_of("ada", after=3) == [5, 7]
     assert reader.numbers_of("ada", "company") == [8]
     assert reader.numbers_of("ada", stop=lambda: True) == []
-    assert [entry.seq for entry in reader.numbered(reader.numbers_of("ada"))] == [1, 3, 5, 7]
-    assert [entry.state for entry in reader.numbered([2, 1])] == [State.REJECTED, State.SHIPPED]
+    assert [row.seq for row in reader.rows_of(reader.numbers_of("ada"))] == [1, 3, 5, 7]
+    assert [row.state for row in reader.rows_of([2, 1])] == [State.REJECTED, State.SHIPPED]

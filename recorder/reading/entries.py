@@ -1,0 +1,208 @@
+"""Entries of a journal: pages, counts, places, and the profiles they name."""
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from os import PathLike
+from typing import Any
+
+from recorder.journal.opening import making_sense
+from recorder.model.entries import State
+from recorder.model.filters import where
+from recorder.model.operations import Lane
+from recorder.model.reports import Entry, EntryRow, ProfileCount
+from recorder.reading import statements as sql
+from recorder.reading.pages import NEWER, OLDER, Direction, Query, count, page
+from recorder.reading.places import Places
+from recorder.reading.rows import as_entry, make
+from recorder.reading.source import Source, never
+
+__all__ = ["EntryReader"]
+
+Filter = str | Sequence[str]
+
+_PAGE = 200  # a message may take a megabyte
+_MOST_ENTRIES = 1_000_000
+_NUMBERS = 20_000  # looked through by one read: some milliseconds
+
+
+class EntryReader(Source):
+    """The entries of a journal."""
+
+    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(path, clock=clock)
+        self._places = Places(self._all)
+
+    def entries(
+        self,
+        filter: Filter = "",  # noqa: A002  # the language's own name
+        after: int | None = None,
+        limit: int = 100,
+    ) -> list[Entry]:
+        """Return a page of entries, newest first.
+
+        Args:
+            filter: See `recorder.model.filters`, as in ``"state=rejected op=add"``.
+            after: Entries older than this number, to read on from the last one of a page.
+            limit: The most entries; up to a million.
+
+        Raises:
+            InvalidFilter: The filter is not understood.
+        """
+        return self.older(filter, than=after, limit=min(limit, _MOST_ENTRIES))
+
+    def older(
+        self,
+        filter: Filter = "",  # noqa: A002
+        *,
+        than: int | None = None,
+        limit: int = 100,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = never,
+    ) -> list[Entry]:
+        """Return entries with lower numbers than one, newest first.
+
+        Several short reads where a filter matches few, so that none keeps a writer waiting; states that set
+        entries aside are found through their index.
+
+        Args:
+            filter: See `entries`.
+            than: The number; None for the newest.
+            limit: The most entries.
+            states: Only these; none means any.
+            stop: Asked between reads; once it returns True, the entries found so far are returned.
+
+        Raises:
+            InvalidFilter: The filter is not understood.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import JournalReader, Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     for plan in ("free", "pro", "free"):
+        ...         recorder.people_set("ada", {"plan": plan})
+        >>> with JournalReader(path) as reader:
+        ...     [entry.seq for entry in reader.older(than=3)], [entry.seq for entry in reader.newer(than=1)]
+        ([2, 1], [2, 3])
+        """
+        return self._page(OLDER, self._query(filter, states), than=than, limit=limit, stop=stop)
+
+    def newer(
+        self,
+        filter: Filter = "",  # noqa: A002
+        *,
+        than: int,
+        limit: int = 100,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = never,
+    ) -> list[Entry]:
+        """Return entries with higher numbers than one, the nearest first; see `older`."""
+        return self._page(NEWER, self._query(filter, states), than=than, limit=limit, stop=stop)
+
+    def stream(self, filter: Filter = "") -> Iterator[Entry]:  # noqa: A002
+        """Yield all entries that match, oldest first, read a page at a time.
+
+        While others record and ship, each page shows its own moment; no entry comes twice.
+
+        Args:
+            filter: See `entries`.
+
+        Raises:
+            InvalidFilter: The filter is not understood.
+        """
+        query, last = self._query(filter), 0
+        while entries := self._page(NEWER, query, than=last, limit=_PAGE):
+            yield from entries
+            last = entries[-1].seq
+
+    def tally(
+        self,
+        filter: Filter = "",  # noqa: A002
+        *,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = never,
+    ) -> int | None:
+        """Count the entries that match, in several short reads; None if it was stopped. See `older`."""
+        return count(self._all, self._query(filter, states), stop)
+
+    def count(self, filter: Filter = "") -> int:  # noqa: A002
+        """Count the entries that match a filter."""
+        return self.tally(filter) or 0
+
+    def _query(self, words: Filter, states: Collection[State] = ()) -> Query:
+        return Query(where(words, now=self._clock()), frozenset(states))
+
+    def _page(
+        self,
+        direction: Direction,
+        query: Query,
+        *,
+        than: int | None,
+        limit: int,
+        stop: Callable[[], bool] = never,
+    ) -> list[Entry]:
+        return self._entries(page(self._all, query, direction, than=than, limit=limit, stop=stop))
+
+    def _entries(self, rows: list[Any]) -> list[Entry]:
+        with making_sense(self.path):
+            return [as_entry(row) for row in rows]
+
+    def entry(self, seq: int) -> Entry | None:
+        """Return the entry of a number; None if there is none."""
+        entries = self._entries(self._all(sql.ENTRY, (seq,)))
+        return entries[0] if entries else None
+
+    def rows_of(self, numbers: Sequence[int]) -> list[EntryRow]:
+        """Return entries by their numbers, ascending, with their messages unparsed, to see what has changed."""
+        return list(map(EntryRow._make, self._all(sql.RAW_ROWS, (json.dumps(list(numbers)),))))
+
+    # --- places
+
+    def highest(self) -> int:
+        """Return the highest number; 0 if nothing is recorded."""
+        return int(self._all(sql.HIGHEST)[0][0])
+
+    def place(self, seq: int) -> int:
+        """Return how many of the entries that are kept have this number or a lower one."""
+        return self._places.place(seq)
+
+    def number_at(self, place: int) -> int | None:
+        """Return the number of the entry at a place among those that are kept, 1 for the oldest; see `place`."""
+        return self._places.number(place)
+
+    # --- profiles
+
+    def profile_counts(self, first: int, last: int) -> list[ProfileCount]:
+        """Return the profiles that the entries of a range of numbers name, in no particular order.
+
+        No index knows profiles: to list them all, read the journal a range at a time, 20,000 numbers in some
+        tens of milliseconds.
+        """
+        return [make(ProfileCount, row) for row in self._all(sql.PROFILE_COUNTS, (first, last))]
+
+    def numbers_of(
+        self,
+        profile: str,
+        group_key: str | None = None,
+        *,
+        after: int = 0,
+        stop: Callable[[], bool] = never,
+    ) -> list[int]:
+        """Return the numbers of one profile's entries in any state, ascending.
+
+        All entries beyond `after` are looked through, in several short reads.
+
+        Args:
+            profile: The profile's or group's id.
+            group_key: A group's key; None for a user's profile.
+            after: Only higher numbers, to read on from the last one.
+            stop: Asked between reads; once it returns True, the numbers found so far are returned.
+        """
+        lane = Lane.PEOPLE if group_key is None else Lane.GROUPS
+        numbers: list[int] = []
+        for first in range(after + 1, self.highest() + 1, _NUMBERS):
+            if stop():
+                break
+            values = (first, first + _NUMBERS - 1, profile, group_key, lane)
+            numbers += (seq for (seq,) in self._all(sql.NUMBERS_OF_PROFILE, values))
+        return numbers

@@ -1,0 +1,155 @@
+"""The history of profiles: the baseline of pruned entries, shipped entries in shipped order, then the rest."""
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, TypeVar
+
+from recorder.journal.opening import making_sense
+from recorder.model.entries import State
+from recorder.model.operations import Lane
+from recorder.model.reports import Baseline, Entry, ProfileCount
+from recorder.reading import statements as sql
+from recorder.reading.entries import EntryReader
+from recorder.reading.rows import as_baseline, as_message, make
+
+__all__ = ["HistoryReader"]
+
+Made = TypeVar("Made")
+
+_PAGE = 200  # a message may take a megabyte
+_TRIES = 3
+
+
+class HistoryReader(EntryReader):
+    """The history of a journal's profiles."""
+
+    def history(self, *, shipped_only: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield the messages of profiles: shipped ones in shipped order, then those to be sent by number.
+
+        Rejected, discarded and forgotten entries are left out. Each entry comes once, also while a shipper
+        is at work. It continues from `baseline`, which stands for what was pruned; see `unpruned`.
+        """
+        return (message for _, message in self.numbered_history(shipped_only=shipped_only))
+
+    def numbered_history(self, *, shipped_only: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the messages of `history`, each with its entry's number."""
+        attempts = self._all(sql.SHIPPED_ATTEMPTS)
+        for attempt, first, last in attempts:
+            yield from self._messages(self._all(sql.MESSAGES_SHIPPED_BY, (first, last, attempt)))
+        if shipped_only:
+            return
+        for rows in self._not_shipped_by(sql.MESSAGES_NOT_SHIPPED_BY, [id_ for id_, _, _ in attempts]):
+            yield from self._messages(rows)
+
+    def shipped_entries(self) -> Iterator[Entry]:
+        """Yield the entries of profiles that were shipped, in shipped order: the beginning of `history`.
+
+        Entries shipped while it is read are left to `unshipped_entries`.
+        """
+        for attempt, first, last in self._all(sql.SHIPPED_ATTEMPTS):
+            yield from self._entries(self._all(sql.ENTRIES_SHIPPED_BY, (first, last, attempt)))
+
+    def unshipped_entries(self, known: Collection[int] = ()) -> Iterator[Entry]:
+        """Yield the entries of profiles that are to be sent or in doubt, by number: the end of `history`.
+
+        Between the two another source may be read, such as what a service received.
+
+        Args:
+            known: The attempts of the entries of `shipped_entries`. Entries that others shipped since are among
+                these, so that each comes once, also while a shipper is at work; by default all shipped ones are.
+        """
+        for rows in self._not_shipped_by(sql.ENTRIES_NOT_SHIPPED_BY, known):
+            yield from self._entries(rows)
+
+    def _not_shipped_by(self, statement: str, known: Collection[int]) -> Iterator[list[Any]]:
+        """Pages of rows, each beginning with its number, of entries that no known attempt shipped."""
+        latest, last = max(known, default=0), 0
+        others = json.dumps([id_ for (id_,) in self._all(sql.OTHER_ATTEMPTS, (latest, json.dumps([*known])))])
+        while rows := self._all(statement, (last, latest, others, _PAGE)):
+            yield rows
+            last = rows[-1][0]
+
+    def _messages(self, rows: list[tuple[int, str]]) -> list[tuple[int, dict[str, Any]]]:
+        # A page at a time: a guard around each message would take as long as parsing it.
+        with making_sense(self.path):
+            return [(number, as_message(message)) for number, message in rows]
+
+    def history_of(
+        self, profile: str, group_key: str | None = None, *, shipped_only: bool = False
+    ) -> list[tuple[int, str]]:
+        """Return one profile's part of `history`, read at one moment: numbers and messages as JSON.
+
+        All entries are looked through, which takes a fraction of a second for a million.
+
+        Args:
+            profile: The profile's or group's id.
+            group_key: A group's key; None for a user's profile.
+            shipped_only: Leave out what is still to be sent.
+        """
+        return self._all(
+            sql.HISTORY_OF_PROFILE, (profile, group_key, _lane_of_profile(group_key), not shipped_only)
+        )
+
+    # --- pruned entries
+
+    def pruned(self) -> dict[State, int]:
+        """Return how many entries of each state were pruned and are still counted; states without any are left out."""
+        states = {state.value for state in State}
+        return {State(account): int(n) for account, n in self._all(sql.PRUNED_BY_STATE) if account in states}
+
+    def baseline(self) -> Iterator[Baseline]:
+        """Yield profiles as their pruned entries left them, in the order in which they were created.
+
+        `history` continues from there.
+        """
+        last = 0
+        while rows := self._all(sql.BASELINE, (last, _PAGE)):
+            with making_sense(self.path):
+                several = [as_baseline(row) for _, *row in rows]
+            yield from several
+            last = rows[-1][0]
+
+    def baseline_counts(
+        self, before: int | None = None, limit: int = 10_000
+    ) -> list[tuple[int, ProfileCount]]:
+        """Return a page of the profiles of which entries were pruned, with how many: the last created first.
+
+        Args:
+            before: Read on from the row of this place, the last one of a page.
+            limit: The most profiles.
+        """
+        rows = self._all(sql.BASELINE_COUNTS, (2**62 if before is None else before, limit))
+        return [(id_, make(ProfileCount, row, latest=0)) for id_, *row in rows]
+
+    def baseline_of(self, profile: str, group_key: str | None = None) -> Baseline | None:
+        """Return one profile's part of `baseline`; None if nothing of it was pruned."""
+        rows = self._all(sql.BASELINE_OF_PROFILE, (profile, _lane_of_profile(group_key), group_key))
+        with making_sense(self.path):
+            return as_baseline(rows[0]) if rows else None
+
+    def unpruned(self, read: Callable[[], Made]) -> Made:
+        """Return the result of several reads between which nothing is pruned or forgotten.
+
+        `read` is called again if something was, and at last with all of its reads at one moment: for that long, the
+        write-ahead log cannot be moved into the file. So it must not keep results of an earlier call.
+
+        >>> import pathlib, tempfile
+        >>> from recorder import JournalReader, Recorder
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+        >>> with Recorder("PROJECT", path) as recorder:
+        ...     recorder.people_set("ada", {"plan": "pro"})
+        >>> with JournalReader(path) as reader:
+        ...     reader.unpruned(lambda: (list(reader.baseline()), len(list(reader.history()))))
+        ([], 1)
+        """
+        for _ in range(_TRIES):
+            before = self._all(sql.PRUNED_OR_FORGOTTEN)
+            made = read()
+            if self._all(sql.PRUNED_OR_FORGOTTEN) == before:
+                return made
+        with self._snapshot():
+            return read()
+
+
+def _lane_of_profile(group_key: str | None) -> Lane:
+    return Lane.PEOPLE if group_key is None else Lane.GROUPS

@@ -1,0 +1,140 @@
+"""The read-only connection that all parts of a `JournalReader` share.
+
+No read transaction stays open: every read is fetched whole, so that the write-ahead log can be moved into the file
+however many look on.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
+from typing import Any, Self
+
+from recorder.journal.forks import at_forks, opening
+from recorder.journal.opening import connect_reader, resolved, translated
+from recorder.model.errors import JournalClosed, JournalError
+
+__all__ = ["Read", "Source", "never"]
+
+Read = Callable[..., list[Any]]
+"""Run one statement with its parameters, and fetch all rows."""
+
+_Parameters = Sequence[str | float | None] | Mapping[str, str | float | None]
+
+
+def never() -> bool:
+    """Return False: the default of `stop`, for reads that run to their end."""
+    return False
+
+
+class Source:
+    """A connection to a journal that only reads. Safe for threads, and survives forks.
+
+    Args:
+        path: The journal's file. It is never created.
+        clock: Seconds since the epoch, for ages and for filters such as ``since=2h``.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.path = resolved(path)
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._reading = 0  # the thread that is in the middle of a read
+        self._torn = False
+        self._closed = False
+        self._connection: sqlite3.Connection | None = None
+        with self._lock:
+            self._connect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; closing twice does nothing."""
+        with self._lock:
+            self._closed = True
+            self._disconnect()
+
+    # --- forks: see recorder.journal.forks
+
+    def before_fork(self) -> None:
+        """Close the connection, unless this very thread is in the middle of a read: a signal handler forks."""
+        self._lock.acquire()
+        self._torn = self._reading == threading.get_ident()
+        if not self._torn:
+            self._disconnect()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; the next read opens the file again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Replace the lock: its holder does not exist here. After a torn read every other is refused."""
+        self._lock = threading.RLock()
+        self._reading = 0
+        if not self._torn:
+            self._process = os.getpid()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        """Return the connection, opened if it is not yet, or not since a fork; under the lock."""
+        if self._closed:
+            raise JournalClosed(f"{self.path.name} is closed")
+        if self._process != os.getpid():
+            raise JournalError(
+                f"{self.path.name} was being read while this process was forked",
+                hint="Open it again in the child.",
+            )
+        if self._connection is None:
+            with opening:
+                try:
+                    self._connection = connect_reader(self.path)
+                except sqlite3.Error as error:
+                    raise translated(error, self.path) from error
+                at_forks(self)
+        return self._connection
+
+    # --- reads
+
+    def _all(self, sql: str, parameters: _Parameters = ()) -> list[Any]:
+        with self._connected() as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for this thread alone."""
+        with self._lock:
+            outermost, self._reading = self._reading == 0, threading.get_ident()
+            try:
+                yield self._connect()
+            except sqlite3.Error as error:
+                raise translated(error, self.path) from error
+            finally:
+                if outermost:
+                    self._reading = 0
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several reads of one moment; for reads that take no time."""
+        with self._connected() as connection:
+            nested = connection.in_transaction
+            if nested:
+                yield connection  # of the moment that `unpruned` reads at
+                return
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")

@@ -1,0 +1,173 @@
+"""The SQL of reading: every statement that this package runs. The tables are the journal's own.
+
+A statement is a constant; one that takes a filter's condition, or goes in two directions, is a function. Conditions
+come from `recorder.model.filters`, and never contain user data.
+"""
+
+from recorder.journal.accounts import SET_ASIDE
+from recorder.model.reports import Attempt, Baseline, Entry, LaneStatus
+from recorder.reading.rows import columns
+
+# --- Entries
+
+ENTRY_COLUMNS = columns(Entry)
+ENTRY = f"SELECT {ENTRY_COLUMNS} FROM entries_with_state WHERE seq = ?"
+RAW_ROWS = """
+SELECT seq, coalesce(operator, ''), state, attempt, recorded_at, message FROM entries_with_state
+ WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
+HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
+# Each on its own: for both in one SELECT, SQLite looks through all entries.
+ENDS = "SELECT (SELECT min(seq) FROM entries), (SELECT max(seq) FROM entries)"
+
+STATE_IN = "state IN (SELECT value FROM json_each(?))"
+
+
+def entries_in_slice(condition: str, order: str) -> str:
+    """Entries that match, of a range of numbers."""
+    return f"""
+SELECT {ENTRY_COLUMNS} FROM entries_with_state
+ WHERE {condition} AND seq BETWEEN ? AND ? ORDER BY seq {order} LIMIT ?
+"""
+
+
+def entries_among(condition: str, order: str) -> str:
+    """Entries that match, of a JSON list of numbers."""
+    return f"""
+SELECT {ENTRY_COLUMNS} FROM entries_with_state
+ WHERE seq IN (SELECT value FROM json_each(?)) AND {condition} ORDER BY seq {order}
+"""
+
+
+def count_in_slice(condition: str) -> str:
+    """The number of entries that match, of a range of numbers."""
+    return f"SELECT count(*) FROM entries_with_state WHERE {condition} AND seq BETWEEN ? AND ?"
+
+
+def count_among(condition: str) -> str:
+    """The number of entries that match, of a JSON list of numbers."""
+    return f"""
+SELECT count(*) FROM entries_with_state WHERE seq IN (SELECT value FROM json_each(?)) AND {condition}
+"""
+
+
+def numbers_set_aside(order: str, sign: str) -> str:
+    """Numbers of one state and lane: only one at a time does the index give them in order."""
+    return f"""
+SELECT seq FROM (SELECT seq FROM entries WHERE state = ? AND {SET_ASIDE} AND lane = ? AND seq {sign} ?
+                  ORDER BY seq {order} LIMIT ?)
+"""
+
+
+# --- Places: the entries that are kept, counted from the oldest
+
+PLACES_PRUNED = "SELECT coalesce(sum(pruned), 0) FROM counters"
+PLACES_STEP = "SELECT count(*), max(seq) FROM (SELECT seq FROM entries WHERE seq > ? ORDER BY seq LIMIT ?)"
+PLACES_BETWEEN = "SELECT count(*) FROM entries WHERE seq > ? AND seq <= ?"
+PLACES_BEHIND = "SELECT seq FROM entries WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?"
+
+# --- Profiles: no index knows them, for recording would pay for it with each entry
+
+PROFILE_COUNTS = """
+SELECT profile, group_key, count(*), max(seq) FROM entries
+ WHERE seq BETWEEN ? AND ? AND lane IN ('people', 'groups') AND profile IS NOT NULL GROUP BY group_key, profile
+"""
+NUMBERS_OF_PROFILE = """
+SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?
+"""
+HISTORY_OF_PROFILE = """
+SELECT seq, message FROM entries
+ WHERE profile = ? AND group_key IS ? AND lane = ?
+   AND (state = 'shipped' OR (? AND state IN ('pending', 'waiting', 'in_doubt')))
+ ORDER BY state != 'shipped', CASE state WHEN 'shipped' THEN attempt END, seq
+"""
+
+# --- History: shipped entries by attempt, then the others by number
+
+SHIPPED_ATTEMPTS = """
+SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
+"""
+_SHIPPED_BY = """
+ WHERE seq BETWEEN ? AND ? AND attempt = ? AND state = 'shipped' ORDER BY seq
+"""
+# Attempts that are not among those known, and may turn out to have shipped something.
+OTHER_ATTEMPTS = """
+SELECT id FROM attempts
+ WHERE id <= ? AND (outcome IS NULL OR outcome IN ('shipped', 'unknown')) AND lane IN ('people', 'groups')
+   AND id NOT IN (SELECT value FROM json_each(?))
+"""
+# To be sent, or shipped since: by a later attempt, or late by one of the others.
+_NOT_SHIPPED_BY = """
+ WHERE seq > ? AND lane IN ('people', 'groups')
+   AND (state IN ('pending', 'sending', 'waiting', 'in_doubt')
+        OR (state = 'shipped' AND (attempt > ? OR attempt IN (SELECT value FROM json_each(?)))))
+ ORDER BY seq LIMIT ?
+"""
+MESSAGES_SHIPPED_BY = f"SELECT seq, message FROM entries {_SHIPPED_BY}"
+MESSAGES_NOT_SHIPPED_BY = f"SELECT seq, message FROM entries {_NOT_SHIPPED_BY}"
+ENTRIES_SHIPPED_BY = f"SELECT {ENTRY_COLUMNS} FROM entries_with_state {_SHIPPED_BY}"
+ENTRIES_NOT_SHIPPED_BY = f"SELECT {ENTRY_COLUMNS} FROM entries_with_state {_NOT_SHIPPED_BY}"
+
+_BASELINE_COLUMNS = columns(Baseline)
+BASELINE = f"""
+SELECT id, {_BASELINE_COLUMNS} FROM baseline WHERE id > ? AND lane IN ('people', 'groups') ORDER BY id LIMIT ?
+"""
+BASELINE_OF_PROFILE = f"""
+SELECT {_BASELINE_COLUMNS} FROM baseline WHERE profile = ? AND lane = ? AND group_key IS ?
+"""
+BASELINE_COUNTS = """
+SELECT id, profile, group_key, entries FROM baseline
+ WHERE id < ? AND entries > 0 AND lane IN ('people', 'groups') ORDER BY id DESC LIMIT ?
+"""
+PRUNED_BY_STATE = "SELECT account, pruned FROM counters WHERE pruned > 0"
+# Forgetting deletes rows of the baseline, too.
+PRUNED_OR_FORGOTTEN = "SELECT sum(pruned), sum(CASE account WHEN 'forgotten' THEN entries END) FROM counters"
+
+# --- Attempts
+
+_ATTEMPT_COLUMNS = columns(Attempt)
+# A range has entries in it that the request passed over. Where nothing but the range says what a failed request
+# carried, an entry that no request has settled is counted only if the range has no gap.
+ATTEMPTS_OF_ENTRY = f"""
+SELECT {_ATTEMPT_COLUMNS} FROM attempts
+ WHERE lane = :lane AND :seq BETWEEN first AND last
+   AND (id IS :attempt
+        OR :seq IN (SELECT value FROM json_each(picked))
+        OR (picked IS NULL AND outcome IS NOT 'shipped' AND (outcome IS NOT 'unknown' OR :sends)
+            AND (:attempt IS NOT NULL OR entries = last - first + 1)))
+ ORDER BY id
+"""
+LATEST_ATTEMPTS = f"SELECT {_ATTEMPT_COLUMNS} FROM attempts ORDER BY id DESC LIMIT ?"
+CARRIED_BY = "SELECT lane, first, last, entries, picked, outcome FROM attempts WHERE id = ?"
+NUMBERS_CARRIED = """
+SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND lane = ? AND (? OR attempt = ?) ORDER BY seq
+"""
+
+# By the same words and status that the filters `error==` and `status=` take.
+FAILURES = f"""
+SELECT coalesce(chosen.reason, attempts.words, ''), attempts.status, count(*),
+       min(coalesce(attempts.ended_at, chosen.recorded_at)), max(coalesce(attempts.ended_at, chosen.recorded_at)),
+       min(chosen.seq), max(chosen.seq)
+  FROM (SELECT seq, reason, attempt, recorded_at FROM entries
+         WHERE state = ? AND {SET_ASIDE} AND lane = ? AND seq > ? ORDER BY seq LIMIT ?) AS chosen
+  LEFT JOIN attempts ON attempts.id = chosen.attempt
+ GROUP BY 1, 2
+"""
+ATTEMPT_ENDS = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM attempts"
+FAILED_ATTEMPTS = """
+SELECT lane, outcome, words, status, sum(times), min(started_at), max(coalesce(ended_at, started_at))
+  FROM attempts WHERE outcome IS NOT NULL AND outcome != 'shipped' AND id BETWEEN ? AND ?
+ GROUP BY lane, outcome, words, status
+"""
+
+# --- Status
+
+DATA_VERSION = "PRAGMA data_version"
+TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
+LANES = f"SELECT {columns(LaneStatus)} FROM lanes ORDER BY rowid"
+SHIPPER = "SELECT pid, running, seen_at, in_doubt, settle_after FROM shipper"
+SETTLING = "SELECT boot, at, span FROM waits WHERE cause = 'settle_after'"
+HELD_PROFILES = "SELECT count(*) FROM waits WHERE cause = 'hold'"
+HOLD = """
+SELECT behind, cause, boot, at, span FROM waits WHERE lane = ? AND profile IS ? AND group_key IS ? ORDER BY id LIMIT 1
+"""

@@ -1,0 +1,91 @@
+"""The accounts of a journal, and the state of shipping."""
+
+import os
+
+from recorder.journal.accounts import statistics_of
+from recorder.journal.copies import home_of, known_home, move
+from recorder.journal.limits import keeping_of
+from recorder.journal.opening import making_sense
+from recorder.journal.space import refuses
+from recorder.journal.uptime import Due, uptime
+from recorder.model.operations import Lane
+from recorder.model.reports import Entry, Hold, LaneStatus, ShipperStatus, Statistics
+from recorder.reading import statements as sql
+from recorder.reading.rows import as_outcome, make
+from recorder.reading.source import Source
+
+__all__ = ["StatusReader"]
+
+
+class StatusReader(Source):
+    """The accounts of a journal, and the state of shipping."""
+
+    def counts(self) -> Statistics:
+        """Return the accounts, from counters and the highest number: nothing is scanned."""
+        with self._snapshot() as connection, making_sense(self.path):
+            return statistics_of(connection, self.path, now=self._clock())
+
+    def version(self) -> int:
+        """Return a number that changes when another connection has changed the journal; a cheap read."""
+        return int(self._all(sql.DATA_VERSION)[0][0])
+
+    def token(self) -> str | None:
+        """Return the project's token, None before the first was given."""
+        token = self._all(sql.TOKEN)[0][0]
+        return str(token) if token is not None else None
+
+    def moved(self) -> str | None:
+        """Return why this looks like a copy of a journal that ships elsewhere, or None."""
+        with self._snapshot() as connection:
+            identity, before = known_home(connection)
+        return move(before, home_of(self.path, identity))
+
+    def hold(self, entry: Entry) -> Hold | None:
+        """Return why an entry's profile cannot be sent now, or None."""
+        rows = self._all(sql.HOLD, (entry.lane, entry.profile, entry.group_key))
+        if not rows:
+            return None
+        behind, cause, *due = rows[0]
+        by_person = cause == "hold"
+        until = None if by_person else self._clock() + Due(*due).left(uptime())
+        return Hold(behind=behind, by_person=by_person, until=until)
+
+    def shipping(self) -> ShipperStatus:
+        """Return the last shipper, and how shipping stands in each lane."""
+        with making_sense(self.path):
+            ((pid, running, seen_at, in_doubt, settle_after),) = self._all(sql.SHIPPER)
+            now = uptime()
+            settling = min((Due(*row).left(now) for row in self._all(sql.SETTLING)), default=None)
+            return ShipperStatus(
+                pid=pid,
+                running=bool(running) and _alive(pid),
+                seen_at=seen_at,
+                in_doubt=in_doubt,
+                settle_after=settle_after,
+                settling_until=None if settling is None else self._clock() + settling,
+                held=self._all(sql.HELD_PROFILES)[0][0],
+                full=self._full(),
+                lanes=self._lanes(),
+            )
+
+    def _lanes(self) -> tuple[LaneStatus, ...]:
+        return tuple(
+            make(LaneStatus, row, lane=Lane(row[0]), outcome=as_outcome(row[1]))
+            for row in self._all(sql.LANES)
+        )
+
+    def _full(self) -> bool:
+        with self._snapshot() as connection:
+            return refuses(connection, self.path, keeping_of(connection))
+
+
+def _alive(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another account's
+        return True
+    return True
