@@ -152,6 +152,19 @@ def test_pages_name_existing_commands():
         assert given <= known | {"--help"}, line
 
 
+def test_pages_name_existing_targets():
+    """Each `make …` in a page or in the CI configuration is a target."""
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    files = [*PAGES, *ROOT.glob(".github/**/*.md"), *ROOT.glob(".github/**/*.yml")]
+    named = {
+        name
+        for file in files
+        for name in re.findall(r"(?:`|^|run: )make ([a-z-]+)", text_of(file), re.MULTILINE)
+    }
+    assert "test" in named
+    assert named <= targets
+
+
 NAMED = re.compile(
     r"`?((?:recorder|simulator|tui|parity|crash|contract)/(?:\w+/)*test_\w+\.py)(?:::(\w+))?`?"
 )
