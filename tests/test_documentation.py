@@ -14,6 +14,7 @@ import pytest
 import recorder
 import simulator
 import tui
+from simulator.testing import machines, suite
 from tui.cli import restante as command
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,10 @@ def text_of(page):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_run(name, tmp_path, monkeypatch):
+    """With few of Hypothesis's examples: the recipes run with all of them, in `make test-all`."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machines, "_EXAMPLES", 5)
+    monkeypatch.setattr(suite, "_EXAMPLES", 5)
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
@@ -57,9 +61,10 @@ EACH_RECIPE = pytest.mark.parametrize(
 FEW_EXAMPLES = """
 import hypothesis
 
+import simulator.testing.machines
 import simulator.testing.suite
 
-simulator.testing.suite._EXAMPLES = 5
+simulator.testing.machines._EXAMPLES = simulator.testing.suite._EXAMPLES = 5
 hypothesis.settings.register_profile("few", max_examples=5)
 hypothesis.settings.load_profile("few")
 """
