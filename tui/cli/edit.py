@@ -15,7 +15,7 @@ import click
 from recorder import Entry, InvalidOperation, Journal, JournalReader, State
 from recorder.journal.decisions import Verb
 from tui.cli import options
-from tui.cli.lines import parsed
+from tui.cli.lines import parse_object
 from tui.text.format import printable
 
 __all__ = ["edit_command"]
@@ -87,7 +87,7 @@ def _new_message(entry: Entry, text: bytes) -> dict[str, Any] | None:
         options.narrate("The message is empty. Nothing was done.")
         return None
     try:
-        message = parsed(text)
+        message = parse_object(text)
     except InvalidOperation as error:
         raise options.BadInput(printable(str(error))) from error
     if _alike(message, entry):

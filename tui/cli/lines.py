@@ -1,8 +1,8 @@
-"""The input of `restante record`: update messages, one JSON object a line, as rows for the journal."""
+"""Update messages as JSON Lines: read, validated, and turned into rows for the journal."""
 
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -12,26 +12,61 @@ from recorder.model.intake import Intake
 from tui.cli.options import BadInput
 from tui.text.format import printable
 
-__all__ = ["Lines", "parsed"]
+__all__ = ["Lines", "parse_json", "parse_object"]
 
-_LONGEST_LINE = 8_000_000  # a megabyte of text can take six times that in JSON's escapes
+_LONGEST_LINE = 64_000_000  # bytes; an update has one million, which JSON's escapes can make six
 _CHUNK = 65_536
 _REASONS_KEPT = 5
+
+_KNOWN_OPERATORS = frozenset(operator.value for operator in Operator)
+_EXPORTED = {"state", "message"}
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+def parse_json(text: bytes) -> Any:
+    """Return the JSON value in a line, or in a text of several.
+
+    Raises:
+        ValueError: It holds none; the message says why and where.
+    """
+    try:
+        return json.loads(text.decode().strip().removeprefix(_BYTE_ORDER_MARK))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8: byte 0x{text[error.start]:02x} at place {error.start + 1}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply to be read") from None
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}") from None
+
+
+def parse_object(text: bytes) -> dict[str, Any]:
+    """Return the JSON object in a line, or in a text of several.
+
+    Raises:
+        InvalidOperation: It holds none.
+    """
+    try:
+        message = parse_json(text)
+    except ValueError as error:
+        raise InvalidOperation("message", str(error)) from None
+    if not isinstance(message, dict):
+        raise InvalidOperation("message", "is not a JSON object")
+    return message
 
 
 @dataclass(slots=True)
 class Lines:
-    """Lines as they come, validated, counted, and the bad ones set aside where that was asked for.
+    """Lines of update messages, validated and counted as they are read.
 
     Attributes:
-        source: Where they come from.
-        intake: What a good line becomes.
-        aside: Where bad lines go, as they are; None: the first one ends it.
-        again: Whether to take what `restante export` wrote of entries that are not pending.
-        read: How many lines were read.
-        entries: How many rows they became.
-        skipped: How many were set aside.
-        reasons: What was wrong with the first few of them.
+        source: The input.
+        intake: Turns a message into rows.
+        aside: Takes bad lines, byte for byte; None: the first bad line is an error.
+        again: Take what `restante export` wrote of entries that are not pending.
+        read: The number of lines read.
+        entries: The number of rows they became.
+        skipped: The number of lines set aside.
+        reasons: Why the first few of them were.
         unknown: Operators outside the vocabulary; recorded and shipped all the same.
     """
 
@@ -45,125 +80,67 @@ class Lines:
     reasons: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
 
-    def rows(self, *, as_they_arrive: bool) -> Generator[list[NewEntry], None, None]:
-        """Rows, as many at a time as one reading brought.
-
-        Args:
-            as_they_arrive: Take what is there, rather than wait for a full chunk.
+    def batches(self) -> Iterator[list[NewEntry]]:
+        """Yield rows as they arrive, as many at a time as one read brings.
 
         Raises:
-            BadInput: A bad line, with its number and the reason, where bad ones are not set aside.
+            BadInput: A line is invalid and bad lines are not set aside, or it is longer than any line may be.
         """
-        more = _reader(self.source, as_they_arrive=as_they_arrive)
-        rest = b""
-        while chunk := more():
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield self._all(whole)
-            if len(rest) > _LONGEST_LINE:
-                rest = self._pass_over(rest, more)
-        if rest:
-            yield self._all(rest.removesuffix(b"\n").split(b"\n"))
+        for lines in self._whole_lines():
+            yield [row for line in lines for row in self._rows(line)]
 
-    def _all(self, lines: list[bytes]) -> list[NewEntry]:
-        return [row for line in lines for row in self._one(line)]
+    def _whole_lines(self) -> Iterator[list[bytes]]:
+        read = getattr(self.source, "read1", self.source.read)
+        begun: list[bytes] = []  # pieces of a line whose end has not arrived
+        while chunk := read(_CHUNK):
+            first, newline, more = chunk.partition(b"\n")
+            begun.append(first)
+            if newline:
+                *others, rest = more.split(b"\n")
+                yield [b"".join(begun), *others]
+                begun = [rest]
+            elif sum(map(len, begun)) > _LONGEST_LINE:
+                raise BadInput(
+                    f"line {self.read + 1:,} is longer than {_LONGEST_LINE:,} bytes: not JSON Lines."
+                )
+        if last := b"".join(begun):
+            yield [last]
 
-    def _one(self, line: bytes) -> list[NewEntry]:
+    def _rows(self, line: bytes) -> list[NewEntry]:
         self.read += 1
         if not line.strip():
             return []
         try:
-            rows = self._row(line)
+            rows = self.intake.update(self._message(line), time.time())
         except (InvalidOperation, WrongToken) as error:
-            self._refuse(str(error))
-            self._set_aside(line, end=b"\n")
+            self._set_aside(line, str(error))
             return []
         self.entries += len(rows)
-        self.unknown.update(row.operator for row in rows if row.operator not in _KNOWN and row.operator)
+        self.unknown.update(
+            row.operator for row in rows if row.operator not in _KNOWN_OPERATORS and row.operator
+        )
         return rows
 
-    def _row(self, line: bytes) -> list[NewEntry]:
-        if len(line) > _LONGEST_LINE:
-            raise InvalidOperation("message", _TOO_LONG)
-        message = parsed(line)
-        if message.keys() == _EXPORTED:
-            message = self._exported(message)
-        return self.intake.update(message, time.time())
-
-    def _exported(self, line: dict[str, Any]) -> dict[str, Any]:
-        """The message of a line that `restante export` wrote of an entry that was not pending."""
-        state, message = line["state"], line["message"]
-        if state not in list(State) or not isinstance(message, dict):
+    def _message(self, line: bytes) -> dict[str, Any]:
+        message = parse_object(line)
+        if message.keys() != _EXPORTED:
+            return message
+        state, exported = message["state"], message["message"]
+        if state not in list(State) or not isinstance(exported, dict):
             raise InvalidOperation("message", "is neither an update nor a line of `restante export`")
         if not self.again:
+            words = state.replace("_", " ")
             raise InvalidOperation(
-                "message", f"is of an entry that is {_in_words(state)}; `record --again` records it anew"
+                "message", f"is of an entry that is {words}; `record --again` records it anew"
             )
-        return message
+        return exported
 
-    def _pass_over(self, begun: bytes, more: Callable[[], bytes]) -> bytes:
-        """A line that is far too long, in pieces, up to its end; what was read beyond it."""
-        self.read += 1
-        self._refuse(f"message: {_TOO_LONG}")
-        piece, end, rest = begun, b"", b""
-        while piece and not end:
-            self._set_aside(piece, end=b"")
-            piece, end, rest = more().partition(b"\n")
-        self._set_aside(piece, end=b"\n")
-        return rest
-
-    def _refuse(self, reason: str) -> None:
+    def _set_aside(self, line: bytes, reason: str) -> None:
         words = printable(f"line {self.read}: {reason}")
         if self.aside is None:
-            raise BadInput(f"{words}\nNothing was journaled. Mend the line, or use --skip-invalid FILE.")
+            raise BadInput(f"{words}\nNothing was journaled. Correct the line, or use --skip-invalid FILE.")
         self.skipped += 1
         if len(self.reasons) < _REASONS_KEPT:
             self.reasons.append(words)
-
-    def _set_aside(self, piece: bytes, *, end: bytes) -> None:
-        if self.aside is not None:
-            self.aside.write(piece + end)
-            self.aside.flush()
-
-
-# json.loads() does the same, and takes half as long again to see what kind of text it was given.
-_decode = json.JSONDecoder().raw_decode
-_BYTE_ORDER_MARK = "\ufeff"
-
-_KNOWN = frozenset(operator.value for operator in Operator)
-
-_EXPORTED = {"state", "message"}
-
-_TOO_LONG = f"the line is longer than {_LONGEST_LINE:,} bytes"
-
-
-def _in_words(state: str) -> str:
-    return state.replace("_", " ")
-
-
-def _reader(source: IO[bytes], *, as_they_arrive: bool) -> Callable[[], bytes]:
-    read = getattr(source, "read1", source.read) if as_they_arrive else source.read
-    return lambda: read(_CHUNK)
-
-
-def parsed(line: bytes) -> dict[str, Any]:
-    """The object in a line, or in a text of several.
-
-    Raises:
-        InvalidOperation: It holds none.
-    """
-    try:
-        text = line.decode().strip().removeprefix(_BYTE_ORDER_MARK)
-        message, end = _decode(text)
-        if end != len(text):
-            raise ValueError(f"there is more after the object, at character {end + 1}")
-    except UnicodeDecodeError as error:
-        raise InvalidOperation(
-            "message", f"is not UTF-8: byte 0x{line[error.start]:02x} at place {error.start + 1}"
-        ) from None
-    except RecursionError:
-        raise InvalidOperation("message", "is nested too deeply to be read") from None
-    except ValueError as error:
-        raise InvalidOperation("message", f"is not JSON: {error}") from None
-    if not isinstance(message, dict):
-        raise InvalidOperation("message", "is no JSON object")
-    return message
+        self.aside.write(line + b"\n")
+        self.aside.flush()

@@ -8,7 +8,6 @@ import click
 
 from recorder import Entry, JournalReader, State, Statistics
 from tui.cli import options
-from tui.cli.spool import finished_spools
 from tui.text.format import age, clipped, count, printable, size, summary
 from tui.text.sentence import Shipping, shipping_of
 
@@ -38,7 +37,6 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     """
     with JournalReader(path) as reader:
         statistics, shipper = reader.counts(), reader.shipping()
-        unfinished = len(finished_spools(reader.path))
     shipping = shipping_of(statistics, shipper, now=time.time())
     if for_programs:
         told = {
@@ -50,12 +48,7 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
         click.echo(options.as_json({"sentence": shipping.sentence, "shipping": told, "accounts": statistics}))
     else:
         click.echo(f"{shipping.sentence}\n{_accounts(statistics)}")
-    if unfinished:
-        options.narrate(
-            f"A `restante record` is under way, or was killed before all its lines were journaled; "
-            f"finish it: restante record --resume {options.journal_hint(path)}"
-        )
-    context.exit(int(_needs_attention(statistics, shipping, max_age) or unfinished > 0))
+    context.exit(int(_needs_attention(statistics, shipping, max_age)))
 
 
 def _needs_attention(statistics: Statistics, shipping: Shipping, max_age: float | None) -> bool:

@@ -1,6 +1,5 @@
 """`restante profiles`: what the operations make of the profiles."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -9,6 +8,7 @@ import click
 
 from simulator import Profile, Simulator
 from tui.cli import options
+from tui.cli.lines import parse_json
 from tui.text.format import count, printable
 
 __all__ = ["profiles_command"]
@@ -83,6 +83,6 @@ def _messages(source: IO[bytes]) -> Iterator[Any]:
         if not line.strip():
             continue
         try:
-            yield json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise options.BadInput(f"line {number} is not JSON: {error}") from None
+            yield parse_json(line)
+        except ValueError as error:
+            raise options.BadInput(f"line {number} {error}") from None

@@ -8,7 +8,6 @@ import click
 from recorder import State, salvage
 from recorder.maintenance.salvage.salvage import Salvaged
 from tui.cli import options
-from tui.cli.spool import finished_spools
 from tui.text.format import count, printable
 
 __all__ = ["salvage_command"]
@@ -40,7 +39,7 @@ def salvage_command(context: click.Context, path: Path, dry_run: bool, for_progr
     elif salvaged is None:
         options.narrate("Nothing is damaged. Nothing was done.")
     else:
-        _tell(path, salvaged)
+        _tell(salvaged)
     context.exit(int(salvaged is not None and _something_is_lost(salvaged)))
 
 
@@ -74,7 +73,7 @@ def _tell_of_the_baseline(lost: int | None) -> None:
         )
 
 
-def _tell(path: Path, salvaged: Salvaged) -> None:
+def _tell(salvaged: Salvaged) -> None:
     done = "Carried over" if salvaged.kept else "Would carry over"
     states = ", ".join(
         f"{state.value.replace('_', ' ')} {salvaged.states[state]:,}"
@@ -106,11 +105,6 @@ def _tell(path: Path, salvaged: Salvaged) -> None:
         options.narrate("The project's token cannot be read: the next one that is given is taken.")
     for disagreement in salvaged.disagreements:
         options.narrate(f"Does not add up: {printable(str(disagreement))}.")
-    if finished_spools(path):
-        options.narrate(
-            "A `restante record` was not finished; how far it came may be among what is lost. See what the journal "
-            "holds before `restante record --resume`."
-        )
     if salvaged.kept:
         options.narrate(
             f"The damaged file is kept as {printable(salvaged.kept)}; delete it when nobody needs it."

@@ -87,7 +87,7 @@ def test_text_left_as_it_was_or_emptied_changes_nothing_and_exits_1(
     ("editor", "says"),
     [
         ("text = text.replace('}', '', 1)", "is not JSON: Expecting"),
-        ("text = '[1]'", "is no JSON object"),
+        ("text = '[1]'", "is not a JSON object"),
         ("text = text.replace('$set', '$add')", "$add.plan: "),
         ("text = text.replace('ada', 'eve')", "is about another profile"),
     ],

@@ -1,15 +1,12 @@
 """`restante forget`: what is asked, what is erased, what is said, and what the exit code says."""
 
-import json
 import sqlite3
 from contextlib import closing
 
 import pytest
 
 from recorder import JournalReader, audit
-from recorder.model.entries import NewEntry
 from tests.recorder.remnants import places
-from tui.cli.spool import written_spool
 
 ADA = "ada@example.org"
 LINES = [
@@ -143,21 +140,6 @@ def test_a_reader_that_keeps_the_log_makes_it_exit_1_and_again_0(restante, shipp
     ran = restante("forget", ADA, "-j", shipped, "--yes")
     assert ran.code == 0
     assert places(shipped, ADA, "Elm Street") == set()
-
-
-def test_what_a_killed_record_left_is_finished_first(restante, shipped):
-    row = NewEntry("people", None, ADA, "$set", json.dumps(LINES[0]), 1.0)
-    with written_spool(shipped, [row]):
-        pass
-    ran = restante("forget", ADA, "-j", shipped, "--yes")
-    assert ran.code == 1
-    assert "names it" in ran.err
-    assert "restante record --resume" in ran.err
-    assert states(shipped) == BEFORE
-    assert restante("record", "--resume", "-j", shipped).code == 0
-    assert restante("forget", ADA, "-j", shipped, "--yes").code == 0
-    assert places(shipped, ADA, "Elm Street") == set()
-    assert states(shipped)[5] == "forgotten"
 
 
 def test_what_a_salvage_left_is_named_and_exits_1_until_it_is_deleted(restante, shipped):

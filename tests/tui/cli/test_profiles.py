@@ -120,11 +120,19 @@ def test_malformed_messages_are_counted_on_stderr_and_the_rest_is_folded(restant
     assert ran.json == {"ada": {"n": 2}}
 
 
-@pytest.mark.parametrize("line", [b"plan=pro", b'{"$distinct_id":', b"\xff\xfe", b"[" * 100_000])
-def test_line_that_is_not_json_exits_2_with_its_number(restante, line):
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"plan=pro", "is not JSON"),
+        (b'{"$distinct_id":', "is not JSON"),
+        (b"\xff\xfe", "is not UTF-8"),
+        (b"[" * 100_000, "is nested too deeply"),
+    ],
+)
+def test_line_that_is_not_json_exits_2_with_its_number(restante, line, says):
     ran = restante("profiles", "--from", "-", "--json", stdin=LINES.encode() + b"\n" + line)
     assert (ran.code, ran.out) == (2, "")
-    assert f"line {len(MESSAGES) + 2} is not JSON" in ran.err
+    assert f"line {len(MESSAGES) + 2} {says}" in ran.err
     assert "Traceback" not in ran.err
 
 

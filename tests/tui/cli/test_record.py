@@ -1,18 +1,14 @@
-"""`restante record`: from files and pipes into the journal, all or nothing, and finished after a kill."""
+"""`restante record`: from files and pipes into the journal, all lines or none."""
 
-import contextlib
 import json
 import os
-import re
-import shlex
 import signal
-import sqlite3
 import stat
-import time
 
 import pytest
 
-COMMIT_LINES = 10_000
+from recorder import Journal, JournalReader
+
 GOOD = '{"$distinct_id":"ada","$set":{"plan":"pro"}}'
 
 
@@ -28,15 +24,6 @@ def numbers(entries):
     return [entry.message["$add"]["n"] for entry in entries]
 
 
-def beside(journal):
-    """The spool files of a journal, with whatever belongs to them."""
-    return sorted(journal.parent.glob("*.spool-*"))
-
-
-def spools(journal):
-    return [path for path in beside(journal) if path.suffix not in {".part", ".lock"}]
-
-
 # --- from where
 
 
@@ -46,7 +33,6 @@ def test_lines_of_a_file_are_journaled_in_order(restante, journal, tmp_path, ent
     assert (ran.code, ran.out) == (0, "")
     assert ran.err == "Journaled 5 entries from 5 lines.\n"
     assert numbers(entries(journal)) == [1, 2, 3, 4, 5]
-    assert not beside(journal)
 
 
 @pytest.mark.parametrize("arguments", [[], ["-"]])
@@ -170,8 +156,8 @@ BAD = {
     "not JSON": (b"plan=pro", "not JSON"),
     "cut off": (GOOD.encode()[:-1], "not JSON"),
     "not UTF-8": (b'{"$distinct_id":"\xe9ric","$set":{}}', "UTF-8"),
-    "a list": (b"[" + GOOD.encode() + b"]", "no JSON object"),
-    "a string": (b'"ada"', "no JSON object"),
+    "a list": (b"[" + GOOD.encode() + b"]", "not a JSON object"),
+    "a string": (b'"ada"', "not a JSON object"),
     "NaN": (b'{"$distinct_id":"a","$set":{"x":NaN}}', "$set.x"),
     "an infinity": (b'{"$distinct_id":"a","$set":{"x":-Infinity}}', "$set.x"),
     "beyond doubles": (b'{"$distinct_id":"a","$add":{"x":1e999}}', "$add.x"),
@@ -202,7 +188,6 @@ def test_bad_line_is_named_with_its_number_and_reason_and_nothing_is_journaled(
     assert "Traceback" not in ran.err
     assert len(ran.err) < 500
     assert entries(journal) == []
-    assert not beside(journal)
 
 
 def test_bad_line_far_down_journals_nothing_of_those_before_it(restante, journal, entries):
@@ -211,7 +196,6 @@ def test_bad_line_far_down_journals_nothing_of_those_before_it(restante, journal
     assert ran.code == 2
     assert "line 15000:" in ran.err.replace(",", "")
     assert entries(journal) == []
-    assert not beside(journal)
 
 
 def test_reason_never_reaches_the_terminal_raw(restante, journal):
@@ -300,8 +284,8 @@ def test_terminal_is_told_how_far_it_is_and_left_with_one_clean_line(restante, j
     (tmp_path / "updates.jsonl").write_text(numbered(20_000))
     ran = restante.on_terminal("record", "--token", "T", "-j", journal, "updates.jsonl")
     assert ran.code == 0
-    assert "journaled 20,000 of 20,000 entries" in ran.out
-    assert ran.out.endswith("\r\x1b[KJournaled 20,000 entries from 20,000 lines.\n")
+    assert "validating lines" in ran.out
+    assert ran.out.endswith("\x1b[2KJournaled 20,000 entries from 20,000 lines.\n")
 
 
 # --- following
@@ -357,143 +341,33 @@ def test_what_follow_committed_stays_when_it_is_ended(restante, journal, entries
     assert restante("record", "-j", journal, stdin=numbered(1, 3)).code == 0
 
 
-# --- killed
+# --- all or none
 
 
-@contextlib.contextmanager
-def held(journal, commits):
-    """A process that does not let others write, as soon as so many commits are in the journal."""
-    with contextlib.closing(sqlite3.connect(journal, isolation_level=None, timeout=0)) as connection:
-        deadline = time.monotonic() + 30
-        while connection.execute("SELECT count(*) FROM entries").fetchone()[0] < commits * COMMIT_LINES:
-            assert time.monotonic() < deadline, f"{commits} commits did not come"
-            time.sleep(0.001)
-        with contextlib.suppress(sqlite3.OperationalError):
-            connection.execute("BEGIN IMMEDIATE")
-        while not connection.in_transaction:
-            assert time.monotonic() < deadline, "the journal was never free"
-            with contextlib.suppress(sqlite3.OperationalError):
-                connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
+def test_lines_are_one_commit(restante, journal):
+    with Journal(journal, token="T"), JournalReader(journal) as reader:
+        process = restante.start("record", "-j", journal)
+        process.stdin.write(numbered(20_000).encode())
+        process.stdin.close()
+        seen = set()
+        while process.poll() is None:
+            seen.add(reader.counts().recorded)
+        assert seen <= {0, 20_000}
+        assert reader.counts().recorded == 20_000
 
 
-@pytest.fixture
-def killed(restante, until):
-    """Kill a `record` of so many lines with SIGKILL once so many commits are in the journal."""
-
-    def kill(journal, lines, commits, **options):
-        assert restante.process("record", "--token", "T", "-j", journal, **options).code == 0
-        given = journal.parent / "updates.jsonl"
-        given.write_text(numbered(lines))
-        if commits == 0:
-            with held(journal, 0):
-                process = restante.start("record", "-j", journal, given, **options)
-                until(lambda: spools(journal), "a finished spool file")
-                process.kill()
-                process.wait()
-        else:
-            process = restante.start("record", "-j", journal, given, **options)
-            with held(journal, commits):
-                process.kill()
-                process.wait()
-
-    return kill
-
-
-LINES = 60_000  # more than fit the first commits: it is killed in between
-
-
-@pytest.mark.parametrize("commits", [0, 1])
-def test_killed_while_journaling_is_finished_by_resume_without_a_line_lost_or_doubled(
-    restante, journal, entries, killed, commits
-):
-    killed(journal, LINES, commits)
-    done = len(entries(journal))
-    assert done % COMMIT_LINES == 0
-    assert commits * COMMIT_LINES <= done < LINES
-    (spool,) = spools(journal)
-
-    refused = restante("record", "-j", journal, stdin=GOOD)
-    assert (refused.code, refused.out) == (1, "")
-    assert "restante record --resume" in refused.err
-    assert str(spool) in refused.err
-    assert len(entries(journal)) == done
-
-    resumed = restante("record", "--resume", "-j", journal, stdin=GOOD)
-    assert resumed.code == 0
-    assert f"{LINES - done:,} entries" in resumed.err
-    assert numbers(entries(journal)) == list(range(1, LINES + 1))
-    assert not beside(journal)
-
-    again = restante("record", "--resume", "-j", journal)
-    assert (again.code, again.err) == (0, "Nothing to resume.\n")
-    assert restante("record", "-j", journal, stdin=numbered(1, LINES + 1)).code == 0
-    assert len(entries(journal)) == LINES + 1
-
-
-def test_both_ways_out_can_be_pasted_into_a_shell(restante, tmp_path, entries, killed):
-    folder = tmp_path / "kiosk 7 (harbour)"
-    folder.mkdir()
-    journal = folder / "kiosk.db"
-    killed(journal, 3, 0)
-    told = restante("record", "-j", journal, stdin=GOOD).err
-    finish = shlex.split(re.search(r"(restante record .*)", told)[1])
-    give_up = shlex.split(re.search(r"(rm .*)", told)[1])
-    (spool,) = spools(journal)
-    assert give_up[1:] == [str(spool), f"{spool}.lock"]
-    assert finish[0] == "restante"
-    assert restante(*finish[1:]).code == 0
-    assert numbers(entries(journal)) == [1, 2, 3]
-
-
-def test_giving_up_what_was_left_lets_record_go_on(restante, journal, entries, killed):
-    killed(journal, 3, 0)
-    (spool,) = spools(journal)
-    spool.unlink()
-    assert restante("record", "-j", journal, stdin=numbered(1, 9)).code == 0
-    assert numbers(entries(journal)) == [9]
-
-
-def test_resume_for_programs_says_what_it_did(restante, journal, killed):
-    killed(journal, 3, 0)
-    ran = restante("record", "--resume", "--json", "-j", journal)
-    assert ran.code == 0
-    assert ran.json["entries"] == 3
-
-
-def test_resume_never_makes_a_journal(restante, journal):
-    ran = restante("record", "--resume", "--token", "T", "-j", journal)
-    assert "Traceback" not in ran.err
-    assert not journal.exists()
-
-
-def test_killed_while_reading_leaves_nothing_journaled_and_nothing_in_the_way(
-    restante, journal, entries, until
-):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_ended_while_reading_records_nothing(restante, journal, entries, sent, code):
     process = restante.start("record", "--token", "T", "-j", journal)
-    process.stdin.write(numbered(12_000).encode())
+    process.stdin.write(numbered(12_000).encode())  # more than a pipe takes: most of it was read
     process.stdin.flush()
-    until(lambda: any(path.suffix == ".part" for path in beside(journal)), "a spool file being written")
-    process.kill()
-    process.wait()
+    process.send_signal(sent)
+    ran = restante.finish(process)
+    assert (ran.code, ran.out) == (code, "")
+    assert "Traceback" not in ran.err
     assert entries(journal) == []
     assert restante("record", "-j", journal, stdin=numbered(2)).code == 0
     assert numbers(entries(journal)) == [1, 2]
-    assert not beside(journal)
-
-
-def test_interrupted_while_reading_cleans_up_after_itself(restante, journal, entries, until):
-    process = restante.start("record", "--token", "T", "-j", journal)
-    process.stdin.write(numbered(12_000).encode())
-    process.stdin.flush()
-    until(lambda: any(path.suffix == ".part" for path in beside(journal)), "a spool file being written")
-    process.send_signal(signal.SIGINT)
-    ran = restante.finish(process)
-    assert (ran.code, ran.out) == (130, "")
-    assert "Traceback" not in ran.err
-    assert entries(journal) == []
-    assert not beside(journal)
 
 
 # --- several at once, and who may read
@@ -508,48 +382,41 @@ def test_two_records_at_once_on_a_fresh_journal_both_succeed(restante, journal, 
     taken = numbers(entries(journal))
     assert [number for number in taken if number < 10_001] == list(range(1, 3_001))
     assert [number for number in taken if number >= 10_001] == list(range(10_001, 13_001))
-    assert not beside(journal)
 
 
-def test_record_at_work_is_in_nobodys_way_and_not_taken_for_a_killed_one(restante, journal, entries, until):
+def test_slow_input_blocks_no_other_record(restante, journal, entries):
     slow = restante.start("record", "--token", "T", "-j", journal)
-    slow.stdin.write(numbered(1).encode())
+    slow.stdin.write(numbered(12_000, 10).encode())  # more than a pipe takes: it is at work
     slow.stdin.flush()
-    until(lambda: any(path.suffix == ".part" for path in beside(journal)), "a spool file being written")
     assert restante("record", "-j", journal, stdin=numbered(1, 5)).code == 0
-    assert restante("record", "--resume", "-j", journal).err == "Nothing to resume.\n"
     assert restante.finish(slow).code == 0
-    assert numbers(entries(journal)) == [5, 1]
-    assert not beside(journal)
+    assert numbers(entries(journal)) == [5, *range(10, 12_010)]
 
 
-def test_journal_and_spool_are_their_owners_alone_whatever_the_umask(journal, tmp_path, killed):
-    killed(journal, 3, 0, umask=0)
-    files = [path for path in tmp_path.iterdir() if path.name.startswith(journal.name)]
-    assert spools(journal)[0] in files
-    assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == {
-        path.name: "0o600" for path in files
-    }
+def test_files_are_private_whatever_the_umask(restante, journal, entries, until):
+    process = restante.start(
+        "record", "--token", "T", "-j", journal, "--follow", "--skip-invalid", "bad", umask=0
+    )
+    process.stdin.write(GOOD.encode() + b"\n")
+    process.stdin.flush()
+    until(lambda: journal.exists() and entries(journal), "an entry")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in journal.parent.glob("kiosk.db*")}
+    assert modes == dict.fromkeys(modes, 0o600)
+    assert restante.finish(process).code == 0
 
 
 # --- how large the journal may grow
 
 
-def test_a_full_journal_ends_it_with_what_to_do_and_what_is_left_is_resumed_when_there_is_room(
-    restante, journal, tmp_path, service
-):
+def test_full_journal_takes_no_line(restante, journal, tmp_path):
     (tmp_path / "updates.jsonl").write_text(numbered(60_000))
     ran = restante("record", "--token", "T", "-j", journal, "--max-bytes", "5M", "updates.jsonl")
     assert ran.code == 1
     assert "max_bytes, 5,000,000" in ran.err
     assert "Ship what is pending" in ran.err
-    status = restante("status", "-j", journal, "--json")
-    done = status.json["accounts"]["recorded"]
-    assert 0 < done < 60_000
-    assert restante("ship", "-j", journal, "--url", service.url).code == 0
-    again = restante("record", "--resume", "-j", journal, "--max-bytes", "64M")
-    assert (again.code, again.err) == (0, f"Journaled the remaining {60_000 - done:,} entries.\n")
-    assert restante("audit", "-j", journal).code == 0
+    assert restante("status", "-j", journal, "--json").json["accounts"]["recorded"] == 0
+    assert restante("record", "-j", journal, "--max-bytes", "64M", "updates.jsonl").code == 0
+    assert restante("status", "-j", journal, "--json").json["accounts"]["recorded"] == 60_000
 
 
 @pytest.mark.parametrize("size", ["5", "5T", "lots", "-5M"])
