@@ -1,18 +1,10 @@
-"""`HttpTransport`: the only door to the network.
+"""`HttpTransport`, the only module that sends anything."""
 
-It says whether a request left by measuring it: the body notes its first read by the connection. An
-exception's class cannot tell; a TLS error or a time-out may come before or after.
-"""
-
-import netrc  # noqa: F401  # requests imports it as it sends, which a thread of ours does: see recorder.background
+import netrc  # noqa: F401  # requests would import it in a thread of ours: see recorder.background
 import os
-import re
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -23,6 +15,8 @@ from requests.auth import HTTPBasicAuth
 
 from recorder.model.addresses import base_of
 from recorder.model.operations import Lane
+from recorder.shipping.causes import in_words, timed_out
+from recorder.shipping.connections import Exchange, open_carriers
 from recorder.shipping.verdicts import Answer
 
 __all__ = ["HttpTransport", "ImportCredentials", "Transport"]
@@ -35,19 +29,20 @@ _PATHS = {Lane.PEOPLE: "/engage", Lane.GROUPS: "/groups", Lane.EVENTS: "/track",
 # /engage contradicts itself, so it is always said).
 _QUERY = "?verbose=1&ip=0"
 _MOST_ANSWER = 64 * 1024
-_IDLE = 5.0  # seconds after which a pooled connection is not trusted: it may be gone without a word
 _AT_LEAST = 0.001  # seconds: 0 would mean something else
 _MOST_HUNG = 4  # threads given up at their deadline that may hang at a time, in a resolver that never answers
 
+_Result = TypeVar("_Result")
+
 
 class Transport(Protocol):
-    """What a `Shipper` sends through; a test can give its own."""
+    """The way of a `Shipper` to the service; a test can give its own."""
 
     def send(self, lane: Lane, body: bytes, *, timeout: float | None = None) -> Answer:
-        """Send one request; never raises for what the network does.
+        """Send one request; never raise for what the network does.
 
         Args:
-            lane: Which endpoint.
+            lane: The endpoint.
             body: A JSON array.
             timeout: At most so many seconds in all; None leaves the transport's own limit.
         """
@@ -56,83 +51,11 @@ class Transport(Protocol):
         """Open the connection that the next request will travel on, and send nothing.
 
         Returns:
-            None where it stands; otherwise why it does not, in words.
+            None if it stands; otherwise the reason, in words.
         """
 
     def close(self) -> None:
-        """Let go of connections."""
-
-
-class _Cancelled(Exception):  # never seen outside
-    """The deadline passed before the body began to leave."""
-
-
-class _Repeated(Exception):  # never seen outside
-    """A session's own retries began to send the body again, which nobody wrote down."""
-
-
-class _Line:
-    """The connection that a request travels on: what is cut when its time is up.
-
-    A thread that reads an answer whose headers drip would do so for days: every byte begins the time-out anew.
-    """
-
-    def __init__(self) -> None:
-        self.connection: Any = None  # urllib3's
-        self._socket: Any = None
-
-    def note(self) -> None:
-        """The request begins to leave: this is its socket, which an answer without a length takes over."""
-        self._socket = getattr(self.connection, "sock", None)
-
-    def cut(self) -> None:
-        """End it, whatever it waits for."""
-        used: Any = self._socket or getattr(self.connection, "sock", None)
-        if used is not None:
-            with suppress(OSError):  # it ended at this very moment
-                used.shutdown(socket.SHUT_RDWR)
-
-
-class _MeasuredBody:
-    """A request's body that knows whether the connection began to read it, and can forbid that it begins."""
-
-    def __init__(self, body: bytes, line: _Line) -> None:
-        self._body = body
-        self._line = line
-        self._place = 0
-        self._guard = threading.Lock()
-        self._left = False
-        self._ended = False
-        self._cancelled = False
-
-    def __len__(self) -> int:
-        return len(self._body)
-
-    def read(self, size: int = -1) -> bytes:
-        with self._guard:
-            if self._cancelled:
-                raise _Cancelled
-            if self._ended:
-                raise _Repeated
-            if not self._left:
-                self._line.note()
-            self._left = True
-        end = len(self._body) if size < 0 else self._place + size
-        chunk = self._body[self._place : end]
-        self._place += len(chunk)
-        self._ended = not chunk
-        return chunk
-
-    def cancel(self) -> bool:
-        """See to it that nothing leaves that has not begun to; returns whether it has."""
-        with self._guard:
-            self._cancelled = True
-            return self._left
-
-    @property
-    def left(self) -> bool:
-        with self._guard:
-            return self._left
+        """Close connections."""
 
 
 class HttpTransport:
@@ -174,63 +97,63 @@ class HttpTransport:
         self._own_session = session is None
         self._process = os.getpid()
         self.import_credentials = import_credentials
-        self._last_used = 0.0
         self._given_up: list[threading.Thread] = []
-        self._probed: Any = None  # the connection that was opened last without a request
 
     def __repr__(self) -> str:
         return f"HttpTransport(url={self.base!r})"
 
     def send(self, lane: Lane, body: bytes, *, timeout: float | None = None) -> Answer:
         """Send one request; see `Transport.send`."""
-        line = _Line()
-        measured = _MeasuredBody(body, line)
+        exchange = Exchange(body)
         url = self._address(lane)
-        limit = self._total if timeout is None else min(self._total, timeout)
-        deadline = time.monotonic() + limit
-        try:
-            answer = self._within(deadline, line, lambda: self._post(url, lane, measured, line, deadline))
-        except RuntimeError as error:  # no thread to be had
-            return Answer(left=False, url=url, error=str(error))
-        finally:
-            left = measured.cancel()
-        return answer or Answer(left=left, url=url, error=_timed_out(left=left))
+        deadline = time.monotonic() + (self._total if timeout is None else min(self._total, timeout))
+        answer = self._within(deadline, exchange, lambda: self._post(url, lane, exchange, deadline))
+        left = exchange.left
+        return answer or Answer(left=left, url=url, error=timed_out(left=left))
 
     def reach(self, lane: Lane) -> str | None:
         """Open the connection and send nothing; see `Transport.reach`."""
-        line = _Line()
+        exchange = Exchange(None)
         url = self._address(lane)
         deadline = time.monotonic() + self._total
-        try:
-            cause = self._within(deadline, line, lambda: self._connect(url, line, deadline))
-        except RuntimeError as error:
-            return str(error)
-        return _timed_out(left=False) if cause is None else cause or None
+        cause = self._within(deadline, exchange, lambda: self._open(url, deadline))
+        return timed_out(left=False) if cause is None else cause or None
 
-    def _within(self, deadline: float, line: _Line, work: Callable[[], "_Result"]) -> "_Result | None":
-        """What `work` returns; None where it is not done by the deadline.
+    def _within(self, deadline: float, exchange: Exchange, work: Callable[[], _Result]) -> _Result | None:
+        """Return what `work` returns, or None if it is not done by the deadline.
 
-        It runs in a thread of its own: nothing else bounds the resolution of a name, or an answer that drips.
-
-        Raises:
-            RuntimeError: There is no thread to be had.
+        It runs in a thread of its own, for nothing else bounds the resolution of a name, or an answer that drips.
         """
         if not self._may_hang(deadline):
             return None
         done: list[_Result] = []
-        worker = threading.Thread(target=lambda: done.append(work()), name="restante-send", daemon=True)
-        worker.start()
-        worker.join(max(0.0, deadline - time.monotonic()))
-        if done:
-            return done[0]
-        line.cut()
+
+        def run() -> None:
+            with exchange.in_this_thread():
+                done.append(work())
+
+        worker = threading.Thread(target=run, name="restante-send", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:  # no thread starts: so Python 3.12.0 to 3.12.2 as the interpreter ends
+            run()
+        try:
+            if not done:
+                worker.join(max(0.0, deadline - time.monotonic()))
+        finally:
+            in_time = done[:1]
+            if not in_time:
+                self._give_up(exchange, worker)
+        return in_time[0] if in_time else None
+
+    def _give_up(self, exchange: Exchange, worker: threading.Thread) -> None:
+        exchange.cancel()
         self._given_up.append(worker)
         if self._own_session:
             self._session = None  # the next request gets connections of its own
-        return None
 
     def _may_hang(self, deadline: float) -> bool:
-        """Whether another thread may be begun: one that hangs in a resolver cannot be cut, and an outage is long."""
+        """Return True if another thread may start: one that hangs in a resolver cannot be cut."""
         self._given_up = [worker for worker in self._given_up if worker.is_alive()]
         if len(self._given_up) < _MOST_HUNG:
             return True
@@ -251,70 +174,42 @@ class HttpTransport:
         user, password = (part.encode("utf-8", "surrogatepass") for part in self.import_credentials[:2])
         return HTTPBasicAuth(user, password)
 
-    def _connect(self, url: str, line: _Line, deadline: float) -> str:
-        """Open a pooled connection as requests would for this address; why it does not stand, or nothing."""
+    def _open(self, url: str, deadline: float) -> str:
+        """Open a pooled connection as a request would; return why it does not stand, or nothing."""
         try:
             session = self._ready_session()
             if not _usual(session, url):
                 return ""  # the request itself will show
-            pool = _pool(session, Request("POST", url).prepare(), _settings(session, url))
-            connection = line.connection = self._next_connection(pool)
+            request = Request("POST", url).prepare()
+            settings = _settings(session, request)
+            adapter = session.get_adapter(url)
+            response = adapter.send(request, timeout=self._time_left(deadline), **settings)
+            response.raw.release_conn()  # into the pool, where the next request finds it
         except Exception as error:  # noqa: BLE001  # as in _post
-            return _in_words(error, left=False)
-        try:
-            if connection.sock is None:
-                connection.timeout = self._time_left(deadline)[0]
-                if pool.proxy is not None and pool.scheme == "https":
-                    pool._prepare_proxy(connection)  # noqa: SLF001  # as urllib3 does before a tunnel's first request
-                else:
-                    connection.connect()
-        except Exception as error:  # noqa: BLE001  # as in _post
-            at_proxy = pool.proxy is not None and not getattr(connection, "has_connected_to_proxy", True)
-            connection.close()
-            return _in_words(error, left=False, at_proxy=at_proxy)
-        finally:
-            pool._put_conn(connection)  # noqa: SLF001
-        self._probed = connection
-        self._last_used = time.monotonic()
+            return in_words(error, left=False)
         return ""
 
-    def _next_connection(self, pool: Any) -> Any:
-        """Take the connection that the next request would; closed where it was idle: it opens anew when used.
-
-        urllib3 has no public way to a pooled connection: `_get_conn` and `_put_conn` are all there is.
-        """
-        probed, self._probed = self._probed, None
-        if probed is not None:
-            _read_tickets(probed)
-        connection = pool._get_conn(timeout=self._timeout[0])  # noqa: SLF001
-        if time.monotonic() - self._last_used > _IDLE:
-            connection.close()
-        return connection
-
     def close(self) -> None:
-        """Let go of pooled connections; the transport can be used again."""
+        """Close pooled connections; the transport can be used again."""
         if self._session is not None:
             self._session.close()
 
-    def _post(self, url: str, lane: Lane, body: _MeasuredBody, line: _Line, deadline: float) -> Answer:
+    def _post(self, url: str, lane: Lane, exchange: Exchange, deadline: float) -> Answer:
         try:
-            response = self._answered(url, lane, body, line, deadline)
+            response = self._answered(url, lane, exchange, deadline)
             try:
-                content = self._content(response, line, deadline)
+                content = self._content(response, exchange, deadline)
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # whatever a stranger's adapter raises, the entries stay
-            return Answer(left=body.left, url=url, error=_in_words(error, left=body.left))
-        self._last_used = time.monotonic()
+            return Answer(left=exchange.left, url=url, error=in_words(error, left=exchange.left))
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(left=body.left, url=url, status=response.status_code, headers=headers, body=content)
+        return Answer(left=exchange.left, url=url, status=response.status_code, headers=headers, body=content)
 
-    def _answered(
-        self, url: str, lane: Lane, body: _MeasuredBody, line: _Line, deadline: float
-    ) -> requests.Response:
+    def _answered(self, url: str, lane: Lane, exchange: Exchange, deadline: float) -> requests.Response:
         session = self._ready_session()
         what: dict[str, Any] = {
-            "data": body,  # requests takes what has read() and a length
+            "data": exchange,  # requests takes what has read() and a length
             "headers": {"Content-Type": "application/json"},
             "auth": self._auth(lane),
         }
@@ -322,13 +217,9 @@ class HttpTransport:
             return session.post(
                 url, **what, timeout=self._time_left(deadline), allow_redirects=False, stream=True
             )
-        # What Session.post does, in its steps: looking at the environment and preparing take as long as sending,
-        # and to know the connection both are needed before.
+        # The steps of Session.post: the pool must be known before it opens a connection.
         request = session.prepare_request(Request("POST", url, **what))
-        settings = _settings(session, url)
-        pool = _pool(session, request, settings)
-        line.connection = self._next_connection(pool)
-        pool._put_conn(line.connection)  # noqa: SLF001  # the last one in is the first one out
+        settings = _settings(session, request)
         return session.send(request, timeout=self._time_left(deadline), allow_redirects=False, **settings)
 
     def _time_left(self, deadline: float) -> tuple[float, float]:
@@ -337,11 +228,11 @@ class HttpTransport:
         return max(connect, _AT_LEAST), max(read, _AT_LEAST)
 
     @staticmethod
-    def _content(response: requests.Response, line: _Line, deadline: float) -> bytes:
+    def _content(response: requests.Response, exchange: Exchange, deadline: float) -> bytes:
         content = bytearray()
-        # A line that is known is cut at the deadline. Any other is read byte by byte, so that a dripping answer is
-        # noticed, which takes longer than all else about it; those of the service have some thirty.
-        for chunk in response.iter_content(1 if line.connection is None else _MOST_ANSWER):
+        # A connection that is known is cut at the deadline. Any other is read byte by byte, so that a dripping answer
+        # is noticed, which takes longer than all else about it; those of the service have some thirty.
+        for chunk in response.iter_content(1 if exchange.connection is None else _MOST_ANSWER):
             content += chunk
             if len(content) >= _MOST_ANSWER:
                 break
@@ -364,11 +255,8 @@ class HttpTransport:
         return self._session
 
 
-_Result = TypeVar("_Result")
-
-
 def _usual(session: requests.Session, url: str) -> bool:
-    """Whether neither session nor adapter sends in a way of its own.
+    """Return True if neither session nor adapter sends in a way of its own.
 
     One that does may use other proxies or certificates than it shows: a connection of its pool that does not
     stand would prove nothing.
@@ -383,101 +271,9 @@ def _usual(session: requests.Session, url: str) -> bool:
     )
 
 
-def _settings(session: requests.Session, url: str) -> dict[str, Any]:
-    """Proxies and certificates for an address, from the session and the environment; answers are streamed."""
-    return {**session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)}
-
-
-def _pool(session: requests.Session, request: requests.PreparedRequest, settings: dict[str, Any]) -> Any:
-    """The pool of urllib3's that a usual session will take its connection for this request from."""
-    adapter: Any = session.get_adapter(str(request.url))
-    verify, cert = settings["verify"], settings["cert"]
-    pool = adapter.get_connection_with_tls_context(request, verify, proxies=settings["proxies"], cert=cert)
-    adapter.cert_verify(pool, request.url, verify, cert)
-    return pool
-
-
-def _read_tickets(connection: Any) -> None:
-    """Read what TLS 1.3 sends of itself after a handshake.
-
-    urllib3 takes a connection on which there is anything to read for dead, and would open another one.
-    """
-    used = connection.sock
-    if not isinstance(used, ssl.SSLSocket):
-        return
-    used.settimeout(0)  # the request sets it as it needs it
-    try:
-        used.recv(1)
-    except ssl.SSLWantReadError:
-        return  # it stands, and nobody has said anything
-    except OSError:
-        pass
-    connection.close()  # closed by the other side, or there is something that nobody asked for
-
-
-def _timed_out(*, left: bool) -> str:
-    return "timed out after the request had left" if left else "timed out before anything was sent"
-
-
-def _in_words(error: BaseException, *, left: bool, at_proxy: bool = False) -> str:
-    """A cause that a person can act on, without the layers that wrap it.
-
-    Args:
-        error: What was raised.
-        left: Whether the request had left.
-        at_proxy: Whether it was raised on the way to a proxy, or by it.
-    """
-    text = _root(error)
-    words = next((words for sign, words in _CAUSES if sign in text), text[:300])
-    if unknown := _UNRESOLVED.search(text):
-        words = f"the name {unknown[1]} was not found"
-    if words == _TIMED_OUT:
-        words = _timed_out(left=left)
-    if refused := _TUNNEL_REFUSED.findall(text):
-        return f"the proxy answered {refused[-1]}"
-    return f"the proxy could not be used: {words}" if at_proxy or "ProxyError" in text else words
-
-
-def _root(error: BaseException) -> str:
-    """The words of the whole chain: libraries put the cause now here, now there."""
-    seen: list[str] = []
-    current: BaseException | None = error
-    while current is not None and len(seen) < 10:  # noqa: PLR2004
-        seen.append(f"{type(current).__name__}: {current}")
-        current = _beneath(current)
-    return " / ".join(seen)
-
-
-def _beneath(error: BaseException) -> BaseException | None:
-    for wrapped in ("reason", "original_error"):
-        inner = getattr(error, wrapped, None)
-        if isinstance(inner, BaseException):
-            return inner
-    return error.__cause__ or error.__context__
-
-
-# The innermost has the proxy's words as they came; those that wrap it show them escaped.
-_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3}[^'\")/]*)")
-_UNRESOLVED = re.compile(r"Failed to resolve '([^']*)'")
-_TIMED_OUT = "timed out"
-
-# What the libraries below say, and what it means; the first that fits.
-_CAUSES = (
-    ("Connection refused", "connection refused"),
-    ("Network is unreachable", "the network is unreachable"),
-    ("No route to host", "no route to the service"),
-    ("CertificateError", "the service's certificate was not accepted"),
-    ("CERTIFICATE_VERIFY_FAILED", "the service's certificate was not accepted"),
-    ("ConnectTimeout", _TIMED_OUT),
-    ("_Cancelled", _TIMED_OUT),
-    ("_Repeated", "the session tried to send it again"),
-    ("ReadTimeout", _TIMED_OUT),
-    ("TimeoutError", _TIMED_OUT),
-    ("SSL", "the encrypted connection failed"),
-    ("Connection reset", "the connection was reset"),
-    ("RemoteDisconnected", "the connection was closed without an answer"),
-    ("Broken pipe", "the connection broke"),
-    ("IncompleteRead", "the answer was cut"),
-    ("InvalidChunkLength", "the answer was cut"),
-    ("ended prematurely", "the answer was cut"),
-)
+def _settings(session: requests.Session, request: requests.PreparedRequest) -> dict[str, Any]:
+    """Return proxies and certificates for a request, from session and environment; its connection is a `Carrier`."""
+    url = str(request.url)
+    settings = {**session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)}
+    open_carriers(session.get_adapter(url), request, settings)
+    return settings

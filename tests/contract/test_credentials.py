@@ -172,7 +172,7 @@ def test_no_byte_of_key_or_secret_is_written_down_whatever_happens(path, caplog)
     ours = [record.getMessage() for record in caplog.records if record.name != "mixpanel"]
     assert ours
     assert [line for line in ours if KEY in line or SECRET in line] == []
-    assert SECRET not in repr(consumer) + repr(consumer._delivery._transport)
+    assert SECRET not in repr(consumer) + repr(consumer._delivery._ready())
 
 
 def test_after_a_restart_imports_wait_until_the_credentials_are_given_again(path):

@@ -17,7 +17,7 @@ from recorder.model.entries import AttemptOutcome
 from recorder.model.errors import ShippingError
 from recorder.shipping.verdicts import judge
 from simulator.service.server import Service
-from tests.services import RawService, closed_port, eventually
+from tests.services import RawService, answer, closed_port, eventually, said_0
 
 BODY = b'[{"$token":"T","$distinct_id":"ada","$set":{"a":1}}]'
 
@@ -252,13 +252,44 @@ def test_a_users_session_that_retries_sends_a_body_once():
     assert judge(answer).outcome is AttemptOutcome.UNKNOWN
 
 
-def test_where_no_thread_can_be_started_nothing_left(monkeypatch):
-    def refuse(_):
-        raise RuntimeError("can't start new thread")
+def test_request_without_a_thread_is_sent(monkeypatch):
+    """Python 3.12.0 to 3.12.2 start none as the interpreter ends."""
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    answer = HttpTransport(url="http://127.0.0.1:9").send(Lane.PEOPLE, BODY)
-    assert (answer.left, answer.error) == (False, "can't start new thread")
+    def start(thread):
+        if thread.name == "restante-send":
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        real(thread)
+
+    real = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with RawService() as service:
+        transport = HttpTransport(url=service.url)
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
+        transport.close()
+
+
+@pytest.mark.parametrize("interim", ["102 Processing\r\n\r\n", "103 Early Hints\r\nLink: x\r\n\r\n"])
+def test_interim_answers_are_read_over(interim):
+    """Taken for the final answer, it would leave that to be read as the next request's."""
+    refusal = answer(400, said_0("$append, wrong"))
+    interims = 2 * f"HTTP/1.1 {interim}".encode()
+    with RawService(interims + answer(), refusal) as service:
+        transport = HttpTransport(url=service.url)
+        outcomes = [judge(transport.send(Lane.PEOPLE, BODY)).outcome for _ in range(2)]
+        transport.close()
+    assert outcomes == [AttemptOutcome.SHIPPED, AttemptOutcome.REFUSED]
+    assert service.connections == 1
+
+
+def test_switched_protocols_end_the_connection():
+    with RawService(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + answer()) as service:
+        transport = HttpTransport(url=service.url)
+        first, second = (transport.send(Lane.PEOPLE, BODY) for _ in range(2))
+        transport.close()
+    assert (first.left, first.status) == (True, None)
+    assert judge(first).outcome is AttemptOutcome.UNKNOWN
+    assert judge(second).outcome is AttemptOutcome.SHIPPED
+    assert service.connections == 2
 
 
 def test_reaching_a_service_opens_one_connection_and_sends_nothing():

@@ -1,5 +1,6 @@
 """Networks and services at their worst, over real sockets on 127.0.0.1, from the journal to the wire and back."""
 
+import gc
 import json
 import select
 import socket
@@ -28,6 +29,8 @@ from recorder import (
 )
 from recorder.journal.uptime import Uptime
 from recorder.model.entries import AttemptOutcome
+from recorder.shipping import connections
+from recorder.shipping.connections import Carrier
 from tests.services import RawService, answer, closed_port, eventually, said_0, server_context
 
 PAGE = b"<html><body>Welcome to Harbour Wi-Fi</body></html>"
@@ -843,7 +846,10 @@ def test_a_service_that_speaks_first_does_not_make_the_probed_connection_look_de
     with RawService(tls=server_context(authority.issue_cert("127.0.0.1"))) as service:
         device = start(service.url, session=trusting)
         assert device.transport.reach(Lane.PEOPLE) is None
-        assert select.select([device.transport._probed.sock], [], [], 10)[0]  # they are there
+        (probed,) = (
+            each for each in gc.get_objects() if isinstance(each, Carrier) and each.port == service.port
+        )
+        assert select.select([probed.sock], [], [], 10)[0]  # they are there
         assert device.ship().shipped == 3
         assert service.connections == 1
 
@@ -899,23 +905,24 @@ def test_an_adapter_that_sends_in_its_own_way_is_not_kept_back_by_a_probe_that_c
 
 @pytest.mark.parametrize("idle", [False, True])
 @pytest.mark.parametrize("own", [True, False], ids=["its-own-session", "a-users-session"])
-def test_a_connection_that_was_idle_for_more_than_5_seconds_is_closed_first(start, session, idle, own):
+def test_idle_connection_is_closed_first(start, session, idle, own, monkeypatch):
+    """After 5 seconds the other side may have gone without a word."""
+    monkeypatch.setattr(connections, "_IDLE", -1.0 if idle else 60.0)
     with RawService() as service:
         device = start(service.url, session=None if own else session)
         for _ in range(2):
             device.record()
             assert device.ship().shipped == 1
-            device.transport._last_used -= 6.0 if idle else 0.0
         assert service.connections == (2 if idle else 1)
 
 
-def test_a_probe_does_not_trust_an_idle_connection_either(start):
+def test_probe_closes_an_idle_connection(start, monkeypatch):
     """The service is gone since, and the old connection does not show it: only opening one anew does."""
+    monkeypatch.setattr(connections, "_IDLE", -1.0)
     with RawService() as service:
         device = start(service.url)
         device.record()
         device.ship()
-        device.transport._last_used -= 6.0
         assert device.transport.reach(Lane.PEOPLE) is None
         eventually(lambda: service.connections == 2)
 
