@@ -13,10 +13,12 @@ from recorder.model.entries import State
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
+__all__ = ["APPLICATION_ID", "OLDEST_SQLITE", "SCHEMA_VERSION", "migrate"]
 
 APPLICATION_ID = 0x72737474  # "rstt", in the header of every journal
 SCHEMA_VERSION = 4
+OLDEST_SQLITE = (3, 35)
+"""The first SQLite with all of the SQL in use: RETURNING and MATERIALIZED."""
 
 _COUNTED = [state.value for state in State if state not in {State.PENDING, State.SENDING}]
 _MARKS = ["possibly_twice", "out_of_order"]

@@ -1,4 +1,4 @@
-"""`snapshot`: a copy of a journal to look into, made while others record and ship."""
+"""`snapshot`: a read-only copy of a journal, made while others record and ship."""
 
 import os
 import sqlite3
@@ -10,13 +10,12 @@ from pathlib import Path
 
 from recorder.journal.locks import beside
 from recorder.journal.opening import connect_reader, resolved, sync_folder, translated
+from recorder.maintenance import statements as sql
 from recorder.model.errors import JournalError
 
 __all__ = ["snapshot"]
 
 _OWNER_ONLY = 0o600
-_COPY = "VACUUM INTO ?"
-_MARK = "UPDATE project SET snapshot_at = ?, remnants = 0"  # what is copied are rows, and nothing beside them
 
 
 def snapshot(
@@ -69,40 +68,38 @@ def snapshot(
 def _source(path: Path) -> sqlite3.Connection:
     try:
         connection = connect_reader(path)
-        connection.execute(
-            "PRAGMA query_only = OFF"
-        )  # it forbids writing the copy, too; the source is mode=ro
+        connection.execute("PRAGMA query_only = OFF")  # it forbids writing the copy; the source is mode=ro
     except sqlite3.Error as error:
         raise translated(error, path) from error
     return connection
 
 
 def _reserve(file: Path) -> None:
-    """Make an empty file, for its owner only; SQLite writes into it what is copied."""
+    """Make an empty file, for its owner only, that SQLite writes the copy into."""
     try:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
     except FileExistsError:
         raise JournalError(
-            f"{file} is there already", hint="Give the name of a file that is not there yet."
+            f"{file} exists already", hint="Give the name of a file that does not exist yet."
         ) from None
     except OSError as error:
         raise JournalError(
-            f"{file} cannot be made: {error.strerror}", hint="Its folder must be there, and writable."
+            f"{file} cannot be made: {error.strerror}", hint="Its folder must exist and be writable."
         ) from error
 
 
 def _copy(connection: sqlite3.Connection, source: Path, part: Path) -> None:
     try:
-        connection.execute(_COPY, (str(part),))
+        connection.execute(sql.COPY, (str(part),))
     except sqlite3.Error as error:
         raise translated(error, source) from error
 
 
 def _mark(part: Path, now: float) -> None:
-    """Say inside that it is a copy, durably, before it has its name."""
+    """Mark the file as a copy, durably, before it gets its name."""
     try:
         with closing(sqlite3.connect(part, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(_MARK, (now,))
+            connection.execute(sql.MARK_SNAPSHOT, (now,))
     except sqlite3.Error as error:
         raise translated(error, part) from error

@@ -213,7 +213,7 @@ def test_counter_that_is_gone_is_named(story):
         ),
         (
             "INSERT INTO waits SELECT id + 1, lane, group_key, profile, cause, behind, boot, at, span FROM waits",
-            "waits beside another of their profile: counted 1, noted 0 (first: entry 4)",
+            "second waits of one profile: counted 1, noted 0 (first: entry 4)",
         ),
     ],
 )
@@ -237,7 +237,7 @@ OPEN = "INSERT INTO attempts (lane, epoch, first, last, picked, entries, bytes, 
         ),
         (
             "VALUES ('people', 1, 6, 7, NULL, 2, 9, '', 0, 1)",
-            ["requests under way that nobody waits for: counted 1, noted 0 (first: entry 6)"],
+            ["requests under way that no shipper waits for: counted 1, noted 0 (first: entry 6)"],
         ),
         (
             "SELECT 'people', epoch, seq, seq, NULL, 1, 9, '', 0, 1 FROM shipper, entries WHERE seq IN (6, 7)",

@@ -13,7 +13,8 @@ from recorder import Journal, JournalReader, Shipper, diagnose, snapshot
 from recorder.journal.environment import FileSystem, file_system, free_bytes, holders
 from recorder.journal.locks import beside
 from recorder.journal.opening import PAGE_SIZE
-from recorder.maintenance.doctor import Severity, _file_system, _names, _room, _sqlite
+from recorder.maintenance.doctor import Severity
+from recorder.maintenance.surroundings import _file_system, _free_space, _packages, _sqlite
 from recorder.model.entries import NewEntry
 from recorder.model.errors import JournalMissing, NotAJournal
 from tests.doubles import Scripted
@@ -186,22 +187,31 @@ def test_the_file_system_is_that_of_the_nearest_mount(tmp_path, folder, expected
 
 @pytest.mark.parametrize(
     ("version", "severity"),
-    [((3, 6, 23), OK), ((3, 7, 0), NOTICE), ((3, 40, 1), NOTICE), ((3, 51, 2), NOTICE), ((3, 51, 3), OK)],
+    [((3, 35, 0), NOTICE), ((3, 40, 1), NOTICE), ((3, 51, 2), NOTICE), ((3, 51, 3), OK)],
 )
 def test_an_sqlite_with_the_wal_reset_bug_is_named_with_what_avoids_it(version, severity):
     finding = _sqlite(version)
     assert finding.severity is severity
-    assert severity is OK or "hold" in finding.text
+    assert severity is OK or "write lock" in finding.text
+
+
+def test_old_sqlite_is_named_without_salvage(filled, monkeypatch):
+    """An SQLite without the SQL in use fails in ways that look like damage; the journal is not even read."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    findings = [finding for finding in diagnose(filled) if finding.severity is ATTENTION]
+    assert [finding.name for finding in findings] == ["SQLite"]
+    assert "3.35" in findings[0].text
+    assert not any("salvage" in finding.advice for finding in diagnose(filled))
 
 
 def test_room_on_the_disk_is_told_and_little_of_it_needs_attention(path):
-    assert _room(free_bytes(path.parent), path.parent).severity is OK
-    assert _room(15_000_000, path.parent).severity is ATTENTION
-    assert _room(None, path.parent).severity is NOTICE
+    assert _free_space(free_bytes(path.parent), path.parent).severity is OK
+    assert _free_space(15_000_000, path.parent).severity is ATTENTION
+    assert _free_space(None, path.parent).severity is NOTICE
 
 
 def test_another_distribution_that_installs_our_names_is_named():
-    (finding,) = _names({"simulator": ["simulator-of-other-things"]})
+    (finding,) = _packages({"simulator": ["simulator-of-other-things"]})
     assert finding.severity is ATTENTION
     assert "simulator-of-other-things" in finding.text
 
@@ -247,20 +257,10 @@ def test_files_of_another_account_are_named(filled):
 
 
 def test_a_ballast_is_mentioned_where_there_is_one(filled):
-    assert found(filled, "ballast") == []
+    assert found(filled, "reserve file") == []
     beside(filled, ".ballast").write_bytes(b"\0" * 4_000_000)
     beside(filled, ".ballast").chmod(0o600)
-    assert found(filled, "ballast")[0].text.startswith("4.0 MB")
-
-
-def test_spools_that_are_left_are_said(filled):
-    beside(filled, ".spool-abc").touch(0o600)
-    beside(filled, ".spool-abc.lock").touch(0o600)
-    beside(filled, ".spool-def.part").touch(0o600)
-    (finding,) = found(filled, "spools")
-    assert finding.severity is ATTENTION
-    assert "1 left" in finding.text
-    assert "--resume" in finding.advice
+    assert found(filled, "reserve file")[0].text.startswith("4.0 MB")
 
 
 def test_a_large_log_is_named(filled):
@@ -309,16 +309,6 @@ def test_a_clock_that_was_set_back_or_never_set_is_named(path, now, severity):
     with Journal(path, token="T") as journal:
         journal.append([row(recorded_at=1.7e9)])
     assert found(path, "clock", clock=lambda: now)[0].severity is severity
-
-
-def test_an_older_schema_is_told_and_left_as_it_is(filled):
-    with sqlite3.connect(filled) as connection:
-        connection.execute("PRAGMA user_version = 1")
-    connection.close()
-    before = files(filled.parent)
-    (finding,) = found(filled, "schema")
-    assert finding.severity is NOTICE
-    assert files(filled.parent) == before
 
 
 def test_a_newer_schema_needs_attention(filled):

@@ -52,7 +52,7 @@ def test_nothing_is_recorded_into_a_snapshot_or_shipped_from_it(path, copy):
 def test_a_file_that_is_there_is_refused_and_kept(path, copy):
     fill(path)
     copy.write_text("mine", encoding="utf-8")
-    with pytest.raises(JournalError, match="there already"):
+    with pytest.raises(JournalError, match="exists already"):
         snapshot(path, copy)
     assert copy.read_text(encoding="utf-8") == "mine"
     assert not beside(copy, ".part").exists()

@@ -1,0 +1,122 @@
+"""The SQL of audit, doctor and snapshot. Salvage has its own."""
+
+# --- Audit: the accounts
+
+COUNT_STATES = """
+SELECT state, count(*), sum(possibly_twice), sum(out_of_order) FROM entries_with_state GROUP BY state
+"""
+ACCOUNTS = "SELECT account, entries FROM accounts"
+NUMBERS = "SELECT count(*), coalesce(min(seq), 0), coalesce(max(seq), 0) FROM entries"
+FIRST_MISSING = """
+SELECT place FROM (SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM entries)
+ WHERE seq <> place ORDER BY seq LIMIT 1
+"""
+PRUNED = "SELECT account, pruned FROM counters"
+HOW_MANY_ATTEMPTS = "SELECT coalesce(sum(times), 0) FROM attempts"
+
+# --- Audit: rules for each entry, its lane, and the attempt that settled it last. One scan finds all that break one; an
+# entry is counted under the first rule it breaks.
+
+_CARRIED = """
+attempts.lane = entries.lane AND entries.seq BETWEEN attempts.first AND attempts.last
+AND (attempts.picked IS NULL OR again.seq IS NOT NULL)
+"""
+_BROKEN = {
+    "entries of a lane that does not exist": "lanes.lane IS NULL",
+    "pending entries that their lane has passed": "entries.state = 'pending' AND entries.seq <= lanes.cursor",
+    "sent entries that their lane has not reached": (
+        "entries.state IN ('shipped', 'in_doubt') AND entries.seq > lanes.cursor"
+    ),
+    "pending entries that were sent": (
+        "entries.state = 'pending' AND (entries.sends > 0 OR entries.attempt IS NOT NULL)"
+    ),
+    "shipped entries without a request that shipped them": (
+        "entries.state = 'shipped'"
+        f" AND NOT (entries.sends > 0 AND coalesce({_CARRIED} AND attempts.outcome = 'shipped', 0))"
+    ),
+    # An entry whose rejection was taken back was refused last, and is in doubt from before. A late acceptance leaves
+    # in doubt what is just being sent again.
+    "entries in doubt without a request that left it open": (
+        "entries.state = 'in_doubt' AND NOT (entries.sends > 0"
+        f" AND coalesce({_CARRIED} AND attempts.outcome IN ('unknown', 'refused', 'shipped'), 0))"
+    ),
+    "entries possibly applied twice that were sent once": "entries.possibly_twice AND entries.sends < 2",
+}
+BROKEN_ENTRIES = f"""
+WITH again AS MATERIALIZED (
+  SELECT attempts.id AS attempt, CAST(number.value AS INTEGER) AS seq
+    FROM attempts, json_each(attempts.picked) AS number)
+SELECT rule, count(*), min(seq) FROM (
+  SELECT entries.seq, CASE {" ".join(f"WHEN {broken} THEN '{rule}'" for rule, broken in _BROKEN.items())} END AS rule
+    FROM entries LEFT JOIN lanes ON lanes.lane = entries.lane
+                 LEFT JOIN attempts ON attempts.id = entries.attempt
+                 LEFT JOIN again ON again.attempt = entries.attempt AND again.seq = entries.seq)
+ WHERE rule IS NOT NULL GROUP BY rule ORDER BY min(seq)
+"""
+
+# --- Audit: rules for the other tables; each statement counts what breaks one, and names the first entry
+
+_LANES_TOO_FAR = """
+SELECT count(*), NULL FROM lanes WHERE cursor > (SELECT coalesce(max(seq), 0) FROM entries)
+"""
+# A person may have discarded an entry whose profile settles: the profile still waits, for a late copy may arrive.
+_SETTLING_WITHOUT_CAUSE = """
+SELECT count(*), min(behind) FROM waits
+ WHERE cause <> 'hold' AND NOT EXISTS (SELECT 1 FROM entries WHERE seq = waits.behind AND sends > 0
+                                                               AND lane = waits.lane)
+"""
+_HELD_WITHOUT_CAUSE = """
+SELECT count(*), min(behind) FROM waits
+ WHERE cause = 'hold' AND NOT EXISTS (
+   SELECT 1 FROM entries WHERE state = 'in_doubt' AND state NOT IN ('pending', 'shipped')
+                           AND entries.lane = waits.lane AND entries.profile IS waits.profile
+                           AND entries.group_key IS waits.group_key)
+"""
+_WAITS_TWICE = """
+SELECT coalesce(sum(several - 1), 0), min(behind) FROM (
+  SELECT count(*) AS several, min(behind) AS behind FROM waits GROUP BY lane, group_key, profile HAVING several > 1)
+"""
+_BASELINE_TWICE = """
+SELECT coalesce(sum(several - 1), 0), NULL FROM (
+  SELECT count(*) AS several FROM baseline GROUP BY lane, group_key, profile HAVING several > 1)
+"""
+_BASELINE_TOO_LARGE = """
+SELECT max(0, (SELECT coalesce(sum(entries), 0) FROM baseline)
+            - (SELECT pruned FROM counters WHERE account = 'shipped')), NULL
+"""
+_OVERTAKEN = """
+SELECT count(*), min(first) FROM attempts WHERE outcome IS NULL AND epoch <> (SELECT epoch FROM shipper)
+"""
+RULES = {
+    "requests under way that no shipper waits for": _OVERTAKEN,
+    "lanes that have passed the last entry": _LANES_TOO_FAR,
+    "waits for a late copy of nothing that was sent": _SETTLING_WITHOUT_CAUSE,
+    "profiles held without an entry in doubt": _HELD_WITHOUT_CAUSE,
+    "second waits of one profile": _WAITS_TWICE,
+    "profiles twice in the baseline": _BASELINE_TWICE,
+    "entries of the baseline that are not counted as pruned": _BASELINE_TOO_LARGE,
+}
+UNDER_WAY = """
+SELECT count(*), coalesce(sum(entries), 0), (SELECT entries FROM accounts WHERE account = 'sending')
+  FROM attempts WHERE outcome IS NULL
+"""
+
+# --- Doctor
+
+VERSIONS = ("PRAGMA application_id", "PRAGMA user_version")
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY rootpage"
+NEWEST = "SELECT recorded_at FROM entries ORDER BY seq DESC LIMIT 1"
+SHIPPER = "SELECT pid, running, moved_at FROM shipper"
+SNAPSHOT_AT = "SELECT snapshot_at FROM project"
+
+
+def integrity_check(table: str) -> str:
+    """Check every row of a table and its indexes; a damaged schema may have a table of any name."""
+    quoted = table.replace('"', '""')
+    return f'PRAGMA integrity_check("{quoted}")'
+
+
+# --- Snapshot
+
+COPY = "VACUUM INTO ?"
+MARK_SNAPSHOT = "UPDATE project SET snapshot_at = ?, remnants = 0"  # the copy has the rows and nothing else
