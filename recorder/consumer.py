@@ -1,12 +1,12 @@
-"""`JournalConsumer`: the official SDK's door to the journal, ``Mixpanel(token, consumer=JournalConsumer(...))``."""
+"""`JournalConsumer`, for the official SDK: ``Mixpanel(token, consumer=JournalConsumer(...))``."""
 
 import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from recorder.background import Delivery
 from recorder.journal.journal import Journal
@@ -24,12 +24,28 @@ if TYPE_CHECKING:
 __all__ = ["JournalConsumer"]
 
 
+@contextlib.contextmanager
+def _sdk_errors() -> Iterator[None]:
+    """Make errors the SDK's, too: apps have handlers for those."""
+    try:
+        yield
+    except RestanteError as error:
+        mixpanel = sys.modules.get("mixpanel")
+        if mixpanel is not None and not isinstance(error, mixpanel.MixpanelException):
+            ours = type(error)
+            error.__class__ = type(
+                ours.__name__, (ours, mixpanel.MixpanelException), {"__module__": ours.__module__}
+            )
+        raise
+
+
 class JournalConsumer:
     """A consumer for the official Python SDK that journals instead of posting.
 
     People and group messages are validated and split like those of ``people_update``; events and imports
     travel as they are, each in a lane of its own. The first message's token makes the journal that project's.
-    Threads may share one, from the first message on.
+    Threads may share one, from the first message on. Where mixpanel is imported, its errors are also
+    ``mixpanel.MixpanelException``, so that an app's handlers catch them.
 
     ``Mixpanel.alias()`` bypasses every consumer and posts at once: that is how the SDK is made. Journaled, and
     in the order of the other events, it is ``track(original, "$create_alias", {"alias": alias_id})``.
@@ -97,6 +113,7 @@ class JournalConsumer:
         """Where it records."""
         return self._delivery.journal
 
+    @_sdk_errors()
     def send(self, endpoint: str, json_message: str, api_key: Any = None, api_secret: Any = None) -> None:
         """Journal one message; returns when it is there.
 
@@ -109,14 +126,14 @@ class JournalConsumer:
                 Kept in memory only.
 
         Raises:
-            mixpanel.MixpanelException: The endpoint is unknown (RestanteError where mixpanel is not imported).
+            RestanteError: The endpoint is unknown.
             InvalidOperation: The message could never be accepted; nothing was journaled.
             WrongToken: It belongs to another project than the journal.
         """
         try:
             lane = Lane(endpoint)
         except ValueError:
-            _unknown(endpoint)
+            raise RestanteError(f"no such endpoint {endpoint!r}; there are {', '.join(Lane)}") from None
         try:
             given = json.loads(json_message)
         except (ValueError, RecursionError) as error:
@@ -158,6 +175,7 @@ class JournalConsumer:
             self._intake = intake = intake.of_project(journal.token)
         return intake
 
+    @_sdk_errors()
     def flush(self, timeout: float | None = 10.0) -> "ShipReport":
         """Send all that may go now, and say how it went; never raises for what the network does.
 
@@ -166,14 +184,7 @@ class JournalConsumer:
         """
         return self._delivery.flush(timeout)
 
+    @_sdk_errors()
     def close(self, timeout: float = 2.0) -> None:
         """End it, as `Recorder.close` does; `timeout` in seconds."""
         self._delivery.close(timeout)
-
-
-def _unknown(endpoint: str) -> NoReturn:
-    words = f"no such endpoint {endpoint!r}; there are {', '.join(Lane)}"
-    mixpanel = sys.modules.get("mixpanel")
-    if mixpanel is not None:
-        raise mixpanel.MixpanelException(words)
-    raise RestanteError(words)
