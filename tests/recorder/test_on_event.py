@@ -38,7 +38,7 @@ class Heard:
             return found()
 
 
-def test_an_entry_that_the_service_rejects_is_told_with_its_reason_and_then_the_report(path):
+def test_on_event_gets_entry_then_report(path):
     heard = Heard()
     with (
         Service(faults=[REFUSED]) as service,
@@ -53,7 +53,7 @@ def test_an_entry_that_the_service_rejects_is_told_with_its_reason_and_then_the_
     assert heard.events.index(entry) < heard.events.index(report)
 
 
-def test_a_lane_that_is_paused_is_told_once_and_why(path):
+def test_on_event_gets_a_pause_once(path):
     heard = Heard()
     with (
         Service(faults=[FORBIDDEN, {**FORBIDDEN, "at": 2}]) as service,
@@ -75,7 +75,7 @@ def test_a_lane_that_is_paused_is_told_once_and_why(path):
     assert [event for event in heard.events if isinstance(event, LaneStatus)] == [status]
 
 
-def test_what_is_rejected_is_told_before_anything_else_is_sent(path):
+def test_on_event_precedes_the_next_request(path):
     """A long or throttled backlog does not keep the news back."""
     arrived = []
     with Service(faults=[REFUSED]) as service:
@@ -91,7 +91,7 @@ def test_what_is_rejected_is_told_before_anything_else_is_sent(path):
     assert arrived == [0]
 
 
-def test_without_a_background_the_thread_that_ships_tells(path):
+def test_on_event_runs_in_flush(path):
     heard = Heard()
     with (
         Service(faults=[REFUSED, {**FORBIDDEN, "at": 2}]) as service,
@@ -106,7 +106,7 @@ def test_without_a_background_the_thread_that_ships_tells(path):
     assert [type(event) for event in heard.events] == [Entry, LaneStatus]  # its caller has the report
 
 
-def test_what_on_event_raises_is_logged_and_shipping_goes_on(path, caplog):
+def test_on_event_that_raises_is_logged(path, caplog):
     def broken(event):
         raise ZeroDivisionError(type(event).__name__)
 
@@ -131,7 +131,7 @@ def test_what_on_event_raises_is_logged_and_shipping_goes_on(path, caplog):
 @pytest.mark.parametrize(
     ("fault", "kind"), [(REFUSED, Entry), (FORBIDDEN, LaneStatus)], ids=["rejected", "paused"]
 )
-def test_on_event_may_record_look_and_ship_without_a_time_limit(path, background, fault, kind):
+def test_on_event_may_record_and_ship(path, background, fault, kind):
     made = []
     done = threading.Event()
 
@@ -158,7 +158,7 @@ def test_on_event_may_record_look_and_ship_without_a_time_limit(path, background
     assert made == [2, "done"]
 
 
-def test_a_report_in_the_background_may_be_answered_with_another_flush(path):
+def test_on_event_may_flush_again(path):
     made = []
     done = threading.Event()
 

@@ -29,7 +29,7 @@ def entries(path):
         return list(reversed(reader.entries(limit=10_000)))
 
 
-def test_when_a_call_returns_its_operation_is_in_the_journal(path):
+def test_call_returns_with_its_operation_journaled(path):
     with Recorder("T", path, clock=lambda: 1.5) as recorder:
         assert recorder.people_set("ada", {"plan": "pro"}) is None
         (entry,) = entries(path)
@@ -38,7 +38,7 @@ def test_when_a_call_returns_its_operation_is_in_the_journal(path):
     assert entry.recorded_at == 1.5
 
 
-def test_a_message_of_several_operators_is_one_entry_each_in_written_order_and_one_commit(recorder, path):
+def test_message_of_operators_is_one_commit(recorder, path):
     recorder.people_update({"$distinct_id": "ada", "$unset": ["a"], "note": "x", "$set": {"b": 1}})
     assert [(entry.operator, sorted(entry.message)) for entry in entries(path)] == [
         ("$unset", ["$distinct_id", "$time", "$unset", "note"]),
@@ -46,7 +46,7 @@ def test_a_message_of_several_operators_is_one_entry_each_in_written_order_and_o
     ]
 
 
-def test_a_batch_is_one_commit_when_its_block_ends(recorder, path):
+def test_batch_is_one_commit(recorder, path):
     commits = []
     recorder.journal._connection._sqlite.set_trace_callback(
         lambda sql: commits.append(sql) if sql == "COMMIT" else None
@@ -59,7 +59,7 @@ def test_a_batch_is_one_commit_when_its_block_ends(recorder, path):
     assert commits == ["COMMIT"]
 
 
-def test_a_batch_that_raises_records_nothing_and_calls_beside_it_are_their_own(recorder, path):
+def test_batch_that_raises_records_nothing(recorder, path):
     with pytest.raises(ZeroDivisionError), recorder.batch() as batch:
         batch.people_set("ada", {"in": "batch"})
         recorder.people_set("ada", {"beside": True})
@@ -67,7 +67,7 @@ def test_a_batch_that_raises_records_nothing_and_calls_beside_it_are_their_own(r
     assert [entry.message["$set"] for entry in entries(path)] == [{"beside": True}]
 
 
-def test_threads_cannot_sweep_each_others_operations_into_a_batch(recorder, path):
+def test_batch_takes_no_other_threads_operations(recorder, path):
     inside, beside_done = threading.Event(), threading.Event()
 
     def beside():
@@ -116,7 +116,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("call", "place"), BAD.values(), ids=BAD)
-def test_bad_input_raises_at_the_call_names_the_place_and_journals_nothing(recorder, path, call, place):
+def test_bad_input_raises_at_the_call(recorder, path, call, place):
     with pytest.raises(InvalidOperation) as caught:
         call(recorder)
     assert caught.value.path == place
@@ -129,7 +129,7 @@ IS_JSON = ["charge", "large", "empty-id", "no-group", "list", "string"]
 
 
 @pytest.mark.parametrize("name", IS_JSON)
-def test_on_request_what_is_json_but_malformed_becomes_a_rejected_entry(path, name):
+def test_malformed_json_becomes_a_rejected_entry(path, name):
     call, place = BAD[name]
     with Recorder("T", path, on_invalid="reject") as recorder:
         call(recorder)
@@ -142,13 +142,13 @@ def test_on_request_what_is_json_but_malformed_becomes_a_rejected_entry(path, na
 
 
 @pytest.mark.parametrize("name", ["nan", "huge", "surrogate", "cycle", "bytes", "set", "name", "deep"])
-def test_what_is_no_json_raises_in_any_case(path, name):
+def test_input_that_is_no_json_raises(path, name):
     with Recorder("T", path, on_invalid="reject") as recorder, pytest.raises(InvalidOperation):
         BAD[name][0](recorder)
     assert entries(path) == []
 
 
-def test_the_sdks_kind_of_serializer_is_taken_as_it_is(path):
+def test_serializer_of_the_sdk_is_taken(path):
     class Encoder(json.JSONEncoder):
         def default(self, value):
             return float(value) if isinstance(value, Decimal) else super().default(value)
@@ -160,7 +160,7 @@ def test_the_sdks_kind_of_serializer_is_taken_as_it_is(path):
     assert [entry.message[entry.operator] for entry in entries(path)] == [{"n": 1.5}, {"n": "1.50"}]
 
 
-def test_the_callers_dicts_are_never_changed(recorder):
+def test_callers_dicts_are_never_changed(recorder):
     properties, meta = {"item": "coffee"}, {"$ip": 0}
     recorder.people_track_charge("ada", 2.5, properties, meta)
     recorder.people_update(message := {"$distinct_id": 5, "$set": {"a": 1}})
@@ -171,14 +171,14 @@ def test_the_callers_dicts_are_never_changed(recorder):
     )
 
 
-def test_journal_options_go_with_a_path_only(path):
+def test_journal_options_need_a_path(path):
     with Journal(path) as journal, pytest.raises(TypeError, match="durability"):
         Recorder("T", journal, durability="process")
     with pytest.raises(TypeError):
         Recorder("T", path, colour="red")
 
 
-def test_a_journal_given_stays_open_and_one_opened_is_closed(path):
+def test_close_leaves_a_given_journal_open(path):
     with Journal(path) as journal:
         Recorder("T", journal).close()
         with Recorder("T", journal) as recorder:
@@ -192,7 +192,7 @@ def test_a_journal_given_stays_open_and_one_opened_is_closed(path):
 
 
 @pytest.mark.parametrize("token", [None, "", 5])
-def test_a_recorder_needs_a_token(path, token):
+def test_recorder_needs_a_token(path, token):
     with pytest.raises(WrongToken):
         Recorder(token, path)
 
@@ -205,7 +205,7 @@ def test_another_project_is_refused(path):
         recorder.people_update({"$token": "U", "$distinct_id": "ada", "$set": {}})
 
 
-def test_threads_that_are_the_first_to_ship_get_the_same_shipper(path, monkeypatch):
+def test_threads_share_the_first_shipper(path, monkeypatch):
     """Two of them would each take the other for another program that ships."""
     barrier, found = threading.Barrier(8), []
     with Recorder("T", path) as recorder:
@@ -233,7 +233,7 @@ def slowly(make):
     return made
 
 
-def test_a_recorder_that_never_shipped_closes_without_making_a_shipper(path):
+def test_close_makes_no_shipper(path):
     recorder = Recorder("T", path)
     recorder.people_set("ada", {"plan": "pro"})
     recorder.close()
@@ -242,20 +242,20 @@ def test_a_recorder_that_never_shipped_closes_without_making_a_shipper(path):
     assert len(entries(path)) == 1
 
 
-def test_a_bad_address_leaves_no_file_behind(path):
+def test_bad_address_leaves_no_file(path):
     with pytest.raises(ShippingError):
         Recorder("T", path, url="nowhere")
     assert not path.exists()
 
 
-def test_a_bad_choice_is_refused(path):
+def test_bad_choice_is_refused(path):
     with pytest.raises(ValueError, match="on_invalid"):
         Recorder("T", path, on_invalid="ignore")
     with pytest.raises(ValueError, match="durability"):
         Recorder("T", path, durability="hope")
 
 
-def test_flush_ships_and_says_so(path):
+def test_flush_ships_and_reports(path):
     with (
         Service() as service,
         Recorder("T", path, url=service.url, policy=ShippingPolicy(batch_updates=2)) as recorder,
@@ -267,7 +267,7 @@ def test_flush_ships_and_says_so(path):
         assert service.profiles() == {"ada": {"n": 5}}
 
 
-def test_flush_offline_returns_a_report_and_keeps_all(path):
+def test_flush_offline_keeps_all(path):
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         recorder.people_set("ada", {"a": 1})
         report = recorder.flush()
@@ -275,7 +275,7 @@ def test_flush_offline_returns_a_report_and_keeps_all(path):
         assert recorder.statistics().pending == 1
 
 
-def test_a_flush_that_runs_out_of_time_ends_in_time_and_cuts_nothing_off(path):
+def test_flush_out_of_time_cuts_nothing(path):
     """The request that is under way is answered and settled behind the scenes: nothing is in doubt, or sent twice."""
     with (
         Service(faults=[{"at": 1, "fault": "slow", "seconds": 1.5}]) as service,
@@ -292,7 +292,7 @@ def test_a_flush_that_runs_out_of_time_ends_in_time_and_cuts_nothing_off(path):
         assert (counted.shipped, counted.possibly_twice) == (1, 0)
 
 
-def test_closing_waits_for_a_flush_under_way_no_longer_than_it_may(path):
+def test_close_waits_for_a_flush(path):
     with Service(faults=[{"at": 1, "fault": "slow", "seconds": 30}]) as service:
         recorder = Recorder("T", path, url=service.url)
         recorder.people_set("ada", {"a": 1})
@@ -306,7 +306,7 @@ def test_closing_waits_for_a_flush_under_way_no_longer_than_it_may(path):
     assert [entry.state for entry in entries(path)] == [State.IN_DOUBT]
 
 
-def test_a_flush_ends_in_time_while_another_process_holds_the_journal(path):
+def test_flush_ends_beside_a_busy_writer(path):
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         recorder.people_set("ada", {"a": 1})
         other = sqlite3.connect(path, isolation_level=None)
@@ -320,7 +320,7 @@ def test_a_flush_ends_in_time_while_another_process_holds_the_journal(path):
     assert took < 5
 
 
-def test_closing_the_background_with_a_backlog_sends_nothing_twice(path):
+def test_close_with_backlog_sends_nothing_twice(path):
     """The thread is stopped between two requests, never in the middle of one."""
     with Service() as service:
         service.set_faults([{"at": at, "fault": "slow", "seconds": 0.05} for at in range(1, 200)])
@@ -339,7 +339,7 @@ def test_closing_the_background_with_a_backlog_sends_nothing_twice(path):
         assert service.profiles() == {"ada": {"n": 200}}
 
 
-def test_an_event_handler_may_close_the_recorder(path):
+def test_on_event_may_close(path):
     closed = threading.Event()
     recorder = None
 
@@ -356,7 +356,7 @@ def test_an_event_handler_may_close_the_recorder(path):
         recorder.people_set("ada", {"a": 2})
 
 
-def test_in_the_background_what_is_recorded_arrives_by_itself(path):
+def test_background_ships_by_itself(path):
     arrived = threading.Event()
 
     def heard(event):
@@ -371,7 +371,7 @@ def test_in_the_background_what_is_recorded_arrives_by_itself(path):
         assert service.profiles() == {"ada": {"a": 1, "b": 2}}  # closing ships what is left
 
 
-def test_closing_the_background_while_offline_takes_no_longer_than_it_may(path):
+def test_close_while_offline_is_timely(path):
     recorder = Recorder("T", path, background=True, url="http://127.0.0.1:9")
     recorder.people_set("ada", {"a": 1})
     begun = time.monotonic()
@@ -388,7 +388,7 @@ recorder.people_set("ada", {"a": 1})
 """
 
 
-def test_an_app_that_forgets_to_close_ends_all_the_same_and_what_it_recorded_goes(path):
+def test_program_without_close_ships_at_exit(path):
     with Service() as service:
         subprocess.run([sys.executable, "-c", FORGETS_TO_CLOSE, path, service.url], check=True, timeout=60)
         assert service.profiles() == {"ada": {"a": 1}}

@@ -63,7 +63,7 @@ def recorded(path):
         )
 
 
-def test_a_child_records_into_its_parents_journal(path):
+def test_child_records_into_its_parents_journal(path):
     with Recorder("T", path) as recorder:
         recorder.people_append("parent", {"n": 0})
         assert forked(lambda: recorder.people_append("child", {"n": 0})) == 0
@@ -71,7 +71,7 @@ def test_a_child_records_into_its_parents_journal(path):
     assert recorded(path) == [("child", 0), ("parent", 0), ("parent", 1)]
 
 
-def test_what_a_child_records_after_its_parent_closed_is_kept(path):
+def test_child_records_after_its_parent_closed(path):
     """The parent, last to close as far as its SQLite can tell, would take the log away."""
     read, write = os.pipe()
     recorder = Recorder("T", path)
@@ -92,7 +92,7 @@ def test_what_a_child_records_after_its_parent_closed_is_kept(path):
     assert recorded(path) == [("child", 0), ("child", 1), ("parent", 0)]
 
 
-def test_a_reader_in_the_parent_is_no_obstacle(path):
+def test_reader_in_the_parent_stays_open(path):
     with Recorder("T", path) as recorder, JournalReader(path) as reader:
         recorder.people_append("parent", {"n": 0})
         assert reader.counts().recorded == 1
@@ -104,7 +104,7 @@ def test_a_reader_in_the_parent_is_no_obstacle(path):
     assert recorded(path) == [("child", 0), ("parent", 0)]
 
 
-def test_children_forked_while_threads_record_repeat_nothing_and_lose_nothing(path):
+def test_forks_beside_recording_threads_lose_nothing(path):
     """What a thread had queued at the fork is the parent's to record, not the child's."""
     stop, acknowledged = threading.Event(), [0, 0, 0]
 
@@ -147,7 +147,7 @@ def test_children_of_multiprocessing_record(path):
     assert recorded(path) == [("parent", 0), *((f"worker-{n}", n) for n in range(4))]
 
 
-def test_a_parent_ships_in_the_background_what_its_workers_record(path):
+def test_parent_ships_what_workers_record(path):
     """As in a pre-fork server: the master made the recorder, the workers use it, and start no shipping."""
     with Service() as service, Recorder("T", path, url=service.url, background=True) as recorder:
         recorder.people_append("master", {"n": 0})
@@ -165,7 +165,7 @@ def test_a_parent_ships_in_the_background_what_its_workers_record(path):
         assert len(service.profiles()["worker"]["n"]) == 3
 
 
-def test_a_child_may_ship_for_itself(path):
+def test_child_may_ship_for_itself(path):
     with Service() as service, Recorder("T", path, url=service.url) as recorder:
         recorder.people_append("parent", {"n": 0})
         assert recorder.flush().stopped_by == "done"  # its connection to the service is not the child's
@@ -198,7 +198,7 @@ time.sleep(60)
 """
 
 
-def test_a_worker_that_outlives_its_master_does_not_keep_others_from_shipping(path):
+def test_worker_gives_up_its_masters_lock(path):
     """Locks are inherited with their files: a child lets go of them."""
     master = subprocess.Popen([sys.executable, "-W", "ignore", "-c", PREFORK, path], stdout=subprocess.PIPE)
     worker = int(master.stdout.readline())
@@ -212,7 +212,7 @@ def test_a_worker_that_outlives_its_master_does_not_keep_others_from_shipping(pa
         os.kill(worker, signal.SIGKILL)
 
 
-def test_a_fork_in_the_middle_of_a_call_is_refused_in_the_child(path):
+def test_fork_within_a_call_is_refused(path):
     """A signal handler that forks while its own thread records: there is no right way to go on from there."""
     codes = []
     with Journal(path, token="T") as journal:
@@ -234,7 +234,7 @@ def test_a_fork_in_the_middle_of_a_call_is_refused_in_the_child(path):
     assert recorded(path) == [("parent", 0), ("parent", 1)]
 
 
-def test_a_child_has_connections_to_the_service_of_its_own(path):
+def test_child_opens_its_own_http_connection(path):
     """Two processes that speak HTTP on one connection would read each other's answers."""
     with RawService() as service, Recorder("T", path, url=service.url) as recorder:
         for profile in ("parent", "child", "parent"):
@@ -348,7 +348,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.parametrize("whose", ["recorder", "reader"])
-def test_a_fork_and_whoever_looks_for_room_do_not_wait_for_each_other(path, whose):
+def test_fork_never_waits_for_looking_room(path, whose):
     """What looks for room is imported late, too, and under a lock that forks wait for."""
     command = [sys.executable, "-W", "ignore", "-c", UNDER_A_LOCK, path, whose]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -373,7 +373,7 @@ class Watching:
         pass
 
 
-def test_two_threads_that_fork_at_once_take_turns():
+def test_threads_that_fork_take_turns():
     watching, codes = Watching(), []
     with opening:
         at_forks(watching)

@@ -63,18 +63,18 @@ def read_request(connection):
     return data
 
 
-def test_a_closed_port_is_offline_and_nothing_left():
+def test_closed_port_lets_nothing_leave():
     answer = HttpTransport(url=f"http://127.0.0.1:{closed_port()}").send(Lane.PEOPLE, BODY)
     assert (answer.left, answer.error) == (False, "connection refused")
 
 
-def test_a_name_that_does_not_resolve_is_offline_and_nothing_left():
+def test_unknown_name_lets_nothing_leave():
     answer = HttpTransport(url="http://restante.invalid").send(Lane.PEOPLE, BODY, timeout=20)
     assert not answer.left
     assert judge(answer).outcome is AttemptOutcome.OFFLINE
 
 
-def test_a_proxy_that_refuses_is_offline_and_nothing_left():
+def test_refusing_proxy_lets_nothing_leave():
     session = requests.Session()
     session.proxies = {"http": f"http://127.0.0.1:{closed_port()}"}
     answer = HttpTransport(url="http://service.test", session=session).send(Lane.PEOPLE, BODY)
@@ -82,7 +82,7 @@ def test_a_proxy_that_refuses_is_offline_and_nothing_left():
     session.close()
 
 
-def test_a_request_that_was_read_and_reset_has_left():
+def test_request_read_and_reset_has_left():
     def reset(connection, _):
         read_request(connection)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -93,13 +93,13 @@ def test_a_request_that_was_read_and_reset_has_left():
     assert judge(answer).outcome is AttemptOutcome.UNKNOWN
 
 
-def test_a_request_that_was_read_and_never_answered_has_left():
+def test_request_never_answered_has_left():
     with listening(lambda connection, _: read_request(connection)) as url:
         answer = HttpTransport(url=url).send(Lane.PEOPLE, BODY)
     assert (answer.left, answer.error) == (True, "the connection was closed without an answer")
 
 
-def test_tls_that_fails_before_the_request_has_let_nothing_leave():
+def test_failed_handshake_lets_nothing_leave():
     with listening(lambda connection, _: connection.recv(100)) as url:
         answer = HttpTransport(url=url.replace("http", "https")).send(Lane.PEOPLE, BODY)
     assert not answer.left
@@ -108,7 +108,7 @@ def test_tls_that_fails_before_the_request_has_let_nothing_leave():
 @pytest.mark.parametrize(
     "answered", [b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"stat', b"HTTP/1.1 200"]
 )
-def test_an_answer_that_was_cut_is_unknown(answered):
+def test_cut_answer_is_unknown(answered):
     def cut(connection, _):
         read_request(connection)
         connection.sendall(answered)
@@ -119,7 +119,7 @@ def test_an_answer_that_was_cut_is_unknown(answered):
     assert judge(answer).outcome is AttemptOutcome.UNKNOWN
 
 
-def test_half_an_answer_without_a_length_parses_as_whole_and_is_unknown_all_the_same():
+def test_half_answer_without_length_is_unknown():
     def cut(connection, _):
         read_request(connection)
         connection.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"stat')
@@ -130,7 +130,7 @@ def test_half_an_answer_without_a_length_parses_as_whole_and_is_unknown_all_the_
     assert judge(answer).outcome is AttemptOutcome.UNKNOWN
 
 
-def test_an_answer_that_drips_is_cut_off_at_the_total():
+def test_dripping_answer_ends_at_the_total():
     def drip(connection, done):
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -150,7 +150,7 @@ def test_an_answer_that_drips_is_cut_off_at_the_total():
     assert judge(answer).words == "timed out after the request had left"
 
 
-def test_after_a_time_out_before_anything_left_nothing_ever_leaves():
+def test_nothing_leaves_after_a_timeout():
     """The thread that was given up is still in the name resolution: what comes of it must not be a request."""
     resolving, go_on, received = threading.Event(), threading.Event(), []
     real = socket.getaddrinfo
@@ -177,7 +177,7 @@ def test_after_a_time_out_before_anything_left_nothing_ever_leaves():
     assert BODY not in b"".join(received)
 
 
-def test_a_redirect_is_told_and_not_followed():
+def test_redirect_is_not_followed():
     followed = []
 
     def redirect(connection, _):
@@ -191,7 +191,7 @@ def test_a_redirect_is_told_and_not_followed():
     assert (answer.status, answer.headers["location"], len(followed)) == (302, "http://127.0.0.1:1/login", 1)
 
 
-def test_a_redirects_body_is_read_up_to_64_kilobytes_too():
+def test_redirect_body_is_read_in_part():
     """requests reads it whole, even where it does not follow: a portal could fill the memory with it."""
     flooded = []
 
@@ -209,7 +209,7 @@ def test_a_redirects_body_is_read_up_to_64_kilobytes_too():
     assert sum(flooded) < 50_000_000  # what fits in the buffers on the way
 
 
-def test_an_answer_is_read_up_to_64_kilobytes():
+def test_answer_is_read_to_64_kilobytes():
     def flood(connection, _):
         read_request(connection)
         try:
@@ -222,7 +222,7 @@ def test_an_answer_is_read_up_to_64_kilobytes():
     assert len(answer.body) == 65_536
 
 
-def test_a_server_error_is_not_repeated_by_the_transport():
+def test_server_error_is_not_repeated():
     seen = []
 
     def fail(connection, _):
@@ -234,7 +234,7 @@ def test_a_server_error_is_not_repeated_by_the_transport():
     assert len(seen) == 1
 
 
-def test_a_users_session_that_retries_sends_a_body_once():
+def test_session_that_retries_sends_once():
     seen = []
 
     def fail(connection, _):
@@ -292,7 +292,7 @@ def test_switched_protocols_end_the_connection():
     assert service.connections == 2
 
 
-def test_reaching_a_service_opens_one_connection_and_sends_nothing():
+def test_reach_opens_the_connection_that_sends():
     with RawService() as service:
         transport = HttpTransport(url=service.url)
         assert [transport.reach(Lane.PEOPLE), transport.reach(Lane.EVENTS)] == [None, None]
@@ -313,7 +313,7 @@ def test_reaching_a_service_opens_one_connection_and_sends_nothing():
         ("https://service.test", "http://127.0.0.1:{port}", True),
     ],
 )
-def test_reaching_says_why_not_in_the_words_a_request_would(url, proxy, listens):
+def test_reach_gives_the_cause_of_send(url, proxy, listens):
     """Alike, they are one row in the journal, however long it lasts."""
 
     def close(wire):
@@ -332,7 +332,7 @@ def test_reaching_says_why_not_in_the_words_a_request_would(url, proxy, listens)
     assert cause
 
 
-def test_reaching_is_bounded_by_the_total():
+def test_reach_ends_at_the_total():
     with RawService(greeting=lambda wire: wire.service.closing.wait(10)) as service:
         url = service.url.replace("http", "https")
         begun = time.monotonic()
@@ -342,7 +342,7 @@ def test_reaching_is_bounded_by_the_total():
         assert_no_sender_is_left()
 
 
-def test_an_adapter_that_knows_no_connections_is_taken_at_its_word():
+def test_reach_trusts_an_unknown_adapter():
     class Elsewhere(BaseAdapter):
         def send(self, request, **_):
             reply = requests.Response()
@@ -358,7 +358,7 @@ def test_an_adapter_that_knows_no_connections_is_taken_at_its_word():
         assert transport.reach(Lane.PEOPLE) is None
 
 
-def test_a_session_without_a_way_to_the_address_is_offline():
+def test_session_without_adapters_is_offline():
     with requests.Session() as session:
         session.adapters.clear()
         transport = HttpTransport(url="http://service.test", session=session)
@@ -371,7 +371,7 @@ def test_a_session_without_a_way_to_the_address_is_offline():
     [(Lane.PEOPLE, "/engage"), (Lane.GROUPS, "/groups"), (Lane.EVENTS, "/track"), (Lane.IMPORTS, "/import")],
 )
 @pytest.mark.parametrize("project", [None, "47 11&x"])
-def test_each_lane_has_its_endpoint_and_asks_for_words_and_no_geolocation(lane, path, project):
+def test_each_lane_has_its_endpoint(lane, path, project):
     credentials = ("user", "secret") if project is None else ("user", "secret", project)
     with RawService() as service:
         HttpTransport(url=f"{service.url}/", import_credentials=credentials).send(lane, BODY)
@@ -385,7 +385,7 @@ def test_each_lane_has_its_endpoint_and_asks_for_words_and_no_geolocation(lane, 
     assert request.updates == json.loads(BODY)
 
 
-def test_the_service_accepts_what_it_is_sent():
+def test_service_accepts_a_request():
     with Service() as service:
         transport = HttpTransport(url=service.url)
         assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
@@ -408,7 +408,7 @@ def test_the_service_accepts_what_it_is_sent():
         "http://[::1",
     ],
 )
-def test_a_base_that_is_no_base_is_refused(url):
+def test_bad_base_is_refused(url):
     with pytest.raises(ShippingError) as caught:
         HttpTransport(url=url)
     assert caught.value.hint

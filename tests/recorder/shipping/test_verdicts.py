@@ -128,19 +128,19 @@ def test_verdict_table(given, outcome):
     assert judge(given).outcome is outcome
 
 
-def test_the_services_words_are_kept():
+def test_words_of_the_service_are_kept():
     assert judge(answer(400, said(0, "$add: value is not numeric"))).words == "$add: value is not numeric"
     assert judge(answer(200, said(1, "one was odd"))).words == "one was odd"
     assert "login.example" in judge(answer(302, location="http://login.example/")).words
 
 
-def test_words_from_the_network_are_one_printable_line_of_bounded_length():
+def test_words_are_one_short_printable_line():
     words = judge(answer(400, said(0, "\x1b[31mred\nline\u202e" + "x" * 5_000))).words
     assert words.isprintable()
     assert len(words) <= 500
 
 
-def test_a_failure_always_says_something():
+def test_failure_always_has_words():
     for name, reply, outcome in TABLE:
         if outcome is not AttemptOutcome.SHIPPED:
             assert judge(reply).words, name
@@ -205,7 +205,7 @@ def test_every_answer_has_a_verdict(given):
 
 
 @pytest.mark.parametrize("status", range(100, 600))
-def test_no_status_alone_is_taken_for_acceptance(status):
+def test_no_status_alone_is_acceptance(status):
     assert judge(answer(status)).outcome is not AttemptOutcome.SHIPPED
 
 
@@ -213,25 +213,25 @@ def test_retry_after_in_seconds():
     assert judge(answer(429, retry_after="120")).retry_after == 120
 
 
-def test_retry_after_as_a_date_is_read_against_the_answers_own_clock():
+def test_retry_after_date_against_answers_clock():
     when, now = "Wed, 21 Oct 2015 07:30:00 GMT", "Wed, 21 Oct 2015 07:28:00 GMT"
     assert judge(answer(429, retry_after=when, date=now)).retry_after == 120
     assert judge(answer(429, retry_after=now, date=when)).retry_after == 0
     assert judge(answer(429, retry_after=when)).retry_after is None
 
 
-def test_retry_after_is_honoured_up_to_a_day():
+def test_retry_after_ends_at_a_day():
     assert judge(answer(503, retry_after="999999999999")).retry_after == 86_400
 
 
 @pytest.mark.parametrize("status", [302, 511])
-def test_a_captive_portal_is_not_the_service_and_may_not_ask_for_patience(status):
+def test_captive_portal_cannot_ask_for_patience(status):
     """A day's patience asked for by the login page of a café would outlast the café."""
     verdict = judge(answer(status, location="http://login.example/", retry_after="86400"))
     assert (verdict.outcome, verdict.retry_after) == (AttemptOutcome.OFFLINE, None)
 
 
-def test_patience_doubles_from_a_second_to_five_minutes():
+def test_backoff_doubles_to_five_minutes():
     waits = [patience(AttemptOutcome.OFFLINE, failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)]
     assert waits == [1, 2, 4, 256, 300, 300]
 
@@ -247,5 +247,5 @@ def test_jitter_comes_after_the_cap(outcome, failures, chance):
 
 
 @pytest.mark.parametrize("outcome", [AttemptOutcome.PAUSED, AttemptOutcome.REFUSED])
-def test_what_a_person_must_mend_is_tried_again_at_the_longest_backoff(outcome):
+def test_pause_gets_the_longest_backoff(outcome):
     assert patience(outcome, 1, 0.0) == LONGEST_BACKOFF
