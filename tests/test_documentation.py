@@ -14,6 +14,7 @@ import pytest
 import recorder
 import simulator
 import tui
+from simulator import service, testing
 from simulator.testing import machines, suite
 from tui.cli import restante as command
 
@@ -140,6 +141,15 @@ def test_pages_name_existing_methods():
         "group_id",
     }:
         assert hasattr(recorder.PeopleApi, verb), verb
+
+
+@pytest.mark.parametrize(
+    "package", [recorder, simulator, service, testing], ids=lambda package: package.__name__
+)
+def test_reference_lists_public_names(package):
+    named = set(re.findall(r"`(\w+)", text_of(ROOT / "docs" / "reference.md")))
+    assert set(package.__all__) <= named
+    assert {verb for verb in vars(recorder.PeopleApi) if verb.startswith(("people_", "group_"))} <= named
 
 
 def test_pages_name_existing_commands():
