@@ -1,8 +1,8 @@
-"""What holds a journal's file open lets go of it before the process forks, and opens it again after.
+"""Closing of open journals before a fork, and reopening after it.
 
-SQLite keeps its POSIX locks by process: a child has none of the locks that its copy of SQLite believes to
-hold, so that a parent closing its journal would take the log away from under what the child records. Only a
-file that is not open anywhere in the process survives a fork.
+SQLite keeps its POSIX locks by process: a child has none of the locks that its copy of SQLite believes to have, so
+a parent that closes its journal would delete the log while the child records into it. Only a file that is not open
+anywhere in the process survives a fork.
 """
 
 import os
@@ -13,70 +13,71 @@ from typing import Protocol
 
 __all__ = ["Forking", "at_forks", "opening"]
 
+opening = threading.RLock()
+"""Held while a file is being opened, so that no fork begins. Take it after a member's own lock, never before."""
+
 
 class Forking(Protocol):
-    """What is told of forks."""
+    """A member: an object that is called at every fork."""
 
     def before_fork(self) -> None:
-        """Let go of the file, and let nobody open it before the fork is over."""
+        """Close the file, and let nobody open it before the fork is over."""
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: threads that held locks are not here any more."""
+        """Begin anew: threads that held locks do not exist in a child."""
 
 
-opening = threading.RLock()
-"""Held while a file is being opened: no fork meanwhile. Always taken after a member's own lock, never before."""
+class _Forks:
+    """The members, and the fork that is under way: one at a time, for two threads may fork at once."""
 
-_one_at_a_time = threading.RLock()
-_depth = 0  # a signal handler may fork in the middle of a fork
-_members: "weakref.WeakSet[Forking]" = weakref.WeakSet()
-_told: list[Forking] = []
+    def __init__(self) -> None:
+        self.members: weakref.WeakSet[Forking] = weakref.WeakSet()
+        self._one_at_a_time = threading.RLock()
+        self._depth = 0  # a signal handler may fork in the middle of a fork
+        self._ready: list[Forking] = []
+
+    def before(self) -> None:
+        self._one_at_a_time.acquire()
+        self._depth += 1
+        if self._depth > 1:
+            return
+        self._prepare(list(self.members))
+        opening.acquire()
+        self._prepare([member for member in self.members if member not in self._ready])  # opened meanwhile
+
+    def _prepare(self, members: list[Forking]) -> None:
+        for member in members:
+            member.before_fork()
+            self._ready.append(member)
+
+    def after_in_parent(self) -> None:
+        self._after(lambda member: member.after_fork_in_parent())
+
+    def after_in_child(self) -> None:
+        # Nobody hears of a fork inside a fork: in that child, members that were half prepared refuse calls.
+        self._after(lambda member: member.after_fork_in_child())
+
+    def _after(self, call: Callable[[Forking], None]) -> None:
+        if self._depth == 1:
+            opening.release()
+            for member in self._ready:
+                call(member)
+            self._ready.clear()
+        self._depth -= 1
+        self._one_at_a_time.release()
+
+
+_forks = _Forks()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_forks.before, after_in_parent=_forks.after_in_parent, after_in_child=_forks.after_in_child
+    )
 
 
 def at_forks(member: Forking) -> None:
-    """Tell this one of forks, for as long as it lives; called while `opening` is held."""
-    _members.add(member)
-
-
-def _before() -> None:
-    global _depth  # noqa: PLW0603  # forks are the process's
-    _one_at_a_time.acquire()  # two threads may fork at once
-    _depth += 1
-    if _depth > 1:
-        return
-    _tell(list(_members))
-    opening.acquire()
-    _tell([member for member in _members if member not in _told])  # opened meanwhile
-
-
-def _tell(members: list[Forking]) -> None:
-    for member in members:
-        member.before_fork()
-        _told.append(member)
-
-
-def _after_in_parent() -> None:
-    _after(lambda member: member.after_fork_in_parent())
-
-
-def _after_in_child() -> None:
-    # Of a fork inside a fork nobody is told: what is half let go of refuses calls in that child.
-    _after(lambda member: member.after_fork_in_child())
-
-
-def _after(tell: Callable[[Forking], None]) -> None:
-    global _depth  # noqa: PLW0603  # see _before
-    if _depth == 1:
-        opening.release()
-        for member in _told:
-            tell(member)
-        _told.clear()
-    _depth -= 1
-    _one_at_a_time.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    """Call a member at forks for as long as it lives; the caller holds `opening`."""
+    _forks.members.add(member)

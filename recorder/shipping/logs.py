@@ -1,4 +1,4 @@
-"""The library's logger, which says nothing unless the program wants to hear it."""
+"""The library's logger, silent unless the program adds a handler."""
 
 import logging
 
