@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from recorder.journal.append import Commits
 from recorder.journal.connection import Connection, Durability
-from recorder.journal.first_use import OnFirstUse
 from recorder.journal.limits import check, keep, keeping_of
 from recorder.journal.opening import resolved
 from recorder.journal.space import Room
@@ -94,6 +93,8 @@ class Journal:
         self.path = resolved(path)
         self.durability = durability
         self._token: str | None = None
+        self._claims: list[Claims] = []
+        self._housekeeping: list[Housekeeping] = []
         self._connection = Connection(self.path, durability, self._in_child)
         self._room = Room(self._connection, self.path)
         self._commits = Commits(self._connection, self.path, self._room)
@@ -117,19 +118,25 @@ class Journal:
         with self._connection.reading() as connection:
             self._room.read(connection)
 
-    @OnFirstUse
+    @property
     def claims(self) -> "Claims":
-        """The shipper's side of it."""
+        """Claims and settlements of the shipper."""
         from recorder.journal.claims import Claims
 
-        return Claims(self._connection, self.path)
+        if not self._claims:
+            self._claims.append(
+                Claims(self._connection, self.path)
+            )  # threads that come at once use the first
+        return self._claims[0]
 
-    @OnFirstUse
+    @property
     def housekeeping(self) -> "Housekeeping":
-        """The side of those who keep it small."""
+        """Pruning, and giving room back."""
         from recorder.journal.housekeeping import Housekeeping
 
-        return Housekeeping(self._connection, self.path)
+        if not self._housekeeping:
+            self._housekeeping.append(Housekeeping(self._connection, self.path))
+        return self._housekeeping[0]
 
     def _in_child(self) -> None:
         """This process was forked."""

@@ -15,11 +15,14 @@ from recorder import (
     Journal,
     JournalReader,
     Recorder,
+    Shipper,
     ShippingPolicy,
     ShipReport,
     State,
     WrongToken,
 )
+from recorder.journal.claims import Claims
+from recorder.journal.housekeeping import Housekeeping
 from recorder.model.errors import JournalClosed, ShippingError
 from simulator.service.server import Service
 
@@ -215,7 +218,8 @@ def test_threads_share_the_first_shipper(path, monkeypatch):
             journal = recorder.journal
             found.append((*recorder._delivery._ready(), journal.claims, journal.housekeeping))
 
-        monkeypatch.setattr(Journal.claims, "_make", slowly(Journal.claims._make))
+        for kind in (Claims, Housekeeping, Shipper):
+            monkeypatch.setattr(kind, "__init__", slowly(kind.__init__))
         threads = [threading.Thread(target=first) for _ in range(8)]
         for thread in threads:
             thread.start()
@@ -225,12 +229,12 @@ def test_threads_share_the_first_shipper(path, monkeypatch):
     assert all(len({id(each[place]) for each in found}) == 1 for place in range(4))
 
 
-def slowly(make):
-    def made(owner):
+def slowly(begin):
+    def begun(*arguments, **options):
         time.sleep(0.01)  # the others come meanwhile
-        return make(owner)
+        begin(*arguments, **options)
 
-    return made
+    return begun
 
 
 def test_close_makes_no_shipper(path):
