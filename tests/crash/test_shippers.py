@@ -30,31 +30,35 @@ def kill_in(seeds, *, traced):
     return tried, reached
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_twenty_rounds_of_kills_between_claim_and_settle_lose_nothing_and_repeat_nothing_unknown(part):
-    kill_in(range(part * 10, part * 10 + 10), traced=False)
+STEPS_OF_SHIPPING = [step for step in STEPS if not step.startswith("call")]
+CALLS = [step for step in STEPS if step.startswith("call")]
+
+
+@pytest.mark.parametrize("step", STEPS_OF_SHIPPING)
+def test_kill_at_step(step):
+    play(STEPS_OF_SHIPPING.index(step), [step])
 
 
 @traceable
-@pytest.mark.parametrize("part", range(2))
-def test_ten_rounds_of_kills_at_system_calls_lose_nothing_and_repeat_nothing_unknown(part):
-    kill_in(range(100 + part * 5, 105 + part * 5), traced=True)
+@pytest.mark.parametrize("step", CALLS)
+def test_kill_at_system_call(step):
+    play(100 + CALLS.index(step), [step])
 
 
-# Together with those above: 500 rounds.
+# Together: 500 rounds.
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(7))
-def test_280_more_rounds_of_kills(part):
-    tried, reached = kill_in(range(1_000 + part * 40, 1_040 + part * 40), traced=False)
-    assert set(tried) == {step for step in STEPS if not step.startswith("call")}
+@pytest.mark.parametrize("part", range(5))
+def test_sixty_kills_at_steps(part):
+    tried, reached = kill_in(range(1_000 + part * 60, 1_060 + part * 60), traced=False)
+    assert set(tried) == set(STEPS_OF_SHIPPING)
     assert all(reached[step] for step in tried), reached
 
 
 @traceable
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(10))
-def test_190_more_rounds_of_kills_at_system_calls(part):
-    tried, reached = kill_in(range(2_000 + part * 19, 2_019 + part * 19), traced=True)
+def test_twenty_kills_at_system_calls(part):
+    tried, reached = kill_in(range(2_000 + part * 20, 2_020 + part * 20), traced=True)
     assert sum(reached.values()) > sum(tried.values()) / 2, reached
