@@ -34,7 +34,7 @@ def closed_port():
         return probe.getsockname()[1]
 
 
-def eventually(condition, timeout=10.0):
+def eventually(condition, timeout=60.0):
     """Wait for something that another thread brings about."""
     deadline = time.monotonic() + timeout
     while not (met := condition()):

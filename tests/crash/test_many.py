@@ -14,13 +14,7 @@ from tests.crash.actors import Crowd, Shipping
 from tests.crash.books import tag_of
 from tests.crash.stage import Actor
 from tests.crash.witness import PATIENCE, Witness
-
-
-def wait_until(condition, patience=PATIENCE):
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
+from tests.services import eventually
 
 
 @contextlib.contextmanager
@@ -45,13 +39,13 @@ def crowds_record_while_two_ship(path, *, crowds, threads, seconds, durability):
         shipping = Shipping(service.url, "resend", batch_updates=500)
         runners = [Actor("runner", path, shipping) for _ in range(2)]
         with acting([*runners, *(Actor("crowd", path, task) for task in tasks)]) as actors:
-            wait_until(lambda: all(runner.said for runner in runners) and reader.shipping().running)
+            eventually(lambda: all(runner.said for runner in runners) and reader.shipping().running)
             ships = reader.shipping().pid
             assert ships in {runner.process.pid for runner in runners}
             for actor in actors[2:]:
                 actor.process.wait(seconds + PATIENCE)
                 actor.bury()  # it ended well, and no word of a lock
-            wait_until(lambda: reader.counts().unsent == 0, seconds + PATIENCE)
+            eventually(lambda: reader.counts().unsent == 0, seconds + PATIENCE)
             assert reader.shipping().pid == ships
             for runner in runners:
                 runner.dismiss()
@@ -81,42 +75,43 @@ def crowds_record_while_two_ship(path, *, crowds, threads, seconds, durability):
 
 
 @pytest.mark.parametrize("durability", ["power", "process"])
-def test_crowds_record_for_a_moment_while_two_ship(tmp_path, durability):
+def test_crowds_record_while_two_ship(tmp_path, durability):
     crowds_record_while_two_ship(
-        tmp_path / "kiosk.db", crowds=8, threads=4, seconds=1.5, durability=durability
+        tmp_path / "kiosk.db", crowds=3, threads=4, seconds=0.5, durability=durability
     )
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("durability", "seconds"), [("power", 60), ("process", 10)])
-def test_crowds_record_for_a_minute_or_half_a_million_entries_while_two_ship(tmp_path, durability, seconds):
+def test_crowds_record_for_a_minute(tmp_path, durability, seconds):
     crowds_record_while_two_ship(
         tmp_path / "kiosk.db", crowds=8, threads=4, seconds=seconds, durability=durability
     )
 
 
-def test_another_ships_within_ten_seconds_after_the_one_that_ships_is_killed(tmp_path):
+def test_second_shipper_takes_over_after_kill(tmp_path):
+    """Within ten seconds."""
     path = tmp_path / "kiosk.db"
     with Witness() as service, Recorder("T", path) as recorder, JournalReader(path) as reader:
         shipping = Shipping(service.url, "resend", batch_updates=500)
         with acting([Actor("runner", path, shipping) for _ in range(2)]) as runners:
-            wait_until(lambda: all(runner.said for runner in runners) and reader.shipping().running)
+            eventually(lambda: all(runner.said for runner in runners) and reader.shipping().running)
             recorder.people_set("ada", {"n": 1}, {"$time": 1})
-            wait_until(lambda: reader.counts().shipped == 1)
+            eventually(lambda: reader.counts().shipped == 1)
             first, second = sorted(runners, key=lambda runner: runner.process.pid != reader.shipping().pid)
             service.hold_at("arrived", 1)
             recorder.people_set("ada", {"n": 2}, {"$time": 2})
-            wait_until(lambda: service.holds)
+            eventually(lambda: service.holds)
             with Journal(path) as journal:
                 assert Shipper(journal, HttpTransport(url=service.url)).ship().stopped_by == "busy"
             service.let_go()
-            wait_until(lambda: reader.counts().shipped == 2)
+            eventually(lambda: reader.counts().shipped == 2)
             first.kill()
             killed_at = time.monotonic()
             recorder.people_set("ada", {"n": 3}, {"$time": 3})
-            wait_until(lambda: arrived(service)[-1:] == [3], 10.0)
+            eventually(lambda: arrived(service)[-1:] == [3], 10.0)
             taken = time.monotonic() - killed_at
-            wait_until(lambda: reader.counts().shipped == 3)
+            eventually(lambda: reader.counts().shipped == 3)
             assert reader.shipping().pid == second.process.pid
             first.bury()
             assert first.process.returncode == -signal.SIGKILL

@@ -97,12 +97,13 @@ def kill_at_all(whole, folder, steps):
     return reached
 
 
-def test_killed_at_some_of_its_steps_it_has_pruned_less_and_nothing_else(whole, steps, tmp_path):
-    each = max(1, len(steps) // 14)
-    assert len(kill_at_all(whole, tmp_path, steps[::each])) >= 3
+def test_killed_pruning_has_pruned_less(whole, steps, tmp_path):
+    """And changed nothing else."""
+    each = max(1, len(steps) // 5)
+    assert len(kill_at_all(whole, tmp_path, steps[::each])) >= 2
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
-def test_killed_at_every_step_it_has_pruned_less_and_nothing_else(whole, steps, tmp_path, part):
+def test_pruning_killed_at_every_step(whole, steps, tmp_path, part):
     assert len(kill_at_all(whole, tmp_path, steps[part::4])) >= 3

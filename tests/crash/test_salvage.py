@@ -27,12 +27,12 @@ SALVAGE = [sys.executable, "-c", "import sys; from recorder import salvage; salv
 # What changes files or their names, and what makes that last.
 STEPS = ("rename", "unlink", "fsync", "fdatasync", "pwrite64", "ftruncate", "write", "fchmod", "openat")
 FEW = {
-    "pwrite64": 2,
+    "pwrite64": 1,
     "write": 0,
-    "openat": 1,
+    "openat": 0,
     "fchmod": 0,
-    "unlink": 2,
-    "fsync": 2,
+    "unlink": 1,
+    "fsync": 1,
     "fdatasync": 1,
     "ftruncate": 1,
 }  # of many; `make test-all` takes each
@@ -159,24 +159,25 @@ def each_step(damaged, tmp_path, few):
     return killed, half
 
 
-def test_killed_at_the_steps_that_matter_nothing_readable_is_lost_and_the_next_one_ends_it(damaged, tmp_path):
+def test_killed_salvage_loses_nothing_readable(damaged, tmp_path):
+    """And the next one finishes it."""
     killed, half = each_step(damaged, tmp_path, FEW)
-    assert killed >= 8
-    assert half >= 2
+    assert killed >= 5
+    assert half >= 1
 
 
-def test_killed_where_files_are_exchanged_what_was_pruned_is_carried_over_once(pruned, tmp_path):
+def test_killed_salvage_carries_pruned_over_once(pruned, tmp_path):
     few = dict.fromkeys(STEPS, 0) | {"rename": 2, "fsync": 1}
     assert each_step(pruned, tmp_path, few)[0] >= 2
 
 
 @pytest.mark.long
-def test_killed_at_each_single_step_what_was_pruned_is_carried_over_once(pruned, tmp_path):
+def test_pruned_salvage_killed_at_every_step(pruned, tmp_path):
     assert each_step(pruned, tmp_path, {"openat": 20})[0] >= 100
 
 
 @pytest.mark.long
-def test_killed_at_each_single_step_nothing_readable_is_lost(damaged, tmp_path):
+def test_salvage_killed_at_every_step(damaged, tmp_path):
     assert each_step(damaged, tmp_path, {"openat": 20})[0] >= 100
 
 
@@ -223,10 +224,10 @@ def lists(path):
     }
 
 
-def test_after_a_pruning_that_was_killed_some_damage_is_salvaged_without_anything_twice(tmp_path):
-    assert pruning_killed_and_damaged(tmp_path, 200, 25)
+def test_damage_after_killed_pruning_is_salvaged(tmp_path):
+    assert pruning_killed_and_damaged(tmp_path, 200, 40)
 
 
 @pytest.mark.long
-def test_after_a_pruning_that_was_killed_damage_is_salvaged_without_anything_twice(tmp_path):
+def test_much_damage_after_killed_prunings(tmp_path):
     assert len(pruning_killed_and_damaged(tmp_path, 25, 5)) > 2
