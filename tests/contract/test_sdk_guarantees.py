@@ -23,8 +23,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "guarantees-sdk.md"
 CALLS = 120
 BATCH = 50  # the SDK's buffered consumer sends no more in one request
 PROFILES = 40  # of the sets: each is set three times in a row
-TIMEOUT = 0.7  # seconds, where one is to pass
-SLOW = 1.7
+TIMEOUT = 3  # seconds, where one is to pass; others take less, on a busy machine too
+SLOW = 5
 
 
 # --- the app: it makes its calls, catches what they raise, and goes on
@@ -279,15 +279,21 @@ TABLES = {"Increments": (INCREMENTS, increments), "Sets": (SETS, sets)}
 
 
 @pytest.mark.parametrize("heading", TABLES)
-def test_the_page_has_a_row_for_each_course_and_a_column_for_each_sender(heading):
+def test_page_has_each_course_and_sender(heading):
     head, rows = table(heading)
     assert head[1:] == list(TABLES[heading][0])
     assert list(rows) == list(COURSES)
 
 
-@pytest.mark.parametrize("course", COURSES)
+FEW = {"the 2nd request is applied, its answer lost", "down for all calls; the app is restarted"}
+EACH_COURSE = pytest.mark.parametrize(
+    "course", [name if name in FEW else pytest.param(name, marks=pytest.mark.long) for name in COURSES]
+)
+
+
+@EACH_COURSE
 @pytest.mark.parametrize("heading", TABLES)
-def test_the_page_says_what_is_measured(heading, course, tmp_path):
+def test_page_says_what_is_measured(heading, course, tmp_path):
     senders, measure = TABLES[heading]
     measured = [
         measure(sender, COURSES[course], tmp_path / f"{sender.__name__}.db") for sender in senders.values()
@@ -295,7 +301,7 @@ def test_the_page_says_what_is_measured(heading, course, tmp_path):
     assert measured == table(heading)[1][course]
 
 
+@EACH_COURSE
 @pytest.mark.parametrize("sender", [Held, Dropped])
-@pytest.mark.parametrize("course", COURSES)
-def test_under_every_policy_what_is_harmless_converges(course, sender, tmp_path):
+def test_harmless_updates_converge_under_every_policy(course, sender, tmp_path):
     assert sets(sender, COURSES[course], tmp_path / "kiosk.db") == f"{PROFILES} right"

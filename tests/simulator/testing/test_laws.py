@@ -163,7 +163,7 @@ def test_an_implementation_that_stamps_messages_breaks_one_law_only():
             super().apply(message)
             message["$token"] = "T"
 
-    suite = law_suite(make=Stamps, settings=settings())()
+    suite = law_suite(make=Stamps, settings=settings(MANY, max_examples=20))()
     suite.test_set_absorbs()
     suite.test_unions_fuse()
     with pytest.raises(AssertionError, match="it changed the message it was given"):

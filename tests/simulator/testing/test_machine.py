@@ -37,6 +37,7 @@ def test_a_difference_is_found_within_two_hundred_examples(make):
         run_state_machine_as_test(machine(make=make), settings=FOUND)
 
 
+@pytest.mark.long  # shrinking takes its time
 def test_what_is_found_is_small_and_comes_as_a_test_that_runs():
     shrunk = settings(FOUND, phases=[Phase.generate, Phase.shrink])
     with pytest.raises(AssertionError) as broken:
@@ -78,7 +79,7 @@ def test_a_service_can_be_held_against_the_simulator():
 
         run_state_machine_as_test(
             machine(make=Posting, messages=strategies.messages(max_operators=2)),
-            settings=costly(5),
+            settings=costly(10),
         )
 
 

@@ -5,7 +5,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from recorder.model.json_value import json_equal, same_spelling
@@ -15,7 +15,8 @@ from simulator import Simulator
 from simulator.service.faults import FAULTS, parse_schedule
 from simulator.testing import Operation, strategies
 
-ALL = settings(max_examples=2_000, deadline=None, database=None, derandomize=True)
+FOUND = settings(max_examples=2_000, database=None, derandomize=True, phases=[Phase.generate])
+SHRUNK = settings(FOUND, phases=[Phase.generate, Phase.shrink])
 
 
 @given(
@@ -51,7 +52,7 @@ def test_a_message_is_fresh_each_time(message):
 
 @pytest.mark.parametrize("operator", Operator)
 def test_every_operator_is_drawn(operator):
-    found = find(strategies.operations(), lambda operation: operation.operator == operator, settings=ALL)
+    found = find(strategies.operations(), lambda operation: operation.operator == operator, settings=FOUND)
     assert type(found.operator) is str
 
 
@@ -78,7 +79,7 @@ COLLISIONS = [
 @pytest.mark.parametrize("collide", [pytest.param(collide, id=what) for what, collide in COLLISIONS])
 def test_values_collide(collide):
     pairs = st.tuples(strategies.colliding_values(), strategies.colliding_values())
-    find(pairs, lambda pair: collide(*pair), settings=ALL)
+    find(pairs, lambda pair: collide(*pair), settings=FOUND)
 
 
 def test_a_list_holds_a_value_twice():
@@ -88,7 +89,7 @@ def test_a_list_holds_a_value_twice():
             isinstance(value, list) and any(json_equal(value[0], other) for other in value[1:])
             for value in state.values()
         ),
-        settings=ALL,
+        settings=FOUND,
     )
 
 
@@ -106,14 +107,14 @@ def containers(value):
 
 
 def test_what_is_drawn_shrinks_to_the_simplest():
-    assert find(strategies.states(), lambda _: True, settings=ALL) is None
-    assert find(strategies.colliding_values(), lambda _: True, settings=ALL) == 0
-    assert find(strategies.histories(), lambda _: True, settings=ALL) == []
-    assert find(strategies.messages(), lambda message: "$set" in message, settings=ALL) == {
+    assert find(strategies.states(), lambda _: True, settings=SHRUNK) is None
+    assert find(strategies.colliding_values(), lambda _: True, settings=SHRUNK) == 0
+    assert find(strategies.histories(), lambda _: True, settings=SHRUNK) == []
+    assert find(strategies.messages(), lambda message: "$set" in message, settings=SHRUNK) == {
         "$distinct_id": "u1",
         "$set": {},
     }
-    assert find(strategies.fault_schedules(), lambda _: True, settings=ALL) == []
+    assert find(strategies.fault_schedules(), lambda _: True, settings=SHRUNK) == []
 
 
 @given(strategies.fault_schedules())
@@ -126,7 +127,9 @@ def test_schedules_are_schedules(schedule):
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_is_drawn(kind):
     find(
-        strategies.fault_schedules(), lambda faults: any(one["fault"] == kind for one in faults), settings=ALL
+        strategies.fault_schedules(),
+        lambda faults: any(one["fault"] == kind for one in faults),
+        settings=FOUND,
     )
 
 
