@@ -1,7 +1,6 @@
-"""What is left of a profile's messages once they are pruned: the fold that the recorder finds by its entry point. Pure.
+"""`fold`: applies messages that are about to be pruned to the profile they leave behind. Pure.
 
-The recorder does not import the simulator: it asks the entry points of the group ``restante.fold``. Folded is by
-the default `Dialect`, as the messages are gone afterwards.
+Always by the default `Dialect`, as the messages are gone afterwards.
 """
 
 import json
@@ -22,10 +21,9 @@ class Folded(NamedTuple):
     """A profile after messages were folded into it.
 
     Attributes:
-        properties: As JSON; None where there is no such profile in the end.
-        partly_known: Whether an operator outside the vocabulary was among the messages.
-        came: The place of the message that made the profile come to be, the last one where several did; None where
-            it was there all the time, or never.
+        properties: As JSON; None if there is no such profile in the end.
+        partly_known: True if an unknown operator was among the messages.
+        came: Index of the last message that created the profile; None if none did.
     """
 
     properties: str | None
@@ -34,10 +32,10 @@ class Folded(NamedTuple):
 
 
 def fold(properties: str | None, messages: Sequence[str]) -> Folded:
-    """Apply a profile's messages to what was folded before.
+    """Apply messages to a profile.
 
     Args:
-        properties: As JSON; None where there is no such profile.
+        properties: As JSON; None for no such profile.
         messages: As JSON, in order.
 
     >>> fold('{"visits":1}', ['{"$distinct_id":"ada","$add":{"visits":2}}'])
@@ -45,12 +43,12 @@ def fold(properties: str | None, messages: Sequence[str]) -> Folded:
     >>> fold(None, ['{"$distinct_id":"ada","$set":{"plan":"pro"}}', '{"$distinct_id":"ada","$merge":{}}'])
     Folded(properties='{"plan":"pro"}', partly_known=True, came=0)
     """
-    held = None if properties is None else json.loads(properties)
+    profile = None if properties is None else json.loads(properties)
     partly_known, came = False, None
     for place, message in enumerate(messages):
-        absent = held is None
-        held, outcomes = apply_message(held, json.loads(message), _DIALECT)
-        if absent and held is not None:
+        absent = profile is None
+        profile, outcomes = apply_message(profile, json.loads(message), _DIALECT)
+        if absent and profile is not None:
             came = place
         partly_known |= any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes)
-    return Folded(None if held is None else compact(held), partly_known, came)
+    return Folded(None if profile is None else compact(profile), partly_known, came)

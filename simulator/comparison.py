@@ -1,21 +1,20 @@
-"""What arrived, held against what was predicted: the first divergence of each profile. Pure.
+"""`compare`: received messages against predicted ones, and the first divergence of each profile. Pure.
 
-Messages are taken apart into operations, one operator each, and put together by profile: only the order inside
-a profile counts. Compared is all that a message says but for its token and the spelling of its id: numbers by
-their spelling (1, 1.0 and true differ), objects without regard to the order of their keys. ``$time`` counts in a
-profile whose predicted messages all have one; with it, increments alike are told apart.
+Messages are split into operations, one operator each, and grouped by profile: only the order within a profile counts.
+The whole message is compared except its token and the spelling of its id: numbers by spelling (1, 1.0 and true differ),
+objects without regard to the order of keys. ``$time`` counts in a profile whose predicted messages all have one, which
+tells equal increments apart.
 
-What differs first is classed by these rules, the first that fits. *Due* is the operation predicted at that place,
-*came* the one that arrived there; either may be missing, where one side has ended. How often an operation is
-predicted and arrives is counted over the whole profile.
+The first rule that fits classifies a divergence. *Due* is the operation predicted at that place, *found* the received
+one; one is missing if its side has ended. Operations are counted over the whole profile.
 
-1. Came is predicted, and arrives more often than predicted: *duplicated*.
-2. Due arrives less often than predicted: *changed* where came was never predicted, *lost* otherwise.
-3. Came was never predicted: *changed*, from nothing.
-4. Else due arrives later: *reordered*.
+1. Found was predicted, and was received more often than predicted: *duplicated*.
+2. Due was received less often than predicted: *changed* if found was never predicted, else *lost*.
+3. Found was never predicted: *changed*, from nothing.
+4. Otherwise due is received later: *reordered*.
 
-One cause may show as another: where an operation is lost and a later one duplicated right there, the duplicate is
-named. `Divergence.missing` and `Divergence.surplus` count what the whole profile lacks and has too many.
+One cause may look like another: if an operation is lost and a later one is duplicated in its place, the duplicate is
+reported. `Divergence.missing` and `Divergence.surplus` count over the whole profile.
 """
 
 import json
@@ -45,20 +44,18 @@ def compare(
     pruned: Mapping[tuple[str | None, str], range] | None = None,
     dialect: Dialect | None = None,
 ) -> Comparison:
-    """Hold what arrived against what was predicted, profile by profile.
+    """Compare received messages with predicted ones, profile by profile.
 
-    Messages that are malformed, and so would be refused whole, are counted and left out; nothing is raised for
-    them. The three are read in this order: predicted, received, to_send.
+    Malformed messages are counted and left out. The arguments are read in this order: predicted, received, to_send.
 
     Args:
-        predicted: Update messages in the order predicted, as the official SDK makes them; with or without token.
-        received: Update messages in the order of arrival.
-        to_send: What the prediction goes on with, and may have arrived or not: it is compared as far as it has.
-            Where one like it arrives too often, that counts as the arrival of this one.
-        pruned: By group key (None for a user) and id: how many operations of a profile may have arrived before the
-            prediction begins. So many of the first that came are left out: what makes the profile agree, else the
-            least.
-        dialect: How the service decides what is not documented, for whether a profile comes out as predicted.
+        predicted: Update messages in predicted order, as the official SDK makes them; with or without token.
+        received: Update messages in order of arrival.
+        to_send: Messages after the predicted ones that may have arrived or not. If an equal one was received too
+            often, that counts as the arrival of this one.
+        pruned: By group key (None for a user) and id: the possible numbers of operations received before the
+            prediction begins. The number that makes the profile agree is left out, or else the smallest.
+        dialect: Policies for what the service does not document, for `Divergence.harmless`.
 
     >>> from simulator import compare
     >>> predicted = [{"$distinct_id": "ada", "$set": {"n": n}} for n in range(3)]
@@ -68,28 +65,28 @@ def compare(
     """
     histories: dict[Identity, _History] = {}
     texts: dict[str, str] = {}
-    foreseen = _Side(histories, texts, lambda history: history.predicted).read(predicted)
+    expected = _Side(histories, texts, lambda history: history.predicted).read(predicted)
     arrived = _Side(histories, texts, lambda history: history.received).read(received)
-    rest = _Side(histories, texts, lambda history: history.to_send, foreseen.messages).read(to_send)
+    rest = _Side(histories, texts, lambda history: history.to_send, expected.messages).read(to_send)
     before = sum(
-        histories[Identity(*owner)].leave_out(counts)
+        histories[Identity(*owner)].drop_pruned(counts)
         for owner, counts in (pruned or {}).items()
         if owner in histories
     )
-    early = sum(history.foresee_what_arrived() for history in histories.values())
-    # A profile of which nothing was to arrive, and nothing has, says nothing.
+    early = sum(history.move_arrived() for history in histories.values())
+    # Profiles that only `to_send` names are not compared.
     known = {owner: history for owner, history in histories.items() if history.predicted or history.received}
     compared = [_divergence(owner, history, dialect or Dialect()) for owner, history in known.items()]
     divergences = tuple(one for one in compared if one is not None)
     return Comparison(
         divergences=divergences,
         agreeing=len(compared) - len(divergences),
-        predicted=foreseen.operations + early,
+        predicted=expected.operations + early,
         received=arrived.operations - before,
         pruned=before,
         to_send=rest.operations - early,
         arrived_early=early,
-        malformed_predicted=foreseen.malformed + rest.malformed,
+        malformed_predicted=expected.malformed + rest.malformed,
         malformed_received=arrived.malformed,
     )
 
@@ -100,10 +97,10 @@ _NOT_COMPARED = frozenset({"$token", "$distinct_id", "$group_key", "$group_id", 
 
 
 class _Step(NamedTuple):
-    """An operation as text, for histories are long: the number of its message, what it says, and its ``$time``."""
+    """An operation as text, as histories are long: message number, content, and ``$time``."""
 
     number: int
-    says: str
+    content: str
     time: str | None
 
 
@@ -112,39 +109,39 @@ _Key = tuple[str, str | None]
 
 @dataclass(slots=True)
 class _History:
-    """What is known of one profile."""
+    """The operations of one profile."""
 
     predicted: list[_Step] = field(default_factory=list)
     received: list[_Step] = field(default_factory=list)
     to_send: list[_Step] = field(default_factory=list)
     timed: bool = True
-    """Whether ``$time`` counts."""
+    """True if ``$time`` counts."""
     pruned: bool = False
-    """Whether more came before than is compared."""
+    """True if earlier operations are not compared."""
 
     def key(self, step: _Step) -> _Key:
-        return step.says, step.time if self.timed else None
+        return step.content, step.time if self.timed else None
 
-    def leave_out(self, counts: range) -> int:
-        """What arrived before the prediction begins is not compared: how many operations that is."""
+    def drop_pruned(self, counts: range) -> int:
+        """Drop operations received before the prediction begins; return their number."""
         self.pruned = True
         self.timed = all(step.time is not None for step in (*self.predicted, *self.to_send))
-        due, came, sent = (
+        due, found, sent = (
             list(map(self.key, side)) for side in (self.predicted, self.received, self.to_send)
         )
         agreeing = (
             count
             for count in counts
-            if (not due or came[count : count + 1] == due[:1])
-            and came[count : count + len(due)] == due
-            and not Counter(came[count + len(due) :]) - Counter(sent)
+            if (not due or found[count : count + 1] == due[:1])
+            and found[count : count + len(due)] == due
+            and not Counter(found[count + len(due) :]) - Counter(sent)
         )
-        before = min(next(agreeing, counts.start), len(came))
+        before = min(next(agreeing, counts.start), len(found))
         del self.received[:before]
         return before
 
-    def foresee_what_arrived(self) -> int:
-        """Of what is to be sent, the prediction gets what arrived: how many operations that is."""
+    def move_arrived(self) -> int:
+        """Move operations to be sent that arrived into the prediction; return their number."""
         self.timed = all(step.time is not None for step in (*self.predicted, *self.to_send))
         if not self.to_send:
             return 0
@@ -161,11 +158,11 @@ class _History:
 
 @dataclass(slots=True)
 class _Side:
-    """Reads one side's messages into the histories of their profiles."""
+    """Adds one side's messages to the histories of their profiles."""
 
     histories: dict[Identity, _History]
     texts: dict[str, str]
-    """Each text once: what arrived is what was predicted, nearly always."""
+    """Each text once, as nearly all received texts were predicted."""
     steps: Callable[[_History], list[_Step]]
     messages: int = 0
     operations: int = 0
@@ -187,50 +184,51 @@ class _Side:
         return self
 
     def _step(self, single: Message) -> _Step:
-        says = spell({name: value for name, value in single.items() if name not in _NOT_COMPARED})
+        content = spell({name: value for name, value in single.items() if name not in _NOT_COMPARED})
         time = spell(single["$time"]) if "$time" in single else None
-        return _Step(self.messages, self.texts.setdefault(says, says), time)
+        return _Step(self.messages, self.texts.setdefault(content, content), time)
 
 
 # --- Comparing ----------------------------------------------------------------------------------
 
 
 def _divergence(owner: Identity, history: _History, dialect: Dialect) -> Divergence | None:
-    due, came = ([history.key(step) for step in side] for side in (history.predicted, history.received))
-    if due == came:
+    due, found = ([history.key(step) for step in side] for side in (history.predicted, history.received))
+    if due == found:
         return None
-    place = next(place for place, (one, other) in enumerate(zip_longest(due, came)) if one != other)
-    predicted, arrived = Counter(due), Counter(came)
-    here = (_at(due, place), _at(came, place))
-    kind, what = _classed(*here, predicted, arrived)
-    # What was due is named itself; what is there twice, by the first that was predicted like it.
-    foreseen = None if what is None else place if what == here[0] else due.index(what)
+    place = next(place for place, (one, other) in enumerate(zip_longest(due, found)) if one != other)
+    predicted, received = Counter(due), Counter(found)
+    here = (_at(due, place), _at(found, place))
+    kind, key = _classify(*here, predicted, received)
+    # The operation that was due; of a duplicate, the first predicted one equal to it.
+    expected = None if key is None else place if key == here[0] else due.index(key)
     elsewhere = None
-    if kind is DivergenceKind.DUPLICATED:
-        elsewhere = next(other for other, key in enumerate(came) if key == what and other != place)
-    elif kind is DivergenceKind.REORDERED:
-        elsewhere = next(other for other, key in enumerate(came) if key == what and other > place)
+    if kind in (DivergenceKind.DUPLICATED, DivergenceKind.REORDERED):
+        start = 0 if kind is DivergenceKind.DUPLICATED else place + 1
+        elsewhere = next(
+            other for other in range(start, len(found)) if found[other] == key and other != place
+        )
     return Divergence(
         kind=kind,
         profile=owner.id,
         group_key=owner.group_key,
         place=place + 1,
-        predicted=_operation(history, history.predicted, foreseen),
+        predicted=_operation(history, history.predicted, expected),
         received=_operation(history, history.received, place),
         elsewhere=_operation(history, history.received, elsewhere),
-        alike=0 if what is None else predicted[what],
-        missing=(predicted - arrived).total(),
-        surplus=(arrived - predicted).total(),
-        harmless=_same_outcome(history, dialect),
+        alike=0 if key is None else predicted[key],
+        missing=(predicted - received).total(),
+        surplus=(received - predicted).total(),
+        harmless=_same_result(history, dialect),
     )
 
 
 _MOST_APPLIED = 2_000
-"""Of so many operations a profile is made to see how it comes out; a long list grows by whole copies."""
+"""Longer histories are not applied for `Divergence.harmless`."""
 
 
-def _same_outcome(history: _History, dialect: Dialect) -> bool | None:
-    """Whether both sides make the same profile; None where that would take long to say."""
+def _same_result(history: _History, dialect: Dialect) -> bool | None:
+    """True if both sides make the same profile; None if that would take long to find out."""
     if history.pruned:
         return False
     if max(len(history.predicted), len(history.received)) > _MOST_APPLIED:
@@ -239,7 +237,7 @@ def _same_outcome(history: _History, dialect: Dialect) -> bool | None:
     for side in (history.predicted, history.received):
         properties: Properties | None = None
         for step in side:
-            message = {"$distinct_id": "whoever", **json.loads(step.says)}
+            message = {"$distinct_id": "-", **json.loads(step.content)}
             properties, outcomes = apply_message(properties, message, dialect)
             if any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes):
                 return False
@@ -247,18 +245,18 @@ def _same_outcome(history: _History, dialect: Dialect) -> bool | None:
     return same_spelling(*made)
 
 
-def _classed(
-    due: _Key | None, came: _Key | None, predicted: Counter[_Key], arrived: Counter[_Key]
+def _classify(
+    due: _Key | None, found: _Key | None, predicted: Counter[_Key], received: Counter[_Key]
 ) -> tuple[DivergenceKind, _Key | None]:
-    """The kind, and which predicted operation it is about; the rules are the module's."""
-    unforeseen = came is not None and not predicted[came]
-    if came is not None and not unforeseen and arrived[came] > predicted[came]:
-        return DivergenceKind.DUPLICATED, came
-    if due is not None and arrived[due] < predicted[due]:
-        return DivergenceKind.CHANGED if unforeseen else DivergenceKind.LOST, due
-    if unforeseen:
+    """Return the kind, and the predicted operation it is about, by the rules in the module's docstring."""
+    unknown = found is not None and not predicted[found]
+    if found is not None and not unknown and received[found] > predicted[found]:
+        return DivergenceKind.DUPLICATED, found
+    if due is not None and received[due] < predicted[due]:
+        return DivergenceKind.CHANGED if unknown else DivergenceKind.LOST, due
+    if unknown:
         return DivergenceKind.CHANGED, None
-    # Both are there: where one side has ended, the other has more of something, which the rules above name.
+    # Both exist: if one side had ended, the other would have an operation too often, which the rules above catch.
     return DivergenceKind.REORDERED, due
 
 
@@ -270,7 +268,7 @@ def _operation(history: _History, steps: list[_Step], place: int | None) -> Occu
     if place is None or place >= len(steps):
         return None
     step = steps[place]
-    message = json.loads(step.says)
+    message = json.loads(step.content)
     if history.timed and step.time is not None:
         message["$time"] = json.loads(step.time)
     return Occurrence(step.number, operators_of(message)[0], message)

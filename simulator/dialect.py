@@ -1,4 +1,4 @@
-"""Named policies for what the service leaves undocumented, so that a measured fact can overrule one."""
+"""Policies for what the service leaves undocumented, so that a measured fact can replace one."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,9 +10,7 @@ __all__ = ["Dialect"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How a simulated service decides the points that the real one does not document.
-
-    The defaults are restante's policy; each field names one point.
+    """Policies for points that the real service does not document, one a field.
 
     >>> from simulator import Simulator
     >>> simulator = Simulator(Dialect(emptied_list="unset"))
@@ -23,7 +21,7 @@ class Dialect:
     """
 
     add_to_other: Literal["ignore", "replace"] = "ignore"
-    """`$add` where the present value is no number (a string of digits, true, null): ignored, or counted as 0."""
+    """`$add` to a value that is not a number (a string of digits, true, null): ignored, or counted as 0."""
 
     add_beyond_doubles: Literal["ignore", "clamp"] = "ignore"
     """`$add` whose sum is not finite, or an integer no double can hold: ignored, or the largest double."""
@@ -35,13 +33,13 @@ class Dialect:
     """`$remove` with a list takes each of its elements, or looks for the list itself as one element."""
 
     emptied_list: Literal["keep", "unset"] = "keep"
-    """A list emptied by `$remove` stays as ``[]``, or its property goes."""
+    """A list emptied by `$remove` stays as ``[]``, or its property is unset."""
 
     union_duplicates: Literal["keep", "collapse"] = "keep"
-    """Duplicates that stood in a list before `$union` stay, or collapse to the first."""
+    """Duplicates in a list before `$union` stay, or collapse to the first."""
 
     null_counts_as_set: bool = True
-    """Whether a property set to null is set, as far as `$set_once` is concerned."""
+    """True if `$set_once` leaves a property that is null."""
 
     several_operators: Literal["in_order", "reject"] = "in_order"
     """A message of several operators applies in written order, or is rejected (one is documented)."""
@@ -50,8 +48,4 @@ class Dialect:
     """A malformed operator rejects its whole message, or itself alone."""
 
     creating: frozenset[str] = frozenset(set(Operator) - {Operator.DELETE})
-    """The operators that create a missing profile. The others leave it missing, and change nothing."""
-
-    order: Literal["sequence", "time"] = "sequence"
-    """In which order `Simulator.from_messages` and `from_journal` apply: as given, or by ``$time``, equal and
-    missing times as given. What is applied at once is applied in the order of the calls."""
+    """Operators that create a missing profile. The others change nothing then."""

@@ -1,6 +1,6 @@
-"""What changed between two states of a profile, as data and as text. Pure.
+"""Differences between two states of a profile, as data and as text. Pure.
 
-By spelling: 1, 1.0 and true are three values here, though Python's ``==`` calls them one.
+Values are compared by spelling: 1, 1.0 and true differ, though they are equal to Python.
 """
 
 import json
@@ -20,7 +20,7 @@ __all__ = ["ABSENT", "Change", "describe", "difference"]
 
 
 class _Absent(Enum):
-    """What stands in a `Change` for a value that is not there: null is a value.
+    """The type of `ABSENT`, which marks a missing value in a `Change`: null is a value.
 
     >>> difference({}, {"plan": None})
     (Change(path=('plan',), before=ABSENT, after=None),)
@@ -37,13 +37,13 @@ ABSENT: Final = _Absent.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One place where two states differ.
+    """One difference between two states.
 
     Attributes:
-        path: The property's name, then keys of objects and indexes of lists; empty where the profile itself
-            came or went. The index of a removed element is its place before, of an added one its place after.
-        before: The value before, `ABSENT` where there was none.
-        after: The value after, `ABSENT` where there is none.
+        path: The property's name, then keys of objects and indexes of lists; empty if the profile itself was created
+            or deleted. The index of a removed element is its old one, of an added element its new one.
+        before: The value before, or `ABSENT`.
+        after: The value after, or `ABSENT`.
 
     >>> difference({"visits": 1}, {"visits": 1.0})
     (Change(path=('visits',), before=1, after=1.0),)
@@ -58,12 +58,11 @@ class Change:
 
 
 def difference(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[Change, ...]:
-    """What is stored otherwise in one state of a profile than in another.
+    """Return the changes from one state of a profile to another.
 
-    Empty exactly where `recorder.model.json_value.same_spelling` holds. Objects are compared by name. Of two lists
-    what they have in common at both ends is left aside; what remains is compared place by place where it is
-    equally long, and otherwise as elements removed and added. Nothing returned shares anything mutable with
-    what was given, and the time it takes grows with the size of the states alone.
+    Empty exactly if both are spelled alike. Objects are compared by key. The common beginning and end of two lists are
+    skipped; the rest is compared place by place if equally long, and otherwise as removed and added elements. The
+    result shares nothing mutable with the arguments; time is linear in their size.
 
     Args:
         before: A `Profile`, or properties as JSON values; None for no such profile.
@@ -124,7 +123,7 @@ def _lists(path: tuple[str | int, ...], before: list[Any], after: list[Any], fou
 
 
 def _alike(left: list[Any], right: list[Any]) -> int:
-    """How many elements at their beginning are alike; often they are the very same ones, which is seen sooner."""
+    """Return the length of the common beginning; identical objects are skipped at C speed."""
     length = min(len(left), len(right))
     for place in compress(range(length), map(is_not, left, right)):
         if not same_spelling(left[place], right[place]):
@@ -133,10 +132,10 @@ def _alike(left: list[Any], right: list[Any]) -> int:
 
 
 def _unpaired(old: list[Any], new: list[Any]) -> tuple[Sequence[int], Sequence[int]]:
-    """The places of `old` that went and of `new` that came.
+    """Return the places removed from `old` and those added in `new`.
 
-    The shorter one is looked for in the longer one, in order: an operation takes elements out or puts some in,
-    wherever they stand. It is no shortest edit, which would take more than linear time.
+    The shorter list is searched for in the longer one, in order. This is not the shortest edit, which would take more
+    than linear time.
     """
     shorter, longer = sorted((old, new), key=len)
     paired = 0
@@ -152,14 +151,14 @@ def _unpaired(old: list[Any], new: list[Any]) -> tuple[Sequence[int], Sequence[i
 
 # --- As text ------------------------------------------------------------------------------------
 
-_LONGEST = 80  # what is shown of a value, in characters
-_LEAD = 20  # of these, what leads up to the first difference
+_LONGEST = 80  # characters shown of a value
+_LEAD = 20  # characters of these before the first difference
 _LONGEST_NAME = 255
 _SIMPLE = re.compile(r"\$?[A-Za-z_][A-Za-z0-9_]*")
 
-# Letters that take no ink or leave a gap, and count as printable.
+# Printable characters that are invisible or blank.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0")
-_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # they choose between forms of one letter
+_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # variation selectors
 _TWINS = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04cf\u0501\u04bb"  # Cyrillic
     "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0406\u0408\u0405"
@@ -169,11 +168,11 @@ _TWINS = str.maketrans(
 
 
 def describe(changes: Iterable[Change]) -> str:
-    r"""Changes as lines of text for a person; an empty text for none.
+    r"""Return changes as lines of text, empty for none.
 
-    What is the same to Python's ``==`` is shown with its type, and strings that look alike with escapes, so
-    that the difference is there to see. A long value is clipped around its first difference. What a terminal
-    would not print, or would take as a command, is escaped as in JSON; printing the lines is safe.
+    Values that are equal to Python are shown with their types, and strings that look alike with escapes, so that the
+    difference is visible. Long values are clipped around their first difference. Characters that are unprintable or
+    control a terminal are escaped as in JSON, so that the lines are safe to print.
 
     >>> print(describe(difference({"visits": 1, "trial": True}, {"visits": 1.0, "plan": "pro"})))
     visits: 1 (integer) → 1.0 (float)
@@ -189,9 +188,9 @@ def describe(changes: Iterable[Change]) -> str:
 def _lines(change: Change) -> list[str]:
     path, before, after = change.path, change.before, change.after
     if not path and before is ABSENT:
-        return ["the profile came", *(f"+ {_name(name)}: {_one(after[name])}" for name in after)]
+        return ["profile created", *(f"+ {_name(name)}: {_one(after[name])}" for name in after)]
     if not path and after is ABSENT:
-        return ["the profile went", *(f"- {_name(name)}: {_one(before[name])}" for name in before)]
+        return ["profile deleted", *(f"- {_name(name)}: {_one(before[name])}" for name in before)]
     place = _place(path)
     if before is ABSENT:
         return [f"+ {place}: {_one(after)}"]
@@ -221,7 +220,7 @@ def _one(value: Any) -> str:
 
 
 def _two(before: Any, after: Any) -> tuple[str, str]:
-    """Both sides of a change, so that they can be told apart."""
+    """Return both sides of a change, so that their difference is visible."""
     typed = bool(before == after)
     left, right = _text(before, typed=typed), _text(after, typed=typed)
     if _outline(left) == _outline(right):
@@ -240,12 +239,12 @@ def _clipped(text: str, start: int, length: int) -> str:
 
 
 def _text(value: Any, *, typed: bool = False, escaped: bool = False) -> str:
-    """A JSON value as one line.
+    """Return a JSON value as one line.
 
     Args:
         value: The value.
-        typed: Whether numbers and booleans say what they are.
-        escaped: Whether everything is escaped that may look like something else.
+        typed: True to add the types of numbers and booleans.
+        escaped: True to escape everything that may look like something else.
     """
     match value:
         case str():
@@ -270,7 +269,7 @@ _KINDS = {bool: "boolean", int: "integer", float: "float"}
 def _string(text: str, *, escaped: bool) -> str:
     if text.isascii() and text.isprintable() and not escaped:
         return json.dumps(text)
-    # Another sequence of code points for what looks the same: each shows.
+    # Another sequence of code points may look the same: show each code point.
     everything = escaped or not unicodedata.is_normalized("NFC", text)
     return '"' + "".join(_letter(text, place, everything) for place in range(len(text))) + '"'
 
@@ -290,6 +289,6 @@ def _letter(text: str, place: int, everything: bool) -> str:  # noqa: FBT001
 
 
 def _outline(text: str) -> str:
-    """What a reader sees of a text: equal outlines look alike."""
+    """Return a key that is equal for texts that look alike."""
     seen = _SELECTORS.sub("", unicodedata.normalize("NFKC", text)).translate(_TWINS)
     return re.sub(' *" *', '"', re.sub(" +", " ", seen))

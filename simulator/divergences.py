@@ -1,4 +1,4 @@
-"""What came of holding what arrived against what was predicted: frozen results, and how they read. Pure."""
+"""Results of `compare`, and their text. Frozen; pure."""
 
 import json
 from collections import Counter
@@ -13,22 +13,22 @@ from recorder.model.json_value import spell
 __all__ = ["Comparison", "Divergence", "DivergenceKind", "Occurrence"]
 
 _LONGEST = 160
-"""How much of an operation, or of an id, a report shows, in characters."""
+"""Characters shown of an operation or an id."""
 _LEAD = 40
-"""How much of what two clipped operations share is shown before they differ."""
+"""Characters shown before the first difference of two clipped operations."""
 
 
 class DivergenceKind(StrEnum):
-    """How what arrived differs; `simulator.comparison` says which is named where several fit."""
+    """Kinds of divergence; `simulator.comparison` has the rules."""
 
     LOST = "lost"
-    """Predicted, and did not arrive, or not as often as predicted."""
+    """Received less often than predicted."""
     DUPLICATED = "duplicated"
-    """Arrived more often than predicted."""
+    """Received more often than predicted."""
     REORDERED = "reordered"
-    """Arrives after others that were predicted to follow it."""
+    """Received after operations that were predicted to follow it."""
     CHANGED = "changed"
-    """Arrived, and nothing like it was predicted: in place of what was due, or as one too many."""
+    """Received, but never predicted: instead of the predicted one, or as one too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class Occurrence:
     """One operation of a history.
 
     Attributes:
-        number: Which message of its history it stands in, counting all of them from 1.
+        number: Number of its message in its history, from 1, malformed ones included.
         operator: Such as ``$set``.
-        message: What was compared: the message without its token and identity, with this operator alone, and
-            with ``$time`` where that counts.
+        message: The message as compared: this operator alone, without token and identity, with ``$time`` only if
+            that counts.
     """
 
     number: int
@@ -47,7 +47,7 @@ class Occurrence:
     message: Mapping[str, Any]
 
     def __str__(self) -> str:
-        r"""The message as JSON, fit for a terminal.
+        r"""Return the message as JSON, safe for a terminal.
 
         >>> print(Occurrence(1, "$set", {"$set": {"name": "\x1b[31mred"}}))
         {"$set":{"name":"\u001b[31mred"}}
@@ -57,25 +57,23 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
-    """Where a profile's history first differs from what was predicted.
+    """The first difference between a profile's predicted and received operations.
 
     Attributes:
         kind: See `DivergenceKind`.
         profile: The profile's or group's id.
         group_key: A group's key; None for a user's profile.
-        place: Which of the profile's operations it is, from 1.
-        predicted: The predicted operation that is lost, duplicated, out of order or changed; of several alike the
-            one that was due, or the first. None where what arrived was not predicted at all.
-        received: What arrived at that place: lost, what came next; duplicated, the one too many; reordered, what
-            came before its turn; changed, what it became. None where nothing more arrived.
-        elsewhere: Duplicated: the first of its other arrivals. Reordered: where the predicted one arrives. None
-            otherwise.
-        alike: How many operations like `predicted` the profile's prediction has, itself among them.
-        missing: How many predicted operations of the profile did not arrive.
-        surplus: How many operations of the profile arrived beyond the predicted ones.
-        harmless: Whether the profile comes out as predicted all the same, as `Simulator` applies the operations: a
-            set that arrived twice in a row, say. False where an operator outside the vocabulary is among them, None
-            where there are too many operations to see.
+        place: Number of the operation in the profile's history, from 1.
+        predicted: The predicted operation that is lost, duplicated, reordered or changed (of several equal ones the
+            one that was due, or the first); None if nothing equal was predicted.
+        received: The operation received at that place: the next one (lost), the extra one (duplicated), the one before
+            its turn (reordered), or the changed one; None if nothing more was received.
+        elsewhere: The first other arrival (duplicated) or the late one (reordered); None otherwise.
+        alike: Number of predicted operations equal to `predicted`, itself included.
+        missing: Number of the profile's predicted operations that were not received.
+        surplus: Number of the profile's received operations that were not predicted.
+        harmless: True if the resulting profile is as predicted, such as after a repeated set. False if an unknown
+            operator is involved, None if there are too many operations to check.
     """
 
     kind: DivergenceKind
@@ -92,14 +90,14 @@ class Divergence:
 
     @property
     def owner(self) -> str:
-        """The profile as a report names it: clipped, and fit for a terminal."""
+        """The profile's name in reports: clipped, and safe for a terminal."""
         return _clipped(self.profile if self.group_key is None else f"{self.group_key}:{self.profile}")
 
-    def told(self, name: Callable[[Occurrence], str] | None = None) -> str:
-        """A few lines for a person.
+    def format(self, name: Callable[[Occurrence], str] | None = None) -> str:
+        """Return a few lines of text.
 
         Args:
-            name: What to call a predicted operation, such as a journal's number; its message's number by default.
+            name: Names a predicted operation, such as by its entry; by default by its message's number.
         """
         name = name or _message_of
         predicted, received = _shown(self.predicted, self.received)
@@ -129,24 +127,23 @@ class Divergence:
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        return self.told()
+        return self.format()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What came of `compare`.
+    """The result of `compare`.
 
     Attributes:
-        divergences: The first divergence of each profile that has one, in the order the profiles were predicted,
-            then in that of their arrival.
-        agreeing: How many profiles agree.
-        predicted: How many operations were predicted, those that arrived early among them.
-        received: How many operations arrived, without those left out.
-        to_send: How many of the operations still to be sent did not arrive.
-        arrived_early: How many of them arrived all the same.
-        pruned: How many operations that arrived before the prediction begins are left out.
-        malformed_predicted: How many predicted messages no service would take; they are left out.
-        malformed_received: How many received messages are malformed; they are left out.
+        divergences: The first divergence of each profile that has one, in order of prediction, then of arrival.
+        agreeing: Number of profiles without one.
+        predicted: Number of predicted operations, `arrived_early` included.
+        received: Number of received operations, without `pruned`.
+        to_send: Number of operations to be sent that did not arrive.
+        arrived_early: Number of operations to be sent that did arrive.
+        pruned: Number of operations received before the prediction begins; they are left out.
+        malformed_predicted: Number of malformed predicted messages; they are left out.
+        malformed_received: Number of malformed received messages; they are left out.
     """
 
     divergences: tuple[Divergence, ...]
@@ -161,12 +158,12 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether no profile diverges."""
+        """True if no profile diverges."""
         return not self.divergences
 
     @property
     def summary(self) -> str:
-        """One paragraph for a person."""
+        """One paragraph of text."""
         kinds = Counter(one.kind for one in self.divergences)
         which = ", ".join(f"{kinds[kind]:,} {kind}" for kind in DivergenceKind if kinds[kind])
         differing = len(self.divergences)
@@ -194,7 +191,7 @@ class Comparison:
         return " ".join(parts)
 
     def __str__(self) -> str:
-        """The summary, then some lines for each profile that differs.
+        """Return the summary, then some lines for each profile that differs.
 
         >>> from simulator import compare
         >>> predicted = [{"$distinct_id": "ada", "$add": {"visits": 1}}, {"$distinct_id": "bob", "$set": {"a": 1}}]
@@ -208,7 +205,7 @@ class Comparison:
         return "\n\n".join([self.summary, *map(str, self.divergences)])
 
 
-# --- In words -----------------------------------------------------------------------------------
+# --- As text ------------------------------------------------------------------------------------
 
 
 def _message_of(operation: Occurrence | None) -> str:
@@ -220,7 +217,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _clipped(text: str, start: int = 0) -> str:
-    """At most so much of a text, from a place on, with nothing in it that could style a terminal."""
+    """Return part of a text, with terminal control characters escaped."""
     part = (
         ("…" if start else "")
         + text[start : start + _LONGEST]
@@ -232,7 +229,7 @@ def _clipped(text: str, start: int = 0) -> str:
 
 
 def _shown(one: Occurrence | None, other: Occurrence | None) -> tuple[str, str]:
-    """Two operations, each clipped so that it can be seen where they begin to differ."""
+    """Return two operations as text, clipped so that their first difference shows."""
     texts = [spell(operation.message) if operation is not None else "" for operation in (one, other)]
     start = 0
     if all(texts) and max(map(len, texts)) > _LONGEST:

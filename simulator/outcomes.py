@@ -1,4 +1,4 @@
-"""What came of an operation: frozen results."""
+"""Outcomes of operations."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,28 +7,28 @@ __all__ = ["Outcome", "Verdict"]
 
 
 class Verdict(StrEnum):
-    """What an operation did to its profile."""
+    """The effect of an operation on its profile."""
 
     APPLIED = "applied"
-    """What is stored differs afterwards, or a profile came or went."""
+    """Something is stored differently afterwards, or a profile was created or deleted."""
     NO_CHANGE = "no_change"
-    """It fits, and the profile was already as it says."""
+    """Valid, and the profile already had this state."""
     IGNORED = "ignored"
-    """Nothing changed, and some property's present value cannot take the operation."""
+    """Nothing changed, as some property's present value cannot take the operation."""
     REJECTED = "rejected"
     """Malformed: the whole message has no effect."""
     NOT_SIMULATED = "not_simulated"
-    """An operator outside the vocabulary: what the service makes of it is not known."""
+    """An unknown operator: its effect in the service is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one operator of a message did.
+    """The effect of one operator of a message.
 
     Attributes:
         operator: As written in the message, such as ``$set``; empty for a message without one.
         verdict: See `Verdict`.
-        reasons: Pairs of a property name (or the place of what is malformed) and what stood in its way.
+        reasons: Pairs of a property (or the place of what is malformed) and why it could not take the operation.
 
     >>> from simulator import Simulator
     >>> simulator = Simulator()

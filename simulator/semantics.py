@@ -1,17 +1,16 @@
-"""What each operation does to a profile: one small function per operator, in a table.
+"""Operations on profiles: one small function for each operator, in a table.
 
-A function of the table changes `properties`, which it owns, and says whether anything is stored otherwise; it
-copies what it keeps of `payload`, and adds to `reasons` what stood in its way. `apply_operation` is the pure
-door: nothing it is given is changed, nothing it returns shares anything mutable with what it was given.
-`apply_message` is the same for a whole message and for properties the caller owns, which spares a copy of the
-profile for each operation.
+An operator's function changes `properties`, which it owns, and returns True if anything is stored differently. It
+copies what it keeps of `payload`, and adds to `reasons` why a property could not take the operation. `apply_operation`
+is pure; `apply_message` and `operate` change properties of the caller, which saves a copy of the profile for each
+operation.
 
-Sources: the service's documentation, the official SDKs' documentation and code; the points neither settles
-are fields of `Dialect`.
+Sources: the service's documentation, the official SDKs' documentation and code. Points that neither settles are
+fields of `Dialect`.
 """
 
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from math import inf, isfinite
 from typing import Any
 
@@ -22,77 +21,41 @@ from recorder.model.operations import Operator, examine, operators_of
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 
-__all__ = ["Members", "Properties", "apply_message", "apply_operation", "operate", "own"]
+__all__ = ["Properties", "apply_message", "apply_operation", "copy_properties", "operate"]
 
 Properties = dict[str, Any]
 
 _LARGEST = sys.float_info.max
-_CONTAINERS = (dict, list)  # what must be copied; the rest, nearly all, is not worth a call
+_CONTAINERS = (dict, list)  # must be copied; other values, nearly all, are not worth a call
+_FEW = 4  # values that `in`, which runs in C, finds in a list faster than keys could be made of its elements
 
 
-def own(properties: Properties) -> Properties:
-    """A copy that no operation on the other changes: they change properties and lists, never what stands in one.
+def copy_properties(properties: Properties) -> Properties:
+    """Return a copy that operations on the original leave alone: they change properties and lists, no deeper value.
 
     >>> properties = {"tags": ["a"]}
-    >>> before = own(properties)
+    >>> before = copy_properties(properties)
     >>> apply_message(properties, {"$distinct_id": "ada", "$append": {"tags": "b"}}, Dialect())[0], before
     ({'tags': ['a', 'b']}, {'tags': ['a']})
     """
     return {name: value.copy() if isinstance(value, list) else value for name, value in properties.items()}
 
 
-class Members:
-    """What a profile's lists hold, remembered from one union to the next: a list is not gone through for each.
-
-    Operations change a list in place only by adding to its end, so what was seen of the same list still stands. (But
-    for a union that collapses duplicates, which does not ask here.)
-
-    >>> members, tags = Members(), ["a"]
-    >>> sorted(members.of("tags", tags))
-    ['a']
-    >>> tags.append("b")
-    >>> sorted(members.of("tags", tags))
-    ['a', 'b']
-    """
-
-    __slots__ = ("_seen",)
-
-    def __init__(self) -> None:
-        self._seen: dict[str, tuple[list[Any], int, set[Hashable]]] = {}
-
-    def of(self, name: str, values: list[Any]) -> set[Hashable]:
-        """The keys of a property's elements; see `json_key`. Whoever adds an element may add its key."""
-        held, length, keys = self._seen.get(name, (None, 0, set()))
-        if held is not values:
-            length, keys = 0, set()
-        keys.update(map(json_key, values[length:]))
-        self._seen[name] = (values, len(values), keys)
-        return keys
-
-    def copy(self, properties: Properties) -> "Members":
-        """The same of a copy of the properties."""
-        other = Members()
-        for name, (_, length, keys) in self._seen.items():
-            if isinstance(values := properties.get(name), list):
-                other._seen[name] = (values, length, set(keys))  # its own kind
-        return other
-
-
 _Reasons = list[tuple[str, str]]
-"""Pairs of a property and what stood in an operation's way there."""
+"""Pairs of a property and the reason why it could not take an operation."""
 
 
-def _set(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
+def _set(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:
     changed = False
     for name, value in payload.items():
-        # Python's == first: it is quick, and what differs by it is spelled otherwise.
+        # Python's == first: it is fast, and values that differ by it are spelled differently.
         if name not in properties or properties[name] != value or not same_spelling(properties[name], value):
             properties[name] = copy_json(value) if isinstance(value, _CONTAINERS) else value
             changed = True
     return changed
 
 
-def _set_once(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
+def _set_once(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:
     changed = False
     for name, value in payload.items():
         absent = name not in properties
@@ -115,7 +78,7 @@ def _add(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reaso
             total = present + number  # exact for integers, IEEE's as soon as one is a float
         except OverflowError:
             total = inf
-        if not -_LARGEST <= total <= _LARGEST and not _is_held_by_doubles(total):
+        if not -_LARGEST <= total <= _LARGEST and not _rounds_to_double(total):
             if dialect.add_beyond_doubles == "ignore":
                 reasons.append((name, "the sum is beyond what a double can hold"))
                 continue
@@ -126,15 +89,15 @@ def _add(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reaso
     return changed
 
 
-def _is_held_by_doubles(number: float) -> bool:
-    """Whether some double is nearest to a number: the largest is so to some integers beyond it, too."""
+def _rounds_to_double(number: float) -> bool:
+    """True if some double is nearest to a number; the largest one is for some integers beyond it."""
     try:
         return isfinite(float(number))
     except OverflowError:
         return False
 
 
-def _append(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
+def _append(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:
     changed = False
     for name, value in payload.items():
         if name not in properties:
@@ -148,16 +111,9 @@ def _append(properties: Properties, payload: Any, dialect: Dialect, reasons: _Re
     return changed
 
 
-def _union(
-    properties: Properties,
-    payload: Any,
-    dialect: Dialect,
-    reasons: _Reasons,
-    members: Members | None = None,
-) -> bool:
+def _union(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:
     changed = False
-    collapses = dialect.union_duplicates == "collapse"
-    for name, wanted in payload.items():
+    for name, members in payload.items():
         if name not in properties:
             properties[name] = []
             changed = True
@@ -165,33 +121,14 @@ def _union(
         if not isinstance(present, list):
             reasons.append((name, f"{kind_of(present)} cannot be united with a list"))
             continue
-        if collapses:
-            before = len(present)
+        before = len(present)
+        if dialect.union_duplicates == "collapse":
             present[:] = _without_duplicates(present)
             changed |= len(present) < before
-        several = wanted if isinstance(wanted, list) else [wanted]
-        if members is not None and not collapses:
-            known = members.of(name, present)
-        elif len(several) == 1:  # Python finds one by itself more quickly than all could be given keys
-            changed |= _united(present, several[0])
-            continue
-        else:
-            known = set(map(json_key, present))
-        for value in several:
-            key = json_key(value)
-            if key not in known:
-                known.add(key)
-                present.append(copy_json(value))
-                changed = True
+            before = len(present)
+        _add_missing(present, members if isinstance(members, list) else [members])
+        changed |= len(present) > before
     return changed
-
-
-def _united(values: list[Any], value: Any) -> bool:
-    """Add one value to a list that has none like it; whether it was added."""
-    if value in values and next(_places(values, value), None) is not None:
-        return False
-    values.append(copy_json(value))
-    return True
 
 
 def _without_duplicates(values: list[Any]) -> list[Any]:
@@ -199,6 +136,19 @@ def _without_duplicates(values: list[Any]) -> list[Any]:
     for value in values:
         first.setdefault(json_key(value), value)
     return list(first.values())
+
+
+def _add_missing(values: list[Any], members: list[Any]) -> None:
+    if len(members) < _FEW:
+        for member in members:
+            if member not in values or next(_places(values, member), None) is None:
+                values.append(copy_json(member))
+        return
+    keys = set(map(json_key, values))
+    for member in members:
+        if (key := json_key(member)) not in keys:
+            keys.add(key)
+            values.append(copy_json(member))
 
 
 def _remove(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:
@@ -239,7 +189,6 @@ def _without(values: list[Any], unwanted: list[Any], *, first_only: bool) -> lis
 
 
 def _without_one(values: list[Any], unwanted: Any, *, first_only: bool) -> list[Any]:
-    """The same for one value."""
     if unwanted not in values:
         return values
     kept: list[Any] = []
@@ -253,7 +202,7 @@ def _without_one(values: list[Any], unwanted: Any, *, first_only: bool) -> list[
 
 
 def _places(values: list[Any], wanted: Any) -> Iterator[int]:
-    """Where a list has a value. Python looks first, which is quick: what is equal as JSON is so to Python, too."""
+    """Yield the places of a value in a list; by Python's fast == first, as equal JSON values are equal to Python."""
     key, place = json_key(wanted), -1
     while True:
         try:
@@ -264,7 +213,7 @@ def _places(values: list[Any], wanted: Any) -> Iterator[int]:
             yield place
 
 
-def _unset(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:  # noqa: ARG001
+def _unset(properties: Properties, payload: Any, dialect: Dialect, reasons: _Reasons) -> bool:
     changed = False
     for name in payload:
         if name in properties:
@@ -273,8 +222,7 @@ def _unset(properties: Properties, payload: Any, dialect: Dialect, reasons: _Rea
     return changed
 
 
-_Operation = Callable[[Properties, Any, Dialect, _Reasons], bool]
-_OPERATORS: dict[str, _Operation] = {
+_OPERATORS: dict[str, Callable[[Properties, Any, Dialect, _Reasons], bool]] = {
     Operator.SET: _set,
     Operator.SET_ONCE: _set_once,
     Operator.ADD: _add,
@@ -285,7 +233,7 @@ _OPERATORS: dict[str, _Operation] = {
 }
 
 
-# What nearly all operations come to: made once. (A member of an enum takes Python 3.11 as long to find as a call.)
+# The outcomes of nearly all operations, made once. (On Python 3.11 a member of an enum takes a call to find.)
 _APPLIED, _NO_CHANGE = (
     {operator.value: Outcome(operator.value, verdict) for operator in Operator}
     for verdict in (Verdict.APPLIED, Verdict.NO_CHANGE)
@@ -294,11 +242,7 @@ _DELETE = Operator.DELETE.value
 
 
 def operate(
-    properties: Properties | None,
-    operator: str,
-    payload: Any,
-    dialect: Dialect,
-    members: Members | None = None,
+    properties: Properties | None, operator: str, payload: Any, dialect: Dialect
 ) -> tuple[Properties | None, Outcome]:
     """Apply one well-formed operation to properties that may be changed; see `apply_message`."""
     operation = _OPERATORS.get(operator)
@@ -306,34 +250,27 @@ def operate(
         if operator == _DELETE:
             return None, (_NO_CHANGE if properties is None else _APPLIED)[operator]
         return properties, Outcome(operator, Verdict.NOT_SIMULATED)
-    came = properties is None
+    created = properties is None
     if properties is None:
         if operator not in dialect.creating:
             return None, _NO_CHANGE[operator]
         properties = {}
     reasons: _Reasons = []
-    if members is not None and operation is _union:
-        changed = _union(properties, payload, dialect, reasons, members) or came
-    else:
-        changed = operation(properties, payload, dialect, reasons) or came
+    changed = operation(properties, payload, dialect, reasons) or created
     if reasons:
         return properties, Outcome(operator, Verdict.APPLIED if changed else Verdict.IGNORED, tuple(reasons))
     return properties, (_APPLIED if changed else _NO_CHANGE)[operator]
 
 
 def apply_message(
-    properties: Properties | None,
-    message: Message,
-    dialect: Dialect,
-    members: Members | None = None,
+    properties: Properties | None, message: Message, dialect: Dialect
 ) -> tuple[Properties | None, list[Outcome]]:
-    """Apply a plain message to a profile's properties, which it may change (None: no such profile).
+    """Apply a plain message to a profile's properties, which it may change.
 
     Args:
-        properties: The profile's.
+        properties: The profile's properties; None for no such profile.
         message: The message.
         dialect: Policies for what the service does not document.
-        members: Of whoever applies one message after another to the same properties.
 
     Returns:
         The properties afterwards (None: no such profile), and one outcome per operator in written order;
@@ -343,15 +280,15 @@ def apply_message(
     if dialect.several_operators == "reject" and len(written) > 1:
         return properties, [_rejected(operator, "message", "has several operators") for operator in written]
     if dialect.malformed_operator == "operator" and len(written) > 1:
-        rejections = [_fault(_alone(message, operator, written)) for operator in written]
+        faults = [_fault(_alone(message, operator, written)) for operator in written]
     else:
-        rejections = [_fault(message)] * max(len(written), 1)
+        faults = [_fault(message)] * max(len(written), 1)
     outcomes = []
-    for operator, fault in zip(written or [""], rejections, strict=True):
+    for operator, fault in zip(written or [""], faults, strict=True):
         if fault is not None:
             outcomes.append(_rejected(operator, fault.path, fault.reason))
             continue
-        properties, outcome = operate(properties, operator, message[operator], dialect, members)
+        properties, outcome = operate(properties, operator, message[operator], dialect)
         outcomes.append(outcome)
     return properties, outcomes
 
@@ -378,22 +315,21 @@ def apply_operation(
     """Apply one operator to a profile's properties; a pure function.
 
     Args:
-        properties: The profile before, as JSON values; None where there is no such profile.
+        properties: The properties before, as JSON values; None for no such profile.
         operator: Such as ``"$add"``.
         payload: The operator's payload, as JSON values.
         dialect: Policies for what the service does not document.
 
     Returns:
-        The profile afterwards (None: no such profile) and what came of it. Nothing given is changed, and
-        nothing returned shares anything mutable with what was given.
+        The properties afterwards (None: no such profile) and the outcome. No argument is changed, and nothing
+        returned shares anything mutable with the arguments.
 
     >>> apply_operation({"n": 1}, "$add", {"n": 2})
     ({'n': 3}, Outcome(operator='$add', verdict=<Verdict.APPLIED: 'applied'>, reasons=()))
     >>> apply_operation({"n": 1}, "$delete", "")[0] is None
     True
     """
-    # A copy of each value: properties that share a list must not change together. Any identity will do:
-    # whose profile this is, is the caller's business.
+    # Value by value, as properties that share a list must not change together.
     copy = None if properties is None else {name: copy_json(value) for name, value in properties.items()}
     after, outcomes = apply_message(copy, {"$distinct_id": "-", operator: payload}, dialect or Dialect())
     return after, outcomes[0]

@@ -1,17 +1,14 @@
 """`Simulator`: the operations applied to profiles in memory."""
 
-import json
 import marshal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from math import isfinite
-from operator import itemgetter
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from recorder.model.errors import InvalidOperation, RestanteError
 from recorder.model.json_value import check_size, compact
@@ -22,17 +19,17 @@ from recorder.model.reports import ShipReport
 from simulator.dialect import Dialect
 from simulator.outcomes import Outcome, Verdict
 from simulator.profile import Profile
-from simulator.semantics import Properties, apply_message, operate, own
-from simulator.timeline import Start, Timeline, Unreadable
+from simulator.replay import Start, Unreadable
+from simulator.semantics import Properties, apply_message, copy_properties, operate
+from simulator.timeline import Timeline
 
 if TYPE_CHECKING:
     from recorder.reading.reader import JournalReader
 
 __all__ = ["Rejected", "Simulator", "Snapshot"]
 
-Item = TypeVar("Item")
 _Accepted = tuple[Message, str]
-"""A message that was found good, and its JSON."""
+"""A valid message, and its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +37,8 @@ class Rejected:
     """A message that had no effect because it is malformed.
 
     Attributes:
-        message: As it was given.
-        reason: The place and what is wrong there.
+        message: As given.
+        reason: The place in it, and the error there.
     """
 
     message: Any
@@ -50,9 +47,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A simulator's state at one moment, for `Simulator.restore`."""
+    """The state of a simulator, for `Simulator.restore`."""
 
-    _held: dict[Identity, Properties]
+    _profiles: dict[Identity, Properties]
     _partly_known: frozenset[Identity]
     _rejected: tuple[Rejected, ...]
     _history: "_History | None"
@@ -60,36 +57,35 @@ class Snapshot:
 
 
 _History = defaultdict[Identity, list[str | bytes | Unreadable]]
-"""What was applied to a profile: messages as JSON, or as `marshal` wrote them; see `_told`."""
+"""The messages applied to each profile: as JSON, or in `marshal`'s format."""
 
-# A message is copied, as its owner may change it. No copy is made as quickly as marshal's, which takes a third of the
-# time that JSON takes; for this process alone, so that its format does not matter.
-_AS_IT_STANDS = 2  # marshal's version that looks for nothing that occurs twice
+# Messages are copied, as their owner may change them. marshal takes a third of JSON's time; its format does not matter,
+# as no other process reads it.
+_MARSHAL_VERSION = 2  # does not search for repeated objects
 _SURROGATE = 0xED
-"""The byte with which marshal begins a lone surrogate, which is no JSON (and some letters, and parts of numbers)."""
+"""The first byte of a lone surrogate in marshal's format, which is not JSON (also of some letters, and in numbers)."""
 
-# Asked for with each operation, and Python 3.11 makes a call to find it in its class.
+# Needed for each operation, and on Python 3.11 a member of an enum takes a call to find.
 _NOT_SIMULATED = Verdict.NOT_SIMULATED
 
 
 @dataclass(frozen=True, slots=True)
 class _Journal:
-    """Where a prediction came from, to be read anew for a timeline."""
+    """The journal of a prediction, read again for timelines."""
 
     path: Path
     shipped_only: bool
 
 
 class Simulator(PeopleApi):
-    """Profiles in memory, and the operations on them as the service documents them.
+    """Profiles in memory, and the documented operations on them.
 
-    A `PeopleApi` like `Recorder`, applied at once and in the order of the calls. Not for several threads at
-    a time without a lock of your own.
+    A `PeopleApi` like `Recorder`; operations apply at once. Not thread-safe.
 
     Args:
         dialect: Policies for what the service does not document.
         clock: Seconds since the epoch, for ``$time`` and for charges without one.
-        history: Whether to keep what is applied, as JSON, for `timeline`.
+        history: True to keep messages for `timeline`.
 
     >>> simulator = Simulator()
     >>> simulator.people_increment("ada", {"visits": 2})
@@ -102,11 +98,11 @@ class Simulator(PeopleApi):
     __slots__ = (
         "_clock",
         "_dialect",
-        "_held",
         "_history",
         "_journal",
         "_keeps_history",
         "_partly_known",
+        "_properties",
         "_rejected",
     )
 
@@ -119,7 +115,7 @@ class Simulator(PeopleApi):
     ) -> None:
         self._dialect = dialect or Dialect()
         self._clock = clock
-        self._held: dict[Identity, Properties] = {}
+        self._properties: dict[Identity, Properties] = {}
         self._partly_known: set[Identity] = set()
         self._rejected: list[Rejected] = []
         self._keeps_history = history
@@ -131,13 +127,13 @@ class Simulator(PeopleApi):
     def apply(self, message: Any) -> list[Outcome]:
         """Apply one update message, of a user or a group.
 
-        Never raises for a malformed message: its outcomes say ``rejected``, and it joins `rejected`.
+        A malformed message raises nothing: its outcomes are ``rejected``, and it is added to `rejected`.
 
         Returns:
             One outcome per operator in written order; one for a message without identity or operator.
         """
         if type(message) is dict and is_plain(message, MESSAGE_DEPTH):
-            kept = marshal.dumps(message, _AS_IT_STANDS)
+            kept = marshal.dumps(message, _MARSHAL_VERSION)
             if _SURROGATE not in kept:
                 return self._apply(message, kept)
         try:
@@ -147,7 +143,7 @@ class Simulator(PeopleApi):
         return self._apply(plain, text)
 
     def _apply(self, message: Message, kept: str | bytes | None) -> list[Outcome]:
-        """Apply a plain message, and remember it as it is to be kept, where that is given."""
+        """Apply a plain message, and add it to the history as `kept` unless None."""
         operators: tuple[str, ...]
         try:
             identity, operators = examine(message)
@@ -161,8 +157,8 @@ class Simulator(PeopleApi):
                 return [Outcome(name, Verdict.REJECTED, rejection) for name in operators_of(message) or [""]]
         if kept is not None and self._history is not None:
             self._history[identity].append(kept)
-        before = self._held.get(identity)
-        if len(operators) == 1:  # nearly all, and none of those can be rejected
+        before = self._properties.get(identity)
+        if len(operators) == 1:  # nearly all messages; it cannot be rejected any more
             operator = operators[0]
             after, outcome = operate(before, operator, message[operator], self._dialect)
             if outcome.verdict is _NOT_SIMULATED:
@@ -172,13 +168,13 @@ class Simulator(PeopleApi):
             after, outcomes = apply_message(before, message, self._dialect)
             self._note(identity, message, outcomes)
         if after is None:
-            self._held.pop(identity, None)
+            self._properties.pop(identity, None)
         elif after is not before:
-            self._held[identity] = after
+            self._properties[identity] = after
         return outcomes
 
     def _note(self, identity: Identity, message: Message, outcomes: list[Outcome]) -> None:
-        """Remember what was not simulated, and what was rejected."""
+        """Note unknown operators and rejections."""
         refusal = None
         for outcome in outcomes:
             if outcome.verdict is Verdict.NOT_SIMULATED:
@@ -189,8 +185,12 @@ class Simulator(PeopleApi):
             self._rejected.append(Rejected(deepcopy(message), ": ".join(refusal.reasons[0])))
 
     def _unreadable(self, message: Any, error: InvalidOperation) -> list[Outcome]:
-        """What comes of a message that is no JSON."""
-        operators = operators_of(message) if isinstance(message, dict) and all(map(_is_str, message)) else []
+        """Reject a message that is not JSON."""
+        operators = (
+            operators_of(message)
+            if isinstance(message, dict) and all(isinstance(name, str) for name in message)
+            else []
+        )
         self._rejected.append(Rejected(message, str(error)))
         outcomes = [
             Outcome(name, Verdict.REJECTED, ((error.path, error.reason),)) for name in operators or [""]
@@ -225,7 +225,7 @@ class Simulator(PeopleApi):
         return self._clock()
 
     def batch(self) -> Batch[_Accepted]:
-        """Several operations applied together when the block ends, or not at all if it raises."""
+        """Return a batch: operations applied together when its block ends, none if it raises."""
 
         def keep(
             lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
@@ -235,51 +235,51 @@ class Simulator(PeopleApi):
         return Batch(self, keep, self._commit)
 
     def flush(self, timeout: float | None = 10.0) -> ShipReport:  # noqa: ARG002
-        """Nothing waits here: an empty report, done."""
+        """Return an empty report: nothing waits to be sent."""
         return ShipReport()
 
     def close(self, timeout: float = 2.0) -> None:
-        """Nothing to close; the profiles stay readable."""
+        """Do nothing; profiles stay readable."""
 
-    # --- looking
+    # --- reading
 
     @property
     def profiles(self) -> dict[str, Profile]:
-        """The users' profiles by id, in the order they came to be; a snapshot."""
-        return {id_.id: self._profile(id_) for id_ in self._held if id_.group_key is None}
+        """Users' profiles by id, in order of creation; a snapshot."""
+        return {id_.id: self._profile(id_) for id_ in self._properties if id_.group_key is None}
 
     @property
     def groups(self) -> dict[tuple[str, str], Profile]:
-        """The groups' profiles by (group key, group id); a snapshot."""
+        """Groups' profiles by (group key, group id); a snapshot."""
         return {
-            (id_.group_key, id_.id): self._profile(id_) for id_ in self._held if id_.group_key is not None
+            (id_.group_key, id_.id): self._profile(id_)
+            for id_ in self._properties
+            if id_.group_key is not None
         }
 
     def profile(self, id: str | int, *, group_key: str | None = None) -> Profile:  # noqa: A002
-        """One profile as it stands; a snapshot.
+        """Return one profile; a snapshot.
 
         Raises:
-            KeyError: There is no such profile.
+            KeyError: No such profile.
         """
         return self._profile(Identity(group_key, str(id)))
 
     def _profile(self, identity: Identity) -> Profile:
-        return Profile._of(  # noqa: SLF001
+        return Profile.owning(
             identity.id,
-            own(self._held[identity]),
+            copy_properties(self._properties[identity]),
             group_key=identity.group_key,
             partly_known=identity in self._partly_known,
         )
 
     def timeline(self, id: str | int, *, group_key: str | None = None) -> Timeline:  # noqa: A002
-        """One profile through time: how it stood after each message, what each changed, who wrote what.
+        """Return the history of one profile: its state after each message, changes, and writers.
 
-        A snapshot of the messages so far, deleted profiles' and malformed ones included; they are applied
-        again, by this simulator's dialect, when somebody looks. Of `from_journal` it is the profile's entries as
-        the journal holds them now, in the order of the prediction and with their numbers (what was recorded and
-        shipped since is in it), and then what was applied to this simulator by hand. Entries that are not part
-        of the prediction, such as rejected ones, are not in it. Of entries that were pruned it knows what they made
-        of the profile together: it begins with that; see `Timeline.pruned`.
+        A snapshot of the messages so far, malformed ones and those of deleted profiles included. After `from_journal`
+        it has the profile's entries that the journal has now, in predicted order and with their sequence numbers, and
+        then messages applied to this simulator since. Entries outside the prediction, such as rejected ones, are left
+        out. It begins with the state that pruned entries left; see `Timeline.pruned`.
 
         Raises:
             KeyError: No message ever named that profile.
@@ -297,7 +297,7 @@ class Simulator(PeopleApi):
             raise RestanteError("this simulator keeps no history", hint="Make it with history=True.")
         identity = Identity(group_key, str(id))
         start, journaled = self._journaled(identity)
-        history = [*(text for _, text in journaled), *map(_told, self._history.get(identity, ()))]
+        history = [*(text for _, text in journaled), *map(_as_json, self._history.get(identity, ()))]
         if not history and start is None:
             owner = "" if group_key is None else f" of the group key {group_key!r}"
             raise KeyError(f"no message ever named the profile {identity.id!r}{owner}")
@@ -305,52 +305,36 @@ class Simulator(PeopleApi):
         return Timeline(identity.id, history, self._dialect, group_key=group_key, seqs=seqs, start=start)
 
     def _journaled(self, identity: Identity) -> tuple[Start | None, list[tuple[int, str]]]:
-        """What a profile's pruned entries made of it, and its entries: their numbers, and their JSON.
+        """Return a profile's state after its pruned entries, and its other entries: sequence number and JSON.
 
         In the order in which `from_journal` applies them.
         """
-        if self._journal is None:
+        journal = self._journal
+        if journal is None:
             return None, []
         from recorder.reading.reader import JournalReader
 
-        shipped_only = self._journal.shipped_only
-        with JournalReader(self._journal.path) as reader:
-
-            def read() -> tuple[Start | None, list[tuple[int, str]]]:
-                kept = reader.baseline_of(identity.id, identity.group_key)
-                start = None
-                if kept is not None and (kept.entries or kept.partly_known):  # not what was given up only
-                    start = Start(_properties(kept.properties), kept.partly_known, kept.entries)
-                rows = reader.history_of(identity.id, identity.group_key, shipped_only=shipped_only)
-                if self._dialect.order == "sequence":
-                    return start, rows
-                stamps = [(_stamp(json.loads(text)), (seq, text)) for seq, text in rows]
-                timed = [(stamp, row) for stamp, row in stamps if stamp is not None]
-                if len(timed) < len(rows):
-                    # Where the others come depends on the entries before them, whosever those are.
-                    everybody = _timed(reader.numbered_history(shipped_only=shipped_only), itemgetter(1))
-                    timed = [
-                        (stamp, (seq, compact(message)))
-                        for stamp, (seq, message) in everybody
-                        if _named(message) == identity
-                    ]
-                return start, [row for _, row in sorted(timed, key=itemgetter(0))]
-
-            return reader.unpruned(read)
+        with JournalReader(journal.path) as reader:
+            return reader.unpruned(
+                lambda: (
+                    _start(reader, identity),
+                    reader.history_of(identity.id, identity.group_key, shipped_only=journal.shipped_only),
+                )
+            )
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
-        """The messages that had no effect because they are malformed, in order."""
+        """Malformed messages, which had no effect, in order."""
         return tuple(self._rejected)
 
-    # --- keeping
+    # --- saving and restoring
 
     def reset(self) -> None:
         """Forget everything."""
         self.restore(Snapshot({}, frozenset(), (), defaultdict(list), None))
 
     def snapshot(self) -> Snapshot:
-        """The state as it is, for `restore`.
+        """Return the present state, for `restore`.
 
         >>> simulator = Simulator()
         >>> before = simulator.snapshot()
@@ -360,39 +344,39 @@ class Simulator(PeopleApi):
         {}
         """
         return Snapshot(
-            _own(self._held),
+            _copied(self._properties),
             frozenset(self._partly_known),
             tuple(self._rejected),
-            _copy(self._history),
+            _copied_history(self._history),
             self._journal,
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go back to a snapshot, which can be used again."""
-        self._held = _own(snapshot._held)  # noqa: SLF001
+        """Return to a snapshot, which can be used again."""
+        self._properties = _copied(snapshot._profiles)  # noqa: SLF001
         self._partly_known = set(snapshot._partly_known)  # noqa: SLF001
         self._rejected = list(snapshot._rejected)  # noqa: SLF001
-        self._history = _copy(snapshot._history) if self._keeps_history else None  # noqa: SLF001
+        self._history = _copied_history(snapshot._history) if self._keeps_history else None  # noqa: SLF001
         self._journal = snapshot._journal  # noqa: SLF001
 
-    # --- from elsewhere
+    # --- making one
 
     @classmethod
     def from_messages(
         cls, messages: Iterable[Any], dialect: Dialect | None = None, *, history: bool = True
     ) -> Self:
-        """A simulator to which these messages were applied; malformed ones are in `rejected`.
+        """Return a simulator with these messages applied; malformed ones are in `rejected`.
 
         Args:
             messages: Update messages; they are not changed.
             dialect: Policies for what the service does not document.
-            history: Whether to keep them, as JSON, for `timeline`.
+            history: True to keep them for `timeline`.
 
         >>> Simulator.from_messages([{"$distinct_id": "ada", "$set": {"plan": "pro"}}]).profiles
         {'ada': Profile('ada', {'plan': 'pro'})}
         """
         simulator = cls(dialect, history=history)
-        for message in _ordered(messages, simulator._dialect):
+        for message in messages:
             simulator.apply(message)
         return simulator
 
@@ -400,19 +384,19 @@ class Simulator(PeopleApi):
     def from_journal(
         cls, path: str | PathLike[str], *, shipped_only: bool = False, dialect: Dialect | None = None
     ) -> Self:
-        """The profiles that a journal's entries make.
+        """Return a simulator with a journal's entries applied.
 
-        The entries are not kept: `timeline` reads those of its profile anew. Entries that were pruned are in it as
-        what they made of their profiles together, by the default dialect and before all others.
+        Pruned entries come first, as the profiles that they made by the default dialect. Entries are not kept in
+        memory: `timeline` reads those of its profile again.
 
         Args:
             path: The journal's file, which is only read.
-            shipped_only: Only what this journal shipped, in the order it was shipped; otherwise what it
-                predicts: that, then all that is still to be sent, by number.
+            shipped_only: True for shipped entries only, in shipped order. Otherwise the prediction: these, then all
+                entries still to be sent, by sequence number.
             dialect: Policies for what the service does not document.
 
         Raises:
-            JournalError: The file is missing, or no journal.
+            JournalError: The file is missing or not a journal.
         """
         from recorder.reading.reader import JournalReader
 
@@ -424,46 +408,44 @@ class Simulator(PeopleApi):
         simulator = cls(dialect)
         simulator._journal = journal
         for kept in reader.baseline():
-            simulator._begin(
-                Identity(kept.group_key, kept.profile), kept.properties, partly_known=kept.partly_known
-            )
-        for message in _ordered(reader.history(shipped_only=journal.shipped_only), simulator._dialect):
+            identity = Identity(kept.group_key, kept.profile)
+            if (properties := _plain(kept.properties)) is not None:
+                simulator._properties[identity] = properties
+            if kept.partly_known:
+                simulator._partly_known.add(identity)
+        for message in reader.history(shipped_only=journal.shipped_only):
             simulator._apply(message, None)
         return simulator
 
-    def _begin(self, identity: Identity, properties: Mapping[str, Any] | None, *, partly_known: bool) -> None:
-        """A profile as it was when what is applied begins."""
-        if (held := _properties(properties)) is not None:
-            self._held[identity] = held
-        if partly_known:
-            self._partly_known.add(identity)
+
+def _start(reader: "JournalReader", identity: Identity) -> Start | None:
+    """Return a profile's state after its pruned entries; None if none were pruned."""
+    kept = reader.baseline_of(identity.id, identity.group_key)
+    if kept is None or not (kept.entries or kept.partly_known):  # discarded entries only
+        return None
+    return Start(_plain(kept.properties), kept.partly_known, kept.entries)
 
 
-def _properties(properties: Mapping[str, Any] | None) -> Properties | None:
+def _plain(properties: Mapping[str, Any] | None) -> Properties | None:
     return None if properties is None else dict(properties)
 
 
-def _is_str(name: Any) -> bool:
-    return isinstance(name, str)
+def _as_json(kept: str | bytes | Unreadable) -> str | Unreadable:
+    return compact(marshal.loads(kept)) if isinstance(kept, bytes) else kept  # noqa: S302  # written by `apply`
 
 
-def _told(kept: str | bytes | Unreadable) -> str | Unreadable:
-    """What a history keeps, as a timeline takes it."""
-    return compact(marshal.loads(kept)) if isinstance(kept, bytes) else kept  # noqa: S302  # ours
+def _copied(profiles: dict[Identity, Properties]) -> dict[Identity, Properties]:
+    return {identity: copy_properties(properties) for identity, properties in profiles.items()}
 
 
-def _own(held: dict[Identity, Properties]) -> dict[Identity, Properties]:
-    return {identity: own(properties) for identity, properties in held.items()}
-
-
-def _copy(history: _History | None) -> _History | None:
+def _copied_history(history: _History | None) -> _History | None:
     if history is None:
         return None
     return defaultdict(list, {identity: list(kept) for identity, kept in history.items()})
 
 
 def _named(message: Any) -> Identity | None:
-    """Whose profile a message is about, be it JSON or not; None where it does not say."""
+    """Return the profile that a message names, even if it is not JSON; None if it names none."""
     if not isinstance(message, dict):
         return None
     try:
@@ -473,31 +455,3 @@ def _named(message: Any) -> Identity | None:
 
 
 _NAMING = ("$distinct_id", "$group_key", "$group_id")
-
-
-def _ordered(messages: Iterable[Any], dialect: Dialect) -> Iterator[Any]:
-    if dialect.order == "sequence":
-        yield from messages
-        return
-    timed = sorted(_timed(messages, lambda message: message), key=itemgetter(0))
-    yield from (message for _, message in timed)
-
-
-def _timed(items: Iterable[Item], message_of: Callable[[Item], Any]) -> Iterator[tuple[float, Item]]:
-    """Each item with its message's time; one without a time stays behind the one before it."""
-    latest = 0.0
-    for item in items:
-        stamp = _stamp(message_of(item))
-        latest = latest if stamp is None else stamp
-        yield latest, item
-
-
-def _stamp(message: Any) -> float | None:
-    """The time a message gives itself; None where it gives none."""
-    stamp = message.get("$time") if isinstance(message, dict) else None
-    if isinstance(stamp, bool) or not isinstance(stamp, int | float):
-        return None
-    try:
-        return stamp if isfinite(stamp) else None
-    except OverflowError:  # an integer that no double can hold
-        return None

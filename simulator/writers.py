@@ -1,7 +1,7 @@
-"""Who wrote a property: follows one property through a profile's messages. Pure.
+"""`Writers`: the messages that made one property, found by watching it change. Pure.
 
-What the operations do is the business of `simulator.semantics`; here they are only watched. An element of a
-list is told apart by its place: what is appended comes at the end, what an operation keeps stays in order.
+`simulator.semantics` applies the operations. List elements are tracked by place: an append adds at the end, and other
+operations keep the order of what they keep.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from recorder.model.operations import Operator, operators_of, split
 from simulator.dialect import Dialect
 from simulator.difference import ABSENT
 from simulator.outcomes import Outcome, Verdict
-from simulator.semantics import Members, Properties, apply_message
+from simulator.semantics import Properties, apply_message
 
 __all__ = ["Writers"]
 
@@ -20,14 +20,15 @@ __all__ = ["Writers"]
 class Writers:
     """The messages, by number, that made a property what it is.
 
-    A profile that was there before the first message is given as `properties`, which is kept: what it holds was
-    written by 0.
+    Args:
+        name: The property.
+        dialect: Policies for what the service does not document.
+        properties: The profile before the first message, written by message 0; it is changed.
 
     Attributes:
-        since: Those that made it what it is since it was last overwritten whole, oldest first; empty while it
-            is not there.
-        elements: Where it is a list, the writer of each element; None where it is none.
-        gone: The message that last took it away, and with which operator; None where none did.
+        since: The messages that wrote it since it was last overwritten whole, oldest first; empty if absent.
+        elements: The writer of each element of a list; None for any other value.
+        gone: The message that last removed it, and with which operator; None if none did.
 
     >>> writers = Writers("tags", Dialect())
     >>> for n, payload in enumerate([{"$append": {"tags": "a"}}, {"$union": {"tags": ["a", "b"]}}], 1):
@@ -36,21 +37,20 @@ class Writers:
     ([1, 2], [1, 2])
     """
 
-    __slots__ = ("_dialect", "_members", "_name", "_properties", "elements", "gone", "since")
+    __slots__ = ("_dialect", "_name", "_properties", "elements", "gone", "since")
 
     def __init__(self, name: str, dialect: Dialect, properties: Properties | None = None) -> None:
         self._name = name
         self._dialect = dialect
         self._properties = properties
-        self._members = Members()
-        there = self.value
-        self.since: list[int] = [] if there is ABSENT else [0]
-        self.elements: list[int] | None = [0] * len(there) if isinstance(there, list) else None
+        present = self.value
+        self.since: list[int] = [] if present is ABSENT else [0]
+        self.elements: list[int] | None = [0] * len(present) if isinstance(present, list) else None
         self.gone: tuple[int, str] | None = None
 
     @property
     def value(self) -> Any:
-        """The property as it stands, `ABSENT` where it is not there; not to be changed."""
+        """The property's value, `ABSENT` if there is none; not to be changed."""
         return ABSENT if self._properties is None else self._properties.get(self._name, ABSENT)
 
     def take(self, number: int, message: Message) -> list[Outcome]:
@@ -58,7 +58,7 @@ class Writers:
         operators = operators_of(message)
         if len(operators) == 1:
             return [self._operate(number, operators[0], message)]
-        # What is malformed is so whatever the profile holds.
+        # Validity does not depend on the profile.
         _, outcomes = apply_message(None, message, self._dialect)
         for place, (operator, single) in enumerate(zip(operators, split(message, operators), strict=True)):
             if outcomes[place].verdict is not Verdict.REJECTED:
@@ -67,11 +67,11 @@ class Writers:
 
     def _operate(self, number: int, operator: str, message: Message) -> Outcome:
         before = self.value
-        # The lists that operations change in place; only a union that collapses moves what stands in one.
+        # Operations change lists in place; only a union that collapses duplicates moves elements.
         length = len(before) if isinstance(before, list) else 0
         if operator == Operator.UNION and self._dialect.union_duplicates == "collapse" and length:
             before = list(before)
-        self._properties, (outcome,) = apply_message(self._properties, message, self._dialect, self._members)
+        self._properties, (outcome,) = apply_message(self._properties, message, self._dialect)
         payload = message[operator]
         if outcome.verdict is Verdict.APPLIED and (operator == Operator.DELETE or self._name in payload):
             self._note(number, operator, before, length)
@@ -88,16 +88,15 @@ class Writers:
                 self.elements = [number] * len(after) if isinstance(after, list) else None
         elif operator == Operator.ADD:
             if not same_spelling(before, after):
-                counted = isinstance(before, int | float) and not isinstance(before, bool)
+                was_number = isinstance(before, int | float) and not isinstance(before, bool)
                 self.elements = None
-                self._one_more(number, afresh=not counted)
+                self._add_writer(number, afresh=not was_number)
         elif isinstance(after, list):
             self._note_elements(number, operator, before, after, length)
 
     def _note_elements(self, number: int, operator: str, before: Any, after: list[Any], length: int) -> None:
-        if before is ABSENT:
+        if self.elements is None or before is ABSENT:
             self.elements = []
-        assert self.elements is not None  # noqa: S101  # for the type checker: the property was a list
         moved = False
         if operator == Operator.REMOVE:
             moved = len(after) < length
@@ -107,12 +106,12 @@ class Writers:
             moved = len(kept) < length
         if moved:
             self.elements = [self.elements[place] for place in kept]
-        came = len(after) - len(self.elements)
-        self.elements.extend([number] * came)
-        if moved or came or before is ABSENT:
-            self._one_more(number, afresh=before is ABSENT)
+        added = len(after) - len(self.elements)
+        self.elements.extend([number] * added)
+        if moved or added or before is ABSENT:
+            self._add_writer(number, afresh=before is ABSENT)
 
-    def _one_more(self, number: int, *, afresh: bool) -> None:
+    def _add_writer(self, number: int, *, afresh: bool) -> None:
         if afresh:
             self.since = [number]
         elif self.since[-1] != number:  # two operators of one message
@@ -123,7 +122,7 @@ _WHOLE = frozenset({Operator.SET, Operator.SET_ONCE})
 
 
 def _kept_last(before: list[Any], after: list[Any]) -> list[int]:
-    """The places of what a removal kept, found from the end: of equal elements the first ones go."""
+    """Return the places of what a removal kept, found from the end: of equal elements the first ones go."""
     places = []
     place = len(before)
     for value in reversed(after):
@@ -135,7 +134,7 @@ def _kept_last(before: list[Any], after: list[Any]) -> list[int]:
 
 
 def _kept_first(before: list[Any], after: list[Any]) -> list[int]:
-    """The places of what a collapse kept, found from the beginning: of equal elements the later ones go."""
+    """Return the places of what a collapse kept, found from the start: of equal elements the later ones go."""
     places: list[int] = []
     for place, value in enumerate(before):
         if len(places) < len(after) and _same(value, after[len(places)]):

@@ -1,7 +1,7 @@
-"""For tests: strategies, laws, a state machine, assertions, and a failing history as the text of a test.
+"""Test tools: assertions, strategies, laws, a state machine, and histories as the text of a test.
 
-Assertions and `to_test` need the standard library only; what draws examples needs Hypothesis, which
-``pip install 'restante[testing]'`` brings, and is loaded when first asked for.
+Assertions and `to_test` need the standard library only. The rest needs Hypothesis (``pip install
+'restante[testing]'``), and is imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ __all__ = [
     "unordered",
 ]
 
-_LATER = {
+_MODULES = {
     "law_suite": "simulator.testing.suite",
     "laws": "simulator.testing.laws",
     "machine": "simulator.testing.machines",
@@ -37,18 +37,18 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """What needs Hypothesis, when it is first asked for."""
+    """Import a name that needs Hypothesis on first use (PEP 562)."""
     from importlib import import_module
 
-    if name not in _LATER:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        room = import_module(_LATER[name])
+        module = import_module(_MODULES[name])
     except ModuleNotFoundError as missing:
         raise ImportError(
             f"simulator.testing.{name} needs {missing.name}: pip install 'restante[testing]'",
             name=missing.name,
         ) from missing
-    found = room if _LATER[name] == f"{__name__}.{name}" else getattr(room, name)
-    globals()[name] = found
-    return found
+    value = module if _MODULES[name] == f"{__name__}.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value

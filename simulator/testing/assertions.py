@@ -1,8 +1,8 @@
-"""Assertions about profiles. What fails names the property, the types, and the operation that wrote it.
+"""Assertions about profiles. A failure names the property, the types, and the operation that wrote the value.
 
-They ask a `Simulator`, the local service (`Service`), or any other implementation with ``profiles``,
-and compare values as they are stored: 1, 1.0 and True differ, which Python's own ``==`` would hide. Who wrote a value
-is told where it is known for certain: of a simulator that keeps its history, and of the local service.
+They take a `Simulator`, the local `Service`, or any implementation with ``profiles``, and compare by spelling: 1, 1.0
+and True differ, which Python's ``==`` would hide. The writer of a value is named only if known for certain: by a
+simulator with history, and by the local service.
 """
 
 import json
@@ -16,7 +16,7 @@ from recorder.model.json_value import same_spelling
 from recorder.model.operations import Identity
 from simulator.difference import ABSENT, Change, describe, difference
 from simulator.simulator import Simulator
-from simulator.testing.law import Implementation, held, held_groups
+from simulator.testing.law import Implementation, groups_of, profiles_of
 from simulator.timeline import Blame, Step, Timeline
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ __all__ = ["assert_absent", "assert_nothing_rejected", "assert_profile", "differ
 
 Source: TypeAlias = "Simulator | Service | Implementation"
 
-_MOST = 20  # lines; a list of thousands that differs says no more in thousands
+_MOST = 20  # lines; thousands would say no more
 _LONGEST = 300  # characters of a message
 
 
 class unordered:  # noqa: N801  # reads as what it says: {"tags": unordered(["a", "b"])}
-    """A list of which the order does not matter: the whole value of a property that `assert_profile` expects.
+    """A list in any order, as the whole value of a property that `assert_profile` expects.
 
-    Its elements are compared as they are stored, each as often as it is there.
+    Elements are compared by spelling, each as often as it occurs.
 
     Args:
         elements: The list's elements.
@@ -52,17 +52,11 @@ class unordered:  # noqa: N801  # reads as what it says: {"tags": unordered(["a"
     def __repr__(self) -> str:
         return f"unordered({self.elements!r})"
 
-    def beside(self, found: Any) -> list[Any]:
-        """The elements in the order in which they are found, and then those that are missing."""
-        if not isinstance(found, list):
-            return self.elements
+    def arranged_like(self, found: Any) -> list[Any]:
+        """Return the elements in the order of `found`, then the missing ones."""
         left = Counter(map(_spelling, self.elements))
         order = []
-        for element in found:
-            if left[spelling := _spelling(element)] > 0:
-                left[spelling] -= 1
-                order.append(element)
-        for element in self.elements:
+        for element in [*(found if isinstance(found, list) else ()), *self.elements]:
             if left[spelling := _spelling(element)] > 0:
                 left[spelling] -= 1
                 order.append(element)
@@ -74,7 +68,7 @@ def _spelling(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What is expected as it would be stored: tuples are lists."""
+    """Return an expected value as JSON: tuples become lists."""
     if isinstance(value, unordered):
         raise TypeError(f"{value!r} can stand for a property's whole value only")
     if isinstance(value, list | tuple):
@@ -93,19 +87,19 @@ def assert_profile(
     partial: bool = False,
     token: str | None = None,
 ) -> None:
-    """Assert that there is a profile, and that it holds these properties.
+    """Assert that a profile exists and has these properties.
 
     Args:
         source: A simulator, the local service, or any implementation with ``profiles`` (and ``groups``).
-        id: The profile's.
+        id: The profile's id.
         expected: Its properties; a value may be `unordered`.
-        group_key: Of a group's profile.
-        partial: Whether it may hold others.
-        token: Of which project, where the local service holds several.
+        group_key: A group's key; None for a user's profile.
+        partial: True if it may have other properties.
+        token: The project, if the local service has several.
 
     Raises:
-        AssertionError: It is not there, or differs: names each property, the types where they would not show,
-            and the operation that wrote what was found.
+        AssertionError: It does not exist or differs. Names each property, types that would not show, and the operation
+            that wrote the actual value.
 
     >>> from simulator import Simulator
     >>> simulator = Simulator()
@@ -113,23 +107,23 @@ def assert_profile(
     <Verdict.APPLIED: 'applied'>
     >>> assert_profile(simulator, "ada", {"visits": 1})
     Traceback (most recent call last):
-    AssertionError: profile 'ada', from what was expected to what was found:
+    AssertionError: profile 'ada', from expected to actual:
       visits: 1 (integer) → 1.0 (float)
         by message 1: {'$distinct_id': 'ada', '$add': {'visits': 1.0}}
     """
     __tracebackhide__ = True
-    asked = _Asked(source, Identity(group_key, str(id)), token)
-    found = asked.profile()
+    subject = _Subject(source, Identity(group_key, str(id)), token)
+    found = subject.profile()
     if found is None:
-        raise AssertionError(f"{asked} is not there{asked.last()}")
+        raise AssertionError(f"{subject} does not exist{subject.last()}")
     looked_at = {name: found[name] for name in found if name in expected} if partial else found
     wanted = {
-        name: value.beside(looked_at.get(name)) if isinstance(value, unordered) else _plain(value)
+        name: value.arranged_like(looked_at.get(name)) if isinstance(value, unordered) else _plain(value)
         for name, value in expected.items()
     }
     if changes := difference(wanted, looked_at):
-        told = differing(changes, asked.writers(found))
-        raise AssertionError(f"{asked}, from what was expected to what was found:\n{told}")
+        lines = differing(changes, subject.writers(found))
+        raise AssertionError(f"{subject}, from expected to actual:\n{lines}")
 
 
 def assert_absent(
@@ -139,25 +133,25 @@ def assert_absent(
     group_key: str | None = None,
     token: str | None = None,
 ) -> None:
-    """Assert that there is no such profile.
+    """Assert that a profile does not exist.
 
     Args:
         source: A simulator, the local service, or any implementation with ``profiles`` (and ``groups``).
-        id: The profile's.
-        group_key: Of a group's profile.
-        token: Of which project, where the local service holds several.
+        id: The profile's id.
+        group_key: A group's key; None for a user's profile.
+        token: The project, if the local service has several.
 
     Raises:
-        AssertionError: It is there; says what it holds, and the last operation on it.
+        AssertionError: It exists; shows its properties, and the last operation on it.
 
     >>> from simulator import Simulator
     >>> assert_absent(Simulator(), "ada")
     """
     __tracebackhide__ = True
-    asked = _Asked(source, Identity(group_key, str(id)), token)
-    found = asked.profile()
+    subject = _Subject(source, Identity(group_key, str(id)), token)
+    found = subject.profile()
     if found is not None:
-        raise AssertionError(f"{asked} is there: {_clipped(found)}{asked.last()}")
+        raise AssertionError(f"{subject} exists: {_clipped(found)}{subject.last()}")
 
 
 def assert_nothing_rejected(source: "Simulator | Service") -> None:
@@ -167,7 +161,7 @@ def assert_nothing_rejected(source: "Simulator | Service") -> None:
         source: A simulator, or the local service.
 
     Raises:
-        AssertionError: Some were; gives the reason of each.
+        AssertionError: Some were; gives the reason for each.
 
     >>> from simulator import Simulator
     >>> assert_nothing_rejected(Simulator.from_messages([{"$distinct_id": "ada", "$unset": "plan"}]))
@@ -195,11 +189,11 @@ def _clipped(value: Any) -> str:
 
 
 def differing(changes: Iterable[Change], writers: "_Writers | None" = None) -> str:
-    """What differs, line by line, each with the operation that made it as it is found.
+    """Return a line for each change, with the operation that wrote the actual value.
 
     Args:
-        changes: From what was expected to what was found.
-        writers: Of the profile that was found; None where they are not known.
+        changes: From expected to actual.
+        writers: The actual profile's writers; None if unknown.
     """
     all_of_them = list(changes)
     lines = []
@@ -212,13 +206,13 @@ def differing(changes: Iterable[Change], writers: "_Writers | None" = None) -> s
 
 def _called(step: Step) -> str:
     if step.pruned:
-        return "what was before the journal's kept entries"
+        return "a pruned entry"
     name = f"entry {step.seq}" if step.seq is not None else f"message {step.n}"
     return f"{name}: {_clipped(step.message)}"
 
 
 class _Writers:
-    """Who wrote a profile as it was found. Where its timeline tells of another value, nobody is named."""
+    """Writers of an actual profile; none for a value that its timeline does not confirm."""
 
     def __init__(self, timeline: Timeline, found: Mapping[str, Any]) -> None:
         self._timeline = timeline
@@ -226,7 +220,7 @@ class _Writers:
         self._blames: dict[str, Blame | None] = {}
 
     def of(self, change: Change) -> Step | None:
-        """Who made a property, or an element of a list, what it is found to be."""
+        """Return the step that wrote the actual property or list element."""
         name, *deeper = change.path
         assert isinstance(name, str)  # noqa: S101  # for the type checker: paths begin with a property's name
         if name not in self._found:
@@ -249,8 +243,8 @@ class _Writers:
         return self._blames[name]
 
 
-class _Asked:
-    """One profile of a source, and what is known of its past."""
+class _Subject:
+    """One profile of a source, and its history if known."""
 
     def __init__(self, source: Source, identity: Identity, token: str | None) -> None:
         if not hasattr(source, "profiles"):
@@ -266,31 +260,30 @@ class _Asked:
         return f"profile {id_!r}" if key is None else f"group {key!r}: {id_!r}"
 
     def profile(self) -> dict[str, Any] | None:
-        """Its properties; None where it is not there."""
+        """Return its properties; None if it does not exist."""
         key, id_ = self._identity
         if self._token is not None:
             service: Any = self._source
             found = service.profiles(self._token) if key is None else service.groups(self._token).get(key, {})
             return dict(found[id_]) if id_ in found else None
-        return held(self._source).get(id_) if key is None else held_groups(self._source).get((key, id_))
+        return profiles_of(self._source).get(id_) if key is None else groups_of(self._source).get((key, id_))
 
     def writers(self, found: Mapping[str, Any]) -> _Writers | None:
-        """Who wrote it as it was found."""
+        """Return the writers of the actual profile."""
         timeline = self._timeline()
         return None if timeline is None else _Writers(timeline, found)
 
     def last(self) -> str:
-        """What happened to it last, as the end of a sentence."""
+        """Return the last operation, as the end of a sentence."""
         timeline = self._timeline()
         if timeline is None:
             return ""
         step = timeline.steps[-1]
-        return f"; last came {_called(step)}"
+        return f"; the last operation was {_called(step)}"
 
     def _timeline(self) -> Timeline | None:
-        with suppress(
-            KeyError, RestanteError
-        ):  # nothing was applied to it; no history, or its journal is gone
+        # No message named it, there is no history, or its journal is gone.
+        with suppress(KeyError, RestanteError):
             simulator = self._simulator()
             if simulator is not None:
                 timeline = simulator.timeline(self._identity.id, group_key=self._identity.group_key)
@@ -305,7 +298,7 @@ class _Asked:
             return None
         accepted = messages("accepted", self._token)
         if len({one.token for one in accepted}) > 1:
-            return None  # of several projects: whose profile this is, `token` would say
+            return None  # of several projects: only `token` would tell them apart
         return Simulator.from_messages(
             (one.message for one in accepted), getattr(self._source, "dialect", None)
         )

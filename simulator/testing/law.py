@@ -1,8 +1,8 @@
-"""What a law is: an equation between histories, held against any implementation of the operations.
+"""`Law`: an equation between histories, checked against any implementation of the operations.
 
-An implementation is anything with ``apply(message)`` and ``profiles``, as `Simulator` has them: a wrapper of
-yours around `Recorder`, another SDK's queue with a service behind it, a function that folds a history. Laws
-speak of what it holds once it is asked; a queue sends what it has when its profiles are looked at.
+An implementation is anything with ``apply(message)`` and ``profiles``, as `Simulator` has them: your wrapper around
+`Recorder`, another SDK's queue in front of a service, a function that folds a history. A queue sends its content when
+``profiles`` is read.
 """
 
 from collections import Counter
@@ -18,49 +18,59 @@ from recorder.model.normalise import Message
 from simulator.difference import describe, difference
 from simulator.testing.operation import Operation
 
-__all__ = ["LOOK", "Equality", "Expected", "Fold", "Implementation", "Law", "Side", "held", "held_groups"]
+__all__ = [
+    "LOOK",
+    "Equality",
+    "Expected",
+    "Fold",
+    "Implementation",
+    "Law",
+    "Side",
+    "groups_of",
+    "profiles_of",
+]
 
 ID = "u1"
-"""The profile that laws are about."""
+"""The id of the profile that laws are about."""
 
 
 class Implementation(Protocol):
-    """What can be held against the laws, and against the simulator."""
+    """An implementation of the operations: what laws and `machine` check."""
 
     def apply(self, message: Message, /) -> object:
-        """Take one well-formed update message; what it returns does not matter."""
+        """Take one valid update message; the return value is ignored."""
 
     @property
     def profiles(self) -> Mapping[str, Mapping[str, Any]]:
-        """The users' profiles as they stand, id to properties; a method of this name will do."""
+        """Users' profiles, id to properties; may also be a method."""
 
 
-def held(implementation: Any) -> dict[str, dict[str, Any]]:
-    """The profiles that an implementation holds, copied.
+def profiles_of(implementation: Any) -> dict[str, dict[str, Any]]:
+    """Return copies of an implementation's profiles.
 
     >>> from simulator import Simulator
-    >>> held(Simulator.from_messages([{"$distinct_id": "ada", "$set": {"plan": "pro"}}]))
+    >>> profiles_of(Simulator.from_messages([{"$distinct_id": "ada", "$set": {"plan": "pro"}}]))
     {'ada': {'plan': 'pro'}}
     """
-    return {id_: deepcopy(dict(properties)) for id_, properties in _shown(implementation.profiles).items()}
+    return {id_: deepcopy(dict(properties)) for id_, properties in _read(implementation.profiles).items()}
 
 
-def held_groups(implementation: Any) -> dict[tuple[str, str], dict[str, Any]]:
-    """The groups' profiles that an implementation holds, by group key and id, copied.
+def groups_of(implementation: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return copies of an implementation's group profiles, by group key and id.
 
-    They may be nested, as the local service's are.
+    ``groups`` may be nested, as the local service's are.
 
     Raises:
         TypeError: It has no ``groups``.
 
     >>> from simulator import Simulator
-    >>> held_groups(Simulator.from_messages([{"$group_key": "company", "$group_id": "acme", "$set": {}}]))
+    >>> groups_of(Simulator.from_messages([{"$group_key": "company", "$group_id": "acme", "$set": {}}]))
     {('company', 'acme'): {}}
     """
     if not hasattr(implementation, "groups"):
         raise TypeError(f"{type(implementation).__name__} has no groups: give messages of users only")
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for key, value in _shown(implementation.groups).items():
+    for key, value in _read(implementation.groups).items():
         if isinstance(key, tuple):
             found[key[0], key[1]] = deepcopy(dict(value))
         else:
@@ -68,17 +78,17 @@ def held_groups(implementation: Any) -> dict[tuple[str, str], dict[str, Any]]:
     return found
 
 
-def _shown(profiles: Any) -> Any:
+def _read(profiles: Any) -> Any:
     return profiles() if callable(profiles) else profiles
 
 
 class Equality(StrEnum):
-    """When two results count as the same."""
+    """Equality of two results."""
 
     EXACT = "exactly"
-    """As they are stored: 1 and 1.0 differ, and the sign of zero counts."""
+    """By spelling: 1 and 1.0 differ, and the sign of zero counts."""
     UNORDERED = "as JSON, up to the order of lists"
-    """The same elements as often."""
+    """Lists have the same elements, each as often."""
 
 
 _Profiles = Mapping[str, Mapping[str, Any]]
@@ -106,7 +116,7 @@ def _same(left: _Profiles, right: _Profiles, equality: Equality) -> bool:
 
 
 class _Look:
-    """Among the operations of a history: the profiles are looked at here, and it goes on."""
+    """A place in a history at which the profiles are read."""
 
     def __repr__(self) -> str:
         return "LOOK"
@@ -120,8 +130,8 @@ class Side:
     """One side of an equation.
 
     Attributes:
-        profiles: What is held at the end, id to properties.
-        history: The messages that led there, in order; empty where the side is what must come out.
+        profiles: The profiles at the end, id to properties.
+        history: The messages that led there, in order; empty if the side is a fixed expectation.
     """
 
     profiles: dict[str, dict[str, Any]]
@@ -129,24 +139,24 @@ class Side:
 
     @property
     def properties(self) -> dict[str, Any] | None:
-        """Those of the law's profile; None for no such profile."""
+        """The properties of the law's profile; None for no such profile."""
         return self.profiles.get(ID)
 
     def without(self, names: Iterable[str]) -> "Side":
-        """The same with these properties of the law's profile left aside."""
-        left_aside = set(names)
+        """Return the side without these properties of the law's profile."""
+        ignored = set(names)
         profiles = {
-            id_: {name: value for name, value in properties.items() if id_ != ID or name not in left_aside}
+            id_: {name: value for name, value in properties.items() if id_ != ID or name not in ignored}
             for id_, properties in self.profiles.items()
         }
         return Side(profiles, self.history)
 
 
 class Fold:
-    """Runs histories through fresh implementations.
+    """Runs histories through new implementations.
 
     Args:
-        make: Makes one that holds nothing. Its ``close()``, if it has one, is called when it has been looked at.
+        make: Makes an empty implementation. Its ``close()``, if it has one, is called at the end.
     """
 
     def __init__(self, make: Callable[[], Implementation]) -> None:
@@ -156,33 +166,32 @@ class Fold:
         self,
         start: Mapping[str, Any] | None,
         *operations: "Operation | _Look",
-        beside: Mapping[str, Any] | None = None,
+        other: Mapping[str, Any] | None = None,
     ) -> Side:
-        """What comes of these operations, one after the other.
+        """Return the result of these operations, one after the other.
 
         Args:
-            start: The properties of the law's profile before, brought about by one ``$set``; None for no
-                such profile.
-            operations: On that profile.
-            beside: The same as `start` for another profile.
+            start: The properties of the law's profile before, made by one ``$set``; None for no such profile.
+            operations: Operations on that profile.
+            other: The same as `start` for another profile.
         """
-        history: list[Any] = list(_starting(start, beside))
+        history: list[Any] = list(_starting(start, other))
         history += [one if isinstance(one, _Look) else one.on(ID) for one in operations]
         return self.of(history)
 
     def of(self, history: Iterable[Any]) -> Side:
-        """What comes of these messages, of whichever profiles."""
+        """Return the result of these messages, of any profiles."""
         messages = tuple(history)
         with self._made() as implementation:
             for message in messages:
                 if isinstance(message, _Look):
-                    held(implementation)
+                    profiles_of(implementation)
                 else:
                     implementation.apply(deepcopy(message))
-            return Side(held(implementation), messages)
+            return Side(profiles_of(implementation), messages)
 
     def spoilt(self, start: Mapping[str, Any] | None, *operations: Operation) -> Side:
-        """The same where whoever gave the messages empties them before anybody looks."""
+        """Return the result if the owner of the messages empties them before the profiles are read."""
         history = [*_starting(start, None), *(operation.on(ID) for operation in operations)]
         given = deepcopy(history)
         with self._made() as implementation:
@@ -192,7 +201,7 @@ class Fold:
                     raise _Changed(f"it changed the message it was given: {before!r} became {message!r}")
             for message in given:
                 _empty(message)
-            return Side(held(implementation), tuple(history))
+            return Side(profiles_of(implementation), tuple(history))
 
     @contextmanager
     def _made(self) -> Iterator[Any]:
@@ -205,14 +214,14 @@ class Fold:
                 close()
 
 
-def _starting(start: Mapping[str, Any] | None, beside: Mapping[str, Any] | None) -> Iterator[Message]:
-    for id_, properties in (("u2", beside), (ID, start)):
+def _starting(start: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> Iterator[Message]:
+    for id_, properties in (("u2", other), (ID, start)):
         if properties is not None:
             yield {"$distinct_id": id_, "$set": deepcopy(dict(properties))}
 
 
 class _Changed(Exception):
-    """A message was changed by whom it was given to."""
+    """The implementation changed a message it was given."""
 
 
 def _empty(value: Any) -> None:
@@ -223,7 +232,7 @@ def _empty(value: Any) -> None:
 
 
 Expected = Mapping[str, Any] | None
-"""The properties of the law's profile that must come out; None for no such profile."""
+"""The expected properties of the law's profile; None for no such profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +241,10 @@ class Law:
 
     Attributes:
         name: Its name.
-        statement: What it says.
-        equality: When its sides count as the same.
-        given: A Hypothesis strategy for each thing it speaks of.
-        equation: From a `Fold` and those things to both sides.
+        statement: The equation in words.
+        equality: The equality of its sides.
+        given: A Hypothesis strategy for each variable.
+        equation: A function from a `Fold` and the variables to both sides.
 
     >>> from simulator import Simulator
     >>> from simulator.testing import Operation, laws
@@ -248,24 +257,24 @@ class Law:
     given: Mapping[str, Any]
     equation: Callable[..., tuple[Side, Side | Expected]]
 
-    def __call__(self, make: Callable[[], Implementation], **things: Any) -> None:
-        """Hold an implementation to it.
+    def __call__(self, make: Callable[[], Implementation], **variables: Any) -> None:
+        """Check an implementation.
 
         Args:
-            make: Makes an implementation that holds nothing.
-            things: What `given` names.
+            make: Makes an empty implementation.
+            variables: Values for the names in `given`.
 
         Raises:
-            AssertionError: It is broken; names the law, both histories, and what differs.
+            AssertionError: The law is broken; names the law, both histories, and the difference.
         """
         __tracebackhide__ = True
         try:
-            left, other = self.equation(Fold(make), **things)
+            left, other = self.equation(Fold(make), **variables)
         except _Changed as error:
             raise AssertionError(f"{self._title}\n{error}") from None
         right = other if isinstance(other, Side) else _side(other)
         if not _same(left.profiles, right.profiles, self.equality):
-            raise AssertionError(f"{self._title}\n{_told(left, right)}")
+            raise AssertionError(f"{self._title}\n{_explanation(left, right)}")
 
     @property
     def _title(self) -> str:
@@ -276,15 +285,14 @@ def _side(properties: Expected) -> Side:
     return Side({} if properties is None else {ID: dict(properties)})
 
 
-def _told(left: Side, right: Side) -> str:
-    """Both sides, and what differs from the right one to the left one."""
+def _explanation(left: Side, right: Side) -> str:
     lines = ["this history"]
     lines += [f"    {message!r}" for message in left.history]
     if right.history:
         lines += ["and this one", *(f"    {message!r}" for message in right.history)]
         lines.append("must leave the same; from the second to the first:")
     else:
-        lines.append("leaves something else than it must:")
+        lines.append("does not leave what it must; from expected to actual:")
     for id_ in sorted(left.profiles.keys() | right.profiles.keys()):
         changes = difference(right.profiles.get(id_), left.profiles.get(id_))
         if changes:

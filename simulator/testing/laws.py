@@ -1,13 +1,13 @@
-"""The laws of the operations, each a named function; `law_suite` makes tests of them.
+"""Laws of the operations, each a named function; `law_suite` makes tests of them.
 
-``a;b`` in a statement is a, then b. A law's equation returns its two sides, or one side and the properties that
-must come out; the law says when they count as the same (see `Equality`). Where the service's documentation is
-silent, laws follow the default `Dialect`.
+``a;b`` in a statement is a, then b. A law's equation returns its two sides, or one side and the expected properties;
+the law says when these are equal (see `Equality`). Points that the service does not document follow the default
+`Dialect`.
 
-`TRAPS` are statements that read like laws and are false: each has a counterexample that Hypothesis finds, and
-software that relies on one loses something.
+`TRAPS` are statements that read like laws and are false: Hypothesis finds a counterexample for each, and software that
+relies on one loses data.
 
-Call a law by hand with `make`, which makes an implementation that holds nothing, and what it speaks of:
+Call a law with `make`, which makes an empty implementation, and its variables:
 
 >>> from simulator import Simulator
 >>> from simulator.testing import laws
@@ -16,6 +16,7 @@ Call a law by hand with `make`, which makes an implementation that holds nothing
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import islice, permutations
 from math import factorial
 from typing import Any
@@ -32,15 +33,20 @@ from simulator.testing.strategies import operations, states, values
 __all__ = ["LAWS", "TRAPS"]
 
 LAWS: dict[str, Law] = {}
-"""Every law by its name."""
+"""All laws by name."""
 
 TRAPS: dict[str, Law] = {}
-"""Statements that are false, by name."""
+"""False statements by name."""
 
+_Sides = tuple[Side, Side]
+_Checked = tuple[Side, Expected]
+_Start = dict[str, Any] | None
 _Equation = Callable[..., tuple[Side, Side | Expected]]
 
 
-def _keep(kept: dict[str, Law], equality: Equality, given: dict[str, Any]) -> Callable[[_Equation], Law]:
+def _keep(
+    kept: dict[str, Law], equality: Equality = Equality.EXACT, **given: Any
+) -> Callable[[_Equation], Law]:
     def keep(equation: _Equation) -> Law:
         statement = " ".join((equation.__doc__ or "").split())
         law = Law(equation.__name__, statement, equality, given, equation)
@@ -51,54 +57,32 @@ def _keep(kept: dict[str, Law], equality: Equality, given: dict[str, Any]) -> Ca
     return keep
 
 
-def _law(equality: Equality = Equality.EXACT, **given: Any) -> Callable[[_Equation], Law]:
-    return _keep(LAWS, equality, given)
+_law, _trap = partial(_keep, LAWS), partial(_keep, TRAPS)
 
 
-def _trap(equality: Equality = Equality.EXACT, **given: Any) -> Callable[[_Equation], Law]:
-    return _keep(TRAPS, equality, given)
+def _on_property_a(operator: str, payload: Any) -> Operation:
+    return Operation(operator, {"a": payload})
 
 
-def _set(value: Any) -> Operation:
-    return Operation("$set", {"a": value})
-
-
-def _set_once(value: Any) -> Operation:
-    return Operation("$set_once", {"a": value})
-
-
-def _add(number: float) -> Operation:
-    return Operation("$add", {"a": number})
-
-
-def _append(value: Any) -> Operation:
-    return Operation("$append", {"a": value})
-
-
-def _union(members: Any) -> Operation:
-    return Operation("$union", {"a": members})
-
-
-def _remove(value: Any) -> Operation:
-    return Operation("$remove", {"a": value})
-
-
+_set, _set_once, _add, _append, _union, _remove = (
+    partial(_on_property_a, operator)
+    for operator in ("$set", "$set_once", "$add", "$append", "$union", "$remove")
+)
 _UNSET = Operation("$unset", ["a"])
 _DELETE = Operation("$delete", "")
 
-# --- what laws speak of
+# --- the variables of laws
 
-_VALUE = values().map(
-    lambda value: value
-)  # one thing beside others: alternatives of alternatives count as many
+# map() makes it one alternative beside others: Hypothesis would count the alternatives inside it singly.
+_VALUE = values().map(lambda value: value)
 _SINGLE = _VALUE.filter(lambda value: not isinstance(value, list))
-# What laws need to meet more often than by chance: equal or nearly equal values, alone, twice in a list, in objects.
+# Laws need these more often than chance gives them: equal or nearly equal values, alone, in lists and in objects.
 _TWIN = st.sampled_from([1, True, 1.0, "1"])
 _TWINS = st.lists(_TWIN, min_size=2, max_size=4)
 _OBJECT = st.dictionaries(st.sampled_from("xy"), _TWIN, min_size=1)
 _LIST = _TWINS | st.lists(_VALUE, max_size=4)
 _MEMBERS = st.lists(_TWIN, min_size=1, max_size=3) | st.lists(_VALUE, min_size=1, max_size=3)
-# Most laws speak of the property a, which is mostly there, and often a list.
+# Most laws are about property a, which mostly exists, and is often a list.
 _A = st.fixed_dictionaries({"a": _VALUE | _TWINS | _OBJECT})
 _PRESENT = _A | states(missing=False)
 _START = (st.none() | _A | _A | states(missing=False)).map(lambda start: start)
@@ -118,7 +102,7 @@ def _on_a(*operators: Operator) -> st.SearchStrategy[Operation]:
 _SOME = st.lists(_on_a(*Operator), min_size=2, max_size=4)
 _NAMING = tuple(operator for operator in Operator if operator is not Operator.DELETE)
 _MAKING = tuple(operator for operator in _NAMING if operator is not Operator.UNSET)
-# Integers that add up exactly, as often as a law adds them: no partial sum leaves the range of doubles.
+# Integers whose partial sums stay within the range of doubles.
 _INTEGER = st.integers(-5, 5) | st.sampled_from([2**53, 2**53 + 1, -(2**53), 10**30])
 _COUNTING: st.SearchStrategy[dict[str, Any] | None] = st.one_of(
     st.none(), st.just({}), st.fixed_dictionaries({"a": _INTEGER})
@@ -126,19 +110,19 @@ _COUNTING: st.SearchStrategy[dict[str, Any] | None] = st.one_of(
 _NUMBER = st.sampled_from([0, 1, 0.1, 0.2, -0.1, 1.5, 1e16, -1e16, 1e300, 2**53 + 1]) | st.floats(-1e6, 1e6)
 
 
-def _present(start: dict[str, Any] | None, absent: Any) -> Any:
-    return absent if start is None else start.get("a", absent)
+def _present(start: _Start, absent: Any) -> Any:
+    return (start or {}).get("a", absent)
 
 
 # --- the frame
 
 
-@_law(start=_PRESENT, beside=_START, operation=operations(min_properties=1, operators=_NAMING))
+@_law(start=_PRESENT, other=_START, operation=operations(min_properties=1, operators=_NAMING))
 def an_operation_touches_what_it_names(
-    fold: Fold, start: dict[str, Any], beside: dict[str, Any] | None, operation: Operation
-) -> tuple[Side, Side]:
+    fold: Fold, start: dict[str, Any], other: _Start, operation: Operation
+) -> _Sides:
     """An operation changes the properties it names, of its profile, and nothing else."""
-    done, undone = fold(start, operation, beside=beside), fold(start, beside=beside)
+    done, undone = fold(start, operation, other=other), fold(start, other=other)
     return done.without(operation.payload), undone.without(operation.payload)
 
 
@@ -148,8 +132,8 @@ def an_operation_touches_what_it_names(
     order=st.integers(0, factorial(3) - 1),
 )
 def an_operation_is_one_of_each_property(
-    fold: Fold, start: dict[str, Any] | None, operation: Operation, order: int
-) -> tuple[Side, Side]:
+    fold: Fold, start: _Start, operation: Operation, order: int
+) -> _Sides:
     """An operation on several properties = one operation on each, in any order."""
     payload = operation.payload
     each = [
@@ -160,56 +144,54 @@ def an_operation_is_one_of_each_property(
     return fold(start, operation), fold(start, *turned)
 
 
-@_law(start=_PRESENT, beside=_PRESENT)
+@_law(start=_PRESENT, other=_PRESENT)
 def a_delete_takes_its_profile_and_no_other(
-    fold: Fold, start: dict[str, Any], beside: dict[str, Any]
-) -> tuple[Side, Side]:
-    """delete takes the profile whole, and leaves every other as it is."""
-    return fold(start, _DELETE, beside=beside), fold(None, beside=beside)
+    fold: Fold, start: dict[str, Any], other: dict[str, Any]
+) -> _Sides:
+    """delete removes the whole profile, and no other."""
+    return fold(start, _DELETE, other=other), fold(None, other=other)
 
 
 _ALIKE = [("u1", "U1"), ("1", "01"), ("\u00e9", "e\u0301"), ("a", " a"), ("a", "a\u200b")]
 
 
 @_law(twins=st.sampled_from(_ALIKE))
-def ids_and_names_are_told_apart(fold: Fold, twins: tuple[str, str]) -> tuple[Side, Side]:
-    """Ids, and names of properties, that look alike are two."""
+def ids_and_names_are_told_apart(fold: Fold, twins: tuple[str, str]) -> _Sides:
+    """Ids, and names of properties, that look alike are different."""
     one, other = twins
     messages = [
         {"$distinct_id": id_, "$set": {name: place}}
         for place, (id_, name) in enumerate([(one, one), (one, other), (other, one), (other, other)])
     ]
-    held = {one: {one: 0, other: 1}, other: {one: 2, other: 3}}
-    return fold.of(messages), Side(held)
+    expected = {one: {one: 0, other: 1}, other: {one: 2, other: 3}}
+    return fold.of(messages), Side(expected)
 
 
 @_law(start=_PRESENT, first=_SOME, then=_SOME)
 def looking_changes_nothing(
-    fold: Fold, start: dict[str, Any] | None, first: list[Operation], then: list[Operation]
-) -> tuple[Side, Side]:
+    fold: Fold, start: _Start, first: list[Operation], then: list[Operation]
+) -> _Sides:
     """xs; look at the profiles; ys = xs; ys."""
     return fold(start, *first, LOOK, *then), fold(start, *first, *then)
 
 
 @_law(start=_PRESENT, first=_SOME, then=_SOME)
 def what_is_held_is_all_that_counts(
-    fold: Fold, start: dict[str, Any] | None, first: list[Operation], then: list[Operation]
-) -> tuple[Side, Side]:
-    """xs; ys = what xs made, set anew; ys: nothing is remembered that cannot be seen."""
+    fold: Fold, start: _Start, first: list[Operation], then: list[Operation]
+) -> _Sides:
+    """xs; ys = (set the result of xs); ys: there is no hidden state."""
     return fold(start, *first, *then), fold(fold(start, *first).properties, *then)
 
 
 @_law(start=_START, several=st.lists(_ANY, min_size=1, max_size=3))
-def messages_stay_their_owners(
-    fold: Fold, start: dict[str, Any] | None, several: list[Operation]
-) -> tuple[Side, Side]:
-    """A message is not changed, and what its owner does to it later changes no profile."""
+def messages_stay_their_owners(fold: Fold, start: _Start, several: list[Operation]) -> _Sides:
+    """A message is not changed, and later changes of it by its owner change no profile."""
     return fold.spoilt(start, *several), fold(start, *several)
 
 
 @_law(operation=operations(operators=_NAMING, min_properties=1))
-def everything_but_delete_creates(fold: Fold, operation: Operation) -> tuple[Side, Side]:
-    """Every operation but delete creates a missing profile: w = set nothing; w."""
+def everything_but_delete_creates(fold: Fold, operation: Operation) -> _Sides:
+    """Every operation except delete creates a missing profile: w = set nothing; w."""
     return fold(None, operation), fold({}, operation)
 
 
@@ -220,22 +202,20 @@ _AGAIN = tuple(operator for operator in Operator if operator not in {Operator.AD
 
 
 @_law(start=_START, operation=operations(operators=_AGAIN))
-def repeated_at_once_counts_once(
-    fold: Fold, start: dict[str, Any] | None, operation: Operation
-) -> tuple[Side, Side]:
+def repeated_at_once_counts_once(fold: Fold, start: _Start, operation: Operation) -> _Sides:
     """w; w = w, for set, set once, union, remove, unset and delete."""
     return fold(start, operation, operation), fold(start, operation)
 
 
 @_law(start=_COUNTING, number=_INTEGER)
-def each_add_counts(fold: Fold, start: dict[str, Any] | None, number: int) -> tuple[Side, Expected]:
+def each_add_counts(fold: Fold, start: _Start, number: int) -> _Checked:
     """add n; add n adds n twice."""
     return fold(start, _add(number), _add(number)), {"a": _present(start, 0) + number + number}
 
 
 @_law(present=_LIST, value=_VALUE)
-def each_append_counts(fold: Fold, present: list[Any], value: Any) -> tuple[Side, Expected]:
-    """append v; append v puts v at the end twice, whether it is there already or not."""
+def each_append_counts(fold: Fold, present: list[Any], value: Any) -> _Checked:
+    """append v; append v adds v at the end twice, even if it is in the list already."""
     return fold({"a": present}, _append(value), _append(value)), {"a": [*present, value, value]}
 
 
@@ -243,15 +223,13 @@ def each_append_counts(fold: Fold, present: list[Any], value: Any) -> tuple[Side
 
 
 @_law(start=_START, earlier=_on_a(*_NAMING), value=_VALUE)
-def set_absorbs(
-    fold: Fold, start: dict[str, Any] | None, earlier: Operation, value: Any
-) -> tuple[Side, Side]:
+def set_absorbs(fold: Fold, start: _Start, earlier: Operation, value: Any) -> _Sides:
     """Anything on a property alone; set v = set v."""
     return fold(start, earlier, _set(value)), fold(start, _set(value))
 
 
 @_law(start=_START, earlier=_on_a(*_NAMING))
-def unset_absorbs(fold: Fold, start: dict[str, Any] | None, earlier: Operation) -> tuple[Side, Side]:
+def unset_absorbs(fold: Fold, start: _Start, earlier: Operation) -> _Sides:
     """Anything on a property alone; unset = unset."""
     return fold(start, earlier, _UNSET), fold(start, _UNSET)
 
@@ -260,32 +238,26 @@ _CHARGED = st.just({"a": 1, "$transactions": [{"$amount": 1}]})
 
 
 @_law(start=_START | _CHARGED, earlier=_ANY)
-def delete_absorbs(fold: Fold, start: dict[str, Any] | None, earlier: Operation) -> tuple[Side, Side]:
+def delete_absorbs(fold: Fold, start: _Start, earlier: Operation) -> _Sides:
     """Anything; delete = delete."""
     return fold(start, earlier, _DELETE), fold(start, _DELETE)
 
 
 @_law(start=_START | _CHARGED, operation=_ANY)
-def after_delete_all_starts_afresh(
-    fold: Fold, start: dict[str, Any] | None, operation: Operation
-) -> tuple[Side, Side]:
+def after_delete_all_starts_afresh(fold: Fold, start: _Start, operation: Operation) -> _Sides:
     """delete; w = w on a missing profile; so delete commutes with nothing but delete."""
     return fold(start, _DELETE, operation), fold(None, operation)
 
 
 @_law(start=_START, value=_VALUE, late=_VALUE)
-def what_is_set_is_not_set_once_more(
-    fold: Fold, start: dict[str, Any] | None, value: Any, late: Any
-) -> tuple[Side, Side]:
+def what_is_set_is_not_set_once_more(fold: Fold, start: _Start, value: Any, late: Any) -> _Sides:
     """set v; set_once w = set v, also where v is null."""
     return fold(start, _set(value), _set_once(late)), fold(start, _set(value))
 
 
 @_law(start=_START, value=_OBJECT | _VALUE | _LIST)
-def what_is_set_is_stored_whole(
-    fold: Fold, start: dict[str, Any] | None, value: Any
-) -> tuple[Side, Expected]:
-    """set v leaves v, of any kind, whatever was there: an object is overwritten, not merged."""
+def what_is_set_is_stored_whole(fold: Fold, start: _Start, value: Any) -> _Checked:
+    """set v stores v, of any kind, over any value: an object is overwritten, not merged."""
     return fold(start, _set(value)), {**(start or {}), "a": value}
 
 
@@ -293,19 +265,15 @@ def what_is_set_is_stored_whole(
 
 
 @_law(start=_START, value=_VALUE | _LIST, then=_on_a(*_MAKING))
-def set_then_anything_is_one_set(
-    fold: Fold, start: dict[str, Any] | None, value: Any, then: Operation
-) -> tuple[Side, Side]:
-    """set v; w = set (w applied to v), for any w but unset and delete."""
+def set_then_anything_is_one_set(fold: Fold, start: _Start, value: Any, then: Operation) -> _Sides:
+    """set v; w = set (w applied to v), for any w except unset and delete."""
     made, _ = apply_operation({"a": value}, then.operator, then.payload)
     return fold(start, _set(value), then), fold(start, _set((made or {})["a"]))
 
 
 @_law(start=_START, then=_on_a(*_MAKING))
-def unset_then_anything_starts_from_nothing(
-    fold: Fold, start: dict[str, Any] | None, then: Operation
-) -> tuple[Side, Side]:
-    """unset; w = unset, then what w makes of an absent property: an unset is never dropped."""
+def unset_then_anything_starts_from_nothing(fold: Fold, start: _Start, then: Operation) -> _Sides:
+    """unset; w = unset; set (w applied to an absent property): an unset is never dropped."""
     made, _ = apply_operation({}, then.operator, then.payload)
     sets = [_set((made or {})["a"])] if made else []
     return fold(start, _UNSET, then), fold(start, _UNSET, *sets)
@@ -315,31 +283,25 @@ def unset_then_anything_starts_from_nothing(
 
 
 @_law(start=_START, first=_MEMBERS, then=_MEMBERS)
-def unions_fuse(
-    fold: Fold, start: dict[str, Any] | None, first: list[Any], then: list[Any]
-) -> tuple[Side, Side]:
+def unions_fuse(fold: Fold, start: _Start, first: list[Any], then: list[Any]) -> _Sides:
     """union A; union B = union (A then B)."""
     return fold(start, _union(first), _union(then)), fold(start, _union([*first, *then]))
 
 
 @_law(start=_START, value=_SINGLE)
-def a_single_member_is_a_union_of_one(
-    fold: Fold, start: dict[str, Any] | None, value: Any
-) -> tuple[Side, Side]:
+def a_single_member_is_a_union_of_one(fold: Fold, start: _Start, value: Any) -> _Sides:
     """union v = union [v], where v is no list."""
     return fold(start, _union(value)), fold(start, _union([value]))
 
 
 @_law(start=_START, value=_VALUE, late=_VALUE)
-def the_first_set_once_stays(
-    fold: Fold, start: dict[str, Any] | None, value: Any, late: Any
-) -> tuple[Side, Side]:
+def the_first_set_once_stays(fold: Fold, start: _Start, value: Any, late: Any) -> _Sides:
     """set_once a; set_once b = set_once a."""
     return fold(start, _set_once(value), _set_once(late)), fold(start, _set_once(value))
 
 
 @_law(start=_COUNTING, first=_INTEGER, then=_INTEGER)
-def integer_adds_fuse(fold: Fold, start: dict[str, Any] | None, first: int, then: int) -> tuple[Side, Side]:
+def integer_adds_fuse(fold: Fold, start: _Start, first: int, then: int) -> _Sides:
     """add a; add b = add (a + b), for integers on an integer or an absent property."""
     return fold(start, _add(first), _add(then)), fold(start, _add(first + then))
 
@@ -364,43 +326,37 @@ def float_adds_fuse_but_for_rounding(
 
 
 @_law(start=_COUNTING, first=_INTEGER, then=_INTEGER)
-def integer_adds_commute(
-    fold: Fold, start: dict[str, Any] | None, first: int, then: int
-) -> tuple[Side, Side]:
+def integer_adds_commute(fold: Fold, start: _Start, first: int, then: int) -> _Sides:
     """add a; add b = add b; add a, for integers on an integer or an absent property."""
     return fold(start, _add(first), _add(then)), fold(start, _add(then), _add(first))
 
 
 @_law(Equality.UNORDERED, start=_START, first=_MEMBERS, then=_MEMBERS)
-def unions_commute(
-    fold: Fold, start: dict[str, Any] | None, first: list[Any], then: list[Any]
-) -> tuple[Side, Side]:
+def unions_commute(fold: Fold, start: _Start, first: list[Any], then: list[Any]) -> _Sides:
     """union A; union B = union B; union A."""
     return fold(start, _union(first), _union(then)), fold(start, _union(then), _union(first))
 
 
 @_law(Equality.UNORDERED, start=_START, first=_VALUE, then=_VALUE)
-def appends_commute(fold: Fold, start: dict[str, Any] | None, first: Any, then: Any) -> tuple[Side, Side]:
+def appends_commute(fold: Fold, start: _Start, first: Any, then: Any) -> _Sides:
     """append v; append w = append w; append v."""
     return fold(start, _append(first), _append(then)), fold(start, _append(then), _append(first))
 
 
 @_law(start=st.fixed_dictionaries({"a": _LIST}) | _START, first=_TWIN | _VALUE, then=_TWIN | _VALUE)
-def removes_commute(fold: Fold, start: dict[str, Any] | None, first: Any, then: Any) -> tuple[Side, Side]:
+def removes_commute(fold: Fold, start: _Start, first: Any, then: Any) -> _Sides:
     """remove v; remove w = remove w; remove v."""
     return fold(start, _remove(first), _remove(then)), fold(start, _remove(then), _remove(first))
 
 
 @_law(start=_START, value=_VALUE)
-def remove_and_unset_commute(fold: Fold, start: dict[str, Any] | None, value: Any) -> tuple[Side, Side]:
+def remove_and_unset_commute(fold: Fold, start: _Start, value: Any) -> _Sides:
     """remove v; unset = unset; remove v."""
     return fold(start, _remove(value), _UNSET), fold(start, _UNSET, _remove(value))
 
 
 @_law(start=_START, value=_VALUE, other=_VALUE)
-def set_and_set_once_commute(
-    fold: Fold, start: dict[str, Any] | None, value: Any, other: Any
-) -> tuple[Side, Side]:
+def set_and_set_once_commute(fold: Fold, start: _Start, value: Any, other: Any) -> _Sides:
     """set v; set_once w = set_once w; set v."""
     return fold(start, _set(value), _set_once(other)), fold(start, _set_once(other), _set(value))
 
@@ -409,15 +365,15 @@ def set_and_set_once_commute(
 
 
 @_law(present=_VALUE, value=_VALUE)
-def membership_is_equality_of_json(fold: Fold, present: Any, value: Any) -> tuple[Side, Expected]:
+def membership_is_equality_of_json(fold: Fold, present: Any, value: Any) -> _Checked:
     """union [w] into [v] leaves [v] where they are equal as JSON, and else [v, w]."""
     joined = [present] if json_equal(present, value) else [present, value]
     return fold({"a": [present]}, _union([value])), {"a": joined}
 
 
 @_law(present=_LIST, members=_MEMBERS)
-def union_keeps_the_order(fold: Fold, present: list[Any], members: list[Any]) -> tuple[Side, Expected]:
-    """union A leaves what is present as it is, and puts what is missing at the end, in the order of A."""
+def union_keeps_the_order(fold: Fold, present: list[Any], members: list[Any]) -> _Checked:
+    """union A keeps present elements, and adds missing ones at the end, in the order of A."""
     joined = list(present)
     for member in members:
         if not any(json_equal(member, one) for one in joined):
@@ -426,36 +382,32 @@ def union_keeps_the_order(fold: Fold, present: list[Any], members: list[Any]) ->
 
 
 @_law(present=_LIST, value=_SINGLE)
-def remove_takes_every_equal_element(fold: Fold, present: list[Any], value: Any) -> tuple[Side, Expected]:
-    """remove v leaves every element that is not equal to v as JSON, in order; of none, an empty list."""
+def remove_takes_every_equal_element(fold: Fold, present: list[Any], value: Any) -> _Checked:
+    """remove v keeps every element that is not equal to v as JSON, in order, even if the list is then empty."""
     return fold({"a": present}, _remove(value)), {"a": [one for one in present if not json_equal(one, value)]}
 
 
 @_law(present=_LIST, values=_LIST)
-def remove_takes_each_of_a_list(fold: Fold, present: list[Any], values: list[Any]) -> tuple[Side, Side]:
+def remove_takes_each_of_a_list(fold: Fold, present: list[Any], values: list[Any]) -> _Sides:
     """remove [v, w] = remove v; remove w, where neither is a list itself."""
     each = [value for value in values if not isinstance(value, list)]
     return fold({"a": present}, _remove(each)), fold({"a": present}, *map(_remove, each))
 
 
 @_law(present=_LIST, value=_LIST)
-def append_nests_a_list(fold: Fold, present: list[Any], value: list[Any]) -> tuple[Side, Expected]:
-    """append [v, w] puts one element at the end, the list."""
+def append_nests_a_list(fold: Fold, present: list[Any], value: list[Any]) -> _Checked:
+    """append [v, w] adds one element, the list."""
     return fold({"a": present}, _append(value)), {"a": [*present, value]}
 
 
 @_law(start=st.sampled_from([None, {}]), number=_NUMBER)
-def add_takes_what_is_missing_for_zero(
-    fold: Fold, start: dict[str, Any] | None, number: float
-) -> tuple[Side, Expected]:
+def add_takes_what_is_missing_for_zero(fold: Fold, start: _Start, number: float) -> _Checked:
     """add n on a missing property makes it 0 + n, also where n is 0."""
     return fold(start, _add(number)), {"a": 0 + number}
 
 
 @_law(start=st.sampled_from([None, {}]), value=_SINGLE)
-def union_makes_a_list_of_what_is_missing(
-    fold: Fold, start: dict[str, Any] | None, value: Any
-) -> tuple[Side, Expected]:
+def union_makes_a_list_of_what_is_missing(fold: Fold, start: _Start, value: Any) -> _Checked:
     """union [v, v] on a missing property makes it [v]."""
     return fold(start, _union([value, value])), {"a": [value]}
 
@@ -464,8 +416,8 @@ _HUGE = st.sampled_from([10**308, -(10**308), 1e308, -1e308, 1.7e308])
 
 
 @_law(present=_HUGE, number=_HUGE)
-def a_sum_beyond_doubles_is_left_alone(fold: Fold, present: float, number: float) -> tuple[Side, Expected]:
-    """add n changes nothing where the sum is beyond what a double can hold."""
+def a_sum_beyond_doubles_is_left_alone(fold: Fold, present: float, number: float) -> _Checked:
+    """add n changes nothing if the sum is beyond what a double can hold."""
     try:
         total = present + number
         beyond = abs(float(total)) > sys.float_info.max
@@ -477,7 +429,7 @@ def a_sum_beyond_doubles_is_left_alone(fold: Fold, present: float, number: float
 @_law(present=_NUMBER, several=st.lists(_NUMBER, max_size=4))
 def sums_are_exact_for_integers_and_ieee_for_floats(
     fold: Fold, present: float, several: list[float]
-) -> tuple[Side, Expected]:
+) -> _Checked:
     """Adds go one after the other: exact on integers, and IEEE's from the first float on."""
     total = present
     for number in several:
@@ -492,7 +444,7 @@ def sums_are_exact_for_integers_and_ieee_for_floats(
 def what_does_not_fit_is_left_alone(
     fold: Fold, present: Any, operation: Operation
 ) -> tuple[Side, Side | Expected]:
-    """An add to what is no number, and a list's operation on what is no list, change nothing."""
+    """An add to a value that is not a number, or a list operation on one that is not a list, changes nothing."""
     wanted = "a number" if operation.operator == Operator.ADD else "a list"
     done = fold({"a": present}, operation)
     return done, done if kind_of(present) == wanted else {"a": present}
@@ -502,60 +454,56 @@ def what_does_not_fit_is_left_alone(
 
 
 @_trap(start=_START)
-def adding_zero_changes_nothing(fold: Fold, start: dict[str, Any] | None) -> tuple[Side, Side]:
+def adding_zero_changes_nothing(fold: Fold, start: _Start) -> _Sides:
     """add 0 = nothing; yet it makes a missing property 0."""
     return fold(start, _add(0)), fold(start)
 
 
 @_trap(start=_START, members=_MEMBERS)
-def a_union_said_before_can_be_dropped(
-    fold: Fold, start: dict[str, Any] | None, members: list[Any]
-) -> tuple[Side, Side]:
-    """union A; unset; union A = union A; unset; yet the second one makes the list anew."""
+def a_union_said_before_can_be_dropped(fold: Fold, start: _Start, members: list[Any]) -> _Sides:
+    """union A; unset; union A = union A; unset; yet the second one makes a new list."""
     said = _union(members)
     return fold(start, said, _UNSET, said), fold(start, said, _UNSET)
 
 
 @_trap(value=_SINGLE)
-def removing_the_last_is_unset(fold: Fold, value: Any) -> tuple[Side, Side]:
+def removing_the_last_is_unset(fold: Fold, value: Any) -> _Sides:
     """remove v from [v] = unset; yet it leaves an empty list."""
     return fold({"a": [value]}, _remove(value)), fold({"a": [value]}, _UNSET)
 
 
 @_trap(present=_LIST, value=_VALUE)
-def remove_undoes_append(fold: Fold, present: list[Any], value: Any) -> tuple[Side, Side]:
-    """append v; remove v = nothing; yet remove takes equal elements from before, and each of a list."""
+def remove_undoes_append(fold: Fold, present: list[Any], value: Any) -> _Sides:
+    """append v; remove v = nothing; yet remove takes earlier equal elements, and each element of a list."""
     return fold({"a": present}, _append(value), _remove(value)), fold({"a": present})
 
 
 @_trap(present=_LIST, values=_LIST)
-def append_takes_each_of_a_list(fold: Fold, present: list[Any], values: list[Any]) -> tuple[Side, Side]:
+def append_takes_each_of_a_list(fold: Fold, present: list[Any], values: list[Any]) -> _Sides:
     """append [v, w] = append v; append w; yet the list goes in whole."""
     return fold({"a": present}, _append(values)), fold({"a": present}, *map(_append, values))
 
 
 @_trap(present=_NUMBER, first=_NUMBER, then=_NUMBER)
-def float_adds_fuse_exactly(fold: Fold, present: float, first: float, then: float) -> tuple[Side, Side]:
+def float_adds_fuse_exactly(fold: Fold, present: float, first: float, then: float) -> _Sides:
     """add a; add b = add (a + b) for floats; yet 0.1 + 1 - 1 is not 0.1."""
     return fold({"a": present}, _add(first), _add(then)), fold({"a": present}, _add(first + then))
 
 
 @_trap(start=_START, value=_VALUE, other=_VALUE)
-def a_late_repeat_is_safe(
-    fold: Fold, start: dict[str, Any] | None, value: Any, other: Any
-) -> tuple[Side, Side]:
+def a_late_repeat_is_safe(fold: Fold, start: _Start, value: Any, other: Any) -> _Sides:
     """set v; set w; set v = set v; set w; yet the repeat overwrites w."""
     return fold(start, _set(value), _set(other), _set(value)), fold(start, _set(value), _set(other))
 
 
 @_trap(start=_START, operation=_ANY)
-def delete_commutes(fold: Fold, start: dict[str, Any] | None, operation: Operation) -> tuple[Side, Side]:
-    """w; delete = delete; w; yet whatever follows a delete starts a profile."""
+def delete_commutes(fold: Fold, start: _Start, operation: Operation) -> _Sides:
+    """w; delete = delete; w; yet an operation after a delete starts a profile."""
     return fold(start, operation, _DELETE), fold(start, _DELETE, operation)
 
 
 @_trap(present=_VALUE, value=_VALUE)
-def python_can_tell_members(fold: Fold, present: Any, value: Any) -> tuple[Side, Expected]:
+def python_can_tell_members(fold: Fold, present: Any, value: Any) -> _Checked:
     """union [w] into [v] adds w where ``w not in [v]``; yet Python takes True for 1."""
     joined = [present]
     if value not in joined:

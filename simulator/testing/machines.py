@@ -1,4 +1,4 @@
-"""`machine`: a state machine that holds an implementation of the operations against the simulator."""
+"""`machine`: a state machine that compares an implementation of the operations with the simulator."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -14,15 +14,15 @@ from simulator.dialect import Dialect
 from simulator.difference import difference
 from simulator.simulator import Simulator
 from simulator.testing.assertions import differing
-from simulator.testing.law import Implementation, held, held_groups
+from simulator.testing.law import Implementation, groups_of, profiles_of
 from simulator.testing.replay import to_test
 from simulator.testing.strategies import histories
 
 __all__ = ["machine"]
 
-_STEPS = 8  # of a run; longer ones find little more
+_STEPS = 8  # of a run; longer runs find little more
 _EXAMPLES = 300
-_AT_ONCE = 8
+_MESSAGES = 8
 
 
 def machine(
@@ -31,27 +31,26 @@ def machine(
     messages: SearchStrategy[Message] | None = None,
     dialect: Dialect | None = None,
 ) -> type[RuleBasedStateMachine]:
-    """A Hypothesis state machine: messages go to an implementation and to a simulator, which must agree.
+    """Return a Hypothesis state machine: an implementation and a simulator take the same messages and must agree.
 
-    They are compared after every few messages, not after each: a queue that sends what it has when its profiles
-    are looked at shall have something to reorder, fold or lose. What fails is shown as steps, and as the text of a
-    test.
+    They are compared after every few messages, so that a queue that sends when its profiles are read has something to
+    reorder, fold or lose. A failure is shown as steps, and as the text of a test.
 
     Args:
-        make: Makes an implementation that holds nothing: something with ``apply(message)`` and ``profiles``.
-            Its ``close()``, if it has one, is called at the end.
-        messages: What is applied; by default well-formed messages of users, one operator each. With messages of
-            groups its ``groups`` are compared, too.
+        make: Makes an empty implementation: an object with ``apply(message)`` and ``profiles``. Its ``close()``, if it
+            has one, is called at the end.
+        messages: A strategy; by default valid messages of users, one operator each. With messages of groups,
+            ``groups`` are compared, too.
         dialect: The policies of the simulator.
 
     >>> from simulator import Simulator
     >>> TestSimulator = machine(make=Simulator).TestCase  # pytest and unittest collect it
     >>> TestSimulator().runTest()
     """
-    some = histories(messages=messages, min_size=1, max_size=_AT_ONCE)
+    some = histories(messages=messages, min_size=1, max_size=_MESSAGES)
 
     class ImplementationMachine(RuleBasedStateMachine):
-        """An implementation beside the simulator."""
+        """An implementation compared with the simulator."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -59,8 +58,8 @@ def machine(
             self.simulator = Simulator(dialect)
             self.history: list[Message] = []
 
-        # One rule that does both: of two, Hypothesis leaves one out in many runs, or takes one again and again. And
-        # a rule, not what happens at the end of a run: a run is shortened to where a rule fails.
+        # One rule that does both: of two, Hypothesis leaves one out in many runs. And a rule, not the end of a run, as
+        # Hypothesis shortens runs to where a rule fails.
         @rule(several=some)
         def apply_and_look(self, several: list[Message]) -> None:
             __tracebackhide__ = True
@@ -69,12 +68,14 @@ def machine(
                 self.simulator.apply(message)
                 self.implementation.apply(message)
             expected, found = (
-                _all_held(self.simulator),
-                _all_held(self.implementation, needed=self.simulator.groups),
+                _all_profiles(self.simulator),
+                _all_profiles(self.implementation, needed=self.simulator.groups),
             )
             if not same_spelling(found, expected):
                 note(to_test(self.history, dialect=dialect))
-                raise AssertionError(f"it holds other profiles than the simulator\n{_told(expected, found)}")
+                raise AssertionError(
+                    f"its profiles differ from the simulator's\n{_explanation(expected, found)}"
+                )
 
         def teardown(self) -> None:
             close = getattr(self.implementation, "close", None)
@@ -87,12 +88,12 @@ def machine(
     return ImplementationMachine
 
 
-def _all_held(implementation: Any, *, needed: object = True) -> dict[Any, dict[str, Any]]:
-    """The profiles by id; those of groups, where there are any, by group key and id."""
-    return {**held(implementation), **(held_groups(implementation) if needed else {})}
+def _all_profiles(implementation: Any, *, needed: object = True) -> dict[Any, dict[str, Any]]:
+    """Return users' profiles by id, and groups' by group key and id."""
+    return {**profiles_of(implementation), **(groups_of(implementation) if needed else {})}
 
 
-def _told(expected: dict[Any, Any], found: dict[Any, Any]) -> str:
+def _explanation(expected: dict[Any, Any], found: dict[Any, Any]) -> str:
     lines = []
     for whose in sorted(expected.keys() | found.keys(), key=repr):
         if changes := difference(expected.get(whose), found.get(whose)):

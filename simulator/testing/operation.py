@@ -11,7 +11,7 @@ __all__ = ["Operation"]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is to be done to some profile. Its repr is code that makes it again.
+    """An operation on any profile. Its repr is code that makes it again.
 
     Attributes:
         operator: Such as ``$add``.
@@ -25,7 +25,7 @@ class Operation:
     payload: Any
 
     def on(self, id: str | int, *, group_key: str | None = None) -> Message:  # noqa: A002  # the service's word
-        """The message that does it to a user's profile, or to a group's; fresh each time.
+        """Return a new message that applies it to a user's profile, or to a group's.
 
         >>> Operation("$add", {"visits": 1}).on("ada")
         {'$distinct_id': 'ada', '$add': {'visits': 1}}

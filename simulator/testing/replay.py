@@ -23,19 +23,19 @@ _INDENT = "    "
 def to_test(
     messages: Iterable[Any], *, name: str = "test_history", dialect: Dialect | None = None, note: str = ""
 ) -> str:
-    """A history as the text of a test: the messages, and the profiles that the simulator makes of them.
+    """Return a history as the text of a test: the messages, and the profiles that the simulator makes of them.
 
-    The text stands alone: saved as a file it runs with pytest, and passes. To hold something else against the
-    same history, put it in the simulator's place.
+    The text is complete: saved as a file it runs with pytest, and passes. To test another implementation with the same
+    history, put it in the simulator's place.
 
     Args:
         messages: Update messages as JSON values, in order; malformed ones are expected to be rejected.
         name: The test's name.
-        dialect: The simulator's policies; those that are not the default are written out.
-        note: What is to be said about the messages, on a line before the first.
+        dialect: The simulator's policies; the text contains those that differ from the default.
+        note: A comment for the line before the first message.
 
     Raises:
-        ValueError: The name is no Python identifier, the note no line, or a message is not made of JSON values.
+        ValueError: The name is not a Python identifier, the note not one line, or a message not made of JSON values.
 
     >>> print(to_test([{"$distinct_id": "ada", "$add": {"visits": 1}}]))
     from simulator import Simulator
@@ -85,14 +85,14 @@ def _checks(history: list[Any], simulator: Simulator) -> Iterator[str]:
         with suppress(InvalidOperation):
             if isinstance(message, dict):
                 named[identity_of(message)] = None
-    held = {
+    profiles = {
         **{Identity(None, id_): profile for id_, profile in simulator.profiles.items()},
         **{Identity(*whose): profile for whose, profile in simulator.groups.items()},
     }
     for identity in named:
         group = {} if identity.group_key is None else {"group_key": identity.group_key}
-        if identity in held:
-            yield _call("assert_profile", _NAMED, identity.id, dict(held[identity]), **group)
+        if identity in profiles:
+            yield _call("assert_profile", _NAMED, identity.id, dict(profiles[identity]), **group)
         else:
             yield _call("assert_absent", _NAMED, identity.id, **group)
     if simulator.rejected:
@@ -108,7 +108,7 @@ _NAMED = _Name()
 
 
 def _call(function: str, *arguments: Any, **named: Any) -> str:
-    """A call as code, on one line where it fits."""
+    """Return a call as code, on one line if it fits."""
     texts = [_code(argument) for argument in arguments]
     texts += [f"{name}={_code(value)}" for name, value in named.items()]
     line = f"{function}({', '.join(texts)})"
@@ -119,10 +119,10 @@ def _call(function: str, *arguments: Any, **named: Any) -> str:
 
 
 def _code(value: Any) -> str:
-    """A JSON value as Python's code; what a reader could not tell apart by eye is escaped."""
+    """Return a JSON value as Python code; look-alike characters are escaped."""
     text = pformat(value, width=_WIDTH - 2 * len(_INDENT), sort_dicts=False)
     plain = unicodedata.is_normalized("NFC", text) and all(map(str.isprintable, text.splitlines()))
-    # Anything beyond ASCII stands inside the quotes of a string, where Python reads these escapes back.
+    # Anything beyond ASCII is inside a string literal, where Python reads these escapes back.
     return text if plain else text.encode("ascii", "backslashreplace").decode()
 
 

@@ -1,8 +1,7 @@
-"""What Hypothesis draws: values that collide, operations, messages, histories, fault schedules.
+"""Hypothesis strategies: colliding values, operations, messages, histories, fault schedules.
 
-Pools are small on purpose: operations must meet each other on the same property, and values must meet those
-that Python takes for equal. Everything drawn is plain JSON, fresh each time, and shrinks to the simplest of
-its kind.
+Pools are small so that operations meet on the same property, and values meet others that are equal to Python. All drawn
+values are new plain JSON, and shrink to the simplest of their kind.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,10 +29,10 @@ __all__ = [
     "values",
 ]
 
-# Each list from the simplest on: that is the order of shrinking.
+# Each list starts with the simplest: Hypothesis shrinks in this order.
 _SCALARS = [0, 1, 1.0, True, False, None, "", "1", -0.0, 2, "\u00e9", "e\u0301"]
 _COLLIDING = [*_SCALARS, [], [1]]
-# So few that operations meet the very values that others wrote, and that lists hold one twice.
+# So few that operations meet values that others wrote, and that lists have duplicates.
 _FEW = [1, True, None, "1", [1, 1], [1], 1.0, [True], {"x": 1}, {"x": True}, 2**53 + 1, 0, {"x": 1, "y": 2}]
 _MEMBERS = [1, True, 1.0, "1", [1]]
 _LETTERS = ["a", "b", "1", " ", "\u00e9", "\u0301", "\n", "\x1b", "\u202e", "\U0001f600"]
@@ -41,7 +40,7 @@ _NUMBERS = [1, 0, -1, 2, 1.0, 0.5, 0.1, -0.0, 2**53, -(2**53), 10**308, 1e308, -
 
 
 def colliding_values() -> SearchStrategy[Any]:
-    """Values that Python, a hurried reader or another language take for equal, and JSON does not.
+    """Draw values that Python, a hurried reader or another language confuse, and JSON does not.
 
     1, 1.0 and true; 0, -0.0, false, "" and null; "1"; [] and [1]; é as one character and as two.
 
@@ -53,10 +52,10 @@ def colliding_values() -> SearchStrategy[Any]:
 
 
 def json_values(*, max_leaves: int = 4) -> SearchStrategy[Any]:
-    """JSON values of every kind, most of them colliding, some of them nested.
+    """Draw JSON values of every kind, most of them colliding, some of them nested.
 
     Args:
-        max_leaves: How many values a nested one holds at most.
+        max_leaves: Largest number of values in a nested one.
 
     >>> from hypothesis import given
     >>> @given(json_values())
@@ -64,7 +63,7 @@ def json_values(*, max_leaves: int = 4) -> SearchStrategy[Any]:
     ...     assert value is None or isinstance(value, bool | int | float | str | list | dict)
     >>> test()
     """
-    # An alphabet of our own: the table of all letters takes Hypothesis a second to make, in each new project.
+    # A small alphabet: Hypothesis takes a second to build its table of all letters, in each new project.
     scalars = st.sampled_from(_SCALARS) | st.integers(-5, 5) | st.text(_LETTERS, max_size=3)
     return st.recursive(
         scalars,
@@ -74,7 +73,7 @@ def json_values(*, max_leaves: int = 4) -> SearchStrategy[Any]:
 
 
 def values() -> SearchStrategy[Any]:
-    """What operations write and look for: the same few values, alone and in lists, and now and then any other.
+    """Draw the same few values, alone and in lists, and now and then any other.
 
     >>> from hypothesis import find
     >>> len(find(values(), lambda value: isinstance(value, list) and len(value) > 1)) > 1
@@ -82,7 +81,7 @@ def values() -> SearchStrategy[Any]:
     """
     few = st.sampled_from(_FEW).map(deepcopy)
     lists = st.lists(st.sampled_from(_MEMBERS).map(deepcopy), max_size=4)
-    # Hypothesis chooses evenly among these: three times in four something that others hold, too.
+    # Hypothesis chooses evenly among these: three times in four a value that others have, too.
     return few | few | lists | json_values()
 
 
@@ -90,19 +89,19 @@ _any_values = values  # others have a parameter of that name
 
 
 def profile_ids(*, pool: Sequence[str] = ("u1", "U1", "1", "01")) -> SearchStrategy[str]:
-    """Ids of profiles, few of them, which somebody might take for one another.
+    """Draw ids of profiles from a few that are easily confused.
 
     Args:
-        pool: Which; the first is the simplest.
+        pool: The ids; the first is the simplest.
     """
     return st.sampled_from(pool)
 
 
 def property_names(*, pool: Sequence[str] = ("a", "b", "$transactions")) -> SearchStrategy[str]:
-    """Names of properties, few of them.
+    """Draw names of properties from a few.
 
     Args:
-        pool: Which; the first is the simplest.
+        pool: The names; the first is the simplest.
     """
     return st.sampled_from(pool)
 
@@ -113,12 +112,12 @@ def states(
     values: SearchStrategy[Any] | None = None,
     missing: bool = True,
 ) -> SearchStrategy[Any]:
-    """Properties of a profile before anything happens: one dict each, or None for no such profile.
+    """Draw the initial properties of a profile: a dict, or None for no such profile.
 
     Args:
-        names: Of properties.
-        values: Of properties.
-        missing: Whether None is among them.
+        names: Names of properties.
+        values: Values of properties.
+        missing: True to draw None, too.
 
     >>> from hypothesis import find
     >>> find(states(), lambda state: True) is None
@@ -137,15 +136,14 @@ def operations(
     min_properties: int = 0,
     max_properties: int = 3,
 ) -> SearchStrategy[Operation]:
-    """Well-formed operations of every operator.
+    """Draw valid operations of every operator.
 
     Args:
-        names: Of properties.
-        values: What is set, appended, united, removed.
-        operators: Which; the first is the simplest.
-        min_properties: How many properties an operation names at least (a delete names none; an unset names
-            one at least).
-        max_properties: How many at most.
+        names: Names of properties.
+        values: Values to set, append, unite, remove.
+        operators: The operators; the first is the simplest.
+        min_properties: Smallest number of properties that an operation names (none for delete; at least 1 for unset).
+        max_properties: Largest number of properties.
 
     >>> from hypothesis import find
     >>> find(operations(operators=["$set"], max_properties=0), lambda _: True)
@@ -181,13 +179,13 @@ def messages(
     max_operators: int = 1,
     groups: bool = False,
 ) -> SearchStrategy[Message]:
-    """Well-formed update messages, as the service takes them but for the token.
+    """Draw valid update messages without a token.
 
     Args:
-        ids: Of profiles.
-        operations: What is done to them.
-        max_operators: How many operators a message holds at most; the service documents one.
-        groups: Whether some are a group's, of the group key ``company``.
+        ids: Ids of profiles.
+        operations: Operations on them.
+        max_operators: Largest number of operators in a message; the service documents one.
+        groups: True to draw messages of groups, too, with the group key ``company``.
 
     >>> from hypothesis import find
     >>> find(messages(), lambda message: "$unset" in message)
@@ -214,13 +212,12 @@ def _message(id_: str, several: list[Operation], group_key: str | None) -> Messa
 def histories(
     *, messages: SearchStrategy[Message] | None = None, min_size: int = 0, max_size: int = 8
 ) -> SearchStrategy[list[Message]]:
-    """What happened, message by message.
+    """Draw lists of messages.
 
     Args:
-        messages: Of which; by default well-formed ones, in most histories all on one user, or on one property of one
-            user.
-        min_size: How many at least.
-        max_size: How many at most.
+        messages: The messages; by default valid ones, in most histories on one user, or on one property of one user.
+        min_size: Smallest number.
+        max_size: Largest number.
 
     >>> from hypothesis import find
     >>> len(find(histories(), bool))
@@ -259,13 +256,13 @@ def fault_schedules(
     max_size: int = 3,
     max_seconds: float = 0.05,
 ) -> SearchStrategy[list[dict[str, Any]]]:
-    """Schedules for the local service, as JSON values: which request meets which fault.
+    """Draw fault schedules for the local service, as JSON values.
 
     Args:
         kinds: Names of faults.
-        requests: The last request that may meet one.
-        max_size: How many faults at most.
-        max_seconds: How long a slow or a late one takes at most, in seconds.
+        requests: The last request that may have a fault.
+        max_size: Largest number of faults.
+        max_seconds: Longest delay of a slow or late one, in seconds.
 
     >>> from hypothesis import find
     >>> find(fault_schedules(kinds=["ack_lost", "reset"]), bool)

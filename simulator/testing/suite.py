@@ -1,4 +1,4 @@
-"""`law_suite`: a class of tests, one for each law, for an implementation of the operations."""
+"""`law_suite`: a class with a test for each law."""
 
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
@@ -13,7 +13,7 @@ from simulator.testing.laws import LAWS
 __all__ = ["law_suite"]
 
 _EXAMPLES = 300
-"""So many find the faults of tests/simulator/testing/models.py nearly always; a hundred do not."""
+"""Enough to find the faults of tests/simulator/testing/models.py nearly always; a hundred are not."""
 
 
 def law_suite(
@@ -23,19 +23,19 @@ def law_suite(
     xfail: Mapping[str, str] | Iterable[str] = (),
     settings: Settings | None = None,
 ) -> type:
-    """A class with one Hypothesis test for each law. Bind it to a name that pytest collects.
+    """Return a class with one Hypothesis test for each law. Bind it to a name that pytest collects.
 
-    Each call builds its tests anew, so that several suites can stand in one module.
+    Each call makes new tests, so that a module can have several suites.
 
     Args:
-        make: Makes an implementation that holds nothing: something with ``apply(message)`` and ``profiles``. Its
-            ``close()``, if it has one, is called once it has been looked at.
-        skip: Laws that are not held against it; a mapping says why, law by law.
-        xfail: Laws that it is known to break: their tests must fail. A mapping says why.
-        settings: Hypothesis's settings for all of them; by default 300 examples each, without a deadline.
+        make: Makes an empty implementation: an object with ``apply(message)`` and ``profiles``. Its ``close()``, if it
+            has one, is called at the end.
+        skip: Laws that are not checked; a mapping gives the reasons.
+        xfail: Laws that it is known to break: their tests must fail. A mapping gives the reasons.
+        settings: Hypothesis settings for all tests; by default 300 examples each, without a deadline.
 
     Raises:
-        ValueError: `skip` or `xfail` names a law that is none.
+        ValueError: `skip` or `xfail` names an unknown law.
 
     >>> from simulator import Simulator
     >>> TestSimulator = law_suite(make=Simulator)
@@ -43,7 +43,7 @@ def law_suite(
     """
     marks = {**_marks("skip", skip), **_marks("xfail", xfail)}
     tests = {f"test_{law.name}": _test(law, make, settings, marks.get(law.name)) for law in LAWS.values()}
-    about = f"The laws of the operations, held against {getattr(make, '__name__', make)}."
+    about = f"The laws of the operations, checked against {getattr(make, '__name__', make)}."
     return type("LawSuite", (), {"__doc__": about, "__module__": __name__, **tests})
 
 
@@ -53,7 +53,7 @@ def _marks(kind: str, named: Mapping[str, str] | Iterable[str]) -> dict[str, Any
         return {}
     if unknown := sorted(reasons.keys() - LAWS.keys()):
         raise ValueError(f"no such law: {', '.join(unknown)}; there are {', '.join(LAWS)}")
-    from pytest import mark  # noqa: PT013  # only where something is to be marked
+    from pytest import mark  # noqa: PT013  # only if something is to be marked
 
     if kind == "skip":
         return {name: mark.skip(reason=reason) for name, reason in reasons.items()}
@@ -63,16 +63,16 @@ def _marks(kind: str, named: Mapping[str, str] | Iterable[str]) -> dict[str, Any
 def _test(
     law: Law, make: Callable[[], Implementation], settings: Settings | None, mark: Any
 ) -> Callable[..., None]:
-    def test(self: object, **things: Any) -> None:  # noqa: ARG001  # as methods of a class are called
+    def test(self: object, **variables: Any) -> None:  # noqa: ARG001  # called as a method
         __tracebackhide__ = True
-        law(make, **things)
+        law(make, **variables)
 
     test.__name__ = test.__qualname__ = f"test_{law.name}"
     test.__doc__ = law.statement
-    # Hypothesis knows a test again by its source, which all of these share: without a name of its own, each would
-    # take the failures of the others for its own, and forget them because they pass.
-    whose = f"{getattr(make, '__module__', '')}.{getattr(make, '__qualname__', make)} {law.name}"
-    test._hypothesis_internal_add_digest = sha256(whose.encode()).digest()  # type: ignore[attr-defined]  # noqa: SLF001
+    # Hypothesis identifies a test by its source, which all of these share: without a digest of its own, each would
+    # replay the failures of the others, and drop them from the database because they pass.
+    identity = f"{getattr(make, '__module__', '')}.{getattr(make, '__qualname__', make)} {law.name}"
+    test._hypothesis_internal_add_digest = sha256(identity.encode()).digest()  # type: ignore[attr-defined]  # noqa: SLF001
     for wrap in (given(**law.given), settings or Settings(max_examples=_EXAMPLES, deadline=None), mark):
         test = wrap(test) if wrap is not None else test
     return test

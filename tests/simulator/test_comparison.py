@@ -90,8 +90,8 @@ def test_one_out_of_order_is_found_where_it_arrives_and_not_where_one_like_it_di
 def test_what_the_whole_profile_lacks_and_has_too_many_is_counted():
     found = only(compare(adds(*range(10)), adds(*range(5), *range(7), 77)))
     assert (found.kind, found.missing, found.surplus) == (DUPLICATED, 3, 6)
-    assert found.told().endswith("\n  in all     3 missing, 6 too many")
-    assert "in all" not in compare(adds(1, 2), adds(1)).divergences[0].told()
+    assert found.format().endswith("\n  in all     3 missing, 6 too many")
+    assert "in all" not in compare(adds(1, 2), adds(1)).divergences[0].format()
 
 
 def test_how_many_were_predicted_alike_is_told():
@@ -585,7 +585,7 @@ def test_a_report_has_a_block_for_each_profile():
 
 def test_predicted_operations_go_by_the_name_they_are_given():
     found = only(compare(adds(1, 2), adds(1)))
-    assert found.told(lambda operation: f"#{operation.number + 100}").splitlines()[1] == (
+    assert found.format(lambda operation: f"#{operation.number + 100}").splitlines()[1] == (
         '  predicted  #102: {"$add":{"n":2}}'
     )
 

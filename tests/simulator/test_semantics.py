@@ -460,22 +460,11 @@ def test_a_malformed_identity_rejects_every_operator_whatever_the_dialect(value)
     assert simulator.profiles == {}
 
 
-def test_messages_apply_as_given_or_by_their_time():
-    messages = [
-        {"$distinct_id": "u1", "$time": 3, "$append": {"l": "c"}},
-        {"$distinct_id": "u1", "$time": 1.5, "$append": {"l": "a"}},
-        {"$distinct_id": "u1", "$time": 2, "$append": {"l": "b"}},
-    ]
-    for order, expected in [("sequence", ["c", "a", "b"]), ("time", ["a", "b", "c"])]:
-        assert Simulator.from_messages(messages, Dialect(order=order)).profile("u1")["l"] == expected
-
-
 def test_every_field_of_the_dialect_is_tried_both_ways():
     tried = {field for field, *_ in ALTERNATIVES}
     assert {field.name for field in fields(Dialect)} == tried | {
         "several_operators",
         "malformed_operator",
-        "order",
     }
     for name in tried:
         assert len({value for field, value, *_ in ALTERNATIVES if field == name}) > 1

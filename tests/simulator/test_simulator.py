@@ -9,12 +9,10 @@ from math import nan
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recorder.model.json_value import compact
 from recorder.model.reports import ShipReport
-from simulator import Dialect, Profile, Rejected, Simulator, Verdict
+from simulator import Profile, Rejected, Simulator, Verdict
 
 CDNOW = Path(__file__).parents[3] / "shared" / "data" / "cdnow_sample.ops.jsonl.gz"
 
@@ -166,56 +164,6 @@ def test_charges_and_refunds_are_kept_in_order(simulator):
     assert profile.revenue == 17.5
 
 
-def nested(levels):
-    value = 1
-    for _ in range(levels):
-        value = {"d": value}
-    return value
-
-
-@pytest.mark.parametrize(
-    ("properties", "words"),
-    [
-        ({f"p{n}": n for n in range(2_000)}, []),
-        ({f"p{n}": n for n in range(2_001)}, ["2,001 properties"]),
-        ({"x" * 255: 1}, []),
-        ({"x" * 256: 1}, ["256 characters"]),
-        ({"é" * 255: 1}, []),
-        ({"a": nested(3)}, []),
-        ({"a": nested(4)}, ["4 deep"]),
-        ({"a": [[["x"]]]}, []),
-        ({"a": [[[[]]]]}, ["4 deep"]),
-        ({"a": ["x" * 1000] * 200}, []),
-        ({"a": ["x" * 1000] * 300}, ["bytes"]),
-        ({"a": "x" * 300_000}, []),
-        ({"a": ["x" * 1000] * 300, "x" * 256: nested(5)}, ["bytes", "256 characters", "5 deep"]),
-    ],
-)
-def test_what_exceeds_the_documented_sizes_is_named_and_not_enforced(simulator, properties, words):
-    simulator.people_set("u1", properties)
-    assert simulator.profile("u1") == properties
-    found = simulator.profile("u1").beyond_limits()
-    assert len(found) == len(words)
-    for sentence, word in zip(found, words, strict=True):
-        assert word in sentence
-
-
-@pytest.mark.parametrize(
-    ("values", "beyond"),
-    [
-        (["本" * 1000] * 100, True),
-        (["é" * 1000] * 140, True),
-        ([1] * 130_000, False),
-        ([True] * 52_000, False),
-    ],
-    ids=["three-byte-text", "two-byte-text", "one-digit-numbers", "booleans"],
-)
-def test_the_size_of_a_list_is_that_of_its_json_in_bytes(values, beyond):
-    size = len(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode())
-    assert (size > 256 * 1024) is beyond
-    assert bool(Profile("u1", {"a": values}).beyond_limits()) is beyond
-
-
 # --- what is malformed ----------------------------------------------------------------------------
 
 MALFORMED = [
@@ -312,7 +260,6 @@ def test_a_deep_value_can_be_stored_changed_and_shown(simulator):
     simulator.people_remove("u1", {"l": [lists(99)]})
     simulator.restore(simulator.snapshot())
     assert simulator.profile("u1") == {"l": [lists(100), lists(98)]}
-    assert simulator.profile("u1").beyond_limits() == ['"l" nests 101 deep; the service documents 3']
     simulator.apply({"$distinct_id": "u1", "$add": {"l": lists(100)}})
     assert len(simulator.rejected) == 1
 
@@ -399,51 +346,6 @@ def test_from_messages_of_nothing_is_empty():
     assert state(Simulator.from_messages([])) == ({}, {}, {}, ())
 
 
-def appended(times, order="time"):
-    """The numbers of the messages, in the order they were applied; ... is no time at all."""
-    messages = [
-        {"$distinct_id": "u1", "$append": {"l": number}} | ({} if time is ... else {"$time": time})
-        for number, time in enumerate(times)
-    ]
-    return Simulator.from_messages(messages, Dialect(order=order)).profile("u1")["l"]
-
-
-@pytest.mark.parametrize(
-    ("times", "order"),
-    [
-        ([3, 1, 2], [1, 2, 0]),
-        ([2, 1.5, 1], [2, 1, 0]),
-        ([1, 1.0, 1], [0, 1, 2]),
-        ([2, ..., 1, ...], [2, 3, 0, 1]),
-        ([..., 2, 1], [0, 2, 1]),
-        ([2, "1", True, None, 1], [4, 0, 1, 2, 3]),
-    ],
-)
-def test_by_time_equal_and_missing_times_stay_as_given(times, order):
-    assert appended(times) == order
-    assert appended(times, "sequence") == sorted(order)
-
-
-@given(st.lists(st.integers(0, 4) | st.floats(0, 4), max_size=8))
-def test_by_time_is_a_stable_sort(times):
-    expected = sorted(range(len(times)), key=times.__getitem__)
-    if times:
-        assert appended(times) == expected
-
-
-@pytest.mark.parametrize("time", [nan, [1], {}, "1", {1}, 10**400])
-def test_a_malformed_time_does_not_disturb_the_order_of_the_others(time):
-    messages = [
-        {"$distinct_id": "u1", "$time": 3, "$append": {"l": 3}},
-        {"$distinct_id": "", "$time": time, "$append": {"l": "malformed"}},
-        {"$distinct_id": "u1", "$time": 1, "$append": {"l": 1}},
-        {"$distinct_id": "u1", "$time": 2, "$append": {"l": 2}},
-    ]
-    simulator = Simulator.from_messages(messages, Dialect(order="time"))
-    assert simulator.profile("u1")["l"] == [1, 2, 3]
-    assert len(simulator.rejected) == 1
-
-
 @pytest.mark.skipif(not CDNOW.exists(), reason="the CDNOW input is not beside this checkout")
 def test_the_cdnow_input_gives_its_known_sums():
     with gzip.open(CDNOW, "rt", encoding="utf-8") as lines:
@@ -460,7 +362,7 @@ def test_the_cdnow_input_gives_its_known_sums():
     assert len(amounts) == 6_919
     assert sum(round(amount * 100) for amount in amounts) == 24_409_194
     assert round(sum(profile.revenue for profile in profiles) * 100) == 24_409_194
-    assert all(not profile.partly_known and not profile.beyond_limits() for profile in profiles)
+    assert all(not profile.partly_known for profile in profiles)
 
 
 # --- what a history keeps ---------------------------------------------------------------------------

@@ -146,7 +146,7 @@ class _Told:
         divergences = self._comparison.divergences
         click.echo(self._comparison.summary)
         for divergence in divergences[:limit]:
-            click.echo(f"\n{divergence.told(self._called)}")
+            click.echo(f"\n{divergence.format(self._called)}")
             if (entry := self._given_up.get(_owner(divergence))) is not None:
                 click.echo(f"  given up   {_called(entry)}")
         if len(divergences) > limit:

@@ -91,7 +91,7 @@ class History:
     def held(self, n: int) -> tuple[Mapping[str, Any] | None, bool]:
         """The same without a copy, not to be changed; and whether it is partly known."""
         with self._turn:
-            return self._timeline.held(n)
+            return self._timeline.properties(n)
 
     def timeline(self, before: Timeline | None = None) -> Timeline:
         """Its steps, for whoever walks through them all meanwhile.

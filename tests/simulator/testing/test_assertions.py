@@ -29,7 +29,7 @@ def test_a_profile_is_compared_as_it_is_stored(simulator):
     whole = {"plan": "pro", "visits": 2.0, "tags": ["a", "b", "a"]}
     assert_profile(simulator, "ada", whole)
     assert failure(assert_profile, simulator, "ada", whole | {"visits": 2}) == (
-        "profile 'ada', from what was expected to what was found:\n"
+        "profile 'ada', from expected to actual:\n"
         "  visits: 2 (integer) → 2.0 (float)\n"
         "    by message 2: {'$time': 1.5, '$distinct_id': 'ada', '$add': {'visits': 1.0}}"
     )
@@ -89,14 +89,18 @@ def test_an_id_may_be_an_integer():
 
 
 def test_a_missing_profile_says_what_happened_last(simulator):
-    assert failure(assert_profile, simulator, "bob", {}) == "profile 'bob' is not there"
+    assert failure(assert_profile, simulator, "bob", {}) == "profile 'bob' does not exist"
     simulator.people_delete("ada")
-    assert "is not there; last came message 4: {'$time': 1.5" in failure(assert_profile, simulator, "ada", {})
+    assert "does not exist; the last operation was message 4: {'$time': 1.5" in failure(
+        assert_profile, simulator, "ada", {}
+    )
 
 
 def test_a_present_profile_says_what_it_holds(simulator):
     text = failure(assert_absent, simulator, "acme", group_key="company")
-    assert text.startswith("group 'company': 'acme' is there: {'sites': 2}; last came message 1: {")
+    assert text.startswith(
+        "group 'company': 'acme' exists: {'sites': 2}; the last operation was message 1: {"
+    )
 
 
 def test_rejections_are_told_with_their_reasons(simulator):
@@ -161,8 +165,8 @@ def test_what_fails_is_the_assertion_also_where_nobody_knows_who_wrote_it(tmp_pa
     without = Simulator(history=False)
     without.people_set("ada", {"n": 1})
     assert failure(assert_profile, without, "ada", {"n": 2}).endswith("\n  n: 2 → 1")
-    assert failure(assert_profile, without, "bob", {}) == "profile 'bob' is not there"
-    assert failure(assert_absent, without, "ada") == "profile 'ada' is there: {'n': 1}"
+    assert failure(assert_profile, without, "bob", {}) == "profile 'bob' does not exist"
+    assert failure(assert_absent, without, "ada") == "profile 'ada' exists: {'n': 1}"
     path = tmp_path / "kiosk.db"
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"tags": ["a", "b"], "n": 1})

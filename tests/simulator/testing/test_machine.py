@@ -33,7 +33,7 @@ TestDialect.settings = TestPlain.settings = TestQueue.settings = settings(statef
     ids=lambda make: make.__name__,
 )
 def test_a_difference_is_found_within_two_hundred_examples(make):
-    with pytest.raises(AssertionError, match="it holds other profiles than the simulator"):
+    with pytest.raises(AssertionError, match="its profiles differ from the simulator's"):
         run_state_machine_as_test(machine(make=make), settings=FOUND)
 
 

@@ -122,11 +122,11 @@ def test_steps_say_what_they_changed_or_why_not():
         {"$delete": ""},
     )
     assert written(history).changes == (
-        'the profile came; + plan: "free"',
+        'profile created; + plan: "free"',
         "no change",
         "ignored: plan: a string cannot be added to",
         'not simulated: $frobnicate {"[b]": 1}',
-        'the profile went; - plan: "free"',
+        'profile deleted; - plan: "free"',
     )
     assert written(history, stop=lambda: True) is None
 
