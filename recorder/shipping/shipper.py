@@ -24,7 +24,7 @@ from recorder.reading.reader import JournalReader
 from recorder.shipping.drain import Call, Drain, Halves, Pace
 from recorder.shipping.logs import log
 from recorder.shipping.transport import Transport
-from recorder.shipping.verdicts import Answer, Verdict, judge, patience
+from recorder.shipping.verdicts import Answer, Verdict, backoff, judge
 
 __all__ = ["Shipper"]
 
@@ -494,7 +494,7 @@ class Shipper:
             words=verdict.words,
             now=self._clock(),
             failures=failures,
-            backoff=Due.after(now, patience(verdict.outcome, failures, self._chance())),
+            backoff=Due.after(now, backoff(verdict.outcome, failures, self._chance())),
             asked=Due.after(now, verdict.retry_after or 0.0),
             settle=Due.after(now, self._policy.settle_after),
         )

@@ -1,4 +1,4 @@
-"""What an answer, or its absence, means. Pure, and total: every answer has a verdict.
+"""Verdicts on answers, and on their absence. Pure, and total: every answer has a verdict.
 
 The rules are those of the service's documentation where it has any: 1 or ``"status": 1`` accepts, 0 says that
 nothing was applied. Everywhere else the question is whether the request may have been applied: what may have
@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from recorder.model.entries import AttemptOutcome
 
-__all__ = ["Answer", "Verdict", "judge", "patience"]
+__all__ = ["Answer", "Verdict", "backoff", "judge"]
 
 LONGEST_BACKOFF = 300.0
 LONGEST_RETRY_AFTER = 86_400.0
@@ -26,15 +27,15 @@ _MOST_WORDS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of sending one request.
+    """The answer to one request, or the reason why there is none.
 
     Attributes:
-        left: Whether the body began to leave: measured, not inferred from an exception's class.
-        url: Where it was sent.
-        status: The HTTP status; None where no whole answer came.
+        left: True if the body began to leave: measured, not inferred from an exception's class.
+        url: The address it was sent to.
+        status: The HTTP status; None if no whole answer came.
         headers: Of the answer; names in lower case.
         body: Of the answer, up to 64 kB.
-        error: What went wrong on the way, in words; empty where an answer came.
+        error: What went wrong on the way, in words; empty if an answer came.
     """
 
     left: bool
@@ -47,13 +48,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What an answer means.
+    """The meaning of an answer.
 
     Attributes:
         outcome: See `AttemptOutcome`.
-        words: The service's words, or what went wrong on the way; empty where there is nothing to say.
+        words: The service's words, or what went wrong on the way; empty if there is nothing to say.
         status: The HTTP status, if an answer came.
-        retry_after: Seconds that the service asks us to wait, at least; None where it does not say.
+        retry_after: Seconds that the service asks us to wait, at least; None if it does not say.
     """
 
     outcome: AttemptOutcome
@@ -63,8 +64,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """The service's own answer, as far as the body is one: ``1``, ``0`` or an object with a status or an error."""
+class _Reply:
+    """The service's own reply, as far as a body is one: ``1``, ``0`` or an object with a status or an error."""
 
     accepted: bool | None
     is_object: bool
@@ -72,7 +73,7 @@ class _Said:
 
 
 def judge(answer: Answer) -> Verdict:
-    """The verdict on an answer.
+    """Return the verdict on an answer.
 
     >>> judge(Answer(left=True, url="https://api.mixpanel.com/engage", status=200, body=b'1')).outcome
     <AttemptOutcome.SHIPPED: 'shipped'>
@@ -87,40 +88,40 @@ def judge(answer: Answer) -> Verdict:
 
 
 def _judge_status(answer: Answer, status: int) -> Verdict:
-    said = _said(answer.body)
+    reply = _reply(answer.body)
     match status:
         case 200:
-            return _judge_ok(answer, said)
+            return _judge_ok(answer, reply)
         case 301 | 302 | 303 | 307 | 308:
             return _judge_redirect(answer, status)
         case 400 | 422:
-            return _judge_refusal(answer, said)
+            return _judge_refusal(answer, reply)
         case 408 | 429:
-            return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, said))
+            return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, reply))
         case 413:
             return _verdict(
-                answer, AttemptOutcome.REFUSED, said.words or "HTTP 413: the request is too large"
+                answer, AttemptOutcome.REFUSED, reply.words or "HTTP 413: the request is too large"
             )
         case 511:
             return _verdict(answer, AttemptOutcome.OFFLINE, "HTTP 511: the network wants a login")
-        case 503 if said.is_object or _header(answer, "retry-after"):
-            return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, said))
+        case 503 if reply.is_object or _header(answer, "retry-after"):
+            return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, reply))
         case _ if 400 <= status < 500:  # noqa: PLR2004
-            return _verdict(answer, AttemptOutcome.PAUSED, _with_code(answer, said))
+            return _verdict(answer, AttemptOutcome.PAUSED, _with_code(answer, reply))
     return _verdict(
         answer, AttemptOutcome.UNKNOWN, f"HTTP {status}, an answer that says nothing about the request"
     )
 
 
-def _with_code(answer: Answer, said: _Said) -> str:
-    return f"HTTP {answer.status}: {said.words}" if said.words else f"HTTP {answer.status}"
+def _with_code(answer: Answer, reply: _Reply) -> str:
+    return f"HTTP {answer.status}: {reply.words}" if reply.words else f"HTTP {answer.status}"
 
 
-def _judge_ok(answer: Answer, said: _Said) -> Verdict:
-    if said.accepted is True:
-        return _verdict(answer, AttemptOutcome.SHIPPED, said.words)
-    if said.accepted is False:
-        return _judge_refusal(answer, said)
+def _judge_ok(answer: Answer, reply: _Reply) -> Verdict:
+    if reply.accepted is True:
+        return _verdict(answer, AttemptOutcome.SHIPPED, reply.words)
+    if reply.accepted is False:
+        return _judge_refusal(answer, reply)
     plain_http = urlsplit(answer.url).scheme == "http"
     if plain_http and _header(answer, "content-type").lower().startswith("text/html"):
         return _verdict(
@@ -133,8 +134,8 @@ def _judge_ok(answer: Answer, said: _Said) -> Verdict:
     )
 
 
-def _judge_refusal(answer: Answer, said: _Said) -> Verdict:
-    words = said.words or f"HTTP {answer.status}, without a reason"
+def _judge_refusal(answer: Answer, reply: _Reply) -> Verdict:
+    words = reply.words or f"HTTP {answer.status}, without a reason"
     if re.search(r"\btoken\b", words, re.IGNORECASE):
         return _verdict(answer, AttemptOutcome.PAUSED, words)
     if answer.status == 200 and "temporary failure" in words.lower():  # noqa: PLR2004
@@ -166,7 +167,7 @@ def _verdict(answer: Answer, outcome: AttemptOutcome, words: str) -> Verdict:
 
 
 def _tidy(words: str) -> str:
-    """One line of printable text: words from the network end up on terminals and in logs."""
+    """Return one line of printable text: words from the network end up on terminals and in logs."""
     line = "".join(letter if letter.isprintable() else " " for letter in words)
     line = " ".join(line.split())
     return line if len(line) <= _MOST_WORDS else line[: _MOST_WORDS - 1] + "…"
@@ -176,34 +177,34 @@ def _header(answer: Answer, name: str) -> str:
     return (answer.headers or {}).get(name, "")
 
 
-def _said(body: bytes) -> _Said:
+def _reply(body: bytes) -> _Reply:
     text = body.decode("utf-8", "replace").strip()
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
-        return _Said(None, is_object=False, words="" if text.startswith("<") else text)
+        return _Reply(None, is_object=False, words="" if text.startswith("<") else text)
     if not isinstance(value, dict):
-        return _Said(_flag(value), is_object=False, words="" if _flag(value) is not None else text)
+        return _Reply(_flag(value), is_object=False, words="" if _flag(value) is not None else text)
     error = value.get("error")
     words = error if isinstance(error, str) else "" if error is None else json.dumps(error)
     accepted = True if _imported(value) else _flag(value.get("status"))
-    return _Said(accepted, is_object="status" in value or "error" in value, words=words)
+    return _Reply(accepted, is_object="status" in value or "error" in value, words=words)
 
 
 def _imported(value: dict[str, Any]) -> bool:
-    """The words of /import, which has its own whether verbose or not."""
+    """Return True for the acceptance of /import, which is the same whether verbose or not."""
     return value.get("code") == 200 and value.get("status") == "OK"  # noqa: PLR2004
 
 
 def _flag(value: Any) -> bool | None:
-    """1 and 0 as the service means them; true and false are not its words."""
+    """Return 1 and 0 as the service means them; it does not say true and false."""
     if type(value) is int and value in (0, 1):
         return value == 1
     return None
 
 
 def _retry_after(answer: Answer) -> float | None:
-    """The Retry-After header in seconds: a number, or a date read against the answer's own."""
+    """Return the Retry-After header in seconds: a number, or a date read against the answer's own."""
     text = _header(answer, "retry-after").strip()
     if not text:
         return None
@@ -216,8 +217,6 @@ def _retry_after(answer: Answer) -> float | None:
 
 
 def _moment(text: str) -> datetime | None:
-    from email.utils import parsedate_to_datetime  # it takes long to import, and few answers need it
-
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -225,18 +224,18 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def patience(outcome: AttemptOutcome, failures: int, chance: float) -> float:
-    """How long a lane waits before its next try, in seconds; what the service asks for comes on top.
+def backoff(outcome: AttemptOutcome, failures: int, chance: float) -> float:
+    """Return the seconds a lane waits before its next try; what the service asks for comes on top.
 
-    Exponential from 1 s to 5 min, with full jitter after the cap. Where a person must mend something: 5 min.
+    Exponential from 1 s to 5 min, with full jitter after the cap. If a person must mend something: 5 min.
 
     Args:
         outcome: Of the last try.
-        failures: How many tries in a row did not go through; at least 1.
+        failures: Tries in a row that did not go through; at least 1.
         chance: A random number from 0 to 1.
 
     >>> offline, wait = AttemptOutcome.OFFLINE, AttemptOutcome.WAIT
-    >>> patience(offline, 1, 1.0), patience(wait, 4, 0.5), patience(offline, 1000, 1.0)
+    >>> backoff(offline, 1, 1.0), backoff(wait, 4, 0.5), backoff(offline, 1000, 1.0)
     (1.0, 4.0, 300.0)
     """
     if outcome in {AttemptOutcome.PAUSED, AttemptOutcome.REFUSED}:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.model.entries import AttemptOutcome
-from recorder.shipping.verdicts import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, Answer, judge, patience
+from recorder.shipping.verdicts import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, Answer, backoff, judge
 
 BACKING_OFF = [AttemptOutcome.OFFLINE, AttemptOutcome.WAIT, AttemptOutcome.UNKNOWN]
 
@@ -232,7 +232,7 @@ def test_captive_portal_cannot_ask_for_patience(status):
 
 
 def test_backoff_doubles_to_five_minutes():
-    waits = [patience(AttemptOutcome.OFFLINE, failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)]
+    waits = [backoff(AttemptOutcome.OFFLINE, failures, 1.0) for failures in (1, 2, 3, 9, 10, 10_000)]
     assert waits == [1, 2, 4, 256, 300, 300]
 
 
@@ -242,10 +242,10 @@ def test_backoff_doubles_to_five_minutes():
     st.floats(0, 1),
 )
 def test_jitter_comes_after_the_cap(outcome, failures, chance):
-    wait = patience(outcome, failures, chance)
-    assert wait == patience(outcome, failures, 1.0) * chance <= LONGEST_BACKOFF * chance
+    wait = backoff(outcome, failures, chance)
+    assert wait == backoff(outcome, failures, 1.0) * chance <= LONGEST_BACKOFF * chance
 
 
 @pytest.mark.parametrize("outcome", [AttemptOutcome.PAUSED, AttemptOutcome.REFUSED])
 def test_pause_gets_the_longest_backoff(outcome):
-    assert patience(outcome, 1, 0.0) == LONGEST_BACKOFF
+    assert backoff(outcome, 1, 0.0) == LONGEST_BACKOFF
