@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 SHARED = HERE.parents[2] / "shared" / "vectors" / "semantics.json"
 NOT_BESIDE = "the shared conformance vectors are not beside this checkout"
@@ -11,6 +13,13 @@ NOT_BESIDE = "the shared conformance vectors are not beside this checkout"
 def cases(path):
     """The cases of a file; none where it is not there."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def sampled(cases):
+    """Every eighth case; the others run with the long tests."""
+    return [
+        pytest.param(case, marks=[pytest.mark.long] * (place % 8 > 0)) for place, case in enumerate(cases)
+    ]
 
 
 def ids(cases):

@@ -112,7 +112,7 @@ def plain_styles():
 
 
 # Each example is a tour of half a hundred screens, and shrinking one takes longer than reading it.
-TOUR = settings(costly(30), suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
+TOUR = settings(costly(40), suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
 
 
 @TOUR
