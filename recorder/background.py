@@ -36,7 +36,7 @@ class Delivery:
     """Opens the journal where a path was given, ships it, and closes what it opened.
 
     Raises:
-        TypeError: Journal options beside a `Journal`, which has its own.
+        TypeError: Journal options were given with a `Journal`, which has its own.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Delivery:
             self.journal.claims.try_paused(Lane.IMPORTS)
 
     def flush(self, timeout: float | None) -> "ShipReport":
-        """Send all that may go now."""
+        """Send all that may go now, and report."""
         return self._ready()[0].ship(timeout)
 
     def close(self, timeout: float) -> None:
@@ -136,8 +136,6 @@ class Delivery:
                 self.journal.close(max(_left(deadline), _AT_LEAST))
             for _, transport in self._shipping:
                 transport.close()
-        if self._failure is not None:
-            raise self._failure
 
     def _end(self, thread: threading.Thread, deadline: float) -> None:
         """End the background thread between two requests, after a last try.
@@ -151,6 +149,8 @@ class Delivery:
         self._ready()[0].wake()
         if from_outside:
             thread.join(_left(deadline))
+            if self._failure is not None:
+                raise self._failure
 
 
 def _import_shipping() -> "tuple[type[Shipper], type[HttpTransport]]":

@@ -47,11 +47,11 @@ class JournalConsumer:
     Threads may share one, from the first message on. Where mixpanel is imported, its errors are also
     ``mixpanel.MixpanelException``, so that an app's handlers catch them.
 
-    ``Mixpanel.alias()`` bypasses every consumer and posts at once: that is how the SDK is made. Journaled, and
-    in the order of the other events, it is ``track(original, "$create_alias", {"alias": alias_id})``.
+    ``Mixpanel.alias()`` bypasses every consumer and posts at once. To have it journaled in the order of the other
+    events, call ``track(original, "$create_alias", {"alias": alias_id})`` instead.
 
     Args:
-        journal: A path or a `Journal`, as for `Recorder`; the arguments not named here, too, are Recorder's.
+        journal: A path or a `Journal`, as for `Recorder`; so are the arguments not named here.
         import_credentials: For the imports lane, as for `HttpTransport`: ``(secret, "")``, or a service
             account's ``(user, password, project_id)``. They win over those that ``import_data`` and ``merge``
             hand to `send`. Neither is ever written down: they are gone when the process ends, and imports
@@ -105,24 +105,24 @@ class JournalConsumer:
         self.close()
 
     def __bool__(self) -> bool:
-        """Always true: the SDK puts a network client in the place of a falsy consumer."""
+        """Return True: the SDK puts a network client in the place of a falsy consumer."""
         return True
 
     @property
     def journal(self) -> Journal:
-        """Where it records."""
+        """The journal that it records into."""
         return self._delivery.journal
 
     @_sdk_errors()
     def send(self, endpoint: str, json_message: str, api_key: Any = None, api_secret: Any = None) -> None:
-        """Journal one message; returns when it is there.
+        """Journal one message, and return when it is there.
 
         Args:
             endpoint: ``people``, ``groups``, ``events`` or ``imports``.
             json_message: As the SDK makes it; an array of messages is journaled whole, or not at all.
-            api_key: Not used, as the service wants none beside the secret. Or both, as the SDK hands them over:
+            api_key: Not used, for the service wants the secret alone. The SDK may hand over both here:
                 ``(api_key, api_secret)``.
-            api_secret: What imports are sent with from now on, unless the constructor was given credentials.
+            api_secret: The secret for imports from now on, unless the constructor was given credentials.
                 Kept in memory only.
 
         Raises:
@@ -160,7 +160,7 @@ class JournalConsumer:
         return [intake.event(lane, message, now, fault)]
 
     def _for_project(self, token: Any) -> Intake:
-        """The intake of the journal's project: the first message's, where it belongs to none yet."""
+        """Return the intake of the journal's project: the first message's, if it belongs to none yet."""
         journal = self.journal
         if journal.token is None and token is not None:
             with contextlib.suppress(WrongToken):  # another thread's message came first: see below
@@ -177,7 +177,7 @@ class JournalConsumer:
 
     @_sdk_errors()
     def flush(self, timeout: float | None = 10.0) -> "ShipReport":
-        """Send all that may go now, and say how it went; never raises for what the network does.
+        """Send all that may go now, and report; never raise for what the network does.
 
         Args:
             timeout: Seconds in all; None for no limit.

@@ -1,4 +1,4 @@
-"""`Recorder`: the operations, journaled on this device before the call returns, and shipped when online."""
+"""`Recorder`: operations journaled before the call returns, and shipped when there is a network."""
 
 import time
 from collections.abc import Callable
@@ -29,19 +29,18 @@ class Recorder(PeopleApi):
 
     Args:
         token: The project's token. A journal belongs to one project.
-        journal: A path, created where nothing is, or a `Journal`, which stays open when the recorder closes.
-        background: Ship from a thread of its own, as soon as something is recorded and whenever the network
-            lets it.
+        journal: A path, created if nothing is there, or a `Journal`, which stays open when the recorder closes.
+        background: Ship from a thread, as soon as something is recorded and whenever the network allows.
         url: The service's base address, such as ``http://127.0.0.1:8765``; overrides `api_host`.
         api_host: The service's host, by region.
-        policy: How large requests may be.
-        on_invalid: ``"raise"``: InvalidOperation at the call. ``"reject"``: what is JSON but malformed is
-            journaled as a rejected entry with its reason, for apps that must never see an exception from
-            their analytics. What is not JSON raises all the same.
-        on_event: Called with what an app may want to know, from whichever thread ships: an `Entry` that the
-            service rejected, a `LaneStatus` when a lane is paused; from the background thread a `ShipReport`,
-            too, or what kept it from shipping, such as a `JournalError`. It may record and flush; the next
-            request waits until it returns. What it raises is logged.
+        policy: Sizes of requests, pace, and the fate of entries in doubt.
+        on_invalid: ``"raise"``: InvalidOperation at the call. ``"reject"``: an operation that is JSON but malformed
+            is journaled as a rejected entry with its reason, for apps that must never see an exception from
+            their analytics. Input that is not JSON still raises.
+        on_event: Called with events that an app may want to know of, from whichever thread ships: an `Entry` that
+            the service rejected, a `LaneStatus` when a lane is paused; from the background thread also a
+            `ShipReport`, or the error that kept it from shipping, such as a `JournalError`. It may record and
+            flush; the next request waits until it returns. Exceptions that it raises are logged.
         serializer: A JSONEncoder class, or a function from an object to JSON types, that runs over each
             message first.
         clock: Seconds since the epoch.
@@ -96,7 +95,7 @@ class Recorder(PeopleApi):
 
     @property
     def journal(self) -> Journal:
-        """Where it records."""
+        """The journal that it records into."""
         return self._delivery.journal
 
     def _accept(
@@ -112,7 +111,7 @@ class Recorder(PeopleApi):
         return self._clock()
 
     def batch(self) -> Batch[NewEntry]:
-        """Several operations in one commit when the block ends; none where it raises.
+        """Return a batch: one commit when its block ends, nothing if the block raises.
 
         >>> import pathlib, tempfile
         >>> with Recorder("PROJECT", pathlib.Path(tempfile.mkdtemp()) / "kiosk.db") as recorder:
@@ -125,7 +124,7 @@ class Recorder(PeopleApi):
         return Batch(self, self._accept, self._delivery.append)
 
     def flush(self, timeout: float | None = 10.0) -> "ShipReport":
-        """Send all that may go now, and say how it went; never raises for what the network does.
+        """Send all that may go now, and report; never raise for what the network does.
 
         Args:
             timeout: Seconds in all; None for no limit.
@@ -139,7 +138,7 @@ class Recorder(PeopleApi):
     def close(self, timeout: float = 2.0) -> None:
         """End background shipping, after a last try, and close the journal if this recorder opened it.
 
-        What is not sent stays in the journal. Closing twice does nothing.
+        Entries that are not sent stay in the journal. Closing twice does nothing.
 
         Args:
             timeout: Seconds in all.

@@ -138,7 +138,7 @@ class Carrier(HTTPConnection):
         return fresh and _stands(self.sock) and super().is_connected
 
     def connect(self) -> None:
-        """Open it."""
+        """Open the connection, and tell its exchange."""
         if (exchange := _exchange()) is not None:
             exchange.travel(self)
         super().connect()

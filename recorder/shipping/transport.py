@@ -55,7 +55,7 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Close connections."""
+        """Close all pooled connections."""
 
 
 class HttpTransport:
@@ -223,7 +223,7 @@ class HttpTransport:
         return session.send(request, timeout=self._time_left(deadline), allow_redirects=False, **settings)
 
     def _time_left(self, deadline: float) -> tuple[float, float]:
-        """To connect, and between two bytes: no longer than the whole, so that a handshake ends with it, too."""
+        """Return the time-outs to connect and to read, which end no later than the deadline."""
         connect, read = (min(limit, deadline - time.monotonic()) for limit in self._timeout)
         return max(connect, _AT_LEAST), max(read, _AT_LEAST)
 
