@@ -17,7 +17,7 @@ __all__ = ["Dialect", "Profile", "Simulator", "compare"]
 __all__ += recorder.__all__
 
 if TYPE_CHECKING:
-    from recorder import *  # noqa: F403  # type checkers take the names in its __all__
+    from recorder import *  # type checkers take the names in its __all__
     from simulator import Dialect, Profile, Simulator, compare
 else:  # hidden from type checkers, which report a misspelt name only where no __getattr__ could have it
 
