@@ -90,7 +90,7 @@ def test_grid_is_complete():
     assert set(covered) == wanted
 
 
-def test_every_case_has_a_name_of_its_own_and_says_where_its_rule_comes_from():
+def test_cases_have_names_and_sources():
     every = [*cases(SHARED), *OWN]
     assert len(set(ids(every))) == len(every)
     assert {case["source"] for case in every} <= {"documented", "sdk", "third-party", "policy"}

@@ -62,14 +62,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("predicted", "received", "named"), CASES)
-def test_each_class_is_named_with_both_operations(predicted, received, named):
+def test_divergence_names_both_operations(predicted, received, named):
     found = only(compare(adds(*predicted), adds(*received)))
     operations = (found.predicted, found.received, found.elsewhere)
     assert (found.kind, found.place, *map(value, operations)) == named
     assert (found.profile, found.group_key) == ("ada", None)
 
 
-def test_operations_are_named_by_the_number_of_their_message_in_its_whole_history():
+def test_operations_carry_message_numbers():
     predicted = [*adds(1), *adds(5, profile="bob"), *adds(2)]
     received = [*adds(5, profile="bob"), *adds(1), {"$set": {}}, *adds(2), *adds(1)]
     found = only(compare(predicted, received))
@@ -82,19 +82,19 @@ def test_operations_are_named_by_the_number_of_their_message_in_its_whole_histor
     assert numbers == [1, 1, 3]
 
 
-def test_one_out_of_order_is_found_where_it_arrives_and_not_where_one_like_it_did():
+def test_reordered_operation_is_found_later():
     found = only(compare(adds(1, 2, 1, 3), adds(1, 2, 3, 1)))
     assert (found.kind, found.place, found.elsewhere.number) == (REORDERED, 3, 4)
 
 
-def test_what_the_whole_profile_lacks_and_has_too_many_is_counted():
+def test_missing_and_surplus_are_counted():
     found = only(compare(adds(*range(10)), adds(*range(5), *range(7), 77)))
     assert (found.kind, found.missing, found.surplus) == (DUPLICATED, 3, 6)
     assert found.format().endswith("\n  in all     3 missing, 6 too many")
     assert "in all" not in compare(adds(1, 2), adds(1)).divergences[0].format()
 
 
-def test_how_many_were_predicted_alike_is_told():
+def test_equal_predicted_operations_are_counted():
     found = only(compare(adds(1, 1, 2, 1), adds(1, 1, 2)))
     assert (found.kind, found.alike) == (LOST, 3)
     assert "message 4, one of 3 alike: " in str(found)
@@ -122,13 +122,13 @@ def sets(*values):
         ([{"$group_key": "k", "$group_id": "g", "$union": {"l": [1]}}] * 2, [], False),
     ],
 )
-def test_what_leaves_the_profile_as_predicted_is_harmless(predicted, received, harmless):
+def test_same_resulting_profile_is_harmless(predicted, received, harmless):
     found = only(compare(predicted, received))
     assert found.harmless is harmless
     assert ("; the profile comes out as predicted\n" in str(found)) is harmless
 
 
-def test_profiles_that_differ_come_in_the_order_they_were_predicted_and_then_arrived():
+def test_divergences_follow_prediction_then_arrival():
     predicted = [*adds(1, profile="b"), *adds(1, profile="a"), *adds(1, profile="c")]
     received = [*adds(1, profile="z"), *adds(1, profile="c"), *adds(2, profile="a")]
     comparison = compare(predicted, received)
@@ -137,7 +137,7 @@ def test_profiles_that_differ_come_in_the_order_they_were_predicted_and_then_arr
     assert (comparison.predicted, comparison.received) == (3, 3)
 
 
-def test_users_and_groups_of_one_id_are_profiles_apart():
+def test_user_and_group_ids_differ():
     def group(key, number):
         return {"$group_key": key, "$group_id": "ada", "$add": {"n": number}}
 
@@ -172,7 +172,7 @@ def test_values_of_another_spelling_are_changed(predicted, received):
     assert compare(one, one).agrees
 
 
-def test_order_of_keys_token_and_spelling_of_an_id_do_not_count():
+def test_key_order_and_token_are_ignored():
     predicted = [{"$distinct_id": 12, "$set": {"a": 1, "b": {"c": 2, "d": 3}}, "note": "x"}]
     received = [
         {"note": "x", "$token": "T", "$set": {"b": {"d": 3, "c": 2}, "a": 1}, "$distinct_id": "12"},
@@ -181,13 +181,13 @@ def test_order_of_keys_token_and_spelling_of_an_id_do_not_count():
 
 
 @pytest.mark.parametrize("more", [{"$ip": 0}, {"$ignore_time": True}, {"note": "x"}, {"$latitude": 1.5}])
-def test_all_else_that_a_message_says_counts(more):
+def test_all_other_content_counts(more):
     (message,) = adds(1)
     found = only(compare([message], [message | more]))
     assert (found.kind, said(found.received)) == (CHANGED, {"$add": {"n": 1}} | more)
 
 
-def test_several_operators_are_several_operations_in_written_order():
+def test_several_operators_are_compared_singly():
     several = {"$distinct_id": "ada", "$ip": 0, "$set": {"a": 1}, "$unset": ["b"]}
     single = [
         {"$distinct_id": "ada", "$ip": 0, "$set": {"a": 1}},
@@ -201,7 +201,7 @@ def test_several_operators_are_several_operations_in_written_order():
     assert only(compare([several], single[:1])).predicted.operator == "$unset"
 
 
-def test_operators_outside_the_vocabulary_are_compared_like_others():
+def test_unknown_operators_are_compared():
     merge = [{"$distinct_id": "ada", "$merge": {"a": 1}}]
     assert compare(merge, merge).agrees
     assert only(compare(merge, [])).predicted.operator == "$merge"
@@ -211,7 +211,7 @@ def timed(*times, profile="ada"):
     return [{"$distinct_id": profile, "$time": time, "$add": {"n": 1}} for time in times]
 
 
-def test_time_tells_increments_alike_apart_where_all_that_was_predicted_has_one():
+def test_time_separates_equal_increments():
     found = only(compare(timed(1.5, 2.5, 3.5), timed(1.5, 2.5, 2.5, 3.5)))
     assert (found.kind, said(found.received)["$time"]) == (DUPLICATED, 2.5)
     assert [one.number for one in (found.predicted, found.elsewhere, found.received)] == [2, 2, 3]
@@ -220,14 +220,14 @@ def test_time_tells_increments_alike_apart_where_all_that_was_predicted_has_one(
     assert compare(timed(1.5), timed(1.5)).agrees
 
 
-def test_time_does_not_count_where_something_predicted_has_none():
+def test_missing_predicted_time_disables_time():
     assert compare(adds(1), timed(1.5)).agrees
     assert compare([*timed(1.5), *adds(1)], timed(7.5, 8.5)).agrees
     found = only(compare([*timed(1.5), *adds(1)], timed(7.5)))
     assert (found.kind, said(found.predicted)) == (LOST, {"$add": {"n": 1}})
 
 
-def test_whether_time_counts_is_a_matter_of_each_profile():
+def test_time_counts_per_profile():
     predicted = [*timed(1.5), *adds(1, profile="bob")]
     received = [*timed(2.5), *timed(2.5, profile="bob")]
     assert only(compare(predicted, received)).profile == "ada"
@@ -253,7 +253,7 @@ MALFORMED = [
 ]
 
 
-def test_malformed_messages_are_counted_on_their_side_and_left_out():
+def test_malformed_messages_are_left_out():
     comparison = compare([*MALFORMED, *adds(1)], [*adds(1), *MALFORMED, None])
     assert comparison.agrees
     assert (comparison.agreeing, comparison.predicted, comparison.received) == (1, 1, 1)
@@ -264,7 +264,7 @@ def test_malformed_messages_are_counted_on_their_side_and_left_out():
     assert comparison.malformed_predicted == len(MALFORMED)
 
 
-def test_what_the_caller_gave_is_not_changed():
+def test_compare_changes_no_argument():
     predicted, received = [*MALFORMED[:8], *adds(1, 2)], [*adds(2, 1)]
     before = repr((predicted, received))
     compare(predicted, received)
@@ -274,14 +274,14 @@ def test_what_the_caller_gave_is_not_changed():
 # --- what is still to be sent
 
 
-def test_what_is_still_to_be_sent_is_missed_by_nobody():
+def test_unsent_operations_are_not_missing():
     comparison = compare(adds(1), adds(1), to_send=[*adds(2, 3), *adds(1, profile="bob")])
     assert (comparison.agrees, comparison.agreeing) == (True, 1)
     assert (comparison.predicted, comparison.to_send, comparison.arrived_early) == (1, 3, 0)
     assert comparison.summary.endswith("3 still to be sent.")
 
 
-def test_what_arrived_before_it_was_known_to_be_sent_is_compared_in_its_place():
+def test_early_arrival_is_compared_in_place():
     comparison = compare(adds(1), adds(1, 2, 4), to_send=adds(2, 3, 4))
     assert comparison.agrees
     assert (comparison.predicted, comparison.to_send, comparison.arrived_early) == (3, 1, 2)
@@ -290,29 +290,29 @@ def test_what_arrived_before_it_was_known_to_be_sent_is_compared_in_its_place():
     assert (found.kind, value(found.predicted), found.predicted.number) == (REORDERED, 2, 2)
 
 
-def test_what_is_in_doubt_and_arrived_twice_is_duplicated():
+def test_doubled_operation_in_doubt_is_duplicated():
     comparison = compare([], adds(1, 2, 1, 2), to_send=adds(1, 2))
     found = only(comparison)
     assert (found.kind, found.place, found.predicted.number) == (DUPLICATED, 3, 1)
     assert (comparison.arrived_early, comparison.to_send) == (2, 0)
 
 
-def test_one_arrival_is_one_of_several_alike():
+def test_one_arrival_matches_one_operation():
     comparison = compare([], adds(1, 2), to_send=adds(1, 1, 2))
     assert (comparison.agrees, comparison.arrived_early, comparison.to_send) == (True, 2, 1)
 
 
-def test_time_does_not_count_either_where_something_still_to_be_sent_has_none():
+def test_missing_unsent_time_disables_time():
     assert compare(timed(1.5), timed(7.5), to_send=adds(2)).agrees
     assert not compare(timed(1.5), timed(7.5), to_send=timed(2.5)).agrees
 
 
-def test_arrival_of_one_like_it_counts_as_its_own():
+def test_equal_arrival_counts():
     comparison = compare(adds(1), adds(1, 1), to_send=adds(1))
     assert (comparison.agrees, comparison.arrived_early) == (True, 1)
 
 
-def test_the_three_are_read_one_after_the_other():
+def test_arguments_are_read_in_order():
     """Whoever holds a journal against a service looks at the service in between: what it has is then accounted for."""
     read = []
 
@@ -447,7 +447,7 @@ def test_one_repeated_anywhere_is_duplicated(mutated, data):
 
 
 @given(chosen(), st.data())
-def test_two_neighbours_that_changed_places_are_reordered(mutated, data):
+def test_swapped_neighbours_are_reordered(mutated, data):
     line, place = list(mutated.line), mutated.place
     compared, _ = mutated.compared()
     if place + 1 == len(line) or same_spelling(compared[place], compared[place + 1]):
@@ -489,7 +489,7 @@ def number_of(mutated, place):
 
 
 @given(HISTORIES, st.data())
-def test_equal_histories_agree_however_the_profiles_interleave(history, data):
+def test_interleaving_of_profiles_is_ignored(history, data):
     comparison = compare(history, interleaved(data.draw, history))
     assert comparison.agrees
     assert comparison.agreeing == len(by_owner(history))
@@ -497,7 +497,7 @@ def test_equal_histories_agree_however_the_profiles_interleave(history, data):
 
 
 @given(HISTORIES, HISTORIES)
-def test_a_profile_diverges_exactly_where_its_operations_first_differ(predicted, received):
+def test_divergence_is_at_first_difference(predicted, received):
     comparison = compare(predicted, received)
     places = {(one.group_key, one.profile): one.place - 1 for one in comparison.divergences}
     one, other = by_owner(predicted), by_owner(received)
@@ -513,7 +513,7 @@ def test_a_profile_diverges_exactly_where_its_operations_first_differ(predicted,
 
 
 @given(HISTORIES, st.integers(0, 30), st.integers(0, 30))
-def test_where_the_known_part_ends_makes_no_difference(history, known, arrived):
+def test_split_of_prediction_is_irrelevant(history, known, arrived):
     """What is shipped and what is still to be sent are one prediction, as far as it arrived."""
     known = min(known, len(history))
     arrived = max(known, min(arrived, len(history)))
@@ -531,7 +531,7 @@ def test_agreement_is_a_line():
     assert str(compare(adds(1), adds(1))) == "1 profile: all agree. Predicted 1 operation, received 1."
 
 
-def test_a_report_has_a_block_for_each_profile():
+def test_report_has_block_per_profile():
     predicted = [
         *adds(1, 2, profile="lost"),
         *adds(1, 2, profile="twice"),
@@ -583,7 +583,7 @@ def test_a_report_has_a_block_for_each_profile():
     )
 
 
-def test_predicted_operations_go_by_the_name_they_are_given():
+def test_report_uses_given_names():
     found = only(compare(adds(1, 2), adds(1)))
     assert found.format(lambda operation: f"#{operation.number + 100}").splitlines()[1] == (
         '  predicted  #102: {"$add":{"n":2}}'
@@ -594,7 +594,7 @@ HOSTILE = "\x1b[31mred\x9b0m\u202eturned\u2028\r\n\t\x7f\U000e0041\xa0"
 
 
 @pytest.mark.parametrize("more", [[], [1]])
-def test_nothing_that_users_say_can_style_a_terminal(more):
+def test_report_escapes_control_characters(more):
     message = {"$group_key": HOSTILE, "$group_id": HOSTILE, "$set": {HOSTILE: [HOSTILE]}}
     other = {**message, "$set": {HOSTILE: [HOSTILE * 9]}}
     for received in ([], [other], [message, other], [other, message], [message, message]):
@@ -603,7 +603,7 @@ def test_nothing_that_users_say_can_style_a_terminal(more):
     assert "\\u001b[31mred\\u009b0m\\u202eturned\\u2028" in report
 
 
-def test_what_is_long_is_clipped_where_it_begins_to_differ():
+def test_long_operations_are_clipped_around_difference():
     long = "x" * 100_000
     one, other = ({"$distinct_id": "i" * 255, "$set": {"a": long + end}} for end in ("left", "right"))
     report = str(compare([one], [other]))

@@ -75,20 +75,20 @@ PAIRS = STATES.flatmap(related)
 @example(({"a": [2, 4]}, {"a": [1, 2, 3, 4, 5]}))
 @example(({"a": [1, 1.0, True, 1]}, {"a": [1.0, 1]}))
 @example(({"a": [[1], [2], [3]]}, {"a": [[1], [2.0, 2], [3]]}))
-def test_the_changes_make_of_what_was_before_what_is_after(pair):
+def test_changes_turn_before_into_after(pair):
     before, after = pair
     assert same_spelling(applied(before, difference(before, after)), after)
 
 
 @given(PAIRS)
-def test_there_is_no_difference_exactly_where_both_are_spelled_alike(pair):
+def test_difference_is_empty_for_equal_spelling(pair):
     before, after = pair
     assert (difference(before, after) == ()) is same_spelling(before, after)
     assert difference(before, deepcopy(before)) == ()
 
 
 @given(PAIRS)
-def test_the_way_back_is_the_same_changes_the_other_way_round(pair):
+def test_reverse_difference_mirrors_changes(pair):
     before, after = pair
 
     def spelled(changes):
@@ -99,7 +99,7 @@ def test_the_way_back_is_the_same_changes_the_other_way_round(pair):
 
 
 @given(PAIRS)
-def test_no_change_says_what_is_not_one_and_what_is_given_stays_as_it_was(pair):
+def test_changes_are_real_and_arguments_kept(pair):
     before, after = pair
     spelled = repr(pair)
     changes = difference(before, after)
@@ -145,7 +145,7 @@ def test_each_change_stands_at_its_place(before, after, expected):
     assert repr(changes) == repr(tuple(Change(*change) for change in expected))
 
 
-def test_profiles_can_be_compared_as_they_are():
+def test_difference_takes_profiles():
     simulator = Simulator()
     simulator.people_set("ada", {"l": [1]})
     before = simulator.profile("ada")
@@ -154,7 +154,7 @@ def test_profiles_can_be_compared_as_they_are():
     assert difference(None, before) == (Change((), ABSENT, {"l": [1]}),)
 
 
-def test_long_lists_are_compared_in_one_pass():
+def test_long_lists_take_linear_time():
     """A second pass for each element would take minutes."""
     numbers = [[n] for n in range(20_000)]
     kept = [n for n in numbers if n[0] % 3]
@@ -239,7 +239,7 @@ def test_what_looks_alike_is_told_apart(before, after, text):
     assert said({"x": before}, {"x": after}) == f"x: {text}"
 
 
-def test_what_looks_alike_inside_of_lists_and_objects_is_told_apart():
+def test_nested_look_alikes_are_distinguished():
     text = describe([Change(("x",), ["a", {"b": "Ada "}], ["a", {"b": "Ada"}])])
     assert text == r'x: ["a", {"b": "Ada\u0020"}] → ["a", {"b": "Ada"}]'
     assert describe([Change(("x",), [1, {"y": 0}], [True, {"y": 0.0}])]) == (
@@ -247,7 +247,7 @@ def test_what_looks_alike_inside_of_lists_and_objects_is_told_apart():
     )
 
 
-def test_names_that_look_alike_are_told_apart():
+def test_look_alike_names_are_distinguished():
     text = said({"caf\u00e9": 1, "a": 1, "b": 1}, {"cafe\u0301": 1, "\u0430": 1, "b ": 1})
     assert text.splitlines() == [
         '- "caf\u00e9": 1',
@@ -259,7 +259,7 @@ def test_names_that_look_alike_are_told_apart():
     ]
 
 
-def test_a_long_value_is_clipped_around_its_first_difference():
+def test_long_value_is_clipped_around_difference():
     common = "x" * 5_000
     text = said({"a": common + "left" + common}, {"a": common + "right" + common})
     assert len(text) < 250
@@ -270,14 +270,14 @@ def test_a_long_value_is_clipped_around_its_first_difference():
     assert "right" in right
 
 
-def test_a_long_value_that_goes_on_where_the_other_ends_is_seen_to():
+def test_longer_value_shows_its_end():
     text = said({"a": "x" * 500}, {"a": "x" * 501})
     left, right = text.removeprefix("a: ").split(" → ")
     assert left.endswith('x"')
     assert right == left[:-1] + 'x"'
 
 
-def test_what_comes_or_goes_is_clipped_at_its_end():
+def test_added_value_is_clipped_at_end():
     text = said({}, {"a": ["x" * 30] * 1_000})
     assert text.startswith('+ a: ["xxx')
     assert text.endswith("…")
@@ -285,7 +285,7 @@ def test_what_comes_or_goes_is_clipped_at_its_end():
 
 
 @pytest.mark.parametrize("length", range(50, 90))
-def test_wherever_it_is_clipped_the_difference_stays(length):
+def test_clipping_keeps_the_difference(length):
     left, right = said({"a": "y" * length + "L"}, {"a": "y" * length + "R"}).removeprefix("a: ").split(" → ")
     assert "L" in left
     assert "R" in right
@@ -306,7 +306,7 @@ SHOWN = st.recursive(
 @given(SHOWN, SHOWN)
 @example("a…", "a" * 200)
 @example([1, "é"], [True, "é"])
-def test_both_sides_of_a_change_are_never_the_same_text(before, after):
+def test_changed_values_have_different_texts(before, after):
     if same_spelling(before, after):
         return
     left, right = describe([Change(("x",), before, after)]).removeprefix("x: ").split(" → ")
@@ -316,7 +316,7 @@ def test_both_sides_of_a_change_are_never_the_same_text(before, after):
 
 
 @given(st.dictionaries(TEXTS, SHOWN, max_size=3), st.none() | st.dictionaries(TEXTS, SHOWN, max_size=3))
-def test_no_data_styles_a_terminal_or_breaks_a_line(before, after):
+def test_descriptions_escape_control_characters(before, after):
     for changes in (difference(before, after), difference(after, before)):
         text = describe(changes)
         assert all(letter.isprintable() or letter == "\n" for letter in text)
@@ -326,7 +326,7 @@ def test_no_data_styles_a_terminal_or_breaks_a_line(before, after):
             assert len(text.splitlines()) == len(changes)
 
 
-def test_absent_is_one_thing_wherever_it_comes_from():
+def test_absent_is_a_singleton():
     assert repr(ABSENT) == "ABSENT"
     assert deepcopy(ABSENT) is ABSENT
     assert ABSENT is not None

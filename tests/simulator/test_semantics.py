@@ -90,7 +90,7 @@ def containers(value, found=None):
 
 
 @given(PROPERTIES, ANY, DIALECTS)
-def test_inputs_are_never_changed_and_nothing_mutable_is_shared(properties, operation, dialect):
+def test_apply_operation_is_pure(properties, operation, dialect):
     operator, payload = operation
     before = json.dumps([properties, payload])
     after, outcome = apply_operation(properties, operator, payload, dialect)
@@ -100,7 +100,7 @@ def test_inputs_are_never_changed_and_nothing_mutable_is_shared(properties, oper
 
 
 @given(PROPERTIES, ANY, DIALECTS)
-def test_the_same_operation_on_the_same_profile_gives_the_same(properties, operation, dialect):
+def test_apply_operation_is_deterministic(properties, operation, dialect):
     first = apply_operation(properties, *operation, dialect)
     second = apply_operation(deepcopy(properties), *deepcopy(operation), dialect)
     assert json.dumps(first[0]) == json.dumps(second[0])
@@ -108,7 +108,7 @@ def test_the_same_operation_on_the_same_profile_gives_the_same(properties, opera
 
 
 @given(PROPERTIES, st.lists(ANY, max_size=4), st.lists(ANY, max_size=4))
-def test_folding_two_runs_is_folding_one_after_the_other(properties, one, other):
+def test_histories_compose(properties, one, other):
     def fold(start, operations):
         for operation in operations:
             start, _ = apply_operation(start, *operation)
@@ -128,7 +128,7 @@ def test_folding_two_runs_is_folding_one_after_the_other(properties, one, other)
     ],
 )
 @pytest.mark.parametrize("duplicates", ["keep", "collapse"])
-def test_a_list_that_two_properties_share_is_two_lists_to_an_operation(operator, payload, duplicates):
+def test_shared_list_changes_once(operator, payload, duplicates):
     shared = [1]
     after, _ = apply_operation(
         {"a": shared, "b": shared}, operator, payload, Dialect(union_duplicates=duplicates)
@@ -136,14 +136,14 @@ def test_a_list_that_two_properties_share_is_two_lists_to_an_operation(operator,
     assert after["b"] == [1]
 
 
-def test_a_value_that_a_payload_holds_twice_is_stored_as_two():
+def test_repeated_payload_value_is_copied():
     shared = [1]
     stored, _ = apply_operation(None, "$set", {"a": shared, "b": shared})
     after, _ = apply_operation(stored, "$append", {"a": 2})
     assert after == {"a": [1, 2], "b": [1]}
 
 
-def test_the_dialect_is_the_default_one_where_none_is_given():
+def test_dialect_defaults():
     assert apply_operation({"n": "5"}, "$add", {"n": 1}) == apply_operation(
         {"n": "5"}, "$add", {"n": 1}, DEFAULT
     )
@@ -159,9 +159,7 @@ def test_the_dialect_is_the_default_one_where_none_is_given():
 @example({"a": 0}, ("$add", {"a": 0.0}), DEFAULT)
 @example({"a": -0.0}, ("$add", {"a": 0}), DEFAULT)
 @example(None, ("$delete", ""), DEFAULT)
-def test_applied_means_that_what_is_stored_differs_or_that_a_profile_came_or_went(
-    properties, operation, dialect
-):
+def test_applied_means_stored_difference(properties, operation, dialect):
     operator, payload = operation
     after, outcome = apply_operation(properties, operator, payload, dialect)
     assert outcome.operator == operator
@@ -195,7 +193,7 @@ def cannot_take(properties, operator, payload):
 
 
 @given(PROPERTIES, WELL_FORMED)
-def test_a_reason_names_each_property_that_could_not_take_the_operation(properties, operation):
+def test_reasons_name_each_property(properties, operation):
     operator, payload = operation
     after, outcome = apply_operation(properties, operator, payload)
     stuck = cannot_take(properties or {}, operator, payload)
@@ -206,13 +204,13 @@ def test_a_reason_names_each_property_that_could_not_take_the_operation(properti
 
 
 @given(PROPERTIES, WELL_FORMED)
-def test_every_operator_but_delete_makes_a_missing_profile(properties, operation):
+def test_operators_except_delete_create_profiles(properties, operation):
     after, _ = apply_operation(properties, *operation)
     assert (after is None) == (operation[0] == "$delete")
 
 
 @given(PROPERTIES, MALFORMED, DIALECTS)
-def test_a_malformed_operation_is_rejected_and_changes_nothing(properties, operation, dialect):
+def test_malformed_operation_changes_nothing(properties, operation, dialect):
     operator, payload = operation
     after, outcome = apply_operation(properties, operator, payload, dialect)
     assert outcome.verdict is Verdict.REJECTED
@@ -223,7 +221,7 @@ def test_a_malformed_operation_is_rejected_and_changes_nothing(properties, opera
 
 
 @given(PROPERTIES, UNKNOWN, DIALECTS)
-def test_an_unknown_operator_is_not_simulated_and_changes_nothing(properties, operation, dialect):
+def test_unknown_operator_changes_nothing(properties, operation, dialect):
     after, outcome = apply_operation(properties, *operation, dialect)
     assert outcome == Outcome(operation[0], Verdict.NOT_SIMULATED)
     assert json.dumps(after) == json.dumps(properties)
@@ -251,7 +249,7 @@ def parts(operator, payload):
 
 
 @given(PROPERTIES, WELL_FORMED.filter(lambda operation: operation[0] != "$delete"), DIALECTS)
-def test_an_operation_touches_only_the_properties_it_names(properties, operation, dialect):
+def test_operation_changes_named_properties_only(properties, operation, dialect):
     operator, payload = operation
     after, _ = apply_operation(properties, operator, payload, dialect)
     for name in {*(properties or {}), *(after or {})} - named(operator, payload):
@@ -264,7 +262,7 @@ def test_an_operation_touches_only_the_properties_it_names(properties, operation
     DIALECTS,
     st.data(),
 )
-def test_an_operation_equals_one_a_property_in_any_order(properties, operation, dialect, data):
+def test_operation_equals_one_per_property(properties, operation, dialect, data):
     operator, payload = operation
     whole, outcome = apply_operation(properties, operator, payload, dialect)
     single, verdicts = properties, []
@@ -296,7 +294,7 @@ def test_an_operation_touches_only_its_profile(given_profiles, operation):
 
 
 @given(PROPERTIES, WELL_FORMED)
-def test_a_message_applied_whole_is_its_operation_applied_alone(properties, operation):
+def test_message_equals_its_operation(properties, operation):
     simulator = Simulator()
     if properties is not None:
         simulator.people_set("u1", properties)
@@ -311,7 +309,7 @@ def test_a_message_applied_whole_is_its_operation_applied_alone(properties, oper
 # --- partly known ---------------------------------------------------------------------------------
 
 
-def test_a_profile_that_met_an_unknown_operator_is_partly_known_from_then_on():
+def test_unknown_operator_makes_partly_known():
     simulator = Simulator()
     simulator.people_set("u1", {"a": 1})
     simulator.people_set("u2", {"a": 1})
@@ -327,7 +325,7 @@ def test_a_profile_that_met_an_unknown_operator_is_partly_known_from_then_on():
     assert simulator.profile("u1").partly_known
 
 
-def test_an_unknown_operator_makes_no_profile_but_one_made_later_is_partly_known():
+def test_unknown_operator_creates_no_profile():
     simulator = Simulator()
     simulator.people_update({"$distinct_id": "u1", "$merge": {"o": 1}})
     assert simulator.profiles == {}
@@ -335,7 +333,7 @@ def test_an_unknown_operator_makes_no_profile_but_one_made_later_is_partly_known
     assert simulator.profile("u1").partly_known
 
 
-def test_a_group_is_partly_known_apart_from_the_user_of_its_name():
+def test_partly_known_is_per_profile():
     simulator = Simulator()
     simulator.people_set("x", {})
     simulator.group_set("k", "x", {})
@@ -345,7 +343,7 @@ def test_a_group_is_partly_known_apart_from_the_user_of_its_name():
     assert not simulator.profile("x").partly_known
 
 
-def test_an_unknown_operator_in_a_rejected_message_does_not_count():
+def test_rejected_unknown_operator_is_ignored():
     simulator = Simulator()
     simulator.people_set("u1", {})
     outcomes = simulator.apply({"$distinct_id": "u1", "$merge": 1, "$add": {"n": "x"}})
@@ -354,7 +352,7 @@ def test_an_unknown_operator_in_a_rejected_message_does_not_count():
 
 
 @pytest.mark.parametrize("names", [["$add", "$merge"], ["$merge", "$add"]])
-def test_an_unknown_operator_counts_wherever_a_malformed_one_stands(names):
+def test_unknown_beside_malformed_operator_counts(names):
     simulator = Simulator(Dialect(malformed_operator="operator"))
     simulator.people_set("u1", {})
     payloads_ = {"$add": {"n": "x"}, "$merge": 1}
@@ -415,7 +413,7 @@ ALTERNATIVES = [
 @pytest.mark.parametrize(
     "case", ALTERNATIVES, ids=[f"{field}-{number}" for number, (field, *_) in enumerate(ALTERNATIVES)]
 )
-def test_a_policy_decides_as_its_field_says(case):
+def test_dialect_policy_decides(case):
     field, value, before, operator, payload, after, verdict = case
     result, outcome = apply_operation(before, operator, payload, replace(DEFAULT, **{field: value}))
     assert json.dumps(result) == json.dumps(after)
@@ -425,7 +423,7 @@ def test_a_policy_decides_as_its_field_says(case):
 SEVERAL = {"$distinct_id": "u1", "$set": {"a": 2}, "$unset": ["b"], "$merge": 1}
 
 
-def test_several_operators_apply_in_written_order_or_are_rejected():
+def test_several_operators_apply_in_order():
     for dialect, verdicts, after in [
         (Dialect(), ["applied", "applied", "not_simulated"], {"a": 2}),
         (Dialect(several_operators="in_order"), ["applied", "applied", "not_simulated"], {"a": 2}),
@@ -439,7 +437,7 @@ def test_several_operators_apply_in_written_order_or_are_rejected():
         assert simulator.apply({"$distinct_id": "u1", "$set": {"a": 9}})[0].verdict is Verdict.APPLIED
 
 
-def test_a_malformed_operator_rejects_its_message_or_itself_alone():
+def test_malformed_operator_policy():
     message = {"$distinct_id": "u1", "$set": {"a": 2}, "$unset": "b", "$append": {"l": 1}}
     for value, verdicts, after in [
         ("message", ["rejected"] * 3, {"a": 1, "b": 1}),
@@ -453,14 +451,14 @@ def test_a_malformed_operator_rejects_its_message_or_itself_alone():
 
 
 @pytest.mark.parametrize("value", ["message", "operator"])
-def test_a_malformed_identity_rejects_every_operator_whatever_the_dialect(value):
+def test_malformed_identity_rejects_all_operators(value):
     simulator = Simulator(Dialect(malformed_operator=value))
     outcomes = simulator.apply({"$distinct_id": "", "$set": {"a": 1}, "$unset": ["b"]})
     assert [outcome.verdict for outcome in outcomes] == [Verdict.REJECTED] * 2
     assert simulator.profiles == {}
 
 
-def test_every_field_of_the_dialect_is_tried_both_ways():
+def test_every_dialect_field_is_tested():
     tried = {field for field, *_ in ALTERNATIVES}
     assert {field.name for field in fields(Dialect)} == tried | {
         "several_operators",
@@ -470,6 +468,6 @@ def test_every_field_of_the_dialect_is_tried_both_ways():
         assert len({value for field, value, *_ in ALTERNATIVES if field == name}) > 1
 
 
-def test_the_envelope_is_no_operator_in_any_dialect():
+def test_envelope_names_are_no_operators():
     for name in ENVELOPE:
         assert apply_operation({"a": 1}, name, "x")[0] == {"a": 1}

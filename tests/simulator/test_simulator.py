@@ -29,7 +29,7 @@ def held(simulator):
 # --- profiles and groups --------------------------------------------------------------------------
 
 
-def test_profiles_are_found_by_id_in_the_order_they_came_to_be(simulator):
+def test_profiles_come_in_creation_order(simulator):
     for id_ in ("b", "a", 12):
         simulator.people_set(id_, {"id": id_})
     simulator.people_set("b", {"id": "again"})
@@ -42,7 +42,7 @@ def test_profiles_are_found_by_id_in_the_order_they_came_to_be(simulator):
     }
 
 
-def test_groups_are_found_by_key_and_id_and_stand_apart_from_users(simulator):
+def test_groups_are_apart_from_users(simulator):
     simulator.people_set("x", {"kind": "user"})
     simulator.group_set("k", "x", {"kind": "group"})
     simulator.group_set("j", "x", {"kind": "other"})
@@ -58,7 +58,7 @@ def test_groups_are_found_by_key_and_id_and_stand_apart_from_users(simulator):
     assert simulator.profile("x").group_key is None
 
 
-def test_a_profile_that_is_not_there_is_a_key_error(simulator):
+def test_missing_profile_is_key_error(simulator):
     simulator.people_set("x", {})
     simulator.people_delete("x")
     simulator.group_set("k", "g", {})
@@ -79,7 +79,7 @@ def test_the_mappings_of_profiles_are_snapshots(simulator):
 # --- one profile ----------------------------------------------------------------------------------
 
 
-def test_a_profile_is_a_read_only_mapping(simulator):
+def test_profile_is_read_only(simulator):
     simulator.people_set("u1", {"a": 1, "l": [1, {"x": [2]}]})
     profile = simulator.profile("u1")
     assert isinstance(profile, Mapping)
@@ -96,7 +96,7 @@ def test_a_profile_is_a_read_only_mapping(simulator):
     assert not hasattr(profile, "update")
 
 
-def test_what_a_profile_shows_can_be_changed_without_effect(simulator):
+def test_profile_values_are_copies(simulator):
     simulator.people_set("u1", {"l": [1, {"x": [2]}]})
     simulator.people_track_charge("u1", 1, {"lines": ["a"]})
     profile = simulator.profile("u1")
@@ -118,7 +118,7 @@ def test_a_profile_is_a_snapshot(simulator):
     assert profile == {"l": [1]}
 
 
-def test_a_profile_keeps_nothing_of_what_it_was_made_from():
+def test_profile_copies_its_arguments():
     properties = {"l": [1]}
     profile = Profile("u1", properties)
     properties["l"].append(2)
@@ -143,19 +143,19 @@ def test_a_profile_keeps_nothing_of_what_it_was_made_from():
         ),
     ],
 )
-def test_transactions_are_the_charges_and_revenue_is_their_sum(simulator, transactions, shown, revenue):
+def test_revenue_sums_transactions(simulator, transactions, shown, revenue):
     simulator.people_set("u1", {"$transactions": transactions})
     profile = simulator.profile("u1")
     assert profile.transactions == shown
     assert profile.revenue == revenue
 
 
-def test_a_profile_without_charges_has_no_revenue(simulator):
+def test_profile_without_charges(simulator):
     simulator.people_set("u1", {})
     assert (simulator.profile("u1").transactions, simulator.profile("u1").revenue) == ((), 0)
 
 
-def test_charges_and_refunds_are_kept_in_order(simulator):
+def test_charges_and_refunds_keep_order(simulator):
     for amount in (10, -2.5, 10):
         simulator.people_track_charge("u1", amount)
     profile = simulator.profile("u1")
@@ -187,7 +187,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("message", "operators"), MALFORMED, ids=[str(n) for n in range(len(MALFORMED))])
-def test_a_malformed_message_is_rejected_without_raising(simulator, message, operators):
+def test_malformed_message_raises_nothing(simulator, message, operators):
     simulator.people_set("u1", {"a": 1})
     before = repr(message)
     outcomes = simulator.apply(message)
@@ -212,20 +212,20 @@ def test_rejected_messages_are_kept_in_order(simulator):
     assert isinstance(simulator.rejected, tuple)
 
 
-def test_what_is_rejected_stays_as_it_was_given(simulator):
+def test_rejected_message_is_a_copy(simulator):
     message = {"$distinct_id": "u1", "$add": {"n": [1]}}
     simulator.apply(message)
     message["$add"]["n"].append(2)
     assert simulator.rejected[0].message == {"$distinct_id": "u1", "$add": {"n": [1]}}
 
 
-def test_a_refused_call_raises_and_is_not_among_the_rejected(simulator):
+def test_refused_call_is_not_rejected_message(simulator):
     with pytest.raises(ValueError, match=r"\$add\.n"):
         simulator.people_increment("u1", {"n": "1"})
     assert simulator.rejected == ()
 
 
-def test_what_a_recorder_would_find_too_large_is_refused(simulator):
+def test_too_large_call_is_refused(simulator):
     for operators in ({"$set": {"a": "x" * 1_000_000}}, {"$set": {"a": 1}, "$append": {"a": "é" * 500_000}}):
         with pytest.raises(ValueError, match="the service's limit is 1,000,000"):
             simulator.people_update({"$distinct_id": "u1", **operators})
@@ -235,7 +235,7 @@ def test_what_a_recorder_would_find_too_large_is_refused(simulator):
     )
 
 
-def test_what_a_message_held_can_change_later_without_effect(simulator):
+def test_later_changes_have_no_effect(simulator):
     message = {"$distinct_id": "u1", "$set": {"l": [1, {"x": []}]}, "$append": {"m": {"y": [1]}}}
     simulator.apply(message)
     message["$set"]["l"][1]["x"].append("late")
@@ -243,13 +243,13 @@ def test_what_a_message_held_can_change_later_without_effect(simulator):
     assert held(simulator) == {"u1": {"l": [1, {"x": []}], "m": [{"y": [1]}]}}
 
 
-def test_a_message_may_hold_what_becomes_json(simulator):
+def test_message_is_normalised(simulator):
     (outcome,) = simulator.apply({"$distinct_id": "u1", "$set": {"l": (1, (2,))}})
     assert outcome.verdict is Verdict.APPLIED
     assert held(simulator) == {"u1": {"l": [1, [2]]}}
 
 
-def test_a_deep_value_can_be_stored_changed_and_shown(simulator):
+def test_deep_values_are_supported(simulator):
     def lists(levels):
         return json.loads("[" * levels + "]" * levels)
 
@@ -291,7 +291,7 @@ def test_a_reset_forgets_everything(simulator):
     assert not simulator.profile("u1").partly_known
 
 
-def test_a_snapshot_brings_everything_back_and_can_be_used_again(simulator):
+def test_snapshot_restores_everything_twice(simulator):
     full(simulator)
     before, snapshot = state(simulator), simulator.snapshot()
     for _ in range(2):
@@ -304,7 +304,7 @@ def test_a_snapshot_brings_everything_back_and_can_be_used_again(simulator):
         assert state(simulator) == before
 
 
-def test_a_snapshot_of_one_simulator_can_start_another(simulator):
+def test_snapshot_restores_another_simulator(simulator):
     full(simulator)
     other = Simulator()
     other.restore(simulator.snapshot())
@@ -314,7 +314,7 @@ def test_a_snapshot_of_one_simulator_can_start_another(simulator):
     assert other.profile("u1")["l"] == [1, 2]
 
 
-def test_a_flush_is_empty_and_done_and_closing_keeps_the_profiles(simulator):
+def test_flush_is_done_at_once(simulator):
     simulator.people_set("u1", {"a": 1})
     assert simulator.flush() == simulator.flush(timeout=1) == ShipReport()
     assert simulator.flush().stopped_by == "done"
@@ -325,7 +325,7 @@ def test_a_flush_is_empty_and_done_and_closing_keeps_the_profiles(simulator):
 # --- from messages --------------------------------------------------------------------------------
 
 
-def test_from_messages_folds_any_iterable_and_changes_nothing():
+def test_from_messages_takes_any_iterable():
     messages = [
         {"$token": "T", "$distinct_id": "u1", "$time": 5, "$set": {"l": [1]}},
         {"$distinct_id": 12, "$add": {"n": 1}},
@@ -347,7 +347,7 @@ def test_from_messages_of_nothing_is_empty():
 
 
 @pytest.mark.skipif(not CDNOW.exists(), reason="the CDNOW input is not beside this checkout")
-def test_the_cdnow_input_gives_its_known_sums():
+def test_cdnow_gives_known_sums():
     with gzip.open(CDNOW, "rt", encoding="utf-8") as lines:
         messages = [json.loads(line) for line in lines]
     simulator = Simulator.from_messages(messages)
@@ -387,7 +387,7 @@ def test_the_cdnow_input_gives_its_known_sums():
         {},
     ],
 )
-def test_a_message_is_kept_as_it_was_spelled_whatever_becomes_of_it(value):
+def test_history_keeps_message_spelling(value):
     simulator = Simulator()
     message = {"$distinct_id": "ada", "$time": 1.5, "note": value, "$set": {"a": [value, {"b": value}]}}
     text = compact(message)
@@ -401,7 +401,7 @@ def test_a_message_is_kept_as_it_was_spelled_whatever_becomes_of_it(value):
 
 @pytest.mark.parametrize("history", [True, False])
 @pytest.mark.parametrize("lone", ["\ud800", "a\udfff", "\ud7a3\udbff"])
-def test_a_lone_surrogate_is_found_wherever_it_stands(lone, history):
+def test_lone_surrogate_is_rejected_anywhere(lone, history):
     simulator = Simulator(history=history)
     for message in (
         {"$distinct_id": lone, "$set": {}},
@@ -416,7 +416,7 @@ def test_a_lone_surrogate_is_found_wherever_it_stands(lone, history):
     assert all("lone surrogate" in rejected.reason for rejected in simulator.rejected)
 
 
-def test_what_only_looks_like_json_is_looked_at_closely(simulator):
+def test_subclasses_of_json_types_are_normalised(simulator):
     class Word(str):
         __slots__ = ()
 
@@ -427,7 +427,7 @@ def test_what_only_looks_like_json_is_looked_at_closely(simulator):
     assert len(simulator.rejected) == 1
 
 
-def test_profiles_share_nothing_with_each_other_or_with_snapshots(simulator):
+def test_profiles_and_snapshots_share_nothing(simulator):
     simulator.people_set("ada", {"a": [{"b": [1]}], "o": {"p": [1]}})
     first, before = simulator.profile("ada"), simulator.snapshot()
     first["a"][0]["b"].append(2)

@@ -102,7 +102,7 @@ def numbers(steps):
 
 
 @given(HISTORIES, DIALECTS)
-def test_the_profile_at_a_moment_is_what_the_messages_so_far_make_of_it(messages, dialect):
+def test_at_equals_prefix_applied(messages, dialect):
     timeline = of(messages, dialect)
     assert len(timeline) == len(messages)
     for n in [*range(len(messages) + 1), *reversed(range(len(messages) + 1))]:
@@ -110,25 +110,25 @@ def test_the_profile_at_a_moment_is_what_the_messages_so_far_make_of_it(messages
         assert shown(timeline.at(n)) == shown(fresh.profiles.get("ada"))
 
 
-def test_before_any_message_and_after_a_delete_there_is_no_profile():
+def test_at_is_none_without_profile():
     timeline = ada({"$set": {"a": 1}}, {"$delete": ""}, {"$append": {"a": 2}})
     assert [timeline.at(n) for n in range(4)] == [None, {"a": 1}, None, {"a": [2]}]
     assert isinstance(timeline.at(1), Profile)
 
 
 @pytest.mark.parametrize("n", [-1, 3, 100])
-def test_a_moment_that_never_was_is_an_index_error_that_says_which_there_are(n):
+def test_at_refuses_unknown_moments(n):
     timeline = ada({"$set": {"a": 1}}, {"$set": {"a": 2}})
     with pytest.raises(IndexError, match=rf"at\({n}\): the profile 'ada' has 2 messages"):
         timeline.at(n)
 
 
-def test_partly_known_from_the_message_on_that_is_not_simulated():
+def test_at_knows_partly_known():
     timeline = ada({"$set": {"a": 1}}, {"$merge": 1}, {"$delete": ""}, {"$set": {"a": 2}})
     assert [timeline.at(n).partly_known for n in (1, 2, 4)] == [False, True, True]
 
 
-def test_any_moment_of_a_long_timeline_is_found_in_any_order():
+def test_at_works_in_any_order():
     simulator = Simulator()
     for n in range(20_000):
         simulator.people_increment("ada", {"n": 1})
@@ -145,7 +145,7 @@ def test_any_moment_of_a_long_timeline_is_found_in_any_order():
     assert timeline.steps[10_000].changes == (Change(("n",), 9803, 9804),)
 
 
-def test_what_a_long_timeline_keeps_does_not_grow_with_each_look():
+def test_checkpoints_are_bounded():
     simulator = Simulator()
     for n in range(20_000):
         simulator.people_append("ada", {"l": n})
@@ -156,7 +156,7 @@ def test_what_a_long_timeline_keeps_does_not_grow_with_each_look():
     assert len(timeline._replay._states) == 2
 
 
-def test_a_profile_that_is_shown_can_be_changed_without_effect_on_the_timeline():
+def test_shown_profiles_are_copies():
     timeline = ada({"$set": {"a": [1, {"x": [1]}]}}, {"$append": {"a": 2}})
     for n in (1, 2):
         timeline.at(n)["a"].append("late")
@@ -169,7 +169,7 @@ def test_a_profile_that_is_shown_can_be_changed_without_effect_on_the_timeline()
 # --- what is remembered -----------------------------------------------------------------------------
 
 
-def test_a_timeline_is_a_snapshot_of_the_messages_so_far():
+def test_timeline_is_a_snapshot():
     simulator = Simulator()
     simulator.people_set("ada", {"a": 1})
     timeline = simulator.timeline("ada")
@@ -177,7 +177,7 @@ def test_a_timeline_is_a_snapshot_of_the_messages_so_far():
     assert (len(timeline), len(simulator.timeline("ada"))) == (1, 2)
 
 
-def test_what_a_message_held_can_change_later_without_effect():
+def test_later_changes_have_no_effect():
     message = {"$distinct_id": "ada", "$set": {"l": [1, {"x": []}]}}
     simulator = Simulator()
     simulator.apply(message)
@@ -206,7 +206,7 @@ def test_each_profile_has_its_own_timeline():
     assert repr(simulator.timeline("x", group_key="j")) == "Timeline('x', group_key='j', 1 messages)"
 
 
-def test_a_deleted_profile_still_has_its_timeline_and_one_never_named_has_none():
+def test_deleted_profile_has_timeline():
     simulator = Simulator()
     simulator.people_set("ada", {"a": 1})
     simulator.people_delete("ada")
@@ -217,7 +217,7 @@ def test_a_deleted_profile_still_has_its_timeline_and_one_never_named_has_none()
         simulator.timeline("ada", group_key="k")
 
 
-def test_a_snapshot_carries_the_history_and_a_reset_forgets_it():
+def test_snapshot_carries_history():
     simulator = Simulator()
     simulator.people_set("ada", {"a": 1})
     snapshot = simulator.snapshot()
@@ -240,7 +240,7 @@ def test_a_snapshot_carries_the_history_and_a_reset_forgets_it():
     assert simulator.timeline("ada").at(1) == {"a": 4}
 
 
-def test_a_batch_that_fails_and_a_call_that_is_refused_leave_no_step():
+def test_failed_batch_leaves_no_step():
     simulator = Simulator()
     with pytest.raises(ZeroDivisionError), simulator.batch() as batch:
         batch.people_set("ada", {"a": 1})
@@ -296,7 +296,7 @@ def applied(before, changes):
 
 
 @given(HISTORIES, DIALECTS)
-def test_each_step_says_what_it_did_and_its_changes_lead_from_before_to_after(messages, dialect):
+def test_step_changes_lead_to_after(messages, dialect):
     timeline = of(messages, dialect)
     simulator = Simulator(dialect)
     for n, (step, message) in enumerate(zip(timeline.steps, messages, strict=True), 1):
@@ -313,7 +313,7 @@ def test_each_step_says_what_it_did_and_its_changes_lead_from_before_to_after(me
 
 
 @given(HISTORIES, HISTORIES, st.integers(0, 14), st.lists(st.integers(0, 14), max_size=4), DIALECTS)
-def test_a_timeline_that_is_continued_is_the_one_made_anew(messages, others, common, looked, dialect):
+def test_continued_equals_new_timeline(messages, others, common, looked, dialect):
     before = [json.dumps(message) for message in messages]
     after = [*before[:common], *map(json.dumps, others)]
     timeline, anew = Timeline("ada", before, dialect), Timeline("ada", after, dialect)
@@ -338,7 +338,7 @@ def test_a_timeline_that_is_continued_is_the_one_made_anew(messages, others, com
     ],
     ids=["union", "append", "append-and-remove"],
 )
-def test_the_steps_of_a_list_that_grows_take_as_long_as_there_are(monkeypatch, operation):
+def test_steps_of_growing_list_are_linear(monkeypatch, operation):
     """Not the square of that: neither are its elements gone through for each step, nor compared."""
     seen = [0]
 
@@ -380,7 +380,7 @@ def test_steps_are_a_sequence():
             steps[place]
 
 
-def test_a_step_is_known_by_its_message_too():
+def test_step_equality_includes_message():
     """Two profiles' second steps are not the same step."""
     first, second = ada({"$set": {"a": 1}}), ada({"$set": {"a": 2}})
     assert first.steps[0] != second.steps[0]
@@ -388,7 +388,7 @@ def test_a_step_is_known_by_its_message_too():
     assert repr(first.steps[0]).startswith("Step(n=1, outcomes=(Outcome(operator='$set'")
 
 
-def test_a_message_of_several_operators_is_one_step():
+def test_several_operators_are_one_step():
     timeline = ada({"$set": {"a": 1}, "$add": {"a": 2}, "$append": {"l": 1}})
     (step,) = timeline.steps
     assert [outcome.operator for outcome in step.outcomes] == ["$set", "$add", "$append"]
@@ -396,7 +396,7 @@ def test_a_message_of_several_operators_is_one_step():
     assert (timeline.blame("a").by, numbers(timeline.blame("a").since)) == (step, [1])
 
 
-def test_the_changes_of_the_steps_can_be_looked_at_in_any_order():
+def test_changes_work_in_any_order():
     timeline = ada(*[{"$append": {"l": n}} for n in range(600)])
     steps = list(timeline.steps)
     for n in [600, 1, 300, 299, 301, 300, 2]:
@@ -420,7 +420,7 @@ def test_the_changes_of_the_steps_can_be_looked_at_in_any_order():
     ],
     ids=range(7),
 )
-def test_a_rejected_message_of_the_profile_is_a_step_with_its_rejection(message):
+def test_rejected_message_is_a_step(message):
     simulator = Simulator()
     simulator.people_set("ada", {"a": 1})
     outcomes = simulator.apply(message)
@@ -440,7 +440,7 @@ def test_a_rejected_message_of_the_profile_is_a_step_with_its_rejection(message)
     [None, "ada", {}, {"$set": {"a": nan}}, {"$distinct_id": "", "$set": {}}, {"$distinct_id": [nan]}],
     ids=range(6),
 )
-def test_a_rejected_message_that_names_nobody_is_in_no_timeline(message):
+def test_nameless_rejected_message_is_no_step(message):
     simulator = Simulator()
     simulator.people_set("ada", {"a": 1})
     simulator.apply(message)
@@ -448,7 +448,7 @@ def test_a_rejected_message_that_names_nobody_is_in_no_timeline(message):
     assert len(simulator.rejected) == 1
 
 
-def test_a_rejected_message_names_its_profile_by_whatever_becomes_a_string():
+def test_rejected_message_id_is_normalised():
     class Kind(StrEnum):
         ADA = "ada"
 
@@ -457,7 +457,7 @@ def test_a_rejected_message_names_its_profile_by_whatever_becomes_a_string():
     assert len(simulator.timeline("ada")) == 1
 
 
-def test_a_profile_of_rejected_messages_only_has_a_timeline():
+def test_rejected_messages_only_have_timeline():
     simulator = Simulator()
     simulator.apply({"$distinct_id": 7, "$set": {"a": nan}})
     timeline = simulator.timeline("7")
@@ -599,7 +599,7 @@ MUCH_MOVED = st.lists(
     ],
     Dialect(union_duplicates="collapse"),
 )
-def test_blame_agrees_with_values_that_carry_their_writers(messages, dialect):
+def test_blame_agrees_with_marked_values(messages, dialect):
     timeline = of(messages, dialect)
     model, simulator = ByHand(dialect), Simulator(dialect)
     for n, message in enumerate(messages, 1):
@@ -680,12 +680,12 @@ def test_charges_are_blamed_one_by_one():
         ),
     ],
 )
-def test_a_property_that_is_not_there_is_a_key_error_that_says_what_took_it_away(operations, words):
+def test_blame_of_missing_property_explains(operations, words):
     with pytest.raises(KeyError, match=words):
         ada(*operations).blame("a")
 
 
-def test_writers_are_nobody_while_the_property_is_not_there_and_each_message_once():
+def test_writers_name_each_message_once():
     writers = Writers("a", Dialect())
     writers.take(1, {"$distinct_id": "ada", "$append": {"a": 1}, "$union": {"a": [2]}})
     assert (writers.value, writers.since, writers.elements, writers.gone) == ([1, 2], [1], [1, 1], None)
@@ -693,7 +693,7 @@ def test_writers_are_nobody_while_the_property_is_not_there_and_each_message_onc
     assert (writers.value, writers.since, writers.elements, writers.gone) == (ABSENT, [], None, (2, "$unset"))
 
 
-def test_a_long_list_is_blamed_element_by_element():
+def test_long_list_is_blamed_by_element():
     """Looking for what moved at each append would take minutes."""
     simulator = Simulator()
     for n in range(20_000):
@@ -718,7 +718,7 @@ def steps(timeline):
     return [(step.seq, step.message["$append"]["l"]) for step in timeline.steps]
 
 
-def test_the_timeline_of_a_journal_is_what_was_shipped_and_then_what_is_pending_with_their_numbers(path):
+def test_journal_timeline_has_shipped_then_pending(path):
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         for n in range(6):
             recorder.people_append("ada" if n % 2 else "bob", {"l": n})
@@ -736,7 +736,7 @@ def test_the_timeline_of_a_journal_is_what_was_shipped_and_then_what_is_pending_
         simulator.timeline("carol")
 
 
-def test_it_stands_in_the_order_of_shipping_where_that_is_another(path):
+def test_journal_timeline_follows_shipping_order(path):
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         for n in range(3):
             recorder.people_append("ada", {"l": n})
@@ -751,7 +751,7 @@ def test_it_stands_in_the_order_of_shipping_where_that_is_another(path):
     assert timeline.at(3) == simulator.profile("ada") == {"l": [1, 2, 0]}
 
 
-def test_entries_that_are_not_predicted_are_not_in_it(path):
+def test_journal_timeline_omits_unpredicted_entries(path):
     with Recorder("T", path, url="http://127.0.0.1:9", on_invalid="reject") as recorder:
         for n in range(3):
             recorder.people_append("ada", {"l": n})
@@ -766,7 +766,7 @@ def test_entries_that_are_not_predicted_are_not_in_it(path):
     assert simulator.timeline("ada").at(2) == simulator.profile("ada")
 
 
-def test_what_came_since_is_in_it_and_what_was_applied_by_hand_comes_last(path):
+def test_journal_timeline_has_later_entries(path):
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         recorder.people_append("ada", {"l": 0})
         simulator = Simulator.from_journal(path)
@@ -780,7 +780,7 @@ def test_what_came_since_is_in_it_and_what_was_applied_by_hand_comes_last(path):
     assert simulator.timeline("bob").steps[0].seq is None
 
 
-def test_a_property_that_an_entry_took_away_is_an_error_with_the_entrys_number(path):
+def test_blame_names_removing_entry(path):
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         recorder.people_set("bob", {"a": 1})
         recorder.people_set("ada", {"a": 1})
@@ -789,7 +789,7 @@ def test_a_property_that_an_entry_took_away_is_an_error_with_the_entrys_number(p
         Simulator.from_journal(path).timeline("ada").blame("a")
 
 
-def test_snapshots_carry_the_journal_and_a_reset_forgets_it(path, tmp_path, monkeypatch):
+def test_snapshot_carries_the_journal(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         recorder.people_append("ada", {"l": 0})
@@ -805,7 +805,7 @@ def test_snapshots_carry_the_journal_and_a_reset_forgets_it(path, tmp_path, monk
         other.timeline("ada")
 
 
-def test_the_reader_gives_one_profiles_part_of_the_history(path):
+def test_history_of_one_profile(path):
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         for n in range(5):
             recorder.people_append("ada" if n % 2 else "bob", {"l": n})
@@ -824,7 +824,7 @@ def test_the_reader_gives_one_profiles_part_of_the_history(path):
         assert reader.history_of("ada", "k") == []
 
 
-def test_groups_of_the_same_id_stand_apart_in_a_journal(path):
+def test_journal_separates_groups_from_users(path):
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         for key in ("j", "k"):
             recorder.group_update({"$group_key": key, "$group_id": "x", "$append": {"l": key}})
@@ -834,7 +834,7 @@ def test_groups_of_the_same_id_stand_apart_in_a_journal(path):
         simulator.timeline("x")
 
 
-def test_a_timeline_can_be_made_of_messages_alone():
+def test_timeline_from_messages_alone():
     messages = ['{"$distinct_id":"ada","$set":{"a":1}}']
     timeline = Timeline("ada", messages, seqs=[7])
     messages.append("more")
@@ -860,7 +860,7 @@ def pruned(path):
     return path
 
 
-def test_a_timeline_begins_with_what_was_pruned_and_says_so(pruned):
+def test_timeline_begins_with_pruned_state(pruned):
     timeline = Simulator.from_journal(pruned).timeline("ada")
     assert (len(timeline), timeline.pruned) == (2, 4)
     assert dict(timeline.at(0)) == {"plan": "free", "l": ["a", "b"], "old": 1, "n": 1}
@@ -871,7 +871,7 @@ def test_a_timeline_begins_with_what_was_pruned_and_says_so(pruned):
     assert "4 pruned ones" in repr(timeline)
 
 
-def test_what_was_pruned_is_put_down_to_no_step_that_is_kept(pruned):
+def test_blame_names_pruned_step(pruned):
     timeline = Simulator.from_journal(pruned).timeline("ada")
     blame = timeline.blame("plan")
     assert (blame.by.pruned, blame.by.n, blame.by.seq, blame.by.message) == (True, 0, None, None)
@@ -882,7 +882,7 @@ def test_what_was_pruned_is_put_down_to_no_step_that_is_kept(pruned):
     assert blame.by.seq == 5
 
 
-def test_a_property_that_is_not_there_may_have_been_before(pruned):
+def test_blame_of_property_pruned_away(pruned):
     timeline = Simulator.from_journal(pruned).timeline("ada")
     with pytest.raises(KeyError, match="no entry that was not pruned wrote it"):
         timeline.blame("nothing")
@@ -890,7 +890,7 @@ def test_a_property_that_is_not_there_may_have_been_before(pruned):
         timeline.blame("old")
 
 
-def test_a_profile_of_which_nothing_is_kept_has_a_timeline_all_the_same(path):
+def test_fully_pruned_profile_has_timeline(path):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"plan": "free"})
         recorder.people_set("bob", {"plan": "free"})

@@ -64,7 +64,7 @@ def spelled(profiles):
 
 
 @pytest.mark.parametrize("count", [10_000, pytest.param(200_000, marks=pytest.mark.long)])
-def test_command_and_service_make_the_same_profiles_of_random_messages(service, tmp_path, count):
+def test_command_and_service_agree(service, tmp_path, count):
     random = Random(count)
     messages = [message(random) for _ in range(count)]
     path = tmp_path / "updates.jsonl"
@@ -79,7 +79,7 @@ def test_command_and_service_make_the_same_profiles_of_random_messages(service, 
     assert "-0.0" in spelled([users, groups]), "the spelling that is lost most easily is among them"
 
 
-def test_random_messages_meet_every_operator_with_every_verdict():
+def test_random_messages_cover_verdicts():
     """What the comparison is worth: it compares all of this."""
     random = Random(10_000)
     simulator = Simulator()

@@ -35,7 +35,7 @@ def test_length_is_what_the_head_announces(head, announced):
 
 
 @pytest.mark.parametrize("value", ["-1", "+1", "many", "", "1.0", "1_0", "0x10", "1, 2", "²", "٣", "9" * 19])
-def test_length_that_is_no_number_of_bytes_is_unclear(value):
+def test_malformed_length_is_unclear(value):
     with pytest.raises(UnclearBody, match="must be a number of bytes") as caught:
         length(f"Content-Length: {value}")
     assert caught.value.status == HTTPStatus.BAD_REQUEST
@@ -51,13 +51,13 @@ def test_length_that_is_no_number_of_bytes_is_unclear(value):
         ("Transfer-Encoding: chunked\nTransfer-Encoding: chunked", 501, "must be chunked"),
     ],
 )
-def test_two_ways_to_end_or_an_unknown_one_are_unclear(head, status, says):
+def test_ambiguous_framing_is_unclear(head, status, says):
     with pytest.raises(UnclearBody, match=says) as caught:
         length(head)
     assert caught.value.status == status
 
 
-def test_body_of_a_length_ends_there_and_leaves_the_rest():
+def test_body_ends_at_its_length():
     stream = BytesIO(b"[1, 2]GET /")
     assert b"".join(body_parts(stream, 6)) == b"[1, 2]"
     assert stream.read() == b"GET /"
@@ -74,7 +74,7 @@ def test_body_of_a_length_ends_there_and_leaves_the_rest():
         (b"2\n[]\n0\n\n", b"[]"),
     ],
 )
-def test_chunks_are_put_together_and_the_rest_is_left(raw, whole):
+def test_chunks_are_joined(raw, whole):
     stream = BytesIO(raw + b"GET /")
     assert b"".join(body_parts(stream, None)) == whole
     assert stream.read() == b"GET /"
@@ -102,23 +102,23 @@ def test_chunks_are_put_together_and_the_rest_is_left(raw, whole):
         b"0\r\n" + b"Trailer: x\r\n" * 1_000 + b"\r\n",
     ],
 )
-def test_chunks_that_are_none_or_do_not_end_are_broken(raw):
+def test_malformed_chunks_are_broken(raw):
     with pytest.raises(BrokenBody):
         body(raw)
 
 
 @pytest.mark.parametrize("size", [b"ffffff", b"7fffffffffffffff", b"ffffffffffffffff"])
-def test_sender_that_leaves_in_a_huge_chunk_is_noticed_at_once(size):
+def test_truncated_huge_chunk_is_broken(size):
     with pytest.raises(BrokenBody, match="are missing"):
         body(size + b"\r\n[")
 
 
-def test_body_that_stops_before_its_length_is_broken():
+def test_truncated_body_is_broken():
     with pytest.raises(BrokenBody, match="90 bytes are missing"):
         body(b"[" * 10, 100)
 
 
-def test_body_comes_in_pieces_as_small_as_asked_for():
+def test_body_comes_in_small_pieces():
     assert list(body_parts(BytesIO(b"12345"), 5, piece=2)) == [b"12", b"34", b"5"]
     assert next(body_parts(BytesIO(b"5\r\n12"), None, piece=1)) == b"1"
     assert max(map(len, body_parts(BytesIO(bytes(10**6)), 10**6))) == 64 * 1024

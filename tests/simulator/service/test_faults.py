@@ -23,7 +23,7 @@ from simulator.service.faults import (
 )
 
 
-def test_every_kind_of_fault_is_read_with_its_settings():
+def test_every_fault_is_parsed():
     assert parse_schedule(
         [
             {"at": 1, "fault": "refuse"},
@@ -69,26 +69,26 @@ def fault(name, **more):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_only_what_answers_or_loses_an_answer_is_applied_unless_the_schedule_says_so(name):
+def test_applied_has_a_default_per_fault(name):
     (read,) = parse_schedule([fault(name)])
     assert type(read) is FAULTS[name]
     assert read.applied is (name in {"ack_lost", "slow", "truncate", "late"})
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_may_be_told_not_to_be_applied(name):
+def test_every_fault_accepts_applied_false(name):
     (read,) = parse_schedule([fault(name, applied=False)])
     assert read.applied is False
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name not in UNREAD])
-def test_every_fault_that_reads_the_whole_body_may_be_told_to_be_applied(name):
+def test_reading_faults_accept_applied_true(name):
     (read,) = parse_schedule([fault(name, applied=True)])
     assert read.applied is True
 
 
 @pytest.mark.parametrize("name", sorted(UNREAD))
-def test_fault_that_leaves_the_body_unread_cannot_be_applied(name):
+def test_unread_faults_refuse_applied_true(name):
     for refused in (fault(name, applied=True), FAULTS[name](at=1, applied=True)):
         with pytest.raises(InvalidSchedule) as caught:
             parse_schedule([{"at": 2, "fault": "reset"}, refused])
@@ -101,11 +101,11 @@ def test_an_empty_schedule_is_one():
     assert parse_schedule([]) == ()
 
 
-def test_faults_already_made_are_taken_as_they_are():
+def test_fault_objects_are_kept():
     assert parse_schedule([AckLost(at=2), {"at": 1, "fault": "reset"}]) == (AckLost(at=2), Reset(at=1))
 
 
-def test_an_unknown_fault_is_refused_with_the_known_ones():
+def test_unknown_fault_lists_known_ones():
     with pytest.raises(InvalidSchedule) as caught:
         parse_schedule([{"at": 1, "fault": "explode"}])
     assert '"explode"' in str(caught.value)
@@ -147,24 +147,24 @@ def test_an_unknown_fault_is_refused_with_the_known_ones():
         ([{"at": 3, "fault": "reset"}, {"at": 3, "fault": "refuse"}], "fault 2 of the schedule: request 3"),
     ],
 )
-def test_a_bad_schedule_says_where_and_what(schedule, says):
+def test_bad_schedule_names_its_error(schedule, says):
     with pytest.raises(InvalidSchedule) as caught:
         parse_schedule(schedule)
     assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 10_000, b"\xff\xfe\xfd", "null"])
-def test_text_that_is_no_json_list_is_refused(text):
+def test_schedule_must_be_json_list(text):
     with pytest.raises(InvalidSchedule, match="must be a JSON list"):
         read_schedule(text)
 
 
-def test_a_schedule_is_read_from_text_and_from_bytes():
+def test_schedule_is_text_or_bytes():
     schedule = json.dumps([{"at": 2, "fault": "refuse"}])
     assert read_schedule(schedule) == read_schedule(schedule.encode()) == (Refuse(at=2),)
 
 
-def test_a_refused_schedule_belongs_to_the_tree_of_errors_and_has_a_hint():
+def test_invalid_schedule_is_restante_error():
     with pytest.raises(RestanteError) as caught:
         parse_schedule(None)
     assert isinstance(caught.value, ValueError)

@@ -31,7 +31,7 @@ def arrivals(clock):
         yield arrivals
 
 
-def test_they_happen_in_order_of_due_time_and_those_due_at_once_as_they_were_added(arrivals, clock):
+def test_arrivals_happen_in_due_order(arrivals, clock):
     happened = []
     for name, seconds in [("c", 3_000), ("a", 1_000), ("d", 3_000), ("b", 2_000)]:
         arrivals.add(seconds, lambda name=name: happened.append(name))
@@ -41,7 +41,7 @@ def test_they_happen_in_order_of_due_time_and_those_due_at_once_as_they_were_add
     assert happened == ["a", "b", "c", "d"]
 
 
-def test_due_time_counts_from_when_each_was_added(arrivals, clock):
+def test_due_time_counts_from_addition(arrivals, clock):
     happened = []
     arrivals.add(3_000, lambda: happened.append("first"))
     clock.now = 1_000
@@ -51,7 +51,7 @@ def test_due_time_counts_from_when_each_was_added(arrivals, clock):
     assert happened == ["second", "first"]
 
 
-def test_what_is_not_due_at_the_end_never_happens(arrivals, clock):
+def test_close_drops_undue_arrivals(arrivals, clock):
     happened = []
     arrivals.add(1_000, lambda: happened.append("due"))
     arrivals.add(1_001, lambda: happened.append("not due"))
@@ -81,14 +81,14 @@ def test_settling_says_whether_all_has_happened(arrivals):
     assert happened == ["at once"]
 
 
-def test_one_that_is_due_sooner_does_not_wait_for_the_ones_before(arrivals):
+def test_sooner_arrival_overtakes_later_one(arrivals):
     sooner = Event()
     arrivals.add(1_000, Event().set)
     arrivals.add(0, sooner.set)
     assert sooner.wait(TIMEOUT)
 
 
-def test_the_end_wakes_who_waits_for_the_rest(arrivals):
+def test_close_wakes_settle(arrivals):
     arrivals.add(1_000, Event().set)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(arrivals.settle, TIMEOUT)
@@ -96,7 +96,7 @@ def test_the_end_wakes_who_waits_for_the_rest(arrivals):
         assert waiting.result(TIMEOUT)
 
 
-def test_threads_may_add_at_the_same_time():
+def test_arrivals_are_added_by_threads():
     happened = []
     with closing(LateArrivals()) as arrivals, ThreadPoolExecutor(8) as pool:
         for number in range(400):

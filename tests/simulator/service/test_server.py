@@ -134,12 +134,12 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_update_is_applied_however_it_is_wrapped(service, http, form):
+def test_every_wrapping_is_applied(service, http, form):
     assert FORMS[form](http, service.url + "/engage").text == "1"
     assert service.profiles() == {"ada": {"plan": "pro"}}
 
 
-def test_base64_whose_plus_signs_were_not_escaped_is_read(service, http):
+def test_base64_with_unescaped_plus_is_read(service, http):
     message = update(payload={"plan": "ûûû>>>???"})
     text = base64.b64encode(json.dumps(message, ensure_ascii=False).encode()).decode()
     assert "+" in text
@@ -147,7 +147,7 @@ def test_base64_whose_plus_signs_were_not_escaped_is_read(service, http):
     assert service.profiles()["ada"] == {"plan": "ûûû>>>???"}
 
 
-def test_text_beyond_ascii_arrives_as_it_was(service, http):
+def test_non_ascii_text_arrives_unchanged(service, http):
     http.post(
         service.url + "/engage",
         data={"data": json.dumps(update("ügü", payload={"🙂": "é"}))},
@@ -165,7 +165,7 @@ def test_group_updates_arrive_at_groups(service, http):
 
 
 @pytest.mark.parametrize("path", ["/track", "/import"])
-def test_events_are_kept_and_touch_no_profile(service, http, path):
+def test_events_change_no_profile(service, http, path):
     event = {"event": "opened", "properties": {"token": "T", "distinct_id": "ada"}}
     assert send(http, service, [event], path).json() == {"status": 1, "error": None}
     assert [(one.endpoint, one.message, one.token) for one in service.messages()] == [(path, event, "T")]
@@ -182,7 +182,7 @@ def test_import_answers_plainly_as_documented(service, http):
 
 
 @pytest.mark.parametrize(("event", "digit"), [({"event": "a", "properties": {}}, "1"), ({}, "0")])
-def test_import_answers_with_the_digit_whoever_says_that_he_wants_no_more(service, http, event, digit):
+def test_import_answers_digit_when_asked(service, http, event, digit):
     """The Node SDK says so, and takes anything else for a failure."""
     answer = send(http, service, [event], "/import", params={"verbose": "0"})
     assert (answer.status_code, answer.text) == (200, digit)
@@ -192,7 +192,7 @@ def test_import_answers_with_the_digit_whoever_says_that_he_wants_no_more(servic
 
 
 @pytest.mark.parametrize(("message", "digit"), [(update(), "1"), ({"$set": {}}, "0")])
-def test_plain_answer_is_one_digit_with_200(service, http, message, digit):
+def test_plain_answer_is_one_digit(service, http, message, digit):
     answer = send(http, service, [message], params={})
     assert (answer.status_code, answer.text) == (200, digit)
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -227,7 +227,7 @@ def test_verbose_answer_is_json_with_200(service, http, verbose_in):
         ("/track", {"properties": {"token": "T"}}, "event, missing or empty"),
     ],
 )
-def test_malformed_message_is_answered_0_with_what_is_wrong(service, http, path, message, error):
+def test_malformed_message_is_answered_0(service, http, path, message, error):
     answer = send(http, service, [message], path).json()
     assert answer["status"] == 0
     assert answer["error"].startswith(error)
@@ -276,7 +276,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("kind", UNREADABLE)
 @pytest.mark.parametrize("path", ["/engage", "/groups", "/track", "/import"])
-def test_unreadable_body_is_answered_0_and_leaves_no_trace_in_profiles(service, http, kind, path, capfd):
+def test_unreadable_body_is_answered_0(service, http, kind, path, capfd):
     answer = send(http, service, UNREADABLE[kind], path)
     assert answer.status_code == 200
     assert answer.json()["status"] == 0
@@ -288,7 +288,7 @@ def test_unreadable_body_is_answered_0_and_leaves_no_trace_in_profiles(service, 
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e999", "[" * 150 + "]" * 150, "[" * 900 + "]" * 900])
-def test_event_that_could_not_be_shown_again_is_not_taken(service, http, value):
+def test_event_beyond_json_is_refused(service, http, value):
     event = '{"event": "opened", "properties": {"token": "T", "n": ' + value + "}}"
     assert send(http, service, event, "/track").json()["status"] == 0
     (listed,) = http.get(service.url + "/simulator/messages", timeout=TIMEOUT).json()
@@ -305,11 +305,11 @@ def test_unreadable_query_is_answered_0(service, http, query):
     assert answer.text == "0" or answer.json()["status"] == 0
 
 
-def test_missing_data_is_said_as_the_service_says_it(service, http):
+def test_missing_data_has_documented_error(service, http):
     assert send(http, service, b"").json() == {"status": 0, "error": "data, missing or empty"}
 
 
-def test_body_of_10_mb_is_taken_and_a_larger_one_answered_413(service, http):
+def test_body_over_10_mb_is_413(service, http):
     def sized(size):
         text = json.dumps(update(payload={"note": ""}))
         return text.replace('""', '"' + "x" * (size - len(text)) + '"')
@@ -338,7 +338,7 @@ def test_connection_is_kept_alive_between_requests(service):
     assert service.profiles() == {"ada": {"visits": 3}}
 
 
-def test_nagle_is_off_so_that_small_answers_do_not_wait(service, http):
+def test_nagle_is_off(service, http):
     send(http, service, [increment()])
     started = time.perf_counter()
     for _ in range(25):
@@ -353,7 +353,7 @@ def test_nagle_is_off_so_that_small_answers_do_not_wait(service, http):
 MIXED = [update("ada"), {"$token": "T", "$set": {}}, update("bob", "$unset", "plan"), update("cy")]
 
 
-def test_reject_all_applies_nothing_of_a_batch_with_one_malformed_update(service, http):
+def test_reject_all_applies_nothing(service, http):
     answer = send(http, service, MIXED).json()
     assert answer == {"status": 0, "error": "$distinct_id, missing or empty"}
     assert service.profiles() == {}
@@ -367,7 +367,7 @@ def test_reject_all_applies_nothing_of_a_batch_with_one_malformed_update(service
     ]
 
 
-def test_apply_valid_applies_the_others_and_lists_the_malformed(http):
+def test_apply_valid_applies_valid_updates(http):
     with Service(mixed="apply-valid") as service:
         assert send(http, service, MIXED).json() == {"status": 1, "error": None}
         assert service.profiles() == {"ada": {"plan": "pro"}, "cy": {"plan": "pro"}}
@@ -375,13 +375,13 @@ def test_apply_valid_applies_the_others_and_lists_the_malformed(http):
         assert [one.message for one in service.messages("rejected")] == MIXED[1:3]
 
 
-def test_apply_valid_answers_0_when_none_is_valid(http):
+def test_apply_valid_without_valid_answers_0(http):
     with Service(mixed="apply-valid") as service:
         answer = send(http, service, MIXED[1:3]).json()
         assert answer == {"status": 0, "error": "$distinct_id, missing or empty"}
 
 
-def test_unknown_policy_for_mixed_batches_is_refused():
+def test_unknown_mixed_policy_is_refused():
     with pytest.raises(ValueError, match="maybe"):
         Service(mixed="maybe")
 
@@ -402,7 +402,7 @@ def test_operator_outside_the_vocabulary_is_accepted(service, http):
 # --- looking inside
 
 
-def test_messages_are_listed_in_order_of_arrival_with_their_verdicts(service, http):
+def test_messages_are_listed_with_verdicts(service, http):
     send(http, service, [update("ada")])
     send(http, service, [{"$token": "T"}])
     send(http, service, [group()], "/groups")
@@ -429,7 +429,7 @@ def test_unknown_verdict_is_refused(service, http):
         service.messages("perhaps")
 
 
-def test_projects_are_kept_apart_by_their_token(service, http):
+def test_token_separates_projects(service, http):
     send(
         http,
         service,
@@ -458,7 +458,7 @@ def test_reset_forgets_everything(service, http):
     assert (service.profiles(), service.groups(), service.messages()) == ({}, {}, [])
 
 
-def test_profiles_are_read_back_as_the_service_documents(service, http):
+def test_query_shows_profiles_as_documented(service, http):
     send(http, service, [update("ada"), update("bob", token="B")])
     answer = http.post(service.url + "/api/query/engage", timeout=TIMEOUT).json()
     assert answer["results"] == [
@@ -476,7 +476,7 @@ def test_profiles_are_read_back_as_the_service_documents(service, http):
     assert of_one["total"] == 1
 
 
-def test_read_back_comes_in_pages(service, http):
+def test_query_comes_in_pages(service, http):
     send(http, service, [update(f"u{number}") for number in range(1_001)])
     page = http.post(service.url + "/api/query/engage", data={"page": 1}, timeout=TIMEOUT).json()
     assert ([one["$distinct_id"] for one in page["results"]], page["page"], page["total"]) == (
@@ -486,12 +486,12 @@ def test_read_back_comes_in_pages(service, http):
     )
 
 
-def test_read_back_refuses_to_guess_at_a_selector(service, http):
+def test_query_refuses_where(service, http):
     answer = http.post(service.url + "/api/query/engage", data={"where": "1 == 1"}, timeout=TIMEOUT)
     assert (answer.status_code, "where" in answer.json()["error"]) == (400, True)
 
 
-def test_front_page_says_in_plain_text_what_each_route_does(service, http):
+def test_front_page_lists_routes(service, http):
     page = http.get(service.url, timeout=TIMEOUT)
     assert page.headers["Content-Type"].startswith("text/plain")
     routes = re.findall(r"^([A-Z ]+?) +(/\S*) +(\S.*)$", page.text, re.MULTILINE)
@@ -514,7 +514,7 @@ def test_front_page_says_in_plain_text_what_each_route_does(service, http):
     assert max(map(len, page.text.splitlines())) <= 110
 
 
-def test_unknown_route_and_wrong_method_are_refused_clearly(service, http):
+def test_unknown_route_and_method_are_refused(service, http):
     missing = http.get(service.url + "/nowhere", timeout=TIMEOUT)
     assert (missing.status_code, missing.json()["error"]) == (404, "no route /nowhere; GET / lists them")
     wrong = http.put(service.url + "/engage", data=b"x", timeout=TIMEOUT)
@@ -525,7 +525,7 @@ def test_unknown_route_and_wrong_method_are_refused_clearly(service, http):
 # --- browsers
 
 
-def test_browser_sdk_may_read_answers_from_any_origin(service, http):
+def test_browser_may_read_ingestion_answers(service, http):
     assert send(http, service, [update()]).headers["Access-Control-Allow-Origin"] == "*"
     # mixpanel-js sends credentials, and then a browser accepts no asterisk.
     answer = send(http, service, [update()], headers={"Origin": "http://shop.test"})
@@ -533,7 +533,7 @@ def test_browser_sdk_may_read_answers_from_any_origin(service, http):
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
 
-def test_preflight_is_answered_and_is_no_ingestion_request(service, http):
+def test_preflight_does_not_count(service, http):
     service.set_faults([AckLost(at=1)])
     asked = {
         "Origin": "http://shop.test",
@@ -548,7 +548,7 @@ def test_preflight_is_answered_and_is_no_ingestion_request(service, http):
         send(http, service, [update()])
 
 
-def test_pages_from_elsewhere_may_not_read_what_the_service_holds(service, http):
+def test_browser_may_not_read_profiles(service, http):
     answer = http.get(
         service.url + "/simulator/profiles", headers={"Origin": "http://shop.test"}, timeout=TIMEOUT
     )
@@ -600,7 +600,7 @@ CORS = (
     [(name, applied) for name in FAULTS for applied in ([False] if name in UNREAD else [False, True])],
 )
 @pytest.mark.parametrize("path", ["/engage", "/groups", "/track", "/import"])
-def test_fault_is_applied_or_not_as_the_schedule_says(service, name, applied, path):
+def test_fault_respects_applied(service, name, applied, path):
     message = {
         "/engage": increment(),
         "/groups": group(),
@@ -619,7 +619,7 @@ def test_fault_is_applied_or_not_as_the_schedule_says(service, name, applied, pa
 @pytest.mark.parametrize("name", [name for name in FAULTS if name not in UNREAD])
 @pytest.mark.parametrize("message", [increment(), {"$set": {}}], ids=["good", "malformed"])
 @pytest.mark.parametrize("verbose", ["", "?verbose=1"])
-def test_sender_cannot_tell_whether_a_fault_was_applied(service, name, message, verbose):
+def test_sender_cannot_see_applied(service, name, message, verbose):
     service.set_faults([fault(name, at=1, applied=False), fault(name, at=2, applied=True)])
     request = posted(message, path="/engage" + verbose, headers="Connection: close\r\n")
     assert seen(service, request) == seen(service, request)
@@ -628,7 +628,7 @@ def test_sender_cannot_tell_whether_a_fault_was_applied(service, name, message, 
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name not in UNREAD])
-def test_malformed_submission_that_a_fault_applies_is_kept_as_rejected(service, name):
+def test_applied_fault_rejects_malformed_submission(service, name):
     service.set_faults([fault(name, applied=True)])
     seen(service, posted({"$set": {}}, headers="Connection: close\r\n"))
     assert service.settle(TIMEOUT)
@@ -636,7 +636,7 @@ def test_malformed_submission_that_a_fault_applies_is_kept_as_rejected(service, 
 
 
 @pytest.mark.parametrize("mixed", ["reject-all", "apply-valid"])
-def test_answer_to_what_is_not_applied_follows_the_same_policies(http, mixed):
+def test_unapplied_answer_follows_mixed_policy(http, mixed):
     with Service(mixed=mixed, faults=[fault("slow", applied=False)]) as service:
         pretended, true = (send(http, service, [*MIXED, update("dee")]).json() for _ in range(2))
     assert pretended == true
@@ -658,7 +658,7 @@ def test_answer_to_what_is_not_applied_follows_the_same_policies(http, mixed):
     ],
 )
 @pytest.mark.parametrize("reused", [False, True], ids=["on a new connection", "on a kept connection"])
-def test_fault_that_breaks_the_connection_is_a_connection_error(service, http, name, applied, reused):
+def test_breaking_fault_is_connection_error(service, http, name, applied, reused):
     if reused:
         send(http, service, [update("bob")])
         service.reset()
@@ -672,13 +672,13 @@ def test_fault_that_breaks_the_connection_is_a_connection_error(service, http, n
 
 
 @pytest.mark.parametrize("name", ["refuse", "partial_read", "reset"])
-def test_what_is_not_read_whole_and_what_is_reset_ends_with_rst(service, name):
+def test_reset_faults_end_with_rst(service, name):
     service.set_faults([fault(name)])
     assert seen(service, posted(update())) == (b"", "reset")
 
 
 @pytest.mark.parametrize("name", ["ack_lost", "late"])
-def test_lost_acknowledgement_ends_with_an_orderly_close(service, name):
+def test_lost_acknowledgement_closes_orderly(service, name):
     service.set_faults([fault(name)])
     assert seen(service, posted(update())) == (b"", "closed")
     assert service.settle(TIMEOUT)
@@ -687,7 +687,7 @@ def test_lost_acknowledgement_ends_with_an_orderly_close(service, name):
 
 @pytest.mark.parametrize("name", ["status", "redirect", "garbage", "slow"])
 @pytest.mark.parametrize("applied", [False, True])
-def test_fault_that_answers_whole_keeps_the_connection(service, name, applied):
+def test_answering_fault_keeps_connection(service, name, applied):
     service.set_faults([fault(name, applied=applied)])
     with closing(HTTPConnection(service.url.removeprefix("http://"), timeout=TIMEOUT)) as connection:
         connection.request("POST", "/engage", json.dumps(increment()))
@@ -699,7 +699,7 @@ def test_fault_that_answers_whole_keeps_the_connection(service, name, applied):
 
 
 @pytest.mark.parametrize("name", ["refuse", "partial_read", "reset", "ack_lost", "late", "truncate"])
-def test_fault_that_breaks_a_kept_connection_breaks_it_after_whole_answers(service, name):
+def test_breaking_fault_spares_earlier_answers(service, name):
     service.set_faults([fault(name, at=2)])
     with closing(HTTPConnection(service.url.removeprefix("http://"), timeout=TIMEOUT)) as connection:
         connection.request("POST", "/engage", json.dumps(update()))
@@ -710,13 +710,13 @@ def test_fault_that_breaks_a_kept_connection_breaks_it_after_whole_answers(servi
             connection.getresponse().read()
 
 
-def test_refused_connection_does_not_wait_for_the_body(service):
+def test_refuse_does_not_read_body(service):
     service.set_faults([{"at": 1, "fault": "refuse"}])
     with pytest.raises(ConnectionResetError):
         raw(service, b"POST /engage HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", shut=False)
 
 
-def test_partial_read_takes_half_of_the_body_and_no_more(service):
+def test_partial_read_takes_half(service):
     request = posted(update())
     head, body = request.split(b"\r\n\r\n")
     half = len(head) + 4 + len(body) // 2
@@ -743,13 +743,13 @@ def test_partial_read_takes_half_of_the_body_and_no_more(service):
     ],
     ids=["half a byte", "no length", "in chunks", "in the query"],
 )
-def test_partial_read_of_what_has_no_half_resets_and_applies_nothing(service, request_):
+def test_partial_read_without_length_resets(service, request_):
     service.set_faults([fault("partial_read")])
     assert seen(service, request_) == (b"", "reset")
     assert service.messages() == []
 
 
-def test_partial_read_of_a_body_too_large_is_no_413(service):
+def test_partial_read_precedes_413(service):
     service.set_faults([fault("partial_read")])
     connection = HTTPConnection(service.url.removeprefix("http://"), timeout=TIMEOUT)
     with closing(connection), pytest.raises(ConnectionError):
@@ -758,14 +758,14 @@ def test_partial_read_of_a_body_too_large_is_no_413(service):
     assert service.messages() == []
 
 
-def test_sender_that_leaves_before_half_of_its_body_does_no_harm(service, http, capfd):
+def test_partial_read_survives_early_leave(service, http, capfd):
     service.set_faults([fault("partial_read")])
     raw(service, posted(update())[:-60])
     assert send(http, service, [update()]).json()["status"] == 1
     assert capfd.readouterr().err == ""
 
 
-def test_redirect_answers_302_with_its_location_as_it_stands(service):
+def test_redirect_answers_302_with_location(service):
     service.set_faults([fault("redirect")])
     answer, _ = seen(service, posted(update(), headers="Connection: close\r\n"))
     assert answer == (
@@ -780,7 +780,7 @@ def test_redirect_answers_302_with_its_location_as_it_stands(service):
 
 
 @pytest.mark.parametrize("applied", [True, False])
-def test_truncated_answer_promises_the_whole_and_gives_half(service, applied):
+def test_truncate_sends_half_the_answer(service, applied):
     service.set_faults([fault("truncate", at, applied=applied) for at in (1, 2)])
     assert seen(service, posted(update(), path="/engage?verbose=1")) == (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + CORS + b"Content-Length: 28\r\n\r\n"
@@ -824,7 +824,7 @@ def clock(service):
     return clock
 
 
-def test_late_copy_lands_on_what_was_sent_after_it(service, http, clock):
+def test_late_copy_applies_after_newer(service, http, clock):
     service.set_faults([fault("late", seconds=1_000)])
     with pytest.raises(requests.ConnectionError):
         send(http, service, [update(payload={"plan": "old"})])
@@ -837,7 +837,7 @@ def test_late_copy_lands_on_what_was_sent_after_it(service, http, clock):
     assert plans == ["new", "old"]  # in order of arrival
 
 
-def test_late_copies_land_in_order_of_due_time(service, http, clock):
+def test_late_copies_apply_in_due_order(service, http, clock):
     late = [("b", 2_000), ("a", 1_000), ("d", 4_000), ("c", 3_000)]
     service.set_faults([fault("late", at, seconds=seconds) for at, (_, seconds) in enumerate(late, 1)])
     for name, _ in late:
@@ -849,7 +849,7 @@ def test_late_copies_land_in_order_of_due_time(service, http, clock):
 
 
 @pytest.mark.usefixtures("clock")
-def test_settling_says_whether_a_late_copy_is_outstanding(service, http):
+def test_settle_reports_outstanding_copies(service, http):
     service.set_faults([fault("late", 1, seconds=0), fault("late", 2, seconds=1_000)])
     assert service.settle(0)
     with pytest.raises(requests.ConnectionError):
@@ -862,7 +862,7 @@ def test_settling_says_whether_a_late_copy_is_outstanding(service, http):
     assert service.profiles() == {"ada": {"visits": 1}}
 
 
-def test_reset_and_a_new_schedule_do_not_recall_a_late_copy(service, http, clock):
+def test_reset_keeps_late_copies(service, http, clock):
     service.set_faults([fault("late", seconds=1_000)])
     with pytest.raises(requests.ConnectionError):
         send(http, service, [increment()])
@@ -873,14 +873,14 @@ def test_reset_and_a_new_schedule_do_not_recall_a_late_copy(service, http, clock
     assert service.profiles() == {"ada": {"visits": 1}}
 
 
-def test_late_copy_that_is_never_applied_is_not_waited_for(service, http):
+def test_settle_ignores_unapplied_late_copy(service, http):
     service.set_faults([fault("late", seconds=3_600, applied=False)])
     with pytest.raises(requests.ConnectionError):
         send(http, service, [update()])
     assert service.settle(0)
 
 
-def test_status_fault_answers_its_code_and_applies_nothing(service, http):
+def test_status_fault_answers_its_code(service, http):
     service.set_faults(
         [
             {"at": 1, "fault": "status", "code": 503},
@@ -901,14 +901,14 @@ def test_status_fault_answers_its_code_and_applies_nothing(service, http):
     assert service.profiles() == {"ada": {"visits": 1}}
 
 
-def test_browser_sdk_may_read_a_failure_and_its_retry_after(service, http):
+def test_browser_may_read_retry_after(service, http):
     service.set_faults([{"at": 1, "fault": "status", "code": 429, "retry_after": 7}])
     answer = send(http, service, [increment()], headers={"Origin": "http://shop.test"})
     assert answer.headers["Access-Control-Allow-Origin"] == "http://shop.test"
     assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
 
 
-def test_garbage_is_a_page_with_200_and_applies_nothing(service, http):
+def test_garbage_is_page_with_200(service, http):
     service.set_faults([{"at": 1, "fault": "garbage"}])
     answer = send(http, service, [increment()])
     assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (200, "text/html")
@@ -924,7 +924,7 @@ def test_slow_answers_after_its_seconds(service, http):
     assert service.profiles() == {"ada": {"visits": 1}}
 
 
-def test_slow_answer_that_comes_too_late_was_applied_all_the_same(service, http):
+def test_slow_applies_despite_client_timeout(service, http):
     service.set_faults([{"at": 1, "fault": "slow", "seconds": 0.3}])
     with pytest.raises(requests.ReadTimeout):
         http.post(service.url + "/engage", json=[increment()], timeout=0.05)
@@ -935,7 +935,7 @@ def test_slow_answer_that_comes_too_late_was_applied_all_the_same(service, http)
     assert service.profiles() == {"ada": {"visits": 1}}
 
 
-def test_only_ingestion_requests_count_towards_a_fault(service, http):
+def test_only_ingestion_requests_count(service, http):
     service.set_faults([{"at": 2, "fault": "garbage"}])
     assert send(http, service, [increment()]).json()["status"] == 1
     for _ in range(3):
@@ -945,7 +945,7 @@ def test_only_ingestion_requests_count_towards_a_fault(service, http):
     assert send(http, service, [event], "/track").text.startswith("<!DOCTYPE")
 
 
-def test_put_replaces_the_schedule_and_counts_from_1_again(service, http):
+def test_put_replaces_schedule_and_count(service, http):
     url = service.url + "/simulator/faults"
     assert http.put(url, json=[{"at": 2, "fault": "garbage"}], timeout=TIMEOUT).status_code == 200
     send(http, service, [increment()])
@@ -956,7 +956,7 @@ def test_put_replaces_the_schedule_and_counts_from_1_again(service, http):
     assert service.profiles() == {"ada": {"visits": 3}}
 
 
-def test_reset_leaves_the_fault_schedule_and_its_count(service, http):
+def test_reset_keeps_fault_schedule(service, http):
     service.set_faults([{"at": 2, "fault": "garbage"}])
     send(http, service, [increment()])
     service.reset()
@@ -964,7 +964,7 @@ def test_reset_leaves_the_fault_schedule_and_its_count(service, http):
 
 
 @pytest.mark.parametrize("schedule", ['[{"at": 1, "fault": "explode"}]', "nonsense", "{}", ""])
-def test_bad_schedule_is_refused_and_the_one_before_stays(service, http, schedule):
+def test_bad_schedule_keeps_previous_one(service, http, schedule):
     service.set_faults([{"at": 1, "fault": "garbage"}])
     answer = http.put(service.url + "/simulator/faults", data=schedule, timeout=TIMEOUT)
     assert answer.status_code == 400
@@ -972,7 +972,7 @@ def test_bad_schedule_is_refused_and_the_one_before_stays(service, http, schedul
     assert "html" in send(http, service, [increment()]).text
 
 
-def test_schedule_may_be_given_when_the_service_is_made(http):
+def test_schedule_as_constructor_argument(http):
     with Service(faults=[{"at": 1, "fault": "garbage"}]) as service:
         assert "html" in send(http, service, [increment()]).text
     with pytest.raises(InvalidSchedule):
@@ -1025,7 +1025,7 @@ def test_official_sdk_delivers_events_and_imports(service, sdk):
     ]
 
 
-def test_official_sdk_reports_what_the_service_refuses(sdk):
+def test_official_sdk_reports_refusals(sdk):
     with pytest.raises(mixpanel.MixpanelException, match="distinct_id, missing or empty"):
         sdk.people_set("", {"plan": "pro"})
     with pytest.raises(mixpanel.MixpanelException, match="NaN is not JSON"):
@@ -1082,7 +1082,7 @@ def curl(service):
     return curl
 
 
-def test_curl_sends_by_get_and_post_and_shows_what_came_of_it(service, curl):
+def test_curl_sends_by_get_and_post(service, curl):
     text = json.dumps(update())
     assert curl("/engage", "-d", text) == "1"
     assert curl("/engage", "--data-urlencode", f"data={text}") == "1"
@@ -1100,7 +1100,7 @@ def test_curl_sends_by_get_and_post_and_shows_what_came_of_it(service, curl):
     assert json.loads(curl("/simulator/profiles")) == {}
 
 
-def test_curl_asks_before_it_sends_much(service, curl, tmp_path):
+def test_curl_expects_100_continue(service, curl, tmp_path):
     path = tmp_path / "large.json"
     path.write_text(json.dumps(update(payload={"note": "x" * 3_000_000})))
     assert curl("/engage", "-H", "Expect: 100-continue", "--data-binary", f"@{path}") == "1"
@@ -1121,7 +1121,7 @@ def restless():
 
 
 @pytest.mark.usefixtures("restless")
-def test_posts_of_many_threads_are_all_kept(service):
+def test_posts_of_threads_are_kept(service):
     def post(number):
         with requests.Session() as session:
             session.trust_env = False
@@ -1138,7 +1138,7 @@ def test_posts_of_many_threads_are_all_kept(service):
 
 
 @pytest.mark.usefixtures("restless")
-def test_each_of_many_threads_meets_its_fault_once(service):
+def test_threads_meet_each_fault_once(service):
     service.set_faults([{"at": at, "fault": "status", "code": 503} for at in range(1, 41, 2)])
 
     def post(_):
@@ -1162,7 +1162,7 @@ def test_each_of_many_threads_meets_its_fault_once(service):
         b"",
     ],
 )
-def test_broken_request_applies_nothing_and_leaves_the_service_answering(service, http, request_, capfd):
+def test_broken_request_applies_nothing(service, http, request_, capfd):
     answer = raw(service, request_)
     assert b"Traceback" not in answer
     assert b"500" not in answer.split(b"\r\n")[0]
@@ -1197,7 +1197,7 @@ def answers_of(raw_answers):
         (b"POST /engage HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "Transfer-Encoding, must be chunked"),
     ],
 )  # fmt: skip
-def test_what_is_no_http_is_refused_in_the_shape_of_every_refusal(service, request_, status, says, capfd):
+def test_malformed_http_is_refused_as_json(service, request_, status, says, capfd):
     ((answered, said),) = answers_of(raw(service, request_))
     assert (answered, said["status"]) == (status, 0)
     assert said["error"].startswith(says)
@@ -1215,7 +1215,7 @@ def test_what_is_no_http_is_refused_in_the_shape_of_every_refusal(service, reque
         b"Transfer-Encoding: identity\r\n",
     ],
 )
-def test_what_follows_a_body_without_a_clear_end_is_not_taken_for_a_request(service, framing):
+def test_unclear_body_ends_connection(service, framing):
     hidden = posted(update())
     ((status, _),) = answers_of(raw(service, b"POST /engage HTTP/1.1\r\n" + framing + b"\r\n" + hidden))
     assert status in {400, 501}
@@ -1223,14 +1223,14 @@ def test_what_follows_a_body_without_a_clear_end_is_not_taken_for_a_request(serv
 
 
 @pytest.mark.parametrize("size", [b"ffffff", b"7fffffffffffffff"])
-def test_sender_that_leaves_in_a_huge_chunk_is_let_go(service, size):
+def test_truncated_huge_chunk_ends_connection(service, size):
     head = b"POST /engage HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert raw(service, head + size + b"\r\n[") == b""
     assert service.messages() == []
 
 
 @pytest.mark.parametrize("request_", [b"GET /engage\r\n\r\n", b"GET /engage HTTP/0.9\r\n\r\n"])
-def test_oldest_http_gets_a_head_with_its_answer(service, request_):
+def test_http_09_gets_a_head(service, request_):
     answer = raw(service, request_)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"\r\n\r\n0")
@@ -1238,7 +1238,7 @@ def test_oldest_http_gets_a_head_with_its_answer(service, request_):
 
 @pytest.mark.parametrize("value", [b"http://shop.test\r\n folded", b"a\0b", b"\x85"])
 @pytest.mark.parametrize("name", [b"Origin", b"Access-Control-Request-Headers"])
-def test_header_that_cannot_be_sent_back_is_not(service, name, value, capfd):
+def test_illegal_header_is_not_echoed(service, name, value, capfd):
     answer = raw(
         service,
         posted(update(), headers=(name + b": " + value + b"\r\n").decode("latin-1"), encoding="latin-1"),
@@ -1248,13 +1248,13 @@ def test_header_that_cannot_be_sent_back_is_not(service, name, value, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_sender_that_announces_far_too_much_is_answered_without_it(service):
+def test_huge_announced_body_is_not_read(service):
     head = b"POST /engage HTTP/1.1\r\nContent-Length: %d\r\n\r\n[" % 10**17
     ((status, said),) = answers_of(raw(service, head, shut=False))
     assert (status, said["status"]) == (413, 0)
 
 
-def test_sender_that_does_not_end_is_not_listened_to_forever(service, http):
+def test_endless_body_is_cut_off(service, http):
     sent = []
 
     def on_and_on():
@@ -1273,13 +1273,13 @@ def test_sender_that_does_not_end_is_not_listened_to_forever(service, http):
 @pytest.mark.parametrize(
     "request_", [b"", b"POST /engage HT", posted(update())[:-5]], ids=["idle", "head", "body"]
 )
-def test_sender_that_falls_silent_is_let_go_when_patience_ends(request_):
+def test_silent_sender_is_closed(request_):
     with Service(patience=0.05) as service:
         assert raw(service, request_, shut=False) == b""
         assert service.messages() == []
 
 
-def test_sender_that_takes_no_answer_is_let_go_when_patience_ends(http):
+def test_unreading_sender_is_closed(http):
     with Service(patience=0.05) as service:
         send(http, service, [update(payload={"note": "x" * 9_000_000})])
         with connected(service) as wire:
@@ -1292,18 +1292,18 @@ def test_sender_that_takes_no_answer_is_let_go_when_patience_ends(http):
     "request_",
     [b"get /engage HTTP/1.1\r\n\r\n", b"GET engage HTTP/1.1\r\n\r\n", b"GET /%2Fengage HTTP/1.1\r\n\r\n"],
 )
-def test_every_way_in_counts_towards_a_fault(service, request_):
+def test_every_ingestion_method_counts(service, request_):
     service.set_faults([fault("refuse")])
     assert seen(service, request_) == (b"", "reset")
 
 
-def test_form_of_too_many_fields_is_not_taken_apart(service, http):
+def test_form_with_many_fields_is_refused(service, http):
     for body in (b"&" * 101, b"a=1&" * 1_000 + b"data=[]"):
         answer = send(http, service, body).json()
         assert answer == {"status": 0, "error": "data, a form of more than 100 fields"}
 
 
-def test_more_messages_than_the_service_documents_are_refused(service, http):
+def test_too_many_messages_are_refused(service, http):
     assert send(http, service, [increment()] * 2_000).json()["status"] == 1
     answer = send(http, service, [increment()] * 2_001).json()
     assert answer == {"status": 0, "error": "data, more than 2,000 messages"}
@@ -1320,7 +1320,7 @@ def no_garbage_collection():
 
 
 @pytest.mark.usefixtures("no_garbage_collection")
-def test_request_is_let_go_of_once_it_is_answered(service):
+def test_answered_request_is_freed(service):
     """By itself, rather than when the garbage is next collected or the connection closed: bodies are large."""
 
     def held():
@@ -1345,7 +1345,7 @@ def test_request_is_let_go_of_once_it_is_answered(service):
 # --- its life
 
 
-def test_closed_service_lets_go_of_its_port_and_of_kept_connections(http):
+def test_close_frees_port_and_connections(http):
     service = Service()
     service.start()
     send(http, service, [update()])  # its connection is kept
@@ -1360,7 +1360,7 @@ def test_closed_service_lets_go_of_its_port_and_of_kept_connections(http):
         assert again.profiles() == {}
 
 
-def test_closing_does_not_wait_for_a_slow_fault(http):
+def test_close_interrupts_slow_fault(http):
     with (
         Service(faults=[{"at": 1, "fault": "slow", "seconds": 3_600}]) as service,
         ThreadPoolExecutor(1) as pool,
@@ -1375,7 +1375,7 @@ def test_closing_does_not_wait_for_a_slow_fault(http):
     assert service.profiles() == {}
 
 
-def test_closing_drops_late_copies_that_are_not_due_and_applies_those_that_are(http):
+def test_close_applies_due_late_copies(http):
     faults = [fault("late", 1, seconds=0), fault("late", 2, seconds=3_600)]
     with Service(faults=faults) as service:
         for name in ("due", "not due"):
@@ -1389,18 +1389,18 @@ def test_closing_drops_late_copies_that_are_not_due_and_applies_those_that_are(h
     assert "restante-late" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_closing_twice_or_before_the_start_does_no_harm():
+def test_close_is_idempotent():
     Service().close()
     with Service() as service:
         service.close()
 
 
-def test_port_in_use_is_an_os_error_for_the_caller(service):
+def test_port_in_use_is_os_error(service):
     with pytest.raises(OSError, match="in use"):
         Service(int(service.url.rsplit(":", 1)[1])).start()
 
 
-def test_serving_forever_ends_when_another_thread_closes(http):
+def test_serve_forever_ends_on_close(http):
     service = Service()
     thread = threading.Thread(target=service.serve_forever)
     thread.start()
@@ -1413,11 +1413,11 @@ def test_serving_forever_ends_when_another_thread_closes(http):
     assert not thread.is_alive()
 
 
-def test_it_listens_on_this_machine_only(service):
+def test_service_listens_on_localhost_only(service):
     assert service.url.startswith("http://127.0.0.1:")
 
 
-def test_simulator_is_imported_without_werkzeug_and_the_service_says_what_it_needs():
+def test_missing_werkzeug_is_named():
     code = """if True:
         import sys
         sys.modules["werkzeug"] = None
@@ -1432,7 +1432,7 @@ def test_simulator_is_imported_without_werkzeug_and_the_service_says_what_it_nee
     assert "werkzeug" in done.stdout
 
 
-def test_nothing_is_written_while_requests_are_served(service, http, capfd):
+def test_service_writes_no_output(service, http, capfd):
     send(http, service, [update()])
     http.get(service.url + "/nowhere", timeout=TIMEOUT)
     assert capfd.readouterr() == ("", "")

@@ -25,7 +25,7 @@ def failure(call, *arguments, **options):
     return str(failed.value)
 
 
-def test_a_profile_is_compared_as_it_is_stored(simulator):
+def test_assertion_compares_spelling(simulator):
     whole = {"plan": "pro", "visits": 2.0, "tags": ["a", "b", "a"]}
     assert_profile(simulator, "ada", whole)
     assert failure(assert_profile, simulator, "ada", whole | {"visits": 2}) == (
@@ -35,12 +35,12 @@ def test_a_profile_is_compared_as_it_is_stored(simulator):
     )
 
 
-def test_the_writer_of_a_lists_element_is_named(simulator):
+def test_writer_of_element_is_named(simulator):
     text = failure(assert_profile, simulator, "ada", {"plan": "pro", "visits": 2.0, "tags": ["a", "b"]})
     assert '+ tags[2]: "a"\n    by message 3: ' in text
 
 
-def test_who_took_a_property_away_is_named(simulator):
+def test_remover_of_property_is_named(simulator):
     simulator.people_set("ada", {"more": 1})
     simulator.people_unset("ada", ["plan"])
     simulator.people_set("ada", {"more": 2})
@@ -52,17 +52,17 @@ def test_who_took_a_property_away_is_named(simulator):
     assert "- visits: 2.0\n    by message 7: {'$time': 1.5, '$distinct_id': 'ada', '$delete': ''}" in text
 
 
-def test_what_nobody_ever_wrote_has_no_writer(simulator):
+def test_unwritten_property_has_no_writer(simulator):
     text = failure(assert_profile, simulator, "ada", {"never": 1}, partial=True)
     assert text.splitlines()[1:] == ["  - never: 1"]
 
 
-def test_part_of_a_profile_can_be_compared(simulator):
+def test_partial_comparison(simulator):
     assert_profile(simulator, "ada", {"plan": "pro"}, partial=True)
     assert "+ plan" in failure(assert_profile, simulator, "ada", {"visits": 2.0, "tags": ["a", "b", "a"]})
 
 
-def test_the_order_of_a_list_can_be_left_aside_but_not_how_often(simulator):
+def test_unordered_counts_elements(simulator):
     assert_profile(simulator, "ada", {"tags": unordered(["b", "a", "a"])}, partial=True)
     for other in (["a", "b"], ["a", "a", "b", "b"], ["a", "a", 1], []):
         assert "tags" in failure(assert_profile, simulator, "ada", {"tags": unordered(other)}, partial=True)
@@ -88,7 +88,7 @@ def test_an_id_may_be_an_integer():
     assert_profile(simulator, "7", {"a": 1})
 
 
-def test_a_missing_profile_says_what_happened_last(simulator):
+def test_missing_profile_names_last_operation(simulator):
     assert failure(assert_profile, simulator, "bob", {}) == "profile 'bob' does not exist"
     simulator.people_delete("ada")
     assert "does not exist; the last operation was message 4: {'$time': 1.5" in failure(
@@ -96,7 +96,7 @@ def test_a_missing_profile_says_what_happened_last(simulator):
     )
 
 
-def test_a_present_profile_says_what_it_holds(simulator):
+def test_present_profile_is_shown(simulator):
     text = failure(assert_absent, simulator, "acme", group_key="company")
     assert text.startswith(
         "group 'company': 'acme' exists: {'sites': 2}; the last operation was message 1: {"
@@ -142,7 +142,7 @@ def test_the_local_service_is_asked_alike():
         assert "1 message was rejected:\n  data, " in failure(assert_nothing_rejected, service)
 
 
-def test_what_is_missing_of_an_unordered_list_and_what_is_too_much_are_told_as_such():
+def test_unordered_names_missing_and_surplus():
     simulator = Simulator()
     for member in ("b", "c"):
         simulator.people_append("ada", {"t": member})
@@ -154,14 +154,14 @@ def test_what_is_missing_of_an_unordered_list_and_what_is_too_much_are_told_as_s
     assert "by message 3: " in text
 
 
-def test_tuples_are_lists_and_unordered_stands_for_a_whole_value_only(simulator):
+def test_unordered_must_be_whole_value(simulator):
     assert_profile(simulator, "ada", {"tags": ("a", "b", "a")}, partial=True)
     assert_profile(simulator, "ada", {"tags": unordered(("a", "a", "b"))}, partial=True)
     with pytest.raises(TypeError, match="whole value only"):
         assert_profile(simulator, "ada", {"tags": [unordered([])]}, partial=True)
 
 
-def test_what_fails_is_the_assertion_also_where_nobody_knows_who_wrote_it(tmp_path):
+def test_assertion_fails_without_history(tmp_path):
     without = Simulator(history=False)
     without.people_set("ada", {"n": 1})
     assert failure(assert_profile, without, "ada", {"n": 2}).endswith("\n  n: 2 → 1")
@@ -180,7 +180,7 @@ def test_what_fails_is_the_assertion_also_where_nobody_knows_who_wrote_it(tmp_pa
     assert "n: 2 → 1" in failure(assert_profile, before, "ada", {"n": 2}, partial=True)
 
 
-def test_a_service_of_several_projects_is_asked_for_one():
+def test_token_selects_the_project():
     with Service() as service, requests.Session() as session:
         session.trust_env = False
         for token, value in (("U", 5), ("T", [1, 2, 3]), ("U", [7])):
@@ -195,7 +195,7 @@ def test_a_service_of_several_projects_is_asked_for_one():
         assert "by message 1: " in failure(assert_profile, service, "ada", {"l": [1, 2, 4]}, token="T")
 
 
-def test_the_services_own_policies_say_who_wrote_it():
+def test_service_dialect_finds_writers():
     with Service(dialect=Dialect(union_duplicates="collapse")) as service, requests.Session() as session:
         session.trust_env = False
         for payload in ({"$set": {"l": [1, 1]}}, {"$union": {"l": [2]}}):
@@ -219,7 +219,7 @@ def test_any_implementation_can_be_asked():
         assert_profile({}, "ada", {})
 
 
-def test_a_failure_is_short_and_comes_soon_however_long_the_history_is():
+def test_failure_of_long_history_is_short():
     simulator = Simulator()
     with simulator.batch() as batch:
         for number in range(5_000):

@@ -75,12 +75,12 @@ BROKEN = {
 }
 
 
-def test_there_is_a_broken_implementation_for_every_law():
+def test_every_law_has_broken_implementation():
     assert BROKEN.keys() == laws.LAWS.keys()
 
 
 @pytest.mark.parametrize(("name", "make"), BROKEN.items(), ids=lambda one: getattr(one, "__name__", one))
-def test_a_broken_implementation_breaks_the_law_that_names_its_fault(name, make):
+def test_broken_implementation_breaks_its_law(name, make):
     suite = law_suite(make=make, settings=MANY)
     with pytest.raises(AssertionError, match=f"^law {name}, "):
         getattr(suite(), f"test_{name}")()
@@ -92,7 +92,7 @@ def test_a_trap_is_no_law(name):
         check(laws.TRAPS[name], Simulator)
 
 
-def test_every_law_is_documented_named_and_speaks_of_something():
+def test_every_law_is_documented():
     assert len(laws.LAWS) >= 30
     for name, law in {**laws.LAWS, **laws.TRAPS}.items():
         assert getattr(laws, name) is law
@@ -102,7 +102,7 @@ def test_every_law_is_documented_named_and_speaks_of_something():
         assert inspect.signature(law.equation).parameters.keys() == {"fold", *law.given}
 
 
-def test_a_law_can_be_called_by_hand_and_tells_both_histories_and_the_types():
+def test_law_failure_shows_both_histories():
     laws.set_absorbs(Simulator, start=None, earlier=Operation("$add", {"a": 1}), value=1)
     with pytest.raises(AssertionError) as broken:
         laws.each_add_counts(models.AddOfFloats, start={"a": 1}, number=1)
@@ -115,7 +115,7 @@ def test_a_law_can_be_called_by_hand_and_tells_both_histories_and_the_types():
 # --- the suite
 
 
-def test_laws_can_be_skipped_or_expected_to_fail_with_a_reason():
+def test_laws_can_be_skipped_or_xfailed():
     suite = law_suite(
         make=models.RemoveFirst,
         skip={"removes_commute": "not ours to say"},
@@ -127,19 +127,19 @@ def test_laws_can_be_skipped_or_expected_to_fail_with_a_reason():
     assert (expected.name, expected.kwargs["strict"]) == ("xfail", True)
 
 
-def test_a_law_that_is_none_is_refused():
+def test_unknown_law_is_refused():
     with pytest.raises(ValueError, match="no such law: gravity; there are an_operation_touches"):
         law_suite(make=Simulator, skip=["gravity"])
 
 
-def test_two_suites_do_not_share_their_tests():
+def test_suites_share_no_tests():
     one, other = law_suite(make=Simulator), law_suite(make=Simulator)
     assert one.test_unions_fuse is not other.test_unions_fuse
     one().test_unions_fuse()
     other().test_unions_fuse()
 
 
-def test_an_implementation_is_closed_each_time_also_where_it_breaks_a_law():
+def test_law_closes_each_implementation():
     made, closed = [], []
 
     class Closing(models.RemoveFirst):
@@ -157,7 +157,7 @@ def test_an_implementation_is_closed_each_time_also_where_it_breaks_a_law():
     assert len(made) == len(closed) > 200
 
 
-def test_an_implementation_that_stamps_messages_breaks_one_law_only():
+def test_stamping_breaks_one_law_only():
     class Stamps(models.Plain):
         def apply(self, message):
             super().apply(message)
@@ -170,7 +170,7 @@ def test_an_implementation_that_stamps_messages_breaks_one_law_only():
         suite.test_messages_stay_their_owners()
 
 
-def test_what_an_implementation_raises_itself_is_its_own():
+def test_implementation_errors_are_not_wrapped():
     class Refuses(models.Plain):
         def apply(self, message):
             assert "$unset" not in message, "not yet"
@@ -180,7 +180,7 @@ def test_what_an_implementation_raises_itself_is_its_own():
         laws.unset_absorbs(Refuses, start=None, earlier=Operation("$add", {"a": 1}))
 
 
-def test_each_test_of_each_suite_has_a_memory_of_its_own():
+def test_laws_have_separate_example_databases():
     """Hypothesis keeps what failed, by test: with one key for all, a law would forget another's failure."""
     keys = []
 

@@ -32,13 +32,13 @@ TestDialect.settings = TestPlain.settings = TestQueue.settings = settings(statef
     [models.UnsetFoldedAway, models.DropsRepeats, models.SendsBatchAgain],
     ids=lambda make: make.__name__,
 )
-def test_a_difference_is_found_within_two_hundred_examples(make):
+def test_machine_finds_faults(make):
     with pytest.raises(AssertionError, match="its profiles differ from the simulator's"):
         run_state_machine_as_test(machine(make=make), settings=FOUND)
 
 
 @pytest.mark.long  # shrinking takes its time
-def test_what_is_found_is_small_and_comes_as_a_test_that_runs():
+def test_machine_shrinks_to_runnable_test():
     shrunk = settings(FOUND, phases=[Phase.generate, Phase.shrink])
     with pytest.raises(AssertionError) as broken:
         run_state_machine_as_test(machine(make=models.UnsetFoldedAway), settings=shrunk)
@@ -50,7 +50,7 @@ def test_what_is_found_is_small_and_comes_as_a_test_that_runs():
     namespace["test_history"]()
 
 
-def test_an_implementation_is_closed_at_the_end_also_of_a_failure():
+def test_machine_closes_implementations():
     closed = []
 
     class Closing(models.SendsBatchAgain):
@@ -62,7 +62,7 @@ def test_an_implementation_is_closed_at_the_end_also_of_a_failure():
     assert closed
 
 
-def test_a_service_can_be_held_against_the_simulator():
+def test_machine_takes_a_service():
     """`profiles` may be a method, as the local service's is."""
     import requests
 
@@ -83,7 +83,7 @@ def test_a_service_can_be_held_against_the_simulator():
         )
 
 
-def test_groups_are_compared_where_they_are_applied_and_refused_where_they_cannot_be():
+def test_machine_compares_groups():
     class DropsGroups(Simulator):
         def apply(self, message):
             return super().apply(message) if "$group_key" not in message else []

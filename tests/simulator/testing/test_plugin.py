@@ -34,7 +34,7 @@ def outcome(done):
     ], done.stdout + done.stderr
 
 
-def test_nothing_of_ours_is_loaded_before_a_test_asks_for_it(project):
+def test_plugin_imports_nothing_early(project):
     done = project("""
         import sys
 
@@ -46,7 +46,7 @@ def test_nothing_of_ours_is_loaded_before_a_test_asks_for_it(project):
     assert outcome(done)[0] == "1 passed", outcome(done)[1]
 
 
-def test_the_fixtures_are_listed_with_what_they_are(project):
+def test_fixtures_are_documented(project):
     done = project("", "--fixtures")
     named = set(re.findall(r"^(restante_\w+)", done.stdout, re.MULTILINE))
     kinds = {"simulator", "recorder", "service"}
@@ -71,7 +71,7 @@ def test_each_test_has_its_own(project):
     assert outcome(done)[0] == "2 passed", outcome(done)[1]
 
 
-def test_without_the_service_a_recorder_ships_nowhere(project):
+def test_recorder_ships_nowhere_by_default(project):
     done = project("""
         def test_offline(restante_recorder):
             restante_recorder.people_set("ada", {"plan": "pro"})
@@ -107,7 +107,7 @@ def test_factories_serve_hypothesis(project):
     assert outcome(done)[0] == "2 passed", outcome(done)[1]
 
 
-def test_without_werkzeug_the_service_skips_with_what_to_install(project):
+def test_missing_werkzeug_skips_with_hint(project):
     done = project("""
         def test_service(restante_service):
             raise NotImplementedError
@@ -117,7 +117,7 @@ def test_without_werkzeug_the_service_skips_with_what_to_install(project):
     assert "pip install 'restante[service]'" in text
 
 
-def test_profiles_that_differ_are_told_apart_by_property_and_type(project):
+def test_failed_equality_shows_types(project):
     done = project("""
         def test_type(restante_simulator):
             restante_simulator.people_set("ada", {"visits": 1.0, "plan": "pro", "tags": ["a", "b"]})
@@ -148,7 +148,7 @@ def test_profiles_that_differ_are_told_apart_by_property_and_type(project):
     assert "INTERNALERROR" not in text
 
 
-def test_the_assertions_need_no_hypothesis_and_what_does_says_so(project):
+def test_assertions_need_no_hypothesis(project):
     done = project("""
         import sys
         import pytest

@@ -19,13 +19,13 @@ def run(text, name="test_history", **replaced):
 
 
 @given(strategies.histories(messages=strategies.messages(max_operators=2, groups=True)))
-def test_the_text_of_any_history_runs_and_passes(history):
+def test_text_of_history_passes(history):
     text = to_test(history)
     run(text)
     ast.parse(text)
 
 
-def test_it_fails_where_something_else_comes_out():
+def test_text_fails_on_other_result():
     history = [{"$distinct_id": "u1", "$set": {"a": [1, 1]}}, {"$distinct_id": "u1", "$remove": {"a": 1}}]
 
     run(to_test(history))
@@ -33,13 +33,13 @@ def test_it_fails_where_something_else_comes_out():
         run(to_test(history), Simulator=RemoveFirst)
 
 
-def test_what_is_malformed_is_expected_to_be():
+def test_text_expects_rejections():
     text = to_test([{"$distinct_id": "u1", "$unset": "a"}, 7, {"$set": {}}])
     assert "assert len(simulator.rejected) == 3" in text
     run(text)
 
 
-def test_a_deleted_profile_is_expected_to_be_gone():
+def test_text_expects_deleted_profiles():
     text = to_test(
         [
             {"$distinct_id": "u1", "$set": {}},
@@ -61,7 +61,7 @@ def test_policies_are_written_out():
     assert "Dialect" not in to_test(history, dialect=Dialect())
 
 
-def test_what_eyes_cannot_tell_apart_is_escaped():
+def test_text_escapes_look_alikes():
     text = to_test([{"$distinct_id": "Zo\u00eb", "$set": {"e\u0301": "\u202e\x1b[31m", "n": -0.0}}])
     assert "'e\\u0301'" in text
     assert "\u202e" not in text
@@ -78,7 +78,7 @@ def test_long_calls_are_broken_into_lines():
     run(text, "test_wide")
 
 
-def test_a_name_that_is_none_and_values_that_are_no_json_are_refused():
+def test_invalid_name_or_value_is_refused():
     with pytest.raises(ValueError, match="'my test' cannot be a test's name"):
         to_test([], name="my test")
     with pytest.raises(ValueError, match="'class' cannot be a test's name"):
@@ -87,7 +87,7 @@ def test_a_name_that_is_none_and_values_that_are_no_json_are_refused():
         to_test([{"$distinct_id": "u1", "$set": {"a": float("nan")}}])
 
 
-def test_an_empty_history_is_a_test_too():
+def test_text_of_empty_history_passes():
     text = to_test([])
     run(text)
     assert re.findall(r"import (.*)", text) == ["Simulator"]

@@ -25,7 +25,7 @@ SHRUNK = settings(FOUND, phases=[Phase.generate, Phase.shrink])
     strategies.states(),
     st.integers(),
 )
-def test_what_is_drawn_is_taken_by_a_recorder(message, operation, state, id_):
+def test_recorder_accepts_drawn_messages(message, operation, state, id_):
     examine(normalise(message))
     examine(normalise(operation.on(id_)))
     if state is not None:
@@ -33,7 +33,7 @@ def test_what_is_drawn_is_taken_by_a_recorder(message, operation, state, id_):
 
 
 @given(strategies.operations())
-def test_the_repr_of_an_operation_is_code_that_makes_it_again(operation):
+def test_operation_repr_is_code(operation):
     again = eval(repr(operation))  # noqa: S307
     assert again == operation
     assert same_spelling(again.payload, operation.payload)
@@ -94,7 +94,7 @@ def test_a_list_holds_a_value_twice():
 
 
 @given(st.data())
-def test_what_is_drawn_is_never_the_same_object_twice(data):
+def test_drawn_objects_are_new(data):
     one, other = (data.draw(strategies.states(missing=False)) for _ in range(2))
     assert not containers(one) & containers(other)
 
@@ -106,7 +106,7 @@ def containers(value):
     return found
 
 
-def test_what_is_drawn_shrinks_to_the_simplest():
+def test_drawn_values_shrink():
     assert find(strategies.states(), lambda _: True, settings=SHRUNK) is None
     assert find(strategies.colliding_values(), lambda _: True, settings=SHRUNK) == 0
     assert find(strategies.histories(), lambda _: True, settings=SHRUNK) == []
