@@ -246,13 +246,13 @@ def _run(path: str, task: Shipping) -> None:
         thread = threading.Thread(target=shipper.run, args=(stop,))
         thread.start()
         _say("ready")
-        sys.stdin.read()
+        os.read(0, 1)  # until it is closed
         stop.set()
         shipper.wake()
         thread.join()
 
 
-_ACTORS: dict[str, tuple[Any, Any]] = {
+ACTORS: dict[str, tuple[Any, Any]] = {
     "recorder": (_record, Recording),
     "shipper": (_ship, Shipping),
     "crowd": (_crowd, Crowd),
@@ -260,5 +260,5 @@ _ACTORS: dict[str, tuple[Any, Any]] = {
 }
 
 if __name__ == "__main__":
-    act, kind = _ACTORS[sys.argv[1]]
+    act, kind = ACTORS[sys.argv[1]]
     act(sys.argv[2], kind(**json.loads(sys.argv[3])))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.actors import command
+from tests.crash.forks import Forked
 from tests.crash.witness import PATIENCE
 
 _PROJECT = Path(__file__).parents[2]
@@ -21,22 +22,24 @@ class Actor:
     """A process of tests.crash.actors, and what it said."""
 
     def __init__(self, actor: str, path: Path, task: Any, *, at: tuple[str, int] | None = None) -> None:
-        stop = []
-        if at is not None:  # -D: the process is ours, and strace is the stranger
-            name, nth = at
-            stop = ["strace", "-D", "-f", "-q", "-o", os.devnull, "-e", f"trace={name}"]
-            stop += ["-e", f"inject={name}:signal=KILL:when={nth}"]
         self.said: list[str] = []
         self.when: tuple[int, float] | None = None
         self._changed = threading.Condition()
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed at the end of this
-        self.process = subprocess.Popen(
-            [*stop, *command(actor, path, task)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            cwd=_PROJECT,
-        )
+        self._errors = tempfile.NamedTemporaryFile("r")  # noqa: SIM115  # closed at the end of this
+        if at is None:
+            self.process = Forked(actor, path, task, self._errors.name)
+        else:  # -D: the process is ours, and strace is the stranger
+            name, nth = at
+            stop = ["strace", "-D", "-f", "-q", "-o", os.devnull, "-e", f"trace={name}"]
+            stop += ["-e", f"inject={name}:signal=KILL:when={nth}"]
+            with Path(self._errors.name).open("a") as errors:
+                self.process = subprocess.Popen(
+                    [*stop, *command(actor, path, task)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    cwd=_PROJECT,
+                )
         self._listener = threading.Thread(target=self._listen)
         self._listener.start()
 

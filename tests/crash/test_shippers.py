@@ -34,15 +34,21 @@ STEPS_OF_SHIPPING = [step for step in STEPS if not step.startswith("call")]
 CALLS = [step for step in STEPS if step.startswith("call")]
 
 
+def comes_so_far(step):
+    """Play rounds until one comes so far: on a busy machine the first may not."""
+    first = list(STEPS).index(step)
+    return any(play(seed, [step]).reached for seed in range(first, first + 10))
+
+
 @pytest.mark.parametrize("step", STEPS_OF_SHIPPING)
 def test_kill_at_step(step):
-    play(STEPS_OF_SHIPPING.index(step), [step])
+    assert comes_so_far(step)
 
 
 @traceable
 @pytest.mark.parametrize("step", CALLS)
 def test_kill_at_system_call(step):
-    play(100 + CALLS.index(step), [step])
+    assert comes_so_far(step)
 
 
 # Together: 500 rounds.
