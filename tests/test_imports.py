@@ -43,7 +43,7 @@ print(*sys.modules)
 """
 
 
-def test_a_program_that_only_records_imports_nothing_else(tmp_path):
+def test_recording_program_imports_little(tmp_path):
     """It is started often, on small devices: see docs/performance.md."""
     path = tmp_path / "kiosk.db"
     assert python(RECORDING, path).returncode == 0  # making a journal takes more, once
@@ -80,11 +80,11 @@ def test_nothing_is_logged_where_nobody_listens():
         ("import simulator", {"recorder", "simulator"}),
     ],
 )
-def test_loading_a_package_loads_the_standard_library_only(statement, allowed):
+def test_package_loads_only_standard_library(statement, allowed):
     assert loaded_by(statement) - set(sys.stdlib_module_names) == allowed
 
 
-def test_the_simulator_needs_no_database():
+def test_simulator_needs_no_database():
     """It shares the recorder's vocabulary; what the recorder's package loads besides is the standard library's."""
     assert "sqlite_utils" not in loaded_by(
         "import simulator; simulator.Simulator().people_set('ada', {'a': 1})"
@@ -101,7 +101,7 @@ main()
 """
 
 
-def test_recording_shipping_and_looking_work_without_the_optional_packages(tmp_path):
+def test_commands_work_without_optional_packages(tmp_path):
     path = tmp_path / "kiosk.db"
     source = tmp_path / "updates.jsonl"
     source.write_text('{"$distinct_id": "ada", "$set": {"a": 1}}\n', encoding="utf-8")
@@ -118,14 +118,14 @@ def test_recording_shipping_and_looking_work_without_the_optional_packages(tmp_p
 
 
 @pytest.mark.parametrize("command", ["simulator", "demo"])
-def test_a_missing_optional_package_is_named_with_the_extra_that_brings_it(command):
+def test_missing_package_is_named_with_extra(command):
     done = python(BLOCK, command)
     assert done.returncode == 1
     assert "restante[service]" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_browser_without_textual_says_what_brings_it(tmp_path):
+def test_browser_without_textual_names_extra(tmp_path):
     path = tmp_path / "kiosk.db"
     assert loaded_by(f"from recorder import Recorder; Recorder('T', {str(path)!r}).close()")
     done = python(BLOCK, "tui", "-j", path, "--screenshot", tmp_path / "screen.svg")

@@ -50,7 +50,7 @@ def run(profiles, faults):
         return consumer.handed_over, [received.message for received in service.messages("accepted")]
 
 
-def test_increments_delivered_again_after_a_failure_are_named_one_a_profile():
+def test_repeated_increments_are_named():
     predicted, received = run(CALLS, FAILURE_AFTER_FIRST_BATCH)
     comparison = compare(predicted, received)
     assert (comparison.predicted, comparison.received) == (CALLS, CALLS + BATCH)
@@ -65,7 +65,7 @@ def test_increments_delivered_again_after_a_failure_are_named_one_a_profile():
         assert numbers == (number, number, number + BATCH)
 
 
-def test_increments_of_one_profile_are_told_apart_by_their_times():
+def test_increments_are_matched_by_time():
     predicted, received = run(1, FAILURE_AFTER_FIRST_BATCH)
     comparison = compare(predicted, received)
     (one,) = comparison.divergences
@@ -81,12 +81,12 @@ def test_increments_of_one_profile_are_told_apart_by_their_times():
 
 
 @pytest.mark.parametrize("faults", [[], OUTAGE])
-def test_without_a_failure_in_the_middle_nothing_differs(faults):
+def test_nothing_differs_without_failure(faults):
     comparison = compare(*run(7, faults))
     assert (comparison.agrees, comparison.agreeing, comparison.received) == (True, 7, CALLS)
 
 
-def test_batch_whose_answer_is_lost_is_named():
+def test_batch_with_lost_answer_is_named():
     comparison = compare(*run(CALLS, [{"at": 2, "fault": "ack_lost"}]))
     assert {one.kind for one in comparison.divergences} == {DivergenceKind.DUPLICATED}
     named = [one.predicted.number for one in comparison.divergences]

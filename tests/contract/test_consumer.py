@@ -56,7 +56,7 @@ def every_profile_call(people):
     people.group_update({"$group_key": "company", "$group_id": "acme", "$set": {"late": True}})
 
 
-def test_every_people_and_group_call_reaches_the_service_as_predicted(path):
+def test_every_call_reaches_service_as_predicted(path):
     with Service() as service, JournalConsumer(path, url=service.url) as consumer:
         every_profile_call(mixpanel.Mixpanel("T", consumer=consumer))
         assert consumer.flush().stopped_by == "done"
@@ -66,7 +66,7 @@ def test_every_people_and_group_call_reaches_the_service_as_predicted(path):
         assert service.messages(verdict="rejected") == []
 
 
-def test_events_and_imports_travel_as_they_are_in_lanes_of_their_own(path):
+def test_events_and_imports_travel_unchanged(path):
     with Service() as service, JournalConsumer(path, url=service.url) as consumer:
         sdk = mixpanel.Mixpanel("T", consumer=consumer)
         sdk.track("ada", "opened", {"page": 1})
@@ -120,7 +120,7 @@ def test_a_consumer_is_never_falsy(path):
         assert mixpanel.Mixpanel("T", consumer=consumer)._consumer is consumer
 
 
-def test_what_the_sdk_would_send_malformed_is_refused_at_the_call(path):
+def test_malformed_message_is_refused_at_call(path):
     with JournalConsumer(path) as consumer:
         sdk = mixpanel.Mixpanel("T", consumer=consumer)
         for call in (
@@ -137,13 +137,13 @@ def test_what_the_sdk_would_send_malformed_is_refused_at_the_call(path):
     assert entries(path) == []
 
 
-def test_on_request_malformed_messages_become_rejected_entries(path):
+def test_malformed_messages_may_become_rejected_entries(path):
     with JournalConsumer(path, on_invalid="reject") as consumer:
         mixpanel.Mixpanel("T", consumer=consumer).people_unset("ada", "plan")
     assert [(entry.state, entry.profile) for entry in entries(path)] == [(State.REJECTED, "ada")]
 
 
-def test_the_first_messages_token_makes_the_journal_that_projects(path):
+def test_first_token_is_kept(path):
     with JournalConsumer(path) as consumer:
         mixpanel.Mixpanel("T", consumer=consumer).people_set("ada", {"a": 1})
         assert consumer.journal.token == "T"
@@ -154,7 +154,7 @@ def test_the_first_messages_token_makes_the_journal_that_projects(path):
     assert "$token" not in entries(path)[0].message
 
 
-def test_a_token_given_beforehand_is_the_journals(path):
+def test_given_token_is_kept(path):
     with JournalConsumer(path, token="T") as consumer, pytest.raises(WrongToken):
         mixpanel.Mixpanel("U", consumer=consumer).people_set("ada", {"a": 1})
 
@@ -178,7 +178,7 @@ def test_threads_share_a_consumer(path):
     }
 
 
-def test_a_token_that_could_not_be_written_down_is_not_the_journals(path):
+def test_unwritten_token_is_not_kept(path):
     def no_commit(action, operation, *_):
         denied = action == sqlite3.SQLITE_TRANSACTION and operation == "COMMIT"
         return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
@@ -218,7 +218,7 @@ def at_once(work, count=8):
 
 
 @pytest.mark.parametrize("round_", range(10))
-def test_threads_may_race_for_the_very_first_message(path, round_):  # noqa: ARG001  # each round is a race
+def test_threads_may_race_for_first_message(path, round_):  # noqa: ARG001  # each round is a race
     with JournalConsumer(path) as consumer:
         sdk = mixpanel.Mixpanel("T", consumer=consumer)
 
@@ -234,7 +234,7 @@ def test_threads_may_race_for_the_very_first_message(path, round_):  # noqa: ARG
 
 
 @pytest.mark.parametrize("round_", range(10))
-def test_of_projects_that_race_for_a_journal_one_gets_it_and_the_others_are_told(path, round_):  # noqa: ARG001
+def test_projects_racing_for_journal_are_told(path, round_):  # noqa: ARG001
     with JournalConsumer(path) as consumer:
 
         def first(place):
@@ -248,7 +248,7 @@ def test_of_projects_that_race_for_a_journal_one_gets_it_and_the_others_are_told
     assert len(entries(path)) == 1
 
 
-def test_an_array_of_messages_is_journaled_whole_or_not_at_all(path):
+def test_array_of_messages_is_journaled_whole(path):
     """What the SDK's buffered consumer would hand to the one beneath it."""
     good = [{"$token": "T", "$distinct_id": "ada", "$set": {"n": n}, "$unset": ["m"]} for n in range(2)]
     bad = {"$token": "T", "$distinct_id": "ada", "$unset": "m"}
@@ -261,7 +261,7 @@ def test_an_array_of_messages_is_journaled_whole_or_not_at_all(path):
     assert [entry.operator for entry in entries(path)] == ["$set", "$unset"] * 2
 
 
-def test_the_sdks_buffered_consumer_may_stand_in_front(path):
+def test_buffered_consumer_may_stand_in_front(path):
     with JournalConsumer(path) as consumer:
         buffered = mixpanel.BufferedConsumer(max_size=3)
         buffered._consumer = consumer
@@ -273,7 +273,7 @@ def test_the_sdks_buffered_consumer_may_stand_in_front(path):
     assert len(entries(path)) == 5
 
 
-def test_on_request_events_that_cannot_be_accepted_become_rejected_entries_too(path):
+def test_malformed_events_may_become_rejected_entries(path):
     with JournalConsumer(path, on_invalid="reject") as consumer:
         sdk = mixpanel.Mixpanel("T", consumer=consumer)
         sdk.track("ada", "large", {"page": "x" * 1_000_000})
@@ -289,7 +289,7 @@ def test_on_request_events_that_cannot_be_accepted_become_rejected_entries_too(p
     assert astray.reason == update.reason
 
 
-def test_an_unknown_on_invalid_is_refused_before_there_is_a_file(path):
+def test_unknown_on_invalid_is_refused(path):
     with pytest.raises(ValueError, match="'raise' or 'reject', not 'ignore'"):
         JournalConsumer(path, on_invalid="ignore")
     assert not path.exists()

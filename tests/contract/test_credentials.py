@@ -99,7 +99,7 @@ def every_import(sdk):
     sdk.merge(KEY, "ada", "bob", api_secret=SECRET)
 
 
-def test_imports_are_authorized_as_by_the_sdks_own_consumer(path):
+def test_imports_are_authorized_as_by_sdk(path):
     with Gate(basic(SECRET, "")) as theirs, Gate(basic(SECRET, "")) as gate:
         own = mixpanel.Consumer(
             events_url=f"{theirs.url}/track",
@@ -117,7 +117,7 @@ def test_imports_are_authorized_as_by_the_sdks_own_consumer(path):
     assert all(KEY.encode() not in body for _, _, _, body in gate.seen)
 
 
-def test_a_service_account_is_authorized_as_by_the_sdks_own_consumer(path):
+def test_service_account_is_authorized_as_by_sdk(path):
     with Gate(basic(*ACCOUNT[:2])) as theirs, Gate(basic(*ACCOUNT[:2])) as gate:
         account = mixpanel.ServiceAccountCredentials(*ACCOUNT)
         own = mixpanel.Consumer(import_url=f"{theirs.url}/import", credentials=account)
@@ -141,21 +141,21 @@ def test_credentials_given_to_the_constructor_win(path):
     assert gate.authorizations() == [("/import", basic(*ACCOUNT[:2]))]
 
 
-def test_the_secret_may_be_handed_over_in_the_sdks_older_way(path):
+def test_secret_may_be_given_as_api_key(path):
     with Gate(basic(SECRET, "")) as gate, JournalConsumer(path, url=gate.url) as consumer:
         event = {"event": "old", "properties": {"token": "T", "distinct_id": "ada", "time": 1_000}}
         consumer.send("imports", json.dumps(event), KEY, SECRET)
         assert consumer.flush().stopped_by == "done"
 
 
-def test_a_key_without_a_secret_authorizes_nothing_as_in_the_sdk(path):
+def test_key_without_secret_authorizes_nothing(path):
     with Gate() as gate, JournalConsumer(path, url=gate.url) as consumer:
         mixpanel.Mixpanel("T", consumer).import_data(KEY, "ada", "old", 1_000)
         assert consumer.flush().stopped_by == "paused"
     assert gate.authorizations() == [("/import", None)]
 
 
-def test_no_byte_of_key_or_secret_is_written_down_whatever_happens(path, caplog):
+def test_key_and_secret_are_never_written(path, caplog):
     """Recorded, refused for want of other credentials, shipped, closed: the files are searched each time."""
     caplog.set_level(logging.DEBUG)
     with Gate() as gate:
@@ -175,7 +175,7 @@ def test_no_byte_of_key_or_secret_is_written_down_whatever_happens(path, caplog)
     assert SECRET not in repr(consumer) + repr(consumer._delivery._ready())
 
 
-def test_after_a_restart_imports_wait_until_the_credentials_are_given_again(path):
+def test_imports_wait_for_credentials_after_restart(path):
     with JournalConsumer(path) as consumer:
         every_import(mixpanel.Mixpanel("T", consumer))
     with Gate(basic(SECRET, "")) as gate:
@@ -187,7 +187,7 @@ def test_after_a_restart_imports_wait_until_the_credentials_are_given_again(path
             assert (consumer.flush().shipped, consumer.flush().stopped_by) == (2, "done")
 
 
-def test_in_the_background_a_lane_paused_for_want_of_credentials_goes_on_when_they_come(path):
+def test_paused_lane_resumes_when_credentials_come(path):
     """Not at the end of the longest back-off, which is five minutes."""
     paused, gone = threading.Event(), threading.Event()
 
@@ -211,7 +211,7 @@ def test_in_the_background_a_lane_paused_for_want_of_credentials_goes_on_when_th
 
 
 @pytest.mark.parametrize("secret", ["schlüssel", "key-…", "\udcff"])
-def test_a_secret_of_any_text_is_sent_and_the_other_lanes_go(path, secret):
+def test_secret_of_any_text_is_sent(path, secret):
     with Gate() as gate, JournalConsumer(path, url=gate.url) as consumer:
         sdk = mixpanel.Mixpanel("T", consumer)
         sdk.import_data(None, "ada", "old", 1_000, api_secret=secret)

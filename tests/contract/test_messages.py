@@ -149,14 +149,14 @@ METAS = {
 }
 
 
-def test_every_verb_of_the_official_sdk_is_compared():
+def test_every_sdk_verb_is_compared():
     verbs = {name for name in vars(Mixpanel) if name.startswith(("people_", "group_"))}
     assert verbs == {args[0] for args in CALLS.values()}
 
 
 @pytest.mark.parametrize("options", METAS.values(), ids=METAS)
 @pytest.mark.parametrize("args", CALLS.values(), ids=CALLS)
-def test_our_message_is_the_official_one_but_for_what_the_recorder_adds(args, options):
+def test_message_is_official_with_recorder_additions(args, options):
     endpoint, text = official(*args, **options)
     message = expected(text)
     if args[0] == "people_track_charge":
@@ -167,7 +167,7 @@ def test_our_message_is_the_official_one_but_for_what_the_recorder_adds(args, op
 
 
 @pytest.mark.parametrize("args", CALLS.values(), ids=CALLS)
-def test_what_is_sent_is_the_official_message_with_its_token_first(args):
+def test_sent_message_has_token_first(args):
     _, text = official(*args)
     message = {"$token": "T", **expected(text)}
     if args[0] == "people_track_charge":
@@ -185,7 +185,7 @@ def test_what_is_sent_is_the_official_message_with_its_token_first(args):
         (("group_union", "company", "acme", {"l": [1]}), ["$time", "$group_key", "$group_id", "$union"]),
     ],
 )
-def test_names_stand_in_the_official_order_and_meta_last(args, names):
+def test_names_keep_official_order(args, names):
     ((_, kept),) = ours(*args)
     assert list(json.loads(kept)) == names
     ((_, kept),) = ours(*args, meta={"$ip": 0})
@@ -194,7 +194,7 @@ def test_names_stand_in_the_official_order_and_meta_last(args, names):
     assert list(json.loads(text)) == ["$token", *names, "$ip"]
 
 
-def test_a_message_of_several_operators_is_the_official_one_split():
+def test_message_of_several_operators_is_split():
     message = {"$distinct_id": 12, "$set": {"a": 1}, "note": "x", "$unset": ["b"], "$merge": {}}
     endpoint, text = official("people_update", message, {"$ip": 0})
     whole = expected(text)
@@ -207,7 +207,7 @@ def test_a_message_of_several_operators_is_the_official_one_split():
 
 
 @pytest.mark.parametrize("args", CALLS.values(), ids=CALLS)
-def test_the_simulator_makes_of_a_call_what_it_makes_of_the_official_message(args):
+def test_simulator_takes_call_as_official_message(args):
     called = Simulator(clock=lambda: NOW)
     getattr(called, args[0])(*deepcopy(args[1:]))
     told = Simulator()
@@ -217,7 +217,7 @@ def test_the_simulator_makes_of_a_call_what_it_makes_of_the_official_message(arg
         assert ordered([[*one], *map(dict, one.values())]) == ordered([[*other], *map(dict, other.values())])
 
 
-def test_a_charge_leaves_the_caller_s_properties_alone_where_the_sdk_changes_them():
+def test_charge_leaves_given_properties_unchanged():
     properties = {"sku": "b"}
     Ours().people_track_charge("ada", 1, properties)
     assert properties == {"sku": "b"}
@@ -225,7 +225,7 @@ def test_a_charge_leaves_the_caller_s_properties_alone_where_the_sdk_changes_the
     assert properties == {"sku": "b", "$amount": 1}
 
 
-def test_nan_is_refused_where_the_sdk_writes_what_is_no_json():
+def test_nan_is_refused():
     assert "NaN" in official("people_set", "ada", {"a": nan})[1]
     with pytest.raises(InvalidOperation):
         ours("people_set", "ada", {"a": nan})
@@ -235,7 +235,7 @@ VERBS = sorted(name for name in vars(Mixpanel) if name.startswith(("people_", "g
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_has_the_parameters_of_the_official_one(verb):
+def test_verb_has_official_parameters(verb):
     def parameters(cls):
         found = inspect.signature(getattr(cls, verb)).parameters.values()
         return [(parameter.name, parameter.kind, parameter.default) for parameter in found]
@@ -244,5 +244,5 @@ def test_a_verb_has_the_parameters_of_the_official_one(verb):
     assert parameters(Simulator) == parameters(Mixpanel)
 
 
-def test_there_is_no_verb_that_the_official_sdk_lacks():
+def test_no_verb_is_unofficial():
     assert sorted(name for name in dir(PeopleApi) if name.startswith(("people_", "group_"))) == VERBS

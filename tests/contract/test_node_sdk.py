@@ -121,7 +121,7 @@ def by_key(groups):
     return found
 
 
-def test_node_sdk_leaves_the_profiles_that_its_calls_mean_and_its_messages_predict(played):
+def test_node_sdk_leaves_predicted_profiles(played):
     service, said, mode = played
 
     # Every call that it offers was made, and ended as it should.
@@ -152,7 +152,7 @@ def test_node_sdk_leaves_the_profiles_that_its_calls_mean_and_its_messages_predi
     assert predicted.rejected == ()
 
 
-def test_node_sdk_sends_its_modifiers_where_the_envelope_is(played):
+def test_node_sdk_sends_modifiers_in_envelope(played):
     service, _, _ = played
     modified = [one.message for one in service.messages("accepted") if "$latitude" in one.message]
     assert len(modified) == DRIVER.read_text(encoding="utf-8").count(", modifiers]")

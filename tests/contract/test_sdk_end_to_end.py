@@ -107,7 +107,7 @@ def path(tmp_path):
     return tmp_path / "kiosk.db"
 
 
-def test_every_call_of_the_sdk_that_sends_is_made_here():
+def test_every_sending_call_is_made():
     """A new verb of the SDK fails this, so that it is looked at."""
     verbs = {
         name
@@ -117,7 +117,7 @@ def test_every_call_of_the_sdk_that_sends_is_made_here():
     assert verbs - NOT_COMPARED == {verb for verb, *_ in CALLS}
 
 
-def test_what_the_journal_delivers_is_what_the_sdks_own_consumer_delivers(path):
+def test_journal_delivers_what_sdk_delivers(path):
     with Service() as theirs, Service() as ours, JournalConsumer(path, url=ours.url) as consumer:
         make_every_call(mixpanel.Mixpanel("T", mixpanel.Consumer(**to(theirs.url))))
         make_every_call(mixpanel.Mixpanel("T", consumer))
@@ -136,7 +136,7 @@ def test_what_the_journal_delivers_is_what_the_sdks_own_consumer_delivers(path):
             assert list(map(json.dumps, journaled[endpoint])) == list(map(json.dumps, direct[endpoint]))
 
 
-def test_profiles_are_those_of_the_sdks_own_consumer_and_as_predicted(path):
+def test_profiles_are_those_of_the_sdk(path):
     with Service() as theirs, Service() as ours, JournalConsumer(path, url=ours.url) as consumer:
         make_every_call(mixpanel.Mixpanel("T", mixpanel.Consumer(**to(theirs.url))))
         make_every_call(mixpanel.Mixpanel("T", consumer))
@@ -153,7 +153,7 @@ def test_profiles_are_those_of_the_sdks_own_consumer_and_as_predicted(path):
         assert ours.profiles()["ada"]["n"] == 4
 
 
-def test_what_is_recorded_through_the_sdk_survives_its_process_and_goes_from_another(path):
+def test_another_process_ships_what_sdk_recorded(path):
     with JournalConsumer(path) as consumer:
         make_every_call(mixpanel.Mixpanel("T", consumer))
     with Service() as service:
@@ -177,7 +177,7 @@ class Kept(mixpanel.Consumer):
         self.posted.append((request_url, json.loads(json_message)))
 
 
-def test_alias_bypasses_the_journal_and_posts_at_once_and_the_documentation_says_so(path, monkeypatch):
+def test_alias_bypasses_the_journal(path, monkeypatch):
     monkeypatch.setattr(Kept, "posted", [])
     monkeypatch.setattr(mixpanel, "Consumer", Kept)
     with JournalConsumer(path, url="http://127.0.0.1:9") as consumer:
@@ -189,7 +189,7 @@ def test_alias_bypasses_the_journal_and_posts_at_once_and_the_documentation_says
     assert "alias()`` bypasses every consumer" in " ".join(JournalConsumer.__doc__.split())
 
 
-def test_an_alias_may_be_journaled_as_the_event_it_is(path, monkeypatch):
+def test_alias_may_be_journaled_as_event(path, monkeypatch):
     """The documentation names this way: the same event, beside what the SDK gives every event."""
     monkeypatch.setattr(Kept, "posted", [])
     monkeypatch.setattr(mixpanel, "Consumer", Kept)

@@ -107,12 +107,12 @@ def consumer(request, service):
         yield consumer
 
 
-def test_every_verb_of_the_sdk_is_called_here():
+def test_every_sdk_verb_is_called():
     verbs = {name for name in vars(mixpanel.Mixpanel) if name.startswith(("people_", "group_"))}
     assert verbs == {verb for verb, *_ in CALLS}
 
 
-def test_calls_mean_the_same_to_the_service_the_simulator_and_the_author(service, consumer):
+def test_calls_mean_the_same_everywhere(service, consumer):
     make_every_call(mixpanel.Mixpanel("T", consumer))
     if isinstance(consumer, mixpanel.BufferedConsumer):
         consumer.flush()

@@ -216,7 +216,7 @@ def test_power_loss_takes_nothing_promised(tmp_path, durability):
     assert states > 50
 
 
-def test_disk_that_does_not_sync_is_found(tmp_path):
+def test_unsynced_disk_is_found(tmp_path):
     """What this file looks for can be found."""
     # Where the journal is put in place nothing of it is there, or some of its pages: gone, malformed, or no journal.
     with pytest.raises((AssertionError, sqlite3.DatabaseError, JournalError)):

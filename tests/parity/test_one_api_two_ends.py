@@ -55,9 +55,7 @@ def service():
 
 
 @given(histories, st.integers(1, 5))
-def test_recorded_shipped_predicted_and_simulated_are_the_same_profiles(
-    tmp_path_factory, service, history, size
-):
+def test_recorder_and_simulator_agree(tmp_path_factory, service, history, size):
     path = tmp_path_factory.mktemp("parity") / "kiosk.db"
     service.reset()
     simulator = Simulator(clock=lambda: 1.5)
@@ -79,7 +77,7 @@ def test_recorded_shipped_predicted_and_simulated_are_the_same_profiles(
     assert service.messages(verdict="rejected") == []
 
 
-def test_a_batch_means_the_same_on_both(tmp_path):
+def test_batch_means_the_same_on_both(tmp_path):
     simulator = Simulator()
     with Recorder("T", tmp_path / "kiosk.db") as recorder:
         for people in (simulator, recorder):
