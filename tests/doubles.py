@@ -3,7 +3,7 @@
 from collections import deque
 
 from recorder import Lane, ShippingPolicy
-from recorder.journal.claims import Limits
+from recorder.journal.claims import ClaimSize, Shipping
 from recorder.journal.uptime import Uptime
 from recorder.shipping.verdicts import Answer
 
@@ -62,5 +62,5 @@ def take_over(journal, now=1.0, policy=AT_ONCE):
 
 def claim(journal, epoch, updates=1, size=10_000, *, uptime=BOOTED, policy=AT_ONCE):
     """Claim what goes next of people, without a Shipper."""
-    limits = Limits(updates, size)
-    return journal.claims.claim(Lane.PEOPLE, limits, epoch=epoch, now=1.0, uptime=uptime, policy=policy)
+    shipping = Shipping(epoch, 1.0, uptime, policy)
+    return journal.claims.claim(Lane.PEOPLE, ClaimSize(updates, size), shipping)

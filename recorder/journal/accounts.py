@@ -1,62 +1,92 @@
-"""The accounts: one counter for each state but pending, changed in the transaction that changes the states."""
+"""The table `counters`: one per state but pending and sending, changed in the transaction that changes the states."""
 
 import sqlite3
 from collections.abc import Mapping
-from pathlib import Path
 
-from recorder.journal.locks import beside
 from recorder.model.entries import State
-from recorder.model.reports import Statistics
 
-__all__ = ["SET_ASIDE", "SET_STATE", "count", "moved", "statistics_of"]
+__all__ = [
+    "add",
+    "add_pruned",
+    "any_pruned",
+    "change",
+    "kept_shipped",
+    "oldest_unsent",
+    "read",
+    "read_all",
+    "unsent",
+]
 
-SET_ASIDE = "state NOT IN ('pending', 'shipped')"
-"""The partial index on exceptional states serves a query only when it says the index's condition word for word."""
-
-SET_STATE = """
-UPDATE entries SET state = ?, reason = coalesce(?, reason) WHERE seq IN (SELECT value FROM json_each(?))
-"""
-"""A state, a reason or None to leave it, and the numbers as JSON."""
-
+_ADD = "UPDATE counters SET entries = entries + ? WHERE account = ?"
+_ADD_PRUNED = "UPDATE counters SET pruned = pruned + ? WHERE account = ?"
+_ANY_PRUNED = "SELECT sum(pruned) > 0 FROM counters"
+_KEPT_SHIPPED = "SELECT entries - pruned FROM counters WHERE account = 'shipped'"
+_READ = "SELECT entries FROM counters WHERE account = ?"
 _ACCOUNTS = "SELECT account, entries FROM accounts"
-_OLDEST_SET_ASIDE = f"""
-SELECT min(recorded_at) FROM entries WHERE state IN ('waiting', 'in_doubt') AND {SET_ASIDE}
+_OLDEST = """
+SELECT min(recorded_at) FROM (
+  SELECT min(recorded_at) AS recorded_at FROM entries
+   WHERE state IN ('waiting', 'in_doubt') AND state NOT IN ('pending', 'shipped')
+  UNION ALL
+  SELECT (SELECT recorded_at FROM entries
+           WHERE entries.lane = lanes.lane AND seq > lanes.cursor AND state = 'pending' ORDER BY seq LIMIT 1)
+    FROM lanes)
 """
-_CURSORS = "SELECT lane, cursor FROM lanes"
-_OLDEST_PENDING = """
-SELECT recorded_at FROM entries WHERE lane = ? AND seq > ? AND state = 'pending' ORDER BY seq LIMIT 1
+_UNSENT = """
+SELECT sum(entries), sum(CASE WHEN account = 'in_doubt' THEN entries ELSE 0 END) FROM accounts
+ WHERE account IN ('pending', 'sending', 'waiting', 'in_doubt')
 """
-_COUNT = "UPDATE counters SET entries = entries + ? WHERE account = ?"
 
 
-def count(connection: sqlite3.Connection, account: str, entries: int) -> None:
-    """So many more in an account, or fewer."""
-    connection.execute(_COUNT, (entries, account))
+def add(connection: sqlite3.Connection, account: str, entries: int) -> None:
+    """Add to one account; pending has none, for it is what is left of all that was recorded."""
+    if entries and account != State.PENDING:
+        connection.execute(_ADD, (entries, account))
 
 
-def moved(connection: sqlite3.Connection, counts: Mapping[State, int]) -> None:
-    """Entries changed their state: so many more or fewer of each."""
-    for state, entries in counts.items():
-        if entries and state != State.PENDING:  # what is pending is what is left of all that was recorded
-            count(connection, state, entries)
+def change(connection: sqlite3.Connection, changes: Mapping[str, int]) -> None:
+    """Add to several accounts."""
+    for account, entries in changes.items():
+        add(connection, account, entries)
 
 
-def statistics_of(connection: sqlite3.Connection, path: Path, *, now: float) -> Statistics:
-    """The accounts, read through a connection to the journal at `path`."""
-    accounts = dict(connection.execute(_ACCOUNTS).fetchall())
-    oldest = [connection.execute(_OLDEST_SET_ASIDE).fetchone()]
-    for lane, cursor in connection.execute(_CURSORS).fetchall():
-        oldest.append(connection.execute(_OLDEST_PENDING, (lane, cursor)).fetchone())
-    times = [row[0] for row in oldest if row and row[0] is not None]
-    return Statistics(
-        **accounts,
-        bytes=_size(path) + _size(beside(path, "-wal")),
-        oldest_pending_seconds=max(0.0, now - min(times)) if times else None,
+def add_pruned(connection: sqlite3.Connection, pruned: Mapping[str, int]) -> None:
+    """Count entries of each account that have no row any more."""
+    connection.executemany(
+        _ADD_PRUNED, [(entries, account) for account, entries in pruned.items() if entries]
     )
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+def any_pruned(connection: sqlite3.Connection) -> bool:
+    """Return True if any entry has no row any more."""
+    (pruned,) = connection.execute(_ANY_PRUNED).fetchone()
+    return bool(pruned)
+
+
+def kept_shipped(connection: sqlite3.Connection) -> int:
+    """Return how many shipped entries still have a row."""
+    (entries,) = connection.execute(_KEPT_SHIPPED).fetchone()
+    return int(entries)
+
+
+def read(connection: sqlite3.Connection, account: str) -> int:
+    """Return one counter."""
+    (entries,) = connection.execute(_READ, (account,)).fetchone()
+    return int(entries)
+
+
+def unsent(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many entries are pending, sending, waiting or in doubt, and how many of them are in doubt."""
+    entries, in_doubt = connection.execute(_UNSENT).fetchone()
+    return int(entries), int(in_doubt)
+
+
+def read_all(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return all accounts by name; see the view of that name in schema.sql."""
+    return dict(connection.execute(_ACCOUNTS).fetchall())
+
+
+def oldest_unsent(connection: sqlite3.Connection) -> float | None:
+    """Return when the oldest unsent entry was recorded, in seconds since the epoch; None if all are sent."""
+    (recorded_at,) = connection.execute(_OLDEST).fetchone()
+    return None if recorded_at is None else float(recorded_at)

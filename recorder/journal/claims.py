@@ -1,114 +1,57 @@
-"""What goes next, and who ships: a journal's side for the shipper.
+"""The journal's API for the shipper: take over, claim, settle.
 
-A claim is written down before its request is sent, and what came of it after, in one transaction each; the latter may
-be in one with the next claim. A row's state changes once, when its attempt settles; what an open attempt carries
-reads as ``sending``.
+A claim is committed before its request is sent, and settled after, in one transaction each; a settlement may share its
+transaction with the next claim. An entry's state changes once, when its attempt settles; meanwhile it reads as
+``sending``.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from recorder.journal.accounts import SET_ASIDE, count
+from recorder.journal import accounts, attempts, doubt, entries, lanes, shipper
 from recorder.journal.connection import Connection
-from recorder.journal.copies import note_home
-from recorder.journal.doubt import FREE, end_waits, let_policy_decide
+from recorder.journal.entries import Carried
+from recorder.journal.lanes import WORTH_MOVING, Facts, Failure, Standing
 from recorder.journal.packing import Packed, pack
-from recorder.journal.settle import (
-    Carried,
-    Settled,
-    Settlement,
-    Standing,
-    settle,
-    settle_late,
-    standing_of,
-    unreachable,
-)
+from recorder.journal.settle import Settled, Settlement, settle, settle_late
 from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import JournalError
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
 
-__all__ = ["Claim", "Claims", "Limits", "Overtaken"]
+__all__ = ["Claim", "ClaimSize", "Claims", "Overtaken", "Shipping"]
 
-_WORTH_MOVING = 1000  # entries of other lanes to pass before a cursor is moved for nothing else
-_LOOK_AHEAD = 2_000  # entries of waiting profiles that one transaction passes
-# While profiles settle, so many entries may be passed for the sake of others. More would only turn a long
-# backlog into single numbers to pick, to spare others half a minute.
+_MOST_PASSED_AT_ONCE = 2_000  # entries of waiting profiles in one transaction
+# While profiles settle, at most so many entries are passed for the sake of others: more would turn a long backlog
+# into single numbers to pick, to save others half a minute.
 _MOST_PASSED = 10_000
+_NO_LIMIT = 2**62
 _ROW_BYTES = 100  # a small row, roughly; of large ones the body says more
 
-_GIVEN_UP = "the request was given up before its answer was settled"
-
-# --- SQL, a named constant each -------------------------------------------------------------------------
-
-# Two walks along the index, merged by number: no further than a request needs, however many wait.
-_AGAIN = " UNION ALL ".join(
-    f"SELECT seq, message FROM entries WHERE state = '{state}' AND {SET_ASIDE} "
-    f"AND lane = :lane AND seq <= :upto AND {FREE}"
-    for state in (State.WAITING, State.IN_DOUBT)
-)
-_AGAIN += " ORDER BY seq"
-_FRESH = f"""
-SELECT seq, message, NOT {FREE} FROM entries
- WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
-"""
-_FRESH_WITHOUT_WAITS = """
-SELECT seq, message FROM entries
- WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
-"""
-_SET_WAITING = "UPDATE entries SET state = 'waiting' WHERE seq IN (SELECT value FROM json_each(?))"
-_WAITING = "SELECT entries FROM counters WHERE account = 'waiting'"
-
-_TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
-_LANE_CURSOR = "SELECT cursor, request_size FROM lanes WHERE lane = ?"
-_MOVE_CURSOR = "UPDATE lanes SET cursor = ? WHERE lane = ?"
-_HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
-
-_EPOCH = "SELECT epoch FROM shipper"
-_TAKE_OVER = "UPDATE shipper SET epoch = epoch + 1, pid = ?, running = 1, seen_at = ?"
-_NEXT_EPOCH = "UPDATE shipper SET epoch = epoch + 1 RETURNING coalesce(settle_after, ?)"
-_HAND_OVER = "UPDATE shipper SET running = 0, seen_at = ? WHERE epoch = ?"
-_SERVICE = "SELECT service FROM shipper"
-_KEEP_SETUP = "UPDATE shipper SET service = ?, in_doubt = ?, settle_after = ?"
-_TRY_PAUSED = "UPDATE lanes SET backoff_at = 0, backoff_span = 0, retry_at = NULL WHERE outcome = 'paused'"
-_TRY_PAUSED_LANE = _TRY_PAUSED + " AND lane = ?"
-
-_OPEN_ATTEMPT = """
-INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, bytes, digest, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_OPEN_ATTEMPTS = """
-SELECT id, lane, epoch, first, last, picked, entries, updates FROM attempts WHERE outcome IS NULL ORDER BY id
-"""
-
-
-_ANY_WAITS = "SELECT EXISTS (SELECT 1 FROM waits WHERE lane = ?)"
-_ANY_SETTLING = "SELECT EXISTS (SELECT 1 FROM waits WHERE cause = 'settle_after' AND lane = ?)"
-_ALL_SETTLING = "SELECT boot, at, span FROM waits WHERE cause = 'settle_after'"
+_ABANDONED = "the request was given up before its answer was settled"
 
 
 class Overtaken(JournalError):
     """Another shipper took over: this one may neither claim nor settle."""
 
 
-class Limits(NamedTuple):
-    """How large a claim may be.
+class ClaimSize(NamedTuple):
+    """Limits of one claim.
 
     Attributes:
-        updates: At most so many; after an outcome nobody knows, the lane's own limit may be lower.
-        bytes: Of its body, at most.
+        updates: Most updates; after an unknown outcome, the lane's own limit may be lower.
+        bytes: Most bytes of its body.
         fresh_upto: No fresh entry above this number; None for no limit.
-        again_upto: The same for entries to be sent again.
-        entries: At most so many entries, which may be more than updates where they are folded; None for no limit.
-        fold: Whether fresh entries may be folded. What is sent again, or being isolated, never is.
+        again_upto: The same for entries that are sent again.
+        entries: Most entries, which may be more than updates if they are folded; None for no limit.
+        fold: Fold fresh entries. Entries that are sent again, or isolated, never are.
     """
 
     updates: int
@@ -119,6 +62,27 @@ class Limits(NamedTuple):
     fold: bool = False
 
 
+class Shipping(NamedTuple):
+    """Who ships, when, and how: what each claim of a shipper needs.
+
+    Attributes:
+        epoch: Of the shipper.
+        now: Seconds since the epoch.
+        uptime: The same moment, on the clock that nobody sets.
+        policy: For entries in doubt.
+    """
+
+    epoch: int
+    now: float
+    uptime: Uptime
+    policy: ShippingPolicy
+
+    @property
+    def settled_at(self) -> Due:
+        """When profiles may go on whose outcome is unknown now."""
+        return Due.after(self.uptime, self.policy.settle_after)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Entries written down as being sent, and the request that carries them.
@@ -126,11 +90,11 @@ class Claim:
     Attributes:
         attempt: The attempt's number.
         epoch: Of the shipper that made it.
-        lane: Whose entries these are.
+        lane: Of all its entries.
         numbers: Their numbers, ascending.
-        picked: Whether they were picked one by one (to be sent again) rather than the next in their lane.
+        picked: They were picked one by one, to be sent again, rather than the next in their lane.
         body: The request's body.
-        updates: How many updates that is: fewer than entries where they are folded.
+        updates: How many updates that is: fewer than entries if they are folded.
     """
 
     attempt: int
@@ -141,12 +105,21 @@ class Claim:
     body: bytes
     updates: int
 
+    @property
+    def carried(self) -> Carried:
+        """The same as the attempt's row has it."""
+        numbers = self.numbers
+        picked = json.dumps(numbers) if self.picked else None
+        return Carried(
+            self.attempt, self.epoch, self.lane, numbers[0], numbers[-1], picked, len(numbers), self.updates
+        )
+
 
 class Claims:
-    """A journal's side for the shipper; see `recorder.shipping.shipper`.
+    """The journal's API for the shipper; see `recorder.shipping.shipper`.
 
-    Everything is written durably, whatever the journal's durability for recording: what may have been applied
-    must be known after a power loss, too.
+    Every write is durable across a power loss, whatever the journal's durability for recording: entries that may
+    have been applied must be known afterwards.
     """
 
     def __init__(self, connection: Connection, path: Path) -> None:
@@ -156,73 +129,70 @@ class Claims:
     # --- who ships
 
     def take_over(self, now: float, uptime: Uptime, *, service: str, policy: ShippingPolicy) -> int:
-        """Become the shipper: a new epoch. Attempts that were open are settled as unknown.
+        """Become the shipper, and return the new epoch. Open attempts are settled as unknown.
 
-        The caller holds the lock of `recorder.journal.locks.ShipLock`. Paused lanes are due when the service is
+        The caller holds the lock of `recorder.journal.locks.ShipLock`. Paused lanes are due if the service is
         another one than before: the configuration has changed.
         """
         with self._connection.transaction(full=True) as connection:
-            connection.execute(_TAKE_OVER, (os.getpid(), now))
-            (epoch,) = connection.execute(_EPOCH).fetchone()
-            if connection.execute(_SERVICE).fetchone() != (service,):
-                connection.execute(_TRY_PAUSED)
-            connection.execute(_KEEP_SETUP, (service, policy.in_doubt, policy.settle_after))
-            note_home(connection, self._path, now)
-            self._settle_left_open(connection, now, Due.after(uptime, policy.settle_after))
-            for lane in Lane:  # what was due to be sent again under another policy
-                let_policy_decide(connection, lane)
-        return int(epoch)
-
-    def _settle_left_open(self, connection: sqlite3.Connection, now: float, until: Due) -> None:
-        """Attempts that nobody will settle any more: their process died, or their call was cut off."""
-        for id_, lane, epoch, *what in connection.execute(_OPEN_ATTEMPTS).fetchall():
-            carried = Carried(id_, epoch, Lane(lane), *what)
-            failures = standing_of(connection, carried.lane).failures
-            left = Settlement(
-                outcome=AttemptOutcome.UNKNOWN, words=_GIVEN_UP, now=now, settle=until, failures=failures
-            )
-            settle(connection, carried, left)
+            new = shipper.take_over(connection, self._path, now, service=service, policy=policy)
+            if new.new_service:
+                lanes.retry_paused(connection)
+            if new.unsettled:
+                _settle_open(connection, now, Due.after(uptime, policy.settle_after))
+                doubt.decide_settled(connection)
+        return new.epoch
 
     def settle_abandoned(self, now: float, uptime: Uptime) -> None:
-        """Settle as unknown what nobody waits for any more.
+        """Settle open attempts as unknown: their shipper died.
 
-        The caller holds the lock of `recorder.journal.locks.ShipLock`, so that nobody ships: who carried it has died.
+        The caller holds the lock of `recorder.journal.locks.ShipLock`, so nobody ships.
         """
+        with self._connection.reading() as connection:
+            if not attempts.opened(connection):
+                return
         with self._connection.transaction(full=True) as connection:
-            (settle_after,) = connection.execute(_NEXT_EPOCH, (ShippingPolicy().settle_after,)).fetchone()
-            self._settle_left_open(connection, now, Due.after(uptime, settle_after))
+            _settle_open(connection, now, Due.after(uptime, shipper.next_epoch(connection)))
 
     def hand_over(self, epoch: int, now: float) -> None:
         """Stop being the shipper."""
         with self._connection.transaction() as connection:
-            connection.execute(_HAND_OVER, (now, epoch))
+            shipper.hand_over(connection, epoch, now)
 
     def try_paused(self, lane: Lane) -> None:
-        """What paused a lane may be mended: it is due at once."""
-        if self.standing(lane).outcome is AttemptOutcome.PAUSED:
+        """Make a paused lane due at once: its cause may be mended."""
+        with self._connection.reading() as connection:
+            paused = lanes.standing(connection, lane).outcome is AttemptOutcome.PAUSED
+        if paused:
             with self._connection.transaction() as connection:
-                connection.execute(_TRY_PAUSED_LANE, (lane,))
+                lanes.retry_paused(connection, lane)
 
     # --- how things stand
 
-    def standing(self, lane: Lane) -> Standing:
-        """How a lane stands."""
+    def unsent(self) -> tuple[int, int]:
+        """Return how many entries are unsent, and how many of them are in doubt."""
         with self._connection.reading() as connection:
-            return standing_of(connection, lane)
+            return accounts.unsent(connection)
+
+    def standings(self) -> dict[Lane, Standing]:
+        """Return how each lane stands that has an entry."""
+        with self._connection.reading() as connection:
+            return lanes.standings(connection)
+
+    def standing(self, lane: Lane) -> Standing:
+        """Return how a lane stands."""
+        with self._connection.reading() as connection:
+            return lanes.standing(connection, lane)
 
     def settling(self, uptime: Uptime) -> float | None:
-        """How long, in seconds, the first of the profiles that settle still waits; None where none does."""
+        """Return the seconds until the first settling profile may go on; None if none settles."""
         with self._connection.reading() as connection:
-            return min(
-                (Due(*row).left(uptime) for row in connection.execute(_ALL_SETTLING).fetchall()), default=None
-            )
+            return doubt.shortest_wait(connection, uptime)
 
     # --- claim
 
-    def claim(
-        self, lane: Lane, limits: Limits, *, epoch: int, now: float, uptime: Uptime, policy: ShippingPolicy
-    ) -> Claim | None:
-        """Write down which entries go next, before they are sent; None where none may go.
+    def claim(self, lane: Lane, size: ClaimSize, shipping: Shipping) -> Claim | None:
+        """Write down which entries go next, before they are sent; None if none may go.
 
         Entries to be sent again go first, and never together with fresh ones. Entries of a profile that waits
         are passed, and wait with it.
@@ -231,209 +201,198 @@ class Claims:
             Overtaken: Another shipper took over.
         """
         while True:
+            with self._connection.reading() as connection:
+                if lanes.idle(connection, lane):
+                    return None
             with self._connection.transaction(full=True) as connection:
-                claim, passed = self._next(
-                    connection, lane, limits, epoch=epoch, now=now, uptime=uptime, policy=policy
-                )
+                claim, passed = self._next(connection, lane, size, shipping)
             if claim is not None or not passed:
                 return claim
 
     def _next(
+        self, connection: sqlite3.Connection, lane: Lane, size: ClaimSize, shipping: Shipping
+    ) -> tuple[Claim | None, bool]:
+        """Return the next claim, and whether entries were passed, so that there may be one after them."""
+        facts = lanes.facts(connection, lane)
+        if facts is None:
+            return None, False
+        self._check_epoch(facts.epoch, shipping.epoch)
+        if facts.unsettled:
+            _settle_open(connection, shipping.now, shipping.settled_at)
+            facts = lanes.facts(connection, lane) or facts
+        if facts.waits:
+            doubt.end_settled_waits(connection, lane, shipping.uptime, shipping.policy.in_doubt)
+        if facts.request_size is not None:
+            size = size._replace(updates=min(size.updates, facts.request_size))
+        packed = self._again(connection, lane, facts, size) if facts.again else None
+        if packed is not None:
+            return _open(connection, lane, shipping, packed, picked=True), False
+        if size.again_upto is not None:
+            # The part being isolated came to nothing: somebody decided about its entries. Others beyond it are
+            # still to be sent again, and nothing fresh may go before them.
+            return None, False
+        return self._fresh(connection, lane, facts, size, shipping)
+
+    def _check_epoch(self, found: int, ours: int) -> None:
+        if found != ours:
+            raise Overtaken(f"{self._path.name}: another process ships now")
+
+    def _again(
+        self, connection: sqlite3.Connection, lane: Lane, facts: Facts, size: ClaimSize
+    ) -> Packed | None:
+        # Not above the cursor: an entry that waits there would overtake those that are pending below it.
+        upto = facts.cursor if size.again_upto is None else min(facts.cursor, size.again_upto)
+        with contextlib.closing(entries.to_send_again(connection, lane, upto)) as rows:
+            return _pack(rows, lane, facts.token, size, fold=False)
+
+    def _fresh(
         self,
         connection: sqlite3.Connection,
         lane: Lane,
-        limits: Limits,
-        *,
-        epoch: int,
-        now: float,
-        uptime: Uptime,
-        policy: ShippingPolicy,
+        facts: Facts,
+        size: ClaimSize,
+        shipping: Shipping,
     ) -> tuple[Claim | None, bool]:
-        """The next claim, if there is one, and whether all that was looked at was passed, so that there is more."""
-        if connection.execute(_EPOCH).fetchone() != (epoch,):
-            raise Overtaken(f"{self._path.name}: another process ships now")
-        self._settle_left_open(connection, now, Due.after(uptime, policy.settle_after))
-        end_waits(connection, lane, uptime, policy.in_doubt)
-        row = connection.execute(_LANE_CURSOR, (lane,)).fetchone()
-        if row is None:
-            return None, False
-        cursor, size = row
-        if size is not None:
-            limits = limits._replace(updates=min(limits.updates, size))
-        packed = self._again(connection, lane, cursor, limits)
+        fresh = _Fresh(connection, lane, facts, size.fresh_upto)
+        fold = size.fold and size.fresh_upto is None
+        packed = _pack(fresh.rows(), lane, facts.token, size, fold=fold)
+        passed = fresh.pass_waiting(packed)
         if packed is not None:
-            return self._open(connection, lane, epoch, packed, picked=True, now=now), False
-        if limits.again_upto is not None:
-            # A part that is being isolated came to nothing: somebody decided about its entries. Others
-            # beyond it are still to be sent again, and nothing fresh may go before them.
-            return None, False
-        fresh = _Fresh(connection, lane, cursor, limits.fresh_upto)
-        fold = limits.fold and limits.fresh_upto is None
-        packed = self._pack(connection, lane, fresh.rows(), limits, fold=fold)
-        passed = fresh.settle(packed)
-        if packed is not None:
-            return self._open(connection, lane, epoch, packed, picked=False, now=now), False
-        if fresh.ended and not passed:
-            self._pass_others(connection, lane, cursor)
+            return _open(connection, lane, shipping, packed, picked=False), False
+        if fresh.ended and not passed and facts.highest - facts.cursor > WORTH_MOVING:
+            lanes.move_cursor(connection, lane, facts.highest)  # nothing of this lane is pending
         return None, passed
-
-    def _again(
-        self, connection: sqlite3.Connection, lane: Lane, cursor: int, limits: Limits
-    ) -> Packed | None:
-        # Not above the cursor: what waits there would overtake what is pending below it.
-        upto = cursor if limits.again_upto is None else min(cursor, limits.again_upto)
-        with contextlib.closing(connection.execute(_AGAIN, {"lane": lane, "upto": upto})) as rows:
-            return self._pack(connection, lane, rows, limits)
-
-    @staticmethod
-    def _pack(
-        connection: sqlite3.Connection,
-        lane: Lane,
-        rows: Iterable[tuple[int, str]],
-        limits: Limits,
-        *,
-        fold: bool = False,
-    ) -> Packed | None:
-        (token,) = connection.execute(_TOKEN).fetchone()
-        return pack(
-            rows,
-            lane=lane,
-            token=token or "",
-            most_updates=limits.updates,
-            most_bytes=limits.bytes,
-            most_entries=limits.entries,
-            fold=fold,
-        )
-
-    @staticmethod
-    def _open(
-        connection: sqlite3.Connection, lane: Lane, epoch: int, packed: Packed, *, picked: bool, now: float
-    ) -> Claim:
-        numbers, body = packed.numbers, packed.body
-        attempt = connection.execute(
-            _OPEN_ATTEMPT,
-            (
-                lane,
-                epoch,
-                numbers[0],
-                numbers[-1],
-                json.dumps(numbers) if picked else None,
-                len(numbers),
-                packed.updates,
-                len(body),
-                hashlib.sha256(body).hexdigest()[:16],
-                now,
-            ),
-        ).lastrowid
-        return Claim(attempt or 0, epoch, lane, numbers, picked, body, packed.updates)
-
-    @staticmethod
-    def _pass_others(connection: sqlite3.Connection, lane: Lane, cursor: int) -> None:
-        """Nothing of this lane is pending: spare the next look all that other lanes recorded since."""
-        (highest,) = connection.execute(_HIGHEST).fetchone()
-        if highest - cursor > _WORTH_MOVING:
-            connection.execute(_MOVE_CURSOR, (highest, lane))
 
     # --- settle
 
     def settle(self, claim: Claim, settlement: Settlement) -> Settled | None:
-        """Write down what came of a claim; None, and nothing written, where another shipper settled it.
+        """Settle a claim; None, and nothing written, if another shipper settled it.
 
-        A late acceptance is the exception: it settles what is in doubt from that very attempt. After a refusal
-        of several entries, or where nothing left, they are as before the claim.
+        A late acceptance is the exception: it settles entries in doubt from that very attempt. After a refusal of
+        several entries, or if nothing left, they are as before the claim.
         """
         with self._connection.transaction(full=True) as connection:
             return self._settle(connection, claim, settlement)
 
     def settle_and_claim(
-        self, claim: Claim, settlement: Settlement, limits: Limits, *, uptime: Uptime, policy: ShippingPolicy
-    ) -> tuple[Settled | None, Claim | None]:
-        """Write down what came of a claim and what its lane sends next, in one transaction: half as many to sync.
+        self, claim: Claim, settlement: Settlement, size: ClaimSize, shipping: Shipping, *, hand_over: bool
+    ) -> tuple[Settled | None, Claim | None, bool]:
+        """Settle a claim and make its lane's next one, in one transaction: half as many syncs.
 
-        Where there is no next claim, there may still be one after what was passed.
+        With `hand_over` the shipper stops if there is no next claim.
+
+        Returns:
+            The settlement; the next claim; and whether entries were passed, so that there may be one after them.
         """
         with self._connection.transaction(full=True) as connection:
             settled = self._settle(connection, claim, settlement)
             if settled is None:
-                return None, None
-            following, _ = self._next(
-                connection,
-                claim.lane,
-                limits,
-                epoch=claim.epoch,
-                now=settlement.now,
-                uptime=uptime,
-                policy=policy,
-            )
-            return settled, following
+                return None, None, False
+            following, passed = self._next(connection, claim.lane, size, shipping)
+            if hand_over and following is None and not passed:
+                shipper.hand_over(connection, claim.epoch, settlement.now)
+            return settled, following, passed
 
     def _settle(self, connection: sqlite3.Connection, claim: Claim, settlement: Settlement) -> Settled | None:
-        carried = _carried(claim)
-        settled = settle(connection, carried, settlement)
+        settled = settle(connection, claim.carried, settlement)
         if settled is None and settlement.outcome is AttemptOutcome.SHIPPED:
-            settle_late(connection, carried, claim.numbers, settlement)
+            settle_late(connection, claim.carried, claim.numbers, settlement)
         self._connection.note_written(max(len(claim.body), len(claim.numbers) * _ROW_BYTES))
         return settled
 
-    def unreachable(self, lane: Lane, epoch: int, settlement: Settlement) -> None:
-        """Write down that there is still no connection: one row that grows, and nothing was claimed."""
+    def unreachable(self, lane: Lane, epoch: int, failure: Failure) -> None:
+        """Note that there is no connection, so that nothing was claimed; repeated, that is one growing row."""
         with self._connection.transaction() as connection:
-            if connection.execute(_EPOCH).fetchone() != (epoch,):
-                raise Overtaken(f"{self._path.name}: another process ships now")
-            unreachable(connection, lane, epoch, settlement)
+            self._check_epoch(shipper.epoch(connection), epoch)
+            attempts.add_unreachable(connection, lane, epoch, failure.cause, failure.now)
+            lanes.fail(connection, lane, failure)
+
+
+def _settle_open(connection: sqlite3.Connection, now: float, settled_at: Due) -> None:
+    """Settle attempts that nobody else will: their process died, or their call was cut off."""
+    for carried in attempts.opened(connection):
+        failures = lanes.standing(connection, carried.lane).failures
+        abandoned = Settlement(
+            outcome=AttemptOutcome.UNKNOWN, words=_ABANDONED, now=now, settle=settled_at, failures=failures
+        )
+        settle(connection, carried, abandoned)
+
+
+def _pack(
+    rows: Iterator[tuple[int, str]] | sqlite3.Cursor,
+    lane: Lane,
+    token: str | None,
+    size: ClaimSize,
+    *,
+    fold: bool,
+) -> Packed | None:
+    return pack(
+        rows,
+        lane=lane,
+        token=token or "",
+        most_updates=size.updates,
+        most_bytes=size.bytes,
+        most_entries=size.entries,
+        fold=fold,
+    )
+
+
+def _open(
+    connection: sqlite3.Connection, lane: Lane, shipping: Shipping, packed: Packed, *, picked: bool
+) -> Claim:
+    claim = Claim(0, shipping.epoch, lane, packed.numbers, picked, packed.body, packed.updates)
+    digest = hashlib.sha256(packed.body).hexdigest()[:16]
+    attempt = attempts.insert(connection, claim.carried, len(packed.body), digest, shipping.now)
+    return replace(claim, attempt=attempt)
 
 
 class _Fresh:
-    """The pending entries of a lane from its cursor on, without those of profiles that wait."""
+    """The pending entries of a lane above its cursor, without those of profiles that wait."""
 
-    def __init__(self, connection: sqlite3.Connection, lane: Lane, cursor: int, upto: int | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, lane: Lane, facts: Facts, upto: int | None) -> None:
         self._connection = connection
         self._lane = lane
+        self._facts = facts
         self._upto = upto
-        self._where = {"lane": lane, "cursor": cursor, "upto": 2**62 if upto is None else upto}
         self._passed: list[int] = []
         self.ended = False
-        """Whether the rows were read to the lane's end: where a limit cut them, more may be pending beyond."""
+        """True once all rows were read, to the lane's end: no limit cut them."""
 
     def rows(self) -> Iterator[tuple[int, str]]:
-        (waits,) = self._connection.execute(_ANY_WAITS, (self._lane,)).fetchone()
-        if not waits:  # as they come: looking at each takes a third longer
-            with contextlib.closing(self._connection.execute(_FRESH_WITHOUT_WAITS, self._where)) as free:
-                yield from free
-            self.ended = self._upto is None
-            return
-        most = self._most()
-        with contextlib.closing(self._connection.execute(_FRESH, self._where)) as rows:
-            for seq, message, waiting in rows:
-                if not waiting:
-                    yield seq, message
-                elif len(self._passed) < most:
-                    self._passed.append(seq)
-                else:
-                    return
+        upto = _NO_LIMIT if self._upto is None else self._upto
+        waits = bool(self._facts.waits)
+        cursor = entries.pending(self._connection, self._lane, self._facts.cursor, upto, beside_waits=waits)
+        with contextlib.closing(cursor) as found:
+            if not waits:
+                yield from found
+            elif not (yield from self._beside_waits(found)):
+                return
         self.ended = self._upto is None
 
-    def _most(self) -> int:
-        (waiting,) = self._connection.execute(_WAITING).fetchone()
-        (settling,) = self._connection.execute(_ANY_SETTLING, (self._lane,)).fetchone()
-        return 0 if settling and waiting >= _MOST_PASSED else _LOOK_AHEAD
+    def _beside_waits(self, found: sqlite3.Cursor) -> Generator[tuple[int, str], None, bool]:
+        most = self._most_passed()
+        for seq, message, waiting in found:
+            if not waiting:
+                yield seq, message
+            elif len(self._passed) < most:
+                self._passed.append(seq)
+            else:
+                return False
+        return True
 
-    def settle(self, packed: Packed | None) -> bool:
-        """What was passed on the way waits from now on; whether that is all there was."""
-        last = packed.numbers[-1] if packed is not None else 2**62
+    def _most_passed(self) -> int:
+        waiting = accounts.read(self._connection, State.WAITING)
+        if waiting >= _MOST_PASSED and doubt.any_settling(self._connection, self._lane):
+            return 0
+        return _MOST_PASSED_AT_ONCE
+
+    def pass_waiting(self, packed: Packed | None) -> bool:
+        """Make entries that were passed wait with their profile; return True if there were any."""
+        last = packed.numbers[-1] if packed is not None else _NO_LIMIT
         passed = [seq for seq in self._passed if seq < last]
         if not passed:
             return False
-        self._connection.execute(_SET_WAITING, (json.dumps(passed),))
-        count(self._connection, State.WAITING, len(passed))
+        entries.move(self._connection, passed, State.PENDING, State.WAITING)
         if packed is None:
-            self._connection.execute(_MOVE_CURSOR, (passed[-1], self._lane))
+            lanes.move_cursor(self._connection, self._lane, passed[-1])
         return True
-
-
-def _carried(claim: Claim) -> Carried:
-    numbers = claim.numbers
-    picked = json.dumps(numbers) if claim.picked else None
-    return Carried(
-        claim.attempt, claim.epoch, claim.lane, numbers[0], numbers[-1], picked, len(numbers), claim.updates
-    )

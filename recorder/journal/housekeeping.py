@@ -1,4 +1,4 @@
-"""What keeps a journal small: pruning what was shipped long ago, giving the room back, emptying the log.
+"""Housekeeping: when to prune, and giving the freed space back.
 
 Bounded steps, with a pause after each as long as it took: others record and ship in between.
 """
@@ -7,28 +7,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from recorder.journal import baseline, project, space
+from recorder.journal.baseline import Cut
 from recorder.journal.connection import Connection
-from recorder.journal.limits import keeping_of
-from recorder.journal.locks import beside
-from recorder.journal.prune import Cut, Fold, Walk, cut_of, find_fold, numbers, prunable
+from recorder.journal.prune import Fold, Walk, find_fold
 from recorder.model.errors import JournalError
 from recorder.model.reports import Pruned
 
 __all__ = ["Housekeeping"]
 
-_VACUUM_AT_ONCE = 500  # pages
-_LOOKED_THROUGH = 20_000  # numbers, some milliseconds
-_SLACK = 256  # pages that stay for what is recorded next
-_SPARE = 8  # of so many pages one may be free before the file is made smaller
-_OFTEN = 60.0  # seconds between two looks for what may be pruned
-_QUIET = 60.0  # seconds without a write; cut sooner, the log would only be made to grow again
-_SELDOM = 3_600.0  # seconds until attempts are looked through though nothing more was shipped
-
-_PAGES = "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+_VACUUM_PAGES = 500  # in one statement
+_NUMBERS_A_READ = 20_000  # some milliseconds
+_SPARE_PAGES = 256  # stay free for what is recorded next
+_SPARE_SHARE = 8  # of so many pages one may be free before the file is shrunk
+_LOOK_INTERVAL = 60.0  # seconds
+_ATTEMPTS_INTERVAL = 3_600.0  # seconds until attempts are examined though nothing more was shipped
 
 
 class Housekeeping:
-    """A journal's side for those who keep it small; see `Journal.prune`."""
+    """The part of a journal that keeps it small; see `Journal.prune`."""
 
     def __init__(self, connection: Connection, path: Path) -> None:
         self._connection = connection
@@ -37,8 +34,6 @@ class Housekeeping:
         self._next_look = float("-inf")
         self._next_round = float("-inf")
         self._upto = 0  # the attempt up to which all was pruned
-        self._log = (0, 0)  # as it was seen last: when it was written, and its size
-        self._quiet_since = float("-inf")
 
     def prune(
         self,
@@ -69,94 +64,80 @@ class Housekeeping:
         return Pruned(entries=walk.entries, attempts=walk.attempts, freed=max(0, before - self._bytes()))
 
     def _prunable(self, cut: Cut) -> int:
-        """How many entries would go, counted in short reads: threads that record wait for the connection."""
+        """Return how many entries would go, counted in short reads: threads that record wait for the connection."""
         with self._connection.reading() as connection:
-            lowest, highest = numbers(connection)
+            lowest, highest = baseline.bounds(connection)
         going = 0
-        for first in range(lowest, highest + 1, _LOOKED_THROUGH):
+        for first in range(lowest, highest + 1, _NUMBERS_A_READ):
             with self._connection.reading() as connection:
-                going += prunable(connection, cut, first, first + _LOOKED_THROUGH - 1)
+                going += baseline.count_prunable(connection, cut, first, first + _NUMBERS_A_READ - 1)
         return going
 
     def keep(self, now: float, uptime: float, *, steps: int) -> bool:
-        """Prune a little, where anything is due; whether more of it is due at once.
+        """Prune a little, if anything is due; return True if more of it is due at once.
 
         Args:
             now: Seconds since the epoch.
-            uptime: Seconds of a clock that is never set, for how often it looks.
-            steps: At most so many transactions.
+            uptime: Seconds of a clock that nobody sets, for how often it looks.
+            steps: Most transactions.
         """
-        if self._walk is None and not self._due(now, uptime):
-            return False
-        fold = find_fold()
+        if self._walk is None:
+            self._walk = self._begin_walk(now, uptime)
+        fold = find_fold() if self._walk is not None else None
         if fold is None or self._walk is None:
             return False
         for _ in range(steps):
             self._step(self._walk, fold)
             if self._walk.over:
                 self._walk = None
-                self._shrink(_SPARE)
+                self._shrink(_SPARE_SHARE)
                 return False
         return True
 
-    def _due(self, now: float, uptime: float) -> bool:
+    def _begin_walk(self, now: float, uptime: float) -> Walk | None:
         if uptime < self._next_look:
-            return False
-        self._next_look = uptime + _OFTEN
+            return None
+        self._next_look = uptime + _LOOK_INTERVAL
+        with self._connection.reading() as connection:
+            if not baseline.due(connection, project.limits(connection), now):
+                return None
         cut = self._cut(now)
         if cut.attempt <= self._upto and uptime < self._next_round:
-            return False
-        self._upto, self._next_round = cut.attempt, uptime + _SELDOM
-        self._walk = Walk(cut)
-        return True
+            return None
+        self._upto, self._next_round = cut.attempt, uptime + _ATTEMPTS_INTERVAL
+        return Walk(cut)
 
     def _cut(self, now: float, *, all_shipped: bool = False) -> Cut:
         with self._connection.reading() as connection:
-            return cut_of(connection, keeping_of(connection), now, all_shipped=all_shipped)
+            return baseline.cut_now(connection, project.limits(connection), now, all_shipped=all_shipped)
 
     def _step(self, walk: Walk, fold: Fold) -> None:
         began, written = time.monotonic(), walk.written
         with self._connection.transaction() as connection:
             walk.step(connection, fold)
-            self._connection.note_written(2 * (walk.written - written))  # what is deleted is overwritten, too
+            self._connection.note_written(2 * (walk.written - written))  # deleted rows are overwritten, too
         time.sleep(min(time.monotonic() - began, 0.5))
 
-    # --- giving room back
+    # --- giving space back
 
-    def _shrink(self, spare: int) -> None:
-        """Make the file smaller, where more of it is free than is worth keeping; 0 for all of it."""
+    def _shrink(self, share: int) -> None:
+        """Shrink the file if more than one page in `share` is free; 0 to give back all."""
         while True:
             began = time.monotonic()
             with self._connection.reading() as connection:
-                pages, free, size = connection.execute(_PAGES).fetchone()
-                if free <= (max(_SLACK, pages // spare) if spare else 0):
+                pages, free, size = space.pages(connection)
+                if free <= (max(_SPARE_PAGES, pages // share) if share else 0):
                     break
                 # execute() would free one page: it stops at the first row that the statement gives.
-                connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_AT_ONCE})")
-                self._connection.note_written(_VACUUM_AT_ONCE * size)
-                self._connection.look_at_log()
+                connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+                self._connection.note_written(_VACUUM_PAGES * size)
+                self._connection.checkpoint_large_log()
             time.sleep(min(time.monotonic() - began, 0.5))
-        if not spare:
-            self.empty_log()
-
-    def rest(self, uptime: float) -> None:
-        """Empty the log, where nobody has written for a minute; `uptime` as for `keep`."""
-        try:
-            status = beside(self._path, "-wal").stat()
-        except FileNotFoundError:
-            return
-        seen = (status.st_mtime_ns, status.st_size)
-        if seen != self._log:
-            self._log, self._quiet_since = seen, uptime
-        elif status.st_size and uptime - self._quiet_since >= _QUIET:
-            self.empty_log()
-
-    def empty_log(self) -> None:
-        """Move the write-ahead log into the file, and cut it, where nobody reads or writes at this moment."""
-        with self._connection.reading():
-            self._connection.empty_log()
+        if not share:
+            with self._connection.reading():
+                self._connection.empty_log()
 
     def _bytes(self) -> int:
         with self._connection.reading() as connection:
-            pages, _, size = connection.execute(_PAGES).fetchone()
-        return int(pages) * int(size)
+            pages, _, size = space.pages(connection)
+        return pages * size

@@ -1,7 +1,4 @@
-"""`Journal`: what is recorded, and what a person decides about it.
-
-Rows are written by `recorder.journal.append`; `recorder.journal.claims` ships, `recorder.journal.decisions` decides.
-"""
+"""`Journal`: the file, as apps and shippers use it. Each method hands on to the module that does the work."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,11 +6,12 @@ from math import inf
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from recorder.journal.append import Commits
+from recorder.journal import lanes, project
+from recorder.journal.append import GroupCommit
 from recorder.journal.connection import Connection, Durability
-from recorder.journal.limits import check, keep, keeping_of
+from recorder.journal.limits import check
 from recorder.journal.opening import resolved
-from recorder.journal.space import Room
+from recorder.journal.space import Space
 from recorder.model.entries import NewEntry
 from recorder.model.errors import WrongToken
 from recorder.model.intake import Intake
@@ -29,17 +27,6 @@ if TYPE_CHECKING:
     from recorder.model.reports import Forgotten, Pruned, Statistics
 
 __all__ = ["Journal"]
-
-
-# --- SQL, a named constant each -------------------------------------------------------------------------
-
-_TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
-_KEEP_TOKEN = "UPDATE project SET token = ? WHERE token IS NULL"  # noqa: S105  # SQL, no secret
-_CHANGE_TOKEN = "UPDATE project SET token = ?"  # noqa: S105  # SQL, no secret
-_TRY_PAUSED = "UPDATE lanes SET backoff_at = 0, backoff_span = 0, retry_at = NULL WHERE outcome = 'paused'"
-
-_SPOOLED = "SELECT rows_done FROM spools WHERE name = ?"
-_SPOOL_ENDED = "DELETE FROM spools WHERE name = ?"
 
 
 class Journal:
@@ -93,14 +80,12 @@ class Journal:
         self.path = resolved(path)
         self.durability = durability
         self._token: str | None = None
-        self._claims: list[Claims] = []
-        self._housekeeping: list[Housekeeping] = []
         self._connection = Connection(self.path, durability, self._in_child)
-        self._room = Room(self._connection, self.path)
-        self._commits = Commits(self._connection, self.path, self._room)
+        self._space = Space(self._connection, self.path)
+        self._commits = GroupCommit(self._connection, self.path, self._space)
         try:
             with self._connection.reading() as connection:
-                (self._token,) = connection.execute(_TOKEN).fetchone()
+                self._token = project.token(connection)
             if token is not None:
                 self.bind(token)
             self._keep_limits(limits)
@@ -111,36 +96,30 @@ class Journal:
     def _keep_limits(self, limits: Mapping[str, float | None]) -> None:
         given = {name: None if value == inf else value for name, value in limits.items() if value is not None}
         with self._connection.reading() as connection:
-            kept = keeping_of(connection)
+            kept = project.limits(connection)
         if any(getattr(kept, name) != value for name, value in given.items()):
             with self._connection.transaction() as connection:
-                keep(connection, given)
+                project.keep_limits(connection, given)
         with self._connection.reading() as connection:
-            self._room.read(connection)
+            self._space.read_limits(connection)
 
     @property
     def claims(self) -> "Claims":
-        """Claims and settlements of the shipper."""
+        """The part that shippers use."""
         from recorder.journal.claims import Claims
 
-        if not self._claims:
-            self._claims.append(
-                Claims(self._connection, self.path)
-            )  # threads that come at once use the first
-        return self._claims[0]
+        return Claims(self._connection, self.path)
 
     @property
     def housekeeping(self) -> "Housekeeping":
-        """Pruning, and giving room back."""
+        """The part that keeps it small."""
         from recorder.journal.housekeeping import Housekeeping
 
-        if not self._housekeeping:
-            self._housekeeping.append(Housekeeping(self._connection, self.path))
-        return self._housekeeping[0]
+        return Housekeeping(self._connection, self.path)
 
     def _in_child(self) -> None:
-        """This process was forked."""
-        self._commits.begin_anew()
+        """Forget calls that other threads of the parent had queued: this process was forked."""
+        self._commits.reset()
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"
@@ -165,7 +144,7 @@ class Journal:
         return self._token
 
     def bind(self, token: str) -> None:
-        """Make this the journal of a project, or see that it is.
+        """Make this the journal of a project, or check that it is.
 
         Raises:
             WrongToken: It belongs to another project.
@@ -173,38 +152,35 @@ class Journal:
         _check_token(token)
         if self._token is None:
             with self._connection.transaction() as connection:
-                connection.execute(_KEEP_TOKEN, (token,))
-                (kept,) = connection.execute(_TOKEN).fetchone()
+                kept = project.bind(connection, token)
             self._token = kept  # not before it is committed
         if token != self._token:
             raise WrongToken(f"{self.path.name} belongs to another project than the token given")
 
     def change_token(self, token: str) -> None:
-        """Make this the journal of another project: what is still to be sent goes there.
+        """Make this the journal of another project: unsent entries go there.
 
-        Lanes that are paused are due at once. Who has it open goes on recording, for the new project; opening it
+        Paused lanes are due at once. Processes that have it open go on recording, for the new project; opening it
         with the old token is refused.
 
         Raises:
-            WrongToken: It is no token.
+            WrongToken: It is not a token.
         """
         _check_token(token)
         with self._connection.transaction() as connection:
-            connection.execute(_CHANGE_TOKEN, (token,))
-            connection.execute(_TRY_PAUSED)
+            project.change_token(connection, token)
+            lanes.retry_paused(connection)
         self._token = token
 
     # --- recording
 
-    def append(self, rows: Sequence[NewEntry], *, spool: tuple[str, int] | None = None) -> int:
+    def append(self, rows: Sequence[NewEntry]) -> int:
         """Write rows, in order and in one commit; when this returns, they are in the journal.
 
-        Threads share commits: whoever comes first commits what all have queued, and each returns or raises
-        on its own.
+        Threads share commits, and each call returns or raises on its own.
 
         Args:
             rows: At least one.
-            spool: The name of the file they come from, and how many of its rows are done with them.
 
         Returns:
             The number of the last one; they are numbered without a gap.
@@ -212,28 +188,15 @@ class Journal:
         Raises:
             JournalError: Nothing of this call was written.
         """
-        return self._commits.append(rows, spool)
-
-    # --- files that `restante record` reads through
-
-    def spooled(self, name: str) -> int:
-        """How many rows of a spool file are in the journal."""
-        with self._connection.reading() as connection:
-            row = connection.execute(_SPOOLED, (name,)).fetchone()
-        return int(row[0]) if row else 0
-
-    def forget_spool(self, name: str) -> None:
-        """A spool file is done, or given up."""
-        with self._connection.transaction() as connection:
-            connection.execute(_SPOOL_ENDED, (name,))
+        return self._commits.append(rows)
 
     # --- deciding
 
     def retry(self, filter: str | Sequence[str]) -> "Decision":  # noqa: A002  # the language's own name
-        """Take up again what was rejected or discarded, or is in doubt; each goes at its own number.
+        """Send rejected, discarded and doubtful entries again, each at its own number.
 
-        What waits because too many were rejected with the same words is taken, too: a person has looked, and it
-        is isolated however many there are.
+        Entries that wait because too many were rejected with the same words are taken, too: a person has looked, and
+        each is isolated however many there are.
 
         Args:
             filter: Which entries; see `recorder.model.filters`. An empty one means all.
@@ -250,7 +213,7 @@ class Journal:
         return self._decide("retry", filter)
 
     def discard(self, filter: str | Sequence[str]) -> "Decision":  # noqa: A002
-        """Give up what is pending, waiting, rejected or in doubt; see `retry`."""
+        """Give up pending, waiting, rejected and doubtful entries; see `retry`."""
         return self._decide("discard", filter)
 
     def _decide(self, verb: Literal["retry", "discard"], filter: str | Sequence[str]) -> "Decision":  # noqa: A002
@@ -292,29 +255,28 @@ class Journal:
         timeout: float = 60.0,
         progress: "Progress | None" = None,
     ) -> "Forgotten":
-        """Erase a profile: what its entries say, whatever became of them, and every other trace of it in the journal.
+        """Erase a profile: the content of its entries, whatever their state, and all other traces in the journal.
 
         Entries keep number, lane and time, and become ``forgotten``. When this returns, neither the file nor its log
-        holds a byte of what was erased; docs/privacy.md says what is covered, and what is not. Of a user, events and
-        imports that name it go, too. What is being sent is waited for; what is recorded meanwhile is new, and stays.
-        Killed at any moment, less is erased, and the next call finishes.
+        contains a byte of what was erased; docs/privacy.md says what is covered, and what is not. Events and imports
+        that name a user are erased, too. Entries that are being sent are waited for; entries recorded meanwhile are
+        new, and stay. After a kill at any moment, the next call finishes.
 
-        The file is written anew, which takes as much room as it has, and during which others wait.
+        The file is rewritten, which needs as much free space as it takes, and others wait meanwhile.
 
         Args:
             profile: The profile's or group's id.
             group_key: A group's key; None for a user's profile.
-            delete_remote: Also record a ``$delete``, so that the service deletes it. That entry names the profile
-                until it has gone, and is forgotten then.
-            timeout: How long to wait for what is being sent, in seconds.
+            delete_remote: Also record a ``$delete``, so that the service deletes the profile. That entry names it
+                until it is shipped, and is erased then.
+            timeout: Seconds to wait for entries that are being sent.
             progress: Called with how many entries are erased so far, and how many there are.
 
         Raises:
-            JournalBusy: Something of it is still being sent, or something reads the journal and keeps its log from
-                being cut; what could be erased is, and another call finishes.
-            JournalFull: There is no room to write the file anew; as before.
+            JournalBusy: One of its entries is still being sent, or a reader keeps the log from being truncated; the
+                rest is erased, and another call finishes.
+            JournalFull: There is no space to rewrite the file; as before.
             InvalidOperation: No profile can have such an id.
-            JournalError: Input that `restante record` has not journaled whole names it; nothing was erased.
 
         >>> import pathlib, tempfile
         >>> from recorder import Recorder
@@ -351,19 +313,19 @@ class Journal:
         progress: Callable[[int, int], None] | None = None,
         now: float | None = None,
     ) -> "Pruned":
-        """Fold what was shipped longer ago than it is to stay into a row for each profile, and delete it.
+        """Fold entries shipped long ago into a row per profile, delete them, and shrink the file.
 
-        Shippers do so by themselves, a little at a time; this does all of it, and gives the room back. Others
-        record and ship meanwhile. Killed in the middle, it has pruned less.
+        Shippers do so by themselves, a little at a time; this does all of it at once. Others record and ship
+        meanwhile. After a kill, less is pruned.
 
         Args:
-            all_shipped: Whatever was shipped, however recently.
+            all_shipped: All shipped entries, however recent.
             dry_run: Only count.
             progress: Called with how many entries went so far, and about how many are to go.
             now: Seconds since the epoch; None for the system's clock.
 
         Raises:
-            JournalError: No fold is installed that would keep the profiles; or the journal cannot be written.
+            JournalError: The journal cannot be written; or no fold is installed that keeps the profiles.
 
         >>> import pathlib, tempfile
         >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
@@ -374,14 +336,14 @@ class Journal:
         moment = time.time() if now is None else now
         return self.housekeeping.prune(moment, all_shipped=all_shipped, dry_run=dry_run, progress=progress)
 
-    # --- looking
+    # --- reading
 
     def statistics(self, now: float) -> "Statistics":
-        """The accounts at this moment; `now` in seconds since the epoch, for the age of the oldest."""
-        from recorder.journal.accounts import statistics_of
+        """Return the accounts; `now` in seconds since the epoch, for the age of the oldest unsent entry."""
+        from recorder.journal.statistics import statistics
 
         with self._connection.reading() as connection:
-            return statistics_of(connection, self.path, now=now)
+            return statistics(connection, self.path, now=now)
 
 
 def _check_token(token: str) -> None:

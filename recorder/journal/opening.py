@@ -1,4 +1,4 @@
-"""Opening a journal: safe creation, migration, refusing what is foreign, and how a connection is set up."""
+"""Opening a journal: creating it safely, refusing foreign files, and setting up connections."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from recorder.journal.locks import OpenLock, beside
-from recorder.journal.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
+from recorder.journal.schema import APPLICATION_ID, OLDEST_SQLITE, SCHEMA_VERSION, create_schema
 from recorder.model.errors import (
     JournalBusy,
     JournalDamaged,
@@ -24,6 +24,7 @@ from recorder.model.errors import (
 
 __all__ = [
     "BUSY_SECONDS",
+    "LOG_BYTES",
     "PAGE_SIZE",
     "SALVAGING",
     "connect_reader",
@@ -40,15 +41,18 @@ __all__ = [
 BUSY_SECONDS = 60.0
 
 PAGE_SIZE = 2_048
-"""Of a new journal, in bytes; one that was made with another keeps it.
+"""Bytes in a page of a new journal.
 
-A commit writes whole pages, and half of SQLite's usual 4,096 is what wears flash out least: an entry that is committed
-alone writes a quarter less of it, at process durability less than 60 %, and neither batches nor the file grow, as
-they do with smaller ones. See docs/performance.md.
+A commit writes whole pages. Half of SQLite's usual 4,096 wears flash out least: an entry committed alone writes a
+quarter less, at process durability less than 60 %. Smaller pages make batches and the file grow. See
+docs/performance.md.
 """
 
+LOG_BYTES = 2 * 1024 * 1024
+"""Size at which the write-ahead log is checkpointed; it stays that large, and is written over in place."""
+
 SALVAGING = ".salvaging"
-"""Beside a journal while a damaged one is being exchanged for what could be salvaged of it."""
+"""Suffix of the side file that exists while salvage exchanges a damaged journal for a new one."""
 
 _WAIT_FOR_CREATOR = 0.1
 
@@ -56,27 +60,27 @@ _SNAPSHOT_AT = "SELECT snapshot_at FROM project"
 
 
 def resolved(path: str | PathLike[str]) -> Path:
-    """The journal's own place: side files and locks are beside it, through whichever link it is reached.
+    """Return the journal's real path: its side files and locks live there, whichever link leads to it.
 
     Raises:
-        JournalError: It is no path.
+        JournalError: No path can be made of it.
     """
     try:
         return Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise JournalError(f"{path!s} is no path of a journal: {error}") from error
+        raise JournalError(f"{path!s} cannot be the path of a journal: {error}") from error
 
 
 def primary_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 for the driver's own errors."""
+    """Return SQLite's primary result code; 0 for the driver's own errors."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def translated(error: sqlite3.Error, path: Path) -> JournalError:
-    """SQLite's error as one of ours, by its primary result code."""
+    """Return the JournalError for an SQLite error, by its primary result code."""
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return JournalBusy(f"{path.name}: another process held it for {BUSY_SECONDS:.0f} s")
+            return JournalBusy(f"{path.name}: another process has locked it for {BUSY_SECONDS:.0f} s")
         case sqlite3.SQLITE_FULL:
             return JournalFull(f"{path.name}: the disk is full; nothing was recorded by this call")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
@@ -87,39 +91,40 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
                 hint="Its file and its folder must be readable and writable by this account.",
             )
     if primary_code(error) == 0 and "decode" in str(error):  # Python's own: bytes that are no text
-        return JournalDamaged(f"{path.name}: what is written in it makes no sense ({error})")
+        return JournalDamaged(f"{path.name}: a value in it makes no sense ({error})")
     return JournalError(
-        f"{path.name}: {error}", hint="`restante doctor` looks at the journal, and where it is."
+        f"{path.name}: {error}", hint="Run `restante doctor`: it examines the journal and its folder."
     )
 
 
 @contextlib.contextmanager
 def making_sense(path: Path) -> Iterator[None]:
-    """What SQLite could read may be damaged all the same: a state or a message that is none.
+    """Raise JournalDamaged for values that SQLite could read and that make no sense, such as an unknown state.
 
     Raises:
-        JournalDamaged: In place of what trips over it in the block.
+        JournalDamaged: In place of the ValueError, TypeError, … that the block raised.
     """
     try:
         yield
     except RestanteError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise JournalDamaged(f"{path.name}: what is written in it makes no sense ({error})") from error
+        raise JournalDamaged(f"{path.name}: a value in it makes no sense ({error})") from error
 
 
 def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Connection:
-    """A connection to the journal, which is created or migrated where it must be.
+    """Return a connection to the journal, which is created where nothing is.
 
     Args:
         path: The journal's file.
-        held: This process's hold on it; taken where it is not held yet.
+        held: This process's lock on it; taken if it is not held yet.
         synchronous: ``FULL`` or ``NORMAL``.
 
     Raises:
         NotAJournal, JournalTooNew, JournalDamaged, JournalBusy, JournalError: It cannot be used; a foreign or
             newer file is not touched.
     """
+    _refuse_old_sqlite()
     if not path.parent.is_dir():
         raise JournalError(f"the folder {path.parent} does not exist", hint="Make it, or give another path.")
     deadline = time.monotonic() + BUSY_SECONDS
@@ -128,7 +133,7 @@ def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Con
         if not held.held:
             held.share()
         try:
-            connection = _ready(path, synchronous)
+            connection = _connect_existing(path, synchronous)
         except BaseException:
             held.release()
             raise
@@ -137,20 +142,29 @@ def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Con
         held.release()
         try:
             with held.alone(_WAIT_FOR_CREATOR):
-                _create_or_migrate(path)
-        except JournalBusy:  # others are at it, and one of them creates it
+                _create(path)
+        except JournalBusy:  # other processes are opening it, too, and one of them creates it
             if time.monotonic() > deadline:
                 raise
 
 
+def _refuse_old_sqlite() -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(map(str, OLDEST_SQLITE))
+        raise JournalError(
+            f"SQLite {sqlite3.sqlite_version} is too old: restante needs {needed} or newer",
+            hint="Use a Python that is built with a newer SQLite. Nothing was touched.",
+        )
+
+
 def _size(path: Path) -> int | None:
-    """The size of a regular file, None where there is nothing."""
+    """Return the size of a regular file; None if there is no file."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:  # a name too long, a NUL in it, a folder that may not be entered
-        raise JournalError(f"{path!s} cannot be looked at: {error}") from error
+        raise JournalError(f"{path!s} cannot be examined: {error}") from error
     if not path.is_file():
         raise NotAJournal(f"{path} is not a file")
     return status.st_size
@@ -158,10 +172,9 @@ def _size(path: Path) -> int | None:
 
 def _refuse_foreign(path: Path) -> None:
     # Through SQLite, never by reading the file: closing any other descriptor of a database that this process
-    # has open cancels SQLite's POSIX locks. `immutable` neither locks nor makes side files, so a stranger's
-    # database is not touched; but it does not see the log either, and in the middle of a checkpoint the file
-    # alone may look damaged. Only what is no database at all, or another's, is refused here: the rest is for
-    # the connection that sees the log.
+    # has open cancels SQLite's POSIX locks. `immutable` neither locks nor makes side files, so a foreign
+    # database is not touched. But it does not see the log, and in the middle of a checkpoint the file alone may
+    # look damaged: only a file that is no database, or a foreign one, is refused here.
     if not _size(path):
         return
     try:
@@ -174,14 +187,14 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _perhaps(path: Path) -> str | None:
-    """What to do about a file that is no database, where a journal's side file says that it was one."""
+    """Return a hint for a file that is no database but has the side file of a journal."""
     if beside(path, ".open").exists():
-        return "If this was a journal, it is damaged: `restante salvage` carries over what can still be read."
+        return "If this was a journal, it is damaged: `restante salvage` recovers what can still be read."
     return None
 
 
 def _header(path: Path, mode: str) -> tuple[int, int]:
-    """The application id and the schema's version of a database, through a connection that only reads."""
+    """Return application id and schema version of a database, through a read-only connection."""
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&{mode}", uri=True, timeout=BUSY_SECONDS)
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -193,16 +206,15 @@ def _header(path: Path, mode: str) -> tuple[int, int]:
 
 def _check_owner(path: Path, header: tuple[int, int]) -> None:
     if header[0] != APPLICATION_ID:
-        raise NotAJournal(f"{path} is a database of something else")
+        raise NotAJournal(f"{path} is a database of another program")
 
 
-def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
-    """A connection to a journal of our version; None where it is still to be created or migrated."""
+def _connect_existing(path: Path, synchronous: str) -> sqlite3.Connection | None:
+    """Return a connection to a journal; None if it is still to be created."""
     _refuse_remains(path)
     if not _size(path):
         return None
-    if _version(path) < SCHEMA_VERSION:
-        return None
+    _check_version(path)
     try:
         connection = _connect(path)
         try:
@@ -217,17 +229,17 @@ def _ready(path: Path, synchronous: str) -> sqlite3.Connection | None:
 
 
 def _refuse_remains(path: Path) -> None:
-    """Refuse what would be taken for a journal that is not there yet, and is one that is damaged.
+    """Refuse a damaged journal that looks like one that does not exist yet.
 
-    A new file beside an old log would be read through that log, and ruined by it.
+    SQLite would read a new file through the old log, and ruin it.
     """
     size = _size(path)  # first: it says what is no path
     if beside(path, SALVAGING).exists():
         raise JournalDamaged(
-            f"{path}: a salvage was begun and not ended", hint="Run `restante salvage` again: it goes on."
+            f"{path}: a salvage was interrupted", hint="Run `restante salvage` again: it continues."
         )
     if not size and _size(beside(path, "-wal")):
-        raise JournalDamaged(f"{path}: its log is there, and the file is gone or empty")
+        raise JournalDamaged(f"{path} is missing or empty, but its log exists")
 
 
 def _refuse_snapshot(connection: sqlite3.Connection, path: Path) -> None:
@@ -237,13 +249,8 @@ def _refuse_snapshot(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalSnapshot(f"{path} is a snapshot of a journal, made {day} UTC")
 
 
-def _version(path: Path) -> int:
-    """The schema's version.
-
-    Raises:
-        NotAJournal, JournalTooNew, JournalDamaged, JournalError: It is none of ours, or cannot be read.
-    """
-    # Read-only, so that closing does not checkpoint into a file that may be newer than we are.
+def _check_version(path: Path) -> None:
+    # Read-only, so that closing does not checkpoint into a file that may be newer than this program.
     try:
         header = _header(path, "cache=private")
     except sqlite3.Error as error:
@@ -254,7 +261,6 @@ def _version(path: Path) -> int:
         raise JournalTooNew(
             f"{path} was written by a newer restante (schema {version}; this one knows {SCHEMA_VERSION})"
         )
-    return version
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -268,7 +274,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
-    """What every writing connection needs; nothing of it is kept in the file."""
+    """Apply the settings that every writing connection needs; none of them is stored in the file."""
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk there
     connection.execute("PRAGMA checkpoint_fullfsync = ON")
@@ -276,28 +282,28 @@ def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
     # Checkpoints are ours, outside transactions: SQLite before 3.51.3 can corrupt a journal when one
     # connection checkpoints, as it would by itself, while another writes.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    # A log that outgrew this, because a reader pinned it, is cut back when it is next written over from its start.
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
 
 
-def _create_or_migrate(path: Path) -> None:
-    """Under the exclusive lock; a kill at any moment leaves what was there before, or a whole journal."""
+def _create(path: Path) -> None:
+    """Create the journal, under the exclusive lock; a kill at any moment leaves nothing or a whole journal."""
     _refuse_remains(path)
-    if _size(path):
-        _migrate(path)
-        return
-    draft = beside(path, ".draft")
-    new_journal(draft)
-    draft.replace(path)
-    sync_folder(path.parent)
+    if not _size(path):
+        draft = beside(path, ".draft")
+        new_journal(draft)
+        draft.replace(path)
+        sync_folder(path.parent)
 
 
 def new_journal(draft: Path) -> None:
-    """A new, empty journal, in place of what was left of one by a process that died.
+    """Make a new, empty journal, in place of an unfinished one that a killed process left.
 
     Raises:
         JournalError: It cannot be written.
     """
     for suffix in ("", "-wal", "-shm", "-journal"):
-        beside(draft, suffix).unlink(missing_ok=True)  # of a process that died while it made one
+        beside(draft, suffix).unlink(missing_ok=True)
     try:
         os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
@@ -305,30 +311,23 @@ def new_journal(draft: Path) -> None:
             f"{draft} cannot be created: {error.strerror}",
             hint="Its folder must be writable by this account.",
         ) from error
-    _migrate(draft)
-
-
-def _migrate(path: Path) -> None:
     try:
-        connection = _connect(path)
+        connection = _connect(draft)
+        try:
+            # Page size and auto_vacuum are fixed by the first page that is written.
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            set_up(connection, "FULL")
+            create_schema(connection)
+        finally:
+            connection.close()
     except sqlite3.Error as error:
-        raise translated(error, path) from error
-    try:
-        # Before the first page is written: neither can be chosen later.
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        set_up(connection, "FULL")
-        migrate(connection)
-    except sqlite3.Error as error:
-        raise translated(error, path) from error
-    finally:
-        connection.close()
+        raise translated(error, draft) from error
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a power loss, where the system can say so."""
+    """Make a new name in a folder survive a power loss, where the system supports it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -340,23 +339,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that only reads.
+    """Return a connection that only reads.
 
     Raises:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
     """
+    _refuse_old_sqlite()
     _refuse_remains(path)
     if _size(path) is None:
         raise JournalMissing(f"there is no journal at {path}")
-    _refuse_foreign(path)
-    version = _version(path) if _size(path) else 0
-    if version == 0:
+    if not _size(path):
         raise JournalMissing(f"{path} is empty: nothing was recorded into it yet")
-    if version < SCHEMA_VERSION:
-        raise JournalError(
-            f"{path} was written by an older restante (schema {version}; this one reads {SCHEMA_VERSION})",
-            hint="Recording, or `restante ship`, brings it up to date.",
-        )
+    _refuse_foreign(path)
+    _check_version(path)
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=ro",
         uri=True,

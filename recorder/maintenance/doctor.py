@@ -12,9 +12,9 @@ from contextlib import closing
 from os import PathLike
 from pathlib import Path
 
-from recorder.journal.copies import home_of, known_home, move
+from recorder.journal import project, shipper
+from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.environment import holders
-from recorder.journal.erase import remnants
 from recorder.journal.locks import beside
 from recorder.journal.opening import BUSY_SECONDS, SALVAGING, primary_code, resolved
 from recorder.journal.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -202,8 +202,8 @@ def _copy(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[Find
             "Record and ship with the journal itself; if that is lost, run `restante salvage` on this.",
         )
         return
-    identity, before = known_home(connection)
-    reason = move(before, home_of(path, identity))
+    identity, before = shipper.home(connection)
+    reason = copy_reason(before, current_home(path, identity))
     (_, _, moved_at) = connection.execute(sql.SHIPPER).fetchone()
     if reason is not None:
         yield attention(
@@ -241,7 +241,7 @@ def _shipper(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[F
 
 
 def _forgotten(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:
-    if remnants(connection):
+    if project.remnants(connection):
         yield attention(
             "forgotten",
             "remnants of forgotten entries may be left in free space of the file, or in its log",

@@ -4,7 +4,7 @@ A statement is a constant; one that takes a filter's condition, or goes in two d
 come from `recorder.model.filters`, and never contain user data.
 """
 
-from recorder.journal.accounts import SET_ASIDE
+from recorder.journal.entries import SET_ASIDE
 from recorder.model.reports import Attempt, Baseline, Entry, LaneStatus
 from recorder.reading.rows import columns
 

@@ -2,11 +2,11 @@
 
 import os
 
-from recorder.journal.accounts import statistics_of
-from recorder.journal.copies import home_of, known_home, move
-from recorder.journal.limits import keeping_of
+from recorder.journal import project, shipper
+from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.opening import making_sense
 from recorder.journal.space import refuses
+from recorder.journal.statistics import statistics
 from recorder.journal.uptime import Due, uptime
 from recorder.model.operations import Lane
 from recorder.model.reports import Entry, Hold, LaneStatus, ShipperStatus, Statistics
@@ -23,7 +23,7 @@ class StatusReader(Source):
     def counts(self) -> Statistics:
         """Return the accounts, from counters and the highest number: nothing is scanned."""
         with self._snapshot() as connection, making_sense(self.path):
-            return statistics_of(connection, self.path, now=self._clock())
+            return statistics(connection, self.path, now=self._clock())
 
     def version(self) -> int:
         """Return a number that changes when another connection has changed the journal; a cheap read."""
@@ -37,8 +37,8 @@ class StatusReader(Source):
     def moved(self) -> str | None:
         """Return why this looks like a copy of a journal that ships elsewhere, or None."""
         with self._snapshot() as connection:
-            identity, before = known_home(connection)
-        return move(before, home_of(self.path, identity))
+            identity, before = shipper.home(connection)
+        return copy_reason(before, current_home(self.path, identity))
 
     def hold(self, entry: Entry) -> Hold | None:
         """Return why an entry's profile cannot be sent now, or None."""
@@ -76,7 +76,7 @@ class StatusReader(Source):
 
     def _full(self) -> bool:
         with self._snapshot() as connection:
-            return refuses(connection, self.path, keeping_of(connection))
+            return refuses(connection, self.path, project.limits(connection))
 
 
 def _alive(pid: int | None) -> bool:

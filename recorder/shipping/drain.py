@@ -1,4 +1,4 @@
-"""What one call of `Shipper.ship` may do and has done: its limits, its pace, and the halves of refused batches."""
+"""State of one drain: limits and results of a call, the pace of requests, and the halves of refused batches."""
 
 import threading
 import time
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from recorder.journal.claims import Claim
+from recorder.journal.lanes import Standing
 from recorder.model.operations import Lane
 from recorder.model.reports import LaneStatus, ShipReport, StoppedBy
 
@@ -17,7 +18,7 @@ _URGENCY: tuple[StoppedBy, ...] = ("offline", "paused", "waiting")
 
 @dataclass(slots=True)
 class Drain:
-    """What a drain has done so far."""
+    """Results of a drain so far."""
 
     left: int | None
     shipped: int = 0
@@ -29,25 +30,27 @@ class Drain:
     message: str = ""
     retry_at: float | None = None
     events: list[int | LaneStatus] = field(default_factory=list)
-    """What is to be told before the next request: numbers of rejected entries, and lanes that are paused."""
+    """For `on_event`, before the next request: numbers of rejected entries, and lanes that are paused."""
+    standings: dict[Lane, Standing] = field(default_factory=dict)
+    """How the lanes stand, read at the beginning; only this shipper changes that."""
 
     @property
     def over(self) -> bool:
-        """Whether nothing more goes in this drain."""
+        """True if nothing more goes in this drain."""
         return self.ended is not None
 
     def count_shipped(self, entries: int) -> None:
-        """So many more were accepted."""
+        """Count accepted entries."""
         self.shipped += entries
         self._count(entries)
 
     def count_rejected(self) -> None:
-        """One more was refused."""
+        """Count a rejected entry."""
         self.rejected += 1
         self._count(1)
 
     def count_in_doubt(self, entries: int) -> None:
-        """So many more are in doubt."""
+        """Count entries in doubt."""
         self.in_doubt += entries
         self._count(entries)
 
@@ -56,22 +59,35 @@ class Drain:
             self.left -= entries
 
     def stopped(self, by: StoppedBy, message: str, retry_at: float) -> None:
-        """A lane stopped; the most urgent one is what the report names."""
+        """Note that a lane stopped; the report names the most urgent one."""
         if self.worst is None or _URGENCY.index(by) < _URGENCY.index(self.worst):
             self.worst, self.message = by, message
         self.retry_at = retry_at if self.retry_at is None else min(self.retry_at, retry_at)
 
+    def report(self, *, pending: int) -> ShipReport:
+        """Return the results as a report; `pending` is how many entries are left to send."""
+        return ShipReport(
+            shipped=self.shipped,
+            rejected=self.rejected,
+            in_doubt=self.in_doubt,
+            requests=self.requests,
+            pending=pending,
+            message=self.message,
+            retry_at=self.retry_at,
+            stopped_by=self.ended or self.worst or "done",
+        )
+
     def end(self, by: StoppedBy, message: str) -> None:
-        """Nothing more goes in this drain, in any lane."""
+        """End the drain, in all lanes."""
         self.ended, self.message = by, self.message or message
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One call of `ship`, or one round of `run`: what it may do, and what came of it.
+    """One call of `ship`, or one round of `run`: its limits and its result.
 
     Attributes:
-        explicit: Whether a person or the app asked for it: a back-off standing from before is skipped.
+        explicit: A person or the app asked for it: a back-off from before is skipped.
         deadline: No request begins after it; monotonic seconds.
     """
 
@@ -90,33 +106,33 @@ class Call:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether no further request may begin."""
+        """True if no further request may begin."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the deadline, nor when it is to stop."""
+        """Wait, but not beyond the deadline or a stop."""
         left = seconds if self.deadline is None else min(seconds, self.deadline - time.monotonic())
         if left > 0:
             self.stop.wait(left)
 
 
 class Pace:
-    """No more than so many updates a second, over all drains of one shipper."""
+    """Limit of the updates per second, over all drains of one shipper."""
 
     def __init__(self, updates_per_second: float | None) -> None:
         self._rate = updates_per_second
         self._free_at = 0.0
 
     def most(self, updates: int) -> int:
-        """At most so many in one request: a second's worth, rather than a burst and a long silence."""
+        """Return the most updates for one request: a second's worth, rather than a burst and a long silence."""
         return updates if self._rate is None else min(updates, max(1, int(self._rate)))
 
     def ahead(self) -> float:
-        """How long the next request has to wait, in seconds."""
+        """Return how long the next request has to wait, in seconds."""
         return max(0.0, self._free_at - time.monotonic())
 
     def sent(self, updates: int) -> None:
-        """So many went."""
+        """Note that updates were sent."""
         if self._rate is not None:
             self._free_at = max(self._free_at, time.monotonic()) + updates / self._rate
 
@@ -131,28 +147,28 @@ class Halves:
         self._ends: dict[tuple[Lane, bool], list[int]] = {}
 
     def end(self, lane: Lane, *, picked: bool) -> int | None:
-        """The number that a lane's next request may not go beyond; None for no limit."""
+        """Return the number that a lane's next request may not go beyond; None for no limit."""
         ends = self._ends.get((lane, picked))
         return ends[-1] if ends else None
 
     def any(self, lane: Lane) -> bool:
-        """Whether anything is being isolated in a lane."""
+        """Return True if a batch of the lane is being halved."""
         return any(self._ends.get((lane, picked)) for picked in (False, True))
 
     def split(self, claim: Claim) -> None:
-        """A batch was refused: its first half goes next."""
+        """Halve a refused batch: its first half goes next."""
         ends = self._ends.setdefault((claim.lane, claim.picked), [])
         if not ends or claim.numbers[-1] < ends[-1]:
             ends.append(claim.numbers[-1])
         ends.append(claim.numbers[len(claim.numbers) // 2 - 1])
 
     def passed(self, claim: Claim) -> None:
-        """A part is done with."""
+        """Note that a part is done."""
         ends = self._ends.get((claim.lane, claim.picked), [])
         while ends and ends[-1] <= claim.numbers[-1]:
             ends.pop()
 
     def forget(self, lane: Lane) -> bool:
-        """Nothing more is to be isolated in a lane; whether something was."""
+        """Stop halving in a lane; return True if a batch was being halved."""
         fresh, again = (self._ends.pop((lane, picked), None) for picked in (False, True))
         return bool(fresh or again)

@@ -146,7 +146,7 @@ def each_step(damaged, tmp_path, few):
             killed += salvaged(folder, kill=(name, nth))
             if beside(path, ".salvaging").exists():  # whoever comes before the second salvage is refused
                 half += 1
-                with pytest.raises(JournalDamaged, match="not ended"):
+                with pytest.raises(JournalDamaged, match="interrupted"):
                     Journal(path, token="T")
             salvaged(folder)
             assert contents(path) == expected, (name, nth)

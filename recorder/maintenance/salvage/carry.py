@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 
-from recorder.journal.accounts import SET_ASIDE
-from recorder.journal.limits import keep
+from recorder.journal import project
+from recorder.journal.entries import SET_ASIDE
 from recorder.journal.uptime import Due, Uptime
 from recorder.maintenance.salvage.gaps import Found, Gaps, count_accounts, settle_gaps
 from recorder.maintenance.salvage.scan import Row
@@ -64,7 +64,6 @@ INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span) VALU
 """
 _PROJECT = "UPDATE project SET token = ?, created_at = coalesce(?, created_at)"
 _SHIPPER = "UPDATE shipper SET epoch = ?, seen_at = ?, service = ?, in_doubt = ?, settle_after = ?"
-_SPOOL = "INSERT OR REPLACE INTO spools (name, rows_done) VALUES (?, ?)"
 
 _BASELINE = """
 INSERT INTO baseline (id, lane, group_key, profile, properties, partly_known, entries, sends, gone)
@@ -174,7 +173,7 @@ def carry_over(connection: sqlite3.Connection, rows: Iterable[Row]) -> Found:
             else:
                 _carry(connection, row, found)
         connection.execute("COMMIT")
-    keep(connection, found.limits)
+    project.keep_limits(connection, found.limits)
     if not shippers:
         return found
     _, epoch, _, _, seen_at, *setup = max(
@@ -204,8 +203,6 @@ def _carry(connection: sqlite3.Connection, row: Row, found: Found) -> None:
             connection.execute(_HELD, (*values[1:4], values[5]))
         case "project":
             connection.execute(_PROJECT, (values[1], values[3]))
-        case "spools":
-            connection.execute(_SPOOL, (values[0], values[1]))
         case "baseline":
             connection.execute(_BASELINE, (row.number, *values[1:9]))
         case "baseline names":

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
-from recorder.journal.limits import Keeping
+from recorder.journal.limits import Limits
 from recorder.journal.locks import beside
 from recorder.maintenance.salvage.sqlite_format import (
     Header,
@@ -31,6 +31,7 @@ __all__ = ["Remains", "Row"]
 
 Progress = Callable[[int, int], None]
 
+_IDENTITY_LENGTH = 32  # hex digits: see schema.sql
 _USUAL_SIZES = (2_048, 4_096, 1_024, 8_192, 16_384, 32_768, 65_536, 512)
 _LOG_HEADER = 32
 _FRAME_HEADER = 24
@@ -40,7 +41,7 @@ _LANES = frozenset(lane.value for lane in Lane)
 _STATES = frozenset(state.value for state in State if state is not State.SENDING)
 _OUTCOMES = frozenset(outcome.value for outcome in AttemptOutcome) | {None}
 _ACCOUNTS = frozenset(state.value for state in State) | {"possibly_twice", "out_of_order"}
-_LIMITS = frozenset(Keeping._fields)
+_LIMITS = frozenset(Limits._fields)
 
 
 class Row(NamedTuple):
@@ -297,15 +298,16 @@ def _lane(row: list[Value]) -> bool:
 
 def _project(row: list[Value]) -> bool:
     identity = row[2]
-    return row[0] is None and _is(_MAYBE_TEXT, row[1]) and isinstance(identity, str) and len(identity) == 36  # noqa: PLR2004  # a UUID
+    return (
+        row[0] is None
+        and _is(_MAYBE_TEXT, row[1])
+        and isinstance(identity, str)
+        and len(identity) == _IDENTITY_LENGTH
+    )
 
 
 def _shipper(row: list[Value]) -> bool:
     return row[0] is None and _is(int, row[1]) and row[3] in {0, 1} and _is(_MAYBE_NUMBER, row[4])
-
-
-def _spool(row: list[Value]) -> bool:
-    return isinstance(row[0], str) and ".spool-" in row[0] and _is(int, row[1])
 
 
 def _baseline(row: list[Value]) -> bool:
@@ -337,7 +339,6 @@ _SHAPES: dict[str, tuple[int, Callable[[list[Value]], bool]]] = {
     "lanes": (7, _lane),
     "shipper": (5, _shipper),
     "project": (4, _project),
-    "spools": (2, _spool),
     "counters": (2, _counter),
     "limits": (2, _limit),
 }

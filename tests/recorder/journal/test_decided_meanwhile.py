@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from recorder import Journal, JournalError, JournalFull, JournalReader, Shipper, ShippingPolicy
+from recorder.journal.claims import Claims
 from recorder.journal.settle import Settlement
 from recorder.model.entries import AttemptOutcome
 from recorder.shipping.verdicts import Answer
@@ -125,15 +126,15 @@ def test_an_acceptance_that_could_not_be_written_down_is_written_down_later(
     recorder.people_increment("ada", {"n": 1})
     transport = Scripted()
     shipper = Shipper(journal, transport)
-    real = journal.claims.settle
+    real = Claims._settle
 
     def full(*_):
         raise JournalFull("no room")
 
-    monkeypatch.setattr(journal.claims, "settle", full)
+    monkeypatch.setattr(Claims, "_settle", full)
     with pytest.raises(JournalFull):
         shipper.ship()
-    monkeypatch.setattr(journal.claims, "settle", real)
+    monkeypatch.setattr(Claims, "_settle", real)
     assert shipper.ship().stopped_by == "done"
     assert len(transport.sent) == 1
     with JournalReader(path) as reader:

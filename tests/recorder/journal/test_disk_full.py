@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recorder import Journal, JournalFull, JournalReader, Recorder, Shipper, audit
-from recorder.journal.ballast import SIZE, Ballast
+from recorder.journal.reserve import RESERVE_BYTES, ReserveFile
 from simulator import Simulator
 from tests.doubles import AT_ONCE, Scripted
 from tests.recorder.remnants import ID, VALUE, everywhere, places
@@ -83,15 +83,15 @@ def test_on_a_full_disk_recording_is_refused_and_settling_goes_on(disk):
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         recorded, _ = record(recorder, 3_000)
         Shipper(journal, Scripted(), AT_ONCE).ship(limit=1)
-        assert path.with_name("kiosk.db.ballast").stat().st_blocks * 512 >= SIZE
+        assert path.with_name("kiosk.db.ballast").stat().st_blocks * 512 >= RESERVE_BYTES
         fill_up(disk)
         more, full = record(recorder)
         assert full is not None
         assert full.hint
-        assert free(disk) < SIZE
+        assert free(disk) < RESERVE_BYTES
         report = Shipper(journal, Scripted(), AT_ONCE).ship()
         assert (report.stopped_by, report.pending) == ("done", 0)
-        assert Ballast(path).given_up
+        assert ReserveFile(path).released
         with JournalReader(path) as reader:
             assert reader.shipping().full
             assert reader.counts().recorded == recorder.statistics().shipped == recorded + more
@@ -105,8 +105,8 @@ def test_on_a_full_disk_recording_is_refused_and_settling_goes_on(disk):
 
         (disk / "others").unlink()
         recorder.people_set("ada", {"a": 1})
-        assert not Ballast(path).given_up
-        assert path.with_name("kiosk.db.ballast").stat().st_size == SIZE
+        assert not ReserveFile(path).released
+        assert path.with_name("kiosk.db.ballast").stat().st_size == RESERVE_BYTES
         with JournalReader(path) as reader:
             assert not reader.shipping().full
         Shipper(journal, Scripted(), AT_ONCE).ship()
@@ -129,8 +129,8 @@ def test_a_disk_that_is_full_from_the_beginning_damages_nothing(disk):
 
 
 def test_a_ballast_is_not_what_fills_the_disk(disk):
-    fill_up(disk, leave=2 * SIZE)
-    Ballast(disk / "kiosk.db").make()
+    fill_up(disk, leave=2 * RESERVE_BYTES)
+    ReserveFile(disk / "kiosk.db").restore()
     assert not (disk / "kiosk.db.ballast").exists()
 
 

@@ -317,44 +317,6 @@ def test_child_of_an_import_records_only(path):
     assert recorded(path) == [("child", 0), ("parent", 0)]
 
 
-UNDER_A_LOCK = """
-import contextlib, os, sys, threading, time
-from recorder import Journal, JournalFull, JournalReader, Recorder
-
-journal = Journal(sys.argv[1], token="T", max_bytes=2_000_000)
-with contextlib.suppress(JournalFull), Recorder("T", journal) as recorder:
-    while True:
-        recorder.people_set("ada", {"text": "x" * 1_000})
-reader = JournalReader(sys.argv[1])
-lock, look = {
-    "recorder": (journal._connection.lock, journal._room.make),
-    "reader": (reader._lock, reader._full),
-}[sys.argv[2]]
-held = threading.Event()
-
-def work():
-    with lock:
-        held.set()
-        time.sleep(0.3)  # the fork comes as far as it can
-        look()
-
-threading.Thread(target=work).start()
-held.wait()
-child = os.fork()
-if child == 0:
-    os._exit(0)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-@pytest.mark.parametrize("whose", ["recorder", "reader"])
-def test_fork_never_waits_for_looking_room(path, whose):
-    """What looks for room is imported late, too, and under a lock that forks wait for."""
-    command = [sys.executable, "-W", "ignore", "-c", UNDER_A_LOCK, path, whose]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 class Watching:
     """Told of forks; counts how many are under way at once."""
 

@@ -1,8 +1,6 @@
 """The journal's file: creation, appends that share commits, refusals, accounts."""
 
-import itertools
 import os
-import shutil
 import signal
 import sqlite3
 import stat
@@ -10,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
 
 import pytest
 
@@ -24,9 +21,7 @@ from recorder import (
     State,
     WrongToken,
 )
-from recorder.journal import append as commits
-from recorder.journal import opening, schema
-from recorder.journal.append import _Ticket
+from recorder.journal import append, opening, schema
 from recorder.journal.locks import OpenLock, beside
 from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.settle import Settlement
@@ -95,13 +90,13 @@ def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
 
 def test_a_journal_is_put_in_place_whole(path, monkeypatch):
     """A kill while it is made leaves nothing where it is to be."""
-    real, seen = schema.migrate, []
+    real, seen = schema.create_schema, []
 
     def making(connection):
         seen.append(path.exists())
         real(connection)
 
-    monkeypatch.setattr(opening, "migrate", making)
+    monkeypatch.setattr(opening, "create_schema", making)
     Journal(path, token="T").close()
     assert seen == [False]
     assert sorted(file.name for file in path.parent.iterdir()) == ["kiosk.db", "kiosk.db.open"]
@@ -424,16 +419,11 @@ def test_on_a_slow_disk_those_who_were_committed_together_are_waited_for(journal
     assert slow.commits <= 18  # 13 where all come in time, 24 without a wait
 
 
-@pytest.mark.parametrize(("each", "late"), [(100, 0.0), (5, 0.01)])
-def test_who_comes_while_another_commits_is_woken_and_not_left_to_look_by_itself(
-    journal, path, monkeypatch, each, late
-):
-    """Even where the one that commits ends right before the other lies down."""
-    real = _Ticket.lie_down
-    monkeypatch.setattr(commits, "_NAP", 3_600)
-    monkeypatch.setattr(_Ticket, "lie_down", lambda ticket: (time.sleep(late), real(ticket)))
-    in_threads(4, lambda place: [journal.append([row(f"p{place}", n)]) for n in range(each)], timeout=30)
-    assert accounts(path).recorded == 4 * each
+def test_waiting_threads_are_woken(journal, path, monkeypatch):
+    """None has to look by itself."""
+    monkeypatch.setattr(append, "_WAKE_UP", 3_600)
+    in_threads(4, lambda place: [journal.append([row(f"p{place}", n)]) for n in range(100)], timeout=30)
+    assert accounts(path).recorded == 4 * 100
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
@@ -468,8 +458,8 @@ def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journa
     """Ctrl-C belongs to the thread it hits. What others queued is neither lost nor written twice."""
     real, raised = journal._commits._write, []
 
-    def interrupted(connection, ticket):
-        real(connection, ticket)
+    def interrupted(connection, call):
+        real(connection, call)
         if not raised:
             raised.append(True)
             raise KeyboardInterrupt
@@ -549,28 +539,21 @@ def test_a_call_that_is_interrupted_at_its_insert_is_there_once_or_not_at_all(jo
         journal.append([row(number=1)])
     journal._connection._sqlite = real
     assert not journal._commits.queue
-    assert journal.append([row(number=2)]) == accounts(path).recorded == 2 + after
+    assert journal.append([row(number=2)]) == accounts(path).recorded == 2
 
 
-class Taken:
-    """A turn that Ctrl-C hits right after it was taken."""
-
-    def __init__(self, turn):
-        self.turn = turn
-        self.release = turn.release
-
-    def acquire(self, *, blocking):
-        if self.turn.acquire(blocking=blocking):
-            raise KeyboardInterrupt
-        return False
-
-
-def test_an_interrupt_right_after_the_turn_was_taken_keeps_nobody_else_waiting(journal):
+def test_interrupted_leader_keeps_nobody_waiting(journal):
+    """Ctrl-C right after a thread became the leader, before it commits."""
     commits, rows = journal._commits, [row(), row()]
-    turn, commits._turn = commits._turn, Taken(commits._turn)
+    real = commits._lead
+
+    def interrupted():
+        commits._lead = real
+        raise KeyboardInterrupt
+
+    commits._lead = interrupted
     with pytest.raises(KeyboardInterrupt):
         journal.append(rows)
-    commits._turn = turn
     recorded = []
     other = threading.Thread(target=lambda: recorded.append(journal.append(rows)), daemon=True)
     other.start()
@@ -685,61 +668,6 @@ def test_the_log_is_moved_into_the_file_when_it_has_grown(journal, path):
         sizes.append(beside(path, "-wal").stat().st_size)
     assert max(sizes) < 6_000_000
     assert path.stat().st_size > 5_000_000  # what was recorded went there
-
-
-@pytest.mark.skipif(os.name != "posix", reason="files cannot be appended to by several at once")
-def test_the_log_is_longer_than_it_must_be_so_that_most_syncs_find_it_as_it_was(journal, path):
-    sizes = []
-    for n in range(600):
-        journal.append([row(number=n)])
-        sizes.append(beside(path, "-wal").stat().st_size)
-    assert sum(size != before for before, size in itertools.pairwise(sizes)) < 150
-
-
-def test_a_log_that_nobody_syncs_with_each_commit_is_as_long_as_it_must_be(path):
-    with Journal(path, token="T", durability="process") as journal:
-        sizes = []
-        for n in range(200):
-            journal.append([row(number=n)])
-            sizes.append(beside(path, "-wal").stat().st_size)
-    assert all(size > before for before, size in itertools.pairwise(sizes))
-
-
-def test_a_log_that_cannot_be_looked_at_takes_nothing_back_that_was_committed(journal, path, monkeypatch):
-    stat = os.stat
-
-    def refused(file, **how):
-        if str(file).endswith("-wal"):
-            raise PermissionError(13, "denied", file)
-        return stat(file, **how)
-
-    monkeypatch.setattr(os, "stat", refused)
-    numbers = [journal.append([row(number=n)]) for n in range(100)]
-    monkeypatch.undo()
-    assert numbers == list(range(1, 101))
-    assert accounts(path).recorded == 100
-
-
-@pytest.mark.skipif(os.name != "posix", reason="files cannot be appended to by several at once")
-def test_what_others_write_while_the_log_is_lengthened_stays(journal, path, tmp_path, monkeypatch):
-    other, write, lengthened = sqlite3.connect(path, isolation_level=None), os.write, []
-
-    def after_another(descriptor, data):
-        lengthened.append(len(data))
-        other.execute(
-            "INSERT INTO entries (lane, message, recorded_at, state) VALUES ('people', '{}', 0, 'pending')"
-        )
-        return write(descriptor, data)
-
-    monkeypatch.setattr(os, "write", after_another)
-    for n in range(300):
-        journal.append([row(number=n)])
-    other.close()
-    assert len(lengthened) > 3
-    for suffix in ("", "-wal"):  # read anew, as after a crash: the index of the log forgets nothing
-        shutil.copy(beside(path, suffix), tmp_path / f"copy.db{suffix}")
-    with closing(sqlite3.connect(tmp_path / "copy.db")) as copied:
-        assert copied.execute("SELECT count(*) FROM entries").fetchone() == (300 + len(lengthened),)
 
 
 def test_recording_does_not_wait_for_a_reader_that_holds_the_log(journal, path):

@@ -143,7 +143,7 @@ def test_without_a_fold_it_stays_full_until_there_is_one(limited, path, monkeypa
     fill(limited)
     Shipper(limited.journal, Scripted(), AT_ONCE).ship()
     with monkeypatch.context() as patched:
-        patched.setattr("recorder.journal.prune.find_fold", lambda: None)
+        patched.setattr("recorder.journal.space.find_fold", lambda: None)
         assert fill(limited)[0] < 100
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT sum(pruned) FROM counters").fetchone() == (0,)

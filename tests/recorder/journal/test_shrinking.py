@@ -100,21 +100,3 @@ def test_the_log_stays_small_through_an_outage_in_which_nobody_ships(path):
             recorder.people_set(f"visitor-{n % 100}", {"n": n, "text": "x" * 500})
             largest = max(largest, log_size(path))
         assert largest < 9_000_000
-
-
-def test_the_log_is_emptied_when_nothing_has_happened_for_a_while(path):
-    boot = Boot()
-    with Journal(path, token="T", durability="process") as journal:
-        journal.append(rows(0, 1_000))
-        Shipper(journal, Forgetful(), AT_ONCE).ship()
-        journal.housekeeping.rest(boot.now.seconds)
-        assert log_size(path) > 0  # somebody may go on in a moment
-        boot.passes(61)
-        journal.housekeeping.rest(boot.now.seconds)
-        assert log_size(path) == 0
-        journal.append(rows(0, 1))
-        journal.housekeeping.rest(boot.now.seconds)
-        boot.passes(61)
-        journal.append(rows(0, 1))
-        journal.housekeeping.rest(boot.now.seconds)  # written meanwhile: the minute begins anew
-        assert log_size(path) > 0

@@ -18,7 +18,7 @@ from recorder import (
     State,
     audit,
 )
-from recorder.journal.claims import Limits
+from recorder.journal.claims import ClaimSize, Shipping
 from recorder.journal.decisions import Verb
 from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.uptime import Uptime
@@ -500,8 +500,8 @@ class Life:
         claims, now, uptime = self.journal.claims, self.clock.now, self.clock.uptime()
         epoch = claims.take_over(now, uptime, service="", policy=self.policy)
         lane = self.chance.choice([Lane.PEOPLE, Lane.GROUPS])
-        limits = Limits(self.policy.batch_updates, self.policy.batch_bytes)
-        claim = claims.claim(lane, limits, epoch=epoch, now=now, uptime=uptime, policy=self.policy)
+        size = ClaimSize(self.policy.batch_updates, self.policy.batch_bytes)
+        claim = claims.claim(lane, size, Shipping(epoch, now, uptime, self.policy))
         self.agree()
         if claim is not None:
             self.service.carried.update(update["$time"] for update in json.loads(claim.body))
@@ -510,7 +510,7 @@ class Life:
         return claim and claim.numbers, decided
 
     def restart(self):
-        if self.shipper._holds:
+        if self.shipper._inside:
             self.shipper._leave()
         self.begin()
 

@@ -22,11 +22,12 @@ from recorder import (
     salvage,
     snapshot,
 )
+from recorder.journal import project
+from recorder.journal.baseline import cut_now
 from recorder.journal.decisions import Verb
-from recorder.journal.limits import keeping_of
 from recorder.journal.locks import beside
 from recorder.journal.opening import PAGE_SIZE
-from recorder.journal.prune import Walk, cut_of
+from recorder.journal.prune import Walk
 from recorder.maintenance.salvage.scan import Remains
 from simulator import Simulator
 from simulator.baseline import fold
@@ -74,7 +75,8 @@ def pruned_journal(path, several):
         Shipper(
             journal, Scripted(), ShippingPolicy(in_doubt="hold", settle_after=600, batch_updates=40)
         ).ship()
-        assert journal.prune().entries > several * 5
+        journal.prune()
+        assert journal.statistics(0.0).pruned > several * 5
         for n in range(several // 5):
             recorder.people_append(f"visitor-{n}", {"late": n})
         recorder.people_update({"$distinct_id": "ada", "$add": {"n": "no number"}})
@@ -161,7 +163,7 @@ def knowing(path):
         rows = connection.execute("SELECT seq, message FROM entries WHERE state <> 'forgotten'").fetchall()
         folded = connection.execute("SELECT group_key, profile, properties FROM baseline").fetchall()
         roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_schema WHERE rootpage").fetchall())
-        keeping = keeping_of(connection)
+        keeping = project.limits(connection)
     return Known(
         entries(path),
         {seq: on_pages(content, message, seq) for seq, message in rows},
@@ -388,7 +390,7 @@ def test_damage_elsewhere_leaves_all_of_it_as_it_was(damaged, known):
     assert list(baseline(damaged).items()) == list(known.baseline.items())
     assert views(damaged) == known.views
     with closing(sqlite3.connect(damaged)) as connection:
-        assert keeping_of(connection) == known.keeping
+        assert project.limits(connection) == known.keeping
     whole(damaged)
 
 
@@ -457,7 +459,7 @@ def test_profiles_whose_row_in_the_baseline_cannot_be_read_are_named_by_its_inde
 def test_where_the_index_is_gone_with_it_all_profiles_are_partly_known_that_have_no_row(damaged, known):
     page = max(next(iter(known.baseline_on_pages.values())))
     overwrite(damaged, page)
-    overwrite(damaged, known.roots["idx_baseline_profile_lane"])
+    overwrite(damaged, known.roots["baseline_of_profile"])
     salvaged = salvage(damaged)
     assert (salvaged.lost, salvaged.profiles_lost) == (0, None)
     left = {owner for owner, each in baseline(damaged).items() if each.entries}
@@ -545,7 +547,7 @@ def test_a_number_far_above_all_others_is_damage_where_it_is_alone(damaged, know
             connection.execute("UPDATE entries SET seq = 20000 WHERE seq = (SELECT max(seq) FROM entries)")
         else:
             connection.execute("UPDATE entries SET seq = seq + 20000 WHERE state = 'pending'")
-    overwrite(damaged, known.roots["idx_waits_lane_profile"])
+    overwrite(damaged, known.roots["waits_of_profile"])
     salvaged = salvage(damaged)
     assert (salvaged.recorded < 10_000) == alone
     assert salvaged.states["in_doubt"] == settled(known.counts)[1]  # the newest was rejected
@@ -598,9 +600,9 @@ def pruned_in_log(tmp_path_factory):
         Shipper(journal, Scripted(), AT_ONCE).ship()
         recorder.people_append("visitor-1", {"n": 5_000})
         before = views(original)
-        journal.housekeeping.empty_log()
         with journal._connection.reading() as connection:
-            walk = Walk(cut_of(connection, keeping_of(connection), 0.0, all_shipped=True))
+            journal._connection.empty_log()
+            walk = Walk(cut_now(connection, project.limits(connection), 0.0, all_shipped=True))
         while not walk.over:
             with journal._connection.transaction() as connection:
                 walk.step(connection, fold)
@@ -621,7 +623,7 @@ def frames_damaged(pruned_in_log, tmp_path, step):
         with beside(path, "-wal").open("r+b") as file:
             file.seek(at + 24 + 900)
             file.write(b"\xa5" * 2_000)
-        overwrite(path, one_root(source / "kiosk.db", "spools"))
+        overwrite(path, one_root(source / "kiosk.db", "waits"))
         salvaged = salvage(path)
         after = views(path)
         for was, now in zip(before[2:], after[2:], strict=True):

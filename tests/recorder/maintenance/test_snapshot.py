@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from recorder import Journal, JournalError, JournalReader, Recorder, Shipper, audit, snapshot
-from recorder.journal.copies import Home, move
+from recorder.journal.copies import Home, copy_reason
 from recorder.journal.locks import beside
 from recorder.model.errors import JournalMissing, JournalSnapshot
 from tests.doubles import Scripted
@@ -149,4 +149,4 @@ def test_a_journal_that_was_renamed_is_no_copy(path, tmp_path):
     ],
 )
 def test_only_what_speaks_for_a_copy_is_called_one(before, now, copied):
-    assert (move(before, now) is not None) is copied
+    assert (copy_reason(before, now) is not None) is copied

@@ -22,6 +22,7 @@ from recorder import (
     ShipReport,
     State,
 )
+from recorder.journal.claims import Claims
 from recorder.journal.locks import ShipLock
 from recorder.journal.settle import Settlement
 from recorder.model.entries import AttemptOutcome, NewEntry
@@ -264,7 +265,7 @@ def test_nobody_writes_between_what_a_claim_reads_and_what_it_writes(recorder, j
     kept_out = []
 
     def write_in_between(sql):
-        if sql.startswith("SELECT epoch"):
+        if sql.strip().startswith("SELECT shipper.epoch"):
             try:
                 other.execute("UPDATE shipper SET seen_at = 2.0")
             except sqlite3.OperationalError as error:
@@ -350,7 +351,7 @@ def test_a_settlement_that_fails_with_its_process_leaves_the_batch_in_doubt_and_
         raise JournalFull("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal.claims, "settle", full)
+        patch.setattr(Claims, "_settle", full)
         with pytest.raises(JournalFull):
             Shipper(journal, transport, AT_ONCE).ship()
     assert Shipper(journal, transport, AT_ONCE).ship().stopped_by == "done"
@@ -380,7 +381,7 @@ def test_ctrl_c_while_waiting_for_an_answer_leaves_the_shipper_whole(recorder, j
     assert shipper.ship().stopped_by == "done"
     assert numbers(transport) == [[0], [1]]
     assert not shipper._turn.locked()
-    assert shipper._holds == 0
+    assert shipper._inside == 0
 
 
 def test_a_call_that_is_out_of_time_does_not_cut_its_request_off(recorder, journal):
@@ -573,7 +574,7 @@ def test_the_background_goes_on_after_an_error_that_nobody_foresaw(recorder, jou
         raise RuntimeError("a bug in somebody's transport")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recorder.shipping.shipper._BUSY_AGAIN", 0.01)
+        patch.setattr("recorder.shipping.shipper._LOCK_INTERVAL", 0.01)
         with Background(journal, Scripted(bug), AT_ONCE) as background:
             background.heard.wait_for(lambda event: isinstance(event, RuntimeError))
             background.heard.wait_for(lambda event: isinstance(event, ShipReport) and event.shipped == 1)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from recorder import JournalReader, Shipper, ShippingPolicy, State, audit
-from recorder.journal.claims import Limits
+from recorder.journal.claims import ClaimSize, Shipping
 from recorder.journal.packing import MOST_FOLDED
 from recorder.model.operations import Lane
 from simulator import Simulator
@@ -110,7 +110,7 @@ def test_after_a_crash_in_the_middle_the_accounts_hold(recorder, journal, path):
     bump(recorder, 5)
     epoch = take_over(journal, policy=FOLD)
     lost = journal.claims.claim(
-        Lane.PEOPLE, Limits(10, 10_000, fold=True), epoch=epoch, now=1.0, uptime=BOOTED, policy=FOLD
+        Lane.PEOPLE, ClaimSize(10, 10_000, fold=True), Shipping(epoch, 1.0, BOOTED, FOLD)
     )
     assert (len(lost.numbers), lost.updates) == (5, 1)
     assert audit(path).agrees

@@ -110,7 +110,7 @@ async def test_what_another_process_forgot_leaves_the_list(ada):
 
 
 async def test_what_keeps_it_from_finishing_is_said(ada, monkeypatch):
-    monkeypatch.setattr("recorder.journal.forget._PATIENCE", 0.0)
+    monkeypatch.setattr("recorder.journal.forget._READER_PATIENCE", 0.0)
     monkeypatch.setattr("recorder.journal.connection.Connection.empty_log", lambda *_: False)
     async with browsing(ada, write=True) as pilot:
         await press(pilot, "j", "X", "y")

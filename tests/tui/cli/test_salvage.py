@@ -114,7 +114,7 @@ def test_what_was_pruned_is_carried_over_and_exits_0(restante, pruned):
     ("names", "said"),
     [
         (["baseline"], "made of 7 profiles cannot be read"),
-        (["baseline", "idx_baseline_profile_lane"], "of how many profiles is not known"),
+        (["baseline", "baseline_of_profile"], "of how many profiles is not known"),
         (["counters", "baseline"], "Of the lost ones, 60 may have been pruned before"),
     ],
 )

@@ -1,0 +1,145 @@
+"""The table `attempts`: each request before it is sent, and its outcome after."""
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from recorder.journal import accounts, lanes
+from recorder.journal.entries import SET_ASIDE, Carried
+from recorder.model.entries import AttemptOutcome
+from recorder.model.operations import Lane
+
+__all__ = [
+    "add_unreachable",
+    "end",
+    "end_late",
+    "erase_words",
+    "insert",
+    "merge_repeated",
+    "open_ranges",
+    "opened",
+    "outcome_of",
+]
+
+_INSERT = """
+INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, bytes, digest, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_OPEN = "SELECT id, epoch, lane, first, last, picked, entries, updates FROM attempts WHERE outcome IS NULL ORDER BY id"
+_OPEN_RANGES = "SELECT lane, first, last FROM attempts WHERE outcome IS NULL AND picked IS NULL"
+_END = """
+UPDATE attempts SET outcome = ?, status = ?, words = ?, ended_at = ? WHERE id = ? AND epoch = ? AND outcome IS NULL
+"""
+_END_LATE = "UPDATE attempts SET outcome = 'shipped', status = ?, words = ?, ended_at = ? WHERE id = ?"
+_OUTCOME = "SELECT outcome FROM attempts WHERE id = ? AND epoch = ?"
+_REPEATED = """
+SELECT previous.id FROM attempts AS this JOIN attempts AS previous
+    ON previous.id = (SELECT max(id) FROM attempts WHERE id < this.id AND lane = this.lane)
+ WHERE this.id = ? AND previous.outcome = this.outcome
+   AND previous.words = this.words AND previous.status IS this.status
+   AND previous.first = this.first AND previous.last = this.last AND previous.picked IS this.picked
+"""
+_REPEAT = "UPDATE attempts SET times = times + 1, ended_at = ? WHERE id = ?"
+_DELETE = "DELETE FROM attempts WHERE id IN (SELECT value FROM json_each(?))"
+_LATEST = "SELECT id, outcome, words FROM attempts WHERE lane = ? ORDER BY id DESC LIMIT 1"
+_INSERT_UNREACHABLE = """
+INSERT INTO attempts (lane, epoch, first, last, entries, updates, bytes, digest, started_at, ended_at, outcome, words)
+VALUES (?, ?, 0, 0, 0, 0, 0, '', ?, ?, 'offline', ?)
+"""
+# An attempt knows what it carried by number. It may quote what is forgotten if it carried that; or if some of it is
+# pruned, for whose that was is not known. Rather one too many loses its words than one too few.
+_QUOTING_FORGOTTEN = f"""
+SELECT id FROM attempts
+ WHERE lane = :lane AND outcome IS NOT NULL AND (words <> '' OR digest <> '')
+   AND CASE WHEN picked IS NULL
+            THEN EXISTS (SELECT 1 FROM entries WHERE state = 'forgotten' AND {SET_ASIDE} AND lane = attempts.lane
+                                                 AND seq BETWEEN attempts.first AND attempts.last)
+              OR (:pruned AND last >= first AND first > 0
+                  AND (SELECT count(*) FROM entries WHERE seq BETWEEN attempts.first AND attempts.last)
+                      < last - first + 1)
+            ELSE EXISTS (SELECT 1 FROM json_each(picked) AS number LEFT JOIN entries ON entries.seq = number.value
+                          WHERE entries.seq IS NULL OR entries.state = 'forgotten') END
+"""
+_ERASE_WORDS = "UPDATE attempts SET words = '', digest = '' WHERE id IN (SELECT value FROM json_each(?))"
+
+
+def insert(connection: sqlite3.Connection, carried: Carried, size: int, digest: str, now: float) -> int:
+    """Write an attempt down before it is sent, and return its number."""
+    _, epoch, lane, first, last, picked, entries, updates = carried
+    values = (lane, epoch, first, last, picked, entries, updates, size, digest, now)
+    return connection.execute(_INSERT, values).lastrowid or 0
+
+
+def opened(connection: sqlite3.Connection) -> list[Carried]:
+    """Return the attempts that are not settled."""
+    return [
+        Carried(id_, epoch, Lane(lane), *rest)
+        for id_, epoch, lane, *rest in connection.execute(_OPEN).fetchall()
+    ]
+
+
+def open_ranges(connection: sqlite3.Connection) -> list[tuple[str, int, int]]:
+    """Return lane, first and last number of each open attempt that carries a range."""
+    return connection.execute(_OPEN_RANGES).fetchall()
+
+
+def end(
+    connection: sqlite3.Connection,
+    carried: Carried,
+    outcome: AttemptOutcome,
+    *,
+    status: int | None,
+    words: str,
+    now: float,
+) -> bool:
+    """Note how an open attempt ended; return False, and change nothing, if it was settled before."""
+    values = (outcome, status, words, now, carried.attempt, carried.epoch)
+    return bool(connection.execute(_END, values).rowcount)
+
+
+def end_late(
+    connection: sqlite3.Connection, attempt: int, *, status: int | None, words: str, now: float
+) -> None:
+    """Note that an attempt whose outcome was unknown was accepted after all."""
+    connection.execute(_END_LATE, (status, words, now, attempt))
+
+
+def outcome_of(connection: sqlite3.Connection, carried: Carried) -> str | None:
+    """Return an attempt's outcome; None if it is open or not there."""
+    row = connection.execute(_OUTCOME, (carried.attempt, carried.epoch)).fetchone()
+    return row[0] if row else None
+
+
+def merge_repeated(connection: sqlite3.Connection, attempt: int, now: float) -> None:
+    """Merge an attempt into the one before it if both failed alike: months of outage are one row with a count."""
+    previous = connection.execute(_REPEATED, (attempt,)).fetchone()
+    if previous is not None:
+        delete(connection, [attempt])
+        connection.execute(_REPEAT, (now, previous[0]))
+
+
+def add_unreachable(connection: sqlite3.Connection, lane: Lane, epoch: int, words: str, now: float) -> None:
+    """Note that no connection could be opened; repeated, that is one row with a count."""
+    latest = connection.execute(_LATEST, (lane,)).fetchone()
+    if latest is not None and latest[1:] == (AttemptOutcome.OFFLINE, words):
+        connection.execute(_REPEAT, (now, latest[0]))
+    else:
+        connection.execute(_INSERT_UNREACHABLE, (lane, epoch, now, now, words))
+
+
+def delete(connection: sqlite3.Connection, ids: Collection[int]) -> None:
+    """Delete attempts."""
+    connection.execute(_DELETE, (json.dumps(list(ids)),))
+
+
+def erase_words(connection: sqlite3.Connection, lane_names: Collection[str]) -> int:
+    """Erase words and digest of attempts that may quote forgotten entries; return how many had some."""
+    pruned = accounts.any_pruned(connection)
+    erased = 0
+    for lane in sorted(lane_names):
+        found = connection.execute(_QUOTING_FORGOTTEN, {"lane": lane, "pruned": pruned}).fetchall()
+        quoting = json.dumps([attempt for (attempt,) in found])
+        lanes.forget_cause(connection, lane, quoting)  # first: a cause is recognised by the attempt's words
+        connection.execute(_ERASE_WORDS, (quoting,))
+        erased += len(found)
+    return erased

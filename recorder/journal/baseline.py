@@ -1,0 +1,331 @@
+"""The table `baseline`: profiles as their pruned entries made them. And the reads that tell what may be pruned."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+from recorder.journal.entries import SET_ASIDE
+from recorder.journal.limits import Limits
+
+__all__ = [
+    "Cut",
+    "Owner",
+    "Row",
+    "Shipped",
+    "attempts_shipped",
+    "bounds",
+    "count_prunable",
+    "cut_now",
+    "delete",
+    "delete_of",
+    "due",
+    "entries_of",
+    "given_up",
+    "insert",
+    "latest_attempts",
+    "limited",
+    "owners_set_aside_elsewhere",
+    "row_of",
+    "shipped_by",
+    "spent_attempts",
+    "unsettled_owners",
+    "update",
+]
+
+Owner = tuple[str, str | None, str | None]
+"""Lane, the group's key or None for a user, and the id."""
+
+_DAY = 86_400.0
+
+# --- the table
+
+_ROW = """
+SELECT id, properties, partly_known, entries, sends, gone FROM baseline
+ WHERE profile IS ? AND lane = ? AND group_key IS ?
+"""
+_UPDATE = (
+    "UPDATE baseline SET properties = ?, partly_known = ?, entries = ?, sends = ?, gone = ? WHERE id = ?"
+)
+_INSERT = """
+INSERT INTO baseline (lane, group_key, profile, properties, partly_known, entries, sends, gone)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_DELETE = "DELETE FROM baseline WHERE id = ?"
+_DELETE_OF = "DELETE FROM baseline WHERE lane = ? AND profile = ? AND group_key IS ?"
+_ENTRIES_OF = """
+SELECT coalesce(sum(entries), 0) FROM baseline WHERE profile = ? AND lane = ? AND group_key IS ?
+"""
+
+
+class Row(NamedTuple):
+    """A profile in the baseline.
+
+    Attributes:
+        properties: JSON; None if no profile was left.
+        partly_known: The service may hold more than that.
+        entries: How many pruned entries made it.
+        sends: Requests that carried them.
+        gone: The highest number that may have been applied.
+    """
+
+    properties: str | None = None
+    partly_known: int = 0
+    entries: int = 0
+    sends: int = 0
+    gone: int = 0
+
+
+def row_of(connection: sqlite3.Connection, owner: Owner) -> tuple[int | None, Row]:
+    """Return a profile's id in the table, None if it has no row, and its row."""
+    lane, group_key, profile = owner
+    id_, *rest = connection.execute(_ROW, (profile, lane, group_key)).fetchone() or (None,)
+    return id_, Row(*rest)
+
+
+def insert(connection: sqlite3.Connection, owner: Owner, row: Row) -> None:
+    """Insert a profile after all that are there: in the order of their rows, profiles were created."""
+    connection.execute(_INSERT, (*owner, *row))
+
+
+def update(connection: sqlite3.Connection, id_: int, row: Row) -> None:
+    """Replace a profile's row."""
+    connection.execute(_UPDATE, (*row, id_))
+
+
+def delete(connection: sqlite3.Connection, id_: int) -> None:
+    """Delete a row."""
+    connection.execute(_DELETE, (id_,))
+
+
+def delete_of(connection: sqlite3.Connection, lane: str, group_key: str | None, profile: str) -> None:
+    """Delete a profile's row."""
+    connection.execute(_DELETE_OF, (lane, profile, group_key))
+
+
+def entries_of(connection: sqlite3.Connection, lane: str, group_key: str | None, profile: str) -> int:
+    """Return how many pruned entries a profile's row is made of."""
+    (entries,) = connection.execute(_ENTRIES_OF, (profile, lane, group_key)).fetchone()
+    return int(entries)
+
+
+# --- how far may be pruned
+
+_OLDEST_AND_KEPT = """
+SELECT (SELECT ended_at FROM attempts WHERE ended_at IS NOT NULL ORDER BY id LIMIT 1), entries - pruned
+  FROM counters WHERE account = 'shipped'
+"""
+_SHIPPED_BEFORE = "SELECT max(id) FROM attempts WHERE outcome = 'shipped' AND ended_at < ?"
+_SHIPPED_BEYOND = """
+SELECT max(id) FROM (SELECT id, sum(updates) OVER (ORDER BY id DESC) AS since FROM attempts WHERE outcome = 'shipped')
+ WHERE since > ?
+"""
+_LAST_SHIPPED = "SELECT max(id) FROM attempts WHERE outcome = 'shipped'"
+_REACHED = "SELECT max(last) FROM attempts WHERE outcome = 'shipped' AND id <= ?"
+_NEWEST = "SELECT seq, CASE state WHEN 'shipped' THEN attempt END FROM entries ORDER BY seq DESC LIMIT 1"
+_BOUNDS = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM entries"
+
+
+class Cut(NamedTuple):
+    """How far is pruned.
+
+    Attributes:
+        attempt: Entries shipped by attempts up to this one.
+        number: Discarded and forgotten entries up to this number.
+        ended: Attempts that applied nothing and ended before, in seconds since the epoch.
+    """
+
+    attempt: int
+    number: int
+    ended: float
+
+
+def _ended_before(limits: Limits, now: float) -> float:
+    days = limits.keep_shipped_days
+    return float("-inf") if days is None else now - days * _DAY
+
+
+def due(connection: sqlite3.Connection, limits: Limits, now: float) -> bool:
+    """Return False if nothing can be old enough, or too much, to be pruned."""
+    oldest, kept = connection.execute(_OLDEST_AND_KEPT).fetchone()
+    most = limits.keep_shipped_entries
+    return (oldest is not None and oldest < _ended_before(limits, now)) or (most is not None and kept > most)
+
+
+def cut_now(connection: sqlite3.Connection, limits: Limits, now: float, *, all_shipped: bool = False) -> Cut:
+    """Return how far may be pruned now; 0 for nothing.
+
+    Args:
+        connection: To the journal.
+        limits: How long shipped entries stay for inspection.
+        now: Seconds since the epoch.
+        all_shipped: Space is needed: all shipped entries may go.
+    """
+    ended = _ended_before(limits, now)
+    found = [0]
+    if all_shipped:
+        found += connection.execute(_LAST_SHIPPED).fetchone()
+    else:
+        found += connection.execute(_SHIPPED_BEFORE, (ended,)).fetchone()
+        if limits.keep_shipped_entries is not None:
+            found += connection.execute(_SHIPPED_BEYOND, (limits.keep_shipped_entries,)).fetchone()
+    attempt = limited(connection, max(each for each in found if each is not None))
+    newest, _ = connection.execute(_NEWEST).fetchone() or (1, None)
+    (reached,) = connection.execute(_REACHED, (attempt,)).fetchone()
+    return Cut(attempt, min(reached or 0, newest - 1), ended)
+
+
+def limited(connection: sqlite3.Connection, attempt: int) -> int:
+    """Return the attempt up to which may be pruned: not the newest number, which must never be handed out again."""
+    _, newest_by = connection.execute(_NEWEST).fetchone() or (0, None)
+    return attempt if newest_by is None else min(attempt, newest_by - 1)
+
+
+def bounds(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the lowest and the highest number that has a row."""
+    first, last = connection.execute(_BOUNDS).fetchone()
+    return int(first), int(last)
+
+
+# --- what may go
+
+_SHIPPED_ATTEMPTS = """
+SELECT id, lane, first, last, picked FROM attempts WHERE outcome = 'shipped' AND id > ? AND id <= ? ORDER BY id
+"""
+_SHIPPED_COLUMNS = "seq, group_key, profile, message, sends, possibly_twice, out_of_order"
+_SHIPPED_RANGE = f"""
+SELECT {_SHIPPED_COLUMNS} FROM entries
+ WHERE seq BETWEEN :first AND :last AND attempt = :attempt AND state = 'shipped' ORDER BY seq
+"""
+_SHIPPED_PICKED = f"""
+SELECT {_SHIPPED_COLUMNS} FROM entries
+ WHERE seq IN (SELECT value FROM json_each(:picked)) AND attempt = :attempt AND state = 'shipped' ORDER BY seq
+"""
+_UNSETTLED = f"""
+SELECT lane, group_key, profile FROM entries WHERE state = 'in_doubt' AND {SET_ASIDE}
+ UNION SELECT lane, group_key, profile FROM waits
+"""
+_SET_ASIDE_ELSEWHERE = f"""
+SELECT DISTINCT lane, group_key, profile FROM entries WHERE {SET_ASIDE} AND lane NOT IN ('people', 'groups')
+"""
+# A wait names the entry that it is behind.
+_GIVEN_UP = f"""
+SELECT seq, lane, group_key, profile, state, sends, possibly_twice, out_of_order FROM entries
+ WHERE state IN ('discarded', 'forgotten') AND {SET_ASIDE} AND seq > ? AND seq <= ?
+   AND seq NOT IN (SELECT behind FROM waits) ORDER BY seq LIMIT ?
+"""
+_PRUNABLE = f"""
+WITH unsettled AS MATERIALIZED ({_UNSETTLED})
+SELECT count(*) FROM entries
+ WHERE seq BETWEEN :first AND :last
+   AND ((state = 'shipped' AND attempt <= :attempt) OR (state IN ('discarded', 'forgotten') AND seq <= :number))
+   AND seq NOT IN (SELECT behind FROM waits)
+   AND (state = 'forgotten'
+        OR NOT EXISTS (SELECT 1 FROM unsettled WHERE unsettled.lane = entries.lane
+                          AND unsettled.group_key IS entries.group_key AND unsettled.profile IS entries.profile))
+"""
+# The latest attempt of each lane stays, for equal failures join it; so does the one whose words rejections are compared
+# with. Attempts that applied nothing go by their age, however long an outage lasts.
+_LATEST_ATTEMPTS = "SELECT max(id) FROM attempts GROUP BY lane"
+_SPENT_ATTEMPTS = """
+SELECT id, outcome IS NOT NULL
+   AND id NOT IN (SELECT value FROM json_each(:latest))
+   AND id NOT IN (SELECT alike_since FROM lanes WHERE alike_since IS NOT NULL)
+   AND (id <= :attempt OR (outcome NOT IN ('shipped', 'unknown') AND ended_at < :ended))
+   AND CASE WHEN outcome IN ('offline', 'wait', 'paused') OR (outcome = 'refused' AND updates > 1) THEN 1
+            WHEN outcome = 'unknown'
+            THEN NOT EXISTS (SELECT 1 FROM entries
+                              WHERE seq BETWEEN attempts.first AND attempts.last AND lane = attempts.lane AND sends > 0
+                                AND (picked IS NULL OR seq IN (SELECT value FROM json_each(picked))))
+            ELSE NOT EXISTS (SELECT 1 FROM entries WHERE seq BETWEEN attempts.first AND attempts.last
+                                                     AND attempt = attempts.id) END
+  FROM attempts WHERE id > :after ORDER BY id LIMIT :most
+"""
+
+
+class Shipped(NamedTuple):
+    """An entry that may go.
+
+    Attributes:
+        seq: Its number.
+        owner: Whose it is.
+        message: JSON; empty for an entry that was not shipped.
+        state: ``shipped``, ``discarded`` or ``forgotten``.
+        sends: Requests that carried it.
+        possibly_twice: Its mark.
+        out_of_order: Its mark.
+    """
+
+    seq: int
+    owner: Owner
+    message: str
+    state: str
+    sends: int
+    possibly_twice: int
+    out_of_order: int
+
+
+def attempts_shipped(
+    connection: sqlite3.Connection, after: int, upto: int
+) -> Iterator[tuple[int, str, int, int, str | None]]:
+    """Yield id, lane, first, last and picked numbers of accepted attempts, in their order."""
+    with closing(connection.execute(_SHIPPED_ATTEMPTS, (after, upto))) as rows:
+        yield from rows
+
+
+def shipped_by(
+    connection: sqlite3.Connection, attempt: tuple[int, str, int, int, str | None]
+) -> Iterator[Shipped]:
+    """Yield the entries that an attempt shipped, by number."""
+    id_, lane, first, last, picked = attempt
+    sql = _SHIPPED_RANGE if picked is None else _SHIPPED_PICKED
+    values = {"attempt": id_, "first": first, "last": last, "picked": picked}
+    with closing(connection.execute(sql, values)) as rows:
+        for seq, group_key, profile, message, *marks in rows:
+            yield Shipped(seq, (lane, group_key, profile), message, "shipped", *marks)
+
+
+def unsettled_owners(connection: sqlite3.Connection) -> set[Owner]:
+    """Return whose entries must all stay: something of theirs is in doubt, or waits."""
+    return set(connection.execute(_UNSETTLED).fetchall())
+
+
+def owners_set_aside_elsewhere(connection: sqlite3.Connection) -> set[Owner]:
+    """Return who has entries set aside in lanes without profiles."""
+    return set(connection.execute(_SET_ASIDE_ELSEWHERE).fetchall())
+
+
+def given_up(connection: sqlite3.Connection, after: int, upto: int, most: int) -> list[Shipped]:
+    """Return discarded and forgotten entries, by number."""
+    rows = connection.execute(_GIVEN_UP, (after, upto, most)).fetchall()
+    return [
+        Shipped(seq, (lane, group_key, profile), "", state, *marks)
+        for seq, lane, group_key, profile, state, *marks in rows
+    ]
+
+
+def count_prunable(connection: sqlite3.Connection, cut: Cut, first: int = 1, last: int = 2**62) -> int:
+    """Return how many entries of a range of numbers would go."""
+    values = {"attempt": cut.attempt, "number": cut.number, "first": first, "last": last}
+    (entries,) = connection.execute(_PRUNABLE, values).fetchone()
+    return int(entries)
+
+
+def latest_attempts(connection: sqlite3.Connection) -> list[int]:
+    """Return the latest attempt of each lane."""
+    return [id_ for (id_,) in connection.execute(_LATEST_ATTEMPTS).fetchall()]
+
+
+def spent_attempts(
+    connection: sqlite3.Connection, cut: Cut, latest: list[int], after: int, most: int
+) -> list[tuple[int, int]]:
+    """Return attempts by id, and whether nothing refers to each any more."""
+    values = {
+        "after": after,
+        "attempt": limited(connection, cut.attempt),
+        "ended": cut.ended,
+        "latest": json.dumps(latest),
+        "most": most,
+    }
+    return connection.execute(_SPENT_ATTEMPTS, values).fetchall()

@@ -1,0 +1,491 @@
+"""The table `entries`: every statement that writes it, and the reads that shipping, deciding and forgetting need.
+
+Functions take the connection of the caller's transaction. Those that change states keep the accounts, too.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from recorder.journal import accounts
+from recorder.model.entries import NewEntry, State
+from recorder.model.operations import Lane
+
+__all__ = [
+    "NOT_WAITING",
+    "SET_ASIDE",
+    "Carried",
+    "Decidable",
+    "Doubtful",
+    "Profile",
+    "delete",
+    "discard",
+    "doubtful",
+    "edit_message",
+    "erase",
+    "forgotten_when_settled",
+    "highest",
+    "insert",
+    "insert_deletion",
+    "insert_many",
+    "late",
+    "latest_gone",
+    "mark_hazardous",
+    "mark_out_of_order",
+    "matching",
+    "message_of",
+    "move",
+    "naming",
+    "pending",
+    "put_back",
+    "reject",
+    "rejected_since",
+    "sending",
+    "settle",
+    "single",
+    "state_of",
+    "take_up",
+    "to_send_again",
+    "unsent_deletion",
+    "updates_of",
+    "with_state",
+]
+
+Profile = tuple[str | None, str | None]
+"""Whose entry: the group's key, or None for a user, and the id."""
+
+SET_ASIDE = "state NOT IN ('pending', 'shipped')"
+"""Condition of the partial index: SQLite uses it only for a query that repeats it word for word."""
+
+NOT_WAITING = """
+NOT EXISTS (SELECT 1 FROM waits WHERE waits.lane = entries.lane
+                                  AND waits.profile IS entries.profile AND waits.group_key IS entries.group_key)
+"""
+"""Condition: nothing keeps the entry's profile from being sent."""
+
+
+class Carried(NamedTuple):
+    """Entries that an attempt carries, as its row names them.
+
+    Attributes:
+        attempt: The attempt's number.
+        epoch: Of the shipper that made it.
+        lane: Of all its entries.
+        first: Lowest number.
+        last: Highest number.
+        picked: The numbers as JSON, if they were picked one by one; None for the lane's pending ones in the range.
+        entries: How many.
+        updates: In how many updates.
+    """
+
+    attempt: int
+    epoch: int
+    lane: Lane
+    first: int
+    last: int
+    picked: str | None
+    entries: int
+    updates: int
+
+
+# --- recording
+
+# Values are plain tuples: of a NamedTuple, sqlite3 looks up each member, which takes longer.
+_INSERT = """
+INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_INSERT_DELETION = """
+INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, reason, ends_forgotten)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
+"""
+_HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
+
+
+def insert(connection: sqlite3.Connection, row: NewEntry) -> int:
+    """Insert a row and return its number."""
+    return connection.execute(_INSERT, tuple(row)).lastrowid or 0
+
+
+def insert_many(connection: sqlite3.Connection, rows: Iterable[NewEntry]) -> int:
+    """Insert rows and return the number of the last one."""
+    connection.executemany(_INSERT, map(tuple, rows))
+    return highest(connection)
+
+
+def insert_deletion(connection: sqlite3.Connection, row: NewEntry) -> int:
+    """Insert a deletion that is erased once it is shipped, and return its number."""
+    return connection.execute(_INSERT_DELETION, tuple(row)).lastrowid or 0
+
+
+def highest(connection: sqlite3.Connection) -> int:
+    """Return the highest number ever handed out; 0 if nothing was recorded."""
+    (number,) = connection.execute(_HIGHEST).fetchone()
+    return int(number)
+
+
+# --- claiming
+
+_PENDING = """
+SELECT seq, message FROM entries
+ WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
+"""
+_PENDING_BESIDE_WAITS = f"""
+SELECT seq, message, NOT {NOT_WAITING} FROM entries
+ WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
+"""
+# Two walks along the index, merged by number: no further than a request needs, however many wait.
+_AGAIN = f"""
+SELECT seq, message FROM entries
+ WHERE state = 'waiting' AND {SET_ASIDE} AND lane = :lane AND seq <= :upto AND {NOT_WAITING}
+UNION ALL
+SELECT seq, message FROM entries
+ WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = :lane AND seq <= :upto AND {NOT_WAITING}
+ ORDER BY seq
+"""
+
+
+def pending(
+    connection: sqlite3.Connection, lane: Lane, cursor: int, upto: int, *, beside_waits: bool
+) -> sqlite3.Cursor:
+    """Return a cursor over number and message of a lane's pending entries above its cursor.
+
+    With `beside_waits` each row also says whether its profile waits; looking at each takes a third longer.
+    """
+    sql = _PENDING_BESIDE_WAITS if beside_waits else _PENDING
+    return connection.execute(sql, {"lane": lane, "cursor": cursor, "upto": upto})
+
+
+def to_send_again(connection: sqlite3.Connection, lane: Lane, upto: int) -> sqlite3.Cursor:
+    """Return a cursor over number and message of waiting and doubtful entries whose profile does not wait."""
+    return connection.execute(_AGAIN, {"lane": lane, "upto": upto})
+
+
+# --- settling
+
+_CARRIED_FRESH = "lane = :lane AND seq BETWEEN :first AND :last AND state = 'pending'"
+_CARRIED_AGAIN = (
+    f"seq IN (SELECT value FROM json_each(:picked)) AND state IN ('waiting', 'in_doubt') AND {SET_ASIDE}"
+)
+# An earlier request may have applied it, and repeating it is hazardous.
+_TWICE = "sends > 0 AND hazardous AND NOT possibly_twice"
+_AGAIN_STATES = (
+    f"SELECT state, count(*), coalesce(sum({_TWICE}), 0) FROM entries WHERE {_CARRIED_AGAIN} GROUP BY state"
+)
+_SETTLE_FRESH = f"""
+UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason = NULL WHERE {_CARRIED_FRESH}
+"""
+_SETTLE_AGAIN = f"""
+UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason = NULL,
+                   possibly_twice = possibly_twice OR ({_TWICE})
+ WHERE {_CARRIED_AGAIN}
+"""
+_UPDATES_FRESH = (
+    f"SELECT seq, group_key, profile, operator, message FROM entries WHERE {_CARRIED_FRESH} ORDER BY seq"
+)
+_UPDATES_AGAIN = (
+    f"SELECT seq, group_key, profile, operator, message FROM entries WHERE {_CARRIED_AGAIN} ORDER BY seq"
+)
+_SINGLE_FRESH = f"SELECT seq, state, sends, group_key, profile FROM entries WHERE {_CARRIED_FRESH}"
+_SINGLE_AGAIN = f"SELECT seq, state, sends, group_key, profile FROM entries WHERE {_CARRIED_AGAIN}"
+_REJECT = "UPDATE entries SET state = 'rejected', attempt = ?, reason = ? WHERE seq = ?"
+_REJECTED_SINCE = (
+    f"SELECT seq, sends FROM entries WHERE state = 'rejected' AND {SET_ASIDE} AND lane = ? AND attempt >= ?"
+)
+# Nothing waits above its lane's cursor: a pending entry there would overtake it.
+_PUT_BACK = f"""
+UPDATE entries SET state = 'pending'
+ WHERE state = 'waiting' AND {SET_ASIDE} AND lane = :lane
+   AND seq > (SELECT cursor FROM lanes WHERE lane = :lane)
+"""
+_LATE = """
+SELECT seq, group_key, profile,
+       state = 'in_doubt' AND attempt = :attempt AND seq NOT IN (SELECT seq FROM carried)
+  FROM entries WHERE seq IN (SELECT value FROM json_each(:numbers)) AND state <> 'forgotten' ORDER BY seq
+"""
+_MOVE = """
+UPDATE entries SET state = ?, reason = coalesce(?, reason) WHERE seq IN (SELECT value FROM json_each(?))
+"""
+_MARK_HAZARDOUS = "UPDATE entries SET hazardous = 1 WHERE seq IN (SELECT value FROM json_each(?))"
+_DOUBTFUL = f"""
+SELECT seq, group_key, profile, hazardous FROM entries
+ WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? ORDER BY seq
+"""
+
+
+class Doubtful(NamedTuple):
+    """An entry in doubt, and whether sending it again may change what its profile holds."""
+
+    seq: int
+    group_key: str | None
+    profile: str | None
+    hazardous: int
+
+    @property
+    def owner(self) -> Profile:
+        """Whose it is."""
+        return self.group_key, self.profile
+
+
+def settle(connection: sqlite3.Connection, carried: Carried, state: State) -> None:
+    """Give the entries of an attempt that may have been applied their next state."""
+    values = {**carried._asdict(), "state": state}
+    if carried.picked is None:  # fresh entries were in no request before, and pending ones have no counter
+        accounts.add(connection, state, connection.execute(_SETTLE_FRESH, values).rowcount)
+        return
+    before = connection.execute(_AGAIN_STATES, values).fetchall()
+    changes = Counter[str]({state: connection.execute(_SETTLE_AGAIN, values).rowcount})
+    for was, entries, twice in before:
+        changes[was] -= entries
+        changes["possibly_twice"] += twice
+    accounts.change(connection, changes)
+
+
+def updates_of(
+    connection: sqlite3.Connection, carried: Carried
+) -> list[tuple[int, str | None, str | None, str, str]]:
+    """Return number, group key, profile, operator and message of each entry that an attempt carries."""
+    sql = _UPDATES_FRESH if carried.picked is None else _UPDATES_AGAIN
+    return connection.execute(sql, carried._asdict()).fetchall()
+
+
+def single(connection: sqlite3.Connection, carried: Carried) -> tuple[int, str, int, str | None, str | None]:
+    """Return number, state, sends, group key and profile of an attempt's only entry."""
+    sql = _SINGLE_FRESH if carried.picked is None else _SINGLE_AGAIN
+    row: tuple[int, str, int, str | None, str | None] = connection.execute(sql, carried._asdict()).fetchone()
+    return row
+
+
+def reject(connection: sqlite3.Connection, seq: int, was: str, attempt: int, reason: str) -> None:
+    """Set an entry aside that the service refused."""
+    connection.execute(_REJECT, (attempt, reason, seq))
+    accounts.change(connection, {was: -1, State.REJECTED: 1})
+
+
+def rejected_since(connection: sqlite3.Connection, lane: Lane, attempt: int) -> list[tuple[int, int]]:
+    """Return number and sends of the lane's entries that were rejected by this attempt or later ones."""
+    return connection.execute(_REJECTED_SINCE, (lane, attempt)).fetchall()
+
+
+def put_back(connection: sqlite3.Connection, lane: Lane) -> None:
+    """Make waiting entries above the lane's cursor pending again: their claim came to nothing."""
+    back = connection.execute(_PUT_BACK, {"lane": lane}).rowcount
+    accounts.add(connection, State.WAITING, -back)
+
+
+def late(
+    connection: sqlite3.Connection, attempt: int, numbers: Sequence[int]
+) -> list[tuple[int, str | None, str | None, int]]:
+    """Return the entries of a late answer: number, group key, profile, and whether nothing happened to it since."""
+    values = {"attempt": attempt, "numbers": json.dumps(numbers)}
+    return connection.execute(_LATE, values).fetchall()
+
+
+def move(
+    connection: sqlite3.Connection,
+    numbers: Sequence[int],
+    was: State,
+    becomes: State,
+    reason: str | None = None,
+) -> None:
+    """Move entries from one state to another; None leaves the reason as it is."""
+    if numbers:
+        connection.execute(_MOVE, (becomes, reason, json.dumps(numbers)))
+        accounts.change(connection, {was: -len(numbers), becomes: len(numbers)})
+
+
+def mark_hazardous(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Mark entries whose repetition may change what their profile holds."""
+    if numbers:
+        connection.execute(_MARK_HAZARDOUS, (json.dumps(numbers),))
+
+
+def doubtful(connection: sqlite3.Connection, lane: str) -> list[Doubtful]:
+    """Return the lane's entries in doubt, by number."""
+    return [Doubtful(*row) for row in connection.execute(_DOUBTFUL, (lane,)).fetchall()]
+
+
+# --- deciding
+
+_WITH_STATE = """
+SELECT seq, lane, group_key, profile, state, attempt, sends, out_of_order, reason FROM entries_with_state
+ WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq
+"""
+# Sent entries that may have been applied, pruned ones included; and of those, the ones that are not sent again.
+# Forgotten entries no longer have a profile.
+_LATEST_GONE = """
+SELECT lane, group_key, profile, max(sent), max(perhaps) FROM (
+  SELECT lane, group_key, profile,
+         CASE WHEN state NOT IN ('in_doubt', 'waiting', 'pending') THEN seq END AS sent, seq AS perhaps
+    FROM entries_with_state WHERE seq > :seq AND (sends > 0 OR state = 'sending') AND state <> 'forgotten'
+  UNION ALL
+  SELECT lane, group_key, profile, gone, gone FROM baseline WHERE gone > :seq)
+ GROUP BY lane, group_key, profile
+"""
+_TAKE_UP = """
+UPDATE entries SET state = ?, reason = NULL, hazardous = hazardous OR (sends > 0)
+ WHERE seq IN (SELECT value FROM json_each(?))
+"""
+_DISCARD = """
+UPDATE entries SET state = 'discarded', reason = coalesce(reason, 'discarded by a person')
+ WHERE seq IN (SELECT value FROM json_each(?))
+"""
+_MARK_OUT_OF_ORDER = "UPDATE entries SET out_of_order = 1 WHERE seq IN (SELECT value FROM json_each(?))"
+_EDIT = "UPDATE entries SET message = ?, operator = ?, group_key = ?, profile = ? WHERE seq = ?"
+_ENTRY = "SELECT operator, message FROM entries WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+
+
+class Decidable(NamedTuple):
+    """An entry as a decision sees it."""
+
+    seq: int
+    lane: str
+    group_key: str | None
+    profile: str | None
+    state: str
+    attempt: int | None
+    sends: int
+    out_of_order: int
+    reason: str | None
+
+    @property
+    def owner(self) -> tuple[str, str | None, str | None]:
+        """Lane, group key and profile."""
+        return self.lane, self.group_key, self.profile
+
+
+def matching(connection: sqlite3.Connection, where: str, values: Sequence[str | float]) -> list[int]:
+    """Return the numbers of the entries that match a filter; `where` is SQL made by `recorder.model.filters`."""
+    sql = f"SELECT seq FROM entries_with_state WHERE {where} ORDER BY seq"
+    return [seq for (seq,) in connection.execute(sql, values).fetchall()]
+
+
+def with_state(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[Decidable]:
+    """Return these entries as they stand now, by number."""
+    return [Decidable(*row) for row in connection.execute(_WITH_STATE, (json.dumps(numbers),)).fetchall()]
+
+
+def latest_gone(
+    connection: sqlite3.Connection, after: int
+) -> dict[tuple[str, str | None, str | None], tuple[int, int]]:
+    """Return per owner the highest number after `after` that was sent for good, and that may have been applied."""
+    rows = connection.execute(_LATEST_GONE, {"seq": after}).fetchall()
+    return {tuple(owner): (sent or 0, perhaps) for *owner, sent, perhaps in rows}
+
+
+def take_up(connection: sqlite3.Connection, rows: Sequence[Decidable], becomes: State) -> None:
+    """Make entries that were set aside to be sent again."""
+    if rows:
+        connection.execute(_TAKE_UP, (becomes, json.dumps([row.seq for row in rows])))
+        changes = Counter[str]({becomes: len(rows)})
+        changes.subtract(State(row.state) for row in rows)
+        accounts.change(connection, changes)
+
+
+def discard(connection: sqlite3.Connection, rows: Sequence[Decidable]) -> None:
+    """Give entries up; those that have a reason keep it."""
+    connection.execute(_DISCARD, (json.dumps([row.seq for row in rows]),))
+    changes = Counter[str]({State.DISCARDED: len(rows)})
+    changes.subtract(State(row.state) for row in rows)
+    accounts.change(connection, changes)
+
+
+def mark_out_of_order(connection: sqlite3.Connection, numbers: Sequence[int], newly: int) -> None:
+    """Mark entries that go after later ones of their profile; `newly` of them had no mark yet."""
+    connection.execute(_MARK_OUT_OF_ORDER, (json.dumps(numbers),))
+    accounts.add(connection, "out_of_order", newly)
+
+
+def edit_message(connection: sqlite3.Connection, seq: int, new: NewEntry) -> None:
+    """Replace an entry's message, and what follows from it."""
+    connection.execute(_EDIT, (new.message, new.operator, new.group_key, new.profile, seq))
+
+
+def message_of(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[tuple[str | None, str]]:
+    """Return operator and message of each of these entries, by number."""
+    return connection.execute(_ENTRY, (json.dumps(numbers),)).fetchall()
+
+
+# --- forgetting
+
+_STATES = "SELECT state, count(*) FROM entries WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY state"
+# Marks, sends and the attempt are figures of accounts that must still add up.
+_ERASE = """
+UPDATE entries SET state = 'forgotten', group_key = NULL, profile = NULL, operator = NULL, message = '{}',
+                   reason = NULL, hazardous = 0, ends_forgotten = 0
+ WHERE seq IN (SELECT value FROM json_each(?))
+"""
+_FORGOTTEN_WHEN_SETTLED = (
+    "SELECT seq, lane FROM entries WHERE ends_forgotten AND state IN ('shipped', 'discarded')"
+)
+_SENDING = """
+SELECT count(*) FROM entries_with_state WHERE state = 'sending' AND seq IN (SELECT value FROM json_each(?))
+"""
+# A deletion that an earlier forgetting asked for names the profile until it is shipped.
+_UNSENT = "state IN ('pending', 'waiting', 'in_doubt')"
+_NO_DELETION = f"seq NOT IN (SELECT seq FROM entries WHERE ends_forgotten AND {_UNSENT})"
+_DELETION = f"""
+SELECT seq FROM entries WHERE ends_forgotten AND {_UNSENT}
+   AND lane = :lane AND profile = :id AND group_key IS :group_key ORDER BY seq DESC LIMIT 1
+"""
+
+
+def erase(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Make entries forgotten, whatever they were; no open attempt may carry one of them."""
+    chosen = json.dumps(numbers)
+    changes = Counter[str]()
+    for state, entries in connection.execute(_STATES, (chosen,)).fetchall():
+        changes.update({state: -entries, State.FORGOTTEN: entries})
+    connection.execute(_ERASE, (chosen,))
+    accounts.change(connection, changes)
+
+
+def forgotten_when_settled(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    """Return number and lane of deletions that are to be erased now: they were shipped or discarded."""
+    return connection.execute(_FORGOTTEN_WHEN_SETTLED).fetchall()
+
+
+def sending(connection: sqlite3.Connection, numbers: Sequence[int]) -> int:
+    """Return how many of these entries an open attempt carries."""
+    (carried,) = connection.execute(_SENDING, (json.dumps(numbers),)).fetchone()
+    return int(carried)
+
+
+def naming(
+    connection: sqlite3.Connection, condition: str, values: dict[str, object], first: int, last: int
+) -> list[tuple[int, int]]:
+    """Return number and message size of the entries in a range that meet a condition of `mentions.py`."""
+    sql = f"""
+    SELECT seq, length(CAST(message AS BLOB)) FROM entries
+     WHERE seq BETWEEN :from AND :upto AND {condition} AND {_NO_DELETION}
+    """
+    return connection.execute(sql, {**values, "from": first, "upto": last}).fetchall()
+
+
+def state_of(
+    connection: sqlite3.Connection, condition: str, values: dict[str, object], numbers: Sequence[int]
+) -> list[tuple[int, str, str | None, str | None, str]]:
+    """Return number, lane, group key, profile and state of those of these entries that meet a condition."""
+    sql = f"""
+    SELECT seq, lane, group_key, profile, state FROM entries_with_state
+     WHERE seq IN (SELECT value FROM json_each(:numbers)) AND {condition} AND {_NO_DELETION} ORDER BY seq
+    """
+    return connection.execute(sql, {**values, "numbers": json.dumps(numbers)}).fetchall()
+
+
+def unsent_deletion(connection: sqlite3.Connection, values: dict[str, object]) -> int | None:
+    """Return the number of a profile's deletion that is still to be sent, or None."""
+    row = connection.execute(_DELETION, values).fetchone()
+    return int(row[0]) if row else None
+
+
+# --- pruning
+
+_DELETE = "DELETE FROM entries WHERE seq IN (SELECT value FROM json_each(?))"
+
+
+def delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Delete rows; what is left of them must be counted as pruned."""
+    connection.execute(_DELETE, (json.dumps(numbers),))

@@ -1,0 +1,58 @@
+"""The tables `project`, of one row, and `limits`."""
+
+import sqlite3
+from collections.abc import Mapping
+
+from recorder.journal.limits import Limits
+
+__all__ = ["bind", "change_token", "keep_limits", "limits", "note_remnants", "remnants", "token"]
+
+_TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
+_BIND = "UPDATE project SET token = ? WHERE token IS NULL"
+_CHANGE_TOKEN = "UPDATE project SET token = ?"  # noqa: S105  # SQL, no secret
+_REMNANTS = "SELECT remnants FROM project"
+_NOTE_REMNANTS = "UPDATE project SET remnants = ?"
+
+_LIMITS = "SELECT name, value FROM limits"
+_KEEP_LIMIT = (
+    "INSERT INTO limits (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
+def token(connection: sqlite3.Connection) -> str | None:
+    """Return the token of the journal's project; None before the first was given."""
+    (kept,) = connection.execute(_TOKEN).fetchone()
+    return None if kept is None else str(kept)
+
+
+def bind(connection: sqlite3.Connection, given: str) -> str | None:
+    """Store the token if the journal has none, and return the one it has."""
+    connection.execute(_BIND, (given,))
+    return token(connection)
+
+
+def change_token(connection: sqlite3.Connection, given: str) -> None:
+    """Make this the journal of another project."""
+    connection.execute(_CHANGE_TOKEN, (given,))
+
+
+def remnants(connection: sqlite3.Connection) -> bool:
+    """Return True while erased content may be left in free space of the file, or in the log."""
+    (left,) = connection.execute(_REMNANTS).fetchone()
+    return bool(left)
+
+
+def note_remnants(connection: sqlite3.Connection, *, left: bool = True) -> None:
+    """Store whether erased content may be left."""
+    connection.execute(_NOTE_REMNANTS, (left,))
+
+
+def limits(connection: sqlite3.Connection) -> Limits:
+    """Return the limits of the journal, with the default for those that were never set."""
+    kept = {name: value for name, value in connection.execute(_LIMITS).fetchall() if name in Limits._fields}
+    return Limits(**kept)
+
+
+def keep_limits(connection: sqlite3.Connection, given: Mapping[str, float | None]) -> None:
+    """Store the limits that are given; None is no limit."""
+    connection.executemany(_KEEP_LIMIT, list(given.items()))

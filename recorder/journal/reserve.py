@@ -1,0 +1,79 @@
+"""The reserve file: disk space held back so that sent entries can be settled when the disk is full.
+
+``<journal>.ballast`` takes 4 MB, really allocated. A shipper that meets a full disk truncates it and goes on in the
+freed space; an empty file marks that recording is refused meanwhile, for it would use up that space. Whoever comes
+next when there is space again restores it. On a disk with plenty of space there is none.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+from recorder.journal.locks import beside
+
+__all__ = ["RESERVE_BYTES", "ReserveFile"]
+
+RESERVE_BYTES = 4 * 1024 * 1024
+_FREE_BESIDES = 2 * RESERVE_BYTES  # or the reserve itself would fill the disk
+_PLENTY = 16 * 1024**3
+_OWNER_ONLY = 0o600
+
+
+class ReserveFile:
+    """The reserve file of a journal.
+
+    Args:
+        path: The journal's file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = beside(path, ".ballast")
+
+    @property
+    def released(self) -> bool:
+        """True if the disk was full, so that what space there is belongs to the shipper."""
+        return self._size() == 0
+
+    def restore(self) -> None:
+        """Allocate it, if the disk is small enough to need one and has the space."""
+        size = self._size()
+        if size == RESERVE_BYTES:
+            return
+        free = self._free()
+        if free < RESERVE_BYTES + _FREE_BESIDES or (size is None and free > _PLENTY):
+            return
+        try:
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+        except OSError:
+            return  # the folder cannot be written any more: nothing is worse than before
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            else:
+                os.pwrite(descriptor, bytes(RESERVE_BYTES), 0)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> bool:
+        """Free its space for settling, as the disk is full; return True if there was any."""
+        if not self._size():
+            return False
+        os.truncate(self._file, 0)
+        return True
+
+    def _size(self) -> int | None:
+        try:
+            return os.stat(self._file).st_size  # noqa: PTH116  # a third of the time of Path.stat
+        except OSError:
+            return None
+
+    def _free(self) -> int:
+        try:
+            found = os.statvfs(self._file.parent)
+        except (OSError, AttributeError):
+            return 0
+        return found.f_bavail * found.f_frsize

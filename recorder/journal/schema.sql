@@ -1,0 +1,169 @@
+-- The journal, version 1. Each table is written by one module of recorder/journal, named beside it.
+--
+-- A log in which each row carries its state, and a cursor per lane, so that nothing scans what is done. Only the
+-- exceptional states are indexed: recording and shipping pay for no index but the key.
+
+-- The project this journal belongs to: one row (project.py).
+CREATE TABLE project (
+  id INTEGER PRIMARY KEY,
+  token TEXT,                            -- NULL before the first one was given
+  identity TEXT NOT NULL,                -- random; copies of this journal share it
+  created_at REAL,
+  snapshot_at REAL,                      -- when this copy was made by `restante snapshot`; NULL in a journal
+  remnants INTEGER NOT NULL DEFAULT 0    -- 1 while erased content may be left in free space or in the log
+);
+
+-- Limits that were set; NULL is no limit, a missing row the default (project.py).
+CREATE TABLE limits (name TEXT PRIMARY KEY, value REAL);
+
+-- One row per operation (entries.py).
+CREATE TABLE entries (
+  seq INTEGER PRIMARY KEY,               -- no gaps: the highest one is the number of entries ever recorded
+  lane TEXT NOT NULL,
+  group_key TEXT,                        -- NULL for a user's profile
+  profile TEXT,
+  operator TEXT,
+  message TEXT NOT NULL,                 -- JSON, without the project's token
+  recorded_at REAL NOT NULL,             -- seconds since the epoch, as all *_at
+  state TEXT NOT NULL,                   -- what an open attempt carries reads as 'sending' in the views below
+  attempt INTEGER,                       -- the attempt that settled it last
+  sends INTEGER NOT NULL DEFAULT 0,      -- requests that carried it and may have been applied
+  reason TEXT,                           -- why it is rejected, discarded or waiting
+  possibly_twice INTEGER NOT NULL DEFAULT 0,
+  out_of_order INTEGER NOT NULL DEFAULT 0,
+  hazardous INTEGER NOT NULL DEFAULT 0,  -- sending it again may change what the profile holds
+  ends_forgotten INTEGER NOT NULL DEFAULT 0  -- a deletion asked for by `forget`: erased once it is shipped
+);
+CREATE INDEX entries_set_aside ON entries(state, lane, seq) WHERE state NOT IN ('pending', 'shipped');
+CREATE INDEX entries_ending ON entries(seq) WHERE ends_forgotten;
+
+-- How each lane stands; a lane begins with its first entry (lanes.py).
+CREATE TABLE lanes (
+  lane TEXT PRIMARY KEY,
+  cursor INTEGER NOT NULL DEFAULT 0,     -- pending entries lie above it; it never moves back
+  outcome TEXT,                          -- of its last request
+  cause TEXT NOT NULL DEFAULT '',
+  since REAL,
+  failures INTEGER NOT NULL DEFAULT 0,   -- tries in a row that did not go through
+  retry_at REAL,                         -- for people; shippers use the four columns before "alike"
+  request_size INTEGER,                  -- most updates in a request, after an unknown outcome
+  boot TEXT NOT NULL DEFAULT '',         -- moments of uptime.py: which boot, seconds since it, length of the wait
+  backoff_at REAL NOT NULL DEFAULT 0,
+  backoff_span REAL NOT NULL DEFAULT 0,
+  asked_at REAL NOT NULL DEFAULT 0,      -- Retry-After
+  asked_span REAL NOT NULL DEFAULT 0,
+  alike INTEGER NOT NULL DEFAULT 0,      -- single rejections in a row with the same words
+  alike_since INTEGER                    -- the first attempt of that row
+);
+
+-- One row per request (attempts.py).
+CREATE TABLE attempts (
+  id INTEGER PRIMARY KEY,
+  lane TEXT NOT NULL,
+  epoch INTEGER NOT NULL,                -- of the shipper that made it
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  picked TEXT,                           -- a JSON array of numbers; NULL: the lane's pending entries from first to last
+  updates INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  started_at REAL NOT NULL,
+  ended_at REAL,
+  outcome TEXT,                          -- NULL while it is open
+  status INTEGER,
+  words TEXT NOT NULL DEFAULT '',
+  times INTEGER NOT NULL DEFAULT 1,      -- equal failures in a row are one row
+  entries INTEGER NOT NULL DEFAULT 0     -- more than updates where entries were folded
+);
+CREATE INDEX attempts_open ON attempts(id) WHERE outcome IS NULL;
+
+-- One counter per state but pending and sending, and per mark (accounts.py).
+CREATE TABLE counters (
+  account TEXT PRIMARY KEY,
+  entries INTEGER NOT NULL,
+  pruned INTEGER NOT NULL DEFAULT 0      -- how many of them have no row any more
+);
+INSERT INTO counters (account, entries) VALUES
+  ('waiting', 0), ('in_doubt', 0), ('shipped', 0), ('rejected', 0), ('discarded', 0), ('forgotten', 0), ('lost', 0),
+  ('possibly_twice', 0), ('out_of_order', 0);
+
+-- The shipper that came last: one row (shipper.py).
+CREATE TABLE shipper (
+  id INTEGER PRIMARY KEY,
+  epoch INTEGER NOT NULL DEFAULT 0,      -- counts take-overs: only the latest may claim and settle
+  pid INTEGER,
+  running INTEGER NOT NULL DEFAULT 0,
+  seen_at REAL,
+  service TEXT,                          -- where it sends to
+  in_doubt TEXT,                         -- its policy
+  settle_after REAL,
+  machine TEXT,                          -- where the journal was then: see copies.py
+  path TEXT,
+  inode INTEGER,
+  moved_at REAL
+);
+
+-- Profiles of which nothing may be sent now (doubt.py).
+CREATE TABLE waits (
+  id INTEGER PRIMARY KEY,
+  lane TEXT NOT NULL,
+  group_key TEXT,
+  profile TEXT,
+  cause TEXT NOT NULL,                   -- 'settle_after', or 'hold' until a person decides
+  behind INTEGER NOT NULL,               -- the entry in doubt that it is about
+  boot TEXT NOT NULL,                    -- until when: a moment of uptime.py
+  at REAL NOT NULL,
+  span REAL NOT NULL
+);
+CREATE INDEX waits_of_profile ON waits(lane, profile);
+
+-- Profiles as their pruned entries made them (prune.py). In the order of id they were created.
+CREATE TABLE baseline (
+  id INTEGER PRIMARY KEY,
+  lane TEXT NOT NULL,
+  group_key TEXT,
+  profile TEXT,
+  properties TEXT,                       -- JSON; NULL where no profile was left
+  partly_known INTEGER NOT NULL DEFAULT 0,
+  entries INTEGER NOT NULL DEFAULT 0,
+  sends INTEGER NOT NULL DEFAULT 0,
+  gone INTEGER NOT NULL DEFAULT 0        -- the highest number that may have been applied
+);
+CREATE INDEX baseline_of_profile ON baseline(profile, lane);
+
+-- What the open attempt carries. CROSS JOIN makes SQLite begin with the open attempts, which are few.
+CREATE VIEW carried AS
+  SELECT entries.seq, entries.state FROM attempts CROSS JOIN entries
+      ON entries.seq BETWEEN attempts.first AND attempts.last
+     AND entries.lane = attempts.lane AND entries.state = 'pending'
+   WHERE attempts.outcome IS NULL AND attempts.picked IS NULL
+  UNION ALL
+  SELECT entries.seq, entries.state FROM attempts, json_each(attempts.picked) AS number
+    JOIN entries ON entries.seq = number.value
+   WHERE attempts.outcome IS NULL AND attempts.picked IS NOT NULL;
+
+CREATE VIEW entries_with_state AS
+  SELECT seq, lane, group_key, profile, operator, message, recorded_at,
+         CASE WHEN state IN ('pending', 'waiting', 'in_doubt') AND seq IN (SELECT seq FROM carried)
+              THEN 'sending' ELSE state END AS state,
+         attempt, sends, reason, possibly_twice, out_of_order, hazardous
+    FROM entries;
+
+-- Recording writes no counter: the highest number is what was recorded, and pending is what is left of it.
+CREATE VIEW accounts AS
+  WITH settled(entries, pruned) AS (
+    SELECT sum(entries), sum(pruned) FROM counters WHERE account NOT IN ('possibly_twice', 'out_of_order'))
+  SELECT 'recorded' AS account, coalesce(max(seq), 0) AS entries FROM entries
+  UNION ALL
+  SELECT 'pending', (SELECT coalesce(max(seq), 0) FROM entries) - (SELECT entries FROM settled)
+                    - (SELECT count(*) FROM carried WHERE state = 'pending')
+  UNION ALL
+  SELECT 'sending', count(*) FROM carried
+  UNION ALL
+  SELECT account, entries - (SELECT count(*) FROM carried WHERE carried.state = counters.account) FROM counters
+  UNION ALL
+  SELECT 'pruned', pruned FROM settled;
+
+INSERT INTO project (id, identity, created_at)
+VALUES (1, lower(hex(randomblob(16))), (julianday('now') - 2440587.5) * 86400.0);
+INSERT INTO shipper (id) VALUES (1);

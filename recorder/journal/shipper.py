@@ -1,0 +1,81 @@
+"""The table `shipper`, of one row: who ships, with which policy, and where the journal was then."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from recorder.journal.copies import Home, copy_reason, current_home
+from recorder.model.policy import ShippingPolicy
+
+__all__ = ["TakeOver", "epoch", "hand_over", "home", "next_epoch", "take_over"]
+
+_HOME = "SELECT machine, path, inode, identity FROM shipper, project"
+_SHIPPER = """
+SELECT epoch, service, EXISTS (SELECT 1 FROM attempts WHERE outcome IS NULL)
+                       OR (SELECT entries FROM counters WHERE account = 'in_doubt'),
+       machine, path, inode, identity
+  FROM shipper, project
+"""
+_TAKE_OVER = """
+UPDATE shipper SET epoch = ?, pid = ?, running = 1, seen_at = ?, service = ?, in_doubt = ?, settle_after = ?,
+                   machine = ?, path = ?, inode = ?, moved_at = CASE WHEN ? THEN ? ELSE moved_at END
+"""
+_EPOCH = "SELECT epoch FROM shipper"
+_NEXT_EPOCH = "UPDATE shipper SET epoch = epoch + 1 RETURNING coalesce(settle_after, ?)"
+_HAND_OVER = "UPDATE shipper SET running = 0, seen_at = ? WHERE epoch = ?"
+
+
+def home(connection: sqlite3.Connection) -> tuple[str, Home | None]:
+    """Return the journal's identity, and where it was shipped last; None if it never was."""
+    *place, identity = connection.execute(_HOME).fetchone()
+    return identity, _home(*place)
+
+
+def _home(machine: str | None, path: str | None, inode: int | None) -> Home | None:
+    return None if path is None else Home(machine or "", path, inode or 0)
+
+
+class TakeOver(NamedTuple):
+    """Facts about a journal that a new shipper begins with.
+
+    Attributes:
+        epoch: Of the new shipper.
+        new_service: The service is another one than before.
+        unsettled: An attempt is open, or entries are in doubt.
+    """
+
+    epoch: int
+    new_service: bool
+    unsettled: bool
+
+
+def take_over(
+    connection: sqlite3.Connection, path: Path, now: float, *, service: str, policy: ShippingPolicy
+) -> TakeOver:
+    """Become the shipper, in a new epoch."""
+    number, before, unsettled, *place, identity = connection.execute(_SHIPPER).fetchone()
+    here = current_home(path, identity)
+    moved = copy_reason(_home(*place), here) is not None
+    connection.execute(
+        _TAKE_OVER,
+        (number + 1, os.getpid(), now, service, policy.in_doubt, policy.settle_after, *here, moved, now),
+    )
+    return TakeOver(number + 1, before not in {None, service}, bool(unsettled))
+
+
+def epoch(connection: sqlite3.Connection) -> int:
+    """Return the epoch of the shipper that came last."""
+    (number,) = connection.execute(_EPOCH).fetchone()
+    return int(number)
+
+
+def next_epoch(connection: sqlite3.Connection) -> float:
+    """Begin an epoch without a shipper, and return the last one's `settle_after` in seconds."""
+    (settle_after,) = connection.execute(_NEXT_EPOCH, (ShippingPolicy().settle_after,)).fetchone()
+    return float(settle_after)
+
+
+def hand_over(connection: sqlite3.Connection, number: int, now: float) -> None:
+    """Note that the shipper of this epoch stopped."""
+    connection.execute(_HAND_OVER, (now, number))
