@@ -151,7 +151,7 @@ def reset(port):
     assert requests.post(f"http://127.0.0.1:{port}/simulator/reset", timeout=PATIENCE).json()["status"] == 1
 
 
-@pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [1, pytest.param(60, marks=pytest.mark.long)])
 def test_service_survives_hostile_senders(seconds, tmp_path):
     log = tmp_path / "stderr"
     with running(log) as (process, port):

@@ -20,12 +20,12 @@ TestQueue = law_suite(make=models.Queue, settings=settings())
 
 
 def check(law, make):
-    """Hold an implementation to one law, as the suite does."""
+    """Check one law, as the suite does."""
 
     @MANY
     @given(**law.given)
-    def test(**things):
-        law(make, **things)
+    def test(**variables):
+        law(make, **variables)
 
     test()
 
@@ -133,7 +133,8 @@ def test_unknown_law_is_refused():
 
 
 def test_suites_share_no_tests():
-    one, other = law_suite(make=Simulator), law_suite(make=Simulator)
+    few = settings(MANY, max_examples=10)
+    one, other = law_suite(make=Simulator, settings=few), law_suite(make=Simulator, settings=few)
     assert one.test_unions_fuse is not other.test_unions_fuse
     one().test_unions_fuse()
     other().test_unions_fuse()

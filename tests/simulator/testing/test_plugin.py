@@ -54,9 +54,12 @@ def test_fixtures_are_documented(project):
     assert "no docstring available" not in done.stdout.partition("pytest_restante")[2]
 
 
-def test_each_test_has_its_own(project):
+def test_fixtures_serve_a_project(project):
+    """Each test has its own, recorders ship nowhere by default, and factories serve Hypothesis."""
     done = project("""
         import pytest
+        from hypothesis import given, settings
+        from simulator.testing import strategies
 
         @pytest.mark.parametrize("again", [False, True])
         def test_fresh(restante_simulator, restante_recorder, restante_service, again):
@@ -67,24 +70,11 @@ def test_each_test_has_its_own(project):
             assert restante_recorder.flush().stopped_by == "done"
             assert restante_service.profiles() == {"ada": {"visits": 1}}
             assert dict(restante_simulator.profile("ada")) == {"visits": 1}
-    """)  # fmt: skip
-    assert outcome(done)[0] == "2 passed", outcome(done)[1]
 
-
-def test_recorder_ships_nowhere_by_default(project):
-    done = project("""
         def test_offline(restante_recorder):
             restante_recorder.people_set("ada", {"plan": "pro"})
             report = restante_recorder.flush()
             assert (report.stopped_by, report.pending) == ("offline", 1)
-    """)  # fmt: skip
-    assert outcome(done)[0] == "1 passed", outcome(done)[1]
-
-
-def test_factories_serve_hypothesis(project):
-    done = project("""
-        from hypothesis import given, settings
-        from simulator.testing import strategies
 
         @settings(max_examples=10, deadline=None)
         @given(strategies.histories())
@@ -104,7 +94,7 @@ def test_factories_serve_hypothesis(project):
             recorder.people_set("ada", {})
             assert (tmp_path / "kept.db").exists()
     """)  # fmt: skip
-    assert outcome(done)[0] == "2 passed", outcome(done)[1]
+    assert outcome(done)[0] == "5 passed", outcome(done)[1]
 
 
 def test_missing_werkzeug_skips_with_hint(project):
