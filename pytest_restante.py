@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _TOKEN = "TEST"  # noqa: S105  # the tokens of projects are public identifiers
 _NOWHERE = "http://127.0.0.1:9"  # the discard port, where nothing answers: tests never reach a real service
 
+_MOST = 200  # characters shown of a profile
+
 
 @pytest.fixture(scope="session")
 def restante_new_simulator() -> "Callable[..., Simulator]":
@@ -108,7 +110,7 @@ def pytest_assertrepr_compare(op: str, left: Any, right: Any) -> list[str] | Non
                 lines += [f"profile {id_!r}", *(f"  {line}" for line in found)]
     else:
         return None
-    shown = [text if len(text) <= 200 else text[:200] + "…" for text in (repr(left), repr(right))]  # noqa: PLR2004
+    shown = [text if len(text) <= _MOST else text[:_MOST] + "…" for text in (repr(left), repr(right))]
     return [" == ".join(shown), "from the right side to the left side:", *(f"  {line}" for line in lines)]
 
 

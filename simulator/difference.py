@@ -271,10 +271,10 @@ def _string(text: str, *, escaped: bool) -> str:
         return json.dumps(text)
     # Another sequence of code points may look the same: show each code point.
     everything = escaped or not unicodedata.is_normalized("NFC", text)
-    return '"' + "".join(_letter(text, place, everything) for place in range(len(text))) + '"'
+    return '"' + "".join(_letter(text, place, everything=everything) for place in range(len(text))) + '"'
 
 
-def _letter(text: str, place: int, everything: bool) -> str:  # noqa: FBT001
+def _letter(text: str, place: int, *, everything: bool) -> str:
     letter = text[place]
     if letter.isascii():
         doubtful = (

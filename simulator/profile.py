@@ -28,7 +28,7 @@ class Profile(Mapping[str, Any]):
 
     def __init__(
         self,
-        id: str,  # noqa: A002  # the service's own word
+        id: str,
         properties: Mapping[str, Any],
         *,
         group_key: str | None = None,
@@ -42,7 +42,7 @@ class Profile(Mapping[str, Any]):
     @classmethod
     def owning(
         cls,
-        id: str,  # noqa: A002
+        id: str,
         properties: dict[str, Any],
         *,
         group_key: str | None,

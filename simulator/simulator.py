@@ -257,7 +257,7 @@ class Simulator(PeopleApi):
             if id_.group_key is not None
         }
 
-    def profile(self, id: str | int, *, group_key: str | None = None) -> Profile:  # noqa: A002
+    def profile(self, id: str | int, *, group_key: str | None = None) -> Profile:
         """Return one profile; a snapshot.
 
         Raises:
@@ -273,7 +273,7 @@ class Simulator(PeopleApi):
             partly_known=identity in self._partly_known,
         )
 
-    def timeline(self, id: str | int, *, group_key: str | None = None) -> Timeline:  # noqa: A002
+    def timeline(self, id: str | int, *, group_key: str | None = None) -> Timeline:
         """Return the history of one profile: its state after each message, changes, and writers.
 
         A snapshot of the messages so far, malformed ones and those of deleted profiles included. After `from_journal`
@@ -353,11 +353,11 @@ class Simulator(PeopleApi):
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to a snapshot, which can be used again."""
-        self._properties = _copied(snapshot._profiles)  # noqa: SLF001
-        self._partly_known = set(snapshot._partly_known)  # noqa: SLF001
-        self._rejected = list(snapshot._rejected)  # noqa: SLF001
-        self._history = _copied_history(snapshot._history) if self._keeps_history else None  # noqa: SLF001
-        self._journal = snapshot._journal  # noqa: SLF001
+        self._properties = _copied(snapshot._profiles)
+        self._partly_known = set(snapshot._partly_known)
+        self._rejected = list(snapshot._rejected)
+        self._history = _copied_history(snapshot._history) if self._keeps_history else None
+        self._journal = snapshot._journal
 
     # --- making one
 

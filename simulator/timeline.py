@@ -129,7 +129,7 @@ class Timeline:
 
     def __init__(
         self,
-        id: str,  # noqa: A002  # the service's own word
+        id: str,
         history: History,
         dialect: Dialect | None = None,
         *,

@@ -54,7 +54,7 @@ def announced_length(headers: Message) -> int | None:
     if codings and codings != ["chunked"]:
         raise UnclearBody("Transfer-Encoding, must be chunked or missing", HTTPStatus.NOT_IMPLEMENTED)
     if codings and lengths:
-        raise UnclearBody("Content-Length, must not stand beside Transfer-Encoding")
+        raise UnclearBody("Content-Length, must be missing with Transfer-Encoding")
     if len(lengths) > 1:
         raise UnclearBody("Content-Length, given twice")
     if codings:

@@ -153,6 +153,7 @@ FAULTS: dict[str, type[Fault]] = {
 }
 """Faults by their name in a schedule."""
 
+_MOST_SHOWN = 60  # characters of a malformed value
 _LONGEST = 86_400  # a day: beyond every time-out, and threads can wait that long
 
 
@@ -173,7 +174,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "at": (lambda value: _is_whole(value) and value >= 1, "a whole number from 1"),
     "applied": (lambda value: isinstance(value, bool), "true or false"),
     "code": (
-        lambda value: _is_whole(value) and 200 <= value <= 599,  # noqa: PLR2004  # 1xx are no answers yet
+        lambda value: _is_whole(value) and value in range(200, 600),  # 1xx are no answers yet
         "an HTTP status from 200 to 599",
     ),
     "location": (_is_header, "a header's text"),
@@ -271,4 +272,4 @@ def _check(field: Field[Any], settings: dict[str, Any], place: str) -> None:
 
 def _shown(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 60 else text[:60] + "…"  # noqa: PLR2004
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…"

@@ -292,10 +292,9 @@ class Inbox:
 
     def _apply(self, accepted: Iterable[Received]) -> None:
         for one in accepted:
-            assert one.token is not None  # noqa: S101  # for the type checker: updates need one
-            if one.token not in self._projects:
-                self._projects[one.token] = Simulator(self._dialect, history=False)
-            self._projects[one.token].apply(one.message)
+            if one.token is not None:  # required of updates
+                project = self._projects.setdefault(one.token, Simulator(self._dialect, history=False))
+                project.apply(one.message)
 
     def profiles(self, token: str | None = None) -> dict[str, dict[str, Any]]:
         """Return users' profiles, id to properties, of one project or of all.

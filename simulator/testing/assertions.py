@@ -80,7 +80,7 @@ def _plain(value: Any) -> Any:
 
 def assert_profile(
     source: Source,
-    id: str | int,  # noqa: A002  # the service's own word
+    id: str | int,
     expected: Mapping[str, Any],
     *,
     group_key: str | None = None,
@@ -128,7 +128,7 @@ def assert_profile(
 
 def assert_absent(
     source: Source,
-    id: str | int,  # noqa: A002
+    id: str | int,
     *,
     group_key: str | None = None,
     token: str | None = None,
@@ -222,7 +222,7 @@ class _Writers:
     def of(self, change: Change) -> Step | None:
         """Return the step that wrote the actual property or list element."""
         name, *deeper = change.path
-        assert isinstance(name, str)  # noqa: S101  # for the type checker: paths begin with a property's name
+        name = str(name)  # paths begin with a property
         if name not in self._found:
             return self._timeline.removed_by(name)
         blame = self._blame(name)

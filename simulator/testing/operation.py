@@ -24,7 +24,7 @@ class Operation:
     operator: str
     payload: Any
 
-    def on(self, id: str | int, *, group_key: str | None = None) -> Message:  # noqa: A002  # the service's word
+    def on(self, id: str | int, *, group_key: str | None = None) -> Message:
         """Return a new message that applies it to a user's profile, or to a group's.
 
         >>> Operation("$add", {"visits": 1}).on("ada")

@@ -1,11 +1,11 @@
 """`law_suite`: a class with a test for each law."""
 
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
+from inspect import Parameter, Signature
 from typing import Any
 
-from hypothesis import given
-from hypothesis import settings as Settings  # noqa: N812  # a class in all but its name
+import hypothesis
+import pytest
 
 from simulator.testing.law import Implementation, Law
 from simulator.testing.laws import LAWS
@@ -21,7 +21,7 @@ def law_suite(
     make: Callable[[], Implementation],
     skip: Mapping[str, str] | Iterable[str] = (),
     xfail: Mapping[str, str] | Iterable[str] = (),
-    settings: Settings | None = None,
+    settings: hypothesis.settings | None = None,
 ) -> type:
     """Return a class with one Hypothesis test for each law. Bind it to a name that pytest collects.
 
@@ -49,30 +49,29 @@ def law_suite(
 
 def _marks(kind: str, named: Mapping[str, str] | Iterable[str]) -> dict[str, Any]:
     reasons = dict(named) if isinstance(named, Mapping) else dict.fromkeys(named, "")
-    if not reasons:
-        return {}
     if unknown := sorted(reasons.keys() - LAWS.keys()):
         raise ValueError(f"no such law: {', '.join(unknown)}; there are {', '.join(LAWS)}")
-    from pytest import mark  # noqa: PT013  # only if something is to be marked
-
     if kind == "skip":
-        return {name: mark.skip(reason=reason) for name, reason in reasons.items()}
-    return {name: mark.xfail(reason=reason, strict=True) for name, reason in reasons.items()}
+        return {name: pytest.mark.skip(reason=reason) for name, reason in reasons.items()}
+    return {name: pytest.mark.xfail(reason=reason, strict=True) for name, reason in reasons.items()}
 
 
 def _test(
-    law: Law, make: Callable[[], Implementation], settings: Settings | None, mark: Any
+    law: Law, make: Callable[[], Implementation], settings: hypothesis.settings | None, mark: Any
 ) -> Callable[..., None]:
-    def test(self: object, **variables: Any) -> None:  # noqa: ARG001  # called as a method
+    def test(_self: object, **variables: Any) -> None:
         __tracebackhide__ = True
         law(make, **variables)
 
     test.__name__ = test.__qualname__ = f"test_{law.name}"
     test.__doc__ = law.statement
-    # Hypothesis identifies a test by its source, which all of these share: without a digest of its own, each would
-    # replay the failures of the others, and drop them from the database because they pass.
+    # Hypothesis identifies a test by source and signature, and all of these share the source: with equal signatures,
+    # each would replay the failures of the others, and drop them from the database because they pass.
     identity = f"{getattr(make, '__module__', '')}.{getattr(make, '__qualname__', make)} {law.name}"
-    test._hypothesis_internal_add_digest = sha256(identity.encode()).digest()  # type: ignore[attr-defined]  # noqa: SLF001
-    for wrap in (given(**law.given), settings or Settings(max_examples=_EXAMPLES, deadline=None), mark):
+    parameters = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
+    parameters += [Parameter(name, Parameter.KEYWORD_ONLY) for name in law.given]
+    test.__signature__ = Signature(parameters, return_annotation=identity)  # type: ignore[attr-defined]
+    chosen = settings or hypothesis.settings(max_examples=_EXAMPLES, deadline=None)
+    for wrap in (hypothesis.given(**law.given), chosen, mark):
         test = wrap(test) if wrap is not None else test
     return test

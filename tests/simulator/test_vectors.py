@@ -3,30 +3,18 @@
 import pytest
 import requests
 
-from simulator import Simulator
 from simulator.service.server import Service
-from tests.simulator.test_cases import OWN
-from tests.simulator.vectors import NOT_BESIDE, SHARED, by_key, cases, expected, ids, sampled, spelled
+from tests.simulator.test_cases import OWN, outcome
+from tests.simulator.vectors import NOT_BESIDE, SHARED, cases, expected, ids, sampled, spelled
 
 CASES = cases(SHARED)
 TIMEOUT = 10
 
 
-def start(given):
-    simulator = Simulator()
-    for profile, properties in given.items():
-        simulator.people_set(profile, properties)
-    return simulator
-
-
 @pytest.mark.skipif(not CASES, reason=NOT_BESIDE)
 @pytest.mark.parametrize("case", CASES, ids=ids(CASES))
 def test_shared_vector(case):
-    simulator = start(case["given"])
-    verdicts = [[outcome.verdict for outcome in simulator.apply(message)] for message in case["messages"]]
-    users = {id_: dict(profile) for id_, profile in simulator.profiles.items()}
-    assert spelled(users, by_key(simulator.groups)) == expected(case)
-    assert verdicts == case["verdicts"]
+    assert outcome(case) == (expected(case), case["verdicts"])
 
 
 @pytest.fixture(scope="module")

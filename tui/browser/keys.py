@@ -368,7 +368,7 @@ def keys_of(where: str) -> tuple[Key, ...]:
     )
 
 
-def name_of(id: str, *, plain: bool = False) -> str:  # noqa: A002  # the table's own word
+def name_of(id: str, *, plain: bool = False) -> str:
     """The first key of a row, as a person reads it.
 
     >>> name_of("journal.filter")

@@ -16,7 +16,7 @@ MANY = settings(deadline=None, max_examples=3_000, database=None, derandomize=Tr
 
 TestSimulator = law_suite(make=Simulator, settings=settings())
 TestPlain = law_suite(make=models.Plain, settings=settings())
-TestQueue = law_suite(make=models.Queue, settings=settings())
+TestQueue = pytest.mark.long(law_suite(make=models.Queue, settings=settings()))
 
 
 def check(law, make):

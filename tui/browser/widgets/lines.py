@@ -45,7 +45,7 @@ class Lines(Widget, can_focus=True):
             self.table = table
             super().__init__()
 
-    def __init__(self, *, id: str, ascii_only: bool) -> None:  # noqa: A002  # Textual's own word
+    def __init__(self, *, id: str, ascii_only: bool) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
         self.cursor = 0

@@ -14,7 +14,7 @@ class Notice(Widget):
 
     DEFAULT_CSS = "Notice { height: auto; display: none; } Notice.said { display: block; }"
 
-    def __init__(self, id: str, *, ascii_only: bool) -> None:  # noqa: A002  # Textual's own word
+    def __init__(self, id: str, *, ascii_only: bool) -> None:
         super().__init__(id=id)
         self._ascii = ascii_only
         self.text = ""
