@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
+from recorder.journal import project
 from recorder.journal.locks import OpenLock, beside
 from recorder.journal.schema import APPLICATION_ID, OLDEST_SQLITE, SCHEMA_VERSION, create_schema
 from recorder.model.errors import (
@@ -55,8 +56,6 @@ SALVAGING = ".salvaging"
 """Suffix of the side file that exists while salvage exchanges a damaged journal for a new one."""
 
 _WAIT_FOR_CREATOR = 0.1
-
-_SNAPSHOT_AT = "SELECT snapshot_at FROM project"
 
 
 def resolved(path: str | PathLike[str]) -> Path:
@@ -243,7 +242,7 @@ def _refuse_remains(path: Path) -> None:
 
 
 def _refuse_snapshot(connection: sqlite3.Connection, path: Path) -> None:
-    (snapshot_at,) = connection.execute(_SNAPSHOT_AT).fetchone() or (None,)
+    snapshot_at = project.snapshot_at(connection)
     if snapshot_at is not None:
         day = time.strftime("%Y-%m-%d %H:%M", time.gmtime(snapshot_at))
         raise JournalSnapshot(f"{path} is a snapshot of a journal, made {day} UTC")

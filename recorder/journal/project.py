@@ -5,9 +5,19 @@ from collections.abc import Mapping
 
 from recorder.journal.limits import Limits
 
-__all__ = ["bind", "change_token", "keep_limits", "limits", "note_remnants", "remnants", "token"]
+__all__ = [
+    "bind",
+    "change_token",
+    "keep_limits",
+    "limits",
+    "note_remnants",
+    "remnants",
+    "snapshot_at",
+    "token",
+]
 
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
+_SNAPSHOT_AT = "SELECT snapshot_at FROM project"
 _BIND = "UPDATE project SET token = ? WHERE token IS NULL"
 _CHANGE_TOKEN = "UPDATE project SET token = ?"  # noqa: S105  # SQL, no secret
 _REMNANTS = "SELECT remnants FROM project"
@@ -23,6 +33,12 @@ def token(connection: sqlite3.Connection) -> str | None:
     """Return the token of the journal's project; None before the first was given."""
     (kept,) = connection.execute(_TOKEN).fetchone()
     return None if kept is None else str(kept)
+
+
+def snapshot_at(connection: sqlite3.Connection) -> float | None:
+    """Return when this copy was made by `restante snapshot`, in seconds since the epoch; None for a journal."""
+    (moment,) = connection.execute(_SNAPSHOT_AT).fetchone() or (None,)
+    return None if moment is None else float(moment)
 
 
 def bind(connection: sqlite3.Connection, given: str) -> str | None:

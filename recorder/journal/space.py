@@ -24,13 +24,12 @@ _FREED_SHARE = 16  # of so many bytes one is freed at once, so that not every ca
 _PAGES_A_CALL = 16  # a call hardly needs more
 _SMALLEST_LOG = 262_144
 
-_PAGES = "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
-
 
 def pages(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """Return how many pages the file has, how many of them are free, and their size in bytes."""
-    count, free, size = connection.execute(_PAGES).fetchone()
-    return int(count), int(free), int(size)
+    names = ("page_count", "freelist_count", "page_size")
+    count, free, size = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return count, free, size
 
 
 def _left(connection: sqlite3.Connection, path: Path, most: float) -> float:

@@ -194,7 +194,7 @@ def _minute(moment: float) -> str:
 
 
 def _copy(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[Finding]:
-    (snapshot_at,) = connection.execute(sql.SNAPSHOT_AT).fetchone() or (None,)
+    snapshot_at = project.snapshot_at(connection)
     if snapshot_at is not None:
         yield notice(
             "copy",

@@ -107,7 +107,6 @@ VERSIONS = ("PRAGMA application_id", "PRAGMA user_version")
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY rootpage"
 NEWEST = "SELECT recorded_at FROM entries ORDER BY seq DESC LIMIT 1"
 SHIPPER = "SELECT pid, running, moved_at FROM shipper"
-SNAPSHOT_AT = "SELECT snapshot_at FROM project"
 
 
 def integrity_check(table: str) -> str:
