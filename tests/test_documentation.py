@@ -180,6 +180,20 @@ def test_pages_name_existing_targets():
     assert named <= targets
 
 
+def test_format_names_tables_and_files():
+    page = text_of(ROOT / "docs" / "journal-format.md")
+    schema = text_of(ROOT / "recorder" / "journal" / "schema.sql")
+    code = "\n".join(text_of(path) for path in ROOT.glob("recorder/**/*.py"))
+    names = re.findall(r"^CREATE (?:TABLE|VIEW) (?!carried)(\w+)", schema, re.MULTILINE)
+    suffixes = re.findall(r'beside\(\w+, "(\.\w+)"\)', code)
+    assert len(names) >= 10
+    assert len(suffixes) >= 4
+    for name in [*names, *recorder.State]:
+        assert f"`{name}`" in page, name
+    for suffix in suffixes:
+        assert f".db{suffix}`" in page, suffix
+
+
 NAMED = re.compile(
     r"`?((?:recorder|simulator|tui|parity|crash|contract)/(?:\w+/)*test_\w+\.py)(?:::(\w+))?`?"
 )
