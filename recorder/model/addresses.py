@@ -1,4 +1,4 @@
-"""The service's base address, checked when it is given, however late something is sent there. Pure."""
+"""Base address of the service, checked when it is given, not when something is sent. Pure."""
 
 import re
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ _HOST = re.compile(r"[\w.:%-]+")
 
 
 def base_of(url: str | None, api_host: str) -> str:
-    """The address of a service without a path: `url`, or else that of the host.
+    """Return the address of a service without a path: `url`, or else that of the host.
 
     Raises:
         ShippingError: It is no base address.
@@ -31,7 +31,7 @@ def base_of(url: str | None, api_host: str) -> str:
         usable = False
     if not usable:
         raise ShippingError(
-            f"{given!r} is no address of a service", hint="Give a base such as https://api.mixpanel.com."
+            f"{given!r} is not an address of a service", hint="Give a base such as https://api.mixpanel.com."
         )
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ShippingError(

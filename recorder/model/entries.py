@@ -1,4 +1,4 @@
-"""What an entry is on its way into the journal, and the words for where entries and attempts stand."""
+"""States of entries, outcomes of attempts, and the row of a new entry."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -7,14 +7,14 @@ __all__ = ["AttemptOutcome", "NewEntry", "State"]
 
 
 class State(StrEnum):
-    """Where an entry stands on its way to the service."""
+    """Stage of an entry on its way to the service."""
 
     PENDING = "pending"
     """Recorded, and to be sent."""
     SENDING = "sending"
     """Carried by a request whose outcome is not settled yet."""
     WAITING = "waiting"
-    """To be sent, but not before something else of its profile is settled."""
+    """To be sent once another entry of its profile is settled."""
     IN_DOUBT = "in_doubt"
     """Sent, and no answer says whether it was applied."""
     SHIPPED = "shipped"
@@ -30,34 +30,34 @@ class State(StrEnum):
 
 
 class AttemptOutcome(StrEnum):
-    """What came of an attempt, and so what happens next."""
+    """Result of an attempt, which decides what happens next."""
 
     SHIPPED = "shipped"
     """Accepted."""
     REFUSED = "refused"
     """Nothing was applied: the service says that something in it is bad."""
     UNKNOWN = "unknown"
-    """It left, and no answer says what came of it."""
+    """It was sent, and no answer says if it was applied."""
     OFFLINE = "offline"
-    """Nothing left, or something stands between us and the service."""
+    """Nothing was sent, or something else answered in place of the service."""
     WAIT = "wait"
-    """Nothing was applied: the service asks for patience."""
+    """Nothing was applied: the service asks to wait."""
     PAUSED = "paused"
-    """Nothing was applied: the configuration is wrong, and a person must mend it."""
+    """Nothing was applied: the configuration is wrong, and a person must fix it."""
 
 
 class NewEntry(NamedTuple):
-    """A row for the journal, as an accepted call leaves it.
+    """Row for the journal, made of an accepted call.
 
     Attributes:
-        lane: What it travels with.
+        lane: Its lane.
         group_key: A group's key; None for a user's profile.
         profile: The profile's or group's id; None where a rejected message has none.
         operator: Such as ``$set``; None for events, imports and rejected messages without exactly one.
         message: Compact JSON without the project's token.
         recorded_at: Seconds since the epoch.
         state: ``pending``, or ``rejected`` with a reason.
-        reason: Why it was rejected.
+        reason: The reason it was rejected.
     """
 
     lane: str

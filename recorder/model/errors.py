@@ -1,4 +1,4 @@
-"""Every error that restante raises on purpose.
+"""Errors that restante raises on purpose.
 
     RestanteError
     ├── InvalidOperation        the operation cannot be recorded; nothing was journaled (also a ValueError)
@@ -8,14 +8,15 @@
     │   ├── NotAJournal         the file is something else; it was not touched
     │   ├── JournalTooNew       written by a newer restante; it was not touched
     │   ├── JournalDamaged      SQLite cannot read it; it was not touched
-    │   ├── JournalSnapshot     a copy to look into: nothing is recorded into it or shipped from it
-    │   ├── JournalFull         no room to record; what is journaled is safe
-    │   ├── JournalBusy         another process holds it longer than we waited
+    │   ├── JournalSnapshot     a copy for looking only: nothing is recorded into it or shipped from it
+    │   ├── JournalFull         no space to record; recorded entries are safe
+    │   ├── JournalBusy         another process had it locked for too long
     │   ├── JournalClosed       it was closed before this call
     │   └── WrongToken          a journal belongs to one project, and this is another
     └── ShippingError           the transport was set up in a way that cannot work
 
-Each says what happened and where; its ``hint`` says what to do next.
+The message says what happened and where. `hint` says what to do next; it is also a note of the exception (PEP 678),
+so that tracebacks and logs show it.
 """
 
 __all__ = [
@@ -37,15 +38,17 @@ __all__ = [
 
 
 class RestanteError(Exception):
-    """The root of the tree above.
+    """Base of all errors of restante.
 
     Attributes:
-        hint: One sentence that says what to do next; empty where there is nothing to do.
+        hint: One sentence that says what to do next; empty if there is nothing to do.
 
     >>> from recorder import JournalBusy
     >>> error = JournalBusy("kiosk.db is in use", hint="Try again.")
     >>> str(error), error.hint
     ('kiosk.db is in use', 'Try again.')
+    >>> error.__notes__
+    ['Try again.']
     """
 
     hint: str = ""
@@ -54,6 +57,8 @@ class RestanteError(Exception):
         super().__init__(message)
         if hint is not None:
             self.hint = hint
+        if self.hint:
+            self.add_note(self.hint)
 
 
 class InvalidOperation(RestanteError, ValueError):
@@ -64,7 +69,7 @@ class InvalidOperation(RestanteError, ValueError):
         reason: What is wrong with it.
     """
 
-    hint = "Nothing was recorded. Mend the call, or give Recorder(on_invalid='reject') to set such messages aside."
+    hint = "Nothing was recorded. Correct the call, or give Recorder(on_invalid='reject') to set such messages aside."
 
     def __init__(self, path: str, reason: str, *, hint: str | None = None) -> None:
         super().__init__(f"{path}: {reason}", hint=hint)
@@ -91,13 +96,13 @@ class JournalError(RestanteError):
 class JournalMissing(JournalError):
     """There is no journal at that path."""
 
-    hint = "Check the path (--journal, or RESTANTE_JOURNAL); recording the first operation makes the file."
+    hint = "Check the path (--journal, or RESTANTE_JOURNAL); recording the first operation creates the file."
 
 
 class NotAJournal(JournalError):
     """The file is something else; it was not touched."""
 
-    hint = "Give the path of a journal; recording makes one where no file is."
+    hint = "Give the path of a journal; recording creates one if there is no file."
 
 
 class JournalTooNew(JournalError):
@@ -110,30 +115,30 @@ class JournalDamaged(JournalError):
     """SQLite cannot read the journal; it was not touched."""
 
     hint = (
-        "End what has it open, then run `restante salvage`: it carries over what can still be read into a new "
-        "journal, and keeps the damaged file."
+        "Stop everything that has it open, then run `restante salvage`: it makes a new journal of all that can be "
+        "read, and keeps the damaged file."
     )
 
 
 class JournalSnapshot(JournalError):
-    """A copy to look into: nothing is recorded into it or shipped from it."""
+    """A copy for looking only: nothing is recorded into it or shipped from it."""
 
     hint = (
-        "Record into the journal that it is a snapshot of, and ship that. Where that one is gone for good, "
-        "`restante salvage` makes a journal of the snapshot."
+        "Record into the journal that it is a snapshot of, and ship that. If that is lost, `restante salvage` makes a "
+        "journal of the snapshot."
     )
 
 
 class JournalFull(JournalError):
-    """There is no room to record; what is journaled is safe."""
+    """There is no space to record; recorded entries are safe."""
 
-    hint = "Make room on the disk; shipping needs a little of it, too."
+    hint = "Free disk space; shipping needs a little of it, too."
 
 
 class JournalBusy(JournalError):
-    """Another process holds the journal longer than we waited."""
+    """Another process had the journal locked for too long."""
 
-    hint = "Try again; if it lasts, look for a process that stopped while it held the journal."
+    hint = "Try again; if it lasts, look for a process that was stopped while it had the journal locked."
 
 
 class JournalClosed(JournalError):

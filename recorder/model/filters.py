@@ -1,10 +1,10 @@
-"""The filter language: words such as ``state=rejected op=add error!=413`` to a WHERE clause with parameters. Pure.
+"""Filter language: from words such as ``state=rejected op=add error!=413`` to an SQL condition. Pure.
 
 Words are safe in shells unquoted. ``key=value`` and ``key!=value`` take the keys of `KEYS`; a bare word looks
-in the profile's id, the group key, the names of the properties and the error text. All words must hold.
+in the profile's id, the group key, the names of the properties and the error text. All words must be true.
 
-``error=`` looks for a text among the words that say why; ``error==`` takes exactly these words, those of the request
-where the entry has none of its own, and ``error==`` alone takes what nothing says anything of. ``status=400`` is the
+``error=`` looks for a text in the reason; ``error==`` takes exactly this text, which is the request's if the entry has
+no reason of its own, and ``error==`` alone takes entries without any. ``status=400`` is the
 status of the answer to the request that carried an entry last, ``status=none`` that there was none.
 """
 
@@ -26,7 +26,7 @@ KEYS = ("state", "op", "profile", "group", "lane", "error", "status", "seq", "si
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition over the view ``entries_with_state``.
+    """Condition over the view ``entries_with_state``.
 
     Attributes:
         sql: The condition; user data is never in it.
@@ -62,10 +62,10 @@ _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def where(expression: str | Sequence[str], *, now: float) -> Where:
-    """The condition that a filter expression means; an empty one holds for every entry.
+    """Return the condition of a filter expression; an empty one is true for every entry.
 
     Args:
-        expression: Words separated by white space, or a list of words, which may hold some.
+        expression: Words separated by white space, or a list of words, which may contain some.
         now: Seconds since the epoch, for ``since=2h``.
 
     Raises:
@@ -104,7 +104,7 @@ def _word(word: str, now: float) -> tuple[str, list[str | float]]:
 
 
 def seconds(text: str) -> float | None:
-    """A span of time such as 90s, 5m, 2h, 7d, in seconds; None where it is none.
+    """Return a span of time such as 90s, 5m, 2h, 7d in seconds; None if the text is none.
 
     >>> seconds("1.5h"), seconds("soon")
     (5400.0, None)
@@ -181,7 +181,7 @@ def _range(part: str, value: str) -> tuple[str, list[int]]:
 
 
 def _clipped(value: str) -> str:
-    """A value as an error names it: a list may be long."""
+    """Shorten a value for an error: a list may be long."""
     return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
 
 

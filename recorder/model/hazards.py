@@ -1,10 +1,10 @@
-"""Which runs may be sent again. Pure.
+"""Hazards: entries of a run that may be applied twice when they are sent again. Pure.
 
-A *run* is what one request carried for one profile, in order. After an unknown outcome some prefix of it may
-have been applied, or all. Sending it again whole is *harmless* when the profile ends the same whichever it
-was; everything else is *hazardous*. `tests/recorder/test_hazards.py` tries every small run on every small
-state. Sources: the service documents what set, set once, union, unset and delete do; whether ``$remove``
-takes one equal element or all is not known, and of other operators nothing is.
+A *run* is the entries that one request carried for one profile, in order. After an unknown outcome some first part of
+it may have been applied, or all. Sending it again whole is *harmless* when the profile ends the same in either case;
+every other run is *hazardous*. `tests/recorder/model/test_hazards.py` tries every small run on every small state.
+Sources: the service documents what set, set once, union, unset and delete do; whether ``$remove`` takes one equal
+element or all is not known, and of other operators nothing is.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ _INSERT_ID = "$insert_id"
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One entry of a run.
+    """Entry of a run.
 
     Attributes:
         operator: Such as ``$set``; None for an event or an import.
@@ -35,7 +35,7 @@ class Update:
 
     @classmethod
     def of(cls, operator: str | None, message: Mapping[str, Any]) -> "Update":
-        """The update in an entry's message.
+        """Return the update in an entry's message.
 
         >>> Update.of("$set", {"$distinct_id": "ada", "$set": {"plan": "pro"}})
         Update(operator='$set', payload={'plan': 'pro'})
@@ -44,13 +44,13 @@ class Update:
 
     @property
     def properties(self) -> frozenset[str]:
-        """The names of the properties it touches; none for a delete, which takes the whole profile."""
+        """Names of the properties it touches; none for a delete, which removes the whole profile."""
         named = isinstance(self.payload, Mapping) or self.operator == Operator.UNSET
         return frozenset(self.payload) if named else frozenset()
 
 
 def hazardous(run: Sequence[Update]) -> frozenset[int]:
-    """The places in a run whose repetition may change what the profile holds; empty for a harmless run.
+    """Return the places in a run whose repetition may change the profile; empty for a harmless run.
 
     For each property a run touches, it is harmless when the first operation on it is a set or an unset, which
     overwrite whatever came before, or when all are set once, or all union, which do nothing the second time
@@ -94,10 +94,10 @@ def _risky_properties(run: Iterable[Update]) -> frozenset[str]:
 
 
 def dropped(run: Sequence[Update], marked: frozenset[int] = frozenset()) -> frozenset[int]:
-    """The places to give up so that the rest of a run may be sent again: at most once, for those given up.
+    """Return the places to give up so that the rest of a run may be sent again: those given up apply at most once.
 
-    The hazardous ones, and those that share a property with one of them: half of what was meant for a
-    property is not sent without the other half. Repeated until the rest is harmless.
+    The hazardous ones, and those that share a property with one of them: no property
+    gets one half of its changes without the other. Repeated until the rest is harmless.
 
     Args:
         run: In the order of sending.

@@ -15,7 +15,7 @@ OnInvalid = Literal["raise", "reject"]
 
 
 def token_prefix(token: str) -> str:
-    """What joins an update when it is sent: its opening brace and the project's token.
+    """Return the beginning of an update as it is sent: its opening brace and the project's token.
 
     >>> token_prefix("T") + '{"$distinct_id":"u1","$set":{}}'[1:]
     '{"$token":"T","$distinct_id":"u1","$set":{}}'
@@ -23,9 +23,9 @@ def token_prefix(token: str) -> str:
     return f'{{"$token":{compact(token)},'
 
 
-# No dataclass, for nothing is that a recording program imports: `dataclasses` takes longer to import than SQLite.
+# Not a dataclass: `dataclasses` takes longer to import than SQLite, and a recording program needs no other.
 class Intake:
-    """How one project's messages are taken in.
+    """Validation of one project's messages, and their rows.
 
     Attributes:
         token: The project's token. It counts towards an update's size, and a message that carries another is
@@ -47,19 +47,19 @@ class Intake:
         self._token_bytes = len(token_prefix(token).encode()) - 1  # what the token adds to an update
 
     def of_project(self, token: str) -> Self:
-        """The same for another project's messages."""
+        """Return a copy for another project's messages."""
         return type(self)(token, self.on_invalid, self.serializer)
 
     def rows(
         self, lane: Lane, message: Any, now: float, fault: InvalidOperation | None = None
     ) -> list[NewEntry]:
-        """One row per operator of a people or groups message.
+        """Return one row per operator of a people or groups message.
 
         Args:
             lane: People or groups.
             message: As the caller gave it, stamped.
             now: Seconds since the epoch.
-            fault: What the caller's verb already found wrong with it.
+            fault: An error that the caller's verb found already.
 
         Raises:
             InvalidOperation: It cannot be recorded.
@@ -83,7 +83,7 @@ class Intake:
             return [self._rejected(lane, normalise(plain), now, str(error))]
 
     def update(self, message: Any, now: float) -> list[NewEntry]:
-        """The rows of any update message, of a user or a group, as it stands in a file; stamped if it is not.
+        """Return the rows of an update message of a user or a group; it gets a ``$time`` if it has none.
 
         Raises:
             InvalidOperation: It cannot be recorded.
@@ -112,13 +112,13 @@ class Intake:
         ]
 
     def _without_token(self, message: Message) -> Message:
-        """A copy without the project's token, which joins when it is sent."""
+        """Return a copy without the project's token, which is added when it is sent."""
         if message.get("$token", self.token) != self.token:
             raise other_project()
         return {name: value for name, value in message.items() if name != "$token"}
 
     def _rejected(self, lane: Lane, message: Message, now: float, reason: str) -> NewEntry:
-        """One row for the whole of a malformed message."""
+        """Return one row for the whole of a malformed message."""
         if message.get("$token") == self.token:
             message = self._without_token(message)
         text = compact(message)
@@ -133,13 +133,13 @@ class Intake:
         )
 
     def event(self, lane: Lane, message: Any, now: float, fault: WrongToken | None = None) -> NewEntry:
-        """The row of an event or an import, which travels as it is.
+        """Return the row of an event or an import, which is sent as it is.
 
         Args:
             lane: Events or imports.
             message: As the caller gave it.
             now: Seconds since the epoch.
-            fault: What the caller already found wrong with it.
+            fault: An error that the caller found already.
 
         Raises:
             InvalidOperation: It is no JSON object, or too large.
@@ -161,12 +161,12 @@ class Intake:
 
 
 def other_project() -> WrongToken:
-    """What is wrong with a message that names another project's token."""
+    """Make the error for a message that names another project's token."""
     return WrongToken("the message names another project's token than this journal's")
 
 
 def _with_identity(message: Message, identity: Identity) -> Message:
-    """The message with its ids as the strings they are kept as; the same object where they are that already."""
+    """Return the message with its ids as strings; the same object if they are strings already."""
     group_key, id_ = identity
     if group_key is None:
         return message if message["$distinct_id"] is id_ else {**message, "$distinct_id": id_}

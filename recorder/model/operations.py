@@ -201,9 +201,6 @@ def examine(message: Message, lane: Lane | None = None) -> tuple[Identity, tuple
 
     >>> examine({"$distinct_id": "u1", "$set": {"plan": "pro"}})
     (Identity(group_key=None, id='u1'), ('$set',))
-    >>> examine({"$distinct_id": "u1", "$unset": "plan"})
-    Traceback (most recent call last):
-    recorder.model.errors.InvalidOperation: $unset: must be a list of property names, not a string
     """
     names = tuple(message)
     operators, of_a_user = _forms.get(names) or _form(names)

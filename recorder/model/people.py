@@ -1,4 +1,4 @@
-"""The verbs: `PeopleApi`, shared by `Recorder` and `Simulator`, so that an app under test swaps one for the other.
+"""`PeopleApi`: the verbs, shared by `Recorder` and `Simulator`, so that an app under test swaps one for the other.
 
 Each verb builds one message and hands it to one hook. Names, parameters and messages are those of the
 official Python SDK's `Mixpanel`, so that an app moves over by changing what it constructs.
@@ -60,7 +60,7 @@ class PeopleApi(ABC):
 
     @abstractmethod
     def batch(self) -> "Batch[Any]":
-        """Several operations as one: all when the block ends, none if it raises.
+        """Begin a batch: all of its operations are recorded when the block ends, none if it raises.
 
         >>> from simulator import Simulator
         >>> people = Simulator()
@@ -75,7 +75,7 @@ class PeopleApi(ABC):
 
     @abstractmethod
     def close(self, timeout: float = 2.0) -> None:
-        """End it; `timeout` in seconds. Nothing recorded is lost."""
+        """Close it; `timeout` in seconds. Nothing recorded is lost."""
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +150,7 @@ class PeopleApi(ABC):
         self._update(Lane.PEOPLE, {"$distinct_id": distinct_id, "$delete": ""}, meta)
 
     def people_update(self, message: dict[str, Any], meta: Meta = None) -> None:
-        """Any update message of a user, with one operator or several, known or not."""
+        """Record an update message of a user, with one operator or several, known or not."""
         self._update(Lane.PEOPLE, message, meta)
 
     # --- groups
@@ -190,7 +190,7 @@ class PeopleApi(ABC):
         self._group(Operator.DELETE, group_key, group_id, "", meta)
 
     def group_update(self, message: dict[str, Any], meta: Meta = None) -> None:
-        """Any update message of a group, with one operator or several, known or not."""
+        """Record an update message of a group, with one operator or several, known or not."""
         self._update(Lane.GROUPS, message, meta)
 
     def _group(
@@ -201,7 +201,7 @@ class PeopleApi(ABC):
 
 
 def stamped(message: Any, meta: Meta, now: float) -> Message:
-    """A message as the official SDK would build it: ``$time`` first, the message, the caller's meta last.
+    """Return a message as the official SDK would build it: ``$time`` first, the message, the caller's meta last.
 
     Raises:
         InvalidOperation: The message or the meta is not an object.
@@ -222,7 +222,7 @@ class Batch(PeopleApi, Generic[Item]):
     """Operations that are taken together when the ``with`` block ends, or not at all if it raises.
 
     Each call validates and returns at once. Nothing is locked meanwhile, and calls on the batch's owner
-    inside the block are their own: threads and tasks cannot sweep each other's operations along.
+    inside the block are not part of it: threads and tasks cannot commit each other's operations.
     """
 
     __slots__ = ("_accept", "_commit", "_items", "_owner")
@@ -252,11 +252,11 @@ class Batch(PeopleApi, Generic[Item]):
         self.close()
 
     def __len__(self) -> int:
-        """How many entries it holds."""
+        """Return the number of entries in it."""
         return len(self._items or ())
 
     def __bool__(self) -> bool:
-        """A batch is one, also while it is empty."""
+        """Return True, also for an empty batch."""
         return True
 
     def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
@@ -270,7 +270,7 @@ class Batch(PeopleApi, Generic[Item]):
         return self._owner._now()  # noqa: SLF001  # the owner's clock is the batch's
 
     def batch(self) -> "Batch[Item]":
-        """A batch inside the batch: its operations join this one when its block ends."""
+        """Begin a batch inside the batch: its operations join this one when its block ends."""
 
         def join(items: list[Item]) -> None:
             if self._items is None:
@@ -280,11 +280,11 @@ class Batch(PeopleApi, Generic[Item]):
         return Batch(self, self._accept, join)
 
     def flush(self, timeout: float | None = 10.0) -> "ShipReport":
-        """Ship what its owner has recorded; the batch's own operations are not among it yet."""
+        """Ship the entries of its owner; the batch's own operations are not among them yet."""
         return self._owner.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> None:  # noqa: ARG002  # a commit takes the time it takes
-        """Take what it holds, as leaving the block does."""
+        """Commit its operations, as leaving the block does."""
         items, self._items = self._items, None
         if items:
             self._commit(items)

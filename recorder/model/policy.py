@@ -1,4 +1,4 @@
-"""How entries are sent: sizes, pace, and what becomes of entries in doubt. Pure."""
+"""Policy of shipping: sizes, pace, and entries in doubt. Pure."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -13,22 +13,22 @@ MOST_UPDATES = 2_000  # the service's documented limit of a request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShippingPolicy:
-    """How entries are sent.
+    """Policy of shipping.
 
     Attributes:
-        in_doubt: What becomes of *hazardous* entries in doubt, those that may be applied twice when sent again
+        in_doubt: The fate of *hazardous* entries in doubt, those that may be applied twice when sent again
             (see `recorder.model.hazards`). ``"resend"``: sent again, at least once, and counted as possibly twice.
             ``"hold"``: kept in doubt until a person retries or discards them; later entries of their profile
             wait behind them. ``"drop"``: discarded, at most once, with those that share a property with them.
-            Harmless ones are sent again under each. What is held stays so under every later policy, until a
-            person decides; what was due to be sent again follows the policy of whoever ships it.
-        settle_after: After an outcome nobody knows, its profiles wait so many seconds before anything of theirs
-            is sent: a late first copy must not land on top of later entries. The service promises no such
+            Harmless ones are sent again under each. Held entries stay held under every later policy, until a
+            person decides; entries to be sent again follow the policy of the next shipper.
+        settle_after: Seconds that profiles wait after an unknown outcome before anything of theirs is
+            sent: a late first copy must not land on top of later entries. The service promises no such
             limit; longer is safer.
         batch_updates: Updates in a request, from 1 to 2,000, which is the service's limit.
         batch_bytes: Bytes in a request; an update that fills it alone travels alone.
-        fold: Whether a profile's entries may travel as fewer updates with the same result, where a request sends
-            entries for the first time; see `recorder.journal.folding`. Entries stay as they were recorded. A sum on a
+        fold: A profile's entries may be sent as fewer updates with the same result, when they are sent for
+            the first time; see `recorder.journal.folding`. Entries stay as they were recorded. A sum on a
             float may differ by rounding.
         updates_per_second: A drain goes no faster than this; None for no limit.
 

@@ -1,4 +1,4 @@
-"""Frozen data for those who look and those who ship: what the journal holds, and what came of shipping it.
+"""Frozen data about a journal: entries, attempts, accounts, and the results of shipping and maintenance.
 
 Apart from `recorder.model.entries`, because a program that only records needs none of it.
 """
@@ -37,19 +37,19 @@ class Entry:
 
     Attributes:
         seq: Its number: 1, 2, 3 … in the order of recording, without gaps.
-        lane: What it travels with.
+        lane: Its lane.
         group_key: A group's key; None for a user's profile.
         profile: The profile's or group's id.
         operator: Such as ``$set``; None for events, imports and messages rejected for not having exactly one.
         message: The update as the service gets it, but for the project's token.
         recorded_at: Seconds since the epoch.
-        state: Where it stands.
+        state: Its state.
         attempt: The attempt that settled it last.
         sends: How many requests that may have been applied carried it.
-        reason: Why it was rejected or set aside.
-        possibly_twice: Whether it was sent again after an outcome nobody knows, and may have been applied twice.
-        hazardous: Whether sending it again may apply it twice; see `recorder.model.hazards`.
-        out_of_order: Whether later ones of its profile went before it.
+        reason: The reason it was rejected or set aside.
+        possibly_twice: It was sent again after an unknown outcome, and may have been applied twice.
+        hazardous: Sending it again may apply it twice; see `recorder.model.hazards`.
+        out_of_order: Later ones of its profile were sent before it.
     """
 
     seq: int
@@ -70,11 +70,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """What keeps a profile's entries from being sent now.
+    """Cause that keeps a profile's entries from being sent now.
 
     Attributes:
         behind: The number of the entry whose outcome is to be known, or decided about, first.
-        by_person: Whether it waits until a person decides, rather than for a time.
+        by_person: It waits until a person decides, rather than for a time.
         until: When the wait for its outcome ends, in seconds since the epoch; None where a person decides.
     """
 
@@ -89,7 +89,7 @@ class Attempt:
 
     Attributes:
         id: Its number.
-        lane: Whose entries it carried.
+        lane: Lane of the entries it carried.
         first: The lowest entry number it carried.
         last: The highest entry number it carried.
         entries: How many entries it carried.
@@ -98,9 +98,9 @@ class Attempt:
         digest: The first 16 hexadecimal digits of the body's SHA-256.
         started_at: When it was written down, before it was sent; seconds since the epoch.
         ended_at: When its outcome was settled; None while it is open.
-        outcome: What came of it; None while it is open.
+        outcome: Its outcome; None while it is open.
         status: The HTTP status of the answer, if one came.
-        words: The service's words, or what went wrong on the way.
+        words: The service's words, or the error on the way.
         times: How many attempts in a row this row stands for.
     """
 
@@ -122,12 +122,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptGroup:
-    """Attempts that came to nothing in the same way.
+    """Attempts that failed in the same way.
 
     Attributes:
-        lane: Whose entries they carried.
-        outcome: What came of them.
-        words: The service's words, or what went wrong on the way.
+        lane: Lane of the entries they carried.
+        outcome: Their outcome.
+        words: The service's words, or the error on the way.
         status: The HTTP status of the answers, if any came.
         attempts: How many there were.
         first_at: When the first was started, in seconds since the epoch.
@@ -148,15 +148,15 @@ class FailureGroup:
     """Entries that were rejected, are in doubt or were lost with the same words.
 
     Attributes:
-        state: How they stand.
-        words: The service's words, or what went wrong; empty where nothing says.
+        state: Their state.
+        words: The service's words, or the error; empty if unknown.
         status: The HTTP status of the answer, if one came.
         entries: How many there are.
-        first_at: When the first came to stand so, in seconds since the epoch.
+        first_at: When the first got into that state, in seconds since the epoch.
         last_at: When the last did.
         first: The lowest number among them.
         last: The highest number among them.
-        rest: Whether these failed with several words, beyond the most that are told apart.
+        rest: These failed with several texts, beyond the most that are kept apart.
     """
 
     state: State
@@ -188,7 +188,7 @@ class ProfileCount:
 
 
 class EntryRow(NamedTuple):
-    """An entry as it is written down, without its lane and its marks; see `JournalReader.rows_of`.
+    """Raw row of an entry, without its lane and its marks; see `JournalReader.rows_of`.
 
     Attributes:
         seq: Its number.
@@ -214,7 +214,7 @@ class Statistics:
     Attributes:
         recorded: How many entries were ever recorded.
         possibly_twice: How many may have been applied twice: sent again after an outcome nobody knows.
-        out_of_order: How many went after later ones of their profile.
+        out_of_order: How many were sent after later ones of their profile.
         pruned: How many of all these are not kept any more: they were folded into their profiles' baseline, or given
             up, and are counted for ever.
         bytes: The size of the journal with its write-ahead log.
@@ -239,34 +239,34 @@ class Statistics:
 
     @property
     def kept(self) -> int:
-        """How many entries the journal still holds."""
+        """Number of entries that still have a row."""
         return self.recorded - self.pruned - self.lost
 
     @property
     def to_send(self) -> int:
-        """How many are still to be sent, or on their way."""
+        """Number of entries to be sent or being sent."""
         return self.pending + self.sending + self.waiting
 
     @property
     def unsent(self) -> int:
-        """How many are still to be sent, or their outcome still to be known."""
+        """Number of entries to be sent, being sent or in doubt."""
         return self.to_send + self.in_doubt
 
     @property
     def adds_up(self) -> bool:
-        """Whether the accounts balance."""
+        """True if the accounts balance."""
         return bool(self.recorded == sum(getattr(self, state.value) for state in State))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """A profile as its pruned entries made it: where what is kept goes on from.
+    """Profile as its pruned entries left it: the beginning of its history.
 
     Attributes:
         group_key: The group's key; None for a user's profile.
         profile: The profile's or group's id.
-        properties: Its properties; None where there was no such profile in the end.
-        partly_known: Whether the service may hold more than that.
+        properties: Its properties; None if it was deleted in the end.
+        partly_known: The service may have more than that.
         entries: How many entries were folded into it.
         sends: How many requests that may have been applied carried its pruned entries, given up ones among them; each
             counts once for every entry.
@@ -282,12 +282,12 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What pruning took away, or would.
+    """Result of pruning, or of its preview.
 
     Attributes:
         entries: How many entries: shipped ones, folded into their profiles' baseline, and given up ones below them.
-        attempts: How many attempts that nothing refers to any more; 0 where nothing was done.
-        freed: By how many bytes the journal is smaller.
+        attempts: How many attempts that no entry refers to any more; 0 in a preview.
+        freed: Bytes by which the journal got smaller.
     """
 
     entries: int = 0
@@ -297,17 +297,17 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What forgetting a profile erased, or would.
+    """Result of forgetting a profile, or of its preview.
 
     Attributes:
         entries: How many entries that name it.
         unsent: How many of them were still to be sent, and will not be.
         in_doubt: How many may have been applied, and nobody will know.
         folded: How many pruned entries its row of the baseline was made of.
-        deletion: The number of the ``$delete`` that is to be sent, whose content goes when it has gone; None where
-            there is none.
-        remnants: Whether something that an earlier forgetting erased stood in free room of the file, or in the log.
-        copies: Files that a salvage left beside the journal, and that may still name it: a person deletes them.
+        deletion: The number of the ``$delete`` that is to be sent, which is erased once it is shipped; None if there
+            is none.
+        remnants: Content that an earlier forgetting erased was left in free space of the file, or in the log.
+        copies: Files that a salvage left next to the journal, and that may still name it: a person deletes them.
     """
 
     entries: int = 0
@@ -320,11 +320,11 @@ class Forgotten:
 
     @property
     def anything(self) -> bool:
-        """Whether there was anything of it."""
+        """True if any entry named it."""
         return bool(self.entries or self.folded)
 
     def counting(self, states: Iterable[State]) -> "Forgotten":
-        """The same, with entries in these states."""
+        """Return a copy that counts entries in these states, too."""
         counted = Counter(states)
         return replace(
             self,
@@ -335,14 +335,14 @@ class Forgotten:
 
 
 InDoubt = Literal["resend", "hold", "drop"]
-"""What becomes of hazardous entries in doubt: sent again; kept until a person decides; given up."""
+"""Policy for hazardous entries in doubt: send again; keep until a person decides; give up."""
 
 StoppedBy = Literal["done", "offline", "paused", "waiting", "busy", "timeout"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipReport:
-    """What one call shipped, and why it ended.
+    """Result of one call that shipped.
 
     Attributes:
         shipped: Entries the service accepted in this call.
@@ -369,13 +369,13 @@ class ShipReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneStatus:
-    """How shipping stands in one lane.
+    """State of shipping in one lane.
 
     Attributes:
-        lane: Which.
-        outcome: What came of its last request; None before the first, and ``shipped`` when all is well.
-        cause: The service's words, or what went wrong on the way.
-        since: When it came to stand like this, in seconds since the epoch.
+        lane: The lane.
+        outcome: Outcome of its last request; None before the first, and ``shipped`` when all is well.
+        cause: The service's words, or the error on the way.
+        since: Start of this state, in seconds since the epoch.
         failures: How many tries in a row did not go through.
         retry_at: When another try is due, in seconds since the epoch.
     """
@@ -390,18 +390,18 @@ class LaneStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipperStatus:
-    """Who ships this journal, as far as the journal knows.
+    """Last shipper of a journal, and the state of its lanes.
 
     Attributes:
-        pid: The process that shipped last; None where none ever did.
-        running: Whether it is at it now.
+        pid: The process that shipped last; None if none ever did.
+        running: It is shipping now.
         seen_at: When it last did something, in seconds since the epoch.
-        in_doubt: Its policy for entries in doubt; None where none ever shipped.
-        settle_after: How long their profiles wait before anything of theirs is sent, in seconds.
+        in_doubt: Its policy for entries in doubt; None if none ever shipped.
+        settle_after: Seconds that their profiles wait before anything of theirs is sent.
         settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
         held: How many profiles wait for a person to decide about an entry in doubt.
-        full: Whether the journal has grown to its max_bytes: nothing more is recorded until something is shipped.
-        lanes: How each lane stands.
+        full: The journal has grown to its max_bytes: nothing more is recorded until something is shipped.
+        lanes: State of each lane.
     """
 
     pid: int | None = None

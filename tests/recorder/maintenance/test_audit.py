@@ -120,7 +120,7 @@ def told(path, *statements):
 
 
 @pytest.mark.parametrize("account", ["rejected", "in_doubt", "waiting", "shipped", "discarded", "lost"])
-def test_counter_that_is_wrong_is_named_and_pending_which_is_made_from_it(story, account):
+def test_wrong_counter_is_named_with_pending(story, account):
     with JournalReader(story) as reader:
         counted = getattr(reader.counts(), account)
     wrong = told(story, f"UPDATE counters SET entries = entries + 2 WHERE account = '{account}'")
@@ -128,7 +128,7 @@ def test_counter_that_is_wrong_is_named_and_pending_which_is_made_from_it(story,
 
 
 @pytest.mark.parametrize("mark", ["possibly_twice", "out_of_order"])
-def test_counter_of_a_mark_that_is_wrong_is_named(story, mark):
+def test_wrong_mark_counter_is_named(story, mark):
     wrong = told(story, f"UPDATE counters SET entries = 7 WHERE account = '{mark}'")
     counted = 2 if mark == "possibly_twice" else 0
     assert wrong == [f"{mark}: counted {counted}, noted 7"]
@@ -217,7 +217,7 @@ def test_counter_that_is_gone_is_named(story):
         ),
     ],
 )
-def test_entry_lane_attempt_or_wait_that_is_wrong_is_named(story, statement, wrong):
+def test_wrong_row_is_named(story, statement, wrong):
     assert wrong in told(story, statement)
 
 
@@ -246,14 +246,14 @@ OPEN = "INSERT INTO attempts (lane, epoch, first, last, picked, entries, bytes, 
         ("VALUES ('people', (SELECT epoch FROM shipper), 6, 7, NULL, 2, 9, '', 0, 1)", []),
     ],
 )
-def test_request_under_way_that_is_wrong_is_named(story, values, wrong):
+def test_wrong_open_attempt_is_named(story, values, wrong):
     disagreements = told(story, OPEN + values)
     assert [line for line in disagreements if "request" in line] == wrong
     if "'[3]'" in values:
         assert "sending: counted 0, noted 1" in disagreements
 
 
-def test_what_is_found_says_account_counted_noted_and_the_first_entry(story):
+def test_disagreement_text_names_first_entry(story):
     with sqlite3.connect(story) as connection:
         connection.execute("UPDATE entries SET sends = 1 WHERE seq >= 6")
     connection.close()
@@ -292,7 +292,7 @@ def numbered(who, count):
     return [row(who, number=number) for number in range(count)]
 
 
-def test_halves_that_end_in_doubt_let_nothing_behind_them_be_passed(path, journal, shipper, clock):
+def test_halves_in_doubt_let_nothing_pass(path, journal, shipper, clock):
     journal.append(numbered("ada", 200) + numbered("bob", 1_500))
     sends = shipper(Scripted(REFUSED, RESET))
     sends._enter()  # one shipper for all calls, as `run` is: the halves stay
@@ -303,7 +303,7 @@ def test_halves_that_end_in_doubt_let_nothing_behind_them_be_passed(path, journa
     assert audit(path).agrees
 
 
-def test_half_that_a_person_discards_lets_nothing_behind_it_be_passed(path, journal, shipper, clock):
+def test_discarded_half_lets_nothing_pass(path, journal, shipper, clock):
     journal.append(numbered("ada", 200) + numbered("bob", 1_500))
     sends = shipper(Scripted(REFUSED, PATIENCE))
     sends._enter()
@@ -314,7 +314,7 @@ def test_half_that_a_person_discards_lets_nothing_behind_it_be_passed(path, jour
     assert audit(path).agrees
 
 
-def test_many_that_wait_while_their_profile_settles_let_nothing_be_passed(path, journal, shipper, clock):
+def test_settling_profiles_let_nothing_pass(path, journal, shipper, clock):
     journal.append([row("ada")])
     sends = shipper(Scripted(RESET))
     sends.ship()
@@ -330,7 +330,7 @@ def test_many_that_wait_while_their_profile_settles_let_nothing_be_passed(path, 
     assert audit(path).agrees
 
 
-def test_what_was_taken_up_inside_a_range_goes_when_the_range_is_given_up(journal, shipper):
+def test_retried_entry_goes_with_its_range(journal, shipper):
     journal.append(numbered("ada", 3))
     journal.discard("seq=2")
 
@@ -540,7 +540,7 @@ class Life:
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 60))]
 )
-def test_after_whatever_shipping_and_people_do_all_agrees_and_all_that_may_go_went(path, seed):
+def test_random_shipping_keeps_accounts_right(path, seed):
     life = Life(path, seed)
     for _ in range(40):
         life.step()

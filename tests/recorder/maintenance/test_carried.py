@@ -23,7 +23,7 @@ def carriers(reader, seq):
     return [attempt.outcome.value for attempt in reader.attempts(seq)]
 
 
-def test_an_entry_that_waited_was_not_carried_by_those_that_passed_it(journal, reader, path):
+def test_waiting_entry_was_not_carried(journal, reader, path):
     one = ShippingPolicy(batch_updates=1, settle_after=60)
     Shipper(journal, Scripted(RESET), one).ship()  # 1 is in doubt, 2 waits behind it
     Shipper(journal, Scripted(UNREACHABLE), TWO).ship()
@@ -33,7 +33,7 @@ def test_an_entry_that_waited_was_not_carried_by_those_that_passed_it(journal, r
     assert carriers(reader, 2) == []
 
 
-def test_a_refused_batch_carried_all_of_its_unbroken_range(journal, reader):
+def test_refused_batch_carried_its_whole_range(journal, reader):
     Shipper(journal, Scripted(REFUSED, ACCEPTED, REFUSED), TWO).ship()
     assert carriers(reader, 1) == ["refused", "shipped"]
     assert carriers(reader, 2) == ["refused", "refused"]

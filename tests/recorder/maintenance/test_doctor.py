@@ -47,7 +47,7 @@ def files(folder):
     return {file.name: (file.stat().st_size, file.stat().st_mtime_ns) for file in folder.iterdir()}
 
 
-def test_a_journal_that_is_well_needs_no_attention_and_every_other_finding_says_what_to_do(filled):
+def test_healthy_journal_needs_no_attention(filled):
     findings = diagnose(filled)
     assert wrong(filled) == set()
     assert all(finding.advice for finding in findings if finding.severity is not OK)
@@ -64,7 +64,7 @@ def test_nothing_is_created_or_changed(filled, deep):
     assert files(filled.parent) == before
 
 
-def test_nothing_is_changed_beside_a_log_that_a_killed_process_left(filled):
+def test_killed_process_log_is_left_unchanged(filled):
     other = subprocess.Popen(
         [sys.executable, "-c", OPEN_AND_WAIT, filled],
         stdout=subprocess.PIPE,
@@ -86,7 +86,7 @@ def test_nothing_is_changed_beside_a_log_that_a_killed_process_left(filled):
     assert set(after) == set(before)
 
 
-def test_a_journal_that_changes_while_it_is_read_without_locks_is_read_again(filled):
+def test_changed_journal_is_read_again(filled):
     """Somebody opens, records and closes, all of it between the first look and the last."""
     looked = []
 
@@ -122,7 +122,7 @@ print("done")
 """
 
 
-def test_recorder_reader_and_doctor_in_one_process_lose_nothing_while_another_opens_and_closes(path):
+def test_doctor_cancels_no_locks(path):
     """A closed descriptor cancels SQLite's locks in its process: the doctor, too, opens the file by SQLite only."""
     ours = 0
     with Journal(path, token="T") as journal, JournalReader(path) as reader:
@@ -158,7 +158,7 @@ def test_recorder_reader_and_doctor_in_one_process_lose_nothing_while_another_op
         (FileSystem("vfat", False, "/boot"), NOTICE, "owners"),
     ],
 )
-def test_a_file_system_that_does_not_keep_a_journal_is_named(mounted, severity, said):
+def test_unsuitable_file_system_is_named(mounted, severity, said):
     finding = _file_system(mounted)
     assert (finding.severity, bool(finding.advice)) == (severity, severity is not OK)
     assert said in finding.text
@@ -178,7 +178,7 @@ MOUNTS = r"""22 1 0:21 / / rw,relatime - ext4 /dev/vda rw
         ("/srvother", ("ext4", False)),
     ],
 )
-def test_the_file_system_is_that_of_the_nearest_mount(tmp_path, folder, expected):
+def test_file_system_is_the_nearest_mount(tmp_path, folder, expected):
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS, encoding="utf-8")
     found = file_system(Path(folder), mounts)
@@ -189,7 +189,7 @@ def test_the_file_system_is_that_of_the_nearest_mount(tmp_path, folder, expected
     ("version", "severity"),
     [((3, 35, 0), NOTICE), ((3, 40, 1), NOTICE), ((3, 51, 2), NOTICE), ((3, 51, 3), OK)],
 )
-def test_an_sqlite_with_the_wal_reset_bug_is_named_with_what_avoids_it(version, severity):
+def test_sqlite_with_reset_bug_is_named(version, severity):
     finding = _sqlite(version)
     assert finding.severity is severity
     assert severity is OK or "write lock" in finding.text
@@ -204,19 +204,19 @@ def test_old_sqlite_is_named_without_salvage(filled, monkeypatch):
     assert not any("salvage" in finding.advice for finding in diagnose(filled))
 
 
-def test_room_on_the_disk_is_told_and_little_of_it_needs_attention(path):
+def test_little_free_space_needs_attention(path):
     assert _free_space(free_bytes(path.parent), path.parent).severity is OK
     assert _free_space(15_000_000, path.parent).severity is ATTENTION
     assert _free_space(None, path.parent).severity is NOTICE
 
 
-def test_another_distribution_that_installs_our_names_is_named():
+def test_distribution_with_our_names_is_named():
     (finding,) = _packages({"simulator": ["simulator-of-other-things"]})
     assert finding.severity is ATTENTION
     assert "simulator-of-other-things" in finding.text
 
 
-def test_a_distribution_that_owns_one_of_our_names_is_found(tmp_path):
+def test_distribution_with_our_names_is_found(tmp_path):
     info = tmp_path / "tui_toys-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tui-toys\nVersion: 1.0\n", encoding="utf-8")
@@ -233,7 +233,7 @@ def test_a_distribution_that_owns_one_of_our_names_is_found(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["kiosk.db", "kiosk.db.open", "kiosk.db.ballast"])
-def test_files_that_others_may_read_are_named(filled, name):
+def test_files_open_to_others_are_named(filled, name):
     file = filled.with_name(name)
     file.touch()
     file.chmod(0o640)
@@ -243,7 +243,7 @@ def test_files_that_others_may_read_are_named(filled, name):
     assert finding.advice == f"chmod 600 {file}"
 
 
-def test_a_folder_in_which_everybody_may_replace_files_is_named(filled):
+def test_folder_open_to_everybody_is_named(filled):
     filled.parent.chmod(0o777)
     assert "everybody" in found(filled, "permissions")[0].text
     filled.parent.chmod(0o1777)  # as /tmp is
@@ -256,7 +256,7 @@ def test_files_of_another_account_are_named(filled):
     assert "12345" in found(filled, "permissions")[0].text
 
 
-def test_a_ballast_is_mentioned_where_there_is_one(filled):
+def test_reserve_file_is_mentioned(filled):
     assert found(filled, "reserve file") == []
     beside(filled, ".ballast").write_bytes(b"\0" * 4_000_000)
     beside(filled, ".ballast").chmod(0o600)
@@ -273,7 +273,7 @@ def test_a_large_log_is_named(filled):
 
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="this system does not say who holds locks")
-def test_who_has_it_open_and_who_ships_is_told(filled):
+def test_processes_that_use_it_are_named(filled):
     assert "no process" in found(filled, "open")[0].text
     with Journal(filled):
         assert f"process {os.getpid()}" in found(filled, "open")[0].text
@@ -291,7 +291,7 @@ def test_who_has_it_open_and_who_ships_is_told(filled):
     assert seen[0].text == f"process {os.getpid()} ships it"
 
 
-def test_a_shipper_that_ended_without_a_word_is_told(filled):
+def test_killed_shipper_is_named(filled):
     with sqlite3.connect(filled) as connection:
         connection.execute("UPDATE shipper SET running = 1, pid = 4711")
     connection.close()
@@ -305,7 +305,7 @@ def test_a_shipper_that_ended_without_a_word_is_told(filled):
     ("now", "severity"),
     [(5.0, ATTENTION), (1.7e9 - 61, ATTENTION), (1.7e9 - 59, OK), (1.7e9 + 1e9, OK)],
 )
-def test_a_clock_that_was_set_back_or_never_set_is_named(path, now, severity):
+def test_wrong_clock_is_named(path, now, severity):
     with Journal(path, token="T") as journal:
         journal.append([row(recorded_at=1.7e9)])
     assert found(path, "clock", clock=lambda: now)[0].severity is severity
@@ -319,7 +319,7 @@ def test_a_newer_schema_needs_attention(filled):
     assert found(filled, "schema")[0].advice.startswith("Upgrade")
 
 
-def test_accounts_that_disagree_are_told_one_by_one(filled):
+def test_disagreeing_accounts_are_listed(filled):
     with sqlite3.connect(filled) as connection:
         connection.execute("UPDATE counters SET entries = 5 WHERE account = 'shipped'")
     connection.close()
@@ -329,7 +329,7 @@ def test_accounts_that_disagree_are_told_one_by_one(filled):
     ]
 
 
-def test_damaged_pages_are_found_and_salvage_is_named(filled):
+def test_damaged_pages_advise_salvage(filled):
     content = bytearray(filled.read_bytes())
     for page in range(2, len(content) // PAGE_SIZE):  # all but the first two
         content[page * PAGE_SIZE : (page + 1) * PAGE_SIZE] = b"\xa5" * PAGE_SIZE
@@ -361,12 +361,12 @@ def test_what_only_a_deep_look_finds(filled):
     assert any(what.startswith("table entries") for what in told)
 
 
-def test_a_snapshot_says_that_it_is_one(filled, tmp_path):
+def test_snapshot_is_named(filled, tmp_path):
     copy = snapshot(filled, tmp_path / "copy.db", clock=lambda: 1.7e9)
     assert "snapshot of 2023-11-14" in found(copy, "copy")[0].text
 
 
-def test_a_copy_is_said_until_it_ships_and_remembered_after(filled, tmp_path):
+def test_copy_is_named_until_it_ships(filled, tmp_path):
     def ship(path, n):
         with Journal(path) as journal:
             journal.append([row(n)])
@@ -382,7 +382,7 @@ def test_a_copy_is_said_until_it_ships_and_remembered_after(filled, tmp_path):
     assert found(filled, "copy")[0].severity is OK
 
 
-def test_a_missing_or_foreign_file_is_refused_untouched(path):
+def test_missing_or_foreign_file_is_refused(path):
     with pytest.raises(JournalMissing):
         diagnose(path)
     path.write_text("a shopping list, long enough to look at\n" * 100, encoding="utf-8")
@@ -398,7 +398,7 @@ def test_a_missing_or_foreign_file_is_refused_untouched(path):
     assert files(path.parent) == before
 
 
-def test_the_newest_entrys_time_is_compared_with_the_real_clock_by_default(path):
+def test_clock_finding_uses_the_real_clock(path):
     with Journal(path, token="T") as journal:
         journal.append([row(recorded_at=time.time() + 3600)])
     assert "clock" in wrong(path)

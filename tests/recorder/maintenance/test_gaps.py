@@ -72,7 +72,7 @@ def baseline(path):
         }
 
 
-def test_of_two_rows_of_a_profile_the_later_counts(made, path):
+def test_later_row_of_a_profile_wins(made, path):
     rows = [
         folded(1, "ada", 2, 2, '{"n":2}'),
         folded(4, "ada", 3, 3, '{"n":3}'),
@@ -83,14 +83,14 @@ def test_of_two_rows_of_a_profile_the_later_counts(made, path):
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_of_two_rows_with_one_number_the_later_counts(made, path, turned):
+def test_later_row_of_a_number_wins(made, path, turned):
     rows = [folded(1, "ada", 2, 2, '{"n":2}'), folded(1, "ada", 3, 3, '{"n":3}')]
     made(*(reversed(rows) if turned else rows), entry(4), cursor(4), *counters(4, 3))
     assert baseline(path) == {"ada": ({"n": 3}, 3, False)}
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_what_was_forgotten_is_not_brought_back_by_an_older_copy(made, path, turned):
+def test_forgotten_entry_stays_forgotten(made, path, turned):
     rows = [entry(1, sends=2), entry(1, "forgotten", None, sends=0, message="")]
     made(*(reversed(rows) if turned else rows))
     with JournalReader(path) as reader:
@@ -98,7 +98,7 @@ def test_what_was_forgotten_is_not_brought_back_by_an_older_copy(made, path, tur
     assert (only.state, only.profile, only.message) == (State.FORGOTTEN, None, {})
 
 
-def test_what_is_in_the_baseline_is_not_there_a_second_time(made, path):
+def test_folded_entry_is_not_kept_twice(made, path):
     """Three were pruned, and one of them is there: its page is older than the baseline."""
     gaps = made(
         *[folded(1, "ada", 3, 3, '{"n":[1,2,3]}'), cursor(5), *counters(5, 3), attempt(1, 1, 5)],
@@ -107,7 +107,7 @@ def test_what_is_in_the_baseline_is_not_there_a_second_time(made, path):
     assert (gaps.lost, states(path)) == (0, {4: "shipped", 5: "shipped"})
 
 
-def test_what_was_taken_up_later_than_the_pruned_ones_is_no_copy_of_them(made, path):
+def test_retried_entry_is_no_folded_copy(made, path):
     gaps = made(
         *[folded(1, "ada", 3, 3), cursor(4), *counters(4, 3), attempt(1, 1, 4)],
         *[entry(1, late=1, attempt=2), entry(4), attempt(2, 1, 4)],
@@ -116,24 +116,24 @@ def test_what_was_taken_up_later_than_the_pruned_ones_is_no_copy_of_them(made, p
     assert (gaps.highest, gaps.lost) == (6, 1)  # the newest is never pruned
 
 
-def test_a_number_above_what_any_lane_has_reached_is_lost_for_certain(made, path):
+def test_number_above_all_lanes_is_lost(made, path):
     gaps = made(folded(1, "ada", 5, 5), cursor(6), *counters(6, 5), entry(6), entry(9, "pending", sends=0))
     assert (gaps.lost, states(path)) == (2, {6: "shipped", 7: "lost", 8: "lost", 9: "in_doubt"})
 
 
-def test_a_number_far_above_all_others_that_lanes_have_reached_is_none_of_the_damage(made, path):
+def test_far_number_reached_is_kept(made, path):
     rows = [folded(1, "ada", 899_999, 899_999), cursor(900_000), *counters(900_000, 899_999), entry(900_000)]
     gaps = made(*rows, size=1_600)
     assert (gaps.lost, states(path)) == (0, {900_000: "shipped"})
 
 
-def test_where_nothing_but_the_lane_and_its_last_request_is_left_the_next_number_is_new(made, path):
+def test_lane_alone_keeps_the_next_number(made, path):
     gaps = made(cursor(900_000), attempt(1, 899_900, 900_000), size=1_600)
     assert (gaps.highest, gaps.lost, gaps.perhaps_pruned) == (900_000, 900_000, 899_999)
     assert states(path) == {900_000: "lost"}
 
 
-def test_where_a_lane_cannot_be_read_no_number_is_certain_but_how_many_is(made, path):
+def test_missing_lane_leaves_lost_numbers_unnamed(made, path):
     rows = [folded(1, "ada", 5, 5), *counters(6, 5), entry(6), entry(9, "pending", sends=0)]
     other = Row("entries", 10, [None, "events", *entry(10, "pending", sends=0).values[2:]])
     gaps = made(*rows, cursor(6), other)
@@ -142,35 +142,35 @@ def test_where_a_lane_cannot_be_read_no_number_is_certain_but_how_many_is(made, 
         assert (reader.counts().lost, reader.counts().pruned) == (2, 7)
 
 
-def test_a_number_that_an_index_names_is_lost_though_others_around_it_were_pruned(made, path):
+def test_number_named_by_index_is_lost(made, path):
     named = Row("set aside", 0, ["rejected", "people", 3, 3])
     gaps = made(folded(1, "ada", 5, 7), cursor(8), *counters(6, 5), named, entry(8))
     assert (gaps.lost, states(path)) == (2, {3: "lost", 8: "shipped"})
 
 
-def test_counters_of_more_than_was_ever_recorded_are_not_believed(made, path):
+def test_impossible_counters_are_ignored(made, path):
     gaps = made(folded(1, "ada", 2, 2), cursor(5), *counters(900_000, 800_000), entry(5), size=1_600)
     assert (gaps.highest, gaps.lost, gaps.perhaps_pruned, states(path)) == (5, 2, 2, {5: "shipped"})
 
 
-def test_counters_that_are_read_in_part_are_not_believed(made, path):
+def test_partial_counters_are_ignored(made, path):
     gaps = made(folded(1, "ada", 2, 2), cursor(5), *counters(5, 2)[:2], entry(5))
     assert (gaps.lost, gaps.perhaps_pruned, states(path)) == (2, 2, {5: "shipped"})
 
 
-def test_no_profile_has_gone_further_than_the_highest_number(made, path):
+def test_baseline_ends_at_the_highest_number(made, path):
     made(folded(1, "ada", 2, 10**12), cursor(3), *counters(3, 2), entry(3))
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT gone FROM baseline").fetchall() == [(3,)]
 
 
-def test_an_attempt_far_above_all_numbers_is_damage(made, path):
+def test_attempt_far_above_is_deleted(made, path):
     made(cursor(3), *counters(3), *[entry(n) for n in (1, 2, 3)], attempt(1, 1, 3), attempt(2, 4, 10**12))
     with JournalReader(path) as reader:
         assert [each.id for each in reader.attempts()] == [1]
 
 
-def test_an_index_that_does_not_name_all_that_are_left_is_no_proof(made, path):
+def test_index_without_all_profiles_proves_nothing(made, path):
     gaps = made(folded(1, "ada", 2, 2), folded(2, "bob", 1, 3), name(1, "ada"), name(3, "cal"), cursor(9),
                 *counters(9, 5), entry(9, profile="dan"), attempt(1, 1, 9))  # fmt: skip
     assert gaps.profiles_lost is None
@@ -182,13 +182,13 @@ def test_an_index_that_does_not_name_all_that_are_left_is_no_proof(made, path):
     }
 
 
-def test_an_index_that_knows_of_none_where_some_are_missing_is_no_proof(made, path):
+def test_index_without_missing_profiles_proves_nothing(made, path):
     gaps = made(folded(1, "ada", 2, 2), name(1, "ada"), cursor(9), *counters(9, 5), entry(9, profile="dan"))
     assert gaps.profiles_lost is None
     assert baseline(path)["dan"] == (None, 0, True)
 
 
-def test_an_index_that_names_all_that_are_left_says_which_are_lost(made, path):
+def test_complete_index_names_lost_profiles(made, path):
     gaps = made(folded(1, "ada", 2, 2), name(1, "ada"), name(3, "cal"), cursor(9), *counters(9, 5),
                 entry(9, profile="dan"), entry(8, "in_doubt", "cal"))  # fmt: skip
     assert gaps.profiles_lost == 1
@@ -200,14 +200,14 @@ def test_an_index_that_names_all_that_are_left_says_which_are_lost(made, path):
     assert Simulator.from_journal(path).profile("cal").partly_known
 
 
-def test_beside_lanes_without_profiles_an_index_proves_that_none_is_missing(made, path):
+def test_index_proves_no_profile_missing(made, path):
     rows = [folded(1, "ada", 2, 2), name(1, "ada"), cursor(9), cursor(9, "events"), *counters(9, 5)]
     gaps = made(*rows, entry(9, profile="dan"))
     assert gaps.profiles_lost == 0
     assert baseline(path) == {"ada": ({}, 2, False)}
 
 
-def test_where_pages_may_be_older_than_others_no_profile_is_known_whole(made, path):
+def test_torn_log_leaves_profiles_partly_known(made, path):
     gaps = made(folded(1, "ada", 2, 2), name(1, "ada"), name(3, "cal"), cursor(9), *counters(9, 5),
                 entry(9, profile="dan"), torn=True)  # fmt: skip
     assert gaps.profiles_lost is None
@@ -217,7 +217,7 @@ def test_where_pages_may_be_older_than_others_no_profile_is_known_whole(made, pa
 # --- what the pages say
 
 
-def test_long_names_in_an_index_are_read_through_the_pages_that_they_go_on_in(path):
+def test_long_index_names_span_pages(path):
     names = ["x" * length for length in (900, 1_000, 1_020, 1_100, 4_060, 4_090, 9_000)]
     with Recorder("T", path):
         pass
@@ -235,7 +235,7 @@ def test_long_names_in_an_index_are_read_through_the_pages_that_they_go_on_in(pa
     assert list(index_rows(b"", 4_096, lambda _: None)) == []
 
 
-def test_counters_that_make_no_sense_are_not_read(path):
+def test_senseless_counters_are_not_read(path):
     """More pruned than there were: the others of the page are there, and the whole of them is not believed."""
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"a": 1})
@@ -247,7 +247,7 @@ def test_counters_that_make_no_sense_are_not_read(path):
     assert "discarded" in found
 
 
-def test_a_baseline_that_makes_no_sense_is_told_as_damage_and_salvaged(path):
+def test_senseless_baseline_is_damage(path):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"a": 1})
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -135,7 +135,7 @@ def kept(path):
 # --- the whole of it
 
 
-def test_everything_that_is_left_is_carried_over_and_what_was_to_be_sent_is_in_doubt(damaged):
+def test_unsent_entries_are_salvaged_in_doubt(damaged):
     before = entries(damaged)
     assert {entry.state for entry in before.values()} == set(State) - {State.FORGOTTEN, State.LOST}
     with sqlite3.connect(damaged) as connection:
@@ -161,7 +161,7 @@ def test_everything_that_is_left_is_carried_over_and_what_was_to_be_sent_is_in_d
     connection.close()
 
 
-def test_what_was_salvaged_is_shipped_once_more_and_counted(damaged):
+def test_salvaged_entries_ship_and_are_counted(damaged):
     overwrite(damaged, 1, b"\0" * PAGE_SIZE)
     salvage(damaged)
     with Journal(damaged, token="T") as journal:
@@ -177,14 +177,14 @@ def test_what_was_salvaged_is_shipped_once_more_and_counted(damaged):
         assert recorder.statistics().recorded == counts.recorded + 1
 
 
-def test_journal_that_is_well_is_left_as_it_is(damaged):
+def test_healthy_journal_is_left_alone(damaged):
     content = damaged.read_bytes()
     assert salvage(damaged) is None
     assert damaged.read_bytes() == content
     assert not kept(damaged)
 
 
-def test_dry_run_says_the_same_and_moves_nothing(damaged):
+def test_dry_run_reports_and_moves_nothing(damaged):
     overwrite(damaged, 9, b"\xa5" * PAGE_SIZE)
     content, names = damaged.read_bytes(), {file.name for file in damaged.parent.iterdir()}
     would = salvage(damaged, dry_run=True)
@@ -195,7 +195,7 @@ def test_dry_run_says_the_same_and_moves_nothing(damaged):
     assert (would.recorded, would.lost, would.states) == (did.recorded, did.lost, did.states)
 
 
-def test_snapshot_becomes_a_journal_in_which_nothing_is_sent_unawares(pristine, path):
+def test_snapshot_becomes_a_journal_in_doubt(pristine, path):
     snapshot(pristine, path)
     before = entries(path)
     assert salvage(path).lost == 0
@@ -219,7 +219,7 @@ def root_of(path, table):
 
 
 @pytest.mark.parametrize(("table", "cause"), [("counters", "settle_after"), ("shipper", "hold")])
-def test_what_may_be_applied_twice_is_held_where_the_policy_cannot_be_read(damaged, table, cause):
+def test_hazardous_entries_held_without_known_policy(damaged, table, cause):
     overwrite(damaged, root_of(damaged, table), b"\xa5" * PAGE_SIZE)
     salvage(damaged)
     found = causes(damaged)
@@ -228,7 +228,7 @@ def test_what_may_be_applied_twice_is_held_where_the_policy_cannot_be_read(damag
     whole(damaged)
 
 
-def test_what_was_held_stays_held(path):
+def test_held_profile_stays_held(path):
     with Recorder("T", path) as recorder:
         for name in ("ada", "bob"):
             recorder.people_increment(name, {"n": 1})
@@ -243,7 +243,7 @@ def test_what_was_held_stays_held(path):
     whole(path)
 
 
-def test_a_number_far_above_all_others_is_damage_too(damaged):
+def test_number_far_above_is_damage(damaged):
     before = entries(damaged)
     with sqlite3.connect(damaged) as connection:
         connection.execute("UPDATE entries SET seq = 300000 WHERE seq = 200")
@@ -257,7 +257,7 @@ def test_a_number_far_above_all_others_is_damage_too(damaged):
     "damage",
     ["state = CAST(x'ff' AS TEXT)", "state = 'sent'", "lane = 'peeple'", "message = '{'", "message = '[]'"],
 )
-def test_values_that_make_no_sense_are_told_as_damage_and_counted_as_lost(damaged, damage):
+def test_senseless_values_are_lost(damaged, damage):
     with sqlite3.connect(damaged) as connection:
         connection.execute(f"UPDATE entries SET {damage} WHERE seq = 3")
     connection.close()
@@ -272,7 +272,7 @@ def test_values_that_make_no_sense_are_told_as_damage_and_counted_as_lost(damage
 # --- who is at it
 
 
-def test_it_is_refused_while_somebody_has_the_journal_open(damaged):
+def test_salvage_of_open_journal_is_refused(damaged):
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, damaged], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -294,7 +294,7 @@ with Journal(sys.argv[1]):
 """
 
 
-def test_nobody_opens_it_meanwhile(damaged):
+def test_journal_cannot_open_during_salvage(damaged):
     overwrite(damaged, 9, b"\xa5" * PAGE_SIZE)
     held = []
 
@@ -311,7 +311,7 @@ def test_nobody_opens_it_meanwhile(damaged):
 # --- what is none of ours, or newer
 
 
-def test_what_is_no_journal_is_refused_untouched(path):
+def test_salvage_of_other_file_is_refused(path):
     with pytest.raises(JournalMissing):
         salvage(path)
     assert list(path.parent.iterdir()) == []
@@ -334,7 +334,7 @@ def test_what_is_no_journal_is_refused_untouched(path):
     assert path.read_bytes() == content
 
 
-def test_a_newer_one_is_refused_untouched_however_damaged(damaged):
+def test_salvage_of_newer_journal_is_refused(damaged):
     with sqlite3.connect(damaged) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -439,19 +439,19 @@ def sweep_pages(pristine, folder, kinds, seed, every=1):
     return lost
 
 
-def test_a_page_overwritten_costs_no_more_than_what_is_on_it(pristine, tmp_path):
+def test_overwritten_page_costs_its_own_rows(pristine, tmp_path):
     lost = sweep_pages(pristine, tmp_path, list(GARBAGE), seed=1, every=10)
     assert lost >= len(entries(pristine)) // 20  # many rows were on some page that was overwritten
 
 
 @pytest.mark.long
-def test_each_page_overwritten_in_turn_costs_no_more_than_what_is_on_it(pristine, tmp_path):
+def test_each_overwritten_page_costs_its_rows(pristine, tmp_path):
     lost = sweep_pages(pristine, tmp_path, list(GARBAGE), seed=1)
     assert lost >= len(entries(pristine)) // 2  # most rows were on some page that was overwritten
 
 
 @pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
-def test_the_file_cut_at_a_page_costs_no_more_than_what_is_behind(pristine, tmp_path, every):
+def test_cut_file_costs_the_rest(pristine, tmp_path, every):
     before, where = entries(pristine), places(pristine)
     for pages in range(1, pristine.stat().st_size // PAGE_SIZE, every):
         path = tmp_path / f"{pages}.db"
@@ -464,7 +464,7 @@ def test_the_file_cut_at_a_page_costs_no_more_than_what_is_behind(pristine, tmp_
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", GARBAGE)
-def test_a_larger_journal_page_by_page_with_each_kind_of_garbage(tmp_path, kind):
+def test_larger_journal_page_by_page(tmp_path, kind):
     path = tmp_path / "pristine" / "kiosk.db"
     path.parent.mkdir()
     varied(path, 3_000)
@@ -503,7 +503,7 @@ def numbers(path):
 ALL = {n + 1: n for n in range(800)}
 
 
-def test_a_first_page_that_the_log_has_is_read_from_there(logged):
+def test_first_page_is_read_from_log(logged):
     overwrite(logged, 1, b"\xa5" * PAGE_SIZE)
     with beside(logged, "-wal").open("ab") as file:
         file.write(b"a torn end")
@@ -513,7 +513,7 @@ def test_a_first_page_that_the_log_has_is_read_from_there(logged):
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_a_log_whose_file_is_gone_is_no_reason_to_begin_anew(logged, empty):
+def test_log_without_file_is_damage(logged, empty):
     """A new file beside an old log would be read through it, and be ruined."""
     logged.unlink()
     if empty:
@@ -534,7 +534,7 @@ def test_a_log_whose_file_is_gone_is_no_reason_to_begin_anew(logged, empty):
     assert any(file.read_bytes() == log for file in kept(logged) if file.name.endswith("-wal"))
 
 
-def test_a_damaged_place_in_the_log_costs_no_more_than_its_page(logged):
+def test_damaged_frame_costs_its_page(logged):
     """SQLite would end there, and forget all that was acknowledged after it."""
     log = beside(logged, "-wal")
     frames = (log.stat().st_size - 32) // (PAGE_SIZE + 24)
@@ -550,7 +550,7 @@ def test_a_damaged_place_in_the_log_costs_no_more_than_its_page(logged):
     whole(logged)
 
 
-def test_a_log_that_was_taken_away_leaves_an_older_journal_that_is_whole(logged):
+def test_missing_log_leaves_older_journal(logged):
     """It cannot be told from one in which nothing more was recorded: docs/journal-format.md says so."""
     beside(logged, "-wal").unlink()
     Journal(logged, token="T").close()
@@ -558,7 +558,7 @@ def test_a_log_that_was_taken_away_leaves_an_older_journal_that_is_whole(logged)
     assert salvage(logged) is None
 
 
-def test_a_frame_counts_only_where_its_checksum_says_so(logged):
+def test_frame_needs_a_right_checksum(logged):
     with Remains(logged) as remains:
         at = max(remains._frames.values())
     with beside(logged, "-wal").open("r+b") as file:
@@ -571,7 +571,7 @@ def test_a_frame_counts_only_where_its_checksum_says_so(logged):
         assert at not in remains._frames.values()
 
 
-def test_frames_of_a_transaction_that_was_never_committed_are_left_out(logged):
+def test_uncommitted_frames_are_left_out(logged):
     log = beside(logged, "-wal")
     data = log.read_bytes()
     frames = range(32, len(data) - 32, PAGE_SIZE + 24)
@@ -583,7 +583,7 @@ def test_frames_of_a_transaction_that_was_never_committed_are_left_out(logged):
 
 
 @pytest.mark.long
-def test_each_page_of_the_log_overwritten_in_turn(logged, tmp_path):
+def test_each_log_page_overwritten(logged, tmp_path):
     log = beside(logged, "-wal")
     frames = (log.stat().st_size - 32) // (PAGE_SIZE + 24)
     chance = random.Random(3)
@@ -605,7 +605,7 @@ def test_each_page_of_the_log_overwritten_in_turn(logged, tmp_path):
 # --- killed in the middle: see tests/crash/test_salvage.py for each step
 
 
-def test_a_salvage_that_was_begun_is_gone_on_with_and_nobody_opens_the_journal_before(damaged):
+def test_interrupted_salvage_continues(damaged):
     before = entries(damaged)
     overwrite(damaged, 1, b"\xa5" * PAGE_SIZE)
     content = damaged.read_bytes()
@@ -625,14 +625,14 @@ def test_a_salvage_that_was_begun_is_gone_on_with_and_nobody_opens_the_journal_b
 
 
 @pytest.mark.parametrize("noted", ["", "{", '{"aside": 7}', '{"other": 1}', '{"aside": "../../elsewhere"}'])
-def test_a_note_that_was_not_written_whole_means_that_nothing_was_moved(damaged, noted):
+def test_torn_note_means_nothing_moved(damaged, noted):
     overwrite(damaged, 1, b"\xa5" * PAGE_SIZE)
     beside(damaged, ".salvaging").write_text(noted, encoding="utf-8")
     assert salvage(damaged).kept
     whole(damaged)
 
 
-def test_what_cannot_be_written_moves_nothing(damaged):
+def test_failed_write_moves_nothing(damaged):
     overwrite(damaged, 1, b"\xa5" * PAGE_SIZE)
     content = damaged.read_bytes()
     beside(damaged, ".salvaged").mkdir()  # where the new journal is made

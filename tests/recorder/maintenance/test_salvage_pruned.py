@@ -298,9 +298,7 @@ def pages_of(path):
     return range(1, path.stat().st_size // PAGE_SIZE + 1)
 
 
-def test_each_of_some_pages_overwritten_costs_what_is_on_it_and_nothing_that_was_pruned(
-    pristine, known, tmp_path
-):
+def test_some_overwritten_pages_keep_pruned_profiles(pristine, known, tmp_path):
     pages = [known.roots[name] for name in ("counters", "lanes", "attempts", "limits", "baseline", "shipper")]
     pages += [max(found) for found in list(known.baseline_on_pages.values())[::9]]
     pages += [max(found) for found in list(known.on_pages.values())[::45]]
@@ -311,15 +309,13 @@ def test_each_of_some_pages_overwritten_costs_what_is_on_it_and_nothing_that_was
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", GARBAGE)
-def test_each_page_overwritten_costs_what_is_on_it_and_nothing_that_was_pruned(
-    pristine, known, tmp_path, kind
-):
+def test_each_overwritten_page_keeps_pruned_profiles(pristine, known, tmp_path, kind):
     assert sweep(pristine, known, tmp_path, pages_of(pristine), [kind])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", GARBAGE)
-def test_a_larger_pruned_journal_page_by_page(tmp_path, kind):
+def test_larger_pruned_journal_page_by_page(tmp_path, kind):
     path = tmp_path / "pristine" / "kiosk.db"
     path.parent.mkdir()
     pruned_journal(path, 800)
@@ -340,12 +336,12 @@ def cut_at(pristine, known, folder, pages):
             file.unlink()
 
 
-def test_cut_at_some_pages_what_is_before_is_carried_over(pristine, known, tmp_path):
+def test_cut_at_some_pages_keeps_before(pristine, known, tmp_path):
     cut_at(pristine, known, tmp_path, pages_of(pristine)[:-1:9])
 
 
 @pytest.mark.long
-def test_cut_at_each_page_what_is_before_is_carried_over(pristine, known, tmp_path):
+def test_cut_at_each_page_keeps_before(pristine, known, tmp_path):
     cut_at(pristine, known, tmp_path, pages_of(pristine)[:-1])
 
 
@@ -380,7 +376,7 @@ def accounts(path):
     )
 
 
-def test_damage_elsewhere_leaves_all_of_it_as_it_was(damaged, known):
+def test_damage_elsewhere_keeps_pruned_profiles(damaged, known):
     overwrite(damaged, known.roots["entries_set_aside"])
     salvaged = salvage(damaged)
     assert (salvaged.recorded, salvaged.lost, salvaged.perhaps_pruned) == (known.counts.recorded, 0, 0)
@@ -394,7 +390,7 @@ def test_damage_elsewhere_leaves_all_of_it_as_it_was(damaged, known):
     whole(damaged)
 
 
-def test_of_a_snapshot_all_of_it_is_carried_over(pristine, known, path):
+def test_snapshot_keeps_pruned_profiles(pristine, known, path):
     snapshot(pristine, path)
     assert salvage(path).profiles_lost == 0
     assert accounts(path) == settled(known.counts)
@@ -402,7 +398,7 @@ def test_of_a_snapshot_all_of_it_is_carried_over(pristine, known, path):
     whole(path)
 
 
-def test_a_salvaged_journal_is_shipped_pruned_and_salvaged_again(damaged, known):
+def test_salvaged_journal_can_be_salvaged_again(damaged, known):
     overwrite(damaged, max(next(iter(known.on_pages.values()))))
     first = salvage(damaged)
     with Journal(damaged, token="T", durability="process") as journal:
@@ -423,7 +419,7 @@ def much_later():
     return BOOTED._replace(boot="later", seconds=1e6)
 
 
-def test_without_its_counters_what_the_baseline_does_not_account_for_is_lost_or_pruned(damaged, known):
+def test_missing_counters_leave_lost_or_pruned(damaged, known):
     overwrite(damaged, known.roots["counters"])
     salvaged = salvage(damaged)
     folded = sum(each.entries for each in known.baseline.values())
@@ -435,9 +431,7 @@ def test_without_its_counters_what_the_baseline_does_not_account_for_is_lost_or_
     whole(damaged)
 
 
-def test_profiles_whose_row_in_the_baseline_cannot_be_read_are_named_by_its_index_and_partly_known(
-    damaged, known
-):
+def test_lost_profiles_are_named_by_index(damaged, known):
     page = max(next(iter(known.baseline_on_pages.values())))
     overwrite(damaged, page)
     gone = {owner for owner, pages in known.baseline_on_pages.items() if page in pages}
@@ -456,7 +450,7 @@ def test_profiles_whose_row_in_the_baseline_cannot_be_read_are_named_by_its_inde
     whole(damaged)
 
 
-def test_where_the_index_is_gone_with_it_all_profiles_are_partly_known_that_have_no_row(damaged, known):
+def test_lost_index_leaves_profiles_partly_known(damaged, known):
     page = max(next(iter(known.baseline_on_pages.values())))
     overwrite(damaged, page)
     overwrite(damaged, known.roots["baseline_of_profile"])
@@ -469,13 +463,13 @@ def test_where_the_index_is_gone_with_it_all_profiles_are_partly_known_that_have
     whole(damaged)
 
 
-def test_limits_that_cannot_be_read_are_named(damaged, known):
+def test_lost_limits_are_named(damaged, known):
     overwrite(damaged, known.roots["limits"])
     assert salvage(damaged).limits_lost == ("keep_shipped_days", "keep_shipped_entries", "max_bytes")
     whole(damaged)
 
 
-def test_an_entry_taken_up_after_all_that_still_goes_out_of_order(path):
+def test_retried_entry_is_out_of_order(path):
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         recorder.people_append("ada", {"n": "bad"})
         Shipper(journal, Scripted(REFUSED), AT_ONCE).ship()
@@ -490,7 +484,7 @@ def test_an_entry_taken_up_after_all_that_still_goes_out_of_order(path):
     whole(path)
 
 
-def test_a_salvage_that_was_killed_when_all_was_in_place_tells_the_same_when_it_is_run_again(damaged, known):
+def test_killed_salvage_reports_the_same_again(damaged, known):
     overwrite(damaged, max(next(iter(known.baseline_on_pages.values()))))
     overwrite(damaged, known.roots["limits"])
     first = salvage(damaged)
@@ -503,7 +497,7 @@ def test_a_salvage_that_was_killed_when_all_was_in_place_tells_the_same_when_it_
 # --- numbers
 
 
-def test_where_no_entry_can_be_read_the_next_number_is_new_all_the_same(damaged, known):
+def test_next_number_is_new_without_entries(damaged, known):
     for page in set().union(*known.on_pages.values()):
         overwrite(damaged, page)
     salvaged = salvage(damaged)
@@ -513,7 +507,7 @@ def test_where_no_entry_can_be_read_the_next_number_is_new_all_the_same(damaged,
     whole(damaged)
 
 
-def test_many_more_were_pruned_than_the_file_has_room_for(path):
+def test_more_pruned_than_the_file_fits(path):
     with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
         recorder.people_append("ada", {"n": 0})
         Shipper(journal, Scripted(), AT_ONCE).ship()
@@ -541,7 +535,7 @@ def test_many_more_were_pruned_than_the_file_has_room_for(path):
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_number_far_above_all_others_is_damage_where_it_is_alone(damaged, known, alone):
+def test_far_number_alone_is_damage(damaged, known, alone):
     with closing(sqlite3.connect(damaged, isolation_level=None)) as connection:
         if alone:
             connection.execute("UPDATE entries SET seq = 20000 WHERE seq = (SELECT max(seq) FROM entries)")
@@ -554,7 +548,7 @@ def test_a_number_far_above_all_others_is_damage_where_it_is_alone(damaged, know
     assert audit(damaged).agrees
 
 
-def test_a_log_that_is_left_without_its_file_keeps_its_entries_and_their_numbers(tmp_path):
+def test_log_alone_keeps_its_entries(tmp_path):
     """They are far above all that is known otherwise, and many agree."""
     original, path = tmp_path / "original.db", tmp_path / "kiosk.db"
     with Recorder("T", original) as recorder, recorder.batch() as batch:
@@ -644,19 +638,17 @@ def one_root(path, table):
         return connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
 
 
-def test_some_damaged_pages_of_the_log_bring_nothing_back_that_was_folded(pruned_in_log, tmp_path):
+def test_some_damaged_frames_restore_nothing_folded(pruned_in_log, tmp_path):
     frames_damaged(pruned_in_log, tmp_path, 31)
 
 
 @pytest.mark.long
-def test_each_damaged_page_of_the_log_brings_nothing_back_that_was_folded(pruned_in_log, tmp_path):
+def test_each_damaged_frame_restores_nothing_folded(pruned_in_log, tmp_path):
     frames_damaged(pruned_in_log, tmp_path, 1)
 
 
 @pytest.mark.parametrize(("place", "torn"), [(None, False), (0, True), (0.5, True), (1, False)])
-def test_a_log_is_torn_where_something_whole_comes_after_what_is_damaged(
-    pruned_in_log, tmp_path, place, torn
-):
+def test_log_is_torn_before_sound_frames(pruned_in_log, tmp_path, place, torn):
     """What is damaged at its end was never committed, for all that can be known: what is before it belongs together."""
     path = tmp_path / "torn" / "kiosk.db"
     shutil.copytree(pruned_in_log[0], path.parent)

@@ -24,7 +24,7 @@ def fill(path, number=5):
             recorder.people_append("ada", {"n": n})
 
 
-def test_a_snapshot_reads_as_the_journal_and_is_its_owners_only(path, copy):
+def test_snapshot_is_complete_and_private(path, copy):
     fill(path)
     assert snapshot(path, copy) == copy
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -35,7 +35,7 @@ def test_a_snapshot_reads_as_the_journal_and_is_its_owners_only(path, copy):
     assert not beside(copy, ".part").exists()
 
 
-def test_nothing_is_recorded_into_a_snapshot_or_shipped_from_it(path, copy):
+def test_snapshot_is_read_only(path, copy):
     fill(path)
     snapshot(path, copy)
     before = copy.read_bytes()
@@ -49,7 +49,7 @@ def test_nothing_is_recorded_into_a_snapshot_or_shipped_from_it(path, copy):
         assert Shipper(journal, Scripted()).ship().shipped == 10
 
 
-def test_a_file_that_is_there_is_refused_and_kept(path, copy):
+def test_existing_file_is_refused_and_kept(path, copy):
     fill(path)
     copy.write_text("mine", encoding="utf-8")
     with pytest.raises(JournalError, match="exists already"):
@@ -64,14 +64,14 @@ def test_a_missing_journal_makes_no_snapshot(path, copy):
     assert not copy.exists()
 
 
-def test_what_a_killed_snapshot_left_behind_is_no_hindrance(path, copy):
+def test_leftovers_of_killed_snapshot_are_replaced(path, copy):
     fill(path)
     beside(copy, ".part").write_bytes(b"half")
     snapshot(path, copy)
     assert audit(copy).entries == 5
 
 
-def test_snapshots_are_made_while_others_record_and_each_is_one_moment(path, tmp_path):
+def test_snapshots_while_others_record(path, tmp_path):
     stop = threading.Event()
 
     def record():
@@ -107,7 +107,7 @@ def ship(path):
         Shipper(journal, Scripted()).ship()
 
 
-def test_a_copy_that_ships_is_noticed_once_and_not_hindered(path, tmp_path):
+def test_shipping_copy_is_noticed_once(path, tmp_path):
     fill(path)
     ship(path)
     machine, place, inode, moved_at = shipped_from(path)
@@ -126,7 +126,7 @@ def test_a_copy_that_ships_is_noticed_once_and_not_hindered(path, tmp_path):
     assert len(machine) in {0, 16}
 
 
-def test_a_journal_that_was_renamed_is_no_copy(path, tmp_path):
+def test_renamed_journal_is_no_copy(path, tmp_path):
     fill(path)
     ship(path)
     moved = path.rename(tmp_path / "renamed.db")
@@ -148,5 +148,5 @@ def test_a_journal_that_was_renamed_is_no_copy(path, tmp_path):
         (Home("a", "/k", 0), Home("a", "/m", 2), False),  # a file system without numbers
     ],
 )
-def test_only_what_speaks_for_a_copy_is_called_one(before, now, copied):
+def test_copy_reason_names_machine_or_file(before, now, copied):
     assert (copy_reason(before, now) is not None) is copied

@@ -74,21 +74,21 @@ def differs(run, dialect):
 
 
 @UNDER_DIALECTS
-def test_no_run_classed_harmless_differs_when_it_is_sent_again(dialect):
+def test_harmless_run_sent_again_changes_nothing(dialect):
     harmless = [run for run in RUNS if not hazardous(run)]
     assert len(RUNS) == 16 + 16**2 + 16**3
     assert len(harmless) > 1_000
     assert [run for run in harmless if differs(run, dialect)] == []
 
 
-def test_the_runs_that_differ_are_there_to_be_found():
+def test_some_hazardous_runs_differ():
     """The brute force can tell: many a run that the rule calls hazardous does differ from some start."""
     risky = [run for run in RUNS if len(run) < 3 and hazardous(run)]
     assert sum(differs(run, Dialect()) for run in risky) > len(risky) / 5
 
 
 @UNDER_DIALECTS
-def test_what_is_left_after_dropping_may_be_sent_again_after_any_prefix_of_the_whole(dialect):
+def test_rest_after_dropping_is_harmless(dialect):
     for run in RUNS:
         gone = dropped(run)
         left = [update for place, update in enumerate(run) if place not in gone]
@@ -102,7 +102,7 @@ def test_what_is_left_after_dropping_may_be_sent_again_after_any_prefix_of_the_w
             assert len(ends) == 1, (run, left, start)
 
 
-def test_a_run_with_an_operator_nobody_knows_is_hazardous_whole():
+def test_run_with_unknown_operator_is_hazardous():
     run = [Update("$set", {"a": 1}), Update("$merge", [["a"], ["b"]])]
     assert hazardous(run) == {0, 1}
     assert dropped(run) == {0, 1}
@@ -112,18 +112,18 @@ def test_a_run_with_an_operator_nobody_knows_is_hazardous_whole():
     ("properties", "expected"),
     [({"$insert_id": "x"}, set()), ({"$insert_id": ""}, {0}), ({}, {0}), (None, {0}), ("text", {0})],
 )
-def test_an_event_is_harmless_when_the_service_knows_it_again(properties, expected):
+def test_event_with_insert_id_is_harmless(properties, expected):
     assert hazardous([Update.of(None, {"event": "e", "properties": properties})]) == expected
 
 
-def test_a_delete_is_harmless_only_as_the_last_of_its_run():
+def test_delete_is_harmless_only_at_end():
     add, delete = Update("$add", {"a": 1}), Update("$delete", "")
     assert not hazardous([add, delete])
     assert hazardous([delete, add]) == {0, 1}
     assert hazardous([delete, delete]) == {0, 1}
 
 
-def test_what_is_marked_goes_with_all_that_shares_a_property_with_it():
+def test_marked_place_takes_sharing_places_along():
     run = [Update("$set", {"a": 1}), Update("$set", {"a": 2, "b": 1}), Update("$set", {"c": 1})]
     assert dropped(run) == set()
     assert dropped(run, frozenset({0})) == {0, 1}

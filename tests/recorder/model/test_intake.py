@@ -52,13 +52,13 @@ def test_a_message_becomes_a_pending_row():
     )
 
 
-def test_a_group_message_becomes_a_row_of_its_group():
+def test_group_message_becomes_a_group_row():
     (row,) = rows({"$group_key": "company", "$group_id": 7, "$set": {}}, Lane.GROUPS)
     assert (row.lane, row.group_key, row.profile, row.operator) == ("groups", "company", "7", "$set")
     assert row.message == '{"$group_key":"company","$group_id":"7","$set":{}}'
 
 
-def test_each_operator_becomes_a_row_in_written_order():
+def test_operators_become_rows_in_written_order():
     message = {
         "$time": 1,
         "$unset": ["a"],
@@ -81,7 +81,7 @@ def test_each_operator_becomes_a_row_in_written_order():
 
 
 @given(st.permutations(["$time", "$distinct_id", "$set", "$set_once", "$append", "$merge", "note", "$token"]))
-def test_rows_keep_the_written_order_whatever_it_is(names):
+def test_rows_keep_any_written_order(names):
     values = {"$time": 1, "$distinct_id": 5, "note": None, "$token": "T"}
     message = {name: values.get(name, {"a": name}) for name in names}
     operators = [name for name in names if name not in values]
@@ -92,13 +92,13 @@ def test_rows_keep_the_written_order_whatever_it_is(names):
         assert list(json.loads(row.message)) == [name for name in names if name not in left_out]
 
 
-def test_one_malformed_operator_refuses_the_whole_message():
+def test_one_malformed_operator_refuses_all():
     message = {"$distinct_id": "u1", "$set": {"a": 1}, "$unset": "a"}
     assert refused(message).path == "$unset"
     assert rejected(message).message == '{"$distinct_id":"u1","$set":{"a":1},"$unset":"a"}'
 
 
-def test_a_message_in_the_wrong_lane_is_refused():
+def test_message_in_wrong_lane_is_refused():
     assert refused({"$group_key": "k", "$group_id": "g", "$set": {}}, Lane.PEOPLE).path == "$group_key"
     assert refused({"$distinct_id": "u1", "$set": {}}, Lane.GROUPS).path == "$distinct_id"
 
@@ -119,7 +119,7 @@ def test_the_message_given_is_never_changed(lane, message):
     assert repr(message) == before
 
 
-def test_what_is_rejected_is_never_changed_either():
+def test_rejected_message_is_never_changed():
     message = {"$distinct_id": 12, "$set": {"a": "x" * MAX_UPDATE_BYTES}}
     rejected(message)
     assert message["$distinct_id"] == 12
@@ -128,7 +128,7 @@ def test_what_is_rejected_is_never_changed_either():
 # --- the token ------------------------------------------------------------------------------------
 
 
-def test_the_journal_s_own_token_is_dropped():
+def test_own_token_is_dropped():
     (row,) = rows({"$token": "T", "$distinct_id": "u1", "$set": {}})
     assert row.message == '{"$distinct_id":"u1","$set":{}}'
 
@@ -144,14 +144,14 @@ def test_another_token_is_refused(token):
     assert "token" in row.reason
 
 
-def test_a_rejected_row_carries_no_token_of_its_own_project():
+def test_rejected_row_has_no_own_token():
     """NewEntry.message is JSON without the project's token, so that a retry does not send it twice."""
     row = rejected({"$token": "T", "$distinct_id": "u1", "$set": 1})
     assert row.message == '{"$distinct_id":"u1","$set":1}'
 
 
 @pytest.mark.parametrize("token", ["T", 'a"b', "größe", "x" * 1000])
-def test_the_token_joins_a_message_at_its_front(token):
+def test_token_joins_message_at_front(token):
     (row,) = Intake(token).rows(Lane.PEOPLE, {"$distinct_id": "u1", "$set": {}}, NOW)
     sent = token_prefix(token) + row.message[1:]
     assert list(json.loads(sent).items()) == [("$token", token), ("$distinct_id", "u1"), ("$set", {})]
@@ -177,7 +177,7 @@ def sized(token, size, character="x", message=None):
 
 @pytest.mark.parametrize("token", ["T", "größe", "t" * 32, 'a"b'])
 @pytest.mark.parametrize("character", ["x", "é", "本", "\U0001f600"])
-def test_an_update_may_take_a_million_bytes_as_sent_and_no_more(token, character):
+def test_update_may_take_a_million_bytes(token, character):
     intake = Intake(token)
     (row,) = intake.rows(Lane.PEOPLE, sized(token, 1_000_000, character), NOW)
     assert len((token_prefix(token) + row.message[1:]).encode()) == 1_000_000
@@ -188,26 +188,26 @@ def test_an_update_may_take_a_million_bytes_as_sent_and_no_more(token, character
     assert "1,000,000" in caught.value.reason
 
 
-def test_an_integer_id_counts_as_the_text_it_becomes():
+def test_integer_id_counts_as_its_text():
     message = {"$distinct_id": 12, "$set": {"a": ""}}
     assert refused(sized("T", 999_999, message=message)).path == "$set"
     message = {"$distinct_id": 12, "$set": {"a": ""}}
     assert len(rows(sized("T", 999_998, message=message))) == 1
 
 
-def test_a_token_in_the_message_does_not_count_twice():
+def test_token_in_message_counts_once():
     assert rows({"$token": "T", **sized("T", 1_000_000)})
     assert refused({"$token": "T", **sized("T", 1_000_001)})
 
 
-def test_each_operator_travels_alone_and_has_the_whole_size_for_itself():
+def test_each_operator_has_the_whole_size():
     fits = sized("T", 1_000_000)
     assert len(rows({**fits, "$set_once": {"b": "x" * 900_000}})) == 2
     over = {**fits, "$set_once": {"b": "x" * 1_000_000}}
     assert refused(over).path == "$set_once"
 
 
-def test_what_is_too_large_is_rejected_whole():
+def test_too_large_message_is_rejected_whole():
     row = rejected(sized("T", 1_000_001))
     assert len(row.message) > 999_000
     assert "1,000,001 bytes" in row.reason
@@ -233,7 +233,7 @@ def test_what_is_too_large_is_rejected_whole():
         ({"$group_key": "k", "$group_id": "g", "$set": {}}, "$group_key"),
     ],
 )
-def test_what_is_json_but_malformed_is_raised_or_set_aside_whole(message, path):
+def test_malformed_json_is_raised_or_rejected(message, path):
     error = refused(dict(message))
     assert error.path == path
     row = rejected(dict(message))
@@ -242,7 +242,7 @@ def test_what_is_json_but_malformed_is_raised_or_set_aside_whole(message, path):
     assert row.lane == "people"
 
 
-def test_a_rejected_row_names_the_profile_where_the_message_does():
+def test_rejected_row_names_its_profile():
     assert rejected({"$distinct_id": 12, "$set": 1}).profile == "12"
     assert rejected({"$distinct_id": 1.5, "$set": {}}).profile is None
     row = rejected({"$group_key": "k", "$group_id": "g", "$add": {"n": "x"}}, Lane.GROUPS)
@@ -250,7 +250,7 @@ def test_a_rejected_row_names_the_profile_where_the_message_does():
 
 
 @pytest.mark.parametrize("value", [nan, "\ud800", b"x", {1}, Decimal(1), object(), {1: 2}, 10**400])
-def test_what_is_no_json_raises_whatever_on_invalid_says(value):
+def test_non_json_raises_whatever_on_invalid(value):
     for on_invalid in ("raise", "reject"):
         error = refused({"$distinct_id": "u1", "$set": {"a": value}}, on_invalid=on_invalid)
         assert error.path == "$set.a"
@@ -267,7 +267,7 @@ def test_what_is_no_json_raises_whatever_on_invalid_says(value):
         ({"$token": "T", "$distinct_id": 12, "$append": {"l": {"x": "\ud800"}}}, "$append.l.x"),
     ],
 )
-def test_a_lone_surrogate_is_found_in_what_is_plain_otherwise(message, path):
+def test_lone_surrogate_is_found_in_plain(message, path):
     for on_invalid in ("raise", "reject"):
         assert refused(message, on_invalid=on_invalid).path == path
 
@@ -275,14 +275,14 @@ def test_a_lone_surrogate_is_found_in_what_is_plain_otherwise(message, path):
 @pytest.mark.parametrize(
     "spoilt", [{"$unset": "a"}, {"$distinct_id": ""}, {"$token": "other"}, {"$group_id": "g"}]
 )
-def test_what_is_malformed_and_no_json_raises_whatever_on_invalid_says(spoilt):
+def test_malformed_non_json_always_raises(spoilt):
     message = {"$distinct_id": "u1", "$set": {"a": "\ud800"}} | spoilt
     with pytest.raises((InvalidOperation, WrongToken)):
         rows(message)
     assert refused(message, on_invalid="reject").path == "$set.a"
 
 
-def test_a_lone_surrogate_in_a_name_beside_what_is_malformed_can_be_printed():
+def test_error_with_lone_surrogate_is_printable():
     for message in (
         {"$distinct_id": "u1", "$add": {"\ud800": "x"}},
         {"$distinct_id": "u1", "$union": {"\ud800": []}},
@@ -292,7 +292,7 @@ def test_a_lone_surrogate_in_a_name_beside_what_is_malformed_can_be_printed():
             str(refused(message, on_invalid=on_invalid)).encode()
 
 
-def test_what_is_valid_is_taken_alike_whatever_on_invalid_says():
+def test_valid_message_ignores_on_invalid():
     message = {"$distinct_id": "u1", "$set": {"a": 1}, "$unset": ["b"]}
     assert rows(dict(message), on_invalid="reject") == rows(dict(message))
 
@@ -343,12 +343,12 @@ def test_what_the_serializer_makes_is_validated(serializer):
     assert refused([Decimal(1)], serializer=serializer).path == "message"
 
 
-def test_what_the_serializer_makes_malformed_can_be_set_aside(serializer):
+def test_malformed_serializer_output_can_be_rejected(serializer):
     (row,) = rows({"$distinct_id": "u1", "$set": Decimal(1)}, serializer=serializer, on_invalid="reject")
     assert (row.state, row.message) == ("rejected", '{"$distinct_id":"u1","$set":1.0}')
 
 
-def test_what_the_serializer_does_not_know_is_refused(serializer):
+def test_object_unknown_to_serializer_is_refused(serializer):
     for value in (object(), {1}):
         for on_invalid in ("raise", "reject"):
             error = refused(
@@ -357,7 +357,7 @@ def test_what_the_serializer_does_not_know_is_refused(serializer):
             assert "serializer" in error.reason
 
 
-def test_a_cycle_is_refused_before_the_serializer_hangs(serializer):
+def test_cycle_is_refused_with_a_serializer(serializer):
     cycle = []
     cycle.append(cycle)
     assert refused({"$distinct_id": "u1", "$set": {"a": cycle}}, serializer=serializer)
@@ -367,7 +367,7 @@ def test_a_cycle_is_refused_before_the_serializer_hangs(serializer):
     assert refused({"$distinct_id": "u1", "$set": {"a": deep}}, serializer=serializer)
 
 
-def test_a_serializer_that_fails_in_its_own_way_is_an_invalid_operation():
+def test_failing_serializer_is_an_invalid_operation():
     def broken(value):
         raise ZeroDivisionError(value)
 
@@ -398,21 +398,21 @@ def test_an_event_travels_as_it_is(lane):
     "message",
     [{}, {"event": "x"}, {"properties": []}, {"properties": {}}, {"properties": {"distinct_id": None}}],
 )
-def test_an_event_without_a_profile_is_taken_too(message):
+def test_event_needs_no_profile(message):
     assert Intake("T").event(Lane.EVENTS, message, NOW).profile is None
 
 
 @pytest.mark.parametrize(
     "message", [[], "x", None, {"properties": {"n": nan}}, {"x": {1}}, {"event": "\ud800"}]
 )
-def test_an_event_that_is_no_json_object_is_refused(message):
+def test_event_must_be_an_object(message):
     for on_invalid in ("raise", "reject"):
         with pytest.raises(InvalidOperation):
             Intake("T", on_invalid).event(Lane.EVENTS, message, NOW)
 
 
 @pytest.mark.parametrize("character", ["x", "é"])
-def test_an_event_may_take_a_million_bytes_and_no_more(character):
+def test_event_may_take_a_million_bytes(character):
     frame = len(b'{"event":""}')
     width = len(character.encode())
     fits = {"event": character * ((1_000_000 - frame) // width)}

@@ -116,7 +116,7 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("value", NOT_JSON.values(), ids=NOT_JSON)
-def test_what_is_not_json_is_refused_at_its_exact_path(value):
+def test_non_json_is_refused_with_path(value):
     assert refused(of(value)).path == "$set.a"
     assert refused(of([0, [value]])).path == "$set.a[1][0]"
     assert refused(of((0, value))).path == "$set.a[1]"
@@ -134,7 +134,7 @@ def test_what_is_not_json_is_refused_at_its_exact_path(value):
 
 
 @pytest.mark.parametrize("value", NOT_JSON.values(), ids=NOT_JSON)
-def test_the_error_can_be_printed_whatever_was_refused(value):
+def test_error_is_always_printable(value):
     for message in (of(value), of({"x": [value]}), {"$distinct_id": value, "$set": {}}, value):
         error = refused(message)
         str(error).encode()
@@ -148,7 +148,7 @@ def test_a_message_is_an_object(value):
     assert refused(value).path == "message"
 
 
-def test_what_stands_first_is_named_when_much_is_wrong():
+def test_first_of_several_errors_is_named():
     assert refused(of([1, b"x", math.nan])).path == "$set.a[1]"
 
 
@@ -167,7 +167,7 @@ def test_what_stands_first_is_named_when_much_is_wrong():
         ("1st", '"1st"'),
     ],
 )
-def test_a_name_that_could_be_misread_is_quoted_in_the_path(name, shown):
+def test_ambiguous_name_is_quoted_in_path(name, shown):
     assert refused({"$distinct_id": "u1", "$set": {name: math.nan}}).path == f"$set.{shown}"
     assert refused({"$distinct_id": "u1", "$set": {"o": {name: [math.nan]}}}).path == f"$set.o.{shown}[0]"
 
@@ -176,20 +176,20 @@ NOT_NAMES = [None, True, 1, 1.5, (1, 2), b"a", Level.TWO, frozenset(), 10**5000]
 
 
 @pytest.mark.parametrize("name", NOT_NAMES, ids=lambda name: type(name).__name__)
-def test_a_name_that_is_no_string_is_refused_where_it_stands(name):
+def test_non_string_name_is_refused(name):
     assert refused({"$distinct_id": "u1", "$set": {"b": 1, name: 1}}).path == "$set"
     assert refused(of({"b": {name: 1}})).path == "$set.a.b"
     assert refused(of([{name: 1}])).path == "$set.a[0]"
 
 
 @pytest.mark.parametrize("name", NOT_NAMES, ids=lambda name: type(name).__name__)
-def test_a_top_level_name_that_is_no_string_is_refused_at_the_message(name):
+def test_top_level_name_must_be_string(name):
     error = refused({"$distinct_id": "u1", name: 1, "$set": {}})
     assert error.path == "message"
     assert "name must be a string" in error.reason
 
 
-def test_a_stranger_as_a_name_cannot_hide_what_is_wrong():
+def test_failing_repr_cannot_hide_the_error():
     class Stranger:
         def __repr__(self):
             raise RuntimeError
@@ -198,7 +198,7 @@ def test_a_stranger_as_a_name_cannot_hide_what_is_wrong():
 
 
 @pytest.mark.parametrize("name", ["\ud800", "plan\udc00"])
-def test_a_lone_surrogate_in_a_name_is_refused(name):
+def test_lone_surrogate_in_name_is_refused(name):
     for message, within in [
         ({"$distinct_id": "u1", "$set": {name: 1}}, "$set."),
         (of({name: 1}), "$set.a."),
@@ -213,7 +213,7 @@ def test_a_lone_surrogate_in_a_name_is_refused(name):
         str(error).encode()
 
 
-def test_sets_bytes_and_decimals_get_a_hint_that_says_what_to_give():
+def test_sets_bytes_decimals_get_a_hint():
     assert "list" in refused(of({1})).hint
     assert "list" in refused(of(frozenset())).hint
     assert "base64" in refused(of(b"")).hint
@@ -234,20 +234,20 @@ def test_an_error_crosses_process_borders_whole():
 # --- cycles, sharing, depth -----------------------------------------------------------------------
 
 
-def test_a_list_that_contains_itself_is_refused_where_it_returns():
+def test_list_in_itself_is_refused():
     cycle = [1]
     cycle.append(cycle)
     error = refused(of(cycle))
     assert (error.path, error.reason) == ("$set.a[1]", "the value contains itself")
 
 
-def test_a_dict_that_contains_itself_is_refused_where_it_returns():
+def test_dict_in_itself_is_refused():
     cycle = {"n": 1}
     cycle["me"] = cycle
     assert refused(of(cycle)).path == "$set.a.me"
 
 
-def test_an_indirect_cycle_is_refused_where_it_returns():
+def test_indirect_cycle_is_refused():
     outer, middle = [], {}
     inner = (middle, outer)
     middle["x"] = [1]
@@ -256,26 +256,26 @@ def test_an_indirect_cycle_is_refused_where_it_returns():
     assert (error.path, error.reason) == ("$set.a[0].back[1]", "the value contains itself")
 
 
-def test_a_message_that_contains_itself_is_refused_where_it_returns():
+def test_message_in_itself_is_refused():
     message = of(None)
     message["$set"]["a"] = message
     assert refused(message).path == "$set.a"
 
 
-def test_a_payload_that_contains_itself_is_refused_where_it_returns():
+def test_payload_in_itself_is_refused():
     message = {"$distinct_id": "u1", "$append": {}}
     message["$append"]["l"] = message["$append"]
     assert refused(message).path == "$append.l"
 
 
-def test_a_wide_cycle_is_refused_without_walking_its_every_path():
+def test_wide_cycle_is_refused_quickly():
     cycle = []
     cycle.extend([cycle] * 50)
     assert refused(of(cycle)).path == "$set.a[0]"
 
 
 @pytest.mark.parametrize("extra", [1, (1,)], ids=["quick-look", "closer-look"])
-def test_a_value_that_is_shared_but_contains_no_cycle_is_fine(extra):
+def test_shared_value_without_cycle_is_fine(extra):
     shared = [1, {"x": 2}]
     taken = plain({"one": shared, "two": [shared, shared], "extra": extra})
     assert taken == {"one": shared, "two": [shared, shared], "extra": [1] if extra == (1,) else 1}
@@ -312,7 +312,7 @@ WRAPS = {
 @pytest.mark.parametrize("closer", [False, True], ids=["as-it-is", "beside-a-tuple"])
 @pytest.mark.parametrize(("wraps", "step"), WRAPS.values(), ids=WRAPS)
 @pytest.mark.parametrize("operator", ["$set", "$append", "$union", "$remove", "$set_once"])
-def test_a_value_may_nest_100_deep_and_no_deeper(operator, wraps, step, closer):
+def test_value_may_nest_100_deep(operator, wraps, step, closer):
     beside = {"beside": ("t",)} if closer else {}
     fits = {"$distinct_id": "u1", operator: {"a": nested(wraps, MAX_DEPTH), **beside}}
     assert MAX_DEPTH == 100
@@ -324,14 +324,14 @@ def test_a_value_may_nest_100_deep_and_no_deeper(operator, wraps, step, closer):
         assert error.path == f"{operator}.a" + step * MAX_DEPTH
 
 
-def test_an_empty_container_counts_as_a_level():
+def test_empty_container_is_a_level():
     error = refused(of(json.loads("[" * 101 + "]" * 101)))
     assert error.path == "$set.a" + "[0]" * 100
     assert plain(json.loads("[" * 100 + "]" * 100))
 
 
 @pytest.mark.parametrize("wraps", [[in_list], [in_dict], [in_tuple]])
-def test_a_very_deep_value_is_refused_without_exhausting_the_stack(wraps):
+def test_very_deep_value_is_refused_safely(wraps):
     assert "deeper" in refused(of(nested(wraps, 20_000))).reason
 
 
@@ -359,7 +359,7 @@ def test_tuples_become_lists_at_any_depth():
         (datetime.max, "9999-12-31T23:59:59"),  # noqa: DTZ901
     ],
 )
-def test_a_datetime_becomes_utc_text_and_a_date_its_day(given, expected):
+def test_dates_become_utc_text(given, expected):
     assert plain(given) == expected
     assert plain([given]) == [expected]
 
@@ -372,7 +372,7 @@ def test_a_datetime_becomes_utc_text_and_a_date_its_day(given, expected):
         (datetime(1000, 1, 1, 1, 0, 0, tzinfo=EAST), "0999-12-31T23:00:00"),
     ],
 )
-def test_a_year_has_four_digits_also_long_ago(given, expected):
+def test_early_year_has_four_digits(given, expected):
     assert plain(given) == expected
 
 
@@ -384,7 +384,7 @@ def test_a_year_has_four_digits_also_long_ago(given, expected):
     ],
     ids=["before-year-1", "after-year-9999"],
 )
-def test_a_datetime_that_utc_cannot_name_is_refused_at_its_path(moment):
+def test_datetime_outside_utc_is_refused(moment):
     assert refused(of([moment])).path == "$set.a[0]"
 
 
@@ -412,7 +412,7 @@ def machine_east_of_utc(monkeypatch):
 
 @pytest.mark.usefixtures("machine_east_of_utc")
 @pytest.mark.parametrize("zone", [None, Vague()], ids=["no-zone", "zone-without-offset"])
-def test_a_naive_datetime_is_utc_wherever_the_machine_stands(zone):
+def test_naive_datetime_is_always_utc(zone):
     assert plain(datetime(2026, 1, 2, 3, 4, 5, tzinfo=zone)) == "2026-01-02T03:04:05"
 
 
@@ -443,7 +443,7 @@ def test_a_subclass_becomes_its_plain_kin(given, expected, kind):
     assert same_spelling(json.loads(compact(taken)), taken)
 
 
-def test_a_name_of_a_string_subclass_becomes_a_plain_string():
+def test_name_subclass_becomes_plain_string():
     message = normalise({"$distinct_id": Plan.PRO, Operator.SET: {Plan.PRO: 1, Loud("b"): {OldPlan.PRO: 2}}})
     assert message == {"$distinct_id": "pro", "$set": {"pro": 1, "b": {"pro": 2}}}
     assert {type(name) for name in (*message, *message["$set"], *message["$set"]["b"])} == {str}
@@ -462,14 +462,14 @@ def test_the_order_of_names_stays():
     assert compact(normalise(message)) == '{"$time":1,"z":1,"$distinct_id":"u1","$set":{"b":1,"a":[2]}}'
 
 
-def test_text_is_written_as_utf_8_and_without_white_space():
+def test_text_is_compact_utf8():
     assert compact({"a": ["é", {"b": None}], "c": True}) == '{"a":["é",{"b":null}],"c":true}'
 
 
 # --- who, and with which operator -----------------------------------------------------------------
 
 
-def test_of_names_only_known_words_are_remembered_and_not_without_end():
+def test_forms_remember_few_known_names():
     forms = operations._forms
     for n in range(10):
         examine({f"somebody's {n}": n, "$distinct_id": "u1", "$set": {}, f"$made_up_{n}": 1})
@@ -495,7 +495,7 @@ IDENTITIES = {
     ["", "x" * 256, "é" * 256, 10**255, -(10**254), True, False, 1.0, 1.5, None, [], ["u1"], {}, ("u", 1)],
     ids=lambda value: f"{type(value).__name__}-{str(value)[:4]}",
 )
-def test_an_identity_of_the_wrong_kind_or_size_is_refused_at_its_name(name, value):
+def test_malformed_identity_is_refused(name, value):
     assert refused(IDENTITIES[name](value)).path == name
 
 
@@ -516,7 +516,7 @@ def test_an_identity_of_the_wrong_kind_or_size_is_refused_at_its_name(name, valu
     ],
     ids=lambda value: f"{type(value).__name__}-{str(value)[:4]}",
 )
-def test_an_identity_is_text_of_at_most_255_characters_or_an_integer(name, value, id_):
+def test_identity_is_text_or_integer(name, value, id_):
     message = normalise(IDENTITIES[name](value))
     identity, _ = examine(message)
     assert identity == identity_of(message)
@@ -524,7 +524,7 @@ def test_an_identity_is_text_of_at_most_255_characters_or_an_integer(name, value
     assert all(part is None or type(part) is str for part in identity)
 
 
-def test_a_message_without_an_identity_is_refused_at_what_is_missing():
+def test_message_without_identity_is_refused():
     assert refused({"$set": {}}).path == "$distinct_id"
     assert refused({"distinct_id": "u1", "$set": {}}).path == "$distinct_id"
     assert refused({"$group_key": "k", "$set": {}}).path == "$group_id"
@@ -535,12 +535,12 @@ def test_a_message_without_an_identity_is_refused_at_what_is_missing():
 @pytest.mark.parametrize(
     "group", [{"$group_key": "k"}, {"$group_id": "g"}, {"$group_key": "k", "$group_id": "g"}]
 )
-def test_a_message_that_names_a_user_and_a_group_is_refused(group):
+def test_message_with_two_identities_is_refused(group):
     assert refused({"$distinct_id": "u1", **group, "$set": {}}).path == "$distinct_id"
     assert refused({**group, "$distinct_id": None, "$set": {}}).path == "$distinct_id"
 
 
-def test_a_user_and_a_group_of_one_name_are_two_identities():
+def test_user_and_group_are_two_identities():
     assert identity_of({"$distinct_id": "x"}) == Identity(None, "x")
     assert identity_of({"$group_key": "k", "$group_id": "x"}) == Identity("k", "x")
 
@@ -554,19 +554,19 @@ def test_a_user_and_a_group_of_one_name_are_two_identities():
         {"$group_key": "k", "$group_id": "g"},
     ],
 )
-def test_a_message_without_an_operator_is_refused(message):
+def test_message_without_operator_is_refused(message):
     error = refused(message)
     assert error.path == "message"
     assert "operator" in error.reason
 
 
-def test_every_dollar_name_outside_the_envelope_is_an_operator():
+def test_dollar_name_outside_envelope_is_operator():
     others = {"$merge": 1, "$": 1, "$email": 1, "$Set": 1, "set": 1, "": 1, "x$set": 1}
     message = dict.fromkeys(sorted(ENVELOPE), 1) | {"$set": {}} | others
     assert operators_of(message) == ["$set", "$merge", "$", "$email", "$Set"]
 
 
-def test_the_lane_is_that_of_the_identity():
+def test_lane_follows_the_identity():
     assert lane_of({"$distinct_id": "u1"}) is Lane.PEOPLE
     assert lane_of({"$group_key": "k", "$group_id": "g"}) is Lane.GROUPS
     assert lane_of({"$group_id": "g"}) is Lane.GROUPS
@@ -588,7 +588,7 @@ WRONG_SHAPES = [
 @pytest.mark.parametrize(
     ("operator", "payload", "path"), WRONG_SHAPES, ids=[f"{o}-{json.dumps(p)}" for o, p, _ in WRONG_SHAPES]
 )
-def test_a_payload_of_the_wrong_shape_is_refused_at_its_path(operator, payload, path):
+def test_malformed_payload_is_refused(operator, payload, path):
     for identity in ({"$distinct_id": "u1"}, {"$group_key": "k", "$group_id": "g"}):
         error = refused({**identity, operator: payload})
         assert error.path == path
@@ -615,11 +615,11 @@ RIGHT_SHAPES = [
 @pytest.mark.parametrize(
     ("operator", "payload"), RIGHT_SHAPES, ids=[f"{o}-{json.dumps(p)}" for o, p in RIGHT_SHAPES]
 )
-def test_a_payload_of_the_right_shape_is_taken(operator, payload):
+def test_well_formed_payload_is_taken(operator, payload):
     assert examine(normalise({"$distinct_id": "u1", operator: payload}))[0] == Identity(None, "u1")
 
 
-def test_splitting_gives_each_operator_its_message_with_all_else():
+def test_split_keeps_everything_else():
     message = {"$time": 1, "$set": {"a": 1}, "$distinct_id": "u1", "$merge": 2, "note": "x", "$ip": 0}
     one, two = split(message, operators_of(message))
     assert list(one.items()) == [
@@ -722,7 +722,7 @@ def test_equality_agrees_with_an_independent_definition(pair):
 
 
 @given(pairs(), st.data())
-def test_equality_is_an_equivalence_and_spelling_refines_it(pair, data):
+def test_spelling_refines_equality(pair, data):
     left, right = pair
     third = respelled(right, data.draw)
     for alike in (json_equal, same_spelling):
@@ -734,14 +734,14 @@ def test_equality_is_an_equivalence_and_spelling_refines_it(pair, data):
 
 
 @given(pairs())
-def test_a_key_is_hashable_and_equal_exactly_when_the_values_are(pair):
+def test_json_key_agrees_with_equality(pair):
     left, right = pair
     assert (json_key(left) == json_key(right)) == json_equal(left, right)
     assert len({json_key(left), json_key(right)}) == (1 if json_equal(left, right) else 2)
 
 
 @given(pairs())
-def test_a_spelling_is_equal_exactly_when_the_values_are_spelled_alike(pair):
+def test_spell_agrees_with_same_spelling(pair):
     left, right = pair
     assert (spell(left) == spell(right)) == same_spelling(left, right)
     assert same_spelling(json.loads(spell(left)), left)
@@ -776,7 +776,7 @@ def test_a_spelling_is_equal_exactly_when_the_values_are_spelled_alike(pair):
         ([{"a": [1.0]}], [{"a": [1]}], True, False),
     ],
 )
-def test_equality_and_spelling_of_what_python_confuses(left, right, equal, alike):
+def test_equality_of_values_python_confuses(left, right, equal, alike):
     for one, other in ((left, right), (right, left)):
         assert json_equal(one, other) is equal
         assert same_spelling(one, other) is alike
@@ -855,7 +855,7 @@ def is_plain(value):
 @example({"\ud800": 1})
 @example([math.nan])
 @example({1: {"a": b""}})
-def test_any_object_is_refused_or_becomes_json_that_reads_back_alike(value):
+def test_any_object_is_json_or_refused(value):
     for message in (of(value), {"$distinct_id": "u1", "$append": {"a": 1}, "note": value}):
         before = repr(message)
         try:
@@ -876,7 +876,7 @@ def test_any_object_is_refused_or_becomes_json_that_reads_back_alike(value):
 
 
 @given(ODD_VALUES)
-def test_whatever_a_message_is_it_becomes_an_identity_or_is_refused(value):
+def test_any_message_is_identified_or_refused(value):
     for message in (value, {"$distinct_id": value, "$set": {}}, {"$distinct_id": "u1", "$unset": value}):
         before = repr(message)
         try:

@@ -85,14 +85,14 @@ def held(simulator):
         ({}, {"$distinct_id": "u2"}, '{"$time":1.5,"$distinct_id":"u2"}'),
     ],
 )
-def test_a_stamped_message_has_its_time_first_and_the_meta_last(message, meta, text):
+def test_stamped_message_has_time_first(message, meta, text):
     before = repr((message, meta))
     assert compact(stamped(message, meta, 1.5)) == text
     assert repr((message, meta)) == before
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1, [("$set", {})]])
-def test_a_message_that_is_no_object_is_refused(value, simulator):
+def test_message_must_be_an_object(value, simulator):
     with pytest.raises(InvalidOperation) as caught:
         stamped(value, None, 1.5)
     assert caught.value.path == "message"
@@ -102,14 +102,14 @@ def test_a_message_that_is_no_object_is_refused(value, simulator):
 
 
 @pytest.mark.parametrize("meta", ["x", 1, [1], [("$ip", 0)]])
-def test_a_meta_that_is_no_object_is_refused(meta, simulator):
+def test_meta_must_be_an_object(meta, simulator):
     with pytest.raises(InvalidOperation) as caught:
         simulator.people_set("u1", {}, meta)
     assert caught.value.path == "meta"
     assert held(simulator) == {}
 
 
-def test_every_verb_returns_none_and_changes_nothing_it_is_given(recorded, simulator):
+def test_verbs_return_none_and_change_nothing(recorded, simulator):
     properties, names, meta = {"a": [1, (2,)]}, ["a"], {"$ip": 0}
     before = repr((properties, names, meta))
     for people in (recorded, simulator):
@@ -132,7 +132,7 @@ def test_every_verb_returns_none_and_changes_nothing_it_is_given(recorded, simul
 # --- charges --------------------------------------------------------------------------------------
 
 
-def test_a_charge_gets_the_time_of_the_call(recorded):
+def test_charge_gets_time_of_call(recorded):
     recorded.people_track_charge("u1", 29.5)
     recorded.people_track_charge("u1", -5, {"sku": "b"}, {"$ip": 0})
     head = f'{{"$time":{NOW},"$distinct_id":"u1","$append":{{"$transactions":'
@@ -151,14 +151,14 @@ def test_a_charge_s_own_time_stays(simulator):
     ]
 
 
-def test_the_amount_wins_over_one_among_the_properties(simulator):
+def test_amount_wins_over_properties(simulator):
     properties = {"$amount": 1, "sku": "b"}
     simulator.people_track_charge("u1", 2, properties)
     assert simulator.profile("u1").transactions == ({"$amount": 2, "sku": "b", "$time": THEN},)
     assert properties == {"$amount": 1, "sku": "b"}
 
 
-def test_the_caller_s_properties_can_be_used_for_the_next_charge(recorded):
+def test_charge_leaves_properties_unchanged(recorded):
     properties = {"sku": "b"}
     recorded.people_track_charge("u1", 1, properties)
     assert properties == {"sku": "b"}
@@ -179,13 +179,13 @@ def test_an_amount_is_a_finite_number(amount, simulator, recorded):
 
 
 @pytest.mark.parametrize("properties", ["x", ["$time"], 5, [("sku", "b")]])
-def test_the_properties_of_a_charge_are_an_object(properties, simulator):
+def test_charge_properties_must_be_an_object(properties, simulator):
     with pytest.raises(InvalidOperation) as caught:
         simulator.people_track_charge("u1", 1, properties)
     assert caught.value.path == "$append.$transactions"
 
 
-def test_an_offending_value_among_a_charge_s_properties_is_named(simulator):
+def test_offending_charge_property_is_named(simulator):
     with pytest.raises(InvalidOperation) as caught:
         simulator.people_track_charge("u1", 1, {"lines": [{"price": nan}]})
     assert caught.value.path == "$append.$transactions.lines[0].price"
@@ -204,7 +204,7 @@ def test_clearing_charges_unsets_them(recorded, simulator):
 # --- batches --------------------------------------------------------------------------------------
 
 
-def test_a_batch_takes_effect_when_its_block_ends(simulator):
+def test_batch_takes_effect_at_block_end(simulator):
     with simulator.batch() as batch:
         batch.people_set("u1", {"a": 1})
         batch.people_increment("u1", {"a": 1})
@@ -216,7 +216,7 @@ def test_a_batch_takes_effect_when_its_block_ends(simulator):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
-def test_nothing_of_a_batch_is_taken_when_its_block_raises(simulator, error):
+def test_raising_batch_records_nothing(simulator, error):
     def block():
         with simulator.batch() as batch:
             batch.people_set("u1", {"a": 1})
@@ -228,7 +228,7 @@ def test_nothing_of_a_batch_is_taken_when_its_block_raises(simulator, error):
     assert simulator.rejected == ()
 
 
-def test_an_invalid_call_in_a_batch_raises_at_once_and_ends_it(simulator):
+def test_invalid_call_ends_the_batch(simulator):
     batch = simulator.batch()
     with pytest.raises(InvalidOperation), batch:  # the block is what is tested
         batch.people_set("u1", {"a": 1})
@@ -236,7 +236,7 @@ def test_an_invalid_call_in_a_batch_raises_at_once_and_ends_it(simulator):
     assert simulator.profiles == {}
 
 
-def test_an_invalid_call_that_is_caught_leaves_the_rest_of_the_batch(simulator):
+def test_caught_invalid_call_keeps_the_batch(simulator):
     with simulator.batch() as batch:
         batch.people_set("u1", {"a": 1})
         with pytest.raises(InvalidOperation):
@@ -244,7 +244,7 @@ def test_an_invalid_call_that_is_caught_leaves_the_rest_of_the_batch(simulator):
     assert held(simulator) == {"u1": {"a": 1}}
 
 
-def test_a_batch_is_used_inside_its_block_only(simulator):
+def test_batch_works_only_inside_block(simulator):
     batch = simulator.batch()
     with pytest.raises(RestanteError) as caught:
         batch.people_set("u1", {"a": 1})
@@ -256,7 +256,7 @@ def test_a_batch_is_used_inside_its_block_only(simulator):
     assert held(simulator) == {"u1": {"b": 1}}
 
 
-def test_calls_on_the_owner_inside_the_block_are_their_own(simulator):
+def test_owner_calls_are_not_batched(simulator):
     with pytest.raises(LookupError), simulator.batch() as batch:  # the block is what is tested
         batch.people_set("u1", {"a": "batch"})
         simulator.people_set("u1", {"a": "owner"})
@@ -269,7 +269,7 @@ def test_calls_on_the_owner_inside_the_block_are_their_own(simulator):
     assert held(simulator) == {"u1": {"a": "batch"}}
 
 
-def test_two_batches_side_by_side_do_not_mix(simulator):
+def test_two_batches_do_not_mix(simulator):
     with simulator.batch() as one:
         with pytest.raises(LookupError), simulator.batch() as other:  # the block is what is tested
             one.people_set("u1", {"a": 1})
@@ -279,7 +279,7 @@ def test_two_batches_side_by_side_do_not_mix(simulator):
     assert held(simulator) == {"u1": {"a": 1}}
 
 
-def test_a_batch_in_a_batch_joins_it_where_its_block_ends(simulator):
+def test_inner_batch_joins_at_block_end(simulator):
     with simulator.batch() as outer:
         outer.people_append("u1", {"l": 1})
         with outer.batch() as inner:
@@ -292,7 +292,7 @@ def test_a_batch_in_a_batch_joins_it_where_its_block_ends(simulator):
     assert held(simulator) == {"u1": {"l": [1, 2, 3, 4]}}
 
 
-def test_a_batch_in_a_batch_that_raises_takes_only_its_own_along(simulator):
+def test_raising_inner_batch_loses_its_own(simulator):
     with simulator.batch() as outer:
         outer.people_set("u1", {"a": 1})
         with pytest.raises(LookupError), outer.batch() as inner:  # the block is what is tested
@@ -301,7 +301,7 @@ def test_a_batch_in_a_batch_that_raises_takes_only_its_own_along(simulator):
     assert held(simulator) == {"u1": {"a": 1}}
 
 
-def test_a_batch_in_a_batch_is_lost_with_the_outer_one(simulator):
+def test_inner_batch_is_lost_with_outer(simulator):
     with pytest.raises(LookupError), simulator.batch() as outer:  # the block is what is tested
         with outer.batch() as inner:
             inner.people_set("u1", {"a": 1})
@@ -309,7 +309,7 @@ def test_a_batch_in_a_batch_is_lost_with_the_outer_one(simulator):
     assert simulator.profiles == {}
 
 
-def test_a_batch_in_a_batch_that_has_ended_raises(simulator):
+def test_inner_batch_after_outer_end_raises(simulator):
     with simulator.batch() as outer:
         inner = outer.batch()
     with pytest.raises(RestanteError), inner:
@@ -317,7 +317,7 @@ def test_a_batch_in_a_batch_that_has_ended_raises(simulator):
     assert simulator.profiles == {}
 
 
-def test_what_the_caller_changes_after_a_call_in_the_block_is_not_taken(simulator, recorded):
+def test_later_changes_are_not_in_batch(simulator, recorded):
     for people in (simulator, recorded):
         properties, names, meta = {"l": [1, {"x": [2]}]}, ["b"], {"$ip": [0]}
         charge = {"items": ["book"]}
@@ -344,14 +344,14 @@ def test_what_the_caller_changes_after_a_call_in_the_block_is_not_taken(simulato
     assert [row.operator for row in recorded.rows] == ["$set", "$unset", "$append", "$set"]
 
 
-def test_what_the_caller_changes_after_a_plain_call_is_not_taken_either(simulator):
+def test_later_changes_are_not_recorded(simulator):
     properties = {"l": [1, {"x": [2]}]}
     simulator.people_set("u1", properties)
     properties["l"][1]["x"].append("late")
     assert held(simulator) == {"u1": {"l": [1, {"x": [2]}]}}
 
 
-def test_a_call_in_a_batch_has_the_time_of_the_call():
+def test_batched_call_has_its_own_time():
     ticks = iter(range(100, 200))
     simulator = Simulator(clock=lambda: next(ticks))
     with simulator.batch() as batch:
@@ -362,14 +362,14 @@ def test_a_call_in_a_batch_has_the_time_of_the_call():
     assert first < f"1970-01-01T00:01:{drawn - 60:02d}" < second
 
 
-def test_an_empty_batch_does_nothing_and_is_still_a_batch(simulator):
+def test_empty_batch_does_nothing(simulator):
     with simulator.batch() as batch:
         assert batch
         assert len(batch) == 0
     assert simulator.profiles == {}
 
 
-def test_closing_a_batch_takes_what_it_holds_once(simulator):
+def test_closing_a_batch_commits_once(simulator):
     with simulator.batch() as batch:
         batch.people_increment("u1", {"n": 1})
         batch.close()
@@ -384,7 +384,7 @@ def test_flushing_a_batch_flushes_its_owner(recorded):
         assert batch.flush() == inner.flush(1) == ShipReport(shipped=1)
 
 
-def test_the_batch_of_a_journal_keeps_nothing_when_it_raises(recorded):
+def test_raising_journal_batch_keeps_nothing(recorded):
     with pytest.raises(LookupError), recorded.batch() as batch:  # the block is what is tested
         batch.people_set("u1", {})
         raise LookupError
@@ -423,7 +423,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("attempt", INVALID.values(), ids=INVALID)
-def test_the_simulator_refuses_what_the_recorder_refuses(attempt, simulator, recorded):
+def test_simulator_refuses_as_the_recorder(attempt, simulator, recorded):
     errors = []
     for people in (simulator, recorded):
         with pytest.raises(InvalidOperation) as caught:
@@ -435,7 +435,7 @@ def test_the_simulator_refuses_what_the_recorder_refuses(attempt, simulator, rec
     assert recorded.rows == []
 
 
-def test_a_people_api_is_a_context_manager(simulator):
+def test_people_api_is_a_context_manager(simulator):
     with simulator as people:
         assert people is simulator
         people.people_set("u1", {"a": 1})

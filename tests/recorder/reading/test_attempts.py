@@ -31,7 +31,7 @@ def ship(journal, *answers):
     ).ship()
 
 
-def test_failed_entries_are_grouped_by_state_and_words_the_largest_group_first(recorder, journal, reader):
+def test_failures_are_grouped_largest_first(recorder, journal, reader):
     for number in range(6):
         recorder.people_increment(f"p{number}", {"visits": 1})
     recorder.group_set("company", "acme", {"plan": "pro"})
@@ -50,7 +50,7 @@ def test_failed_entries_are_grouped_by_state_and_words_the_largest_group_first(r
     assert groups[0].first < groups[0].last
 
 
-def test_what_is_rejected_before_it_could_be_sent_counts_from_its_recording(journal, reader):
+def test_early_rejection_counts_from_its_recording(journal, reader):
     from recorder.model.entries import NewEntry
 
     row = NewEntry("people", None, None, None, "{}", 50.0, "rejected", "message: has no $distinct_id")
@@ -60,7 +60,7 @@ def test_what_is_rejected_before_it_could_be_sent_counts_from_its_recording(jour
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 20_000])
-def test_slices_of_any_size_make_the_same_groups(recorder, journal, reader, monkeypatch, size):
+def test_slice_size_does_not_change_groups(recorder, journal, reader, monkeypatch, size):
     for number in range(7):
         recorder.people_increment(f"p{number}", {"visits": 1})
     ship(journal, REFUSED, GONE, REFUSED, GONE, REFUSED, UNREACHABLE)
@@ -70,7 +70,7 @@ def test_slices_of_any_size_make_the_same_groups(recorder, journal, reader, monk
     assert [group.entries for group in failures] == [3, 2]
 
 
-def test_words_that_are_all_different_do_not_fill_the_memory(recorder, journal, reader, monkeypatch):
+def test_many_different_texts_become_one_group(recorder, journal, reader, monkeypatch):
     monkeypatch.setattr(attempts, "_MOST_GROUPS", 2)
     for number in range(5):
         recorder.people_increment(f"p{number}", {"visits": 1})
@@ -86,9 +86,7 @@ def test_words_that_are_all_different_do_not_fill_the_memory(recorder, journal, 
     assert [group.words for group in groups] == ["other words", "no 0", "no 1"]
 
 
-def test_attempts_that_came_to_nothing_are_grouped_and_those_that_went_through_left_out(
-    recorder, journal, reader
-):
+def test_failed_attempts_are_grouped(recorder, journal, reader):
     for number in range(3):
         recorder.people_increment(f"p{number}", {"visits": 1})
     ship(journal, ACCEPTED, REFUSED, UNREACHABLE)
@@ -101,19 +99,19 @@ def test_attempts_that_came_to_nothing_are_grouped_and_those_that_went_through_l
     assert {group.outcome: group.attempts for group in reader.failed_attempts()}[AttemptOutcome.OFFLINE] == 2
 
 
-def test_who_asked_can_stop_the_grouping(recorder, journal, reader):
+def test_caller_can_stop_the_grouping(recorder, journal, reader):
     recorder.people_increment("ada", {"visits": 1})
     ship(journal, REFUSED)
     assert reader.failures(stop=lambda: True) == []
     assert reader.failed_attempts(stop=lambda: True) == []
 
 
-def test_an_empty_journal_has_no_failures_and_no_profiles(reader):
+def test_empty_journal_has_no_failures(reader):
     assert (reader.failures(), reader.failed_attempts(), reader.highest()) == ([], [], 0)
     assert (reader.profile_counts(1, 100), reader.numbers_of("ada"), reader.rows_of([1])) == ([], [], [])
 
 
-def test_failures_come_from_the_index_of_what_is_set_aside(recorder, reader):
+def test_failures_come_from_the_index(recorder, reader):
     """At a million shipped entries a scan for three rejected ones would be felt at each change."""
     recorder.people_set("ada", {"a": 1})
     plan = reader._all(f"EXPLAIN QUERY PLAN {statements.FAILURES}", ("rejected", "people", 0, 100))
@@ -124,7 +122,7 @@ def test_failures_come_from_the_index_of_what_is_set_aside(recorder, reader):
 # --- whose entries
 
 
-def test_profiles_of_a_range_are_counted_users_apart_from_groups(recorder, reader):
+def test_profile_counts_separate_users_from_groups(recorder, reader):
     recorder.people_set("acme", {"a": 1})
     recorder.group_set("company", "acme", {"a": 1})
     recorder.people_set("acme", {"a": 2})
@@ -136,7 +134,7 @@ def test_profiles_of_a_range_are_counted_users_apart_from_groups(recorder, reade
     ]
 
 
-def test_events_and_what_names_no_profile_belong_to_none(journal, reader):
+def test_events_belong_to_no_profile(journal, reader):
     from recorder.model.entries import NewEntry
 
     journal.append(
@@ -149,9 +147,7 @@ def test_events_and_what_names_no_profile_belong_to_none(journal, reader):
 
 
 @pytest.mark.parametrize("size", [1, 3, 20_000])
-def test_a_profiles_numbers_are_found_whatever_became_of_the_entries(
-    recorder, journal, reader, monkeypatch, size
-):
+def test_numbers_of_profile_in_any_state(recorder, journal, reader, monkeypatch, size):
     monkeypatch.setattr(entries, "_NUMBERS", size)
     for number in range(1, 8):
         recorder.people_increment("ada" if number % 2 else "bob", {"visits": 1})

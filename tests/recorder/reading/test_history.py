@@ -31,7 +31,7 @@ def both(reader, between=lambda: None):
     return shipped + list(reader.unshipped_entries({entry.attempt for entry in shipped}))
 
 
-def test_entries_are_those_of_the_history_in_its_order_in_every_state(recorder, journal, reader):
+def test_entries_follow_the_history(recorder, journal, reader):
     boot = Boot()
     recorder.people_increment("ada", {"n": 1})  # 1: in doubt, and sent again after the others
     ship(journal, RESET, boot=boot)
@@ -69,7 +69,7 @@ def test_entries_are_those_of_the_history_in_its_order_in_every_state(recorder, 
     assert entries[0] == reader.entry(2)
 
 
-def test_entries_are_read_a_page_at_a_time(recorder, reader):
+def test_unshipped_entries_are_read_in_pages(recorder, reader):
     with recorder.batch() as batch:
         for number in range(450):
             batch.people_set("ada", {"n": number})
@@ -79,7 +79,7 @@ def test_entries_are_read_a_page_at_a_time(recorder, reader):
     assert [entry.seq for entry in entries] == list(range(2, 452))
 
 
-def test_events_and_imports_are_not_of_profiles(recorder, journal, reader):
+def test_events_are_not_in_the_history(recorder, journal, reader):
     from recorder import JournalConsumer
 
     consumer = JournalConsumer(journal)
@@ -90,13 +90,13 @@ def test_events_and_imports_are_not_of_profiles(recorder, journal, reader):
     assert [entry.seq for entry in both(reader)] == [2]
 
 
-def test_what_is_being_sent_is_still_to_be_sent(recorder, journal, reader):
+def test_sending_entries_are_unshipped(recorder, journal, reader):
     recorder.people_set("ada", {"n": 1})
     claim(journal, take_over(journal))
     assert [(entry.seq, entry.state) for entry in both(reader)] == [(1, State.SENDING)]
 
 
-def test_what_is_shipped_or_recorded_between_the_two_comes_once(recorder, journal, reader):
+def test_entry_shipped_meanwhile_comes_once(recorder, journal, reader):
     def record(number):
         recorder.people_set("ada", {"n": number})
 
@@ -114,9 +114,7 @@ def test_what_is_shipped_or_recorded_between_the_two_comes_once(recorder, journa
     assert [entry.state for entry in entries] == [*[State.SHIPPED] * 3, State.PENDING]
 
 
-def test_what_is_settled_late_between_the_two_comes_once_though_its_attempt_is_an_old_one(
-    recorder, journal, reader
-):
+def test_entry_settled_late_comes_once(recorder, journal, reader):
     recorder.people_set("ada", {"n": 1})
     late = claim(journal, take_over(journal))
     epoch = take_over(journal, policy=PATIENT)  # the claim of the one before is settled as unknown
@@ -131,7 +129,7 @@ def test_what_is_settled_late_between_the_two_comes_once_though_its_attempt_is_a
     assert [(entry.seq, entry.state) for entry in entries] == [(2, State.SHIPPED), (1, State.SHIPPED)]
 
 
-def test_the_history_has_it_too(recorder, journal, reader):
+def test_history_has_late_entry_once(recorder, journal, reader):
     recorder.people_set("ada", {"n": 1})
     late = claim(journal, take_over(journal))
     epoch = take_over(journal, policy=PATIENT)
@@ -145,14 +143,14 @@ def test_the_history_has_it_too(recorder, journal, reader):
     assert [message["$set"] for message in history] == [{"n": 1}]
 
 
-def test_without_known_attempts_all_that_was_shipped_is_among_them(recorder, journal, reader):
+def test_shipped_entries_without_known_attempts(recorder, journal, reader):
     recorder.people_set("ada", {"n": 1})
     ship(journal)
     assert [entry.seq for entry in reader.unshipped_entries()] == [1]
     assert list(reader.unshipped_entries({1})) == []
 
 
-def test_the_attempts_of_one_entry_are_those_that_carried_it(recorder, journal, reader):
+def test_attempts_of_an_entry_carried_it(recorder, journal, reader):
     boot = Boot()
     recorder.people_increment("ada", {"n": 1})  # 1: in doubt, then picked to be sent again
     ship(journal, RESET, boot=boot)
@@ -180,7 +178,7 @@ def test_the_attempts_of_one_entry_are_those_that_carried_it(recorder, journal, 
         '{"a":1,"a":2}',
     ],
 )
-def test_a_message_is_parsed_as_json_does(text):
+def test_message_is_parsed_as_json(text):
     assert repr(as_message(text)) == repr(json.loads(text))
 
 

@@ -46,7 +46,7 @@ def walked(step, start, limit):
     "states", [(), (State.REJECTED,), (State.PENDING,), (State.REJECTED, State.DISCARDED)]
 )
 @pytest.mark.parametrize("slices", [3, 20_000])
-def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # fixtures and cases
+def test_pages_cover_matches_in_both_directions(  # fixtures and cases
     reader, monkeypatch, words, states, slices
 ):
     monkeypatch.setattr(pages, "_SLICE", slices)
@@ -63,12 +63,12 @@ def test_pages_of_both_directions_hold_what_matches_and_nothing_twice(  # fixtur
     assert reader.tally(words, states=states) == len(expected)
 
 
-def test_a_page_of_an_empty_journal_is_empty(reader):
+def test_empty_journal_has_empty_pages(reader):
     assert (reader.older(), reader.newer(than=0), reader.tally("op=add")) == ([], [], 0)
 
 
 @pytest.mark.usefixtures("filled")
-def test_who_asked_can_stop_a_long_search(reader, monkeypatch):
+def test_caller_can_stop_a_search(reader, monkeypatch):
     monkeypatch.setattr(pages, "_SLICE", 10)
     asked = itertools.count()
     stop = lambda: next(asked) >= 2  # noqa: E731
@@ -77,7 +77,7 @@ def test_who_asked_can_stop_a_long_search(reader, monkeypatch):
 
 
 @pytest.mark.usefixtures("filled")
-def test_numbers_of_set_aside_states_come_from_their_index(reader):
+def test_set_aside_numbers_come_from_index(reader):
     """At a million entries a scan for the next rejected one would be felt at each key."""
     one = statements.numbers_set_aside("DESC", "<")
     plan = reader._all(f"EXPLAIN QUERY PLAN {one}", ("rejected", "people", 2**62, 10))
@@ -86,7 +86,7 @@ def test_numbers_of_set_aside_states_come_from_their_index(reader):
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_page_without_a_filter_looks_at_its_own_numbers_only(reader):
+def test_unfiltered_page_reads_its_own_numbers(reader):
     sql = statements.entries_in_slice("1", "DESC")
     plan = reader._all(f"EXPLAIN QUERY PLAN {sql}", (1, 60, 10))
     assert any("SEARCH entries USING INTEGER PRIMARY KEY" in row[-1] for row in plan), plan
@@ -95,7 +95,7 @@ def test_a_page_without_a_filter_looks_at_its_own_numbers_only(reader):
 
 
 @pytest.mark.usefixtures("filled")
-def test_what_holds_a_profile_is_named(reader, recorder):
+def test_hold_names_its_cause(reader, recorder):
     entry = reader.entry(1)
     assert reader.hold(entry) is None
     with recorder.journal._connection.transaction() as connection:
@@ -109,7 +109,7 @@ def test_what_holds_a_profile_is_named(reader, recorder):
 
 
 @pytest.mark.usefixtures("filled")
-def test_the_attempts_that_carried_an_entry_are_told(reader, recorder):
+def test_attempts_of_entry_in_ranges(reader, recorder):
     with recorder.journal._connection.transaction() as connection:
         for first, last, picked, words in (
             (1, 20, None, "first"),
@@ -130,7 +130,7 @@ def test_the_attempts_that_carried_an_entry_are_told(reader, recorder):
 @pytest.mark.parametrize(
     "sql", ["SELECT * FROM accounts", "SELECT * FROM entries_with_state WHERE seq BETWEEN 1 AND 9"]
 )
-def test_neither_the_accounts_nor_a_page_looks_through_all_entries(reader, sql):
+def test_accounts_and_pages_scan_nothing(reader, sql):
     """Whoever looks four times a second would feel a tenth of a second for each million."""
     plan = reader._all(f"EXPLAIN QUERY PLAN {sql}")
     assert not any(row[-1].startswith("SCAN entries") for row in plan), plan

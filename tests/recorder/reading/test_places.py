@@ -18,7 +18,7 @@ from recorder.reading.places import Places
     later=some.lists(some.sampled_from(["record", "prune"]), max_size=4),
     step=some.integers(1, 9),
 )
-def test_places_and_numbers_are_those_of_a_list(kept, later, step):
+def test_places_agree_with_a_list(kept, later, step):
     with (
         closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
         pytest.MonkeyPatch.context() as patch,
@@ -45,7 +45,7 @@ def test_places_and_numbers_are_those_of_a_list(kept, later, step):
             assert found.number(len(ordered) + 1) is None
 
 
-def test_while_nothing_is_pruned_a_number_is_its_place_and_nothing_is_counted(tmp_path):
+def test_unpruned_number_is_its_place(tmp_path):
     with Journal(tmp_path / "kiosk.db", token="T") as journal:
         journal.append([NewEntry("people", None, "ada", "$add", "{}", 1.0)] * 5)
     with JournalReader(tmp_path / "kiosk.db") as reader:
@@ -56,7 +56,7 @@ def test_while_nothing_is_pruned_a_number_is_its_place_and_nothing_is_counted(tm
         assert set(asked) == {statements.PLACES_PRUNED}
 
 
-def test_what_was_pruned_is_told_by_state(tmp_path):
+def test_pruned_entries_by_state(tmp_path):
     with Journal(tmp_path / "kiosk.db", token="T") as journal:
         journal.append([NewEntry("people", None, "ada", "$add", "{}", 1.0)])
     with closing(sqlite3.connect(tmp_path / "kiosk.db", isolation_level=None)) as connection:

@@ -157,7 +157,7 @@ DONE = st.one_of(
 
 @costly(2)
 @given(story=st.lists(DONE, min_size=15, max_size=50))
-def test_pruning_in_between_leaves_profiles_and_accounts_as_they_are(story):
+def test_pruning_changes_no_profile_or_account(story):
     """The same done to a journal that is pruned in between and to one that is not gives the same."""
     with tempfile.TemporaryDirectory() as folder:
         pruned, whole = Twin(Path(folder) / "pruned.db"), Twin(Path(folder) / "whole.db")
