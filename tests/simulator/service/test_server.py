@@ -1422,8 +1422,10 @@ def test_missing_werkzeug_is_named():
         import sys
         sys.modules["werkzeug"] = None
         import simulator
+        import simulator.service
+        import simulator.service.faults
         try:
-            import simulator.service.server
+            from simulator.service import Service
         except ImportError as error:
             print(error)
     """
