@@ -141,7 +141,10 @@ def _without_duplicates(values: list[Any]) -> list[Any]:
 def _add_missing(values: list[Any], members: list[Any]) -> None:
     if len(members) < _FEW:
         for member in members:
-            if member not in values or next(_places(values, member), None) is None:
+            # A string is equal to strings only; other values may be equal to Python and not as JSON.
+            if member not in values or (
+                type(member) is not str and next(_places(values, member), None) is None
+            ):
                 values.append(copy_json(member))
         return
     keys = set(map(json_key, values))
