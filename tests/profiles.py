@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, settings
 # A busy machine fails no test: no deadline, and no complaint about slow drawing.
 settings.register_profile(
     "dev",
-    max_examples=40,
+    max_examples=30,
     stateful_step_count=25,
     deadline=None,
     print_blob=True,
@@ -13,7 +13,7 @@ settings.register_profile(
 )
 # `make test` and `make test-all` try the same examples each time; plain pytest tries others.
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
-settings.register_profile("long", settings.get_profile("ci"), max_examples=400, stateful_step_count=50)
+settings.register_profile("long", settings.get_profile("ci"), max_examples=600, stateful_step_count=50)
 
 
 def costly(times):

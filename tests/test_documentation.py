@@ -56,9 +56,6 @@ def test_docstring_examples_are_many():
 
 
 RECIPES = BLOCK.findall(text_of(ROOT / "docs" / "testing.md"))
-EACH_RECIPE = pytest.mark.parametrize(
-    "recipe", RECIPES, ids=[f"recipe-{place}" for place in range(1, len(RECIPES) + 1)]
-)
 FEW_EXAMPLES = """
 import hypothesis
 
@@ -71,28 +68,20 @@ hypothesis.settings.load_profile("few")
 """
 
 
-@EACH_RECIPE
-def test_recipe_passes(recipe, tmp_path):
-    """Each recipe of docs/testing.md passes as the only test of an empty project."""
-    (tmp_path / "conftest.py").write_text(FEW_EXAMPLES, encoding="utf-8")
-    passes(recipe, tmp_path)
-
-
-@pytest.mark.long
-@EACH_RECIPE
-def test_recipe_passes_with_default_examples(recipe, tmp_path):
-    passes(recipe, tmp_path)
-
-
-def passes(recipe, tmp_path):
-    """Run it as a project's only test."""
-    (tmp_path / "test_recipe.py").write_text(recipe, encoding="utf-8")
+@pytest.mark.parametrize(
+    "examples", [pytest.param(FEW_EXAMPLES, id="few"), pytest.param("", id="default", marks=pytest.mark.long)]
+)
+def test_recipes_pass(examples, tmp_path):
+    """Each recipe of docs/testing.md passes in a project that has nothing else."""
+    (tmp_path / "conftest.py").write_text(examples, encoding="utf-8")
+    for place, recipe in enumerate(RECIPES, 1):
+        (tmp_path / f"test_recipe_{place}.py").write_text(recipe, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout

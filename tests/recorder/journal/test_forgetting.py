@@ -355,7 +355,7 @@ def test_killed_between_two_steps_the_beginning_of_its_history_is_left(path, mon
     whole(path)
 
 
-@costly(8)
+@costly(6)
 @given(st.data())
 def test_of_any_journal_no_byte_is_left_and_others_are_as_they_were(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "kiosk.db"

@@ -229,7 +229,7 @@ def check(path):
         door.close()
 
 
-@costly(4)
+@costly(2)
 @given(acts=ACTS)
 def test_whatever_is_recorded_shipped_and_pruned_profiles_are_the_simulators(acts):
     with tempfile.TemporaryDirectory() as folder:
