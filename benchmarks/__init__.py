@@ -1,1 +1,1 @@
-"""Figures, each beside a baseline of the same run: ``make bench``."""
+"""Figures, each next to a baseline of the same run: ``make bench``."""

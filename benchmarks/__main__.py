@@ -1,4 +1,4 @@
-"""Figures, each beside a baseline of the same run.
+"""Figures, each next to a baseline of the same run.
 
 Every pair runs several times in turn, A B A B …, so that a machine whose speed drifts slows both. What counts
 is the ratio of each pair; medians and spread are printed.
@@ -26,7 +26,7 @@ BEGIN, END = "<!-- made by `make bench` -->", "<!-- until here -->"
 
 
 def pairs() -> Iterator[Pair]:
-    """All of them, by room."""
+    """Return all pairs, by topic."""
     return chain(
         recording.pairs(),
         shipping.pairs(),
@@ -38,9 +38,9 @@ def pairs() -> Iterator[Pair]:
 
 
 def named(line: str) -> tuple[str, str]:
-    """What a line of the page measures, and beside what: both, for several are measured beside more than one."""
+    """Return what a line of the page measures, and its baseline: some are measured against several."""
     text = line.removeprefix(_INDENT)
-    return text[:36], text[HEAD.rindex("beside") :].removesuffix("MISSED").rstrip()
+    return text[:36], text[HEAD.rindex("baseline") :].removesuffix("MISSED").rstrip()
 
 
 def report(rounds: int, only: str) -> Iterator[str]:
@@ -63,7 +63,7 @@ def report(rounds: int, only: str) -> Iterator[str]:
     yield ", ".join(f"{name} {version(name)}" for name in names)
     yield f"{rounds} pairs each, in turn; medians; of speeds the ratio is baseline / ours: 1 is as fast"
     yield ""
-    chosen = (pair for pair in pairs() if only in f"{pair.what} {pair.beside}")
+    chosen = (pair for pair in pairs() if only in f"{pair.what} {pair.baseline}")
     yield from lines(measured(pair, rounds) for pair in chosen)
     if only in "browser":
         yield ""

@@ -1,4 +1,4 @@
-"""The journal view on a million entries beside ten, and beside Textual's own `DataTable` on the same rows.
+"""The journal view on a million entries next to ten, and to Textual's own `DataTable` on the same rows.
 
 Each measurement is a process of its own, so that what one holds in memory is not in another's. Usage:
 ``python -m benchmarks.browser [--rounds N] [--entries N] [--table-rows N]``.

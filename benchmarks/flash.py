@@ -1,4 +1,4 @@
-"""What reaches the device for an entry, the file system's own journal included, and how long that takes.
+"""Bytes that reach the device for an entry, the file system's own journal included, and how long that takes.
 
     python -m benchmarks.flash      needs root, losetup and mkfs.ext4
 

@@ -1,9 +1,9 @@
-"""What a recorder waits while a large pruning goes on beside it, in its own process and in another one.
+"""Waits of a recorder during a large pruning, in its own process and in another one.
 
     python -m benchmarks.housekeeping [ENTRIES]     a million entries take some minutes
 
 Everything that was shipped is pruned while 500 updates a second are recorded, and each call of `people_set` is timed;
-beside it the same without a pruning, on the same journal.
+next to it the same without a pruning, on the same journal.
 """
 
 import math
@@ -26,7 +26,7 @@ from recorder.shipping.verdicts import Answer
 ENTRIES = 1_000_000
 VISITORS = 20_000
 EVERY = 1 / 500  # seconds between two calls
-ALONE = 5.0  # seconds of recording with nobody beside
+ALONE = 5.0  # seconds of recording with nobody pruning
 
 HEAD = "durability  pruned by        calls   median ms      p99 ms      max ms   prune s"
 
@@ -83,11 +83,11 @@ def record(recorder: Recorder, going_on: Callable[[], bool]) -> list[float]:
     return took
 
 
-def measure(path: Path, durability: Any, beside: str) -> str:
-    """One line of the table: `beside` is nobody, a thread, or a process."""
+def measure(path: Path, durability: Any, pruner: str) -> str:
+    """One line of the table: `pruner` is nobody, a thread, or a process."""
     with Recorder("T", path, durability=durability) as recorder:
         begun = time.perf_counter()
-        match beside:
+        match pruner:
             case "a thread":
                 thread = threading.Thread(target=recorder.journal.prune, kwargs={"all_shipped": True})
                 thread.start()
@@ -104,7 +104,7 @@ def measure(path: Path, durability: Any, beside: str) -> str:
     quantiles = statistics.quantiles(took, n=100)
     figures = [1e3 * each for each in (quantiles[49], quantiles[98], max(took))]
     return (
-        f"{durability:11} {beside:14} {len(took):7,}"
+        f"{durability:11} {pruner:14} {len(took):7,}"
         + "".join(f"{each:12.2f}" for each in figures)
         + f"{seconds:10.1f}"
     )
@@ -117,9 +117,9 @@ def main(entries: int) -> None:
         shipped(original, entries)
         print(HEAD, flush=True)
         for durability in ("power", "process"):
-            for beside in ("nobody", "a thread", "a process"):
+            for pruner in ("nobody", "a thread", "a process"):
                 path = shutil.copy(original, Path(folder) / "kiosk.db")
-                print(measure(Path(path), durability, beside), flush=True)
+                print(measure(Path(path), durability, pruner), flush=True)
                 for file in Path(folder).glob("kiosk.db*"):
                     file.unlink()
 

@@ -24,7 +24,7 @@ ROW = (
     "pending",
     None,
 )
-"""What `people_set` of `PROPERTIES` writes."""
+"""The message that `people_set` of `PROPERTIES` writes."""
 
 _FILL = """
 WITH RECURSIVE numbers(n) AS (VALUES (2) UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)

@@ -19,22 +19,22 @@ Measure = Callable[[Path], float]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What is measured, beside what, and what to reach.
+    """A measurement, its baseline, and the ratio to reach.
 
     Attributes:
         what: Ours.
-        beside: The baseline.
+        baseline: Theirs.
         ours: Called with a folder of its own; gives seconds (or bytes) an operation.
         theirs: The same of the baseline; called right after.
-        to_reach: What the ratio is to be; None: it is only reported.
+        to_reach: The ratio to reach; None: it is only reported.
         by: How the two are compared. ``"speed"``: baseline / ours, at least; 1 is as fast. ``"times"``: ours /
             baseline, at most. ``"more"``: ours - baseline in the unit shown, at most.
-        unit: What a figure is multiplied with to be shown, and its name.
+        unit: The factor that figures are shown with, and its name.
         prepare: Called once with the folder above, before the rounds.
     """
 
     what: str
-    beside: str
+    baseline: str
     ours: Measure
     theirs: Measure
     to_reach: float | None
@@ -45,7 +45,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a pair's rounds."""
+    """The figures of a pair's rounds."""
 
     pair: Pair
     ours: float
@@ -59,7 +59,7 @@ class Result:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the ratio is what it is to be."""
+        """True if the ratio is reached; None if none is set."""
         if self.pair.to_reach is None:
             return None
         return (
@@ -93,7 +93,10 @@ def measured(pair: Pair, rounds: int) -> Result:
     return Result(pair, statistics.median(ours), statistics.median(theirs), tuple(ratios))
 
 
-HEAD = f"{'what':36} {'ours':>9} {'beside':>9}      {'ratio':>7} {'(lowest to highest)':>19} {'to reach':>8}   beside"
+HEAD = (
+    f"{'what':36} {'ours':>9} {'baseline':>9}      {'ratio':>7} {'(lowest to highest)':>19} {'to reach':>8}"
+    "   baseline"
+)
 
 
 def lines(results: Iterable[Result]) -> Iterator[str]:
@@ -108,7 +111,7 @@ def lines(results: Iterable[Result]) -> Iterator[str]:
         missed = "  MISSED" if result.reached is False else ""
         yield (
             f"{pair.what:36} {result.ours * factor:9,.1f} {result.theirs * factor:9,.1f} {unit:4}"
-            f" {result.ratio:7.2f} {spread:>19} {bound:>8}   {pair.beside}{missed}"
+            f" {result.ratio:7.2f} {spread:>19} {bound:>8}   {pair.baseline}{missed}"
         )
 
 
@@ -126,7 +129,7 @@ def resident() -> float:
 
 
 def in_process(program: str, *arguments: Any, env: Mapping[str, str] | None = None) -> Any:
-    """What a program prints last, as JSON; in a process of its own."""
+    """Return the last line that a program of its own prints, read as JSON."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
     done = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""Recording, beside raw `sqlite3` that makes the same inserts, and beside other queues on SQLite."""
+"""Recording, against raw `sqlite3` that makes the same inserts, and against other queues on SQLite."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Shipping: draining a journal, beside a bare loop, and beside the official SDK over a slow line."""
+"""Shipping: draining a journal, against a bare loop, and against the official SDK over a slow line."""
 
 import math
 import shutil

@@ -1,4 +1,4 @@
-"""The simulator, beside bare loops that end with the same profiles and check nothing."""
+"""The simulator, against bare loops that end with the same profiles and check nothing."""
 
 import gzip
 import json

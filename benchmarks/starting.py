@@ -1,4 +1,4 @@
-"""What it costs to begin, and to hold: imports, `restante status`, memory."""
+"""Costs of starting: imports, `restante status`, memory."""
 
 import os
 import subprocess
@@ -97,7 +97,7 @@ def held(what: str, name: str) -> Measure:
 
 
 def pytest_start(*options: str) -> Measure:
-    """What the plugin costs somebody whose tests ask for none of it."""
+    """Measure the plugin where no test asks for it."""
 
     def measure(folder: Path) -> float:
         (folder / "test_theirs.py").write_text("def test_theirs(): pass\n", encoding="utf-8")
@@ -108,7 +108,7 @@ def pytest_start(*options: str) -> Measure:
 
 
 def pairs() -> Iterator[Pair]:
-    """What takes time."""
+    """Return the pairs that take time."""
     milliseconds = (1e3, "ms")
     yield Pair(
         "from recorder import Recorder",
@@ -150,7 +150,7 @@ def pairs() -> Iterator[Pair]:
 
 
 def memory() -> Iterator[Pair]:
-    """What takes memory."""
+    """Return the pairs that take memory."""
     for what in ("recorder", "shipper"):
         yield Pair(
             f"a {what} with 1,000,000 pending",
