@@ -32,17 +32,17 @@ _WAKE_UP = 1.0
 class _Call:
     """The rows of one call, and its result."""
 
-    __slots__ = ("done", "error", "last", "rows")
+    __slots__ = ("done", "error", "last", "rejected", "rows", "size")
 
     def __init__(self, rows: Sequence[NewEntry]) -> None:
         self.rows = rows
+        self.size = self.rejected = 0
+        for row in rows:
+            self.size += len(row.message) + _ROW_BYTES
+            self.rejected += row.state != _PENDING
         self.done = False
         self.error: JournalError | None = None
         self.last = 0
-
-    @property
-    def size(self) -> int:
-        return sum(len(row.message) for row in self.rows) + len(self.rows) * _ROW_BYTES
 
     def fail(self, error: sqlite3.Error | JournalError, path: Path) -> None:
         own = error if isinstance(error, JournalError) else translated(error, path)
@@ -94,8 +94,9 @@ class GroupCommit:
         except BaseException:
             # Ctrl-C belongs to the thread it hits: its call records nothing, unless it was committed just then.
             # Rows that others queued stay queued for the next leader.
-            self._stop_leading(me, nested)
+            call.rows, call.rejected, call.done = (), 0, True
             self._dequeue([call])
+            self._stop_leading(me, nested)
             raise
         if call.error is not None:
             raise call.error
@@ -122,25 +123,36 @@ class GroupCommit:
             self._changed.notify_all()
 
     def _dequeue(self, calls: Sequence[_Call]) -> None:
+        """Take calls out of the queue that are done."""
         with self._lock:
-            self.queue = [call for call in self.queue if call not in calls]
+            for call in calls:
+                if call.done and call in self.queue:
+                    self.queue.remove(call)
 
     def _lead(self) -> None:
         """Commit all that is queued."""
         if self._together > 1 and self._took > _QUICK:
             self._gather()
-        with self._connection.alone():
-            with self._lock:  # not before: a signal handler may have committed them meanwhile
-                calls = list(self.queue)
-            begun = time.monotonic()
+        shared = self._connection
+        with shared.lock:
+            shared.owner = self._leader
             try:
-                self._commit_with_space(calls)
-            except (sqlite3.Error, JournalError) as error:
-                self._commit_apart(calls, error)
+                self._commit_queue()
             finally:
-                self._dequeue([call for call in calls if call.done])
-            self._together, self._took = len(calls), time.monotonic() - begun
-            self._connection.checkpoint_large_log()
+                shared.owner = 0
+
+    def _commit_queue(self) -> None:
+        with self._lock:  # not before: a signal handler may have committed them meanwhile
+            calls = self.queue.copy()
+        begun = time.monotonic()
+        try:
+            self._commit_with_space(calls)
+        except (sqlite3.Error, JournalError) as error:
+            self._commit_apart(calls, error)
+        finally:
+            self._dequeue(calls)
+        self._together, self._took = len(calls), time.monotonic() - begun
+        self._connection.checkpoint_large_log()
 
     def _gather(self) -> None:
         """Wait a moment for the threads of the last group: they come again at about the same time."""
@@ -178,13 +190,17 @@ class GroupCommit:
 
     def _commit(self, calls: Sequence[_Call]) -> None:
         connection = self._connection.use()
-        committing = False
+        # A statement by itself is a transaction, too, and takes the write lock as BEGIN IMMEDIATE does.
+        committing = len(calls) == 1 and self._one_statement(calls[0])
         try:
-            connection.execute(BEGIN)
-            for call in calls:
-                self._write(connection, call)
-            committing = True
-            connection.execute(COMMIT)
+            if committing:
+                self._write(connection, calls[0])
+            else:
+                connection.execute(BEGIN)
+                for call in calls:
+                    self._write(connection, call)
+                committing = True
+                connection.execute(COMMIT)
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute(ROLLBACK)
@@ -199,17 +215,24 @@ class GroupCommit:
         for call in calls:
             call.done = True
 
+    def _one_statement(self, call: _Call) -> bool:
+        """Return True if a call takes nothing but one insert."""
+        rows = call.rows
+        return (
+            len(rows) == 1 and not call.rejected and rows[0].lane in self._lanes and not self._space.limited
+        )
+
     def _write(self, connection: sqlite3.Connection, call: _Call) -> None:
         rows = call.rows
         if self._space.limited:
             self._space.check(connection, call.size)
-        for lane in {row.lane for row in rows} - self._lanes:
-            lanes.begin(connection, lane)
-            self._lanes.add(lane)
+        for row in rows:
+            if row.lane not in self._lanes:
+                lanes.begin(connection, row.lane)
+                self._lanes.add(row.lane)
         call.last = (
             entries.insert(connection, rows[0]) if len(rows) == 1 else entries.insert_many(connection, rows)
         )
         self._connection.note_written(call.size)
-        rejected = sum(row.state != _PENDING for row in rows)
-        if rejected:
-            accounts.add(connection, State.REJECTED, rejected)
+        if call.rejected:
+            accounts.add(connection, State.REJECTED, call.rejected)
