@@ -1,4 +1,4 @@
-"""What arrived against what was predicted: each class by hand, one mutation at a time, and what never differs."""
+"""Comparisons: each kind of divergence by hand, random mutations, and equal histories."""
 
 import json
 from dataclasses import dataclass
@@ -313,7 +313,7 @@ def test_equal_arrival_counts():
 
 
 def test_arguments_are_read_in_order():
-    """Whoever holds a journal against a service looks at the service in between: what it has is then accounted for."""
+    """A journal may ship between two readings; operations received by then are accounted for."""
     read = []
 
     def noting(name, messages):
@@ -355,7 +355,7 @@ def by_owner(messages):
 
 
 def stripped(messages, owner_timed):
-    """What is compared of one profile's messages, as values: an account of its own, without the module's texts."""
+    """Return the compared part of one profile's messages, computed independently of the module."""
     ids = {"$token", "$distinct_id", "$group_key", "$group_id"} | (set() if owner_timed else {"$time"})
     return [{name: item for name, item in message.items() if name not in ids} for message in messages]
 
@@ -404,7 +404,7 @@ def chosen(draw):
 
 
 def end_of_run(said_in_order, place, what):
-    """Where a run of operations alike ends: adding or dropping any of them is the same history."""
+    """Return the end of a run of equal operations: adding or dropping any of them gives the same history."""
     while place < len(said_in_order) and same_spelling(said_in_order[place], what):
         place += 1
     return place
@@ -514,7 +514,7 @@ def test_divergence_is_at_first_difference(predicted, received):
 
 @given(HISTORIES, st.integers(0, 30), st.integers(0, 30))
 def test_split_of_prediction_is_irrelevant(history, known, arrived):
-    """What is shipped and what is still to be sent are one prediction, as far as it arrived."""
+    """Shipped and unsent operations are one prediction, as far as it arrived."""
     known = min(known, len(history))
     arrived = max(known, min(arrived, len(history)))
     comparison = compare(history[:known], history[:arrived], to_send=history[known:])

@@ -203,12 +203,6 @@ def test_reasons_name_each_property(properties, operation):
         assert spelling(after[name]) == spelling(properties[name])
 
 
-@given(PROPERTIES, WELL_FORMED)
-def test_operators_except_delete_create_profiles(properties, operation):
-    after, _ = apply_operation(properties, *operation)
-    assert (after is None) == (operation[0] == "$delete")
-
-
 @given(PROPERTIES, MALFORMED, DIALECTS)
 def test_malformed_operation_changes_nothing(properties, operation, dialect):
     operator, payload = operation

@@ -346,7 +346,7 @@ def test_from_messages_of_nothing_is_empty():
     assert state(Simulator.from_messages([])) == ({}, {}, {}, ())
 
 
-@pytest.mark.skipif(not CDNOW.exists(), reason="the CDNOW input is not beside this checkout")
+@pytest.mark.skipif(not CDNOW.exists(), reason="this checkout has no CDNOW input")
 def test_cdnow_gives_known_sums():
     with gzip.open(CDNOW, "rt", encoding="utf-8") as lines:
         messages = [json.loads(line) for line in lines]

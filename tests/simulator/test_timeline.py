@@ -339,7 +339,7 @@ def test_continued_equals_new_timeline(messages, others, common, looked, dialect
     ids=["union", "append", "append-and-remove"],
 )
 def test_steps_of_growing_list_are_linear(monkeypatch, operation):
-    """Not the square of that: neither are its elements gone through for each step, nor compared."""
+    """Not quadratic: a step neither makes keys of all elements nor compares them."""
     seen = [0]
 
     def counting(function):
@@ -559,7 +559,7 @@ class ByHand:
                 self.held, self.since = ABSENT, []
 
 
-# Few values, so that equal ones stand beside each other, and much that moves them.
+# Few values, so that equal ones meet, and many operations that move them.
 FEW = st.sampled_from([1, 1.0, "x"])
 MOVES = st.one_of(
     st.tuples(st.just("$append"), st.builds(dict, a=FEW)),
@@ -694,7 +694,7 @@ def test_writers_name_each_message_once():
 
 
 def test_long_list_is_blamed_by_element():
-    """Looking for what moved at each append would take minutes."""
+    """Searching for moved elements at each append would take minutes."""
     simulator = Simulator()
     for n in range(20_000):
         simulator.people_append("ada", {"l": n % 7})

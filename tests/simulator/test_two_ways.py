@@ -20,7 +20,7 @@ TIMEOUT = 120
 
 @pytest.fixture
 def service():
-    """The URL of a service that applies what is well-formed in a batch: so does whoever reads line by line."""
+    """The URL of a service that applies the valid updates of a batch, as a reader of lines does."""
     command = [*RESTANTE, "simulator", "--port", "0", "--mixed", "apply-valid"]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

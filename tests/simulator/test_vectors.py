@@ -1,17 +1,17 @@
-"""The shared conformance cases, where they lie beside the project: in memory, and through the service."""
+"""The shared conformance cases, if this checkout has them: in memory, and through the service."""
 
 import pytest
 import requests
 
 from simulator.service.server import Service
 from tests.simulator.test_cases import OWN, outcome
-from tests.simulator.vectors import NOT_BESIDE, SHARED, cases, expected, ids, sampled, spelled
+from tests.simulator.vectors import MISSING, SHARED, cases, expected, ids, sampled, spelled
 
 CASES = cases(SHARED)
-TIMEOUT = 10
+TIMEOUT = 60
 
 
-@pytest.mark.skipif(not CASES, reason=NOT_BESIDE)
+@pytest.mark.skipif(not CASES, reason=MISSING)
 @pytest.mark.parametrize("case", CASES, ids=ids(CASES))
 def test_shared_vector(case):
     assert outcome(case) == (expected(case), case["verdicts"])
@@ -33,7 +33,7 @@ def send():
 
 
 def through_the_service(send, case):
-    """What the service holds after a case, in a project of its own, and which messages it took."""
+    """Return the service's profiles after a case, under a token of its own, and a bool for each accepted message."""
     token = case["id"]
 
     def ask(path, message):
@@ -55,14 +55,14 @@ def is_taken(verdicts):
 
 @pytest.mark.parametrize("case", sampled(OWN), ids=ids(OWN))
 def test_case_through_the_service(send, case):
-    held, taken = through_the_service(send, case)
-    assert held == expected(case)
+    profiles, taken = through_the_service(send, case)
+    assert profiles == expected(case)
     assert taken == [is_taken(verdicts) for verdicts in case["verdicts"]]
 
 
-@pytest.mark.skipif(not CASES, reason=NOT_BESIDE)
+@pytest.mark.skipif(not CASES, reason=MISSING)
 @pytest.mark.parametrize("case", sampled(CASES), ids=ids(CASES))
 def test_shared_vector_through_the_service(send, case):
-    held, taken = through_the_service(send, case)
-    assert held == expected(case)
+    profiles, taken = through_the_service(send, case)
+    assert profiles == expected(case)
     assert taken == [is_taken(verdicts) for verdicts in case["verdicts"]]

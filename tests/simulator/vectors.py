@@ -1,4 +1,4 @@
-"""The format of the conformance cases, shared and our own: where they are, and what is held against `expect`."""
+"""Conformance cases, shared and our own: their files, and the text that is compared with `expect`."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[2] / "shared" / "vectors" / "semantics.json"
-NOT_BESIDE = "the shared conformance vectors are not beside this checkout"
+MISSING = "this checkout has no shared conformance vectors"
 
 
 def cases(path):

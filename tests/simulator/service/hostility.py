@@ -1,4 +1,4 @@
-"""Senders that mean harm or know no better: what they send, how they send it, and what may come back.
+"""Hostile and broken senders: their requests, the ways to send them, and the answers allowed.
 
 All of it comes from a `random.Random`; the same seed sends the same bytes.
 """
@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 PATIENCE = 20.0
-"""How long an answer may take before it counts as a hang, in seconds."""
+"""Seconds until a missing answer counts as a hang."""
 
 UPDATE = {"$token": "H", "$distinct_id": "ada", "$set": {"plan": "pro"}}
 EVENT = {"event": "opened", "properties": {"token": "H"}}
@@ -192,7 +192,7 @@ class Attack(NamedTuple):
     """One connection.
 
     Attributes:
-        about: What it is, for whoever reads that it got through.
+        about: Its name in failures.
         data: What is sent.
         manner: How; see `carry_out`.
         bodiless: Whether an answer may promise a body and have none, as to HEAD.
@@ -232,14 +232,14 @@ def every_body(random, size):
 
 
 def carry_out(random, port, attack, held):
-    """Send it, and read what comes back.
+    """Send it, and read the answers.
 
     Args:
         random: Where it is cut and how long it pauses.
         port: Of the service.
         attack: What to send, and how: at once; in pieces; so that the sender leaves or resets the connection in the
             middle of it; so that it stays, and says nothing more; or whole, and the answer stays unread.
-        held: Where connections that stay are put.
+        held: Collects connections that stay open.
 
     Returns:
         The bytes of the answers, and whether all of them must be whole: the service closed in order.
@@ -298,7 +298,7 @@ _KIND = re.compile(rb"^Content-Type: ([a-z/]+)", re.MULTILINE)
 
 
 def flaw(answers, *, whole, bodiless):
-    """What is wrong with these answers; None where each has a documented shape.
+    """Return the error in these answers; None if each has a documented shape.
 
     Args:
         answers: All that a connection gave back.

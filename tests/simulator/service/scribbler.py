@@ -27,7 +27,7 @@ _MALFORMED_PAYLOADS = [
 
 
 def _identity(random):
-    """Half of the time one that meets many messages, else one of hundreds, so that much is held at any moment."""
+    """Draw a frequent identity half of the time, else one of hundreds, so that there are always many profiles."""
     crowd = random.randrange(300) if random.random() < 0.5 else None
     if random.random() < 0.7:
         return {"$distinct_id": random.choice(_USERS) if crowd is None else f"u{crowd}"}

@@ -50,7 +50,7 @@ def running(log):
 
 
 class Vitals:
-    """What a process holds."""
+    """Threads, memory and files of a process."""
 
     def __init__(self, pid):
         self._status = Path(f"/proc/{pid}/status")
@@ -119,7 +119,7 @@ class Fight:
                 wire.close()
 
     def _stay_healthy(self):
-        """Its own project, untouched by what happens beside it; each request is answered before it counts as a hang."""
+        """Send to a project of its own, which attackers do not touch; every request is answered in time."""
         url = f"http://127.0.0.1:{self.port}"
         update = {"$token": "healthy", "$distinct_id": "ada", "$add": {"visits": 1}}
         mine = {"params": {"token": "healthy"}, "timeout": PATIENCE}
@@ -129,7 +129,7 @@ class Fight:
                 while not self._over():
                     assert session.post(url + "/engage", json=[update], timeout=PATIENCE).text == "1"
                     assert session.get(url + "/simulator/profiles", **mine).json() == {"ada": {"visits": 1}}
-                    # Everything now and then, or what the attackers' good updates leave would be held to the end.
+                    # Everything now and then, or the attackers' valid updates would stay to the end.
                     reset = mine if self.healthy % 20 else {"timeout": PATIENCE}
                     assert session.post(url + "/simulator/reset", **reset).json()["status"] == 1
                     self.healthy += 1
@@ -138,7 +138,7 @@ class Fight:
 
 
 def warm_up(port):
-    """Each kind of body once, of the largest size that is taken: what is held for good is held after that."""
+    """Each kind of body once, of the largest size that is taken: permanent allocations happen here."""
     random = Random(0)
     for one in every_body(random, 10_000_000):
         answers, whole = carry_out(random, port, one, [])

@@ -26,7 +26,7 @@ from simulator.service.late import LateArrivals
 from simulator.service.server import MAX_BODY, Service
 from tests.services import eventually
 
-TIMEOUT = 10
+TIMEOUT = 60  # seconds; only a hang takes as long, however busy the machine is
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def posted(*messages, path="/engage", headers="", encoding="ascii"):
 
 
 def raw(service, request, *, shut=True):
-    """What the service sends back to these bytes, until it closes."""
+    """Send these bytes, and return the answer up to the close."""
     with connected(service) as wire:
         wire.sendall(request)
         if shut:
@@ -183,7 +183,7 @@ def test_import_answers_plainly_as_documented(service, http):
 
 @pytest.mark.parametrize(("event", "digit"), [({"event": "a", "properties": {}}, "1"), ({}, "0")])
 def test_import_answers_digit_when_asked(service, http, event, digit):
-    """The Node SDK says so, and takes anything else for a failure."""
+    """The Node SDK asks for the digit, and takes anything else for a failure."""
     answer = send(http, service, [event], "/import", params={"verbose": "0"})
     assert (answer.status_code, answer.text) == (200, digit)
 
@@ -572,7 +572,7 @@ def fault(name, at=1, **more):
 
 
 def seen(service, request):
-    """What a sender gets until the connection ends, without the date, and whether it ends by RST."""
+    """Return the bytes up to the end of the connection, without the date, and True if it ends by RST."""
     answer = b""
     with connected(service) as wire:
         wire.sendall(request)
@@ -808,7 +808,7 @@ def test_truncated_answer_is_an_incomplete_read(service):
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that a test advances."""
 
     now = 0.0
 
@@ -818,7 +818,7 @@ class Clock:
 
 @pytest.fixture
 def clock(service):
-    """What the late copies of the service go by; closing it applies those that are due."""
+    """The clock of the service's late copies."""
     clock = Clock()
     service._late = LateArrivals(clock)
     return clock
@@ -1321,9 +1321,9 @@ def no_garbage_collection():
 
 @pytest.mark.usefixtures("no_garbage_collection")
 def test_answered_request_is_freed(service):
-    """By itself, rather than when the garbage is next collected or the connection closed: bodies are large."""
+    """At once, not at the next garbage collection or the end of the connection, as bodies are large."""
 
-    def held():
+    def allocated():
         return tracemalloc.get_traced_memory()[0]
 
     def ask(wire, unit, times):
@@ -1336,13 +1336,13 @@ def test_answered_request_is_freed(service):
 
     with connected(service) as wire:
         ask(wire, b"x", 1)
-        before = held()
+        before = allocated()
         for unit in (b"x", b"%5B", b"&", b"[", b"[1,"):
-            ask(wire, unit, 1_000_000)
-        eventually(lambda: held() < before + 200_000)
+            ask(wire, unit, 300_000)
+        eventually(lambda: allocated() < before + 100_000)
 
 
-# --- its life
+# --- starting and closing
 
 
 def test_close_frees_port_and_connections(http):

@@ -1,4 +1,4 @@
-"""Implementations of the operations beside the simulator's: one that is right, and some with a single fault each.
+"""Other implementations of the operations: a correct one, and some with a single fault each.
 
 Written from the rules, without a look at the simulator: that the laws hold for it says that they are laws of the
 operations, and not of one program.
@@ -19,7 +19,7 @@ def same(left, right):
 
 
 class Plain:
-    """Users' profiles, and the operations on them; nothing malformed comes here."""
+    """Users' profiles and the operations on them, for valid messages only."""
 
     def __init__(self):
         self.profiles = {}
@@ -64,7 +64,7 @@ class Plain:
         present = profile.setdefault(name, [])
         if isinstance(present, list):
             for member in members if isinstance(members, list) else [members]:
-                if not self.holds(present, member):
+                if not self.contains(present, member):
                     present.append(member)
 
     def remove(self, profile, name, values):
@@ -73,14 +73,14 @@ class Plain:
             for value in values if isinstance(values, list) else [values]:
                 present[:] = [one for one in present if not same(one, value)]
 
-    def holds(self, present, member):
+    def contains(self, present, member):
         return any(same(one, member) for one in present)
 
 
 class PythonsIn(Plain):
-    """Asks Python whether a list holds a value: True is in [1]."""
+    """Searches lists by Python's ==: True is in [1]."""
 
-    def holds(self, present, member):
+    def contains(self, present, member):
         return member in present
 
 
@@ -249,7 +249,7 @@ class UnionGoesToTheFront(Plain):
         if isinstance(present, list):
             fresh = []
             for member in members if isinstance(members, list) else [members]:
-                if not self.holds([*fresh, *present], member):
+                if not self.contains([*fresh, *present], member):
                     fresh.append(member)
             present[:0] = fresh
 

@@ -130,7 +130,7 @@ def test_the_local_service_is_asked_alike():
             {"$group_key": "company", "$group_id": "acme", "$set": {"sites": 2}},
         ):
             path = "/groups" if "$group_key" in message else "/engage"
-            session.post(service.url + path, json=[{"$token": "T", **message}], timeout=10)
+            session.post(service.url + path, json=[{"$token": "T", **message}], timeout=60)
         assert_profile(service, "ada", {"visits": 1})
         assert_profile(service, "acme", {"sites": 2}, group_key="company")
         assert_absent(service, "bob")
@@ -138,7 +138,7 @@ def test_the_local_service_is_asked_alike():
         assert_nothing_rejected(service)
         text = failure(assert_profile, service, "ada", {"visits": True})
         assert "visits: true (boolean) → 1 (integer)\n    by message 1: {'$token': 'T'" in text
-        session.post(service.url + "/engage", data="nonsense", timeout=10)
+        session.post(service.url + "/engage", data="nonsense", timeout=60)
         assert "1 message was rejected:\n  data, " in failure(assert_nothing_rejected, service)
 
 
@@ -185,7 +185,7 @@ def test_token_selects_the_project():
         session.trust_env = False
         for token, value in (("U", 5), ("T", [1, 2, 3]), ("U", [7])):
             message = {"$token": token, "$distinct_id": "ada", "$set": {"l": value}}
-            session.post(service.url + "/engage", json=[message], timeout=10)
+            session.post(service.url + "/engage", json=[message], timeout=60)
         assert_profile(service, "ada", {"l": [7]}, token="U")
         assert_profile(service, "ada", {"l": [1, 2, 3]}, token="T")
         assert_absent(service, "bob", token="T")
@@ -200,7 +200,7 @@ def test_service_dialect_finds_writers():
         session.trust_env = False
         for payload in ({"$set": {"l": [1, 1]}}, {"$union": {"l": [2]}}):
             message = {"$token": "T", "$distinct_id": "ada", **payload}
-            session.post(service.url + "/engage", json=[message], timeout=10)
+            session.post(service.url + "/engage", json=[message], timeout=60)
         text = failure(assert_profile, service, "ada", {"l": [1, 3]})
         assert "l[1]: 3 → 2\n    by message 2: " in text
 

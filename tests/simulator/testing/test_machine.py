@@ -75,7 +75,7 @@ def test_machine_takes_a_service():
                 self.profiles = service.profiles
 
             def apply(self, message):
-                session.post(service.url + "/engage", json=[{"$token": "T", **message}], timeout=10)
+                session.post(service.url + "/engage", json=[{"$token": "T", **message}], timeout=60)
 
         run_state_machine_as_test(
             machine(make=Posting, messages=strategies.messages(max_operators=2)),
