@@ -33,6 +33,7 @@ __all__ = [
     "new_journal",
     "open_journal",
     "primary_code",
+    "refuse_old_sqlite",
     "resolved",
     "set_up",
     "sync_folder",
@@ -123,7 +124,7 @@ def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Con
         NotAJournal, JournalTooNew, JournalDamaged, JournalBusy, JournalError: It cannot be used; a foreign or
             newer file is not touched.
     """
-    _refuse_old_sqlite()
+    refuse_old_sqlite()
     if not path.parent.is_dir():
         raise JournalError(f"the folder {path.parent} does not exist", hint="Make it, or give another path.")
     deadline = time.monotonic() + BUSY_SECONDS
@@ -147,7 +148,8 @@ def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Con
                 raise
 
 
-def _refuse_old_sqlite() -> None:
+def refuse_old_sqlite() -> None:
+    """Raise JournalError if this SQLite lacks SQL that journals need."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         needed = ".".join(map(str, OLDEST_SQLITE))
         raise JournalError(
@@ -343,7 +345,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     Raises:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
     """
-    _refuse_old_sqlite()
+    refuse_old_sqlite()
     _refuse_remains(path)
     if _size(path) is None:
         raise JournalMissing(f"there is no journal at {path}")

@@ -24,7 +24,7 @@ from recorder.maintenance.findings import Finding, Severity, attention, notice, 
 from recorder.maintenance.surroundings import file_size, inspect_surroundings, sqlite_too_old
 from recorder.model.errors import JournalDamaged, JournalMissing, JournalTooNew, NotAJournal
 
-__all__ = ["Finding", "Severity", "diagnose"]
+__all__ = ["Finding", "Severity", "diagnose", "inspect_journal"]
 
 Progress = Callable[[str], None]
 
@@ -67,12 +67,14 @@ def diagnose(
         raise NotAJournal(f"{place} is not a file")
     tell = progress or (lambda _: None)
     tell("the surroundings")
-    now = clock()
     findings = inspect_surroundings(place)
-    return findings if sqlite_too_old() else findings + _inside(place, now, deep=deep, tell=tell)
+    if not sqlite_too_old():
+        findings += inspect_journal(place, clock(), deep=deep, tell=tell)
+    return findings
 
 
-def _inside(path: Path, now: float, *, deep: bool, tell: Progress) -> list[Finding]:
+def inspect_journal(path: Path, now: float, *, deep: bool, tell: Progress = lambda _: None) -> list[Finding]:
+    """Look at the journal itself, without its surroundings; see `diagnose`."""
     log = beside(path, "-wal")
     if not file_size(path):  # SQLite would delete the log of an empty file
         if file_size(log):
@@ -107,7 +109,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
             return [_unreadable(error)]
         if application != APPLICATION_ID:
             if file_size(path):
-                raise NotAJournal(f"{path} is a database of something else")
+                raise NotAJournal(f"{path} is a database of another program")
             return [_empty()]
         findings = [_schema(version)]
         if version <= SCHEMA_VERSION:

@@ -1,11 +1,10 @@
-"""SQLite's file format, as far as it takes to read rows from single pages. Pure.
+"""SQLite's file format, as much as it takes to read rows from single pages. Pure.
 
-A page of a table's rows says by itself which rows it holds, whatever became of the pages above it. So what a damaged
-file still holds is found page by page, without the tree; and a log's page counts only where its checksum says so.
+A page of a table's rows can be read by itself, whatever became of the pages above it. So the rows that a damaged file
+still has are found page by page, without the tree; and a page of the log counts only if its checksum is right.
 The format is described at https://sqlite.org/fileformat2.html.
 """
 
-import json
 import struct
 from array import array
 from collections.abc import Callable, Iterator
@@ -13,6 +12,8 @@ from sys import byteorder
 from typing import NamedTuple
 
 __all__ = [
+    "FRAME_HEADER",
+    "LOG_HEADER",
     "Frame",
     "Header",
     "LogHeader",
@@ -21,7 +22,6 @@ __all__ = [
     "frame",
     "header",
     "index_rows",
-    "json_object",
     "log_header",
     "rows",
 ]
@@ -34,67 +34,64 @@ _LEAF = 0x0D
 _INDEX_LEAF, _INDEX_BRANCH = 0x0A, 0x02
 _SIZES = frozenset(2**power for power in range(9, 17))
 _LOG_MAGIC = 0x377F0682
-_LOG_HEADER = struct.Struct(">8I")
-_FRAME_HEADER = struct.Struct(">6I")
+LOG_HEADER = struct.Struct(">8I")
+FRAME_HEADER = struct.Struct(">6I")
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _LONGEST_VARINT = 9
 
 
-class _Unreadable(Exception):  # it never leaves this room
-    """What these bytes are meant to be, they are not."""
+class _Unreadable(Exception):  # caught in this module
+    """The bytes are no row."""
 
 
 _UNREADABLE = (_Unreadable, IndexError, struct.error, UnicodeDecodeError)
 
 
 class Header(NamedTuple):
-    """What the first page says of the file.
+    """Header of a database, in its first page.
 
     Attributes:
         page_size: In bytes.
-        usable: What of each page SQLite uses.
-        pages: How many there are.
+        usable: Bytes of each page that SQLite uses.
         version: The schema's version.
-        application: Whose file it is.
+        application: The application id.
     """
 
     page_size: int
     usable: int
-    pages: int
     version: int
     application: int
 
 
 def header(page: bytes) -> Header | None:
-    """The header in a file's first page; None where that is no such page.
+    """Return the header in a file's first page; None if there is none.
 
     >>> header(b"a shopping list") is None
     True
     """
-    if not page.startswith(_MAGIC) or len(page) < 100:  # noqa: PLR2004  # the header's own length
+    if not page.startswith(_MAGIC) or len(page) < 100:  # the header's own length
         return None
     (size,) = struct.unpack_from(">H", page, 16)
     size = 65_536 if size == 1 else size
     usable = size - page[20]
-    if size not in _SIZES or usable < 480:  # noqa: PLR2004  # SQLite's own minimum
+    if size not in _SIZES or usable < 480:  # SQLite's own minimum
         return None
-    (pages,) = struct.unpack_from(">I", page, 28)
     (version,) = struct.unpack_from(">I", page, 60)
     (application,) = struct.unpack_from(">I", page, 68)
-    return Header(size, usable, pages, version, application)
+    return Header(size, usable, version, application)
 
 
 # --- rows
 
 
 def rows(page: bytes, usable: int, fetch: Fetch, *, first: bool = False) -> Iterator[tuple[int, list[Value]]]:
-    """The rows of a page: each its number and its values. Nothing where the page holds no rows of a table.
+    """Yield the rows of a page, each as its number and its values; nothing if it is no page of a table's rows.
 
     Args:
         page: Its bytes.
         usable: See `Header`.
-        fetch: Gives a page by its number, for rows that do not fit into one; None where there is none.
-        first: Whether it is the file's first page, which begins with the header.
+        fetch: Returns a page by its number, for rows that do not fit into one; None if there is none.
+        first: True for the file's first page, which begins with the header.
     """
     start = 100 if first else 0
     for at in _cells(page, start, 8) if page[start : start + 1] == bytes([_LEAF]) else ():
@@ -105,7 +102,7 @@ def rows(page: bytes, usable: int, fetch: Fetch, *, first: bool = False) -> Iter
 
 
 def index_rows(page: bytes, usable: int, fetch: Fetch) -> Iterator[list[Value]]:
-    """The rows of a page of an index, each its columns and the number of the row that it is for; see `rows`."""
+    """Yield the rows of a page of an index, each as its columns and the number of the table's row; see `rows`."""
     leaf = page[:1] == bytes([_INDEX_LEAF])
     if not leaf and page[:1] != bytes([_INDEX_BRANCH]):
         return
@@ -119,7 +116,7 @@ def index_rows(page: bytes, usable: int, fetch: Fetch) -> Iterator[list[Value]]:
 
 
 def _cells(page: bytes, start: int, head: int) -> Iterator[int]:
-    """Where in a page its rows are."""
+    """Yield the places of a page's rows."""
     if len(page) < start + head:
         return
     (cells,) = struct.unpack_from(">H", page, start + 3)
@@ -156,13 +153,13 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         if place == _LONGEST_VARINT - 1:
             return value << 8 | byte, at + _LONGEST_VARINT
         value = value << 7 | byte & 0x7F
-        if byte < 0x80:  # noqa: PLR2004  # the last one of a varint
+        if byte < 0x80:  # the last one of a varint
             return value, at + place + 1
     raise _Unreadable
 
 
 def _local(size: int, usable: int, most: int) -> int:
-    """How much of a row is in its page, `most` at most; the rest is in pages of its own."""
+    """Return how many bytes of a row are in its page, at most `most`; the rest is in pages of its own."""
     if size <= most:
         return size
     least = (usable - 12) * 32 // 255 - 23
@@ -207,40 +204,28 @@ def _value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
         return None, at
     if kind in {8, 9}:
         return kind - 8, at
-    size = _INTEGERS.get(kind) or (8 if kind == 7 else (kind - 12) // 2)  # noqa: PLR2004  # a double
+    size = _INTEGERS.get(kind) or (8 if kind == 7 else (kind - 12) // 2)  # a double
     data = payload[at : at + size]
     if kind in {10, 11} or len(data) != size:
         raise _Unreadable
     if kind in _INTEGERS:
         return int.from_bytes(data, "big", signed=True), at + size
-    if kind == 7:  # noqa: PLR2004
+    if kind == 7:
         return float(struct.unpack(">d", data)[0]), at + size
     return (data.decode() if kind % 2 else data), at + size
-
-
-def json_object(text: Value) -> bool:
-    """Whether a text is a JSON object.
-
-    >>> json_object('{"a": 1}'), json_object('{"a": ')
-    (True, False)
-    """
-    try:
-        return isinstance(text, str) and isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 # --- the log
 
 
 class LogHeader(NamedTuple):
-    """What the log's beginning says.
+    """Header of a log.
 
     Attributes:
         page_size: In bytes.
-        salts: What its frames have in common; older ones have others.
-        big: Whether checksums are over big-endian words.
-        checksum: Where the frames' checksums begin.
+        salts: The same in all of its frames; older frames have others.
+        big: True if checksums are over big-endian words.
+        checksum: The checksum that those of the frames continue.
     """
 
     page_size: int
@@ -250,11 +235,11 @@ class LogHeader(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One page in the log.
+    """Header of a frame, which is one page in the log.
 
     Attributes:
-        page: Which.
-        pages: How many the file has, at the end of a transaction; 0 within one.
+        page: The page's number.
+        pages: Pages of the file, at the end of a transaction; 0 within one.
         salts: See `LogHeader`.
         checksum: Of this frame and all before it.
     """
@@ -266,29 +251,29 @@ class Frame(NamedTuple):
 
 
 def log_header(data: bytes) -> LogHeader | None:
-    """The header of a log; None where these bytes are none.
+    """Return the header of a log; None if these bytes are none.
 
     >>> log_header(b"") is None
     True
     """
-    if len(data) < _LOG_HEADER.size:
+    if len(data) < LOG_HEADER.size:
         return None
-    magic, _, size, _, *rest = _LOG_HEADER.unpack_from(data)
+    magic, _, size, _, *rest = LOG_HEADER.unpack_from(data)
     found = LogHeader(size, (rest[0], rest[1]), bool(magic & 1), (rest[2], rest[3]))
     whole = magic & ~1 == _LOG_MAGIC and size in _SIZES
-    return found if whole and checksum(data[:24], found.big, (0, 0)) == found.checksum else None
+    return found if whole and checksum(data[:24], (0, 0), big=found.big) == found.checksum else None
 
 
 def frame(data: bytes) -> Frame:
-    """The header of a frame, 24 bytes."""
-    page, pages, *rest = _FRAME_HEADER.unpack_from(data)
+    """Return the header of a frame."""
+    page, pages, *rest = FRAME_HEADER.unpack_from(data)
     return Frame(page, pages, (rest[0], rest[1]), (rest[2], rest[3]))
 
 
-def checksum(data: bytes, big: bool, seed: tuple[int, int]) -> tuple[int, int]:  # noqa: FBT001  # as in the format
-    """The log's checksum over whole pairs of words, from a checksum before.
+def checksum(data: bytes, seed: tuple[int, int], *, big: bool) -> tuple[int, int]:
+    """Return the log's checksum over whole pairs of words, continuing from an earlier checksum.
 
-    >>> checksum(bytes([0, 0, 0, 1, 0, 0, 0, 2]), True, (0, 0))
+    >>> checksum(bytes([0, 0, 0, 1, 0, 0, 0, 2]), (0, 0), big=True)
     (1, 3)
     """
     words = array("I", data)

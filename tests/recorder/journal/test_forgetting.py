@@ -33,7 +33,7 @@ from recorder.journal.claims import ClaimSize, Shipping
 from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.settle import Settlement
 from recorder.maintenance.salvage.carry import carry_over
-from recorder.maintenance.salvage.scan import Row
+from recorder.maintenance.salvage.shapes import as_table_row
 from recorder.model.entries import AttemptOutcome, NewEntry
 from simulator import Simulator
 from tests.doubles import ACCEPTED, AT_ONCE, BOOTED, FORBIDDEN, REFUSED, RESET, Scripted, claim, take_over
@@ -597,7 +597,7 @@ def test_an_older_copy_of_a_row_does_not_bring_back_what_is_forgotten(journal, f
     gone = [None, "people", None, None, None, "{}", 1.0, "forgotten", 1, 1, None, 0, 0, 0, 0]
     several = [gone, row] if first else [row, gone]
     with journal._connection.reading() as connection:
-        carry_over(connection, [Row("entries", 1, values) for values in several])
+        carry_over(connection, [as_table_row(1, values) for values in several])
         kept = connection.execute("SELECT state, message FROM entries").fetchall()
     assert kept == [("forgotten", "{}")]
 

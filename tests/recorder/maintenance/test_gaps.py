@@ -8,39 +8,46 @@ import pytest
 from recorder import JournalDamaged, JournalReader, Recorder, State, audit, salvage
 from recorder.journal.opening import new_journal
 from recorder.maintenance.salvage.carry import carry_over, settle_accounts
-from recorder.maintenance.salvage.scan import Remains, Row
+from recorder.maintenance.salvage.scan import Remains
+from recorder.maintenance.salvage.shapes import as_index_row, as_table_row, tables
 from recorder.maintenance.salvage.sqlite_format import index_rows
 from simulator import Simulator
 from tests.doubles import BOOTED
 
 
-def entry(seq, state="shipped", profile="ada", *, attempt=1, sends=1, late=0, message=None):
-    text = f'{{"$distinct_id":"{profile}","$append":{{"n":{seq}}}}}' if message is None else message
-    values = [None, "people", None, profile, "$append", text, 1.0, state, attempt, sends, None, 0, late, 0]
-    return Row("entries", seq, values)
+def row(table, number, *values):
+    """A row of a table as it is found in a page."""
+    found = as_table_row(number, [None, *values] if tables()[table].key else list(values))
+    assert found.table == table
+    return found
 
 
-def folded(number, profile, entries, gone, properties="{}"):
-    return Row("baseline", number, [None, "people", None, profile, properties, 0, entries, entries, gone])
-
-
-def name(number, profile):
-    return Row("baseline names", 0, [profile, "people", number])
-
-
-def cursor(number, lane="people"):
-    return Row("lanes", 1, [lane, number, None, "", None, 0, None])
-
-
-def attempt(number, first, last, outcome="shipped"):
-    return Row(
-        "attempts", number, [None, "people", 1, first, last, None, 1, 1, "", 1.0, 2.0, outcome, 200, "", 1, 1]
+def entry(seq, state="shipped", profile="ada", *, lane="people", attempt=1, sends=1, late=0):
+    text = f'{{"$distinct_id":"{profile}","$append":{{"n":{seq}}}}}' if profile else "{}"
+    return row(
+        "entries", seq, lane, None, profile, "$append", text, 1.0, state, attempt, sends, None, 0, late, 0, 0
     )
 
 
-def counters(shipped=0, pruned=0, **others):
-    both = {state.value: (0, 0) for state in State} | {"shipped": (shipped, pruned)} | others
-    return [Row("counters", 1, [account, *numbers]) for account, numbers in both.items()]
+def folded(number, profile, entries, gone, properties="{}"):
+    return row("baseline", number, "people", None, profile, properties, 0, entries, entries, gone)
+
+
+def name(number, profile):
+    return as_index_row([profile, "people", number])
+
+
+def cursor(number, lane="people"):
+    return row("lanes", 1, lane, number, None, "", None, 0, None, None, "", 0, 0, 0, 0, 0, None)
+
+
+def attempt(number, first, last, outcome="shipped"):
+    return row("attempts", number, "people", 1, first, last, None, 1, 1, "", 1.0, 2.0, outcome, 200, "", 1, 1)
+
+
+def counters(shipped=0, pruned=0):
+    both = {state.value: (0, 0) for state in State} | {"shipped": (shipped, pruned)}
+    return [row("counters", 1, account, *numbers) for account, numbers in both.items()]
 
 
 @pytest.fixture
@@ -91,7 +98,7 @@ def test_later_row_of_a_number_wins(made, path, turned):
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_forgotten_entry_stays_forgotten(made, path, turned):
-    rows = [entry(1, sends=2), entry(1, "forgotten", None, sends=0, message="")]
+    rows = [entry(1, sends=2), entry(1, "forgotten", None, sends=0)]
     made(*(reversed(rows) if turned else rows))
     with JournalReader(path) as reader:
         (only,) = reader.entries()
@@ -135,7 +142,7 @@ def test_lane_alone_keeps_the_next_number(made, path):
 
 def test_missing_lane_leaves_lost_numbers_unnamed(made, path):
     rows = [folded(1, "ada", 5, 5), *counters(6, 5), entry(6), entry(9, "pending", sends=0)]
-    other = Row("entries", 10, [None, "events", *entry(10, "pending", sends=0).values[2:]])
+    other = entry(10, "pending", lane="events", sends=0)
     gaps = made(*rows, cursor(6), other)
     assert (gaps.lost, states(path)) == (2, {6: "shipped", 9: "in_doubt", 10: "in_doubt"})
     with JournalReader(path) as reader:
@@ -143,7 +150,7 @@ def test_missing_lane_leaves_lost_numbers_unnamed(made, path):
 
 
 def test_number_named_by_index_is_lost(made, path):
-    named = Row("set aside", 0, ["rejected", "people", 3, 3])
+    named = as_index_row(["rejected", "people", 3, 3])
     gaps = made(folded(1, "ada", 5, 7), cursor(8), *counters(6, 5), named, entry(8))
     assert (gaps.lost, states(path)) == (2, {3: "lost", 8: "shipped"})
 
@@ -229,9 +236,9 @@ def test_long_index_names_span_pages(path):
                 "INSERT INTO baseline (lane, profile) VALUES ('people', ?)", (f"visitor-{each:030}",)
             )
     with Remains(path) as remains:
-        found = [row.values for row in remains.rows() if row.table == "baseline names"]
+        found = [row.values["profile"] for row in remains.rows() if row.table == "baseline names"]
     assert len(found) == len(names) + 400
-    assert {profile for profile, *_ in found} >= set(names)
+    assert set(found) >= set(names)
     assert list(index_rows(b"", 4_096, lambda _: None)) == []
 
 
@@ -242,7 +249,7 @@ def test_senseless_counters_are_not_read(path):
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE counters SET entries = 1, pruned = 7 WHERE account = 'shipped'")
     with Remains(path) as remains:
-        found = {row.values[0] for row in remains.rows() if row.table == "counters"}
+        found = {row.values["account"] for row in remains.rows() if row.table == "counters"}
     assert "shipped" not in found
     assert "discarded" in found
 

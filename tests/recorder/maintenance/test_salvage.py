@@ -334,6 +334,14 @@ def test_salvage_of_other_file_is_refused(path):
     assert path.read_bytes() == content
 
 
+def test_salvage_needs_a_new_sqlite(damaged, monkeypatch):
+    """Errors of an SQLite without the SQL in use look like damage, and nothing is moved for them."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(JournalError, match=r"3\.35"):
+        salvage(damaged)
+    assert kept(damaged) == []
+
+
 def test_salvage_of_newer_journal_is_refused(damaged):
     with sqlite3.connect(damaged) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -476,11 +484,10 @@ def test_larger_journal_page_by_page(tmp_path, kind):
 # --- the log
 
 
-@pytest.fixture
-def logged(path, tmp_path):
-    """A journal as a killed process leaves it: 200 entries in the file, 600 more in the log; and what it held."""
-    original = tmp_path / "original" / "kiosk.db"
-    original.parent.mkdir()
+@pytest.fixture(scope="module")
+def pristine_logged(tmp_path_factory):
+    """A journal as a killed process leaves it: 200 entries in the file, 600 more in the log."""
+    original, killed = (tmp_path_factory.mktemp("logged") / name for name in ("original.db", "killed.db"))
     with Recorder("T", original) as recorder:
         for n in range(200):
             recorder.people_append("ada", {"n": n})
@@ -488,8 +495,16 @@ def logged(path, tmp_path):
         for n in range(200, 800):
             recorder.people_append("bob", {"n": n})
         for suffix in ("", "-wal"):
-            shutil.copy(beside(original, suffix), beside(path, suffix))
-            beside(path, suffix).chmod(0o600)
+            shutil.copy(beside(original, suffix), beside(killed, suffix))
+    return killed
+
+
+@pytest.fixture
+def logged(pristine_logged, path):
+    """A copy of it to damage."""
+    for suffix in ("", "-wal"):
+        shutil.copy(beside(pristine_logged, suffix), beside(path, suffix))
+        beside(path, suffix).chmod(0o600)
     return path
 
 

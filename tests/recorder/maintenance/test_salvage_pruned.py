@@ -568,10 +568,8 @@ def test_log_alone_keeps_its_entries(tmp_path):
 # --- forgotten entries
 
 
-@pytest.mark.parametrize("message", ["{}", ""])
-def test_forgotten_entries_stay_forgotten(damaged, known, message):
+def test_forgotten_entries_stay_forgotten(damaged, known):
     with closing(sqlite3.connect(damaged, isolation_level=None)) as connection:
-        connection.execute("UPDATE entries SET message = ? WHERE state = 'forgotten'", (message,))
         (number,) = connection.execute("SELECT seq FROM entries WHERE state = 'forgotten'").fetchone()
     overwrite(damaged, known.roots["entries_set_aside"])
     assert salvage(damaged).lost == 0

@@ -133,7 +133,7 @@ def no_file(path):
 
 NOT_OURS = {
     foreign_text: "not a journal",
-    foreign_database: "something else|is a journal's",
+    foreign_database: "another program|is a journal's",
     newer: "newer restante",
 }
 
