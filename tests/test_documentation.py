@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import recorder
@@ -150,8 +151,9 @@ def test_pages_name_existing_commands():
     )
     for line in code:
         name, *words = line.split("#")[0].split()[1:]
-        assert name in command.commands, line
-        known = {*itertools.chain(*(one.opts + one.secondary_opts for one in command.commands[name].params))}
+        named = command.get_command(click.Context(command), name)
+        assert named is not None, line
+        known = {*itertools.chain(*(one.opts + one.secondary_opts for one in named.params))}
         given = {word.partition("=")[0] for word in words if re.fullmatch(r"--[a-z-]+", word)}
         assert given <= known | {"--help"}, line
 

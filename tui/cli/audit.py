@@ -11,7 +11,7 @@ from tui.text.format import count
 __all__ = ["audit_command"]
 
 
-@click.command("audit", short_help="Recount the accounts from the log.")
+@click.command("audit")
 @options.journal
 @options.json_flag
 @click.pass_context

@@ -7,18 +7,18 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import click
 
 from recorder import HttpTransport, JournalReader
 from recorder.model.filters import where
+from tui.browser.app import Browser
+from tui.browser.gateway import Gateway
+from tui.browser.keys import KEYS, key_names
+from tui.browser.messages import Place
 from tui.cli import options
-from tui.cli.look import status_command
-
-if TYPE_CHECKING:
-    from tui.browser.app import Browser
-    from tui.browser.messages import Place
+from tui.cli.status import status_command
 
 __all__ = ["tui_command"]
 
@@ -26,22 +26,14 @@ _VIEWS = ("journal", "profiles", "shipping")
 _PATIENCE = 60.0  # seconds for a picture, and for a request: one that is cut off would be in doubt
 
 
-class _Size(click.ParamType[tuple[int, int]]):
-    """``120x36``."""
-
-    name = "size"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        """Columns and rows."""
-        match = re.fullmatch(r"(\d{1,3})x(\d{1,3})", str(value))
-        if match is None or not all(map(int, match.groups())):
-            self.fail(f"{value!r} is no size; write columns and rows, as in 120x36", param, ctx)
-        return int(match[1]), int(match[2])
+def _size(value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,3})x(\d{1,3})", value)
+    if match is None or not all(map(int, match.groups())):
+        raise click.BadParameter(f"{value!r} is not a size in columns and rows, such as 120x36")
+    return int(match[1]), int(match[2])
 
 
-@click.command("tui", short_help="The full-screen browser.")
+@click.command("tui")
 @options.filter_words
 @options.journal
 @options.connection
@@ -62,7 +54,12 @@ class _Size(click.ParamType[tuple[int, int]]):
     help="Save the screen as SVG, and end; needs no terminal.",
 )
 @click.option(
-    "--size", type=_Size(), default="120x36", show_default=True, help="The picture's columns and rows."
+    "--size",
+    type=_size,
+    metavar="SIZE",
+    default="120x36",
+    show_default=True,
+    help="The picture's columns and rows.",
 )
 @click.pass_context
 def tui_command(
@@ -96,13 +93,6 @@ def tui_command(
         options.narrate("There is no terminal for the browser; this is `restante status`.")
         context.invoke(status_command, path=path, max_age=None, for_programs=False)
         return
-    try:
-        from tui.browser.app import Browser
-        from tui.browser.gateway import Gateway
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] != "textual":
-            raise
-        raise click.ClickException("The browser needs textual: pip install 'restante[tui]'") from missing
 
     def transport() -> HttpTransport:
         return HttpTransport(url=url, api_host=api_host)
@@ -127,7 +117,7 @@ def tui_command(
     context.exit(app.return_code or 0)
 
 
-def _show(app: "Browser", screenshot: Path | None, size: tuple[int, int]) -> "Place | None":
+def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place | None:
     """Run a browser to its end; where to go on, if it ended for another file."""
     if screenshot is not None:
         if not screenshot.absolute().parent.is_dir():
@@ -151,8 +141,6 @@ def _has_terminal() -> bool:
 def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
     if file is None:
         return {}
-    from tui.browser.keys import KEYS, key_names
-
     try:
         keymap = json.loads(file.read())
     except ValueError as error:
@@ -168,7 +156,7 @@ def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
         raise options.BadInput(f"--keymap: {error}") from None
 
 
-def _choose_theme(app: "Browser", theme: str | None) -> None:
+def _choose_theme(app: Browser, theme: str | None) -> None:
     if theme is None:
         return
     if theme not in app.available_themes:
@@ -178,7 +166,7 @@ def _choose_theme(app: "Browser", theme: str | None) -> None:
     app.theme = theme
 
 
-def _picture(app: "Browser", file: Path, size: tuple[int, int]) -> None:
+def _picture(app: Browser, file: Path, size: tuple[int, int]) -> None:
     """Draw without a terminal, and save what is drawn once nothing is under way."""
     drawn: list[str] = []
 

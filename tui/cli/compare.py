@@ -1,13 +1,13 @@
 """`restante compare`: what the journal shipped and predicts, against what a local service received."""
 
 import json
-import sys
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import click
@@ -15,10 +15,8 @@ import click
 from recorder import Entry, HttpTransport, JournalReader, State
 from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compare
 from tui.cli import options
+from tui.cli.progress import tracked
 from tui.text.format import printable
-
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
 
 __all__ = ["compare_command"]
 
@@ -34,7 +32,7 @@ _REAL = "mixpanel.com"
 _IDENTITY = frozenset({"$token", "$distinct_id", "$group_key", "$group_id"})
 
 
-@click.command("compare", short_help="Hold the journal against what a service received.")
+@click.command("compare")
 @options.journal
 @click.option(
     "--url",
@@ -95,9 +93,9 @@ def _compared(reader: JournalReader, base: str, token: str) -> "tuple[_History, 
     history = _History(reader)
     # In this order: what goes through while it is compared is among what the journal tells in the end.
     return history, compare(
-        _followed(history.shipped(), "shipped", reader.counts().kept),
-        _followed(_received(base, token), "received"),
-        to_send=_followed(history.rest(), "to be sent"),
+        tracked(history.shipped(), "comparing, shipped", reader.counts().kept),
+        tracked(_received(base, token), "comparing, received"),
+        to_send=tracked(history.rest(), "comparing, to be sent"),
         # What was pruned arrived at least once, and at most as often as it was sent.
         pruned={(one.group_key, one.profile): range(one.entries, one.sends + 1) for one in reader.baseline()},
     )
@@ -158,34 +156,15 @@ class _Told:
         return _called(entry) if entry is not None else f"#{seq}"
 
     def for_programs(self) -> dict[str, Any]:
-        compared = self._comparison
-        return {
-            "agrees": compared.agrees,
-            "agreeing": compared.agreeing,
-            "predicted": compared.predicted,
-            "received": compared.received,
-            "to_send": compared.to_send,
-            "arrived_early": compared.arrived_early,
-            "pruned": compared.pruned,
-            "malformed_predicted": compared.malformed_predicted,
-            "malformed_received": compared.malformed_received,
-            "divergences": [self._divergence(one) for one in compared.divergences],
-        }
+        fields = options.as_dict(self._comparison)
+        del fields["divergences"]
+        divergences = [self._divergence(one) for one in self._comparison.divergences]
+        return {"agrees": self._comparison.agrees, **fields, "divergences": divergences}
 
     def _divergence(self, one: Divergence) -> dict[str, Any]:
         given_up = self._given_up.get(_owner(one))
-        return {
-            "kind": one.kind,
-            "profile": one.profile,
-            "group_key": one.group_key,
-            "place": one.place,
+        return options.as_dict(one) | {
             "predicted": self._predicted(one.predicted) if one.predicted is not None else None,
-            "received": one.received,
-            "elsewhere": one.elsewhere,
-            "alike": one.alike,
-            "missing": one.missing,
-            "surplus": one.surplus,
-            "harmless": one.harmless,
             "given_up": _standing(given_up, "seq", "state", "reason") if given_up is not None else None,
         }
 
@@ -266,9 +245,7 @@ def _received(base: str, token: str) -> Iterator[Any]:
 
 
 def _asked(base: str, target: str) -> Any:
-    # http.client knows no proxies, and follows no redirects: what is on this machine is asked itself.
-    from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
-
+    # http.client uses no proxies and follows no redirects: this machine's own service is asked.
     parts = urlsplit(base)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
@@ -293,7 +270,7 @@ def _asked(base: str, target: str) -> Any:
         connection.close()
 
 
-def _whole(answer: "HTTPResponse", base: str) -> bytes:
+def _whole(answer: HTTPResponse, base: str) -> bytes:
     """The answer's body, within bounds: who answers may be anybody."""
     deadline = time.monotonic() + _LONGEST
     parts, size = [], 0
@@ -320,16 +297,3 @@ def _stranger(base: str, why: str) -> click.ClickException:
     return click.ClickException(
         f"{base} is no local service of restante's: {why}. Give --url the address `restante simulator` printed."
     )
-
-
-_Item = TypeVar("_Item")
-
-
-def _followed(items: Iterable[_Item], what: str, total: int | None = None) -> Iterable[_Item]:
-    """The same, with a bar on a terminal."""
-    if not sys.stderr.isatty():
-        return items
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, f"comparing, {what}", total, transient=True, console=Console(stderr=True))

@@ -18,7 +18,7 @@ _NEVER_TAKEN = {
 }
 
 
-@click.command("retry", short_help="Send again what was rejected, discarded or is in doubt.")
+@click.command("retry")
 @options.filter_words
 @options.journal
 @click.option("--all", "everything", is_flag=True, help="All that can be retried, instead of a filter.")
@@ -43,7 +43,7 @@ def retry_command(
     context.exit(_decide(Verb.RETRY, chosen, path, yes=yes, for_programs=for_programs))
 
 
-@click.command("discard", short_help="Give up what is not sent, was rejected or is in doubt.")
+@click.command("discard")
 @options.filter_words
 @options.journal
 @click.option("--all", "everything", is_flag=True, help="All that can be discarded, instead of a filter.")

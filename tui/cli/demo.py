@@ -10,19 +10,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper
+from recorder import HttpTransport, Journal, JournalReader, PeopleApi, Recorder, Shipper
 from simulator import Simulator
+from simulator.service import Service
 from tui.cli.options import as_json, journal_hint, narrate
-from tui.cli.ship import ship_with_progress, told
+from tui.cli.ship import format_report, ship_with_progress
 from tui.text.format import count
 from tui.text.sentence import shipping_of
-
-if TYPE_CHECKING:
-    from recorder import PeopleApi
 
 __all__ = ["demo_command", "kiosk_day"]
 
@@ -43,7 +40,7 @@ def kiosk_day(kiosk: str, visits: int = _VISITS) -> Iterator[tuple[str, str, str
         yield f"visitor-{chance.randrange(120):03}", clock, item, price, chance.randrange(1, 4)
 
 
-def _serve_visit(people: "PeopleApi", kiosk: str, visit: tuple[str, str, str, float, int]) -> None:
+def _serve_visit(people: PeopleApi, kiosk: str, visit: tuple[str, str, str, float, int]) -> None:
     visitor, clock, item, price, points = visit
     with people.batch() as batch:
         batch.people_set_once(visitor, {"first_kiosk": kiosk})
@@ -53,7 +50,7 @@ def _serve_visit(people: "PeopleApi", kiosk: str, visit: tuple[str, str, str, fl
         batch.people_track_charge(visitor, price, {"item": item})
 
 
-@click.command("demo", short_help="The whole story in some seconds.")
+@click.command("demo")
 def demo_command() -> None:
     """A day of three kiosks without a network, and what happens when it comes back.
 
@@ -63,10 +60,6 @@ def demo_command() -> None:
     Example:
       restante demo
     """
-    try:
-        from simulator.service.server import Service
-    except ImportError as error:
-        raise click.ClickException(str(error)) from error
     path = Path(tempfile.mkdtemp(prefix="restante-demo-")) / "kiosks.db"
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
@@ -80,7 +73,7 @@ def demo_command() -> None:
         narrate(f"a service answers at {url}")
         with Journal(path) as journal:
             report = ship_with_progress(Shipper(journal, HttpTransport(url=url)))
-        narrate(told(path, report))
+        narrate(format_report(path, report))
 
         _title("3. What the service holds, beside what was predicted")
         received, predicted = service.profiles(), Simulator.from_journal(path).profiles
@@ -123,7 +116,7 @@ def _record_day(path: Path, url: str) -> None:
         narrate(
             f"recorded {count(recorded, 'operation')} in {took:.1f} s, each visit safe on disk before the next"
         )
-        narrate(told(path, recorder.flush()))
+        narrate(format_report(path, recorder.flush()))
 
 
 def _show(path: Path) -> None:

@@ -15,7 +15,7 @@ __all__ = ["doctor_command"]
 _MARKS = {Severity.OK: "ok", Severity.NOTICE: "note", Severity.ATTENTION: "!!"}
 
 
-@click.command("doctor", short_help="Check the journal and its surroundings.")
+@click.command("doctor")
 @options.journal
 @click.option("--deep", is_flag=True, help="Check every row's place in the indexes; may take minutes.")
 @options.json_flag

@@ -23,7 +23,7 @@ __all__ = ["edit_command"]
 _NOTHING_DONE = 1
 
 
-@click.command("edit", short_help="Give an entry another message.")
+@click.command("edit")
 @click.argument("seq", metavar="SEQ", type=click.IntRange(min=1))
 @options.journal
 @click.option(

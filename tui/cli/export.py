@@ -15,7 +15,7 @@ _PROFILES = {Lane.PEOPLE, Lane.GROUPS}  # `record` takes no other lane's message
 _EMPTY = {State.FORGOTTEN, State.LOST}
 
 
-@click.command("export", short_help="Write entries as lines that `record` takes.")
+@click.command("export")
 @options.filter_words
 @options.journal
 def export_command(words: list[str], path: Path) -> None:

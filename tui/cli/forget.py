@@ -1,20 +1,19 @@
 """`restante forget`: erase a profile from the journal."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from recorder import Journal, JournalReader
-from recorder.model.reports import Forgotten
 from tui.cli import options
+from tui.cli.progress import progress_bar
 from tui.text.forgetting import hazards, told
 from tui.text.format import count
 
 __all__ = ["forget_command"]
 
 
-@click.command("forget", short_help="Erase a profile, so that no byte of it is left in the journal.")
+@click.command("forget")
 @click.argument("profile", metavar="ID")
 @options.journal
 @click.option("--group", "group_key", metavar="KEY", help="The group's profile of this key, not the user's.")
@@ -52,29 +51,11 @@ def forget_command(
             options.narrate(line)
     if not options.go_ahead(f"Forget {count(weighed.entries, 'entry', 'entries')} for ever?", yes=yes):
         context.exit(1)
-    with Journal(path) as journal:
-        done = _forgotten(journal, profile, group_key, delete_remote=delete_remote)
+    with Journal(path) as journal, progress_bar("forgetting") as show:
+        done = journal.forget(profile, group_key=group_key, delete_remote=delete_remote, progress=show)
     if for_programs:
         click.echo(options.as_json(done))
     else:
         for line in told(done):
             options.narrate(line)
     context.exit(int(not (done.anything or done.deletion or done.remnants) or bool(done.copies)))
-
-
-def _forgotten(journal: Journal, profile: str, group_key: str | None, *, delete_remote: bool) -> Forgotten:
-    """Forget with a bar on a terminal, silently elsewhere."""
-    if not sys.stderr.isatty():
-        return journal.forget(profile, group_key=group_key, delete_remote=delete_remote)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress
-
-    columns = ("forgetting", BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("forgetting", total=None)
-        return journal.forget(
-            profile,
-            group_key=group_key,
-            delete_remote=delete_remote,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )

@@ -1,4 +1,4 @@
-"""Options that commands share, and how they write."""
+"""Options, questions and output that commands share."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ from recorder.model.filters import KEYS, seconds
 
 __all__ = [
     "BadInput",
-    "Bytes",
-    "Span",
+    "as_dict",
     "as_json",
+    "byte_count",
     "connection",
     "filter_words",
     "go_ahead",
@@ -25,6 +25,7 @@ __all__ = [
     "journal_hint",
     "json_flag",
     "narrate",
+    "span",
     "token",
     "yes",
 ]
@@ -33,51 +34,29 @@ _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGkmg]?)B?")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# A shell hands over 'op=add profile=Ada Lovelace' as one word: it is split before the keys.
+# A quoted 'op=add profile=Ada Lovelace' arrives as one word: split it before each key.
 _BEFORE_KEYS = re.compile(rf"\s+(?=(?:{'|'.join(KEYS)})!?=)")
 
 
-class Span(click.ParamType[float]):
-    """A span of time such as 90s, 5m, 1h, 7d; in seconds."""
-
-    name = "span"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The span in seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        span = seconds(str(value))
-        if span is None:
-            self.fail(f"{value!r} is no span of time; write 90s, 5m, 1h or 7d", param, ctx)
-        return span
+def span(value: str | float) -> float:
+    """Return the seconds of a span of time such as 90s, 5m, 1h or 7d; a parameter type."""
+    number = seconds(str(value))
+    if number is None:
+        raise click.BadParameter(f"{value!r} is not a span of time such as 90s, 5m, 1h or 7d")
+    return number
 
 
-class Bytes(click.ParamType[int]):
-    """A size such as 500K, 64M, 2G; in bytes."""
-
-    name = "size"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The size in bytes."""
-        match = _SIZE.fullmatch(str(value))
-        if match is None:
-            self.fail(f"{value!r} is no size; write 500K, 64M or 2G", param, ctx)
-        times: int = 1_000 ** " KMG".index(match["unit"].upper() or " ")
-        return int(match["number"]) * times
-
-
-class _Words(click.ParamType[list[str]]):
-    """One argument of a filter, as the words it holds."""
-
-    name = "filter"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:  # noqa: ARG002  # as click calls it
-        """Its words."""
-        return value if isinstance(value, list) else _BEFORE_KEYS.split(str(value))
+def byte_count(value: str | int) -> int:
+    """Return the bytes of a size such as 500K, 64M or 2G; a parameter type."""
+    match = _SIZE.fullmatch(str(value))
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not a size such as 500K, 64M or 2G")
+    factor: int = 1_000 ** " KMG".index(match["unit"].upper() or " ")
+    return int(match["number"]) * factor
 
 
 def journal(command: Command) -> Command:
-    """``-j/--journal``: which journal."""
+    """Add ``-j/--journal``."""
     return click.option(
         "-j",
         "--journal",
@@ -91,30 +70,28 @@ def journal(command: Command) -> Command:
 
 
 def filter_words(command: Command) -> Command:
-    """``[FILTER]...``: which entries, as one list of words."""
-    return click.argument(
-        "words",
-        metavar="[FILTER]...",
-        nargs=-1,
-        type=_Words(),
-        callback=lambda _context, _argument, several: [word for words in several for word in words],
-    )(command)
+    """Add ``[FILTER]...``, handed over as one list of words."""
+    return click.argument("words", metavar="[FILTER]...", nargs=-1, callback=_words)(command)
+
+
+def _words(_context: click.Context, _argument: click.Parameter, given: tuple[str, ...]) -> list[str]:
+    return [word for words in given for word in _BEFORE_KEYS.split(words)]
 
 
 def yes(command: Command) -> Command:
-    """``--yes``: do not ask."""
-    return click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")(command)
+    """Add ``--yes``, which answers the question."""
+    return click.option("--yes", is_flag=True, help="Do not ask; required without a terminal.")(command)
 
 
 def token(command: Command) -> Command:
-    """``--token``: which project."""
+    """Add ``--token``."""
     return click.option("--token", envvar="RESTANTE_TOKEN", help="The project's token (RESTANTE_TOKEN).")(
         command
     )
 
 
 def connection(command: Command) -> Command:
-    """``--url`` and ``--api-host``: which service."""
+    """Add ``--url`` and ``--api-host``."""
     command = click.option(
         "--api-host",
         envvar="RESTANTE_API_HOST",
@@ -130,33 +107,33 @@ def connection(command: Command) -> Command:
 
 
 def json_flag(command: Command) -> Command:
-    """``--json``: for programs."""
+    """Add ``--json``, handed over as ``for_programs``."""
     return click.option("--json", "for_programs", is_flag=True, help="Write JSON to standard output.")(
         command
     )
 
 
 class BadInput(click.ClickException):
-    """What was given to read is wrong: exit code 2, without a lecture on usage."""
+    """Wrong input: exit code 2, without a reminder of the usage."""
 
     exit_code = 2
 
 
 def journal_hint(path: Path) -> str:
-    """The option that names a journal, as a person would type it."""
+    """Return the option that names a journal, quoted for a shell."""
     return f"-j {shlex.quote(str(path))}"
 
 
 def narrate(text: str) -> None:
-    """A line for a person, on standard error."""
+    """Write a line to standard error."""
     click.echo(text, err=True)
 
 
 def go_ahead(question: str, *, yes: bool) -> bool:
-    """Whether it may be done: a person says so on a terminal, or ``--yes`` did.
+    """Return True if ``--yes`` was given, or a person agrees on the terminal.
 
     Raises:
-        BadInput: There is nobody to ask.
+        BadInput: There is no terminal to ask on.
     """
     if yes:
         return True
@@ -173,19 +150,24 @@ def go_ahead(question: str, *, yes: bool) -> bool:
 
 
 def as_json(value: Any) -> str:
-    """JSON for programs: frozen data by field names, text as it is."""
+    """Return JSON; dataclasses become objects with their fields' names."""
     return json.dumps(value, ensure_ascii=not _speaks_utf8(), default=_plain)
 
 
+def as_dict(value: Any) -> dict[str, Any]:
+    """Return a dataclass's own fields by name."""
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
 def _speaks_utf8() -> bool:
-    """Whether standard output takes any text; elsewhere JSON's own escapes say it."""
+    """True if standard output takes any text; elsewhere JSON escapes it."""
     encoding = getattr(sys.stdout, "encoding", None) or ""
     return encoding.lower().replace("-", "") == "utf8"
 
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return as_dict(value)
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

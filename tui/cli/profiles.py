@@ -14,7 +14,7 @@ from tui.text.format import count, printable
 __all__ = ["profiles_command"]
 
 
-@click.command("profiles", short_help="The profiles, shipped and predicted.")
+@click.command("profiles")
 @click.argument("profile_id", metavar="[ID]", required=False)
 @options.journal
 @click.option(

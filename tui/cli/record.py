@@ -18,7 +18,7 @@ from tui.text.format import count, printable
 __all__ = ["record_command"]
 
 
-@click.command("record", short_help="Journal update messages from a file or a pipe.")
+@click.command("record")
 @click.argument("source", metavar="[FILE]", type=click.File("rb"), default="-")
 @options.journal
 @options.token
@@ -33,7 +33,7 @@ __all__ = ["record_command"]
 @click.option("--follow", is_flag=True, help="Commit lines as they arrive; requires --skip-invalid.")
 @click.option(
     "--max-bytes",
-    type=options.Bytes(),
+    type=options.byte_count,
     help="Largest size of the journal: 64M, 2G.  [default: the journal's own, or no limit]",
 )
 @options.json_flag

@@ -1,6 +1,5 @@
 """`restante salvage`: a new journal of what a damaged one still holds."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -8,12 +7,13 @@ import click
 from recorder import State, salvage
 from recorder.maintenance.salvage.salvage import Salvaged
 from tui.cli import options
+from tui.cli.progress import progress_bar
 from tui.text.format import count, printable
 
 __all__ = ["salvage_command"]
 
 
-@click.command("salvage", short_help="Carry over what a damaged journal still holds.")
+@click.command("salvage")
 @options.journal
 @click.option("--dry-run", is_flag=True, help="Only say what would be carried over.")
 @options.json_flag
@@ -33,7 +33,8 @@ def salvage_command(context: click.Context, path: Path, dry_run: bool, for_progr
       restante salvage -j kiosk.db --dry-run
       restante salvage -j kiosk.db
     """
-    salvaged = _salvaged(path, dry_run=dry_run)
+    with progress_bar("reading pages") as show:
+        salvaged = salvage(path, dry_run=dry_run, progress=show)
     if for_programs:
         click.echo(options.as_json(salvaged))
     elif salvaged is None:
@@ -46,19 +47,6 @@ def salvage_command(context: click.Context, path: Path, dry_run: bool, for_progr
 def _something_is_lost(salvaged: Salvaged) -> bool:
     whole = salvaged.profiles_lost == 0 and not salvaged.limits_lost
     return bool(salvaged.lost or salvaged.disagreements) or not whole
-
-
-def _salvaged(path: Path, *, dry_run: bool) -> Salvaged | None:
-    if not sys.stderr.isatty():
-        return salvage(path, dry_run=dry_run)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress
-
-    with Progress("reading pages", BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("reading", total=None)
-        return salvage(
-            path, dry_run=dry_run, progress=lambda done, pages: bar.update(task, completed=done, total=pages)
-        )
 
 
 def _tell_of_the_baseline(lost: int | None) -> None:

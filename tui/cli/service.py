@@ -1,19 +1,18 @@
 """`restante simulator`: the local service, until it is ended."""
 
-import errno
+import os
 import signal
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import click
 
-if TYPE_CHECKING:
-    from simulator.service.faults import Fault
+from simulator.service import Service
+from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 
 __all__ = ["simulator_command"]
 
-INTERRUPTED = 130
-"""The exit code shells give to what Ctrl-C ended."""
+_INTERRUPTED = 130  # the exit code that shells give to what Ctrl-C ended
 
 
 @click.command("simulator")
@@ -59,16 +58,14 @@ def simulator_command(port: int, faults: IO[bytes] | None, mixed: str) -> None:
     try:
         _serve(port, _schedule(faults), mixed)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(_INTERRUPTED)
 
 
 def _end(number: int, frame: Any) -> None:  # noqa: ARG001  # as signal handlers are called
     sys.exit(0)
 
 
-def _schedule(file: IO[bytes] | None) -> "tuple[Fault, ...]":
-    from simulator.service.faults import InvalidSchedule, read_schedule
-
+def _schedule(file: IO[bytes] | None) -> tuple[Fault, ...]:
     if file is None:
         return ()
     try:
@@ -77,11 +74,7 @@ def _schedule(file: IO[bytes] | None) -> "tuple[Fault, ...]":
         raise click.BadParameter(f"{error}. {error.hint}", param_hint="--faults") from error
 
 
-def _serve(port: int, faults: "tuple[Fault, ...]", mixed: str) -> None:
-    try:
-        from simulator.service import Service
-    except ImportError as error:
-        raise click.ClickException(str(error)) from error
+def _serve(port: int, faults: tuple[Fault, ...], mixed: str) -> None:
     service = Service(port, mixed=mixed, faults=faults)
     try:
         service.start()
@@ -97,6 +90,5 @@ def _serve(port: int, faults: "tuple[Fault, ...]", mixed: str) -> None:
 
 
 def _unavailable(port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use; give another with --port, or 0 for any free one"
-    return f"port {port} is not to be had ({error.strerror}); give another with --port, or 0 for any free one"
+    reason = os.strerror(error.errno).lower() if error.errno else str(error)
+    return f"cannot listen on port {port} ({reason}); give another with --port, or 0 for any free one"

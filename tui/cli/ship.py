@@ -1,9 +1,7 @@
-"""`restante ship`: send what is pending, once, or for as long as it runs."""
+"""`restante ship`: send what is pending, once or for as long as it runs."""
 
 import os
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +10,41 @@ import click
 from recorder import HttpTransport, Journal, JournalReader, Shipper, ShippingPolicy, ShipReport
 from recorder.model.reports import ShipperStatus
 from tui.cli import options
+from tui.cli.progress import progress_bar
 from tui.cli.watch import tell_move, watch
 from tui.text.sentence import report_sentence
 
-__all__ = ["ship_command", "ship_with_progress", "told"]
+__all__ = ["format_report", "ship_command", "ship_with_progress"]
 
-_PATIENCE = 60.0  # seconds: a request cut off would be in doubt
+_LAST_ANSWER = 60.0  # seconds to wait for an answer: a request that is cut off would be in doubt
 _CREDENTIALS = "RESTANTE_IMPORT_CREDENTIALS"
 
 
-@click.command("ship", short_help="Send what is pending, in order.")
+@click.command("ship")
 @options.journal
 @options.connection
-@click.option("--watch", "watching", is_flag=True, help="Go on until SIGTERM or Ctrl-C, for services.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many entries.")
+@click.option("--watch", "watching", is_flag=True, help="Keep shipping until SIGTERM or Ctrl-C.")
+@click.option("--limit", type=click.IntRange(min=1), help="Largest number of entries to send.")
 @click.option(
     "--in-doubt",
     type=click.Choice(["resend", "hold", "drop"]),
-    help="What becomes of entries that may be applied twice.  [default: as shipped last, or resend]",
+    help="What to do with entries that may be applied twice.  [default: as before, or resend]",
 )
 @click.option(
     "--settle-after",
-    type=options.Span(),
-    help="How long entries in doubt wait: 30s, 5m.  [default: as shipped last, or 30s]",
+    type=options.span,
+    metavar="SPAN",
+    help="How long entries in doubt wait: 30s, 5m.  [default: as before, or 30s]",
 )
-@click.option("--batch-updates", type=int, metavar="N", help="Updates in a request.  [default: 200]")
+@click.option(
+    "--batch-updates", type=int, metavar="N", help="Largest number of updates in a request.  [default: 200]"
+)
 @click.option(
     "--fold/--no-fold",
     default=None,
     help="Send a profile's entries as fewer updates with the same result.  [default: no-fold]",
 )
-@click.option("--updates-per-second", type=float, metavar="N", help="No faster than this.")
+@click.option("--updates-per-second", type=float, metavar="N", help="Largest rate.")
 @options.json_flag
 @click.pass_context
 def ship_command(
@@ -56,12 +58,13 @@ def ship_command(
     for_programs: bool,
     **policy: Any,
 ) -> None:
-    """Send what is pending, in order. Exits 1 if anything is left, or was rejected.
+    """Send pending entries in order. Exits 1 if anything is left, or was rejected.
 
-    With --watch it goes on as entries are recorded, waits for the journal where there is none, says each
-    change, and ends with 0 on SIGTERM, once the request under way is answered; --json: a report a line.
+    With --watch it keeps shipping as entries are recorded, waits for a journal that does not exist yet, and
+    reports each change (--json: one report per line). SIGTERM ends it with 0 once the request under way is
+    answered.
 
-    Imports need RESTANTE_IMPORT_CREDENTIALS, user:password or user:password:project_id.
+    Imports need RESTANTE_IMPORT_CREDENTIALS: user:password or user:password:project_id.
 
     \b
     Examples:
@@ -70,9 +73,9 @@ def ship_command(
       restante ship --watch --in-doubt hold --settle-after 2m
     """
     if watching and limit is not None:
-        raise click.UsageError("--limit is for one call; --watch goes on.")
+        raise click.UsageError("--limit cannot be combined with --watch.")
     given = {name: value for name, value in policy.items() if value is not None}
-    _policy(given, ShipperStatus())  # what is out of range is told before anything else
+    _policy(given, ShipperStatus())  # report what is out of range before anything else
     transport = HttpTransport(url=url, api_host=api_host, import_credentials=_credentials())
     if watching:
         context.exit(watch(path, transport, lambda last: _policy(given, last), for_programs=for_programs))
@@ -84,14 +87,14 @@ def ship_command(
             report = ship_with_progress(shipper, limit)
         except KeyboardInterrupt:
             options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
-            shipper.wait(_PATIENCE)
+            shipper.wait(_LAST_ANSWER)
             raise
         in_doubt = reader.counts().in_doubt
     transport.close()
     if for_programs:
         click.echo(options.as_json(report))
     else:
-        options.narrate(told(path, report))
+        options.narrate(format_report(path, report))
     context.exit(int(report.stopped_by != "done" or report.pending + report.rejected + in_doubt > 0))
 
 
@@ -115,32 +118,23 @@ def _credentials() -> tuple[str, str] | tuple[str, str, str] | None:
             return user, password
         case [str(user), str(password), str(project)] if user and project:
             return user, password, project
-    raise options.BadInput(f"{_CREDENTIALS} is user:password or user:password:project_id.")
+    raise options.BadInput(f"{_CREDENTIALS} must be user:password or user:password:project_id.")
 
 
 def ship_with_progress(shipper: Shipper, limit: int | None = None) -> ShipReport:
-    """Ship with a bar on a terminal, silently elsewhere."""
-    if not sys.stderr.isatty():
-        return shipper.ship(limit=limit)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    """Ship, with a progress bar on a terminal."""
+    with progress_bar("shipping") as show:
 
-    columns = ("shipping", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("shipping", total=limit)
-        return shipper.ship(limit=limit, progress=_mover(bar.update, task, limit))
+        def update(report: ShipReport) -> None:
+            done = report.shipped + report.rejected
+            total = done + report.pending + report.in_doubt
+            if show is not None:
+                show(done, total if limit is None else min(limit, total))
 
-
-def _mover(update: Callable[..., None], task: object, limit: int | None) -> Callable[[ShipReport], None]:
-    def move(report: ShipReport) -> None:
-        done = report.shipped + report.rejected
-        left = done + report.pending + report.in_doubt
-        update(task, completed=done, total=left if limit is None else min(limit, left))
-
-    return move
+        return shipper.ship(limit=limit, progress=update)
 
 
-def told(path: Path, report: ShipReport) -> str:
-    """What came of shipping a journal, for a person."""
+def format_report(path: Path, report: ShipReport) -> str:
+    """Return a sentence about a call to `ship`, and about the journal after it."""
     with JournalReader(path) as reader:
         return report_sentence(report, reader.counts(), reader.shipping(), now=time.time())

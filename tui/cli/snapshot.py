@@ -11,7 +11,7 @@ from tui.text.format import size
 __all__ = ["snapshot_command"]
 
 
-@click.command("snapshot", short_help="Copy the journal, to look into.")
+@click.command("snapshot")
 @click.argument("file", type=click.Path(path_type=Path))
 @options.journal
 @options.json_flag

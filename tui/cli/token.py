@@ -11,7 +11,7 @@ from tui.text.format import count
 __all__ = ["token_command"]
 
 
-@click.command("token", short_help="Change the project that the journal belongs to.")
+@click.command("token")
 @click.argument("new", metavar="NEW")
 @options.journal
 @options.yes

@@ -43,7 +43,7 @@ def test_without_a_terminal_it_is_status(restante, journal, append):
     ("options", "words"),
     [
         (["--theme", "plaid"], "there is no 'plaid'"),
-        (["--size", "wide"], "is no size"),
+        (["--size", "wide"], "is not a size"),
         (["--keymap", "-"], "not JSON"),
         (["colour=red"], "no filter key"),
         (["--screenshot", "nowhere/screen.svg"], "there is no folder"),

@@ -39,7 +39,7 @@ def test_status_and_entries_say_how_many_are_kept(restante, shipped):
 
 def test_a_dry_run_says_how_many_and_does_nothing(restante, shipped):
     ran = restante("prune", "-j", shipped, "--all-shipped", "--dry-run")
-    assert (ran.code, ran.err.strip()) == (0, "7 entries would go.")
+    assert (ran.code, ran.err.strip()) == (0, "7 entries would be pruned.")
     assert len(restante("entries", "-j", shipped).out.splitlines()) == 8
 
 

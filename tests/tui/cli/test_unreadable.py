@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import sys
 
+import click
 import pytest
 
 from recorder import Journal, Recorder, Shipper
@@ -44,10 +45,11 @@ COMMANDS = {**LOOKING, **WRITING, "salvage": ()}
 
 
 def test_each_command_that_opens_a_journal_is_among_them():
+    context = click.Context(restante)
     opens = {
         name
-        for name, command in restante.commands.items()
-        if any("--journal" in parameter.opts for parameter in command.params)
+        for name in restante.list_commands(context)
+        if any("--journal" in parameter.opts for parameter in restante.get_command(context, name).params)
     }
     assert opens == set(COMMANDS)
 

@@ -1,0 +1,68 @@
+"""`restante status`: the state of shipping, and the accounts."""
+
+import time
+from pathlib import Path
+
+import click
+
+from recorder import JournalReader, State, Statistics
+from tui.cli import options
+from tui.text.format import age, size
+from tui.text.sentence import Shipping, shipping_of
+
+__all__ = ["status_command"]
+
+_ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
+
+
+@click.command("status")
+@options.journal
+@click.option("--max-age", type=options.span, help="Exit 1 if an unsent entry is older: 90s, 5m, 1h, 7d.")
+@options.json_flag
+@click.pass_context
+def status_command(context: click.Context, path: Path, max_age: float | None, for_programs: bool) -> None:
+    """Show the state of shipping, and the accounts.
+
+    Exits 1 if an entry is rejected, in doubt or older than --max-age, if shipping is paused, or if the journal
+    is full.
+
+    \b
+    Examples:
+      restante status -j kiosk.db
+      restante status --json | jq .accounts.pending
+    """
+    with JournalReader(path) as reader:
+        statistics, shipper = reader.counts(), reader.shipping()
+    shipping = shipping_of(statistics, shipper, now=time.time())
+    if for_programs:
+        state = options.as_dict(shipping)
+        click.echo(
+            options.as_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
+        )
+    else:
+        click.echo(f"{shipping.sentence}\n{_accounts(statistics)}")
+    context.exit(int(_needs_attention(statistics, shipping, max_age)))
+
+
+def _needs_attention(statistics: Statistics, shipping: Shipping, max_age: float | None) -> bool:
+    too_old = max_age is not None and (statistics.oldest_pending_seconds or 0.0) > max_age
+    return bool(statistics.rejected or statistics.in_doubt or shipping.state in {"paused", "full"} or too_old)
+
+
+def _accounts(statistics: Statistics) -> str:
+    parts = []
+    for state in State:
+        number = getattr(statistics, state.value)
+        if number or state in _ALWAYS_SHOWN:
+            parts.append(f"{state.value.replace('_', ' ')} {number:,}")
+    balance = "" if statistics.adds_up else "  DOES NOT ADD UP"
+    lines = [f"recorded {statistics.recorded:,} = {' + '.join(parts)}{balance}"]
+    if statistics.possibly_twice:
+        lines.append(f"possibly applied twice: {statistics.possibly_twice:,}")
+    if statistics.out_of_order:
+        lines.append(f"out of order: {statistics.out_of_order:,}")
+    if statistics.oldest_pending_seconds is not None:
+        lines.append(f"oldest unsent: {age(statistics.oldest_pending_seconds)}")
+    kept = f", {statistics.kept:,} of {statistics.recorded:,} entries kept" if statistics.pruned else ""
+    lines.append(f"journal: {size(statistics.bytes)}{kept}")
+    return "\n".join(lines)
