@@ -54,7 +54,7 @@ test-rest: check ## what `make test` leaves out: the long tests, and more Hypoth
 test-all: check ## every test, at its full length
 	$(PYTEST) --hypothesis-profile=long
 
-bench: $(MEASURING) ## figures, each beside a baseline of the same run, into docs/performance.md
+bench: $(MEASURING) ## figures, each next to a baseline of the same run, into docs/performance.md
 	$(BIN)/python -m benchmarks --write
 	$(BIN)/python -m benchmarks.growth --write
 
