@@ -1,4 +1,4 @@
-"""Somebody decides, takes over or changes the policy in the middle of it: order, holds and marks stay true."""
+"""Decisions, take-overs and new policies in the middle of shipping: order, holds and marks stay true."""
 
 import json
 import threading
@@ -35,14 +35,15 @@ def states(path):
         return [entry.state.value for entry in reader.stream()]
 
 
-def test_fresh_entries_do_not_go_before_what_is_isolated_when_a_part_of_it_is_decided(recorder, journal):
+def test_partial_decision_keeps_profile_order(recorder, journal):
+    """Deciding about a part of an isolated run lets no fresh entry overtake the rest of it."""
     boot = Boot()
 
     def decide(*_):
         journal.discard("seq=3..4")
         return ACCEPTED
 
-    # All eight are in doubt. Then four go again, are refused and halved; in the middle of it 3 and 4 are given up.
+    # All eight are in doubt; four are resent, refused and halved, and meanwhile 3 and 4 are discarded.
     transport = Scripted(RESET, REFUSED, REFUSED, REFUSED, decide)
     shipper = Shipper(journal, transport, uptime=boot)
     with recorder.batch() as batch:
@@ -59,8 +60,8 @@ def test_fresh_entries_do_not_go_before_what_is_isolated_when_a_part_of_it_is_de
         assert arrived.index((f"u{n}", "old")) < arrived.index((f"u{n}", "new"))
 
 
-def test_a_late_acceptance_does_not_tear_a_run_apart(recorder, journal, path):
-    """The set was sent again since: without the increment after it the counter would be one too low."""
+def test_late_acceptance_splits_no_run(recorder, journal, path):
+    """The set was sent again since then: without the increment the counter would be one too low."""
     recorder.people_set("ada", {"n": 0})
     recorder.people_increment("ada", {"n": 1})
     first = claim(journal, take_over(journal), 2)
@@ -79,7 +80,8 @@ def test_a_late_acceptance_does_not_tear_a_run_apart(recorder, journal, path):
     assert service.profile("ada") == Simulator.from_journal(path).profile("ada") == {"n": 1}
 
 
-def test_a_late_acceptance_ends_no_wait_that_something_else_needs(recorder, journal, path):
+def test_late_acceptance_keeps_needed_wait(recorder, journal, path):
+    """A late acceptance ends no wait that a later attempt still needs."""
     recorder.people_increment("ada", {"n": 1})
     recorder.people_increment("ada", {"n": 2})
     patient = ShippingPolicy(settle_after=3_600)
@@ -94,9 +96,8 @@ def test_a_late_acceptance_ends_no_wait_that_something_else_needs(recorder, jour
 
 
 @pytest.mark.parametrize(("policy", "state"), [("hold", "in_doubt"), ("drop", "discarded")])
-def test_what_was_due_under_another_policy_follows_the_one_that_ships_it(
-    recorder, journal, path, policy, state
-):
+def test_due_entry_follows_shipping_policy(recorder, journal, path, policy, state):
+    """An entry that became due under another policy follows the policy of the shipper that sends it."""
     recorder.people_increment("ada", {"n": 1})
     boot, transport = Boot(), Scripted(RESET, UNREACHABLE)
     Shipper(journal, transport, uptime=boot).ship()
@@ -107,9 +108,8 @@ def test_what_was_due_under_another_policy_follows_the_one_that_ships_it(
     assert states(path) == [state]
 
 
-def test_a_retry_after_something_that_was_given_up_but_may_have_arrived_is_out_of_order(
-    recorder, journal, path
-):
+def test_retry_is_out_of_order(recorder, journal, path):
+    """A retry is out of order if a later entry was discarded but may have arrived."""
     recorder.people_set("ada", {"n": 1})
     recorder.people_set("ada", {"n": 2})
     shipper = Shipper(journal, Scripted(REFUSED, RESET), ShippingPolicy(batch_updates=1))
@@ -120,16 +120,15 @@ def test_a_retry_after_something_that_was_given_up_but_may_have_arrived_is_out_o
         assert reader.entry(1).out_of_order
 
 
-def test_an_acceptance_that_could_not_be_written_down_is_written_down_later(
-    recorder, journal, path, monkeypatch
-):
+def test_unwritten_acceptance_is_settled_later(recorder, journal, path, monkeypatch):
+    """An acceptance that could not be written is settled by the next call, without another request."""
     recorder.people_increment("ada", {"n": 1})
     transport = Scripted()
     shipper = Shipper(journal, transport)
     real = Claims._settle
 
     def full(*_):
-        raise JournalFull("no room")
+        raise JournalFull("disk full")
 
     monkeypatch.setattr(Claims, "_settle", full)
     with pytest.raises(JournalFull):
@@ -145,7 +144,8 @@ def test_an_acceptance_that_could_not_be_written_down_is_written_down_later(
         )
 
 
-def test_a_drain_that_is_stopped_does_not_say_done(recorder, journal):
+def test_stopped_run_reports_timeout(recorder, journal):
+    """A stopped drain reports `timeout`, not `done`."""
     for n in range(4):
         recorder.people_set("ada", {"n": n})
     stop, told = threading.Event(), []
@@ -159,7 +159,7 @@ def test_a_drain_that_is_stopped_does_not_say_done(recorder, journal):
     assert [(report.stopped_by, report.pending) for report in told] == [("timeout", 3)]
 
 
-def test_a_limit_counts_what_is_rejected(recorder, journal):
+def test_limit_counts_rejected_entries(recorder, journal):
     for n in range(6):
         recorder.people_set("ada", {"n": n})
     transport = Scripted(*[REFUSED] * 6)
@@ -173,14 +173,15 @@ def refusing(words):
 
 
 class Refuses(Scripted):
-    """Refuses every request with something bad in it, always with the same words."""
+    """Transport that refuses each request with bad data in it, always with the same words."""
 
     def send(self, lane, body, *, timeout=None):  # noqa: ARG002  # as a transport
         self.sent.append((lane.value, body))
         return refusing("bad") if b'"bad"' in body else ACCEPTED
 
 
-def test_a_person_who_has_looked_gets_bad_data_isolated_however_much_there_is(recorder, journal, path):
+def test_retry_isolates_all_bad_entries(recorder, journal, path):
+    """After a person has retried the paused entries, any amount of bad data is isolated."""
     with recorder.batch() as batch:
         for n in range(25):
             batch.people_set("ada", {"bad": n})
@@ -189,7 +190,7 @@ def test_a_person_who_has_looked_gets_bad_data_isolated_however_much_there_is(re
     told = []
     shipper = Shipper(journal, Refuses(), on_event=told.append)
     report = shipper.ship()
-    assert (report.stopped_by, report.rejected) == ("paused", 0)  # what was taken back is not rejected
+    assert (report.stopped_by, report.rejected) == ("paused", 0)  # entries that wait again are not rejected
     assert journal.retry("state=waiting").entries == 20
     report = shipper.ship()
     assert (report.stopped_by, report.rejected, report.shipped) == ("done", 25, 100)
@@ -197,7 +198,7 @@ def test_a_person_who_has_looked_gets_bad_data_isolated_however_much_there_is(re
         assert reader.count("state=rejected error=bad") == 25
 
 
-def test_the_guard_stands_again_after_a_success(recorder, journal):
+def test_rejection_guard_returns_after_success(recorder, journal):
     with recorder.batch() as batch:
         for n in range(60):
             batch.people_set("ada", {"good" if n == 25 else "bad": n})
@@ -208,8 +209,8 @@ def test_the_guard_stands_again_after_a_success(recorder, journal):
     assert (report.stopped_by, report.rejected, report.shipped) == ("paused", 25, 1)
 
 
-def test_many_held_profiles_are_decided_about_together(path):
-    """Each is looked at once: quadratic, this would take minutes, and keep recorders out meanwhile."""
+def test_many_held_profiles_are_decided_fast(path):
+    """A decision looks at each held profile once; a quadratic one would block recorders for minutes."""
     from recorder import Recorder
 
     with Recorder("T", path, durability="process") as recorder, Journal(path) as journal:
@@ -240,7 +241,8 @@ def test_many_held_profiles_are_decided_about_together(path):
             assert reader.shipping().held == 1
 
 
-def test_a_fork_in_the_middle_of_a_read_is_refused_in_the_child_and_harms_nothing(path):
+def test_fork_during_read_is_refused(path):
+    """A child forked in the middle of a read may not read on, and its parent may."""
     import os
 
     with Journal(path, token="T") as journal, JournalReader(path) as reader:

@@ -1,6 +1,6 @@
 """A disk that another program fills: recording is refused, settling goes on, and nothing is damaged.
 
-A small file system in memory, which only some accounts may mount.
+The disk is a small file system in memory, which only some accounts may mount.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ def free(disk):
 
 
 def fill_up(disk, leave=0):
-    """Another program takes all that is left."""
+    """Fill the disk, as another program would."""
     with (disk / "others").open("ab") as others, contextlib.suppress(OSError):
         while free(disk) > leave:
             others.write(bytes(min(65_536, free(disk) - leave)))
@@ -78,7 +78,8 @@ def record(recorder, most=50_000):
     return most, None
 
 
-def test_on_a_full_disk_recording_is_refused_and_settling_goes_on(disk):
+def test_full_disk_refuses_only_recording(disk):
+    """A full disk refuses recording while settling goes on; recording resumes with free space."""
     path = disk / "kiosk.db"
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         recorded, _ = record(recorder, 3_000)
@@ -96,7 +97,7 @@ def test_on_a_full_disk_recording_is_refused_and_settling_goes_on(disk):
             assert reader.shipping().full
             assert reader.counts().recorded == recorder.statistics().shipped == recorded + more
         with pytest.raises(JournalFull, match="disk") as refused:
-            for _ in range(200):  # what a recorder does not look for each time
+            for _ in range(200):  # a recorder does not look at the disk each time
                 recorder.people_set("ada", {"a": "x" * 400})
         assert refused.value.hint
         with Recorder("T", path) as other, pytest.raises(JournalFull, match="disk"):
@@ -116,7 +117,7 @@ def test_on_a_full_disk_recording_is_refused_and_settling_goes_on(disk):
     assert dict(Simulator.from_journal(path).profile("ada"))["a"] in {1, "x" * 400}
 
 
-def test_a_disk_that_is_full_from_the_beginning_damages_nothing(disk):
+def test_disk_full_from_start_damages_nothing(disk):
     path = disk / "kiosk.db"
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         fill_up(disk)
@@ -128,13 +129,14 @@ def test_a_disk_that_is_full_from_the_beginning_damages_nothing(disk):
         assert Shipper(journal, Scripted(), AT_ONCE).ship().shipped == recorded + 1
 
 
-def test_a_ballast_is_not_what_fills_the_disk(disk):
+def test_reserve_file_needs_free_space(disk):
+    """A reserve file is not created where it would itself fill the disk."""
     fill_up(disk, leave=2 * RESERVE_BYTES)
     ReserveFile(disk / "kiosk.db").restore()
     assert not (disk / "kiosk.db.ballast").exists()
 
 
-def test_by_max_bytes_nothing_of_the_disk_is_touched_beyond_it(disk):
+def test_max_bytes_limits_disk_use(disk):
     path = disk / "kiosk.db"
     with Journal(path, token="T", max_bytes=6_000_000) as journal, Recorder("T", journal) as recorder:
         _, full = record(recorder)
@@ -142,14 +144,15 @@ def test_by_max_bytes_nothing_of_the_disk_is_touched_beyond_it(disk):
         assert free(disk) > 24 * 1024 * 1024 - 6_000_000 - 200_000
 
 
-def test_what_is_forgotten_on_a_full_disk_is_finished_once_there_is_room(disk):
+def test_forget_finishes_after_full_disk(disk):
+    """Forgetting that a full disk stopped is finished by the next call."""
     path = everywhere(disk / "kiosk.db")
     with Journal(path) as journal, Recorder("T", journal) as recorder:
         for n in range(60):
             recorder.people_set("bob", {"n": n, "long": "x" * 50_000})
         with (disk / "filler").open("wb") as filler:
             filler.write(b"x" * max(0, free(disk) - 1_000_000))
-        with pytest.raises(JournalFull):  # wherever it was when there was no more room
+        with pytest.raises(JournalFull):  # at whichever step the disk was full
             journal.forget(ID)
         assert audit(path).agrees
         (disk / "filler").unlink()

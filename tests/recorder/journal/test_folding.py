@@ -1,4 +1,4 @@
-"""Folding by proof: joined or one after the other, the same profile, whatever it was and however a service decides."""
+"""Folding: two updates leave the same profile as their fold, from any start and under any dialect."""
 
 import itertools
 import json
@@ -83,7 +83,7 @@ def pairs(first, then):
 def test_one_operator_folds_under_every_dialect(operator, every):
     """Two updates leave the same profile as their fold."""
     folded = 0
-    # Half the policies bear on removes only, which do not fold: every combination of those that are left.
+    # Half the policies matter to removes only, which do not fold.
     bearing = list(dict.fromkeys(relevant(dialect, operator) for dialect in DIALECTS))
     for earlier, later in itertools.islice(pairs(operator, operator), 0, None, every):
         one = joined(earlier, later)
@@ -100,7 +100,7 @@ def test_one_operator_folds_under_every_dialect(operator, every):
 
 
 def relevant(dialect, operator):
-    """The dialect with every policy set back that cannot bear on an operator."""
+    """Return a dialect, with the policies that cannot matter to an operator set back."""
     bears = {
         "$add": {"add_to_other", "add_beyond_doubles"},
         "$union": {"union_duplicates"},
@@ -111,7 +111,7 @@ def relevant(dialect, operator):
 
 
 @pytest.mark.parametrize("first", [operator for operator in PAYLOADS if operator != "$delete"])
-def test_a_delete_absorbs_whatever_was_before_it(first):
+def test_delete_absorbs_earlier_updates(first):
     for earlier, later in pairs(first, "$delete"):
         one = joined(earlier, later)
         assert one == later
@@ -121,7 +121,8 @@ def test_a_delete_absorbs_whatever_was_before_it(first):
 
 
 @pytest.mark.parametrize(("first", "then"), list(itertools.permutations(PAYLOADS, 2)))
-def test_different_operators_never_join_but_before_a_delete(first, then):
+def test_different_operators_never_fold(first, then):
+    """Updates of different operators never fold, except into a delete."""
     assert all((joined(*pair) is not None) == (then == "$delete") for pair in pairs(first, then))
 
 
@@ -131,7 +132,8 @@ def test_different_operators_never_join_but_before_a_delete(first, then):
     strategies.operations(),
     st.sampled_from(DIALECTS),
 )
-def test_whatever_is_drawn_folds_to_the_same_profile(start, first, then, dialect):
+def test_drawn_updates_fold_exactly(start, first, then, dialect):
+    """Any two drawn updates leave the same profile as their fold."""
     earlier, later = first.on("ada"), then.on("ada")
     one = joined(earlier, later)
     if one is None:
@@ -144,7 +146,7 @@ def test_whatever_is_drawn_folds_to_the_same_profile(start, first, then, dialect
 
 
 def near(left, right, start, first, then):
-    """Alike, or, where floats are added, apart by two units in the last place of the largest partial sum."""
+    """Return True if profiles are equal; sums of floats may differ by two units in the last place."""
     if left is None or right is None:
         return left is right
     for name in left.keys() | right.keys():
@@ -162,18 +164,21 @@ def near(left, right, start, first, then):
     return left.keys() == right.keys()
 
 
-def test_adds_that_might_leave_the_doubles_together_stay_apart():
+def test_adds_beyond_doubles_stay_apart():
+    """Additions whose sum might leave the exact range of doubles do not fold."""
     assert joined(message("$add", {"a": 2**53}), message("$add", {"a": 1})) is None
     assert joined(message("$add", {"a": 1e308}), message("$add", {"a": 1e308})) is None
     assert joined(message("$add", {"a": 2**53 - 1}), message("$add", {"a": 1})) is not None
 
 
-def test_a_null_set_once_stays_apart_from_a_later_one_on_its_property():
+def test_null_set_once_stays_apart():
+    """A `$set_once` of null does not fold with a later one of the same property."""
     assert joined(message("$set_once", {"a": None}), message("$set_once", {"a": 1})) is None
     assert joined(message("$set_once", {"a": None}), message("$set_once", {"b": 1})) is not None
 
 
-def test_only_updates_that_travel_alike_join_and_the_later_time_counts():
+def test_fold_needs_equal_modifiers():
+    """Updates fold only if their modifiers are equal; the later `$time` counts."""
     earlier = message("$set", {"a": 1}, **{"$time": 1, "$ip": 0})
     assert joined(earlier, message("$set", {"a": 2}, **{"$time": 2})) is None
     assert joined(earlier, message("$set", {"a": 2}, **{"$time": 2, "$ip": False})) is None
@@ -185,13 +190,13 @@ def test_only_updates_that_travel_alike_join_and_the_later_time_counts():
     }
 
 
-def test_unknown_operators_never_join_not_even_before_a_delete():
+def test_unknown_operators_never_fold():
     unknown = message("$merge", {"$into": "bob"})
     assert joined(unknown, unknown) is None
     assert joined(unknown, message("$delete", "")) is None
 
 
-def test_what_is_given_is_not_changed():
+def test_fold_leaves_its_arguments_unchanged():
     earlier, later = message("$union", {"a": [1]}), message("$union", {"a": [2]})
     before = json.dumps([earlier, later])
     one = joined(earlier, later)

@@ -1,4 +1,4 @@
-"""Forgetting: what it erases, that no byte of it is left, and that everything else is as it was."""
+"""Forgetting a profile: no byte of it is left, and everything else is as it was."""
 
 import contextlib
 import json
@@ -62,13 +62,13 @@ def counts(path):
 
 
 def whole(path):
-    """The accounts add up, and every rule holds."""
+    """Check the accounts and every rule of the audit."""
     assert audit(path).agrees, audit(path).disagreements
     assert counts(path).adds_up
 
 
 def views(path, but=(ID,)):
-    """All that is said about other profiles."""
+    """Return the views of all other profiles."""
     seen = []
     for shipped_only in (False, True):
         made = Simulator.from_journal(path, shipped_only=shipped_only)
@@ -79,7 +79,7 @@ def views(path, but=(ID,)):
 
 @contextlib.contextmanager
 def reading(path):
-    """Somebody is in the middle of a read, and needs the log for it."""
+    """Let another process read, which keeps the log, until the block ends."""
     code = (
         "import sqlite3, sys; c = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True, isolation_level=None);"
         "c.execute('BEGIN'); c.execute('SELECT count(*) FROM entries').fetchall(); print('reads', flush=True); input()"
@@ -96,14 +96,15 @@ def reading(path):
 
 @pytest.fixture
 def _impatient(monkeypatch):
-    """Readers are given up on sooner."""
+    """Shorten the wait for readers."""
     monkeypatch.setattr("recorder.journal.forget._READER_PATIENCE", 0.2)
 
 
-# --- what goes, and what stays
+# --- forgotten and other entries
 
 
-def test_whatever_became_of_it_no_byte_of_it_is_left(path, tmp_path):
+def test_forget_leaves_no_byte(path, tmp_path):
+    """Forgetting a profile leaves no byte of it, whatever state its entries had."""
     everywhere(path)
     assert {name for _, name in places(path, ID, VALUE)} == {ID, VALUE}
     before, told, others = entries(path), counts(path), views(path)
@@ -141,7 +142,7 @@ def test_whatever_became_of_it_no_byte_of_it_is_left(path, tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["resend", "hold", "drop"])
-def test_others_are_sent_as_if_nothing_had_been(path, policy):
+def test_forget_leaves_others_to_ship(path, policy):
     everywhere(path)
     with Journal(path) as journal:
         journal.forget(ID)
@@ -154,7 +155,7 @@ def test_others_are_sent_as_if_nothing_had_been(path, policy):
     whole(path)
 
 
-def test_a_group_is_no_user_and_other_groups_stay(recorder, journal, path):
+def test_forget_tells_groups_from_users(recorder, journal, path):
     recorder.people_set("acme", {"of": "user"})
     recorder.group_set("company", "acme", {"of": "company"})
     recorder.group_set("family", "acme", {"of": "family"})
@@ -166,7 +167,7 @@ def test_a_group_is_no_user_and_other_groups_stay(recorder, journal, path):
 
 
 @pytest.mark.parametrize("id_", [7, None, "half of a pair \ud800"])
-def test_what_can_be_no_id_is_refused_rather_than_not_found(journal, id_):
+def test_forget_refuses_impossible_id(journal, id_):
     with pytest.raises(InvalidOperation, match="is not text"):
         journal.forget(id_)
 
@@ -181,13 +182,14 @@ def test_what_can_be_no_id_is_refused_rather_than_not_found(journal, id_):
         {"$distinct_ids": ["bob", "42"]},
     ],
 )
-def test_events_that_say_whose_they_are_go_with_it(journal, properties):
+def test_forget_takes_events_by_identity(journal, properties):
+    """Events that name the profile in any identity property are forgotten with it."""
     message = json.dumps({"event": "seen", "properties": properties})
     journal.append([NewEntry("events", None, None, None, message, 1.0)])
     assert journal.forget("42").entries == 1
 
 
-def test_what_another_profile_says_of_it_is_that_profiles(recorder, journal, path):
+def test_forget_keeps_mentions_by_others(recorder, journal, path):
     recorder.people_set("bob", {"friend": "ada"})
     journal.append(
         [NewEntry("events", None, "bob", None, '{"event": "call", "properties": {"whom": "ada"}}', 1.0)]
@@ -196,7 +198,7 @@ def test_what_another_profile_says_of_it_is_that_profiles(recorder, journal, pat
     assert states(path) == {1: "pending", 2: "pending"}
 
 
-def test_what_is_recorded_afterwards_is_new(recorder, journal, path):
+def test_recording_after_forget_starts_anew(recorder, journal, path):
     recorder.people_set("ada", {"plan": "pro"})
     journal.forget("ada")
     recorder.people_set("ada", {"visits": 1})
@@ -205,7 +207,8 @@ def test_what_is_recorded_afterwards_is_new(recorder, journal, path):
     whole(path)
 
 
-def test_the_service_s_words_go_with_what_they_were_about_and_others_stay(recorder, journal, path):
+def test_forget_takes_service_words(recorder, journal, path):
+    """Words of the service about the profile go with it; words about others stay."""
     recorder.people_append("bob", {"n": "bob's own"})
     ship(journal, refused("bob's own"))
     recorder.people_append("ada", {"n": VALUE})
@@ -219,8 +222,8 @@ def test_the_service_s_words_go_with_what_they_were_about_and_others_stay(record
     whole(path)
 
 
-def test_words_about_what_was_pruned_go_too(recorder, journal, path):
-    """Whose that was is not known any more: the latest attempt of a lane outlives what it carried."""
+def test_forget_takes_words_about_pruned(recorder, journal, path):
+    """Words about pruned entries go, too: the latest attempt of a lane outlives its entries."""
     recorder.people_append("ada", {"n": VALUE})
     ship(journal, refused(VALUE))
     journal.discard("profile=ada")
@@ -235,7 +238,7 @@ def test_words_about_what_was_pruned_go_too(recorder, journal, path):
     whole(path)
 
 
-def test_what_it_waited_for_is_no_trace_of_it(recorder, journal, path):
+def test_forget_ends_its_wait(recorder, journal, path):
     recorder.people_append("ada", {"n": 1})
     recorder.people_append("bob", {"n": 1})
     ship(journal, RESET, settle_after=30)
@@ -246,11 +249,11 @@ def test_what_it_waited_for_is_no_trace_of_it(recorder, journal, path):
     whole(path)
 
 
-# --- what SQLite leaves of it
+# --- copies left by SQLite
 
 
 def moved_about(path, seed=0):
-    """Rows that grow make SQLite move others from page to page, and it leaves copies where they were."""
+    """Fill a journal whose rows grow: SQLite moves others to new pages, and leaves copies behind."""
     chance = random.Random(seed)
     whose = [chance.choice(("ada-the-first", "bob")) for _ in range(400)]
 
@@ -267,7 +270,8 @@ def moved_about(path, seed=0):
             )
 
 
-def test_copies_that_sqlite_left_when_it_moved_rows_go_too(path):
+def test_forget_erases_copies_by_sqlite(path):
+    """Copies of rows that SQLite left when it moved them to other pages are erased."""
     moved_about(path)
     with Journal(path) as journal:
         journal.forget("ada-the-first")
@@ -276,7 +280,8 @@ def test_copies_that_sqlite_left_when_it_moved_rows_go_too(path):
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_a_reader_that_keeps_the_log_is_named_and_again_finishes(path):
+def test_forget_names_blocking_reader(path):
+    """A reader that keeps the log is named, and the next call finishes."""
     everywhere(path)
     with Journal(path) as journal:
         with (
@@ -296,13 +301,13 @@ def test_a_reader_that_keeps_the_log_is_named_and_again_finishes(path):
     whole(path)
 
 
-def test_forgetting_needs_space_to_rewrite(path, monkeypatch):
+def test_forget_needs_space_to_rewrite(path, monkeypatch):
     everywhere(path)
     with Journal(path) as journal:
         with journal._connection.reading() as connection:
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             connection.execute(f"PRAGMA max_page_count = {pages}")
-        # In place of a disk that is full: a statement that needs more than there is, as VACUUM then does.
+        # In place of a full disk: a statement that needs more space than there is, like VACUUM on one.
         monkeypatch.setattr(
             "recorder.journal.forget._REWRITE",
             "INSERT INTO limits (name, value) VALUES ('x', zeroblob(9000000))",
@@ -317,7 +322,8 @@ def test_forgetting_needs_space_to_rewrite(path, monkeypatch):
     whole(path)
 
 
-def test_big_values_and_many_entries_take_several_transactions(path, monkeypatch):
+def test_forget_takes_several_transactions(path, monkeypatch):
+    """Large values and many entries take several transactions, with progress."""
     monkeypatch.setattr("recorder.journal.forget._MOST_ENTRIES", 7)
     monkeypatch.setattr("recorder.journal.forget._MOST_BYTES", 50_000)
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
@@ -335,7 +341,8 @@ def test_big_values_and_many_entries_take_several_transactions(path, monkeypatch
     whole(path)
 
 
-def test_killed_between_two_steps_the_beginning_of_its_history_is_left(path, monkeypatch):
+def test_killed_forget_leaves_oldest_entries(path, monkeypatch):
+    """Forgetting killed between two steps leaves the beginning of the history."""
     monkeypatch.setattr("recorder.journal.forget._MOST_ENTRIES", 2)
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         for n in range(6):
@@ -357,7 +364,8 @@ def test_killed_between_two_steps_the_beginning_of_its_history_is_left(path, mon
 
 @costly(6)
 @given(st.data())
-def test_of_any_journal_no_byte_is_left_and_others_are_as_they_were(tmp_path_factory, data):
+def test_forget_works_on_any_journal(tmp_path_factory, data):
+    """Forgetting leaves no byte of a profile in any drawn journal, and other profiles unchanged."""
     path = tmp_path_factory.mktemp("any") / "kiosk.db"
     id_ = data.draw(
         st.sampled_from(["ada-the-first", 'q"uo\\te-the-first', "名前-the-first", "<&>\t-the-first"])
@@ -389,10 +397,10 @@ def test_of_any_journal_no_byte_is_left_and_others_are_as_they_were(tmp_path_fac
         whole(path)
 
 
-# --- while others are at it
+# --- with other processes and threads at work
 
 
-def test_what_is_being_sent_is_waited_for(recorder, journal, path):
+def test_forget_waits_for_running_request(recorder, journal, path):
     for profile in ("ada", "bob", "ada"):
         recorder.people_increment(profile, {"n": 1})
     epoch = take_over(journal)
@@ -413,7 +421,7 @@ def test_what_is_being_sent_is_waited_for(recorder, journal, path):
     whole(path)
 
 
-def test_what_a_dead_shipper_was_sending_is_not_waited_for(recorder, journal, path):
+def test_forget_ignores_dead_shippers_request(recorder, journal, path):
     for profile in ("ada", "bob"):
         recorder.people_increment(profile, {"n": 1})
     claim(journal, take_over(journal), updates=2)
@@ -425,7 +433,8 @@ def test_what_a_dead_shipper_was_sending_is_not_waited_for(recorder, journal, pa
     whole(path)
 
 
-def test_a_late_acceptance_settles_what_is_left_of_its_request(recorder, journal, path):
+def test_late_acceptance_settles_unforgotten_rest(recorder, journal, path):
+    """A late acceptance settles the entries of its request that were not forgotten."""
     for profile in ("ada", "bob"):
         recorder.people_increment(profile, {"n": 1})
     journal.append([NewEntry("events", None, "ada", None, '{"event": "e", "properties": {}}', 1.0)])
@@ -438,8 +447,8 @@ def test_a_late_acceptance_settles_what_is_left_of_its_request(recorder, journal
     whole(path)
 
 
-def test_the_rest_of_a_run_that_is_forgotten_in_part_is_hazardous(journal, path):
-    """An event that ties two identities is one of another profile's run."""
+def test_partly_forgotten_run_is_hazardous(journal, path):
+    """An event that ties two identities belongs to the run of another profile."""
     tie = {"event": "$create_alias", "properties": {"distinct_id": "bob", "alias": "ada", "$insert_id": "1"}}
     own = {"event": "seen", "properties": {"distinct_id": "bob", "$insert_id": "2"}}
     journal.append([NewEntry("events", None, "bob", None, json.dumps(each), 1.0) for each in (tie, own)])
@@ -451,7 +460,7 @@ def test_the_rest_of_a_run_that_is_forgotten_in_part_is_hazardous(journal, path)
     whole(path)
 
 
-def test_two_at_once_forget_it_once(path):
+def test_concurrent_forgets_count_once(path):
     everywhere(path)
     with Journal(path) as one, Journal(path) as other:
         done = []
@@ -468,7 +477,7 @@ def test_two_at_once_forget_it_once(path):
     whole(path)
 
 
-def test_recorders_go_on_meanwhile(path, monkeypatch):
+def test_recording_continues_during_forget(path, monkeypatch):
     monkeypatch.setattr("recorder.journal.forget._MOST_ENTRIES", 20)
     with Journal(path, token="T") as journal, Recorder("T", path) as recorder:
         for n in range(60):
@@ -492,7 +501,8 @@ def test_recorders_go_on_meanwhile(path, monkeypatch):
     whole(path)
 
 
-def test_a_shipper_at_work_meanwhile_sends_others_and_no_more_of_it(path):
+def test_shipping_continues_during_forget(path):
+    """A shipper at work sends the other profiles, and no more of the forgotten one."""
     with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
         for n in range(200):
             recorder.people_append("ada" if n % 2 else "bob", {"n": n})
@@ -520,7 +530,7 @@ def test_a_shipper_at_work_meanwhile_sends_others_and_no_more_of_it(path):
 
 
 @pytest.mark.long
-def test_a_hundred_thousand_entries(path):
+def test_forget_hundred_thousand_entries(path):
     with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
         for start in range(0, 200_000, 20_000):
             with recorder.batch() as batch:
@@ -535,10 +545,11 @@ def test_a_hundred_thousand_entries(path):
     whole(path)
 
 
-# --- with what is pruned, decided and salvaged later
+# --- pruning, decisions and salvage afterwards
 
 
-def test_what_is_forgotten_is_pruned_like_what_was_given_up(recorder, journal, path):
+def test_forgotten_entries_are_pruned(recorder, journal, path):
+    """Forgotten entries are pruned like discarded ones."""
     for profile in ("ada", "bob", "ada", "bob"):
         recorder.people_increment(profile, {"n": 1})
     ship(journal)
@@ -553,7 +564,8 @@ def test_what_is_forgotten_is_pruned_like_what_was_given_up(recorder, journal, p
     whole(path)
 
 
-def test_nobody_is_out_of_order_for_what_is_forgotten(journal, path):
+def test_forgotten_entry_disturbs_no_order(journal, path):
+    """Retrying an entry that precedes a forgotten one is not out of order."""
     event = '{"event": "e", "properties": {}}'
     journal.append([NewEntry("events", None, None, None, event, 1.0)])
     journal.append([NewEntry("events", None, "ada", None, event, 1.0)])
@@ -565,7 +577,7 @@ def test_nobody_is_out_of_order_for_what_is_forgotten(journal, path):
     whole(path)
 
 
-def test_salvage_keeps_what_is_forgotten_forgotten(path):
+def test_salvage_keeps_entries_forgotten(path):
     everywhere(path, pruned=False)
     with Journal(path) as journal:
         journal.forget(ID, delete_remote=True)
@@ -591,8 +603,8 @@ def test_salvage_keeps_what_is_forgotten_forgotten(path):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_an_older_copy_of_a_row_does_not_bring_back_what_is_forgotten(journal, first):
-    """Salvage finds rows by their shape, in whichever order."""
+def test_salvage_prefers_the_forgotten_copy(journal, first):
+    """Salvage finds the copies of a row in any order, and the forgotten one counts."""
     row = [None, "people", None, "ada", "$set", '{"$set":{}}', 1.0, "shipped", 1, 9, None, 0, 0, 0, 0]
     gone = [None, "people", None, None, None, "{}", 1.0, "forgotten", 1, 1, None, 0, 0, 0, 0]
     several = [gone, row] if first else [row, gone]
@@ -602,7 +614,8 @@ def test_an_older_copy_of_a_row_does_not_bring_back_what_is_forgotten(journal, f
     assert kept == [("forgotten", "{}")]
 
 
-def test_views_made_of_several_reads_are_of_before_or_after(path):
+def test_views_stay_consistent_during_forget(path):
+    """Views made of several reads show the journal before or after, never between."""
     everywhere(path)
     forgets = [True]
     with Journal(path) as journal, JournalReader(path) as reader:
@@ -619,8 +632,8 @@ def test_views_made_of_several_reads_are_of_before_or_after(path):
     assert ID not in others
 
 
-def test_what_is_forgotten_is_pruned_though_others_of_its_lane_are_in_doubt(journal, path):
-    """Events that name nobody, in doubt, are no run with those whose name is gone."""
+def test_nameless_forgotten_events_are_pruned(journal, path):
+    """Forgotten events are no run with events in doubt that never named a profile."""
     event = '{"event": "e", "properties": {}}'
     journal.append([NewEntry("events", None, whose, None, event, 1.0) for whose in (None, "ada")])
     ship(journal, RESET)
@@ -634,8 +647,8 @@ def test_what_is_forgotten_is_pruned_though_others_of_its_lane_are_in_doubt(jour
     whole(path)
 
 
-def test_a_late_answer_is_about_all_that_its_request_has_left(recorder, journal, path):
-    """Events that name nobody are settled as one run; those whose name is gone are none of it."""
+def test_late_acceptance_settles_nameless_events(recorder, journal, path):
+    """Events without a profile are settled as one run, and forgotten ones are no part of it."""
     event = '{"event": "e", "properties": {}}'
     journal.append([NewEntry("events", None, whose, None, event, 1.0) for whose in (None, "ada", None)])
     size = ClaimSize(3, 10_000)
@@ -651,7 +664,8 @@ def test_a_late_answer_is_about_all_that_its_request_has_left(recorder, journal,
     whole(path)
 
 
-def test_behind_what_a_profile_waits_for_nothing_is_pruned(recorder, journal, path):
+def test_waiting_profile_blocks_pruning(recorder, journal, path):
+    """Nothing is pruned from the entry on that a forgotten profile waits for."""
     recorder.people_append("ada", {"n": 1})
     ship(journal, RESET, settle_after=30)
     recorder.people_set("bob", {"plan": "pro"})
@@ -663,10 +677,11 @@ def test_behind_what_a_profile_waits_for_nothing_is_pruned(recorder, journal, pa
     whole(path)
 
 
-# --- deleting it at the service, too
+# --- deletion at the service
 
 
-def test_a_deletion_is_recorded_with_it_and_forgotten_once_it_is_shipped(recorder, journal, path):
+def test_remote_deletion_is_shipped_then_forgotten(recorder, journal, path):
+    """A deletion recorded with `delete_remote` is forgotten once it is shipped."""
     recorder.people_set("ada", {"plan": "pro"})
     ship(journal)
     done = journal.forget("ada", delete_remote=True)
@@ -684,7 +699,7 @@ def test_a_deletion_is_recorded_with_it_and_forgotten_once_it_is_shipped(recorde
     assert places(path, '"ada"') == set()
 
 
-def test_of_a_group_too(recorder, journal, path):
+def test_group_deletion_is_shipped_then_forgotten(recorder, journal, path):
     recorder.group_set("company", "acme", {"seats": 1})
     journal.forget("acme", group_key="company", delete_remote=True)
     assert entries(path)[2].message["$group_id"] == "acme"
@@ -693,14 +708,16 @@ def test_of_a_group_too(recorder, journal, path):
     whole(path)
 
 
-def test_nothing_need_be_known_of_it_here(journal, path):
+def test_unknown_profile_can_be_deleted(journal, path):
+    """A profile that this journal does not know can be deleted at the service."""
     assert journal.forget("ada", delete_remote=True).deletion == 1
     ship(journal)
     assert states(path) == {1: "forgotten"}
     whole(path)
 
 
-def test_a_deletion_that_is_still_to_be_sent_serves_the_next_one(recorder, journal, path):
+def test_unsent_deletion_is_reused(recorder, journal, path):
+    """A deletion that is still to be sent serves the next call."""
     journal.forget("ada", delete_remote=True)
     recorder.people_set("ada", {"plan": "pro"})
     assert journal.forget("ada").deletion == 1
@@ -709,14 +726,14 @@ def test_a_deletion_that_is_still_to_be_sent_serves_the_next_one(recorder, journ
     whole(path)
 
 
-def test_a_deletion_that_is_given_up_is_forgotten(journal, path):
+def test_discarded_deletion_is_forgotten(journal, path):
     journal.forget("ada", delete_remote=True)
     assert journal.discard("state=pending").entries == 1
     assert states(path) == {1: "forgotten"}
     whole(path)
 
 
-def test_a_deletion_in_doubt_is_forgotten_when_a_late_answer_accepts_it(journal, path):
+def test_late_accepted_deletion_is_forgotten(journal, path):
     journal.forget("ada", delete_remote=True)
     sent = claim(journal, take_over(journal))
     take_over(journal, now=2.0)
@@ -727,7 +744,8 @@ def test_a_deletion_in_doubt_is_forgotten_when_a_late_answer_accepts_it(journal,
 
 
 @pytest.mark.parametrize("policy", ["resend", "hold", "drop"])
-def test_a_deletion_in_doubt_is_sent_again_under_every_policy(journal, path, policy):
+def test_deletion_in_doubt_is_resent(journal, path, policy):
+    """A deletion in doubt is sent again under every policy."""
     journal.forget("ada", delete_remote=True)
     ship(journal, RESET, in_doubt=policy)
     ship(journal, minutes=5, in_doubt=policy)
@@ -735,8 +753,8 @@ def test_a_deletion_in_doubt_is_sent_again_under_every_policy(journal, path, pol
     whole(path)
 
 
-def test_a_deletion_that_the_policy_gives_up_is_forgotten(recorder, journal, path):
-    """One that travelled with what is no part of it any more is hazardous."""
+def test_dropped_deletion_is_forgotten(recorder, journal, path):
+    """A deletion that was sent with other updates of its profile is hazardous."""
     journal.forget("ada", delete_remote=True)
     recorder.people_append("ada", {"n": 1})
     ship(journal, RESET, in_doubt="drop")
@@ -745,7 +763,7 @@ def test_a_deletion_that_the_policy_gives_up_is_forgotten(recorder, journal, pat
     whole(path)
 
 
-def test_a_deletion_that_is_rejected_stays_until_it_is_decided_about(journal, path):
+def test_rejected_deletion_awaits_decision(journal, path):
     journal.forget("ada", delete_remote=True)
     ship(journal, refused("ada"))
     assert states(path) == {1: "rejected"}
@@ -754,7 +772,8 @@ def test_a_deletion_that_is_rejected_stays_until_it_is_decided_about(journal, pa
     whole(path)
 
 
-def test_a_deletion_does_not_overtake_a_late_copy_of_what_was_in_doubt(recorder, journal, path):
+def test_deletion_waits_for_late_copies(recorder, journal, path):
+    """A deletion does not overtake a late copy of an entry in doubt."""
     recorder.people_append("ada", {"n": 1})
     ship(journal, RESET, settle_after=30)
     journal.forget("ada", delete_remote=True)
@@ -764,6 +783,3 @@ def test_a_deletion_does_not_overtake_a_late_copy_of_what_was_in_doubt(recorder,
     assert states(path) == {1: "forgotten", 2: "forgotten"}
     assert rows(path, "SELECT * FROM waits") == []
     whole(path)
-
-
-# --- beside the journal

@@ -1,4 +1,4 @@
-"""Forked children record into the journal of their parent: nothing is lost, nothing doubled, nobody hangs."""
+"""Forked children record into their parent's journal: nothing is lost, doubled or left hanging."""
 
 import multiprocessing
 import os
@@ -19,7 +19,7 @@ from tests.services import RawService
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
-    # Python 3.12 warns of every fork beside threads; that this one is safe is what is tested.
+    # Python 3.12 warns of every fork while threads run; these tests show that ours is safe.
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
 ]
 
@@ -27,7 +27,7 @@ PATIENCE = 30  # seconds; only what hangs takes so long
 
 
 def forked(work):
-    """The exit code of a child that does this: 0 where it raised nothing."""
+    """Run `work` in a child, and return its exit code: 0 if it raised nothing."""
     return ended(begun(work))
 
 
@@ -37,7 +37,7 @@ def begun(work):
         return child
     try:
         work()
-    except BaseException as error:  # noqa: BLE001  # whatever it was, the child ends here
+    except BaseException as error:  # noqa: BLE001  # the child ends here after any error
         os.write(2, f"child: {error!r}\n".encode())
         os._exit(1)
     os._exit(0)
@@ -72,7 +72,7 @@ def test_child_records_into_its_parents_journal(path):
 
 
 def test_child_records_after_its_parent_closed(path):
-    """The parent, last to close as far as its SQLite can tell, would take the log away."""
+    """The parent seems to SQLite the last to close, and would remove the log."""
     read, write = os.pipe()
     recorder = Recorder("T", path)
     recorder.people_append("parent", {"n": 0})
@@ -104,8 +104,8 @@ def test_reader_in_the_parent_stays_open(path):
     assert recorded(path) == [("child", 0), ("parent", 0)]
 
 
-def test_forks_beside_recording_threads_lose_nothing(path):
-    """What a thread had queued at the fork is the parent's to record, not the child's."""
+def test_forks_during_recording_lose_nothing(path):
+    """Calls that a thread had queued at the fork are recorded by the parent, not by the child."""
     stop, acknowledged = threading.Event(), [0, 0, 0]
 
     def work(thread):
@@ -148,7 +148,7 @@ def test_children_of_multiprocessing_record(path):
 
 
 def test_parent_ships_what_workers_record(path):
-    """As in a pre-fork server: the master made the recorder, the workers use it, and start no shipping."""
+    """In a pre-fork server the master makes the recorder, and its workers use it without shipping."""
     with Service() as service, Recorder("T", path, url=service.url, background=True) as recorder:
         recorder.people_append("master", {"n": 0})
 
@@ -198,8 +198,8 @@ time.sleep(60)
 """
 
 
-def test_worker_gives_up_its_masters_lock(path):
-    """Locks are inherited with their files: a child lets go of them."""
+def test_worker_releases_its_masters_lock(path):
+    """A child inherits locks with their files, and lets go of them."""
     master = subprocess.Popen([sys.executable, "-W", "ignore", "-c", PREFORK, path], stdout=subprocess.PIPE)
     worker = int(master.stdout.readline())
     try:
@@ -213,7 +213,7 @@ def test_worker_gives_up_its_masters_lock(path):
 
 
 def test_fork_within_a_call_is_refused(path):
-    """A signal handler that forks while its own thread records: there is no right way to go on from there."""
+    """A signal handler that forks while its own thread records has no right way to go on."""
     codes = []
     with Journal(path, token="T") as journal:
 
@@ -265,8 +265,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_child_ships_while_its_parent_begins_to(path):
-    """Nothing is imported by a thread of ours: a child would wait for ever for that import to be over."""
+def test_child_ships_while_parent_starts(path):
+    """A thread of ours imports nothing: a child would wait for ever for that import to end."""
     with Service() as service:
         command = [sys.executable, "-W", "ignore", "-c", AT_ONCE, path, service.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -310,7 +310,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_child_of_an_import_records_only(path):
-    """A child that cannot ship, for another thread of its parent was importing what ships, says so."""
+    """A child forked while another thread imported the transport cannot ship, and says so."""
     command = [sys.executable, "-W", "ignore", "-c", IMPORTING, path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -318,7 +318,7 @@ def test_child_of_an_import_records_only(path):
 
 
 class Watching:
-    """Told of forks; counts how many are under way at once."""
+    """Observer of forks, which counts how many are under way at once."""
 
     def __init__(self):
         self.now = self.most = 0

@@ -1,4 +1,4 @@
-"""Entries in doubt: who waits for them, what becomes of them under each policy, and what is counted."""
+"""Entries in doubt: waits, the three policies, and the counts of possible duplicates."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.doubles import ACCEPTED, RESET, UNREACHABLE, Boot, Scripted
 
 
 def names(transport):
-    """What each request carried: profile and operator of its updates."""
+    """Return profile and operator of each update, by request."""
     return [
         [
             (update["$distinct_id"], next(key for key in update if key in _SHORT))
@@ -46,7 +46,8 @@ def shipper(journal, boot, *answers, **policy):
     return made
 
 
-def test_profiles_of_an_unanswered_request_wait_and_others_go_on(recorder, journal, path, boot):
+def test_only_unanswered_profiles_wait(recorder, journal, path, boot):
+    """Profiles of an unanswered request wait, and others are shipped."""
     recorder.people_set("ada", {"n": 1})
     ship = shipper(journal, boot, RESET)
     assert ship.ship().stopped_by == "waiting"
@@ -65,7 +66,8 @@ def test_profiles_of_an_unanswered_request_wait_and_others_go_on(recorder, journ
     assert marked(path) == []  # setting it again changes nothing
 
 
-def test_the_wait_spans_processes_and_a_reboot_begins_it_anew(recorder, journal, boot):
+def test_reboot_restarts_the_wait(recorder, journal, boot):
+    """The wait spans processes, and a reboot begins it anew."""
     recorder.people_set("ada", {"n": 1})
     shipper(journal, boot, RESET).ship()
     boot.passes(20)
@@ -77,7 +79,8 @@ def test_the_wait_spans_processes_and_a_reboot_begins_it_anew(recorder, journal,
     assert shipper(journal, boot).ship().shipped == 1
 
 
-def test_resending_is_counted_where_it_may_apply_twice_and_nowhere_else(recorder, journal, path, boot):
+def test_hazardous_resends_are_counted(recorder, journal, path, boot):
+    """A resend is counted where it may apply twice, and nowhere else."""
     recorder.people_set("ada", {"plan": "pro"})
     recorder.people_increment("ada", {"visits": 1})
     recorder.people_set("bob", {"visits": 0})
@@ -93,7 +96,8 @@ def test_resending_is_counted_where_it_may_apply_twice_and_nowhere_else(recorder
         assert reader.counts().possibly_twice == 1
 
 
-def test_requests_after_an_unknown_outcome_shrink_to_one_and_grow_back(recorder, journal, boot):
+def test_unknown_outcomes_shrink_requests(recorder, journal, boot):
+    """Requests shrink to one update after unknown outcomes, and grow back after successes."""
     for n in range(8):
         recorder.people_set("ada", {"n": n})
     ship = shipper(journal, boot, RESET, RESET, RESET, RESET, batch_updates=8)
@@ -103,7 +107,8 @@ def test_requests_after_an_unknown_outcome_shrink_to_one_and_grow_back(recorder,
     assert [len(request) for request in names(ship.transport)] == [8, 4, 2, 1, 1, 2, 4, 1]
 
 
-def test_hold_keeps_the_run_in_doubt_and_lets_others_go_on(recorder, journal, path, boot):
+def test_hold_keeps_the_run_in_doubt(recorder, journal, path, boot):
+    """A held run stays in doubt for every later shipper, and other profiles are shipped."""
     recorder.people_increment("ada", {"visits": 1})
     recorder.people_set("bob", {"visits": 1})
     ship = shipper(journal, boot, RESET, in_doubt="hold")
@@ -112,16 +117,16 @@ def test_hold_keeps_the_run_in_doubt_and_lets_others_go_on(recorder, journal, pa
     recorder.people_set("cleo", {"plan": "pro"})
     boot.passes(31)
     report = ship.ship()
-    assert (report.stopped_by, report.pending) == ("done", 1)  # nothing that could go without a person
+    assert (report.stopped_by, report.pending) == ("done", 1)  # nothing can be sent before a person decides
     assert states(path) == ["in_doubt", "shipped", "waiting", "shipped"]
     boot.passes(10_000)
-    assert shipper(journal, boot).ship().requests == 0  # whatever the policy of who ships later
+    assert shipper(journal, boot).ship().requests == 0  # under any policy of a later shipper
     with JournalReader(path) as reader:
         assert reader.shipping().held == 1
 
 
 @pytest.mark.parametrize("decision", ["retry", "discard"])
-def test_a_person_decides_about_what_is_held(recorder, journal, path, boot, decision):
+def test_person_decides_about_held_profile(recorder, journal, path, boot, decision):
     recorder.people_increment("ada", {"visits": 1})
     ship = shipper(journal, boot, RESET, in_doubt="hold")
     ship.ship()
@@ -138,7 +143,8 @@ def test_a_person_decides_about_what_is_held(recorder, journal, path, boot, deci
         assert reader.shipping().held == 0
 
 
-def test_a_decision_does_not_cut_the_settling_short(recorder, journal, path, boot):
+def test_decision_keeps_the_wait(recorder, journal, path, boot):
+    """A decision does not cut the wait of its profile short."""
     recorder.people_increment("ada", {"visits": 1})
     ship = shipper(journal, boot, RESET)
     ship.ship()
@@ -149,7 +155,7 @@ def test_a_decision_does_not_cut_the_settling_short(recorder, journal, path, boo
     assert ship.ship().shipped == 1
 
 
-def test_drop_sends_nothing_twice_that_may_apply_twice(recorder, journal, path, boot):
+def test_drop_resends_nothing_hazardous(recorder, journal, path, boot):
     recorder.people_increment("ada", {"visits": 1})
     recorder.people_set("ada", {"visits": 0, "plan": "pro"})
     recorder.people_set("ada", {"kiosk": "harbour"})
@@ -165,7 +171,8 @@ def test_drop_sends_nothing_twice_that_may_apply_twice(recorder, journal, path, 
         assert reader.counts().possibly_twice == 0
 
 
-def test_the_rest_of_a_run_is_hazardous_once_one_of_it_is_given_up(recorder, journal, path, boot):
+def test_run_without_discarded_entry_is_hazardous(recorder, journal, path, boot):
+    """The rest of a run is hazardous once one of its entries is discarded."""
     recorder.people_set("ada", {"visits": 0})
     recorder.people_increment("ada", {"visits": 1})
     ship = shipper(journal, boot, RESET)
@@ -179,8 +186,8 @@ def test_the_rest_of_a_run_is_hazardous_once_one_of_it_is_given_up(recorder, jou
     assert marked(path) == [2]
 
 
-def test_a_run_that_is_sent_again_in_parts_is_judged_by_what_was_sent_last(recorder, journal, path, boot):
-    """The set that made it harmless arrived; what then failed alone is an increment like any other."""
+def test_partial_resend_is_judged_alone(recorder, journal, path, boot):
+    """The set that made the increment harmless has arrived: the increment alone is hazardous."""
     recorder.people_set("ada", {"visits": 0})
     recorder.people_increment("ada", {"visits": 1})
     ship = shipper(journal, boot, RESET, ACCEPTED, RESET, batch_updates=2)
@@ -194,7 +201,8 @@ def test_a_run_that_is_sent_again_in_parts_is_judged_by_what_was_sent_last(recor
     assert marked(path) == [2]
 
 
-def test_nothing_changes_where_nothing_left(recorder, journal, path, boot):
+def test_unsent_resend_changes_nothing(recorder, journal, path, boot):
+    """An entry in doubt stays unchanged if its next request did not leave."""
     recorder.people_increment("ada", {"visits": 1})
     ship = shipper(journal, boot, RESET, UNREACHABLE)
     ship.ship()
@@ -205,8 +213,8 @@ def test_nothing_changes_where_nothing_left(recorder, journal, path, boot):
         assert (reader.entry(1).sends, reader.entry(1).possibly_twice) == (1, False)
 
 
-def test_a_long_backlog_of_waiting_profiles_is_not_turned_into_numbers_to_pick(recorder, journal, path, boot):
-    """Half a minute later it goes as it would have gone: in ranges, cheaply."""
+def test_long_backlog_ships_in_ranges(recorder, journal, path, boot):
+    """A long backlog of a waiting profile goes in ranges after the wait, not number by number."""
     with recorder.batch() as batch:
         for n in range(30_000):
             batch.people_set("ada", {"n": n})
@@ -224,7 +232,7 @@ def test_a_long_backlog_of_waiting_profiles_is_not_turned_into_numbers_to_pick(r
     assert order == list(range(30_000))
 
 
-def test_events_in_doubt_are_hazardous_without_an_insert_id(journal, path, boot):
+def test_events_without_insert_id_are_hazardous(journal, path, boot):
     from recorder import JournalConsumer
 
     consumer = JournalConsumer(journal)
@@ -239,7 +247,7 @@ def test_events_in_doubt_are_hazardous_without_an_insert_id(journal, path, boot)
     assert marked(path) == [2]
 
 
-def test_a_wait_of_no_length_is_over_at_once(recorder, journal, path):
+def test_zero_wait_ends_at_once(recorder, journal, path):
     recorder.people_set("ada", {"n": 1})
     ship = shipper(journal, lambda: Uptime("", 5.0), RESET, settle_after=0)
     ship.ship()

@@ -1,4 +1,4 @@
-"""The journal's file: creation, appends that share commits, refusals, accounts."""
+"""File of the journal: creation, appends that share commits, refusals, counts."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def accounts(path):
 # --- creation
 
 
-def test_a_journal_and_its_side_files_are_readable_by_their_owner_only(path):
+def test_files_are_private_to_their_owner(path):
     old = os.umask(0)
     try:
         with Journal(path, token="T") as journal:
@@ -54,7 +54,8 @@ def test_a_journal_and_its_side_files_are_readable_by_their_owner_only(path):
     assert modes == dict.fromkeys(["kiosk.db", "kiosk.db-wal", "kiosk.db-shm", "kiosk.db.open"], 0o600)
 
 
-def test_a_journal_shrinks_by_itself_says_who_made_it_and_writes_ahead(journal):
+def test_new_journal_has_its_pragmas(journal):
+    """A new journal vacuums incrementally, names its application and writes ahead."""
     pragma = journal._connection._sqlite.execute
     assert pragma("PRAGMA auto_vacuum").fetchone() == (2,)  # incremental
     assert pragma("PRAGMA application_id").fetchone() == (0x72737474,)
@@ -64,12 +65,13 @@ def test_a_journal_shrinks_by_itself_says_who_made_it_and_writes_ahead(journal):
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("power", 2), ("process", 1)])
-def test_durability_says_what_a_commit_waits_for(path, durability, synchronous):
+def test_durability_sets_synchronous(path, durability, synchronous):
     with Journal(path, durability=durability) as journal:
         assert journal._connection._sqlite.execute("PRAGMA synchronous").fetchone() == (synchronous,)
 
 
-def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
+def test_claims_and_settlements_are_durable(path):
+    """Claims and settlements wait for the disk under every durability."""
     statements = []
     with Journal(path, token="T", durability="process") as journal:
         journal.append([row()])
@@ -88,8 +90,8 @@ def test_claims_and_settlements_wait_for_the_disk_whatever_the_durability(path):
     assert level == "NORMAL"
 
 
-def test_a_journal_is_put_in_place_whole(path, monkeypatch):
-    """A kill while it is made leaves nothing where it is to be."""
+def test_creation_is_atomic(path, monkeypatch):
+    """A kill during creation leaves nothing at the journal's path."""
     real, seen = schema.create_schema, []
 
     def making(connection):
@@ -102,7 +104,8 @@ def test_a_journal_is_put_in_place_whole(path, monkeypatch):
     assert sorted(file.name for file in path.parent.iterdir()) == ["kiosk.db", "kiosk.db.open"]
 
 
-def test_one_process_makes_it_while_the_others_wait(path):
+def test_creation_excludes_other_processes(path):
+    """One process creates the journal while the others wait."""
     opened = []
     thread = threading.Thread(target=lambda: opened.append(Journal(path, token="T")))
     with OpenLock(path).alone(1):
@@ -116,13 +119,13 @@ def test_one_process_makes_it_while_the_others_wait(path):
     opened[0].close()
 
 
-def test_an_empty_file_becomes_a_journal(path):
+def test_empty_file_becomes_a_journal(path):
     path.touch()
     with Journal(path, token="T") as journal:
         assert journal.append([row()]) == 1
 
 
-def test_a_path_with_spaces_percent_signs_and_question_marks_is_just_a_path(tmp_path):
+def test_path_may_contain_uri_characters(tmp_path):
     path = tmp_path / "a b%20c?mode=ro#x.db"
     with Journal(path, token="T") as journal:
         journal.append([row()])
@@ -145,7 +148,7 @@ def foreign_database(path):
 
 @pytest.mark.parametrize("opened", [Journal, JournalReader], ids=["writer", "reader"])
 @pytest.mark.parametrize("kind", [*FOREIGN, "database", "folder"])
-def test_a_foreign_file_is_refused_and_not_touched(path, kind, opened):
+def test_foreign_file_is_refused_untouched(path, kind, opened):
     if kind == "database":
         foreign_database(path)
     elif kind == "folder":
@@ -161,7 +164,7 @@ def test_a_foreign_file_is_refused_and_not_touched(path, kind, opened):
 
 
 @pytest.mark.parametrize("opened", [Journal, JournalReader], ids=["writer", "reader"])
-def test_a_newer_journal_is_refused_and_not_touched(path, opened):
+def test_newer_journal_is_refused_untouched(path, opened):
     Journal(path, token="T").close()
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
@@ -172,18 +175,18 @@ def test_a_newer_journal_is_refused_and_not_touched(path, opened):
     assert path.read_bytes() == before
 
 
-def test_a_reader_never_makes_a_file(path):
+def test_reader_creates_no_file(path):
     with pytest.raises(JournalMissing, match="no journal at"):
         JournalReader(path)
     assert not path.exists()
 
 
-def test_a_missing_folder_is_named(tmp_path):
+def test_missing_folder_is_named(tmp_path):
     with pytest.raises(JournalError, match=r"the folder .*nowhere does not exist"):
         Journal(tmp_path / "nowhere" / "kiosk.db")
 
 
-def test_a_damaged_journal_is_refused_by_name(path):
+def test_damaged_journal_is_refused(path):
     with Journal(path, token="T") as journal:
         journal.append([row(number=n) for n in range(2_000)])
     content = bytearray(path.read_bytes())
@@ -202,8 +205,8 @@ while True:
 """
 
 
-def test_a_journal_opens_while_another_process_moves_its_log(path):
-    """In the middle of a checkpoint the file alone looks damaged; only with its log it is whole."""
+def test_journal_opens_during_checkpoint(path):
+    """In the middle of a checkpoint the file alone looks damaged, and is whole with its log."""
     Journal(path, token="T").close()
     writer = subprocess.Popen([sys.executable, "-c", RECORD_LARGE, path])
     try:
@@ -221,7 +224,8 @@ def test_a_journal_opens_while_another_process_moves_its_log(path):
         assert journal.statistics(0.0).adds_up
 
 
-def test_a_journal_reached_through_a_link_has_the_same_locks_and_log(path, tmp_path):
+def test_link_shares_locks_and_log(path, tmp_path):
+    """A journal reached through a link has the same locks and the same log."""
     link = tmp_path / "elsewhere" / "link.db"
     link.parent.mkdir()
     link.symlink_to(path)
@@ -234,13 +238,13 @@ def test_a_journal_reached_through_a_link_has_the_same_locks_and_log(path, tmp_p
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "nul\0byte"])
-def test_a_path_that_can_be_none_is_a_journal_error(tmp_path, name):
+def test_impossible_path_is_a_journal_error(tmp_path, name):
     for opened in (Journal, JournalReader):
         with pytest.raises(JournalError):
             opened(tmp_path / name)
 
 
-def test_recording_into_a_file_that_was_taken_away_is_noticed(path):
+def test_removed_file_is_noticed(path):
     with Journal(path, token="T") as journal:
         journal.append([row()])
         for file in path.parent.glob("kiosk.db*"):
@@ -251,8 +255,8 @@ def test_recording_into_a_file_that_was_taken_away_is_noticed(path):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, monkeypatch, first):
-    """It runs in the middle of a call of the same thread, which cannot go on before it returns."""
+def test_signal_handler_gets_no_deadlock(journal, monkeypatch, first):
+    """A signal handler that records in the middle of its thread's own call gets an error."""
     if not first:
         journal.append([row(number=0)])
     connection, errors = journal._connection, []
@@ -277,7 +281,8 @@ def test_a_signal_handler_that_records_gets_an_error_not_a_deadlock(journal, mon
 # --- the token
 
 
-def test_the_first_token_is_kept_and_another_refused(path):
+def test_first_token_is_kept(path):
+    """The first token is kept, and another one is refused."""
     with Journal(path, token="T") as journal:
         assert journal.token == "T"
     with Journal(path) as journal:
@@ -289,7 +294,7 @@ def test_the_first_token_is_kept_and_another_refused(path):
 
 
 @pytest.mark.parametrize("token", ["", None, 5, b"T", "\ud800"])
-def test_a_token_is_a_non_empty_string(path, token):
+def test_token_is_a_nonempty_string(path, token):
     with Journal(path) as journal, pytest.raises(WrongToken):
         journal.bind(token)
 
@@ -297,7 +302,7 @@ def test_a_token_is_a_non_empty_string(path, token):
 # --- appending
 
 
-def test_numbers_are_handed_out_in_order_and_without_gaps(journal, path):
+def test_numbers_are_ordered_without_gaps(journal, path):
     assert [journal.append([row(number=n)]) for n in range(3)] == [1, 2, 3]
     assert journal.append([row(number=n) for n in range(5)]) == 8
     with JournalReader(path) as reader:
@@ -306,13 +311,13 @@ def test_numbers_are_handed_out_in_order_and_without_gaps(journal, path):
         ]  # fmt: skip
 
 
-def test_a_rejected_row_is_counted_at_once(journal, path):
+def test_rejected_row_is_counted(journal, path):
     journal.append([row(), row(state=State.REJECTED.value, reason="odd")])
     counted = accounts(path)
     assert (counted.recorded, counted.pending, counted.rejected, counted.adds_up) == (2, 1, 1, True)
 
 
-def test_after_closing_every_call_says_so(path):
+def test_closed_journal_refuses_every_call(path):
     journal = Journal(path, token="T")
     journal.close()
     journal.close()
@@ -333,7 +338,7 @@ def in_threads(number, work, timeout=None):
 
 
 def queued_together(journal, number, work):
-    """Threads whose calls all stand in the queue before the first of them may commit."""
+    """Run threads whose calls are all queued before the first of them may commit."""
     with journal._connection.lock:
         threads = [threading.Thread(target=work, args=(place,)) for place in range(number)]
         for thread in threads:
@@ -345,8 +350,8 @@ def queued_together(journal, number, work):
         thread.join()
 
 
-def test_threads_that_wait_share_one_commit(journal, path):
-    """One commits what all have queued: with the writer held up, 20 calls end in 2 commits at the most."""
+def test_waiting_threads_share_one_commit(journal, path):
+    """One thread commits all that is queued: 20 calls end in 2 commits at most."""
     commits = []
     journal._connection._sqlite.set_trace_callback(
         lambda sql: commits.append(sql) if sql == "COMMIT" else None
@@ -376,8 +381,8 @@ def test_threads_that_wait_share_one_commit(journal, path):
     assert len(commits) == 2
 
 
-def test_one_callers_failure_never_fails_another(journal, path):
-    """A row that SQLite refuses stands in for whatever may go wrong with one caller's rows."""
+def test_failing_call_fails_no_other(journal, path):
+    """A row that SQLite refuses stands for any failure of one caller."""
     bad = NewEntry("people", None, "bob", "$set", "{}", None)
     outcomes = {}
 
@@ -394,7 +399,7 @@ def test_one_callers_failure_never_fails_another(journal, path):
 
 
 class Slow:
-    """A connection whose commits take their time, as on a slow disk, and are counted."""
+    """Connection with slow commits, as on a slow disk, which are counted."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -410,24 +415,25 @@ class Slow:
         return self.connection.execute(sql, *parameters)
 
 
-def test_on_a_slow_disk_those_who_were_committed_together_are_waited_for(journal, path):
-    """Else the first to come again would go alone, and half of all commits would carry one call."""
+def test_slow_commits_wait_for_company(journal, path):
+    """On a slow disk, without a short wait, half of all commits would carry one call."""
     journal.append([row(number=0)])
     slow = journal._connection._sqlite = Slow(journal._connection._sqlite)
     in_threads(8, lambda place: [journal.append([row(f"p{place}", n)]) for n in range(12)])
     assert accounts(path).recorded == 1 + 8 * 12
-    assert slow.commits <= 18  # 13 where all come in time, 24 without a wait
+    assert slow.commits <= 18  # 13 if all come in time, 24 without a wait
 
 
 def test_waiting_threads_are_woken(journal, path, monkeypatch):
-    """None has to look by itself."""
+    """Waiting threads do not depend on the time-out of their wait."""
     monkeypatch.setattr(append, "_WAKE_UP", 3_600)
     in_threads(4, lambda place: [journal.append([row(f"p{place}", n)]) for n in range(100)], timeout=30)
     assert accounts(path).recorded == 4 * 100
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
-def test_a_signal_handler_may_record_while_its_thread_waits_to_commit(journal):
+def test_signal_handler_records_while_thread_waits(journal):
+    """A signal handler may record while its thread waits to commit."""
     done = []
 
     def handler(*_):
@@ -454,8 +460,8 @@ def test_a_signal_handler_may_record_while_its_thread_waits_to_commit(journal):
     assert sorted(done) == [1, 2]
 
 
-def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journal, path):
-    """Ctrl-C belongs to the thread it hits. What others queued is neither lost nor written twice."""
+def test_interrupted_commit_keeps_others_rows(journal, path):
+    """Ctrl-C belongs to the thread it hits: rows of others are neither lost nor written twice."""
     real, raised = journal._commits._write, []
 
     def interrupted(connection, call):
@@ -480,7 +486,7 @@ def test_an_interrupt_while_committing_leaves_the_others_rows_to_the_next(journa
 
 
 class Interrupted:
-    """A connection whose first commit is followed by Ctrl-C."""
+    """Connection whose first commit is followed by Ctrl-C."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -498,7 +504,7 @@ class Interrupted:
         return cursor
 
 
-def test_an_interrupt_right_after_a_commit_writes_nothing_twice(journal, path):
+def test_interrupt_after_commit_writes_once(journal, path):
     journal._connection._sqlite = Interrupted(journal._connection._sqlite)
     results = {}
 
@@ -516,7 +522,7 @@ def test_an_interrupt_right_after_a_commit_writes_nothing_twice(journal, path):
 
 
 class InterruptedInsert(Interrupted):
-    """A connection that Ctrl-C hits at an insert: right before it, or right after."""
+    """Connection that Ctrl-C hits right before or right after an insert."""
 
     def __init__(self, connection, *, after):
         super().__init__(connection)
@@ -531,7 +537,8 @@ class InterruptedInsert(Interrupted):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_call_that_is_interrupted_at_its_insert_is_there_once_or_not_at_all(journal, path, after):
+def test_interrupted_insert_is_atomic(journal, path, after):
+    """A call interrupted at its insert is written once or not at all."""
     journal.append([row(number=0)])
     real = journal._connection._sqlite
     journal._connection._sqlite = InterruptedInsert(real, after=after)
@@ -561,7 +568,7 @@ def test_interrupted_leader_keeps_nobody_waiting(journal):
     assert recorded == [2]
 
 
-def test_many_threads_record_each_in_its_own_order(journal, path):
+def test_threads_record_in_their_own_order(journal, path):
     in_threads(8, lambda place: [journal.append([row(f"p{place}", n)]) for n in range(50)])
     with JournalReader(path) as reader:
         seen = {}
@@ -579,7 +586,8 @@ with Recorder("T", sys.argv[1]) as recorder:
 """
 
 
-def test_eight_processes_create_and_fill_one_fresh_journal_at_once(path):
+def test_processes_fill_one_fresh_journal(path):
+    """Eight processes create and fill one journal at the same time."""
     children = [
         subprocess.Popen(
             [sys.executable, "-c", FILL, path, str(place), "40"], stderr=subprocess.PIPE, text=True
@@ -610,8 +618,8 @@ print("done")
 """
 
 
-def test_nothing_is_lost_while_others_open_and_close(path):
-    """A closed descriptor cancels SQLite's locks in its process: so nothing here opens the file but SQLite."""
+def test_opening_and_closing_loses_nothing(path):
+    """A closed descriptor cancels SQLite's locks in its process: only SQLite may open the file."""
     with Journal(path, token="T") as journal, JournalReader(path) as reader:
         other = subprocess.Popen(
             [sys.executable, "-c", OPEN_AND_CLOSE, path], stdout=subprocess.PIPE, text=True
@@ -633,7 +641,8 @@ def test_nothing_is_lost_while_others_open_and_close(path):
         assert reader.counts().adds_up
 
 
-def test_busy_longer_than_we_wait_is_said_and_nothing_is_written(journal, path):
+def test_busy_journal_writes_nothing(journal, path):
+    """A journal busy for longer than the time-out is an error, and nothing is written."""
     journal._connection._sqlite.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -644,7 +653,7 @@ def test_busy_longer_than_we_wait_is_said_and_nothing_is_written(journal, path):
     assert journal.append([row()]) == 1
 
 
-def test_a_full_file_is_said_and_recording_goes_on_when_there_is_room(journal):
+def test_recording_resumes_after_full_file(journal):
     connection = journal._connection._sqlite
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 3}")
@@ -660,17 +669,18 @@ def test_a_full_file_is_said_and_recording_goes_on_when_there_is_room(journal):
 # --- the write-ahead log
 
 
-def test_the_log_is_moved_into_the_file_when_it_has_grown(journal, path):
+def test_grown_log_is_checkpointed(journal, path):
     rows = [row(number=n, profile="x" * 200) for n in range(2_000)]
     sizes = []
     for _ in range(15):
         journal.append(rows)
         sizes.append(beside(path, "-wal").stat().st_size)
     assert max(sizes) < 6_000_000
-    assert path.stat().st_size > 5_000_000  # what was recorded went there
+    assert path.stat().st_size > 5_000_000  # the recorded rows went there
 
 
-def test_recording_does_not_wait_for_a_reader_that_holds_the_log(journal, path):
+def test_reader_delays_no_recording(journal, path):
+    """Recording does not wait for a reader that keeps the log."""
     rows = [row(number=n, profile="x" * 200) for n in range(2_000)]
     journal.append(rows)
     holder = sqlite3.connect(path, isolation_level=None)

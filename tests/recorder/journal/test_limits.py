@@ -1,4 +1,4 @@
-"""`max_bytes`: recording is refused rather than growing further, settling goes on, and what was shipped makes room."""
+"""`max_bytes`: a full journal refuses recording, settles on, and prunes shipped entries for space."""
 
 import json
 import math
@@ -22,7 +22,7 @@ def size(path):
 
 
 def fill(recorder, most=100_000):
-    """Record until it is refused; how much was recorded, and the refusal."""
+    """Record until the journal is full; return the number recorded, and the error."""
     for n in range(most):
         try:
             recorder.people_set(f"visitor-{n % 50}", {"n": n, "text": TEXT})
@@ -40,7 +40,7 @@ def limited(path):
         yield recorder
 
 
-def test_a_full_journal_refuses_to_record_and_says_what_to_do(limited, path):
+def test_full_journal_refuses_recording(limited, path):
     recorded, full = fill(limited)
     assert recorded > 1_000
     assert "max_bytes" in str(full)
@@ -52,8 +52,8 @@ def test_a_full_journal_refuses_to_record_and_says_what_to_do(limited, path):
         limited.people_set("ada", {"a": TEXT * 1_000})
 
 
-def test_settling_goes_on_and_what_was_shipped_makes_room(limited, path):
-    """Wave upon wave: it never grows beyond its limit, nothing is lost, and the profiles are whole."""
+def test_shipping_makes_space_under_limit(limited, path):
+    """Filled again and again, the journal stays within its limit and loses nothing."""
     total = 0
     for _ in range(4):
         recorded, _ = fill(limited)
@@ -68,7 +68,8 @@ def test_settling_goes_on_and_what_was_shipped_makes_room(limited, path):
     assert len(Simulator.from_journal(path).profiles) == 50
 
 
-def test_a_service_that_cannot_be_reached_for_long_fills_the_reserve_with_nothing(limited, path):
+def test_failing_attempts_spare_the_reserve(limited, path):
+    """Attempts at a service that cannot be reached do not use up the reserved space."""
     fill(limited)
     before = size(path)
     for _ in range(200):
@@ -76,8 +77,8 @@ def test_a_service_that_cannot_be_reached_for_long_fills_the_reserve_with_nothin
     assert size(path) <= max(before, MOST)
 
 
-def test_who_asks_for_too_much_fails_alone(limited, path):
-    """Threads share commits: what does not fit is refused, what was queued with it is recorded."""
+def test_oversized_call_fails_alone(limited, path):
+    """Threads share commits: the call that does not fit is refused, the others are recorded."""
     fill(limited)
     Shipper(limited.journal, Scripted(), AT_ONCE).ship()
     limited.people_set("ada", {"a": 1})
@@ -104,8 +105,8 @@ def test_who_asks_for_too_much_fails_alone(limited, path):
     assert audit(path).agrees
 
 
-def test_a_log_that_a_reader_holds_is_counted(limited, path):
-    """It cannot be moved into the file: it may grow as far as the limit goes, and no further."""
+def test_held_log_counts_towards_limit(limited, path):
+    """A log that a reader keeps cannot be checkpointed, and grows no further than the limit."""
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN")
     holder.execute("SELECT count(*) FROM entries").fetchone()
@@ -116,7 +117,7 @@ def test_a_log_that_a_reader_holds_is_counted(limited, path):
     assert fill(limited)[0] > 500
 
 
-def test_other_processes_are_held_to_the_limit_too(limited, path):
+def test_limit_binds_other_processes(limited, path):
     fill(limited)
     with Recorder("T", path) as other:
         assert fill(other)[0] < 100
@@ -124,13 +125,13 @@ def test_other_processes_are_held_to_the_limit_too(limited, path):
         other.people_set("ada", {"a": 1})
 
 
-def test_the_limit_can_be_lifted(limited, path):
+def test_limit_can_be_lifted(limited, path):
     fill(limited)
     with Recorder("T", path, max_bytes=math.inf) as other:
         other.people_set("ada", {"a": TEXT * 100})
 
 
-def test_status_knows_that_it_is_full_and_when_it_is_not_any_more(limited, path):
+def test_status_shows_a_full_journal(limited, path):
     with JournalReader(path) as reader:
         assert not reader.shipping().full
         fill(limited)
@@ -139,7 +140,8 @@ def test_status_knows_that_it_is_full_and_when_it_is_not_any_more(limited, path)
         assert not reader.shipping().full
 
 
-def test_without_a_fold_it_stays_full_until_there_is_one(limited, path, monkeypatch):
+def test_full_journal_stays_without_fold(limited, path, monkeypatch):
+    """Without a fold nothing is pruned, and the journal stays full."""
     fill(limited)
     Shipper(limited.journal, Scripted(), AT_ONCE).ship()
     with monkeypatch.context() as patched:

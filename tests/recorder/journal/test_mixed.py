@@ -1,4 +1,4 @@
-"""A bad entry among good ones, against the local service in both of its ways; and the gap that is left."""
+"""Bad entry among good ones, with both answers of the local service, and the documented gap."""
 
 import json
 
@@ -11,7 +11,7 @@ from simulator.service.server import Service
 
 @pytest.fixture
 def filled(journal):
-    """1,999 updates that any service takes, and one that none does; validation would have refused it."""
+    """Journal of 1,999 updates that any service takes, and one that validation would have refused."""
     rows = [
         NewEntry("people", None, "ada", "$add", json.dumps({"$distinct_id": "ada", "$add": {"n": 1}}), 1.0)
     ] * 2_000
@@ -21,7 +21,8 @@ def filled(journal):
     return journal
 
 
-def test_one_bad_entry_among_two_thousand_is_rejected_with_the_services_words(filled, path):
+def test_bad_entry_is_rejected_alone(filled, path):
+    """One bad entry among two thousand is rejected with the service's words, in few requests."""
     with Service(mixed="reject-all") as service:
         report = Shipper(filled, HttpTransport(url=service.url), ShippingPolicy(batch_updates=2_000)).ship()
         assert service.profiles() == {"ada": {"n": 1_999}}
@@ -35,8 +36,8 @@ def test_one_bad_entry_among_two_thousand_is_rejected_with_the_services_words(fi
     assert (entry.seq, entry.reason) == (1_235, words)
 
 
-def test_what_a_service_drops_in_silence_counts_as_shipped(filled, path):
-    """The gap that docs/guarantees.md names: only the service's own list of rejected messages shows it."""
+def test_silently_dropped_update_counts_as_shipped(filled, path):
+    """Only the service's own list of rejected messages shows this gap of docs/guarantees.md."""
     with Service(mixed="apply-valid") as service:
         report = Shipper(filled, HttpTransport(url=service.url), ShippingPolicy(batch_updates=2_000)).ship()
         dropped = service.messages("rejected")

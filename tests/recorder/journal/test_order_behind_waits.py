@@ -1,4 +1,4 @@
-"""Entries passed because their profile waits keep their place, whatever comes of the request that passed them."""
+"""Order of entries that a request passes because their profile waits."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.doubles import FORBIDDEN, REFUSED, RESET, Scripted
 
 
 def shipped(transport, profile):
-    """What the service was sent of a profile, by its numbers, without what it refused."""
+    """Return the numbers that were sent for a profile."""
     return [
         update["$append"]["n"]
         for _, body in transport.sent
@@ -20,7 +20,8 @@ def shipped(transport, profile):
 
 
 @pytest.mark.parametrize("answers", [[FORBIDDEN], [REFUSED, FORBIDDEN], [REFUSED, FORBIDDEN, FORBIDDEN]])
-def test_what_was_passed_for_a_request_that_was_not_applied_is_not_overtaken(journal, recorder, answers):
+def test_passed_entries_keep_their_order(journal, recorder, answers):
+    """Entries of a waiting profile that a failed request passed are not overtaken."""
     now = [0.0]
     transport = Scripted(RESET, *answers)
     shipper = Shipper(journal, transport, uptime=lambda: Uptime("boot", now[0]))

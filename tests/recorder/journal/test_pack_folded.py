@@ -1,4 +1,4 @@
-"""Packing with folding: the same profiles in fewer updates, within every limit, in the order of each profile."""
+"""Packing with folding: fewer updates leave the same profiles, within every limit and in order."""
 
 import json
 
@@ -18,7 +18,7 @@ def packed(messages, *, fold=True, updates=2_000, size=10_000_000, lane=Lane.PEO
 
 
 def bodies(messages, **limits):
-    """All requests it takes."""
+    """Yield the requests that carry all messages."""
     left = list(messages)
     while left:
         one = packed(left, **limits)
@@ -44,7 +44,7 @@ HISTORIES = st.lists(strategies.messages(operations=OPERATIONS), min_size=1, max
 
 
 @given(HISTORIES, st.integers(1, 5), st.sampled_from([60, 120, 400, 1_000_000]), st.booleans())
-def test_folded_or_not_the_profiles_are_the_same_and_the_limits_are_kept(history, updates, size, fold):
+def test_folding_keeps_profiles_and_limits(history, updates, size, fold):
     start = {"$distinct_id": "u1", "$set": {"a": 1}}
     requests = list(bodies(history, updates=updates, size=size, fold=fold))
     sent = [update for request in requests for update in json.loads(request.body)]
@@ -56,31 +56,32 @@ def test_folded_or_not_the_profiles_are_the_same_and_the_limits_are_kept(history
         assert fold or request.updates == len(request.numbers)
 
 
-def test_a_counter_takes_one_update_however_often_it_was_bumped():
+def test_counter_folds_into_one_update():
     one = packed([bump() for _ in range(5_000)])
     assert json.loads(one.body) == [{"$token": "T", "$distinct_id": "ada", "$add": {"n": 5_000}}]
     assert (len(one.numbers), one.updates) == (5_000, 1)
 
 
-def test_the_bytes_of_what_is_folded_are_counted_as_they_are_sent():
-    """However many they were: only what is written counts towards the limit."""
+def test_folded_bytes_count_as_sent():
+    """The limit counts the bytes of the request, however many entries they fold."""
     one = packed([bump() for _ in range(5_000)], size=200)
     assert len(one.numbers) == 5_000
     assert len(one.body) < 200
 
 
-def test_profiles_fold_beside_each_other():
+def test_interleaved_profiles_fold():
     one = packed([bump("ada"), bump("bob"), bump("ada", 2), bump("bob", 3)])
     assert [update["$add"] for update in json.loads(one.body)] == [{"n": 3}, {"n": 4}]
 
 
-def test_what_stands_between_keeps_them_apart_and_in_order():
+def test_other_operator_between_prevents_folding():
+    """An update of another operator keeps those before and after it apart, and in order."""
     append = {"$distinct_id": "ada", "$append": {"l": 1}}
     one = packed([bump(), append, bump()])
     assert [[*update][-1] for update in json.loads(one.body)] == ["$add", "$append", "$add"]
 
 
-def test_a_delete_takes_the_whole_run_with_it():
+def test_delete_absorbs_the_whole_run():
     append = {"$distinct_id": "ada", "$append": {"l": 1}}
     one = packed([bump(), append, bump("bob"), {"$distinct_id": "ada", "$delete": ""}, bump()])
     assert [(update["$distinct_id"], [*update][-1]) for update in json.loads(one.body)] == [
@@ -90,7 +91,7 @@ def test_a_delete_takes_the_whole_run_with_it():
     ]
 
 
-def test_no_update_grows_beyond_what_the_service_takes():
+def test_folded_update_keeps_size_limit():
     large = [{"$distinct_id": "ada", "$union": {"l": [str(place) + "x" * 300_000]}} for place in range(5)]
     one = packed(large)
     sizes = [len(compact(update).encode()) for update in json.loads(one.body)]
@@ -99,12 +100,12 @@ def test_no_update_grows_beyond_what_the_service_takes():
     assert len(sizes) == 2
 
 
-def test_a_request_folds_only_so_many_entries():
+def test_request_folds_limited_entries():
     one = packed([bump() for _ in range(MOST_FOLDED + 1)])
     assert len(one.numbers) == MOST_FOLDED
 
 
-def test_groups_fold_too_and_events_never():
+def test_groups_fold_and_events_never():
     union = {"$group_key": "company", "$group_id": "acme", "$union": {"l": 1}}
     assert packed([union, union], lane=Lane.GROUPS).updates == 1
     event = {"event": "opened", "properties": {"token": "T"}}

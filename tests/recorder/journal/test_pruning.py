@@ -1,4 +1,4 @@
-"""Pruning: what it takes away, what it leaves, and that no view and no account shows it."""
+"""Pruning: entries that go, entries that stay, and views and counts that do not change."""
 
 import dataclasses
 import math
@@ -22,7 +22,7 @@ DAY = 86_400.0
 
 
 def ship(journal, *answers, now=0.0, limit=None, minutes=0, **policy):
-    """Ship what may go, so many minutes after the beginning."""
+    """Ship, so many minutes after the beginning."""
     boot = Boot()
     boot.passes(minutes * 60)
     shipper = Shipper(
@@ -37,7 +37,7 @@ def ship(journal, *answers, now=0.0, limit=None, minutes=0, **policy):
 
 
 def kept(path):
-    """The entries that are there: number and state."""
+    """Return number and state of the entries in the journal."""
     with JournalReader(path) as reader:
         assert reader.counts().adds_up
         assert audit(path).agrees, audit(path).disagreements
@@ -57,7 +57,7 @@ def rows(path, sql):
 
 
 def views(path):
-    """All that is said about profiles."""
+    """Return the views of all profiles, of all and of shipped entries only."""
     seen = []
     for shipped_only in (False, True):
         simulator = Simulator.from_journal(path, shipped_only=shipped_only)
@@ -76,7 +76,8 @@ def fill(recorder, number, profile="ada"):
         recorder.people_append(profile, {"n": n})
 
 
-def test_what_was_shipped_before_the_cut_is_folded_into_a_row_for_each_profile(recorder, journal, path):
+def test_shipped_entries_fold_by_profile(recorder, journal, path):
+    """Entries shipped before the cut become one row of the baseline for each profile."""
     for profile in ("ada", "bob", "ada"):
         recorder.people_increment(profile, {"visits": 1})
     recorder.group_union("company", "acme", {"sites": ["Oslo"]})
@@ -98,7 +99,7 @@ def test_what_was_shipped_before_the_cut_is_folded_into_a_row_for_each_profile(r
     assert counts(path).kept == 1
 
 
-def test_what_is_younger_than_the_days_stays(recorder, journal, path):
+def test_recently_shipped_entries_stay(recorder, journal, path):
     for day in range(4):
         fill(recorder, 1)
         ship(journal, now=day * DAY)
@@ -107,7 +108,7 @@ def test_what_is_younger_than_the_days_stays(recorder, journal, path):
     assert kept(path) == {3: "shipped", 4: "shipped", 5: "pending"}
 
 
-def test_no_more_shipped_entries_stay_than_their_number(path):
+def test_shipped_entries_are_limited_in_number(path):
     with Journal(path, token="T", keep_shipped_entries=2) as journal, Recorder("T", journal) as recorder:
         fill(recorder, 5)
         ship(journal, batch_updates=1)
@@ -116,7 +117,7 @@ def test_no_more_shipped_entries_stay_than_their_number(path):
         assert kept(path) == {4: "shipped", 5: "shipped", 6: "pending"}
 
 
-def test_without_limits_nothing_is_pruned(path):
+def test_infinite_limits_prune_nothing(path):
     limits = {"keep_shipped_days": math.inf, "keep_shipped_entries": math.inf}
     with Journal(path, token="T", **limits) as journal, Recorder("T", journal) as recorder:
         fill(recorder, 3)
@@ -125,8 +126,8 @@ def test_without_limits_nothing_is_pruned(path):
         assert len(kept(path)) == 3
 
 
-def test_limits_are_kept_in_the_journal_for_whoever_opens_it_without_them(path):
-    """`restante ship` beside an app prunes nothing that the app wants to keep."""
+def test_limits_are_kept_in_journal(path):
+    """A shipper that opens the journal without limits prunes nothing that the app wants to keep."""
     Journal(path, token="T", keep_shipped_days=math.inf, keep_shipped_entries=3).close()
     Journal(path, keep_shipped_entries=math.inf).close()
     with Journal(path) as journal, Recorder("T", journal) as recorder:
@@ -139,13 +140,13 @@ def test_limits_are_kept_in_the_journal_for_whoever_opens_it_without_them(path):
     "limits",
     [{"max_bytes": 1_000}, {"keep_shipped_days": -1}, {"keep_shipped_entries": "all"}, {"max_bytes": True}],
 )
-def test_a_limit_that_cannot_be_kept_is_refused_before_there_is_a_file(path, limits):
+def test_invalid_limit_creates_no_file(path, limits):
     with pytest.raises(ValueError, match=next(iter(limits))):
         Journal(path, token="T", **limits)
     assert not path.exists()
 
 
-def test_numbers_are_never_handed_out_again(recorder, journal, path):
+def test_pruned_numbers_are_never_reused(recorder, journal, path):
     fill(recorder, 5)
     ship(journal, batch_updates=1)
     journal.prune(all_shipped=True)
@@ -155,8 +156,8 @@ def test_numbers_are_never_handed_out_again(recorder, journal, path):
     assert counts(path).recorded == 6
 
 
-def test_the_newest_entry_keeps_what_was_shipped_after_it(recorder, journal, path):
-    """It stays for its number; what an older one put on top of it cannot be folded below it."""
+def test_newest_entry_keeps_later_shipped(recorder, journal, path):
+    """An older entry that was shipped after the newest one cannot be folded before it."""
     recorder.people_set("ada", {"n": 1})
     ship(journal, REFUSED)
     recorder.people_set("ada", {"n": 2})
@@ -170,7 +171,7 @@ def test_the_newest_entry_keeps_what_was_shipped_after_it(recorder, journal, pat
     assert views(path) == before
 
 
-def test_all_else_stays(recorder, journal, path):
+def test_unsettled_entries_stay(recorder, journal, path):
     recorder.people_set("eve", {"a": 1})
     ship(journal, REFUSED)
     recorder.people_set("bob", {"a": 1})
@@ -183,7 +184,8 @@ def test_all_else_stays(recorder, journal, path):
     assert kept(path) == {1: "rejected", 2: "in_doubt", 6: "pending", 7: "pending"}
 
 
-def test_discarded_entries_below_the_cut_go_with_them_and_those_above_stay(recorder, journal, path):
+def test_discarded_entries_go_below_cut(recorder, journal, path):
+    """Discarded entries below the cut are pruned, and those above it stay."""
     recorder.people_set("bob", {"a": 1})
     journal.discard("profile=bob")
     fill(recorder, 1)
@@ -196,7 +198,7 @@ def test_discarded_entries_below_the_cut_go_with_them_and_those_above_stay(recor
     assert (counts(path).discarded, counts(path).shipped, counts(path).pruned) == (2, 1, 2)
 
 
-def test_lanes_without_profiles_are_only_counted(journal, path):
+def test_events_are_only_counted(journal, path):
     from recorder import JournalConsumer
 
     with JournalConsumer(journal) as consumer:
@@ -209,7 +211,7 @@ def test_lanes_without_profiles_are_only_counted(journal, path):
     assert rows(path, "SELECT * FROM baseline") == []
 
 
-def test_an_unknown_operator_leaves_its_profile_partly_known(recorder, journal, path):
+def test_unknown_operator_leaves_partly_known(recorder, journal, path):
     recorder.people_update({"$distinct_id": "ada", "$merge": {"a": 1}})
     recorder.people_update({"$distinct_id": "ada", "$set": {"a": 1}})
     recorder.people_delete("ada")
@@ -219,7 +221,7 @@ def test_an_unknown_operator_leaves_its_profile_partly_known(recorder, journal, 
     assert Simulator.from_journal(path).profile("ada").partly_known
 
 
-def test_what_is_partly_known_stays_so(recorder, journal, path):
+def test_partly_known_profile_stays_so(recorder, journal, path):
     recorder.people_update({"$distinct_id": "ada", "$merge": {"a": 1}})
     ship(journal)
     for _ in range(2):
@@ -231,7 +233,7 @@ def test_what_is_partly_known_stays_so(recorder, journal, path):
     assert Simulator.from_journal(path).profile("ada").partly_known
 
 
-def test_marks_are_counted_for_ever(recorder, journal, path):
+def test_marks_outlive_pruned_entries(recorder, journal, path):
     recorder.people_append("ada", {"n": "bad"})
     recorder.people_append("bob", {"n": 1})
     ship(journal, REFUSED, REFUSED, RESET)
@@ -248,7 +250,7 @@ def test_marks_are_counted_for_ever(recorder, journal, path):
     assert (counts(path).possibly_twice, counts(path).out_of_order) == (1, 1)
 
 
-def test_profiles_stay_in_the_order_in_which_they_came_to_be(recorder, journal, path):
+def test_profiles_keep_their_creation_order(recorder, journal, path):
     for profile in ("cal", "ada", "bob"):
         recorder.people_set(profile, {"a": 1})
     recorder.people_delete("cal")
@@ -261,10 +263,11 @@ def test_profiles_stay_in_the_order_in_which_they_came_to_be(recorder, journal, 
     assert views(path) == before
 
 
-# --- what later decisions look back at
+# --- later decisions
 
 
-def test_an_entry_taken_up_after_pruning_still_goes_out_of_order(recorder, journal, path):
+def test_retry_after_pruning_out_of_order(recorder, journal, path):
+    """A retry is out of order although the later entries it follows are pruned."""
     recorder.people_append("ada", {"n": "bad"})
     ship(journal, REFUSED)
     fill(recorder, 1)
@@ -277,7 +280,8 @@ def test_an_entry_taken_up_after_pruning_still_goes_out_of_order(recorder, journ
     assert journal.retry("state=rejected").out_of_order == 1
 
 
-def test_the_same_in_a_lane_without_profiles(journal, path):
+def test_event_retry_is_out_of_order(journal, path):
+    """A retry of an event is out of order although the later events are pruned."""
     from recorder import JournalConsumer
 
     event = '{"event": "e", "properties": {"token": "T", "distinct_id": "ada"}}'
@@ -292,8 +296,8 @@ def test_the_same_in_a_lane_without_profiles(journal, path):
     assert journal.retry("state=rejected").out_of_order == 1
 
 
-def test_a_late_acceptance_finds_its_run_as_it_left_it(recorder, journal, path):
-    """Part of the run was discarded: the rest is not settled by the late answer, pruned or not."""
+def test_late_acceptance_ignores_pruning(recorder, journal, path):
+    """Part of the run was discarded: a late acceptance does not settle the rest, pruned or not."""
     recorder.people_set("ada", {"a": 1})
     recorder.people_append("ada", {"n": 1})
     claimed = claim(journal, take_over(journal), 2)
@@ -308,8 +312,8 @@ def test_a_late_acceptance_finds_its_run_as_it_left_it(recorder, journal, path):
     assert kept(path)[1] == "in_doubt"
 
 
-def test_what_a_late_acceptance_settles_comes_at_its_place(recorder, journal, path):
-    """Nothing that its profile shipped before was kept, nothing that it ships after goes before it."""
+def test_late_accepted_entry_keeps_place(recorder, journal, path):
+    """An entry accepted late is folded after the earlier and before the later of its profile."""
     recorder.people_append("ada", {"n": 0})
     ship(journal)
     recorder.people_append("ada", {"n": 1})
@@ -328,7 +332,8 @@ def test_what_a_late_acceptance_settles_comes_at_its_place(recorder, journal, pa
     assert dict(Simulator.from_journal(path).profile("ada")) == {"n": [0, 1, 2]}
 
 
-def test_nothing_of_a_request_under_way_or_after_it_is_pruned(recorder, journal, path):
+def test_running_request_blocks_pruning(recorder, journal, path):
+    """Nothing is pruned of a request under way, nor after it."""
     fill(recorder, 2)
     ship(journal, limit=1)
     claimed = claim(journal, take_over(journal))
@@ -340,8 +345,8 @@ def test_nothing_of_a_request_under_way_or_after_it_is_pruned(recorder, journal,
     assert kept(path) == {3: "pending"}
 
 
-def test_a_profile_that_waits_keeps_what_it_waits_behind(recorder, journal, path):
-    """A person gave up what was in doubt: its profile waits all the same, for a late copy."""
+def test_waiting_profile_blocks_pruning(recorder, journal, path):
+    """A profile waits for a late copy even if a person discarded its entry in doubt."""
     recorder.people_append("ada", {"n": 0})
     ship(journal, RESET, settle_after=600)
     journal.discard("state=in_doubt")
@@ -352,8 +357,8 @@ def test_a_profile_that_waits_keeps_what_it_waits_behind(recorder, journal, path
     assert kept(path) == {1: "discarded", 4: "pending"}
 
 
-def test_the_newest_number_stays_though_it_was_given_up(recorder, journal, path):
-    """A late acceptance settles the other of its request: what that carried reaches as far as the newest."""
+def test_newest_discarded_entry_stays(recorder, journal, path):
+    """The newest number stays, although the rest of its request was accepted late and is pruned."""
     recorder.people_append("ada", {"n": 0})
     recorder.people_append("bob", {"n": 0})
     claimed = claim(journal, take_over(journal), 2)
@@ -370,7 +375,7 @@ def test_the_newest_number_stays_though_it_was_given_up(recorder, journal, path)
 # --- attempts
 
 
-def test_attempts_that_nothing_refers_to_go_too(recorder, journal, path):
+def test_unreferenced_attempts_are_pruned(recorder, journal, path):
     recorder.people_append("ada", {"n": "bad"})
     fill(recorder, 3)
     ship(journal, REFUSED, REFUSED, REFUSED)
@@ -383,8 +388,8 @@ def test_attempts_that_nothing_refers_to_go_too(recorder, journal, path):
         assert len(reader.attempts()) == 2  # that one, and the lane's latest
 
 
-def test_failures_of_years_go_by_their_age(recorder, journal, path):
-    """An outage whose cause changes all the time: no entry is shipped, and no row of it stays for ever."""
+def test_old_failures_are_pruned(recorder, journal, path):
+    """An outage with ever-changing causes ships no entry, and leaves no attempt for ever."""
     fill(recorder, 2)
     for day in range(30):
         ship(journal, FORBIDDEN if day % 2 else RESET, now=day * DAY, in_doubt="hold", settle_after=0)
@@ -395,8 +400,8 @@ def test_failures_of_years_go_by_their_age(recorder, journal, path):
     assert len(rows(path, "SELECT id FROM attempts")) < made - 10
 
 
-def test_an_attempt_that_rejections_are_held_against_stays(recorder, journal, path):
-    """Its own entry was given up since, and has gone: its words are still what the next rejections are held against."""
+def test_attempt_behind_guard_stays(recorder, journal, path):
+    """Later rejections are compared with the words of an attempt whose own entry is pruned."""
     for n in range(9):
         recorder.people_set("ada", {"n": n})
     ship(journal, *[REFUSED] * 5, batch_updates=1, limit=5)
@@ -415,7 +420,7 @@ def test_an_attempt_that_rejections_are_held_against_stays(recorder, journal, pa
 
 
 @pytest.mark.parametrize("at_once", [20_000, 2])
-def test_a_dry_run_counts_and_does_nothing(recorder, journal, path, monkeypatch, at_once):
+def test_dry_run_only_counts(recorder, journal, path, monkeypatch, at_once):
     monkeypatch.setattr("recorder.journal.housekeeping._NUMBERS_A_READ", at_once)
     recorder.people_set("bob", {"a": 1})
     ship(journal, RESET, in_doubt="hold", settle_after=600)
@@ -431,7 +436,7 @@ def test_a_dry_run_counts_and_does_nothing(recorder, journal, path, monkeypatch,
     assert journal.prune(all_shipped=True).entries == going.entries == 5
 
 
-def test_many_entries_go_in_several_transactions_with_progress(recorder, journal, path):
+def test_pruning_takes_several_transactions(recorder, journal, path):
     with recorder.batch() as batch:
         for n in range(2_500):
             batch.people_increment(f"visitor-{n % 7}", {"n": n})
@@ -446,7 +451,7 @@ def test_many_entries_go_in_several_transactions_with_progress(recorder, journal
 
 
 class Slow:
-    """A fold on a slow machine, and its clock."""
+    """Fold on a slow machine, with its clock."""
 
     def __init__(self, each):
         self.each, self.now = each, 0.0
@@ -460,8 +465,8 @@ class Slow:
 
 
 @pytest.mark.parametrize("each", [0.0001, 0.002, 0.02])
-def test_a_transaction_takes_no_longer_than_others_may_wait(recorder, journal, each):
-    """A profile takes from a tenth to twenty milliseconds: by its clock, each transaction but the first is short."""
+def test_pruning_transactions_are_short(recorder, journal, each):
+    """At 0.1 to 20 ms for each profile, every transaction but the first is short."""
     with recorder.batch() as batch:
         for n in range(1_200):
             batch.people_append(f"visitor-{n}", {"n": n})
@@ -476,12 +481,12 @@ def test_a_transaction_takes_no_longer_than_others_may_wait(recorder, journal, e
             walk.step(connection, slow.fold)
         took.append(slow.now - began)
     assert walk.entries == 1_200
-    assert max(took[1:]) <= max(0.1, 21 * each)  # 20 entries go at least
+    assert max(took[1:]) <= max(0.1, 21 * each)  # each transaction prunes at least 20 entries
     assert len(took) < 200
 
 
-def test_what_nothing_is_taken_from_is_looked_through_a_little_at_a_time(recorder, journal):
-    """All that was shipped is of a profile that waits: there is much to read, and nothing that goes."""
+def test_fruitless_search_takes_several_transactions(recorder, journal):
+    """Entries of a waiting profile are many to read, and none of them may go."""
     fill(recorder, 400)
     ship(journal, batch_updates=1)
     recorder.people_append("ada", {"n": 1})
@@ -503,7 +508,7 @@ def test_what_nothing_is_taken_from_is_looked_through_a_little_at_a_time(recorde
     assert steps > 400 / 10
 
 
-def test_pruning_twice_is_pruning_once(recorder, journal, path):
+def test_pruning_is_idempotent(recorder, journal, path):
     fill(recorder, 3)
     ship(journal, batch_updates=1)
     fill(recorder, 1)
@@ -513,7 +518,7 @@ def test_pruning_twice_is_pruning_once(recorder, journal, path):
     assert (views(path), kept(path)) == before
 
 
-def test_without_a_fold_nothing_is_pruned(recorder, journal, path, monkeypatch):
+def test_pruning_needs_a_fold(recorder, journal, path, monkeypatch):
     import importlib.metadata
 
     fill(recorder, 2)
@@ -526,10 +531,10 @@ def test_without_a_fold_nothing_is_pruned(recorder, journal, path, monkeypatch):
     assert len(kept(path)) == 2
 
 
-# --- looking
+# --- readers
 
 
-def test_a_reader_that_meets_a_pruning_begins_anew(recorder, journal, path):
+def test_reader_restarts_after_pruning(recorder, journal, path):
     fill(recorder, 4)
     ship(journal, batch_updates=1)
     fill(recorder, 1)
@@ -547,14 +552,15 @@ def test_a_reader_that_meets_a_pruning_begins_anew(recorder, journal, path):
     assert len(begun) == 2
 
 
-def test_a_reader_that_meets_one_each_time_reads_at_one_moment_in_the_end(recorder, journal, path):
+def test_reader_ends_with_one_transaction(recorder, journal, path):
+    """A reader that meets a pruning each time reads in one transaction in the end."""
     fill(recorder, 5)
     ship(journal, batch_updates=1)
     begun = []
 
     def read():
         begun.append(None)
-        fill(recorder, 1)  # what was the newest one may go
+        fill(recorder, 1)  # the entry before may now be pruned
         seen = reader.counts().recorded
         baseline = list(reader.baseline())
         ship(journal)
@@ -570,7 +576,7 @@ def test_a_reader_that_meets_one_each_time_reads_at_one_moment_in_the_end(record
 # --- by the shipper
 
 
-def test_a_shipper_prunes_what_is_due_when_it_has_shipped(recorder, journal, path):
+def test_shipper_prunes_after_shipping(recorder, journal, path):
     fill(recorder, 3)
     ship(journal, now=DAY, batch_updates=1)
     fill(recorder, 1)
@@ -578,7 +584,7 @@ def test_a_shipper_prunes_what_is_due_when_it_has_shipped(recorder, journal, pat
     assert kept(path) == {4: "shipped"}
 
 
-def test_a_shipper_that_cannot_ship_prunes_all_the_same(recorder, journal, path):
+def test_paused_shipper_prunes_too(recorder, journal, path):
     fill(recorder, 3)
     ship(journal, now=DAY, batch_updates=1)
     fill(recorder, 1)

@@ -1,4 +1,4 @@
-"""A run in doubt that is not sent again whole is hazardous, and the policy decides about what is left of it."""
+"""Rest of a run in doubt: it is hazardous, and the policy decides about it."""
 
 import json
 
@@ -30,7 +30,7 @@ def journal(path):
 
 @pytest.fixture
 def shipper(journal):
-    """A shipper of what is harmless to send again, and in doubt after its first request."""
+    """Shipper of entries harmless to resend, and in doubt after its first request."""
     journal.append([row(plan="pro"), row(city="Oslo"), row(city="Bergen")])
 
     def make(policy, *answers):
@@ -51,7 +51,7 @@ def states(path):
 
 
 @pytest.mark.parametrize("policy", AFTER)
-def test_rest_of_a_run_of_which_one_is_rejected_follows_the_policy(path, journal, shipper, policy):
+def test_partly_rejected_run_follows_policy(path, journal, shipper, policy):
     sends = shipper(policy, REFUSED)
     while sends.ship().stopped_by != "done":
         pass
@@ -61,7 +61,7 @@ def test_rest_of_a_run_of_which_one_is_rejected_follows_the_policy(path, journal
 
 
 @pytest.mark.parametrize("policy", AFTER)
-def test_rest_of_a_run_of_which_one_is_discarded_follows_the_policy(path, journal, shipper, policy):
+def test_partly_discarded_run_follows_policy(path, journal, shipper, policy):
     sends = shipper(policy, ACCEPTED)
     sends.ship()
     sends.ship(limit=1)

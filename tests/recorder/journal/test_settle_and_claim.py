@@ -1,4 +1,4 @@
-"""What came of a request and what its lane sends next, in one transaction: when, and what is durable by then."""
+"""Settling a request and claiming the next one of its lane in one transaction."""
 
 import threading
 
@@ -21,7 +21,7 @@ def by_one(**more):
 
 
 class Watching(Scripted):
-    """Notes how the accounts stand, and how much was committed, at the moment each request leaves."""
+    """Transport that notes the counts and the number of commits whenever a request leaves."""
 
     def __init__(self, journal, path, *answers):
         super().__init__(*answers)
@@ -45,9 +45,8 @@ class Watching(Scripted):
         return super().send(lane, body, timeout=timeout)
 
 
-def test_when_a_request_leaves_the_one_before_is_settled_and_it_is_written_down_by_one_commit(
-    recorder, journal, path
-):
+def test_settlement_and_claim_share_a_commit(recorder, journal, path):
+    """A request leaves after one commit that settles the one before and claims this one."""
     fill(recorder, 4)
     transport = Watching(journal, path)
     assert Shipper(journal, transport, by_one()).ship().shipped == 4
@@ -55,9 +54,8 @@ def test_when_a_request_leaves_the_one_before_is_settled_and_it_is_written_down_
     assert transport.commits[2:] == [1, 1]  # before the second the other lanes have their turn, and are empty
 
 
-def test_where_somebody_is_told_or_another_lane_has_its_turn_nothing_is_claimed_ahead(
-    recorder, journal, path
-):
+def test_progress_prevents_claiming_ahead(recorder, journal, path):
+    """Nothing is claimed ahead if progress is reported or another lane has its turn."""
     fill(recorder, 3)
     stop = threading.Event()
     between = []
@@ -78,7 +76,7 @@ def test_where_somebody_is_told_or_another_lane_has_its_turn_nothing_is_claimed_
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_a_limit_is_not_claimed_beyond(recorder, journal, path, limit):
+def test_claims_stop_at_the_limit(recorder, journal, path, limit):
     fill(recorder, 6)
     policy = ShippingPolicy(batch_updates=2, settle_after=0)
     report = Shipper(journal, Scripted(), policy).ship(limit=limit)
@@ -88,7 +86,7 @@ def test_a_limit_is_not_claimed_beyond(recorder, journal, path, limit):
 
 
 @pytest.mark.parametrize("answer", [REFUSED, RESET])
-def test_after_any_other_answer_nothing_is_claimed_ahead(recorder, journal, path, answer, monkeypatch):
+def test_failures_prevent_claiming_ahead(recorder, journal, path, answer, monkeypatch):
     fill(recorder, 4)
     between = []
     real = Claims.settle
@@ -106,9 +104,8 @@ def test_after_any_other_answer_nothing_is_claimed_ahead(recorder, journal, path
     assert {outcome for outcome, _ in between} - {"shipped"}
 
 
-def test_where_the_next_cannot_be_claimed_what_was_accepted_is_settled_all_the_same(
-    recorder, journal, path, monkeypatch
-):
+def test_failing_claim_keeps_the_acceptance(recorder, journal, path, monkeypatch):
+    """An accepted request is settled even if the next one cannot be claimed."""
     fill(recorder, 3)
     real, calls = claiming._open, []
 
@@ -128,7 +125,7 @@ def test_where_the_next_cannot_be_claimed_what_was_accepted_is_settled_all_the_s
     assert Shipper(journal, Scripted(), by_one()).ship().shipped == 1
 
 
-def test_a_shipper_that_is_overtaken_claims_nothing_ahead(recorder, journal, path):
+def test_overtaken_shipper_claims_nothing_ahead(recorder, journal, path):
     fill(recorder, 3)
     claims = journal.claims
 
@@ -141,5 +138,5 @@ def test_a_shipper_that_is_overtaken_claims_nothing_ahead(recorder, journal, pat
     assert report.stopped_by == "busy"
     with JournalReader(path) as reader:
         counts = reader.counts()
-    # What is in doubt from that very attempt is accepted after all.
+    # Entries in doubt from that very attempt are accepted after all.
     assert (counts.shipped, counts.sending, counts.in_doubt, counts.adds_up) == (3, 0, 0, True)

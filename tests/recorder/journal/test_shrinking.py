@@ -1,4 +1,4 @@
-"""The file gives room back after a drain, and the log neither grows through an outage nor stays when all is quiet."""
+"""The file shrinks after a drain, and the log stays small, also through an outage."""
 
 import math
 import sqlite3
@@ -12,7 +12,7 @@ from tests.doubles import AT_ONCE, Boot, Scripted
 
 
 class Forgetful(Scripted):
-    """Accepts everything, and remembers nothing of it."""
+    """Transport that accepts everything, and keeps no request."""
 
     def send(self, lane, body, *, timeout=None):
         answer = super().send(lane, body, timeout=timeout)
@@ -39,8 +39,8 @@ def log_size(path):
 
 
 def drain(number, path):
-    """Record so many, ship them, prune all but the newest: the file's size before and after."""
-    # Of more than 100,000 shipped ones a shipper would prune some by itself.
+    """Record, ship and prune so many entries; return the file's size before and after."""
+    # A shipper would prune some of more than 100,000 shipped entries by itself.
     with Journal(path, token="T", durability="process", keep_shipped_entries=math.inf) as journal:
         for first in range(0, number, 10_000):
             journal.append(rows(first, 10_000))
@@ -59,19 +59,19 @@ def drain(number, path):
     return before, after
 
 
-def test_the_file_shrinks_after_a_drain(path):
+def test_file_shrinks_after_drain(path):
     before, after = drain(30_000, path)
     assert after < before / 10
 
 
 @pytest.mark.long
-def test_the_file_shrinks_after_a_drain_of_a_million(path):
+def test_file_shrinks_after_large_drain(path):
     before, after = drain(1_000_000, path)
     assert after < before / 100
 
 
-def test_a_shipper_gives_room_back_by_itself(path):
-    """A little at a time, between two drains."""
+def test_shipper_shrinks_the_file(path):
+    """A shipper returns free pages a little at a time, between two drains."""
     boot = Boot()
     with Journal(path, token="T", durability="process", keep_shipped_entries=1_000) as journal:
         for first in range(0, 30_000, 10_000):
@@ -93,7 +93,7 @@ def test_a_shipper_gives_room_back_by_itself(path):
         assert pages < 800
 
 
-def test_the_log_stays_small_through_an_outage_in_which_nobody_ships(path):
+def test_log_stays_small_without_shipper(path):
     with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
         largest = 0
         for n in range(6_000):

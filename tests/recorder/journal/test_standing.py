@@ -1,4 +1,4 @@
-"""How a lane stands: back-off, patience and pauses that outlast the process, and the probe while offline."""
+"""State of a lane: back-off, waits and pauses that outlast the process, and the probe while offline."""
 
 import sqlite3
 
@@ -10,7 +10,7 @@ from tests.doubles import FORBIDDEN, PATIENCE, UNREACHABLE, Boot, Scripted
 
 
 class Walled(Scripted):
-    """No connection, for as many tries as `walls` says; then answers as `Scripted`."""
+    """Transport without a connection for the first `walls` tries; then it answers as `Scripted`."""
 
     def __init__(self, walls, *answers):
         super().__init__(*answers)
@@ -36,7 +36,7 @@ def lane(path):
 
 
 def rounds(path, boot, transport, wall=lambda: 1_000.0):
-    """One round of a shipper in a process of its own, as `run` makes it: no back-off is skipped."""
+    """Run one round as `run` does it, in a new shipper: no back-off is skipped."""
     from recorder.shipping.drain import Call
 
     with Journal(path) as journal:
@@ -48,7 +48,8 @@ def rounds(path, boot, transport, wall=lambda: 1_000.0):
             shipper._leave()
 
 
-def test_offline_a_try_opens_the_connection_first_and_claims_nothing(recorder, journal, path):
+def test_offline_probe_claims_nothing(recorder, journal, path):
+    """While offline, a try opens the connection first, and claims nothing before it is open."""
     recorder.people_set("ada", {"n": 1})
     transport = Walled(500, UNREACHABLE)
     seen = []
@@ -77,7 +78,7 @@ def test_offline_a_try_opens_the_connection_first_and_claims_nothing(recorder, j
     assert shipper.ship().shipped == 1
 
 
-def test_a_restart_does_not_hammer(path, boot):
+def test_restart_keeps_the_back_off(path, boot):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"n": 1})
     transport = Walled(0, *[UNREACHABLE] * 3)
@@ -94,7 +95,7 @@ def test_a_restart_does_not_hammer(path, boot):
 
 
 @pytest.mark.parametrize("hours", [-5, 5])
-def test_a_clock_that_jumps_neither_shortens_nor_lengthens_a_wait(path, boot, hours):
+def test_clock_jump_keeps_the_wait(path, boot, hours):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"n": 1})
     transport = Scripted(PATIENCE)
@@ -106,7 +107,7 @@ def test_a_clock_that_jumps_neither_shortens_nor_lengthens_a_wait(path, boot, ho
     assert rounds(path, boot, transport, jumped).shipped == 1
 
 
-def test_a_reboot_counts_from_the_boot(path, boot):
+def test_reboot_counts_from_the_boot(path, boot):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"n": 1})
     rounds(path, boot, Scripted(PATIENCE))
@@ -116,7 +117,8 @@ def test_a_reboot_counts_from_the_boot(path, boot):
     assert rounds(path, boot, Scripted()).shipped == 1
 
 
-def test_an_explicit_call_skips_a_back_off_and_never_what_the_service_asked_for(path, boot):
+def test_explicit_call_skips_the_back_off(path, boot):
+    """An explicit call skips a back-off, and never a wait that the service asked for."""
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"n": 1})
     with Journal(path) as journal:
@@ -126,7 +128,7 @@ def test_an_explicit_call_skips_a_back_off_and_never_what_the_service_asked_for(
         assert (report.stopped_by, report.requests, report.message) == ("waiting", 0, "HTTP 429")
 
 
-def test_a_paused_lane_is_tried_at_the_longest_back_off(path, boot):
+def test_paused_lane_waits_longest_back_off(path, boot):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"n": 1})
     rounds(path, boot, Scripted(FORBIDDEN))
@@ -137,7 +139,7 @@ def test_a_paused_lane_is_tried_at_the_longest_back_off(path, boot):
     assert rounds(path, boot, Scripted()).shipped == 1
 
 
-def test_a_paused_lane_is_tried_when_the_configuration_changes(path, boot):
+def test_new_configuration_retries_paused_lane(path, boot):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"n": 1})
     wrong, right = Scripted(FORBIDDEN), Scripted()
@@ -147,7 +149,7 @@ def test_a_paused_lane_is_tried_when_the_configuration_changes(path, boot):
     assert rounds(path, boot, right).shipped == 1
 
 
-def test_one_lane_that_is_paused_stops_no_other(path, boot):
+def test_paused_lane_stops_no_other(path, boot):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"n": 1})
         recorder.group_set("company", "acme", {"n": 1})
@@ -160,7 +162,7 @@ def test_one_lane_that_is_paused_stops_no_other(path, boot):
         ]
 
 
-def test_a_drain_goes_no_faster_than_the_policy_says(recorder, journal):
+def test_drain_keeps_the_update_rate(recorder, journal):
     import time
 
     with recorder.batch() as batch:
@@ -175,7 +177,7 @@ def test_a_drain_goes_no_faster_than_the_policy_says(recorder, journal):
     )  # the first twenty at once, then a fifth of a second for each twenty
 
 
-def test_a_throttled_drain_is_stopped_by_its_time_limit(recorder, journal):
+def test_throttled_drain_keeps_its_timeout(recorder, journal):
     with recorder.batch() as batch:
         for n in range(10):
             batch.people_set("ada", {"n": n})

@@ -1,4 +1,4 @@
-"""A journal that lives for a year, offline for a third of it: no larger at its end than after three months."""
+"""Journal used for a year, offline for a third of it: no larger at its end than after three months."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ def stays_flat(path, entries, tries):
     print(figures)
     first, last = months[2], months[-1]  # the first months fill what is kept
     assert last.kept <= first.kept * 1.1
-    assert last.file <= first.file * 1.1 + 1_048_576  # so much stays free for what is recorded next
+    assert last.file <= first.file * 1.1 + 1_048_576  # so much stays free for the next entries
     assert max(month.log for month in months) < 10_000_000
     assert last.rss <= first.rss + 20_000_000
     with JournalReader(path) as reader:
@@ -29,10 +29,11 @@ def stays_flat(path, entries, tries):
     assert visits == sum(n % 3 > 0 for n in range(entries))
 
 
-def test_a_short_year_leaves_no_more_than_its_last_week(tmp_path):
+def test_short_year_stays_flat(tmp_path):
+    """A short year leaves no more than its last week."""
     stays_flat(tmp_path / "kiosk.db", 20_000, tries=1)
 
 
 @pytest.mark.long
-def test_a_year_of_a_million_entries_stays_flat(tmp_path):
+def test_year_of_million_entries_stays_flat(tmp_path):
     stays_flat(tmp_path / "kiosk.db", 1_000_000, tries=4)
