@@ -1,4 +1,4 @@
-"""Bad entries in refused batches: found by halving, set aside with the service's words, harming nobody else."""
+"""Bad entries in refused batches: found by halving, and rejected alone with the service's words."""
 
 import json
 
@@ -12,7 +12,7 @@ from tests.doubles import ACCEPTED, FORBIDDEN, REFUSED, RESET, URL, Boot, Script
 
 
 def refuses(*bad, words=None):
-    """A service that refuses whole every batch with one of these numbers in it."""
+    """Return a rule that refuses every batch with one of these numbers in it."""
 
     def answer(body):
         found = [update["$append"]["n"] for update in json.loads(body) if update["$append"]["n"] in bad]
@@ -25,7 +25,7 @@ def refuses(*bad, words=None):
 
 
 class Service(Scripted):
-    """Answers every request by the same rule."""
+    """Transport that answers every request by one rule."""
 
     def __init__(self, rule):
         super().__init__()
@@ -50,7 +50,8 @@ def counts(path):
 
 
 @pytest.mark.parametrize("bad", [0, 1, 999, 1_000, 1_001, 1_998, 1_999])
-def test_one_bad_entry_among_two_thousand_is_found_in_at_most_24_requests(recorder, journal, path, bad):
+def test_bad_entry_is_found_by_halving(recorder, journal, path, bad):
+    """One bad entry among two thousand is found in at most 24 requests."""
     fill(recorder, 2_000)
     service = Service(refuses(bad))
     report = Shipper(journal, service, ShippingPolicy(batch_updates=2_000)).ship()
@@ -61,7 +62,8 @@ def test_one_bad_entry_among_two_thousand_is_found_in_at_most_24_requests(record
     assert (entry.seq, entry.reason) == (bad + 1, f"number {bad} is bad")
 
 
-def test_each_of_several_bad_entries_is_found_and_the_order_is_kept(recorder, journal):
+def test_several_bad_entries_keep_order(recorder, journal):
+    """Each of several bad entries is found, and the others are accepted in order."""
     fill(recorder, 300)
     bad = {3, 4, 77, 150, 299}
     service = Service(refuses(*bad))
@@ -76,14 +78,14 @@ def test_each_of_several_bad_entries_is_found_and_the_order_is_kept(recorder, jo
     assert accepted == [n for n in range(300) if n not in bad]
 
 
-def test_a_refusal_does_not_make_requests_smaller(recorder, journal):
+def test_refusal_keeps_the_request_size(recorder, journal):
     fill(recorder, 20)
     service = Service(refuses(3))
     Shipper(journal, service, ShippingPolicy(batch_updates=8)).ship()
     assert len(json.loads(service.sent[-2][1])) == 8
 
 
-def test_halving_begins_anew_after_a_restart(recorder, journal):
+def test_halving_restarts_with_the_shipper(recorder, journal):
     fill(recorder, 8)
     answers = Scripted(REFUSED, REFUSED, FORBIDDEN)
     Shipper(journal, answers, ShippingPolicy(batch_updates=8)).ship()
@@ -93,7 +95,8 @@ def test_halving_begins_anew_after_a_restart(recorder, journal):
     assert (report.shipped, report.rejected) == (7, 1)
 
 
-def test_too_large_a_request_is_halved_and_a_single_one_rejected(recorder, journal, path):
+def test_oversized_request_is_halved(recorder, journal, path):
+    """A request that is too large is halved, and a single entry that is too large rejected."""
     fill(recorder, 4)
 
     def too_large(body):
@@ -105,8 +108,8 @@ def test_too_large_a_request_is_halved_and_a_single_one_rejected(recorder, journ
         assert reader.entry(3).reason == "HTTP 413: the request is too large"
 
 
-def test_rejections_with_the_same_words_in_a_row_are_a_matter_of_configuration(recorder, journal, path):
-    """Not one entry is lost to it: they are waiting again, with the words, and the lane is paused."""
+def test_repeated_rejections_pause_the_lane(recorder, journal, path):
+    """Rejections with equal words in a row are a matter of configuration: no entry is lost."""
     fill(recorder, 100)
     service = Service(refuses(*range(100), words="project is closed"))
     shipper = Shipper(journal, service, ShippingPolicy(batch_updates=16))
@@ -120,7 +123,7 @@ def test_rejections_with_the_same_words_in_a_row_are_a_matter_of_configuration(r
     assert (lane.outcome, lane.cause) == (AttemptOutcome.PAUSED, "project is closed")
     before = len(service.sent)
     assert shipper.ship().stopped_by == "paused"
-    assert len(service.sent) == before + 1  # still the same words: one request says so
+    assert len(service.sent) == before + 1  # one request shows that the words are still the same
     service.rule = refuses()
     assert shipper.ship().stopped_by == "done"
     sent = [update["$append"]["n"] for _, body in service.sent[before + 1 :] for update in json.loads(body)]
@@ -128,7 +131,7 @@ def test_rejections_with_the_same_words_in_a_row_are_a_matter_of_configuration(r
     assert counts(path).shipped == 100
 
 
-def test_a_success_or_other_words_in_between_end_the_row(recorder, journal, path):
+def test_success_ends_the_rejection_series(recorder, journal, path):
     fill(recorder, 60)
     bad = [n for n in range(60) if n != 19]
     report = Shipper(journal, Service(refuses(*bad, words="bad")), ShippingPolicy(batch_updates=1)).ship()
@@ -138,7 +141,7 @@ def test_a_success_or_other_words_in_between_end_the_row(recorder, journal, path
     recorder.journal.discard("state=waiting")
 
 
-def test_a_person_who_discards_what_is_bad_gets_the_lane_going_again(recorder, journal):
+def test_discarding_bad_entries_resumes_the_lane(recorder, journal):
     fill(recorder, 40)
     service = Service(refuses(*range(25), words="bad"))
     shipper = Shipper(journal, service, ShippingPolicy(batch_updates=1))
@@ -148,7 +151,8 @@ def test_a_person_who_discards_what_is_bad_gets_the_lane_going_again(recorder, j
     assert (report.stopped_by, report.shipped, report.rejected) == ("done", 15, 5)
 
 
-def test_what_may_have_been_applied_before_it_was_rejected_says_so(recorder, journal, path):
+def test_rejection_in_doubt_says_so(recorder, journal, path):
+    """A rejected entry that an earlier request may have applied says so, and counts on a retry."""
     recorder.people_append("ada", {"n": 0})
     boot = Boot()
     shipper = Shipper(journal, Scripted(RESET, REFUSED), uptime=boot)
@@ -165,10 +169,11 @@ def test_what_may_have_been_applied_before_it_was_rejected_says_so(recorder, jou
         assert reader.entry(1).possibly_twice
 
 
-# --- what a person decides
+# --- decisions of a person
 
 
-def test_an_entry_taken_up_again_goes_at_its_number_and_says_what_went_before_it(recorder, journal, path):
+def test_retried_entry_keeps_its_number(recorder, journal, path):
+    """A retried entry goes at its number, and is out of order if later ones went before."""
     fill(recorder, 16)
     service = Service(refuses(3))
     shipper = Shipper(journal, service, ShippingPolicy(batch_updates=8))
@@ -182,7 +187,8 @@ def test_an_entry_taken_up_again_goes_at_its_number_and_says_what_went_before_it
         assert reader.counts().out_of_order == 1
 
 
-def test_what_is_pending_above_and_taken_up_again_keeps_its_place(recorder, journal, path):
+def test_retried_entry_keeps_its_place(recorder, journal, path):
+    """A retried entry goes before later ones that are still to be sent."""
     fill(recorder, 10)
     assert journal.discard("seq=3..4").entries == 2
     assert journal.retry("state=discarded").out_of_order == 0
@@ -192,9 +198,8 @@ def test_what_is_pending_above_and_taken_up_again_keeps_its_place(recorder, jour
     assert [update["$append"]["n"] for update in json.loads(transport.sent[0][1])] == list(range(10))
 
 
-def test_what_is_decided_while_its_range_is_being_sent_is_not_carried_by_that_request(
-    recorder, journal, path
-):
+def test_decision_during_request_waits(recorder, journal, path):
+    """An entry decided about while its range is being sent goes in the next request."""
     fill(recorder, 10)
     journal.discard("seq=5")
 
@@ -218,7 +223,7 @@ def test_what_is_decided_while_its_range_is_being_sent_is_not_carried_by_that_re
     assert counts(path).shipped == 10
 
 
-def test_what_cannot_be_decided_is_named_with_the_reason(recorder, journal, path):
+def test_undecidable_entries_have_a_reason(recorder, journal, path):
     fill(recorder, 3)
     Shipper(journal, Scripted(), ShippingPolicy(batch_updates=2)).ship(limit=2)
     decided = journal.retry("")
@@ -231,7 +236,8 @@ def test_what_cannot_be_decided_is_named_with_the_reason(recorder, journal, path
     assert journal.discard("").entries == 1
 
 
-def test_an_edited_entry_keeps_its_number_its_time_and_its_profile(recorder, journal, path):
+def test_edited_entry_keeps_its_identity(recorder, journal, path):
+    """An edited entry keeps its number, its time and its profile."""
     recorder.people_append("ada", {"n": 0})
     shipper = Shipper(journal, Scripted(REFUSED))
     shipper.ship()
@@ -257,7 +263,8 @@ def test_an_edited_entry_keeps_its_number_its_time_and_its_profile(recorder, jou
         journal.edit(7, {"$distinct_id": "ada", "$add": {"n": 1}})
 
 
-def test_a_malformed_entry_can_be_mended_and_not_just_retried(path):
+def test_malformed_entry_can_be_edited(path):
+    """A malformed entry cannot be retried as it is, but edited."""
     from recorder import Recorder
 
     with Recorder("T", path, on_invalid="reject") as recorder:
@@ -274,7 +281,7 @@ def test_a_malformed_entry_can_be_mended_and_not_just_retried(path):
     assert counts(path).shipped == 2
 
 
-def test_another_token_is_put_into_what_is_still_to_be_sent(recorder, journal, path):
+def test_unsent_entries_take_the_new_token(recorder, journal, path):
     fill(recorder, 1)
     wrong = Answer(left=True, url=URL, status=200, body=b'{"status": 0, "error": "$token, missing or empty"}')
     transport = Scripted(wrong)

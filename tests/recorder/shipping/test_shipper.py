@@ -1,4 +1,4 @@
-"""Claims, sends and settlements, and what the accounts say at each moment."""
+"""Shipper: claims, requests and settlements, and the counts at each moment."""
 
 import json
 import logging
@@ -57,16 +57,16 @@ def states(path):
 
 
 def numbers(transport):
-    """What each request carried: the n of its updates."""
+    """Return the n of each update, by request."""
     return [[update["$append"]["n"] for update in json.loads(body)] for _, body in transport.sent]
 
 
 def small(size):
-    """Small requests, and entries in doubt due at once."""
+    """Return a policy of small requests, with entries in doubt due at once."""
     return ShippingPolicy(batch_updates=size, settle_after=0)
 
 
-def test_entries_travel_in_order_in_requests_of_the_policys_size(recorder, journal, path):
+def test_requests_keep_order_and_size(recorder, journal, path):
     fill(recorder, 7)
     transport = Scripted()
     report = Shipper(journal, transport, small(3)).ship()
@@ -75,7 +75,8 @@ def test_entries_travel_in_order_in_requests_of_the_policys_size(recorder, journ
     assert states(path) == {"shipped": 7}
 
 
-def test_an_update_travels_with_the_projects_token_first_and_else_as_it_was_recorded(journal):
+def test_update_is_sent_as_recorded(journal):
+    """An update is sent as it was recorded, with the project's token before it."""
     with Recorder("T", journal, clock=lambda: 1.5) as recorder:
         recorder.people_set("ada", {"name": "Zoë"}, meta={"$ip": 0})
     transport = Scripted()
@@ -85,7 +86,7 @@ def test_an_update_travels_with_the_projects_token_first_and_else_as_it_was_reco
     ]
 
 
-def test_a_request_is_written_down_before_it_is_sent(recorder, journal, path):
+def test_request_is_written_before_sending(recorder, journal, path):
     fill(recorder, 2)
     seen = []
 
@@ -99,7 +100,7 @@ def test_a_request_is_written_down_before_it_is_sent(recorder, journal, path):
     assert seen == [({"sending": 2}, [None]), [State.SENDING, State.SENDING]]
 
 
-def test_lanes_take_turns_and_each_keeps_its_order(recorder, journal):
+def test_lanes_take_turns(recorder, journal):
     for n in range(3):
         recorder.people_append("ada", {"n": n})
         recorder.group_update({"$group_key": "g", "$group_id": "x", "$append": {"n": 10 + n}})
@@ -109,15 +110,8 @@ def test_lanes_take_turns_and_each_keeps_its_order(recorder, journal):
     assert numbers(transport) == [[0], [10], [1], [11], [2], [12]]
 
 
-def test_a_lane_that_is_paused_does_not_hold_up_another(recorder, journal, path):
-    recorder.people_append("ada", {"n": 1})
-    recorder.group_set("g", "x", {"a": 1})
-    report = Shipper(journal, Scripted(FORBIDDEN)).ship()
-    assert (report.stopped_by, report.shipped, report.pending) == ("paused", 1, 1)
-    assert states(path) == {"pending": 1, "shipped": 1}
-
-
-def test_offline_nothing_changes_and_one_growing_row_says_so(recorder, journal, path):
+def test_offline_attempts_share_one_row(recorder, journal, path):
+    """Offline attempts change no entry, and share one row that counts them."""
     fill(recorder, 3)
     transport = Scripted(*[UNREACHABLE] * 5)
     shipper = Shipper(journal, transport)
@@ -141,14 +135,15 @@ def test_offline_nothing_changes_and_one_growing_row_says_so(recorder, journal, 
         )
 
 
-def test_offline_ends_the_call_for_all_lanes(recorder, journal):
+def test_offline_ends_the_call(recorder, journal):
     recorder.people_append("ada", {"n": 1})
     recorder.group_set("g", "x", {"a": 1})
     transport = Scripted(UNREACHABLE)
     assert Shipper(journal, transport).ship().requests == 1
 
 
-def test_a_doubtful_batch_is_sent_again_first_and_counted_possibly_twice(recorder, journal, path):
+def test_entries_in_doubt_go_first(recorder, journal, path):
+    """Entries in doubt are sent again before later ones, and count as possibly twice."""
     fill(recorder, 2)
     transport = Scripted(RESET)
     shipper = Shipper(journal, transport, small(2))
@@ -165,19 +160,20 @@ def test_a_doubtful_batch_is_sent_again_first_and_counted_possibly_twice(recorde
         assert reader.counts().possibly_twice == 2
 
 
-def test_nothing_of_a_profile_is_sent_past_a_doubtful_batch_that_fails_again(recorder, journal, path):
+def test_failing_resend_blocks_its_profile(recorder, journal, path):
+    """Nothing of a profile is sent past its entries in doubt while their resend fails."""
     fill(recorder, 4)
     transport = Scripted(RESET, RESET, UNREACHABLE, PATIENCE)
     shipper = Shipper(journal, transport, small(2), uptime=(boot := Boot()))
     for _ in range(4):
         shipper.ship()
         boot.passes(1)
-    # What is sent after an outcome nobody knows is smaller.
+    # A request after an unknown outcome is smaller.
     assert numbers(transport) == [[0, 1], [0], [0], [0]]
     assert states(path) == {"pending": 2, "in_doubt": 2}
     with JournalReader(path) as reader:
         first = reader.entry(1)
-        # Two requests may have been applied; one that never left and one that was to wait were not.
+        # Two requests may have been applied; one never left, and one was told to wait.
         assert (first.sends, first.possibly_twice) == (2, True)
     boot.passes(3_600)
     shipper.ship()
@@ -185,7 +181,7 @@ def test_nothing_of_a_profile_is_sent_past_a_doubtful_batch_that_fails_again(rec
     assert [n for request in numbers(transport)[4:] for n in request] == [0, 1, 2, 3]
 
 
-def test_possibly_twice_is_counted_once_however_often_it_is_sent(recorder, journal, path):
+def test_possibly_twice_is_counted_once(recorder, journal, path):
     fill(recorder, 1)
     shipper = Shipper(journal, Scripted(RESET, RESET, RESET), AT_ONCE)
     for _ in range(4):
@@ -195,7 +191,7 @@ def test_possibly_twice_is_counted_once_however_often_it_is_sent(recorder, journ
         assert reader.counts().possibly_twice == 1
 
 
-def test_a_doubtful_batch_may_be_sent_again_in_smaller_requests(recorder, journal, path):
+def test_resend_may_be_smaller(recorder, journal, path):
     fill(recorder, 3)
     transport = Scripted(RESET)
     Shipper(journal, transport, small(3)).ship()
@@ -204,7 +200,7 @@ def test_a_doubtful_batch_may_be_sent_again_in_smaller_requests(recorder, journa
     assert states(path) == {"shipped": 3}
 
 
-def test_what_a_killed_shipper_had_sent_is_in_doubt_at_the_next_start(recorder, journal, path):
+def test_killed_shippers_request_is_in_doubt(recorder, journal, path):
     fill(recorder, 3)
     epoch = take_over(journal, 1.0)
     assert claim(journal, epoch, 2, 10_000)
@@ -216,7 +212,7 @@ def test_what_a_killed_shipper_had_sent_is_in_doubt_at_the_next_start(recorder, 
     assert numbers(transport) == [[0], [1], [2]]
 
 
-def test_a_shipper_that_was_overtaken_can_neither_claim_nor_settle(recorder, journal, path):
+def test_overtaken_shipper_neither_claims_nor_settles(recorder, journal, path):
     fill(recorder, 2)
     old = take_over(journal, 1.0)
     claimed = claim(journal, old, 1, 10_000)
@@ -230,7 +226,7 @@ def test_a_shipper_that_was_overtaken_can_neither_claim_nor_settle(recorder, jou
         claim(journal, old, 1, 10_000)
 
 
-def test_a_late_acceptance_settles_what_is_in_doubt_from_that_very_attempt(recorder, journal, path):
+def test_late_acceptance_settles_its_attempt(recorder, journal, path):
     fill(recorder, 2)
     old = take_over(journal, 1.0)
     claimed = claim(journal, old, 2)
@@ -243,10 +239,10 @@ def test_a_late_acceptance_settles_what_is_in_doubt_from_that_very_attempt(recor
     assert states(path) == {"shipped": 2}
     recorder.people_append("ada", {"n": 2})
     assert numbers(transport := Scripted()) == []
-    assert Shipper(journal, transport).ship().shipped == 1  # nothing of its profile waits any more
+    assert Shipper(journal, transport).ship().shipped == 1  # its profile does not wait any more
 
 
-def test_a_late_acceptance_leaves_alone_what_is_being_sent_again(recorder, journal, path):
+def test_late_acceptance_spares_running_resend(recorder, journal, path):
     fill(recorder, 1)
     claimed = claim(journal, take_over(journal, 1.0))
     again = claim(journal, take_over(journal, 2.0))
@@ -257,8 +253,8 @@ def test_a_late_acceptance_leaves_alone_what_is_being_sent_again(recorder, journ
         assert (reader.entry(1).sends, reader.entry(1).possibly_twice) == (2, True)
 
 
-def test_nobody_writes_between_what_a_claim_reads_and_what_it_writes(recorder, journal, path):
-    """A transaction that read first would fail at once when another wrote in between, however long it may wait."""
+def test_claim_locks_before_it_reads(recorder, journal, path):
+    """A transaction that reads first fails at once if another writes then, whatever its time-out."""
     fill(recorder, 1)
     epoch = take_over(journal, 1.0)
     other = sqlite3.connect(path, isolation_level=None, timeout=0)
@@ -279,7 +275,7 @@ def test_nobody_writes_between_what_a_claim_reads_and_what_it_writes(recorder, j
     assert kept_out == ["database is locked"]
 
 
-def test_an_interrupt_while_sending_leaves_the_batch_in_doubt(recorder, journal, path):
+def test_interrupted_request_is_in_doubt(recorder, journal, path):
     fill(recorder, 1)
 
     def ctrl_c(*_):
@@ -291,7 +287,7 @@ def test_an_interrupt_while_sending_leaves_the_batch_in_doubt(recorder, journal,
     assert Shipper(journal, Scripted(), AT_ONCE).ship().stopped_by == "done"
 
 
-def test_an_update_larger_than_a_request_travels_alone(recorder, journal):
+def test_oversized_update_travels_alone(recorder, journal):
     for n in range(3):
         recorder.people_append("ada", {"n": n, "pad": "x" * 300})
     transport = Scripted()
@@ -299,7 +295,7 @@ def test_an_update_larger_than_a_request_travels_alone(recorder, journal):
     assert numbers(transport) == [[0], [1], [2]]
 
 
-def test_a_request_never_exceeds_its_bytes(recorder, journal):
+def test_request_keeps_its_byte_limit(recorder, journal):
     fill(recorder, 50)
     transport = Scripted()
     Shipper(journal, transport, ShippingPolicy(batch_bytes=1_000)).ship()
@@ -309,7 +305,8 @@ def test_a_request_never_exceeds_its_bytes(recorder, journal):
     assert [n for request in numbers(transport) for n in request] == list(range(50))
 
 
-def test_a_limit_ends_the_call_and_a_limit_that_is_just_enough_is_done(recorder, journal):
+def test_exact_limit_is_done(recorder, journal):
+    """A limit ends the call, and one that is just enough ends it with `done`."""
     fill(recorder, 10)
     shipper = Shipper(journal, Scripted(), small(4))
     report = shipper.ship(limit=6)
@@ -317,7 +314,7 @@ def test_a_limit_ends_the_call_and_a_limit_that_is_just_enough_is_done(recorder,
     assert shipper.ship(limit=4).stopped_by == "done"
 
 
-def test_progress_is_told_after_each_request(recorder, journal):
+def test_progress_follows_each_request(recorder, journal):
     fill(recorder, 5)
     told = []
     Shipper(journal, Scripted(), small(2)).ship(
@@ -326,13 +323,13 @@ def test_progress_is_told_after_each_request(recorder, journal):
     assert told == [(2, 3), (4, 1), (5, 0)]
 
 
-def test_time_that_is_up_ends_the_call_between_requests(recorder, journal):
+def test_timeout_ends_between_requests(recorder, journal):
     fill(recorder, 3)
     report = Shipper(journal, Scripted(), small(1)).ship(timeout=0.0)
     assert (report.stopped_by, report.requests, report.pending) == ("timeout", 0, 3)
 
 
-def test_a_call_that_is_told_to_stop_ends_once_its_request_is_answered(recorder, journal):
+def test_stop_waits_for_the_answer(recorder, journal):
     fill(recorder, 3)
     stop = threading.Event()
     transport = Scripted(lambda *_: stop.set() or ACCEPTED)
@@ -341,14 +338,13 @@ def test_a_call_that_is_told_to_stop_ends_once_its_request_is_answered(recorder,
     assert Shipper(journal, transport, small(1)).ship(stop=threading.Event()).stopped_by == "done"
 
 
-def test_a_settlement_that_fails_with_its_process_leaves_the_batch_in_doubt_and_its_repetition_is_counted(
-    recorder, journal, path, monkeypatch
-):
+def test_failing_settlement_leaves_in_doubt(recorder, journal, path, monkeypatch):
+    """A settlement that fails with its process leaves entries in doubt, and their resend counts."""
     fill(recorder, 2)
     transport = Scripted()
 
     def full(*_):
-        raise JournalFull("no room")
+        raise JournalFull("disk full")
 
     with monkeypatch.context() as patch:
         patch.setattr(Claims, "_settle", full)
@@ -361,7 +357,7 @@ def test_a_settlement_that_fails_with_its_process_leaves_the_batch_in_doubt_and_
         assert (counts.shipped, counts.possibly_twice, counts.adds_up) == (2, 2, True)
 
 
-def test_ctrl_c_while_waiting_for_an_answer_leaves_the_shipper_whole(recorder, journal, path):
+def test_ctrl_c_keeps_the_shipper_usable(recorder, journal, path):
     """The request is answered and settled all the same, and the next call ships."""
     fill(recorder, 2)
     answered = threading.Event()
@@ -384,7 +380,7 @@ def test_ctrl_c_while_waiting_for_an_answer_leaves_the_shipper_whole(recorder, j
     assert shipper._inside == 0
 
 
-def test_a_call_that_is_out_of_time_does_not_cut_its_request_off(recorder, journal):
+def test_timeout_cuts_off_no_request(recorder, journal):
     fill(recorder, 1)
     given = []
 
@@ -397,31 +393,19 @@ def test_a_call_that_is_out_of_time_does_not_cut_its_request_off(recorder, journ
 
 
 @pytest.mark.parametrize("limit", [0, -5])
-def test_a_limit_is_at_least_one(journal, limit):
+def test_limit_is_at_least_one(journal, limit):
     with pytest.raises(ValueError, match="limit"):
         Shipper(journal, Scripted()).ship(limit=limit)
 
 
-def test_an_explicit_call_skips_a_back_off_but_never_what_the_service_asked_for(recorder, journal):
-    fill(recorder, 1)
-    transport = Scripted(UNREACHABLE, PATIENCE)
-    shipper = Shipper(journal, transport, chance=lambda: 1.0)
-    assert shipper.ship().stopped_by == "offline"
-    assert shipper.ship().stopped_by == "waiting"
-    report = shipper.ship()
-    assert (report.stopped_by, report.requests) == ("waiting", 0)
-    assert report.retry_at - time.time() == pytest.approx(3600, abs=30)
-    assert len(transport.sent) == 2
-
-
-def test_a_paused_lane_says_what_to_mend(recorder, journal, path):
+def test_paused_lane_reports_its_cause(recorder, journal, path):
     fill(recorder, 1)
     report = Shipper(journal, Scripted(FORBIDDEN)).ship()
     assert (report.stopped_by, report.message) == ("paused", "HTTP 403: no")
     assert states(path) == {"pending": 1}
 
 
-def test_another_shipper_of_the_journal_is_busy_and_ships_nothing(recorder, journal, path):
+def test_second_shipper_is_busy(recorder, journal, path):
     fill(recorder, 1)
     with ShipLock(path):
         report = Shipper(journal, Scripted()).ship()
@@ -429,14 +413,15 @@ def test_another_shipper_of_the_journal_is_busy_and_ships_nothing(recorder, jour
     assert Shipper(journal, Scripted()).ship().stopped_by == "done"
 
 
-def test_with_nothing_to_send_nothing_is_written(journal, path):
+def test_shipped_journal_is_not_written(journal, path):
+    """With nothing to send, nothing is written."""
     before = journal._connection._sqlite.total_changes
     assert Shipper(journal, Scripted()).ship() == ShipReport()
     assert journal._connection._sqlite.total_changes == before
     assert not (path.parent / "kiosk.db.lock").exists()
 
 
-def test_entries_rejected_when_recorded_are_passed_over(journal, path):
+def test_malformed_entries_are_skipped(journal, path):
     with Recorder("T", journal, on_invalid="reject") as recorder:
         recorder.people_append("ada", {"n": 0})
         recorder.people_set("ada", [1])
@@ -447,8 +432,8 @@ def test_entries_rejected_when_recorded_are_passed_over(journal, path):
     assert states(path) == {"shipped": 2, "rejected": 1}
 
 
-def test_a_lane_with_nothing_left_does_not_scan_what_others_record(journal, path):
-    """Its cursor passes them, or each look would read all that other lanes ever recorded."""
+def test_idle_lane_skips_other_lanes(journal, path):
+    """The cursor of an idle lane passes other lanes' entries, or each look would read them all."""
     journal.append([NewEntry("groups", "g", "x", "$set", '{"$set":{}}', 1.0)])
     journal.append([NewEntry("people", None, "ada", "$set", '{"$set":{}}', 1.0)] * 5_000)
     Shipper(journal, Scripted(), small(2_000)).ship()
@@ -461,7 +446,7 @@ def test_a_lane_with_nothing_left_does_not_scan_what_others_record(journal, path
 
 
 @pytest.mark.parametrize("updates", [0, -1, 2_001])
-def test_a_policy_outside_the_services_limits_is_refused(updates):
+def test_policy_refuses_an_impossible_size(updates):
     with pytest.raises(ValueError, match="batch_updates"):
         ShippingPolicy(batch_updates=updates)
 
@@ -470,7 +455,7 @@ def test_a_policy_outside_the_services_limits_is_refused(updates):
 
 
 class Heard:
-    """Collects events, and lets a test wait for one."""
+    """List of events, which lets a test wait for one."""
 
     def __init__(self):
         self.events = []
@@ -506,7 +491,7 @@ class Background:
         assert not self.thread.is_alive()
 
 
-def test_the_background_ships_what_is_recorded_and_reports_it(recorder, journal, path):
+def test_background_ships_and_reports(recorder, journal, path):
     fill(recorder, 2)
     with Background(journal, Scripted()) as background:
         background.heard.wait_for(lambda event: event.shipped == 2)
@@ -516,21 +501,21 @@ def test_the_background_ships_what_is_recorded_and_reports_it(recorder, journal,
     assert states(path) == {"shipped": 5}
 
 
-def test_the_background_finds_what_another_process_recorded_without_being_woken(journal, path):
+def test_background_finds_other_processes_entries(journal, path):
     with Background(journal, Scripted()) as background, Journal(path) as other:
         background.heard.wait_for(lambda event: event.stopped_by == "done")
         other.append([NewEntry("people", None, "ada", "$set", '{"$set":{}}', 1.0)])
         background.heard.wait_for(lambda event: event.shipped == 1)
 
 
-def test_the_background_tries_again_after_its_back_off(recorder, journal):
+def test_background_retries_after_back_off(recorder, journal):
     fill(recorder, 1)
     with Background(journal, Scripted(UNREACHABLE, RESET), AT_ONCE, chance=lambda: 0.01) as background:
         background.heard.wait_for(lambda event: event.stopped_by == "offline")
         background.heard.wait_for(lambda event: event.shipped == 1)
 
 
-def test_a_paused_lane_is_told_once(recorder, journal):
+def test_pause_is_reported_once(recorder, journal):
     fill(recorder, 1)
     answers = [FORBIDDEN, FORBIDDEN, FORBIDDEN]
     boot = Boot()
@@ -540,7 +525,7 @@ def test_a_paused_lane_is_told_once(recorder, journal):
     assert [(event.lane, event.outcome) for event in paused] == [(Lane.PEOPLE, AttemptOutcome.PAUSED)]
 
 
-def test_an_event_handler_that_raises_stops_nothing(recorder, journal, path, caplog):
+def test_raising_handler_stops_nothing(recorder, journal, path, caplog):
     fill(recorder, 1)
     shipped = threading.Event()
 
@@ -567,7 +552,7 @@ def test_an_event_handler_that_raises_stops_nothing(recorder, journal, path, cap
     assert "on_event raised" in caplog.text
 
 
-def test_the_background_goes_on_after_an_error_that_nobody_foresaw(recorder, journal, path):
+def test_background_survives_an_unforeseen_error(recorder, journal, path):
     fill(recorder, 1)
 
     def bug(*_):
@@ -581,7 +566,7 @@ def test_the_background_goes_on_after_an_error_that_nobody_foresaw(recorder, jou
     assert states(path) == {"shipped": 1}
 
 
-def test_an_explicit_call_works_beside_the_background(recorder, journal, path):
+def test_explicit_call_works_during_background(recorder, journal, path):
     with Background(journal, Scripted()) as background:
         for _ in range(20):
             fill(recorder, 1)
@@ -590,7 +575,7 @@ def test_an_explicit_call_works_beside_the_background(recorder, journal, path):
     assert states(path) == {"shipped": 20}
 
 
-def test_the_log_has_a_line_for_each_change_and_never_a_payload(recorder, journal, caplog):
+def test_log_names_changes_without_payloads(recorder, journal, caplog):
     fill(recorder, 1, profile="secret-person")
     shipper = Shipper(journal, Scripted(UNREACHABLE, UNREACHABLE, UNREACHABLE))
     with caplog.at_level(logging.INFO, logger="restante"):
@@ -602,13 +587,13 @@ def test_the_log_has_a_line_for_each_change_and_never_a_payload(recorder, journa
     assert "secret-person" not in caplog.text
 
 
-def test_a_transport_of_ones_own_may_answer_anything(recorder, journal, path):
+def test_transport_may_answer_anything(recorder, journal, path):
     fill(recorder, 1)
     Shipper(journal, Scripted(Answer(left=True, url=URL, status=200, body=b"\xff\xfe"))).ship()
     assert states(path) == {"in_doubt": 1}
 
 
-def test_the_attempts_that_carried_an_entry_are_told(journal, path):
+def test_attempts_of_an_entry_are_found(journal, path):
     with Recorder("T", journal) as recorder:
         for n in range(4):
             recorder.people_append("ada", {"n": n})

@@ -1,4 +1,4 @@
-"""Folding while shipping: fewer updates, the same accounts, and never more than a packing decision."""
+"""Folding while shipping: fewer updates in requests, and the same counts."""
 
 import json
 
@@ -27,7 +27,7 @@ def bump(recorder, times, profile="ada"):
             batch.people_increment(profile, {"visits": 1})
 
 
-def test_entries_travel_as_one_update_and_are_each_shipped(recorder, journal, path):
+def test_folded_entries_are_each_shipped(recorder, journal, path):
     bump(recorder, 500)
     report, ((update,),) = ship(journal)
     assert update["$add"] == {"visits": 500}
@@ -39,32 +39,33 @@ def test_entries_travel_as_one_update_and_are_each_shipped(recorder, journal, pa
     assert audit(path).agrees
 
 
-def test_a_request_of_few_updates_takes_many_entries_but_not_without_end(recorder, journal):
+def test_small_request_folds_limited_entries(recorder, journal):
+    """A request of one update takes many entries, but not without end."""
     bump(recorder, MOST_FOLDED + 5)
     report, requests = ship(journal, batch_updates=1)
     assert [update["$add"]["visits"] for (update,) in requests] == [MOST_FOLDED, 5]
     assert report.shipped == MOST_FOLDED + 5
 
 
-def test_a_limit_of_entries_is_one_of_entries(recorder, journal):
+def test_limit_counts_entries_not_updates(recorder, journal):
     bump(recorder, 10)
     report, requests = ship(journal, limit=4)
     assert [update["$add"]["visits"] for (update,) in requests] == [4]
     assert (report.shipped, report.pending) == (4, 6)
 
 
-def test_without_the_policy_nothing_is_folded(recorder, journal):
+def test_folding_needs_the_policy(recorder, journal):
     bump(recorder, 3)
     transport = Scripted()
     Shipper(journal, transport, ShippingPolicy()).ship()
     assert len(json.loads(transport.sent[0][1])) == 3
 
 
-def test_a_refused_batch_is_unfolded_and_halved_until_the_bad_one_stands_alone(recorder, journal, path):
+def test_refused_fold_is_unfolded_and_halved(recorder, journal, path):
     bump(recorder, 8)
 
     def refuses_the_fifth(lane, body, timeout):  # noqa: ARG001
-        # The fifth entry is bad: whatever holds it is refused.
+        # The fifth entry is bad: each batch with it is refused.
         held = sum(update["$add"]["visits"] for update in json.loads(body))
         place = seen[0]
         bad = place < 5 <= place + held
@@ -81,7 +82,8 @@ def test_a_refused_batch_is_unfolded_and_halved_until_the_bad_one_stands_alone(r
     assert audit(path).agrees
 
 
-def test_what_is_in_doubt_is_sent_again_unfolded_and_each_counted(recorder, journal, path):
+def test_resend_is_unfolded(recorder, journal, path):
+    """Entries in doubt are sent again unfolded, and each one is counted."""
     bump(recorder, 3)
     boot = Boot()
     report, _ = ship(journal, RESET, boot=boot)
@@ -96,7 +98,8 @@ def test_what_is_in_doubt_is_sent_again_unfolded_and_each_counted(recorder, jour
     assert audit(path).agrees
 
 
-def test_what_is_in_doubt_never_folds_with_what_is_pending(recorder, journal):
+def test_doubt_never_folds_with_pending(recorder, journal):
+    """Entries in doubt never fold with pending ones."""
     bump(recorder, 2)
     boot = Boot()
     ship(journal, RESET, boot=boot)
@@ -106,7 +109,7 @@ def test_what_is_in_doubt_never_folds_with_what_is_pending(recorder, journal):
     assert sorted(update["$add"]["visits"] for updates in requests for update in updates) == [1, 1, 2]
 
 
-def test_after_a_crash_in_the_middle_the_accounts_hold(recorder, journal, path):
+def test_accounts_hold_after_a_crash(recorder, journal, path):
     bump(recorder, 5)
     epoch = take_over(journal, policy=FOLD)
     lost = journal.claims.claim(
@@ -116,13 +119,14 @@ def test_after_a_crash_in_the_middle_the_accounts_hold(recorder, journal, path):
     assert audit(path).agrees
     with JournalReader(path) as reader:
         assert reader.counts().sending == 5
-        take_over(journal, policy=FOLD)  # the next one: nobody knows what became of it
+        take_over(journal, policy=FOLD)  # the next shipper cannot know the outcome
         assert reader.counts().in_doubt == 5
     assert audit(path).agrees
 
 
 @pytest.mark.parametrize("answer", [UNREACHABLE], ids=["unreachable"])
-def test_what_did_not_leave_is_folded_again_with_more(recorder, journal, answer):
+def test_unsent_fold_grows(recorder, journal, answer):
+    """Entries that did not leave are folded again with more."""
     bump(recorder, 2)
     ship(journal, answer)
     bump(recorder, 2)
@@ -130,7 +134,7 @@ def test_what_did_not_leave_is_folded_again_with_more(recorder, journal, answer)
     assert [update["$add"]["visits"] for (update,) in requests] == [4]
 
 
-def test_the_prediction_is_made_of_the_entries_and_comes_true(recorder, journal, path):
+def test_prediction_holds_for_folded_updates(recorder, journal, path):
     for number in range(30):
         recorder.people_union("ada", {"kiosks": [number % 4]})
         recorder.people_set("bob", {"last": number})

@@ -1,4 +1,4 @@
-"""Whether a request left is measured: real sockets that fail in real ways, on 127.0.0.1."""
+"""HTTP transport: whether a request left is measured, with failing sockets on 127.0.0.1."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ BODY = b'[{"$token":"T","$distinct_id":"ada","$set":{"a":1}}]'
 
 @contextmanager
 def listening(serve):
-    """A socket that hands each connection to `serve`, until the block ends."""
+    """Hand each connection of a listening socket to `serve`, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.05)
         done = threading.Event()
@@ -49,7 +49,7 @@ def listening(serve):
 
 
 def assert_no_sender_is_left():
-    """A request that was given up ends by itself."""
+    """Check that a request given up ends by itself."""
     senders = [thread for thread in threading.enumerate() if thread.name == "restante-send"]
     for sender in senders:
         sender.join(5)
@@ -151,7 +151,7 @@ def test_dripping_answer_ends_at_the_total():
 
 
 def test_nothing_leaves_after_a_timeout():
-    """The thread that was given up is still in the name resolution: what comes of it must not be a request."""
+    """A thread given up during name resolution sends no request once the name is resolved."""
     resolving, go_on, received = threading.Event(), threading.Event(), []
     real = socket.getaddrinfo
 
@@ -192,7 +192,7 @@ def test_redirect_is_not_followed():
 
 
 def test_redirect_body_is_read_in_part():
-    """requests reads it whole, even where it does not follow: a portal could fill the memory with it."""
+    """Read whole, as `requests` does, a portal's redirect could fill the memory."""
     flooded = []
 
     def flood(wire, _request):
@@ -206,7 +206,7 @@ def test_redirect_body_is_read_in_part():
     with RawService(flood) as service:
         reply = HttpTransport(url=service.url, total=5).send(Lane.PEOPLE, BODY)
     assert (reply.status, len(reply.body)) == (302, 65_536)
-    assert sum(flooded) < 50_000_000  # what fits in the buffers on the way
+    assert sum(flooded) < 50_000_000  # as much as fits in the buffers on the way
 
 
 def test_answer_is_read_to_64_kilobytes():
@@ -253,7 +253,7 @@ def test_session_that_retries_sends_once():
 
 
 def test_request_without_a_thread_is_sent(monkeypatch):
-    """Python 3.12.0 to 3.12.2 start none as the interpreter ends."""
+    """Python 3.12.0 to 3.12.2 start no thread as the interpreter ends."""
 
     def start(thread):
         if thread.name == "restante-send":
@@ -270,7 +270,7 @@ def test_request_without_a_thread_is_sent(monkeypatch):
 
 @pytest.mark.parametrize("interim", ["102 Processing\r\n\r\n", "103 Early Hints\r\nLink: x\r\n\r\n"])
 def test_interim_answers_are_read_over(interim):
-    """Taken for the final answer, it would leave that to be read as the next request's."""
+    """An interim answer taken for the final one would leave that to the next request."""
     refusal = answer(400, said_0("$append, wrong"))
     interims = 2 * f"HTTP/1.1 {interim}".encode()
     with RawService(interims + answer(), refusal) as service:
@@ -314,7 +314,7 @@ def test_reach_opens_the_connection_that_sends():
     ],
 )
 def test_reach_gives_the_cause_of_send(url, proxy, listens):
-    """Alike, they are one row in the journal, however long it lasts."""
+    """Equal causes share one row in the journal, however long an outage lasts."""
 
     def close(wire):
         wire.socket.recv(10_000)

@@ -1,4 +1,4 @@
-"""Networks and services at their worst, over real sockets on 127.0.0.1, from the journal to the wire and back."""
+"""Shipping through bad networks and to failing services, over real sockets on 127.0.0.1."""
 
 import gc
 import json
@@ -38,7 +38,7 @@ RESOLVING = "service.invalid"
 
 
 class Clockwork:
-    """Time that a test gives: a wall clock, and seconds since the boot."""
+    """Time given by a test: a wall clock, and seconds since the boot."""
 
     def __init__(self):
         self.wall = 1_800_000_000.0
@@ -50,7 +50,7 @@ class Clockwork:
 
 
 class Device:
-    """A journal and its shipper, as an app has them from its start to its end."""
+    """Journal and shipper of an app from its start to its end."""
 
     def __init__(self, path, url, time, *, policy=None, on_event=None, **transport):
         transport.setdefault("total", 10)
@@ -70,7 +70,7 @@ class Device:
         self.ship = self.shipper.ship
 
     def record(self, number=1):
-        """So many increments, each of a profile of its own."""
+        """Record so many increments, each of a profile of its own."""
         for n in range(number):
             self.recorder.people_increment(f"p{n}", {"visits": 1})
 
@@ -126,7 +126,7 @@ def context(authority):
 
 @pytest.fixture
 def trusted(authority, tmp_path):
-    """A bundle of the certificates that are accepted."""
+    """Path of a bundle of accepted certificates."""
     bundle = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(bundle))
     return str(bundle)
@@ -134,7 +134,7 @@ def trusted(authority, tmp_path):
 
 @pytest.fixture
 def session():
-    """A user's own, without a trace of this machine's settings."""
+    """Session of a user, without this machine's settings."""
     with requests.Session() as own:
         own.trust_env = False
         yield own
@@ -154,7 +154,7 @@ def states(path):
 
 
 def attempts(path):
-    """What the journal says of the requests, oldest first."""
+    """Return the journal's attempts, oldest first."""
     with JournalReader(path) as reader:
         return reader.attempts()[::-1]
 
@@ -174,7 +174,7 @@ def senders():
 
 
 def assert_offline(device, report, cause):
-    """As if nothing had been tried, but for what people read."""
+    """Check that only the words for people changed."""
     lane = people(device.path)
     assert (report.stopped_by, report.shipped, report.in_doubt) == ("offline", 0, 0)
     assert cause in report.message
@@ -214,7 +214,8 @@ PORTALS = {
 
 
 @pytest.mark.parametrize("portal", PORTALS)
-def test_a_captive_portal_is_offline_and_all_goes_once_somebody_signed_in(start, portal):
+def test_captive_portal_is_offline(start, portal):
+    """A captive portal is offline, and all is shipped once somebody has signed in."""
     shown, cause = PORTALS[portal]
     with RawService(shown, shown) as service:
         device = start(service.url)
@@ -226,7 +227,8 @@ def test_a_captive_portal_is_offline_and_all_goes_once_somebody_signed_in(start,
     assert states(device.path) == {"shipped": 3}
 
 
-def test_a_page_over_tls_is_no_portals_and_leaves_in_doubt(start, context, trusting):
+def test_page_over_tls_is_in_doubt(start, context, trusting):
+    """A web page over TLS cannot be a portal's."""
     with RawService(answer(200, PAGE, kind="text/html"), tls=context) as service:
         device = start(service.url, session=trusting)
         device.record()
@@ -234,7 +236,8 @@ def test_a_page_over_tls_is_no_portals_and_leaves_in_doubt(start, context, trust
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_to_the_same_host_pauses_and_names_the_location(start, status):
+def test_same_host_redirect_pauses(start, status):
+    """A redirect to the same host pauses the lane, and names the location."""
     with RawService(answer(status, b"", Location="/v2/engage")) as service:
         device = start(service.url)
         device.record(2)
@@ -246,13 +249,13 @@ def test_a_redirect_to_the_same_host_pauses_and_names_the_location(start, status
 # --- names, proxies
 
 
-def test_a_name_that_does_not_resolve_is_offline(start):
+def test_unresolved_name_is_offline(start):
     device = start(f"http://{RESOLVING}", total=3)
     device.record()
     begun = time.monotonic()
     report = device.ship()
     assert time.monotonic() - begun < 6
-    # The second where this machine's resolver takes its time.
+    # The second message is for a slow resolver on this machine.
     assert report.message in {
         f"the name {RESOLVING} was not found",
         "timed out before anything was sent",
@@ -262,7 +265,7 @@ def test_a_name_that_does_not_resolve_is_offline(start):
 
 @pytest.fixture
 def hung_resolver(monkeypatch):
-    """For one name, the system's resolver does not come back while the test lasts."""
+    """Let the system's resolver hang for one name while the test lasts."""
     over, real = threading.Event(), socket.getaddrinfo
 
     def resolve(host, *arguments, **options):
@@ -279,7 +282,7 @@ def hung_resolver(monkeypatch):
 
 
 @pytest.mark.usefixtures("hung_resolver")
-def test_a_resolver_that_hangs_is_bounded_by_the_requests_total(start):
+def test_hanging_resolver_ends_at_the_total(start):
     device = start(f"http://{RESOLVING}", total=0.2)
     device.record()
     begun = time.monotonic()
@@ -290,7 +293,7 @@ def test_a_resolver_that_hangs_is_bounded_by_the_requests_total(start):
 
 
 @pytest.mark.usefixtures("hung_resolver")
-def test_however_long_a_resolver_hangs_few_threads_hang_with_it(start):
+def test_hanging_resolver_keeps_few_threads(start):
     device = start(f"http://{RESOLVING}", total=0.03)
     device.record()
     for _ in range(12):
@@ -299,7 +302,7 @@ def test_however_long_a_resolver_hangs_few_threads_hang_with_it(start):
     assert [one.times for one in attempts(device.path)] == [12]
 
 
-def test_a_thread_that_hangs_does_not_keep_the_process_from_ending(path):
+def test_hanging_thread_allows_exit(path):
     program = f"""
 import socket, time
 socket.getaddrinfo = lambda *arguments, **options: time.sleep(600)
@@ -316,7 +319,7 @@ print(Shipper(journal, HttpTransport(url="http://{RESOLVING}", total=0.2)).ship(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("given", ["session", "environment"])
-def test_a_proxy_that_refuses_is_offline(start, session, monkeypatch, scheme, given):
+def test_refusing_proxy_is_offline(start, session, monkeypatch, scheme, given):
     proxy = f"http://127.0.0.1:{closed_port()}"
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -327,7 +330,7 @@ def test_a_proxy_that_refuses_is_offline(start, session, monkeypatch, scheme, gi
         monkeypatch.setenv(f"{scheme}_proxy", proxy)
     device = start(f"{scheme}://service.test", session=session if given == "session" else None)
     device.record()
-    for _ in range(3):  # the first a request, the others only a connection
+    for _ in range(3):  # a request first, then only connections
         assert_offline(device, device.ship(), "the proxy could not be used: connection refused")
     assert [one.times for one in attempts(device.path)] == [3]
 
@@ -335,7 +338,8 @@ def test_a_proxy_that_refuses_is_offline(start, session, monkeypatch, scheme, gi
 @pytest.mark.parametrize(
     ("status", "reason"), [(407, "Proxy Authentication Required"), (502, "Bad Gateway")], ids=[407, 502]
 )
-def test_a_proxy_that_opens_no_tunnel_is_offline_and_says_why(start, session, status, reason):
+def test_failing_tunnel_is_offline(start, session, status, reason):
+    """A proxy that opens no tunnel is offline, and its answer is the cause."""
     refusal = answer(status, PAGE, keep=False)
     with RawService(*[refusal] * 3) as proxy:
         session.proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
@@ -347,7 +351,7 @@ def test_a_proxy_that_opens_no_tunnel_is_offline_and_says_why(start, session, st
     assert [one.times for one in attempts(device.path)] == [3]
 
 
-def test_a_proxys_words_are_one_printable_line(start, session):
+def test_proxys_words_are_one_line(start, session):
     refusal = answer(502, b"", keep=False).replace(b"Bad Gateway", b"\x1b[31mBad\x07 Gateway")
     with RawService(refusal, refusal) as proxy:
         session.proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
@@ -359,8 +363,8 @@ def test_a_proxys_words_are_one_printable_line(start, session):
 
 
 @pytest.mark.parametrize(("status", "check"), [(407, assert_paused), (502, assert_in_doubt)])
-def test_without_tls_a_proxys_answer_is_judged_as_the_services(start, session, status, check):
-    """The request was in the proxy's hands: 407 was for want of a password, 502 may have come too late."""
+def test_plain_proxys_answer_counts(start, session, status, check):
+    """Without TLS the proxy had the request: 407 lacked a password, 502 may have come too late."""
     with RawService(answer(status, PAGE)) as proxy:
         session.proxies = {"http": f"http://127.0.0.1:{proxy.port}"}
         device = start("http://service.test", session=session)
@@ -369,7 +373,7 @@ def test_without_tls_a_proxys_answer_is_judged_as_the_services(start, session, s
         assert proxy.requests[0].target == "http://service.test/engage?verbose=1&ip=0"
 
 
-# --- TLS, before the request and after it
+# --- TLS failures before and after the request
 
 
 def close_first(wire):
@@ -397,7 +401,7 @@ def talk_otherwise(wire):
         (talk_otherwise, "the encrypted connection failed"),
     ],
 )
-def test_tls_that_breaks_before_the_request_is_offline(start, trusting, context, greeting, cause):
+def test_tls_failure_before_request_is_offline(start, trusting, context, greeting, cause):
     with RawService(tls=context, greeting=greeting) as service:
         device = start(service.url, session=trusting)
         device.record()
@@ -407,7 +411,8 @@ def test_tls_that_breaks_before_the_request_is_offline(start, trusting, context,
 
 
 @pytest.mark.parametrize("limits", [{"timeout": (0.2, 30)}, {"total": 0.2, "timeout": (30, 30)}])
-def test_a_handshake_that_never_ends_is_offline_and_nothing_goes_on_waiting(start, trusting, context, limits):
+def test_endless_handshake_is_offline(start, trusting, context, limits):
+    """A handshake that never ends is offline, and leaves no thread waiting."""
     with RawService(tls=context, greeting=lambda wire: wire.service.closing.wait(30)) as service:
         device = start(service.url, session=trusting, **limits)
         device.record()
@@ -416,7 +421,7 @@ def test_a_handshake_that_never_ends_is_offline_and_nothing_goes_on_waiting(star
             eventually(lambda: not senders(), 5)
 
 
-def test_a_certificate_nobody_vouches_for_is_offline(start, session, context):
+def test_untrusted_certificate_is_offline(start, session, context):
     with RawService(tls=context) as service:
         device = start(service.url, session=session)
         device.record()
@@ -425,7 +430,7 @@ def test_a_certificate_nobody_vouches_for_is_offline(start, session, context):
         assert service.requests == []
 
 
-def test_a_certificate_of_another_name_is_offline(start, trusting, authority):
+def test_certificate_of_other_name_is_offline(start, trusting, authority):
     with RawService(tls=server_context(authority.issue_cert("elsewhere.test"))) as service:
         device = start(service.url, session=trusting)
         device.record()
@@ -454,7 +459,7 @@ def break_the_encryption_after(wire, _request):
         (break_the_encryption_after, "the encrypted connection failed"),
     ],
 )
-def test_tls_that_breaks_after_the_request_leaves_in_doubt(start, trusting, context, turn, cause):
+def test_tls_failure_after_request_in_doubt(start, trusting, context, turn, cause):
     with RawService(turn, tls=context) as service:
         device = start(service.url, session=trusting)
         device.record(2)
@@ -489,9 +494,8 @@ DRIPS = [drip_headers, drip_body, drip_body_without_a_length, drip_a_chunks_head
 
 @pytest.mark.parametrize("turn", DRIPS)
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_answer_that_drips_is_given_up_at_the_total_and_nothing_goes_on_reading(
-    start, trusting, context, turn, scheme
-):
+def test_dripping_answer_ends_at_the_total(start, trusting, context, turn, scheme):
+    """An answer that drips is given up at the total, and no thread reads on."""
     with RawService(turn, tls=context if scheme == "https" else None) as service:
         device = start(service.url, session=trusting, total=0.3)
         device.record()
@@ -502,7 +506,7 @@ def test_an_answer_that_drips_is_given_up_at_the_total_and_nothing_goes_on_readi
         eventually(lambda: not senders(), 5)
 
 
-def test_a_tunnel_that_opens_drop_by_drop_is_given_up_at_the_total(start, session):
+def test_dripping_tunnel_ends_at_the_total(start, session):
     def drip(wire, _request):
         wire.drip(b"HTTP/1.1 200 OK\r\n" + b"X-Nothing: at all\r\n" * 80)
 
@@ -518,7 +522,7 @@ def test_a_tunnel_that_opens_drop_by_drop_is_given_up_at_the_total(start, sessio
 
 
 def slow(release):
-    """An answer that drips until it is let go, and then is one."""
+    """Return a turn that drips until it is released, and then answers."""
 
     def turn(wire, _request):
         whole = answer()
@@ -534,7 +538,8 @@ def slow(release):
     return turn
 
 
-def test_a_flush_out_of_time_returns_and_its_request_is_settled_behind_it(path, journal):
+def test_flush_timeout_leaves_request_running(path, journal):
+    """A flush out of time returns, and its request is settled later."""
     release = threading.Event()
     with RawService(slow(release)) as service, Recorder("T", journal, url=service.url) as recorder:
         recorder.people_increment("ada", {"visits": 1})
@@ -547,7 +552,8 @@ def test_a_flush_out_of_time_returns_and_its_request_is_settled_behind_it(path, 
         eventually(lambda: states(path) == {"shipped": 1})
 
 
-def test_a_close_out_of_time_returns_and_its_request_is_settled_behind_it(path, journal):
+def test_close_timeout_leaves_request_running(path, journal):
+    """A close out of time returns, and its request is settled later."""
     release = threading.Event()
     with RawService(slow(release)) as service:
         recorder = Recorder("T", journal, url=service.url, background=True)
@@ -561,7 +567,8 @@ def test_a_close_out_of_time_returns_and_its_request_is_settled_behind_it(path, 
         eventually(lambda: states(path) == {"shipped": 1})
 
 
-def test_a_close_out_of_time_that_closes_the_journal_leaves_its_request_in_doubt(path, start):
+def test_closed_journal_leaves_in_doubt(path, start):
+    """A close out of time that closes the journal, too, leaves its request in doubt."""
     with RawService(slow(threading.Event())) as service:
         recorder = Recorder("T", path, url=service.url, background=True)
         recorder.people_increment("ada", {"visits": 1})
@@ -593,7 +600,7 @@ CUTS = {
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_an_answer_that_was_cut_leaves_in_doubt(start, cut):
+def test_cut_answer_is_in_doubt(start, cut):
     sent, cause = CUTS[cut]
     with RawService(lambda wire, _: wire.send(sent)) as service:
         device = start(service.url)
@@ -601,7 +608,7 @@ def test_an_answer_that_was_cut_leaves_in_doubt(start, cut):
         assert_in_doubt(device, device.ship(), cause)
 
 
-# --- services that ask for patience
+# --- Retry-After
 
 DATES = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT", "Retry_After": "Wed, 21 Oct 2015 07:30:00 GMT"}
 ASKS = {
@@ -613,7 +620,8 @@ ASKS = {
 
 
 @pytest.mark.parametrize("asked", ASKS)
-def test_retry_after_is_kept_by_explicit_calls_restarts_and_turned_clocks(start, time_given, asked):
+def test_retry_after_is_kept(start, time_given, asked):
+    """Explicit calls, restarts and turned clocks do not shorten what the service asked for."""
     with RawService(ASKS[asked]) as service:
         device = start(service.url)
         device.record(2)
@@ -637,7 +645,7 @@ def test_retry_after_is_kept_by_explicit_calls_restarts_and_turned_clocks(start,
         assert service.sizes == [2, 2]
 
 
-def test_retry_after_is_honoured_up_to_a_day(start, time_given):
+def test_retry_after_ends_at_a_day(start, time_given):
     with RawService(answer(429, b"", Retry_After="31536000")) as service:
         device = start(service.url)
         device.record()
@@ -648,7 +656,7 @@ def test_retry_after_is_honoured_up_to_a_day(start, time_given):
         assert device.ship().shipped == 1
 
 
-def test_after_a_reboot_retry_after_counts_from_the_boot(start, time_given):
+def test_retry_after_counts_from_a_reboot(start, time_given):
     with RawService(ASKS["429 in seconds"]) as service:
         device = start(service.url)
         device.record()
@@ -662,7 +670,7 @@ def test_after_a_reboot_retry_after_counts_from_the_boot(start, time_given):
         assert device.ship().shipped == 1
 
 
-def test_another_process_keeps_what_this_one_was_asked(path, journal):
+def test_retry_after_binds_other_processes(path, journal):
     with RawService(answer(429, b"", Retry_After="3600")) as service:
         with Recorder("T", journal) as recorder:
             recorder.people_increment("ada", {"visits": 1})
@@ -679,7 +687,8 @@ print(report.stopped_by, report.message, report.requests)
         assert len(service.requests) == 1
 
 
-def test_a_503_in_the_services_own_words_waits_for_the_backoff_alone(start, time_given):
+def test_service_503_waits_for_back_off(start, time_given):
+    """A 503 in the service's own words waits for the back-off alone."""
     with RawService(answer(503, said_0("overloaded"))) as service:
         device = start(service.url)
         device.record()
@@ -690,7 +699,7 @@ def test_a_503_in_the_services_own_words_waits_for_the_backoff_alone(start, time
         assert device.ship().shipped == 1  # an explicit call skips a back-off
 
 
-def test_a_503_from_nobody_knows_whom_leaves_in_doubt(start):
+def test_unknown_503_is_in_doubt(start):
     with RawService(answer(503, PAGE, kind="text/html")) as service:
         device = start(service.url)
         device.record()
@@ -700,9 +709,8 @@ def test_a_503_from_nobody_knows_whom_leaves_in_doubt(start):
 # --- a storm of 500s
 
 
-def test_a_storm_halves_the_requests_and_nothing_is_lost_or_repeated_but_what_may_have_been_applied(
-    start, time_given
-):
+def test_server_errors_halve_requests(start, time_given):
+    """In a storm of 500s requests shrink, nothing is lost, and only increments may apply twice."""
     policy = ShippingPolicy(batch_updates=8, settle_after=30)
     with RawService(*[answer(500, b"boom")] * 5) as service:
         device = start(service.url, policy=policy)
@@ -718,7 +726,7 @@ def test_a_storm_halves_the_requests_and_nothing_is_lost_or_repeated_but_what_ma
         assert service.sizes == [8, 4, 2, 1, 1]
         assert states(device.path) == {"in_doubt": 16}
 
-        report = device.ship()  # the back-off is skipped, but what is in doubt has to settle
+        report = device.ship()  # the back-off is skipped, but the wait of entries in doubt is not
         assert (report.requests, report.stopped_by) == (0, "waiting")
         time_given.go_by(29)
         assert device.ship().requests == 0
@@ -733,7 +741,7 @@ def test_a_storm_halves_the_requests_and_nothing_is_lost_or_repeated_but_what_ma
         assert reader.counts().possibly_twice == 8
 
 
-def test_a_backoff_outlasts_the_app_and_its_successor_waits_for_it(start, time_given):
+def test_back_off_outlasts_the_app(start, time_given):
     told = []
     policy = ShippingPolicy(batch_updates=1)
     with RawService(*[answer(500, b"boom")] * 3) as service:
@@ -755,7 +763,8 @@ def test_a_backoff_outlasts_the_app_and_its_successor_waits_for_it(start, time_g
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_a_wrong_token_pauses_and_another_one_makes_all_due_at_once(start, status):
+def test_new_token_resumes_the_lane(start, status):
+    """A wrong token pauses the lane, and another one makes all entries due at once."""
     told = []
     with RawService(answer(status, said_0("$token, invalid"))) as service:
         device = start(service.url, on_event=told.append)
@@ -763,7 +772,7 @@ def test_a_wrong_token_pauses_and_another_one_makes_all_due_at_once(start, statu
         assert_paused(device, device.ship(), "$token, invalid")
         with device.running():
             eventually(lambda: [one for one in told if isinstance(one, ShipReport)])
-            assert service.sizes == [3]  # of itself it does not try again: nothing has changed
+            assert service.sizes == [3]  # no retry by itself: nothing has changed
             device.journal.change_token("MENDED")
             eventually(lambda: states(device.path) == {"shipped": 3})
         assert service.sizes == [3, 3]
@@ -776,7 +785,7 @@ def test_a_wrong_token_pauses_and_another_one_makes_all_due_at_once(start, statu
 
 @pytest.fixture
 def offline(start):
-    """A device that found nobody at home, with three entries."""
+    """Device that found no service, with three entries."""
 
     def begin(**options):
         device = start(f"http://127.0.0.1:{closed_port()}", **options)
@@ -787,7 +796,7 @@ def offline(start):
     return begin
 
 
-def test_an_outage_writes_one_row_that_grows_and_claims_nothing(offline):
+def test_outage_writes_one_row(offline):
     device = offline()
     for _ in range(5):
         report = device.ship()
@@ -797,7 +806,7 @@ def test_an_outage_writes_one_row_that_grows_and_claims_nothing(offline):
     assert (only.times, only.outcome) == (6, AttemptOutcome.OFFLINE)
 
 
-def test_nothing_is_claimed_before_the_connection_stands(start, offline, trusting, context):
+def test_probe_connects_before_claiming(start, offline, trusting, context):
     device, seen = offline(), []
 
     def look(_wire):  # in the middle of the handshake
@@ -811,18 +820,18 @@ def test_nothing_is_claimed_before_the_connection_stands(start, offline, trustin
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["its-own-session", "a-users-session"])
-def test_the_request_travels_on_the_connection_that_was_probed(start, offline, session, own):
+def test_request_uses_the_probed_connection(start, offline, session, own):
     offline()
     with RawService() as service:
         device = start(service.url, session=None if own else session)
         assert device.transport.reach(Lane.PEOPLE) is None
-        eventually(lambda: service.connections == 1)  # it stands before anything is sent
+        eventually(lambda: service.connections == 1)  # it is open before anything is sent
         assert service.requests == []
         assert device.ship().shipped == 3
         assert (service.connections, service.sizes) == (1, [3])
 
 
-def test_the_request_travels_on_the_probed_connection_to_a_proxy(start, offline, session):
+def test_request_uses_the_probed_proxy(start, offline, session):
     offline()
     with RawService() as proxy:
         session.proxies = {"http": f"http://127.0.0.1:{proxy.port}"}
@@ -830,7 +839,7 @@ def test_the_request_travels_on_the_probed_connection_to_a_proxy(start, offline,
         assert (proxy.connections, proxy.sizes) == (1, [3])
 
 
-def test_the_request_travels_in_the_tunnel_that_was_probed(start, offline, trusting, context):
+def test_request_uses_the_probed_tunnel(start, offline, trusting, context):
     offline()
     with RawService(tls=context) as service, RawService(tunnel_to=service.port) as proxy:
         trusting.proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
@@ -838,10 +847,8 @@ def test_the_request_travels_in_the_tunnel_that_was_probed(start, offline, trust
         assert (proxy.connections, service.connections, service.sizes) == (1, 1, [3])
 
 
-def test_a_service_that_speaks_first_does_not_make_the_probed_connection_look_dead(
-    start, offline, trusting, authority
-):
-    """With TLS 1.3 servers send tickets of themselves, and urllib3 drops a pooled connection that can be read."""
+def test_tls_tickets_keep_probed_connection(start, offline, trusting, authority):
+    """TLS 1.3 servers send tickets unasked, and urllib3 drops a pooled connection that can be read."""
     offline()
     with RawService(tls=server_context(authority.issue_cert("127.0.0.1"))) as service:
         device = start(service.url, session=trusting)
@@ -854,9 +861,7 @@ def test_a_service_that_speaks_first_does_not_make_the_probed_connection_look_de
         assert service.connections == 1
 
 
-def test_the_probe_accepts_the_certificates_that_requests_accepts(
-    start, offline, monkeypatch, trusted, context
-):
+def test_probe_trusts_requests_own_bundle(start, offline, monkeypatch, trusted, context):
     """By default requests trusts its own bundle; urllib3 alone would trust the system's."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
@@ -867,7 +872,7 @@ def test_the_probe_accepts_the_certificates_that_requests_accepts(
         assert service.connections == 1
 
 
-def test_the_probe_trusts_whom_the_environment_names(start, offline, monkeypatch, trusted, context):
+def test_probe_trusts_the_environments_bundle(start, offline, monkeypatch, trusted, context):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
     offline()
     with RawService(tls=context) as service:
@@ -875,7 +880,7 @@ def test_the_probe_trusts_whom_the_environment_names(start, offline, monkeypatch
         assert service.connections == 1
 
 
-def test_an_adapter_with_a_context_of_its_own_is_probed_with_it(start, offline, session, authority, context):
+def test_probe_uses_an_adapters_context(start, offline, session, authority, context):
     class Adapter(requests.adapters.HTTPAdapter):
         def init_poolmanager(self, *arguments, **options):
             own = requests.packages.urllib3.util.create_urllib3_context()
@@ -889,9 +894,9 @@ def test_an_adapter_with_a_context_of_its_own_is_probed_with_it(start, offline, 
         assert service.connections == 1
 
 
-def test_an_adapter_that_sends_in_its_own_way_is_not_kept_back_by_a_probe_that_cannot_know_it(
-    start, offline, session, trusted, context
-):
+def test_probe_keeps_no_adapter_back(start, offline, session, trusted, context):
+    """An adapter may send in its own way, which a probe cannot know."""
+
     class Adapter(requests.adapters.HTTPAdapter):
         def send(self, request, **options):
             options["verify"] = trusted
@@ -906,7 +911,7 @@ def test_an_adapter_that_sends_in_its_own_way_is_not_kept_back_by_a_probe_that_c
 @pytest.mark.parametrize("idle", [False, True])
 @pytest.mark.parametrize("own", [True, False], ids=["its-own-session", "a-users-session"])
 def test_idle_connection_is_closed_first(start, session, idle, own, monkeypatch):
-    """After 5 seconds the other side may have gone without a word."""
+    """After 5 idle seconds the other side may have gone unnoticed."""
     monkeypatch.setattr(connections, "_IDLE", -1.0 if idle else 60.0)
     with RawService() as service:
         device = start(service.url, session=None if own else session)
@@ -917,7 +922,7 @@ def test_idle_connection_is_closed_first(start, session, idle, own, monkeypatch)
 
 
 def test_probe_closes_an_idle_connection(start, monkeypatch):
-    """The service is gone since, and the old connection does not show it: only opening one anew does."""
+    """The service is gone since then, and only opening a new connection shows it."""
     monkeypatch.setattr(connections, "_IDLE", -1.0)
     with RawService() as service:
         device = start(service.url)
@@ -930,7 +935,8 @@ def test_probe_closes_an_idle_connection(start, monkeypatch):
 # --- imports
 
 
-def test_credentials_for_imports_go_to_the_service_and_not_into_the_journal(path):
+def test_import_credentials_stay_unwritten(path):
+    """Credentials for imports go to the service, and not into the journal."""
     imported = answer(200, b'{"code":200,"num_records_imported":1,"status":"OK"}')
     event = {"event": "opened", "properties": {"distinct_id": "ada", "$insert_id": "1"}}
     with (

@@ -1,4 +1,4 @@
-"""What every answer, and its absence, means."""
+"""Verdicts on every answer of a service, and on none."""
 
 import json
 
@@ -86,7 +86,7 @@ TABLE = [
     ("422-token", answer(422, b"Token unknown"), AttemptOutcome.PAUSED),
     ("token-in-a-name", answer(400, said(0, "$set.token_count is odd")), AttemptOutcome.REFUSED),
     ("413", answer(413, b"too large"), AttemptOutcome.REFUSED),
-    # patience
+    # requests to wait
     ("408", answer(408), AttemptOutcome.WAIT),
     ("429", answer(429, b"slow down"), AttemptOutcome.WAIT),
     ("503-retry-after", answer(503, retry_after="5"), AttemptOutcome.WAIT),
@@ -226,7 +226,7 @@ def test_retry_after_ends_at_a_day():
 
 @pytest.mark.parametrize("status", [302, 511])
 def test_captive_portal_cannot_ask_for_patience(status):
-    """A day's patience asked for by the login page of a café would outlast the café."""
+    """A wait of a day asked for by the login page of a café would outlast the visit."""
     verdict = judge(answer(status, location="http://login.example/", retry_after="86400"))
     assert (verdict.outcome, verdict.retry_after) == (AttemptOutcome.OFFLINE, None)
 
