@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.journal.packing import MOST_FOLDED, pack
+from recorder.journal.packing import pack
 from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.operations import Lane
 from simulator import Simulator
@@ -98,11 +98,6 @@ def test_folded_update_keeps_size_limit():
     assert len(one.numbers) == 5
     assert max(sizes) <= MAX_UPDATE_BYTES
     assert len(sizes) == 2
-
-
-def test_request_folds_limited_entries():
-    one = packed([bump() for _ in range(MOST_FOLDED + 1)])
-    assert len(one.numbers) == MOST_FOLDED
 
 
 def test_groups_fold_and_events_never():

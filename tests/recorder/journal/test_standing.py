@@ -1,6 +1,7 @@
 """State of a lane: back-off, waits and pauses that outlast the process, and the probe while offline."""
 
 import sqlite3
+import time
 
 import pytest
 
@@ -126,6 +127,7 @@ def test_explicit_call_skips_the_back_off(path, boot):
         assert Shipper(journal, Scripted(PATIENCE), uptime=boot).ship().requests == 1
         report = Shipper(journal, Scripted(), uptime=boot).ship()
         assert (report.stopped_by, report.requests, report.message) == ("waiting", 0, "HTTP 429")
+        assert report.retry_at - time.time() == pytest.approx(3_600, abs=30)
 
 
 def test_paused_lane_waits_longest_back_off(path, boot):
@@ -163,8 +165,6 @@ def test_paused_lane_stops_no_other(path, boot):
 
 
 def test_drain_keeps_the_update_rate(recorder, journal):
-    import time
-
     with recorder.batch() as batch:
         for n in range(60):
             batch.people_set("ada", {"n": n})

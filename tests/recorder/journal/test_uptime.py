@@ -30,7 +30,7 @@ def test_reboot_counts_from_the_boot():
 
 
 def test_earlier_clock_shows_another_boot():
-    """Where boots have no name, a clock before the beginning of the wait shows another boot."""
+    """If boots have no name, a clock before the beginning of the wait shows another boot."""
     due = Due.after(Uptime("", 100.0), 30.0)
     assert [due.left(Uptime("", at)) for at in (110.0, 99.0, 10.0)] == [20.0, 0.0, 20.0]
 
