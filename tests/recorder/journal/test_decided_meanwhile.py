@@ -148,15 +148,15 @@ def test_stopped_run_reports_timeout(recorder, journal):
     """A stopped drain reports `timeout`, not `done`."""
     for n in range(4):
         recorder.people_set("ada", {"n": n})
-    stop, told = threading.Event(), []
+    stop, reports = threading.Event(), []
 
     def last(*_):
         stop.set()
         return ACCEPTED
 
-    shipper = Shipper(journal, Scripted(last), ShippingPolicy(batch_updates=1), on_event=told.append)
+    shipper = Shipper(journal, Scripted(last), ShippingPolicy(batch_updates=1), on_event=reports.append)
     shipper.run(stop)
-    assert [(report.stopped_by, report.pending) for report in told] == [("timeout", 3)]
+    assert [(report.stopped_by, report.pending) for report in reports] == [("timeout", 3)]
 
 
 def test_limit_counts_rejected_entries(recorder, journal):
@@ -187,8 +187,8 @@ def test_retry_isolates_all_bad_entries(recorder, journal, path):
             batch.people_set("ada", {"bad": n})
         for n in range(100):
             batch.people_set("ada", {"good": n})
-    told = []
-    shipper = Shipper(journal, Refuses(), on_event=told.append)
+    reports = []
+    shipper = Shipper(journal, Refuses(), on_event=reports.append)
     report = shipper.ship()
     assert (report.stopped_by, report.rejected) == ("paused", 0)  # entries that wait again are not rejected
     assert journal.retry("state=waiting").entries == 20

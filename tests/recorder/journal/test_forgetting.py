@@ -107,7 +107,7 @@ def test_forget_leaves_no_byte(path, tmp_path):
     """Forgetting a profile leaves no byte of it, whatever state its entries had."""
     everywhere(path)
     assert {name for _, name in places(path, ID, VALUE)} == {ID, VALUE}
-    before, told, others = entries(path), counts(path), views(path)
+    before, counted, others = entries(path), counts(path), views(path)
     with JournalReader(path) as reader:
         weighed = reader.weigh_forgetting(ID)
     with Journal(path) as journal:
@@ -136,7 +136,7 @@ def test_forget_leaves_no_byte(path, tmp_path):
         seq: before[seq] for seq in before if seq not in forgotten
     }
     now = counts(path)
-    assert (now.recorded, now.pruned, now.forgotten) == (told.recorded, told.pruned, 10)
+    assert (now.recorded, now.pruned, now.forgotten) == (counted.recorded, counted.pruned, 10)
     assert views(path) == others
     whole(path)
 

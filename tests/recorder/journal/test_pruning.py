@@ -442,10 +442,10 @@ def test_pruning_takes_several_transactions(recorder, journal, path):
             batch.people_increment(f"visitor-{n % 7}", {"n": n})
     ship(journal, batch_updates=2_000)
     fill(recorder, 1)
-    before, told = views(path), []
-    journal.prune(all_shipped=True, progress=lambda done, of: told.append((done, of)))
-    assert len({done for done, _ in told}) > 3
-    assert (told[-1], sorted(told)) == ((2_500, 2_500), told)
+    before, steps = views(path), []
+    journal.prune(all_shipped=True, progress=lambda done, of: steps.append((done, of)))
+    assert len({done for done, _ in steps}) > 3
+    assert (steps[-1], sorted(steps)) == ((2_500, 2_500), steps)
     assert views(path) == before
     assert kept(path) == {2_501: "pending"}
 

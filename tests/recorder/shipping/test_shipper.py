@@ -316,11 +316,11 @@ def test_exact_limit_is_done(recorder, journal):
 
 def test_progress_follows_each_request(recorder, journal):
     fill(recorder, 5)
-    told = []
+    steps = []
     Shipper(journal, Scripted(), small(2)).ship(
-        progress=lambda report: told.append((report.shipped, report.pending))
+        progress=lambda report: steps.append((report.shipped, report.pending))
     )
-    assert told == [(2, 3), (4, 1), (5, 0)]
+    assert steps == [(2, 3), (4, 1), (5, 0)]
 
 
 def test_timeout_ends_between_requests(recorder, journal):

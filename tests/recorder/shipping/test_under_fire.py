@@ -614,7 +614,7 @@ DATES = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT", "Retry_After": "Wed, 21 Oct 20
 ASKS = {
     "429 in seconds": answer(429, b"slow down", kind="text/plain", Retry_After="120"),
     "429 as a date, by a clock years off": answer(429, b"", **DATES),
-    "503 in seconds, from whoever it is": answer(503, PAGE, kind="text/html", Retry_After="120"),
+    "503 in seconds, from anybody": answer(503, PAGE, kind="text/html", Retry_After="120"),
     "503 as a date": answer(503, PAGE, kind="text/html", **DATES),
 }
 
@@ -742,17 +742,17 @@ def test_server_errors_halve_requests(start, time_given):
 
 
 def test_back_off_outlasts_the_app(start, time_given):
-    told = []
+    events = []
     policy = ShippingPolicy(batch_updates=1)
     with RawService(*[answer(500, b"boom")] * 3) as service:
         device = start(service.url, policy=policy)
         device.record(4)
         for _ in range(3):
             device.ship()
-        device = start(service.url, policy=policy, on_event=told.append)
+        device = start(service.url, policy=policy, on_event=events.append)
         with device.running():
-            eventually(lambda: told)
-            assert (told[0].stopped_by, told[0].requests) == ("waiting", 0)
+            eventually(lambda: events)
+            assert (events[0].stopped_by, events[0].requests) == ("waiting", 0)
             assert service.sizes == [1, 1, 1]
             time_given.go_by(4)
             eventually(lambda: states(device.path) == {"in_doubt": 3, "shipped": 1})
@@ -765,13 +765,13 @@ def test_back_off_outlasts_the_app(start, time_given):
 @pytest.mark.parametrize("status", [200, 400])
 def test_new_token_resumes_the_lane(start, status):
     """A wrong token pauses the lane, and another one makes all entries due at once."""
-    told = []
+    events = []
     with RawService(answer(status, said_0("$token, invalid"))) as service:
-        device = start(service.url, on_event=told.append)
+        device = start(service.url, on_event=events.append)
         device.record(3)
         assert_paused(device, device.ship(), "$token, invalid")
         with device.running():
-            eventually(lambda: [one for one in told if isinstance(one, ShipReport)])
+            eventually(lambda: [one for one in events if isinstance(one, ShipReport)])
             assert service.sizes == [3]  # no retry by itself: nothing has changed
             device.journal.change_token("MENDED")
             eventually(lambda: states(device.path) == {"shipped": 3})
