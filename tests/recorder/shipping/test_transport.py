@@ -342,6 +342,16 @@ def test_reach_ends_at_the_total():
         assert_no_sender_is_left()
 
 
+def test_session_used_before_opens_anew():
+    """What it opened then does not know that a probe sends nothing."""
+    with RawService() as service, requests.Session() as session:
+        session.post(service.url, data=b"[]")
+        transport = HttpTransport(url=service.url, session=session)
+        assert transport.reach(Lane.PEOPLE) is None
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
+    assert (service.connections, len(service.requests)) == (2, 2)
+
+
 def test_reach_trusts_an_unknown_adapter():
     class Elsewhere(BaseAdapter):
         def send(self, request, **_):
