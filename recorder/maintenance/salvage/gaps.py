@@ -95,7 +95,7 @@ def settle_gaps(connection: sqlite3.Connection, found: Found, *, most: int, now:
     left, _ = connection.execute(sql.HIGHEST_LEFT).fetchone()
     highest = _agreed(signs, most, left)
     connection.execute(sql.DELETE_ABSURD_ATTEMPTS, (highest,))
-    connection.execute(sql.LIMIT_GONE, (highest,))
+    connection.execute(sql.LIMIT_GONE, {"highest": highest})
 
     known = all(state in found.counters for state in _GONE_STATES) and settled <= highest
     pruned = {account: found.counters[account][1] for account in found.counters} if known else {}
@@ -112,7 +112,9 @@ def settle_gaps(connection: sqlite3.Connection, found: Found, *, most: int, now:
             number: numbers.get(number, _LOST if known else _LOST_OR_PRUNED)
             for number in _above(connection, 0, highest)
         }
-    connection.executemany(sql.LOSE, [(number, now, reason) for number, reason in sorted(numbers.items())])
+    connection.executemany(
+        sql.LOSE, [{"seq": seq, "now": now, "reason": reason} for seq, reason in sorted(numbers.items())]
+    )
     pruned[State.LOST] = pruned.get(State.LOST, 0) + lost - len(numbers)
     only_profiles = bool(cursors) and cursors.keys() <= _WITH_PROFILES
     if (highest and not missing) or (known and pruned[State.SHIPPED] == folded):
@@ -131,7 +133,7 @@ def settle_gaps(connection: sqlite3.Connection, found: Found, *, most: int, now:
 def count_accounts(connection: sqlite3.Connection, gaps: Gaps) -> None:
     """Set each account to the number of its entries and its pruned ones."""
     for (account,) in connection.execute(sql.COUNTED).fetchall():
-        connection.execute(sql.COUNT, (gaps.pruned.get(account, 0), account))
+        connection.execute(sql.COUNT, {"pruned": gaps.pruned.get(account, 0), "account": account})
 
 
 def _agreed(signs: Iterable[int], most: int, highest: int = 0) -> int:
@@ -199,6 +201,6 @@ def _mark_partly_known(connection: sqlite3.Connection, upto: int, *, some: bool,
     whole = named > 0 and named_and_left == left and (lost > 0 or not some) and not stale
     if stale:
         connection.execute(sql.MARK_PARTLY_KNOWN)
-    connection.execute(sql.PLACE_NAMED, (upto,))
-    connection.execute(sql.PLACE_OTHERS, (upto, not whole))
+    connection.execute(sql.PLACE_NAMED, {"upto": upto})
+    connection.execute(sql.PLACE_OTHERS, {"upto": upto, "all": not whole})
     return lost if whole else None

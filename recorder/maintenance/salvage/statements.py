@@ -106,12 +106,12 @@ SELECT seq FROM temp.set_aside WHERE seq <= ? AND seq NOT IN (SELECT seq FROM en
 """
 LOSE = """
 INSERT INTO entries (seq, lane, message, recorded_at, state, reason)
-VALUES (?1, 'people', '{}',
-        coalesce((SELECT recorded_at FROM entries WHERE seq < ?1 ORDER BY seq DESC LIMIT 1),
-                 (SELECT recorded_at FROM entries WHERE seq > ?1 ORDER BY seq LIMIT 1), ?2), 'lost', ?3)
+VALUES (:seq, 'people', '{}',
+        coalesce((SELECT recorded_at FROM entries WHERE seq < :seq ORDER BY seq DESC LIMIT 1),
+                 (SELECT recorded_at FROM entries WHERE seq > :seq ORDER BY seq LIMIT 1), :now), 'lost', :reason)
 """
 
-LIMIT_GONE = "UPDATE baseline SET gone = ?1 WHERE gone > ?1"
+LIMIT_GONE = "UPDATE baseline SET gone = :highest WHERE gone > :highest"
 NAMED_PROFILES = f"""
 SELECT count(*), count(baseline.id) FROM temp.baseline_names AS named LEFT JOIN baseline ON baseline.id = named.id
  WHERE named.lane IN {_PROFILES}
@@ -120,15 +120,15 @@ PROFILES_LEFT = f"SELECT count(*) FROM baseline WHERE lane IN {_PROFILES}"
 # A profile is known from after its folded entries on: it is partly known. The index has no group's key.
 PLACE_NAMED = """
 INSERT INTO baseline (id, lane, profile, partly_known, gone)
-SELECT id, lane, profile, 1, ?1 FROM temp.baseline_names AS named
+SELECT id, lane, profile, 1, :upto FROM temp.baseline_names AS named
  WHERE lane = 'people' AND id NOT IN (SELECT id FROM baseline)
    AND NOT EXISTS (SELECT 1 FROM baseline WHERE baseline.profile IS named.profile AND baseline.lane = named.lane)
 """
 PLACE_OTHERS = f"""
 INSERT INTO baseline (lane, group_key, profile, partly_known, gone)
-SELECT lane, group_key, profile, 1, ?1 FROM entries
+SELECT lane, group_key, profile, 1, :upto FROM entries
  WHERE lane IN {_PROFILES} AND profile IS NOT NULL AND state <> 'lost'
-   AND (?2 OR (profile, lane) IN (SELECT profile, lane FROM temp.baseline_names
+   AND (:all OR (profile, lane) IN (SELECT profile, lane FROM temp.baseline_names
                                    WHERE id NOT IN (SELECT id FROM baseline)))
    AND NOT EXISTS (SELECT 1 FROM baseline WHERE baseline.profile IS entries.profile AND baseline.lane = entries.lane
                                             AND baseline.group_key IS entries.group_key)
@@ -213,11 +213,11 @@ RETURNING coalesce(settle_after, ?)
 """
 COUNTED = "SELECT account FROM counters"
 COUNT = """
-UPDATE counters SET entries = ?1 + CASE account
+UPDATE counters SET entries = :pruned + CASE account
   WHEN 'possibly_twice' THEN (SELECT count(*) FROM entries WHERE possibly_twice)
   WHEN 'out_of_order' THEN (SELECT count(*) FROM entries WHERE out_of_order)
-  ELSE (SELECT count(*) FROM entries WHERE state = counters.account) END, pruned = ?1
- WHERE account = ?2
+  ELSE (SELECT count(*) FROM entries WHERE state = counters.account) END, pruned = :pruned
+ WHERE account = :account
 """
 
 # --- The result
