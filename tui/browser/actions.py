@@ -1,7 +1,4 @@
-"""What a person may change through the browser, with ``--write`` only: blocking calls for threads.
-
-Each is weighed first, in the words that the question then uses.
-"""
+"""Changes that the browser makes, with ``--write`` only: blocking calls for threads, and their words."""
 
 import json
 import threading
@@ -43,7 +40,7 @@ class ReadOnly(RestanteError):
 
 
 def numbered(numbers: Iterable[int]) -> list[list[str]]:
-    """Entries by their numbers, as filters: as few as there may be, as one takes so many runs only.
+    """Return filters for entries by number; each takes a limited number of ranges.
 
     >>> numbered([3, 7, 4])
     [['seq=3..4,7']]
@@ -77,12 +74,12 @@ class Actions:
     def weigh(
         self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None = None
     ) -> tuple[Decision, str]:
-        """What it would do, and what is to be said about marks; nothing is written.
+        """Return what a decision would do, and words about marks; nothing is written.
 
         Args:
-            verb: What is to be done.
+            verb: The decision.
             filters: The entries.
-            among: What shows, where the entries are marked ones.
+            among: The query that shows, if the entries are marked ones.
         """
         self._allowed(verb.value)
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
@@ -95,14 +92,14 @@ class Actions:
         return decision, f"{marked:,} marked{hidden}."
 
     def decide(self, verb: Verb, numbers: Iterable[int]) -> Decision:
-        """Do it with exactly these entries: those that the question named, whatever else matches by now."""
+        """Decide about exactly these entries: those that the question named, whatever else matches by now."""
         self._allowed(verb.value)
         with Journal(self._gateway.path) as journal:
             act = journal.retry if verb is Verb.RETRY else journal.discard
             return Decision.sum([act(words) for words in numbered(numbers)])
 
     def editable(self, seq: int) -> tuple[Entry, str, Callable[[str], str]]:
-        """An entry that may be edited, its message as text, and what says why another one would not do.
+        """Return an entry that may be edited, its message as text, and a check that says why another would be refused.
 
         Raises:
             RestanteError: It cannot be edited, with the reason.
@@ -123,7 +120,7 @@ class Actions:
         return entry, text, partial(_refusal, check)
 
     def edit(self, entry: Entry, text: str) -> str:
-        """Give an entry another message; what came of it, in words.
+        """Give an entry another message, and return the result in words.
 
         Raises:
             InvalidOperation: The text is no message that could be accepted.
@@ -137,13 +134,13 @@ class Actions:
         return f"Entry {entry.seq:,} is to be sent as edited."
 
     def weigh_forgetting(self, profile: str, group_key: str | None) -> Forgotten:
-        """What forgetting a profile would erase; nothing is written."""
+        """Return what forgetting a profile would erase; nothing is written."""
         self._allowed("forget")
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
             return reader.weigh_forgetting(profile, group_key)
 
     def forget(self, profile: str, group_key: str | None) -> str:
-        """Erase a profile; what came of it, in words.
+        """Erase a profile, and return the result in words.
 
         Raises:
             JournalBusy: Something is still to be done, with what.
@@ -153,7 +150,7 @@ class Actions:
             return "\n".join(told_forgotten(journal.forget(profile, group_key=group_key)))
 
     def to_ship(self) -> str:
-        """The question before shipping: how many entries, where to, and what may apply twice."""
+        """Return the question before shipping: how many entries, where to, and what may apply twice."""
         self._allowed("ship now")
         facts = self._gateway.facts()
         counts = facts.statistics
@@ -174,7 +171,7 @@ class Actions:
         return text
 
     def ship(self, progress: Callable[[ShipReport], None], stop: threading.Event) -> str:
-        """Send what may go now; what came of it, in words.
+        """Send what may go now, and return the result in words.
 
         Args:
             progress: Called after each request with what was done so far.
@@ -209,14 +206,14 @@ def _refusal(check: Callable[[Any], None], text: str) -> str:
 
 
 def _policy(reader: JournalReader) -> ShippingPolicy:
-    """As the journal's last shipper did, so that nobody resends by hand what an app holds."""
+    """Return the policy of the journal's last shipper, so that nobody resends by hand what an app holds."""
     last = reader.shipping()
     kept = {"in_doubt": last.in_doubt, "settle_after": last.settle_after}
     return ShippingPolicy(**{name: value for name, value in kept.items() if value is not None})  # type: ignore[arg-type]
 
 
 def named(numbers: Sequence[int]) -> str:
-    """Entries by their numbers, newest first where they are few.
+    """Return the numbers of entries for a sentence, newest first if they are few.
 
     >>> named([19]), named([18, 19]), named([3, 4, 5, 40])
     ('#19', '#19, #18', '#3..#40')
@@ -227,7 +224,7 @@ def named(numbers: Sequence[int]) -> str:
 
 
 def question(verb: Verb, decision: Decision, marks: str = "") -> str:
-    """What is asked before a decision: how many entries and which, and what may go wrong."""
+    """Return the question before a decision: how many entries and which, and what may go wrong."""
     lines = [f"{verb.capitalize()} {count(decision.entries, 'entry', 'entries')}, {named(decision.numbers)}?"]
     if marks:
         lines.append(marks)
@@ -240,7 +237,7 @@ def question(verb: Verb, decision: Decision, marks: str = "") -> str:
 
 
 def told(verb: Verb, decision: Decision) -> str:
-    """What a decision did."""
+    """Return in words what a decision did."""
     if not decision.entries:
         reasons = "; ".join(printable(reason) for reason in decision.refused)
         return f"There is nothing to {verb}{f': {reasons}' if reasons else ''}."

@@ -71,7 +71,7 @@ class Page:
 
 
 class Directory:
-    """What profiles there are; safe for threads.
+    """All known profiles, with their numbers of entries; safe for threads.
 
     >>> directory = Directory()
     >>> directory.add([ProfileCount(profile="ada", group_key=None, entries=2, latest=5)], newer=True)
@@ -86,7 +86,7 @@ class Directory:
         self._database.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the database, which removes it."""
         with self._lock:
             self._database.close()
 

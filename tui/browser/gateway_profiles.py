@@ -1,4 +1,4 @@
-"""The profiles view's door to the recorder and the simulator: blocking reads for threads, and frozen data."""
+"""Reads for the profiles view: the ids of all profiles, and the history of one. Blocking, for threads."""
 
 import threading
 import time
@@ -16,12 +16,12 @@ __all__ = ["Collected", "ProfilesGateway"]
 _SLICE = 10_000  # entries whose profiles are collected at a time: some tens of milliseconds
 _CHUNK = 500  # entries fetched at a time: a message may take a megabyte
 _MANY = 2_000  # entries that are read again at each look: some ten milliseconds
-_PATIENCE = 30  # times as long as the last reading took, until a longer history is read whole again
+_REREAD_AFTER = 30  # times the duration of the last reading, until a long history is read whole again
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """How far the profiles' ids are collected.
+    """Progress of collecting the ids of profiles.
 
     Attributes:
         looked_at: At so many entries.
@@ -39,7 +39,7 @@ class Collected:
 
     @property
     def complete(self) -> bool:
-        """Whether all are."""
+        """True if all ids are collected."""
         return self.pruned and self.looked_at >= self.recorded
 
 
@@ -69,7 +69,7 @@ class ProfilesGateway:
         self._pruned_then = 0
 
     def close(self) -> None:
-        """Close the file, and forget the ids."""
+        """Close the journal, and forget the ids."""
         self._reader.close()
         with self._collecting:
             self._directory.close()
@@ -179,7 +179,7 @@ class ProfilesGateway:
                 profile, group_key, rows, looked_at=upto, version=version, start=start, known=known
             )
         now = time.monotonic()
-        self._whole_again = now + _PATIENCE * (now - begun)
+        self._whole_again = now + _REREAD_AFTER * (now - begun)
         return history
 
     def _only_more(

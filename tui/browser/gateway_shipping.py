@@ -1,4 +1,4 @@
-"""The shipping view's door to the recorder: how shipping stands, what failed with which words, what was tried."""
+"""Reads for the shipping view: its state, the failures by their words, and the attempts. Blocking, for threads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from recorder import Attempt, JournalReader
 from recorder.model.reports import AttemptGroup, FailureGroup
 from tui.browser.actions import numbered
-from tui.browser.gateway import Facts, Gateway
+from tui.browser.gateway import Gateway
+from tui.text.facts import Facts
 
 __all__ = ["Carried", "ShippingGateway", "Standing"]
 
@@ -15,7 +16,7 @@ _ATTEMPTS = 500  # the latest ones
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How shipping stands.
+    """State of shipping.
 
     Attributes:
         facts: The accounts, and the sentence.
@@ -46,7 +47,7 @@ class Carried:
 
 
 class ShippingGateway:
-    """How one journal is shipped. Safe for threads.
+    """State of shipping of one journal. Safe for threads.
 
     Args:
         gateway: The journal.
@@ -71,7 +72,7 @@ class ShippingGateway:
         return Carried(words, attempt.entries, exact=False)
 
     def standing(self, stop: Callable[[], bool] = lambda: False) -> Standing:
-        """How it stands; what failed is looked for only where the journal has changed."""
+        """Read the state; failures are looked for only if the journal has changed."""
         facts, version = self._gateway.facts(), self._reader.version()
         if self._known is not None and self._known[0] == version:
             known = self._known[1]

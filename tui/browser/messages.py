@@ -1,27 +1,21 @@
-"""What widgets say to each other; the app handles what goes from one view to another."""
+"""Messages from views to the app: going from one view to another, and how jobs in threads ended."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from textual.message import Message
 
-from recorder.journal.decisions import Verb
 from tui.text.rows import Query
 
-__all__ = [
-    "Decide",
-    "Edit",
-    "Failed",
-    "FilterEntries",
-    "Forget",
-    "KeysChanged",
-    "Place",
-    "Say",
-    "Ship",
-    "ShowEntry",
-    "ShowProfile",
-    "Worked",
-]
+__all__ = ["Changed", "Failed", "FilterEntries", "Place", "ShowEntry", "ShowProfile", "Worked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A view, its query and its entry: where to go on when another file was put at the same path."""
+
+    view: str = "journal"
+    query: Query = field(default_factory=Query)
+    seq: int | None = None
 
 
 class ShowEntry(Message):
@@ -50,66 +44,17 @@ class FilterEntries(Message):
         super().__init__()
 
 
-class Decide(Message):
-    """Retry or discard what these filters match; the app says what that would do, and asks first.
+class Changed(Message):
+    """The person changed the journal; the words say how. Forgetting names the profile."""
 
-    Where they are marks, `among` is what shows: the question says how many of them do not.
-    """
-
-    def __init__(self, verb: Verb, filters: list[list[str]], *, among: Query | None = None) -> None:
-        self.verb = verb
-        self.filters = filters
-        self.among = among
-        super().__init__()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one is, for a browser that goes on in another file at the same path."""
-
-    view: str = "journal"
-    query: Query = field(default_factory=Query)
-    seq: int | None = None
-
-
-class Edit(Message):
-    """Give an entry another message; the app opens the editor, and asks."""
-
-    def __init__(self, seq: int) -> None:
-        self.seq = seq
-        super().__init__()
-
-
-class Forget(Message):
-    """Erase a profile; the app says what that would do, and asks first."""
-
-    def __init__(self, profile: str, group_key: str | None) -> None:
-        self.profile = profile
-        self.group_key = group_key
-        super().__init__()
-
-
-class Ship(Message):
-    """Send what may go now; the app asks first."""
-
-
-class KeysChanged(Message):
-    """Other keys of the view do something now."""
-
-
-class Say(Message):
-    """Say something in passing."""
-
-    def __init__(
-        self, text: str, severity: Literal["information", "warning", "error"] = "information"
-    ) -> None:
-        self.text = text
-        self.severity = severity
+    def __init__(self, words: str, forgotten: tuple[str, str | None] | None = None) -> None:
+        self.words = words
+        self.forgotten = forgotten
         super().__init__()
 
 
 class Worked(Message):
-    """A worker's job went well."""
+    """A job in a thread ended well."""
 
     def __init__(self, job: str) -> None:
         self.job = job
@@ -117,7 +62,7 @@ class Worked(Message):
 
 
 class Failed(Message):
-    """A worker's exception: it is shown, and the app stays."""
+    """A job in a thread, or a change, raised an exception: it is shown, and the app stays."""
 
     def __init__(self, error: Exception, job: str = "") -> None:
         self.error = error

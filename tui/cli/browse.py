@@ -15,7 +15,7 @@ from recorder import HttpTransport, JournalReader
 from recorder.model.filters import where
 from tui.browser.app import Browser
 from tui.browser.gateway import Gateway
-from tui.browser.keys import KEYS, key_names
+from tui.browser.keys import KEY_IDS, key_names
 from tui.browser.messages import Place
 from tui.cli import options
 from tui.cli.status import status_command
@@ -125,9 +125,9 @@ def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place
         _picture(app, screenshot, size)
         return None
     place = app.run()
-    if app.shipping:
+    if app.changes.shipping:
         options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
-        app.let_end(_PATIENCE)
+        app.changes.let_end(_PATIENCE)
     return place
 
 
@@ -145,11 +145,10 @@ def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
         keymap = json.loads(file.read())
     except ValueError as error:
         raise options.BadInput(f"--keymap: not JSON: {error}") from None
-    known = {key.id for key in KEYS}
     if not isinstance(keymap, dict) or not all(isinstance(keys, str) for keys in keymap.values()):
         raise options.BadInput('--keymap: an object of ids and keys, as in {"journal.retry": "f5"}')
-    for unknown in sorted(keymap.keys() - known):
-        raise options.BadInput(f"--keymap: {unknown!r} is no id; there are {', '.join(sorted(known))}")
+    for unknown in sorted(keymap.keys() - KEY_IDS.keys()):
+        raise options.BadInput(f"--keymap: {unknown!r} is no id; there are {', '.join(sorted(KEY_IDS))}")
     try:
         return {name: key_names(keys) for name, keys in keymap.items()}
     except ValueError as error:

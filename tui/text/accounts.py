@@ -1,11 +1,11 @@
-"""How shipping stands, in lines: the accounts that add up, and the lanes that do not go. Pure."""
+"""State of shipping in lines: the accounts that add up, and the lanes in trouble. Pure."""
 
 from collections.abc import Iterator
 
 from recorder import State, Statistics
 from recorder.model.entries import AttemptOutcome
 from recorder.model.reports import LaneStatus
-from tui.browser.gateway import Facts
+from tui.text.facts import Facts
 from tui.text.format import age, printable, size
 
 __all__ = ["accounts_lines", "lane_lines"]
@@ -21,7 +21,7 @@ _SAID = {
 
 
 def accounts_lines(statistics: Statistics) -> Iterator[str]:
-    """The accounts: what was recorded is the sum of what became of it.
+    """Yield the accounts: the number recorded is the sum of all states.
 
     >>> next(accounts_lines(Statistics(recorded=3, shipped=3)))
     'recorded 3 = shipped 3 + pending 0 + in doubt 0 + rejected 0  ✓ adds up'
@@ -45,7 +45,7 @@ def accounts_lines(statistics: Statistics) -> Iterator[str]:
 
 
 def lane_lines(facts: Facts) -> Iterator[str]:
-    """The lanes whose last request did not go through: since when, why, and when they are tried next."""
+    """Yield the lanes whose last request failed: since when, why, and when they are tried next."""
     for lane in facts.shipper.lanes:
         if lane.outcome in _SAID:
             yield _lane(lane, facts.now, running=facts.shipper.running)

@@ -6,7 +6,7 @@ __all__ = ["fitted", "folded"]
 
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:
-    """Text that takes exactly so many cells; an ellipsis where something is missing.
+    """Return text of exactly so many cells; an ellipsis stands for what is cut.
 
     >>> fitted("abcdef", 4), fitted("ab", 4, right=True), fitted("名前です", 5)
     ('abc…', '  ab', '名前…')
@@ -20,7 +20,7 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Text as lines of at most so many cells, broken at blanks where that can be; indented as it was.
+    """Fold text into lines of at most so many cells, at blanks if possible; indentation is kept.
 
     >>> folded("waits behind entry 812", 12)
     ['waits behind', 'entry 812']

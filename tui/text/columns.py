@@ -1,11 +1,11 @@
-"""How wide the table's columns are: the long ones give way first, then SUMMARY goes, then AGE. Pure."""
+"""Widths of the table's columns: the long ones shrink first, then SUMMARY goes, then AGE. Pure."""
 
 from dataclasses import dataclass
 
 from tui.text.cells import fitted
 from tui.text.format import age
 from tui.text.rows import Row
-from tui.text.states import LOOKS, plain
+from tui.text.states import LOOKS
 
 __all__ = ["Columns", "columns_for"]
 
@@ -30,19 +30,15 @@ class Columns:
     state: int
 
     def heads(self) -> str:
-        """The line above the table."""
+        """Return the line above the table."""
         return self._line(" ", "SEQ", "AGE", "PROFILE", "OP", "SUMMARY") + " " * _GAP + "STATE"
 
-    def cells(self, row: Row, now: float, *, mark: str, ascii_only: bool) -> tuple[str, str]:
-        """A row's line up to its state, and its state."""
+    def cells(self, row: Row, now: float, *, mark: str) -> tuple[str, str]:
+        """Return a row's line up to its state, and its state."""
         look = LOOKS[row.state]
         when = age(max(0.0, now - row.recorded_at)).replace(" ", "")
-        texts = (row.owner, row.operator, row.summary)
-        if ascii_only:  # before they are fitted: what is spelled out takes more room
-            texts = (plain(row.owner), plain(row.operator), plain(row.summary))
-        line = self._line(mark, f"{row.seq:,}", when, *texts) + " " * _GAP
-        state = fitted(look.mark(ascii_only=ascii_only) + row.marks, self.state)
-        return (plain(line), plain(state)) if ascii_only else (line, state)
+        line = self._line(mark, f"{row.seq:,}", when, row.owner, row.operator, row.summary)
+        return line + " " * _GAP, fitted(look.mark + row.marks, self.state)
 
     def _line(self, mark: str, *cells: str) -> str:
         widths = (self.seq, self.age, self.owner, self.operator, self.summary)
@@ -55,7 +51,7 @@ class Columns:
 
 
 def columns_for(width: int, highest: int) -> Columns:
-    """The columns of a table.
+    """Return the columns of a table.
 
     Args:
         width: Its cells.

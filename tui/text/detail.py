@@ -1,16 +1,15 @@
-"""An entry whole, as labelled lines: what it says, what became of it, and what happens next. Pure."""
+"""A whole entry as labelled lines: its message, its attempts, its effect, and what happens next. Pure."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from recorder import Attempt, Entry, State
 from recorder.model.entries import AttemptOutcome
-from tui.browser.gateway import EntryFacts
-from tui.browser.keys import name_of
 from tui.text.effect import Effect
+from tui.text.facts import EntryFacts
 from tui.text.format import age, clipped, count, printable, size
 from tui.text.states import LOOKS
 
@@ -21,7 +20,7 @@ _SHORT_PAYLOAD = 120
 _LONGEST_WORDS = 300
 _MOST_ATTEMPTS = 6
 _DAY = 86_400
-_WHOSE = frozenset({"$distinct_id", "$group_key", "$group_id"})
+_OWNER_KEYS = frozenset({"$distinct_id", "$group_key", "$group_id"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_PLAIN = re.compile(r"[^\n -~]")
 
@@ -31,18 +30,18 @@ class Line:
     """One labelled line.
 
     Attributes:
-        label: Empty where it goes on from the one before.
+        label: Empty if it goes on from the line before; None if the text has no label, and begins at the margin.
         text: Safe to print.
         style: A style of the theme, as Textual's ``Content`` takes it.
     """
 
-    label: str
+    label: str | None
     text: str
     style: str = ""
 
 
 def escaped_json(value: object, *, indent: int | None = None) -> str:
-    r"""A value as JSON in which nothing can style or turn a terminal: such characters are JSON's own escapes.
+    r"""Return a value as JSON in which nothing can style or turn a terminal: such characters are JSON's own escapes.
 
     >>> escaped_json({"name": "Zoë \x1b[31m"})
     '{"name":"Zoë \\u001b[31m"}'
@@ -58,35 +57,41 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def copied(entry: Entry) -> str:
-    """An entry's message as JSON, whole."""
+    """Return an entry's whole message as JSON."""
     text = json.dumps(entry.message, ensure_ascii=False, indent=2)
     # Half of a pair of surrogates is JSON, and no text that could be copied: as JSON's own escape it is.
     return _SURROGATE.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def title(entry: Entry) -> str:
-    """The first line: number, operator, state, tries.
+    """Return the first line: number, operator, state, tries.
 
     Its words are safe to print.
     """
     sends = f", {count(entry.sends, 'try', 'tries')}" if entry.sends else ""
     operator = clipped(printable((entry.operator or entry.lane.value)[:_SHORT_PAYLOAD]), 30)
-    return f"#{entry.seq:,}  {operator}  {LOOKS[entry.state].mark()}{sends}"
+    return f"#{entry.seq:,}  {operator}  {LOOKS[entry.state].mark}{sends}"
 
 
 def detail_lines(
-    facts: EntryFacts, effect: Effect | None, *, effect_known: bool, write: bool = False
+    facts: EntryFacts,
+    effect: Effect | None,
+    *,
+    effect_known: bool,
+    key: Callable[[str], str],
+    write: bool = False,
 ) -> Iterator[Line]:
-    """All that is known about an entry.
+    """Yield all that is known about an entry.
 
     Args:
-        facts: It, and what was read with it.
-        effect: What it does to its profile; None for events and imports.
-        effect_known: Whether that was looked up yet.
+        facts: The entry, and what was read with it.
+        effect: Its effect on the profile; None for events and imports.
+        effect_known: Whether that was read yet.
+        key: Returns the key for the id of a binding.
         write: Whether keys that change something do so.
     """
     entry = facts.entry
-    yield Line("", title(entry), f"bold {LOOKS[entry.state].style}")
+    yield Line(None, title(entry), f"bold {LOOKS[entry.state].style}")
     owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
     yield Line("profile", printable(clipped(owner, _LONGEST_WORDS)))
     yield Line(
@@ -105,13 +110,13 @@ def detail_lines(
     yield from _labelled("marks", marks, "$text-warning")
     if entry.reason:
         yield Line("reason", printable(clipped(entry.reason, _LONGEST_WORDS)), "$text-error")
-    yield from _payload(entry)
+    yield from _payload(entry, key("journal.copy"))
     yield from _attempts(facts)
     yield from _effect(effect, known=effect_known)
     held = _held(facts)
     if held:
         yield Line("held", held, "$text-warning")
-    yield Line("next", next_step(facts, write=write))
+    yield Line("next", next_step(facts, key if write else None))
 
 
 def _labelled(label: str, texts: list[str], style: str = "") -> Iterator[Line]:
@@ -119,10 +124,12 @@ def _labelled(label: str, texts: list[str], style: str = "") -> Iterator[Line]:
         yield Line(label if place == 0 else "", text, style)
 
 
-def _payload(entry: Entry) -> Iterator[Line]:
-    # Whose it is stands above already; copying gives all of it.
+def _payload(entry: Entry, copy: str) -> Iterator[Line]:
+    # The profile stands above already; copying gives all of it.
     shown = {
-        name: value for name, value in entry.message.items() if name not in _WHOSE or entry.profile is None
+        name: value
+        for name, value in entry.message.items()
+        if name not in _OWNER_KEYS or entry.profile is None
     }
     text = escaped_json(shown)
     if len(text) > _SHORT_PAYLOAD:
@@ -131,15 +138,12 @@ def _payload(entry: Entry) -> Iterator[Line]:
     lines = text[:_MOST_PAYLOAD].splitlines()
     yield from _labelled("payload", lines)
     if len(text) > _MOST_PAYLOAD:
-        yield Line(
-            "",
-            f"… the first {size(_MOST_PAYLOAD)} of {size(whole)}; {name_of('journal.copy')} copies all of it",
-            "$text-muted",
-        )
+        shown_size = f"… the first {size(_MOST_PAYLOAD)} of {size(whole)}"
+        yield Line("", f"{shown_size}; {copy} copies all of it", "$text-muted")
 
 
 def moment(seconds: float, now: float, *, exact: bool = False) -> str:
-    """A time of the day, with the date where it is another day's; in UTC.
+    """Return a time of the day in UTC, with the date unless it is today's.
 
     >>> moment(1_790_000_000.0, 1_790_000_100.0)
     '14:13:20Z'
@@ -207,11 +211,11 @@ def _held(facts: EntryFacts) -> str:
     return f"{whom}: settles in {age(left)}" if left >= 1 else f"{whom}: has settled"
 
 
-def next_step(facts: EntryFacts, *, write: bool = False) -> str:
-    """What happens to an entry next, in words; the keys for it are named where they work."""
+def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
+    """Return in words what happens to an entry next, with the keys for it if there are any."""
     entry = facts.entry
     names = ("journal.retry", "journal.edit", "journal.discard")
-    retry, edit, discard = (f" ({name_of(name)})" if write else "" for name in names)
+    retry, edit, discard = (f" ({key(name)})" if key is not None else "" for name in names)
     match entry.state:
         case State.SHIPPED:
             return "nothing: the service accepted the request that carried it"

@@ -1,4 +1,4 @@
-"""What one entry does to its profile: the simulator's answer, in lines for a person. Pure."""
+"""Effect of one entry on its profile, as the simulator has it, in lines for a person. Pure."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _MOST_LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an entry does.
+    """Effect of one entry.
 
     Attributes:
         lines: What it changes, a line each; safe to print.
@@ -26,7 +26,7 @@ class Effect:
 
 
 def effect_of(entry: Entry, history: Sequence[tuple[int, str]], start: Start | None = None) -> Effect:
-    """What an entry does to its profile, or would do.
+    """Simulate what an entry does to its profile, or would do.
 
     Args:
         entry: One of a user's or a group's profile.

@@ -1,4 +1,4 @@
-"""What forgetting a profile would do, and did, in words: the same on the command line and in the browser. Pure."""
+"""Sentences before and after a profile is forgotten, for the command line and the browser. Pure."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _LONGEST_ID = 60  # cells
 
 
 def hazards(weighed: Forgotten, *, delete_remote: bool = False) -> Iterator[str]:
-    """What is to be known before.
+    """Yield the consequences of forgetting a profile.
 
     >>> list(hazards(Forgotten(entries=3, unsent=1)))[0]
     '3 entries name it; they are erased for ever: 1 is not sent yet, and never will be.'
@@ -28,7 +28,7 @@ def hazards(weighed: Forgotten, *, delete_remote: bool = False) -> Iterator[str]
 
 
 def forget_question(profile: str, group_key: str | None, weighed: Forgotten) -> str:
-    """What is asked in the browser before a profile is forgotten.
+    """Return the browser's question before a profile is forgotten.
 
     >>> print(forget_question("ada", None, Forgotten(entries=1)))
     Forget ada for ever?
@@ -59,7 +59,7 @@ def _what(weighed: Forgotten) -> str:
 
 
 def told(done: Forgotten) -> Iterator[str]:
-    """What was done, and what is left to do.
+    """Yield what was done, and what is left to do.
 
     >>> list(told(Forgotten(entries=1)))
     ['Forgot 1 entry. No byte of it is left in the journal.']

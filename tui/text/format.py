@@ -1,4 +1,4 @@
-"""How things look as text: ages, sizes, summaries, and user data that can never style a terminal. Pure."""
+"""Ages, sizes, counts and summaries as text, and user data that can never style a terminal. Pure."""
 
 import json
 import unicodedata
@@ -13,7 +13,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 def age(seconds: float) -> str:
-    """A span of time in its largest unit.
+    """Return a span of time in its largest unit.
 
     >>> age(12), age(240), age(90_000)
     ('12 s', '4 m', '1 d')
@@ -25,7 +25,7 @@ def age(seconds: float) -> str:
 
 
 def size(number: int) -> str:
-    """A number of bytes.
+    """Return a number of bytes in a readable unit.
 
     >>> size(900), size(12_400_000)
     ('900 B', '12.4 MB')
@@ -39,7 +39,7 @@ def size(number: int) -> str:
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """A number with its noun.
+    """Return a number with its noun.
 
     >>> count(1, "entry", "entries"), count(12_000, "entry", "entries")
     ('1 entry', '12,000 entries')
@@ -48,7 +48,7 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """Text as it may be written to a terminal: controls and marks that turn its direction are spelled out.
+    """Return text that is safe on a terminal: controls and marks of direction are spelled out.
 
     >>> printable("a\\x1b[31mb")
     'a\\\\x1b[31mb'
@@ -66,7 +66,7 @@ MOST_COPIED = 75_000
 
 
 def copied_words(what: str, text: str, otherwise: str) -> str:
-    """What is said of a copy: whether a terminal took it, nobody knows.
+    """Return the sentence about a copy; no terminal says whether it took it.
 
     >>> copied_words("#3 as JSON", "{}", "...")
     'Copied #3 as JSON, 2 B.'
@@ -78,7 +78,7 @@ def copied_words(what: str, text: str, otherwise: str) -> str:
 
 
 def clipped(text: str, length: int) -> str:
-    """At most so many characters, the last one an ellipsis where something is missing.
+    """Return at most so many characters; an ellipsis stands for what is cut.
 
     >>> clipped("abcdef", 4)
     'abc…'
@@ -87,7 +87,7 @@ def clipped(text: str, length: int) -> str:
 
 
 def summary(entry: Entry, length: int = 60) -> str:
-    """What an entry says, in a few words: its first property, and how many more."""
+    """Return an entry's first property, and how many more there are."""
     # Spelling out takes its time: of a megabyte only what may be shown is.
     payload: Any = entry.message.get(entry.operator or "", entry.message)
     if isinstance(payload, Mapping) and payload:

@@ -80,21 +80,21 @@ class History:
 
     @property
     def pruned(self) -> int:
-        """How many entries were folded into what it begins with."""
+        """The number of entries that were folded into its beginning."""
         return self.start.entries if self.start is not None else 0
 
     def at(self, n: int) -> Profile | None:
-        """The profile after its first `n` entries; None where there is none then."""
+        """Return the profile after its first `n` entries; None if there is none then."""
         with self._turn:
             return self._timeline.at(n)
 
     def held(self, n: int) -> tuple[Mapping[str, Any] | None, bool]:
-        """The same without a copy, not to be changed; and whether it is partly known."""
+        """Return the same without a copy, not to be changed, and True if it is partly known."""
         with self._turn:
             return self._timeline.properties(n)
 
     def timeline(self, before: Timeline | None = None) -> Timeline:
-        """Its steps, for whoever walks through them all meanwhile.
+        """Return the steps, for a walk through all of them.
 
         Args:
             before: One of an earlier reading, whose work is not done again where both begin alike.
@@ -105,11 +105,11 @@ class History:
         return Timeline(self.profile, self.texts, group_key=self.group_key, seqs=seqs, start=self.start)
 
     def same(self, other: "History") -> bool:
-        """Whether it is the same reading, looked for again or not."""
+        """Return True if it is the same reading, confirmed or not."""
         return self._timeline is other._timeline  # noqa: SLF001  # its own kind
 
     def common(self, other: "History") -> int:
-        """With how many entries both begin, to the same effect."""
+        """Return the number of entries with which both begin, to the same effect."""
         if self.start != other.start:
             return 0
         if self.texts[: len(other.texts)] == other.texts:
@@ -118,25 +118,25 @@ class History:
         return next((n for n, (one, another) in pairs if one != another), min(len(self), len(other)))
 
     def messages(self, n: int) -> list[Any]:
-        """The first `n` messages; before them, where something was pruned, one that does as much."""
+        """Return the first `n` messages; before them one that stands for the pruned entries, if there are any."""
         first = opening(self.profile, self.group_key, self.start)
         return [*first, *map(json.loads, self.texts[:n])]
 
     def place(self, seq: int) -> int | None:
-        """How many entries there are up to one, itself included; None where it is no part of the history."""
+        """Return the place of an entry, from 1; None if it is no part of the history."""
         return next((n for n, passage in enumerate(self.passages, 1) if passage.seq == seq), None)
 
     def place_before(self, seq: int) -> int:
-        """How many entries come before one that is no part of the history: those shipped, and older ones."""
+        """Return how many entries come before one that is no part of the history."""
         return sum(passage.state is State.SHIPPED or passage.seq < seq for passage in self.passages)
 
-    def holds(self, seq: int) -> bool:
-        """Whether an entry is kept, be it part of the history or not."""
+    def contains(self, seq: int) -> bool:
+        """Return True if an entry is kept, even if it is no part of the history."""
         at = bisect_left(self.numbers, seq)
         return at < len(self.numbers) and self.numbers[at] == seq
 
     def moved_on(self, *, looked_at: int, version: int) -> "History":
-        """The same, found unchanged at a later moment."""
+        """Return the same history, confirmed at a later moment."""
         return replace(self, looked_at=looked_at, version=version)
 
 
@@ -150,7 +150,7 @@ def history_of(
     start: Start | None = None,
     known: History | None = None,
 ) -> History:
-    """A profile's history from all its entries, by number.
+    """Make a profile's history from all its entries.
 
     Args:
         profile: Its id, or the group's.
@@ -208,7 +208,7 @@ def history_of(
 
 
 def _order(passage: Passage) -> tuple[bool, int, int]:
-    """As `JournalReader.history_of` orders them."""
+    """Return the key by which `JournalReader.history_of` orders entries, too."""
     shipped = passage.state is State.SHIPPED
     return (not shipped, (passage.attempt or 0) if shipped else 0, passage.seq)
 
@@ -221,7 +221,7 @@ def _applied(
     start: Start | None,
     known: History | None,
 ) -> dict[str, Any]:
-    """The timeline, and the lock for it: one that goes on from another shares its lock while it is made."""
+    """Return the timeline and its lock; continuing another one takes that one's lock."""
     seqs = [passage.seq for passage in passages]
     if known is None:
         timeline = Timeline(profile, texts, group_key=group_key, seqs=seqs, start=start)
@@ -235,7 +235,7 @@ def _applied(
 
 
 def start_of(kept: Baseline | None) -> Start | None:
-    """What a history begins with; None where no entry was folded."""
+    """Return the beginning of a history; None if no entry was folded."""
     if kept is None or not kept.entries:
         return None
     properties = None if kept.properties is None else dict(kept.properties)
@@ -243,7 +243,7 @@ def start_of(kept: Baseline | None) -> Start | None:
 
 
 def opening(profile: str, group_key: str | None, start: Start | None) -> list[dict[str, Any]]:
-    """A message that makes a profile as its pruned entries did; none where they left none.
+    """Return a message that makes a profile as its pruned entries did, or none if they left none.
 
     >>> opening("ada", None, Start({"visits": 3}, partly_known=False, entries=2))
     [{'$distinct_id': 'ada', '$set': {'visits': 3}}]
@@ -257,7 +257,7 @@ def opening(profile: str, group_key: str | None, start: Start | None) -> list[di
 
 
 def note_of(start: Start | None) -> str:
-    """What a copied test says about its beginning; empty where nothing was pruned.
+    """Return a sentence about the beginning of a copied test; nothing if nothing was pruned.
 
     >>> note_of(Start({}, partly_known=False, entries=400))
     'The first message stands for 400 entries that were pruned.'

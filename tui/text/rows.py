@@ -1,4 +1,4 @@
-"""What the table of entries holds: light rows, what they match, and the window of them that is loaded. Pure."""
+"""Rows of the table of entries, the query that they match, and the window of them that is loaded. Pure."""
 
 import shlex
 from bisect import bisect_left
@@ -14,7 +14,7 @@ _LONGEST = 200  # characters of a cell that are kept; no terminal shows more
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What the table shows.
+    """Tab and filter of the table.
 
     Attributes:
         state: The tab; None for all.
@@ -26,17 +26,17 @@ class Query:
 
     @property
     def states(self) -> tuple[State, ...]:
-        """The states it is about; none means any."""
+        """The states of the tab; none means any."""
         return (self.state,) if self.state is not None else ()
 
     @property
     def everything(self) -> bool:
-        """Whether every entry matches."""
+        """True if every entry matches."""
         return self.state is None and not self.words
 
     @classmethod
     def of(cls, words: list[str], state: State | None = None) -> "Query":
-        """A filter's words; one that names a state becomes the tab, which has an index.
+        """Make a query; a word that names a state becomes the tab, which has an index.
 
         >>> Query.of(["state=rejected", "op=add"])
         Query(state=<State.REJECTED: 'rejected'>, words=('op=add',))
@@ -49,7 +49,7 @@ class Query:
 
 
 def words_of(text: str) -> list[str]:
-    """What a person typed, as words of a filter; quotes keep white space.
+    """Split a typed text into words of a filter; quotes keep white space.
 
     >>> words_of("op=add profile='Ada Lovelace'")
     ['op=add', 'profile=Ada Lovelace']
@@ -62,7 +62,7 @@ def words_of(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; what is of the user is spelled out and cut to what a line may show."""
+    """One line of the table; user data is safe to print and not longer than a line may show."""
 
     seq: int
     recorded_at: float
@@ -74,7 +74,7 @@ class Row:
 
 
 def row_of(entry: Entry) -> Row:
-    """The line of an entry."""
+    """Return the row of an entry."""
     owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
     return Row(
         seq=entry.seq,
@@ -112,22 +112,22 @@ class Window:
 
     @property
     def end(self) -> int:
-        """The row number behind the last one loaded."""
+        """The row number after the last one loaded."""
         return self.first + len(self.rows)
 
     @property
     def height(self) -> int:
-        """How many rows there are, as far as that is known."""
+        """The number of rows, as far as it is known."""
         if self.at_oldest:
             return self.end
         return max(self.end + 1, self.total or 0)
 
     def __getitem__(self, number: int) -> Row | None:
-        """The row of a number; None where it is not loaded."""
+        """Return the row of a number; None if it is not loaded."""
         return self.rows[number - self.first] if self.first <= number < self.end else None
 
     def place(self, seq: int) -> int:
-        """The row number of an entry, or of the next older one that is loaded; of the last where none is.
+        """Return the row number of an entry, or of the next older one that is loaded, or of the last.
 
         >>> window = Window(5, tuple(Row(seq, 0.0, "", "", "", State.PENDING, "") for seq in (30, 20, 10)))
         >>> window.place(30), window.place(25), window.place(1)
@@ -136,10 +136,47 @@ class Window:
         at = bisect_left(self.rows, -seq, key=lambda row: -row.seq)
         return self.first + min(at, max(len(self.rows) - 1, 0))
 
+    def covers(self, seq: int) -> bool:
+        """Return True if an entry of this number would be among the rows, or is."""
+        if not self.rows:
+            return False
+        return (self.at_newest or seq <= self.rows[0].seq) and (self.at_oldest or seq >= self.rows[-1].seq)
+
     def placed(self) -> "Window":
-        """The same where an end that is known says where the rows stand."""
+        """Return the same window at the row number that a known end gives it."""
         if self.at_newest:
             return replace(self, first=0)
         if self.at_oldest and self.total is not None:
             return replace(self, first=max(self.total - len(self.rows), 1))
         return replace(self, first=max(self.first, 1))
+
+    def extended(self, rows: tuple[Row, ...], *, newer: bool, reached: bool, most: int) -> "Window":
+        """Return a window with more rows at one end, and fewer at the other if they become too many.
+
+        Args:
+            rows: The rows, newest first.
+            newer: Add them at the newest end.
+            reached: Nothing matches beyond them.
+            most: As many rows are kept.
+        """
+        if newer:
+            kept = (*rows, *self.rows)[:most]
+            whole = len(kept) == len(rows) + len(self.rows)
+            first, at_newest, at_oldest = self.first - len(rows), reached, self.at_oldest and whole
+        else:
+            both = (*self.rows, *rows)
+            kept = both[-most:]
+            cut = len(both) - len(kept)
+            first, at_newest, at_oldest = self.first + cut, self.at_newest and not cut, reached
+        return Window(0 if at_newest else max(first, 1), kept, at_newest, at_oldest, self.total)
+
+    def grown_from(self, before: "Window", seq: int, number: int) -> "Window":
+        """Return the same window, its row numbers estimated from those of an earlier reading.
+
+        Args:
+            before: The earlier reading.
+            seq: An entry of both.
+            number: The entry's row number then.
+        """
+        grown = self.total - before.total if self.total and before.total else 0
+        return replace(self, first=max(number + grown - (self.place(seq) - self.first), 1))

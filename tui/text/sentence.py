@@ -1,4 +1,4 @@
-"""The sentence: how shipping stands, and what came of it, in words for the commands and the browser. Pure."""
+"""The sentence about shipping, its state or its result, for the commands and the browser. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -25,7 +25,7 @@ _WORST: tuple[ShippingState, ...] = ("paused", "offline", "waiting")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipping:
-    """How shipping stands.
+    """State of shipping.
 
     Attributes:
         state: The worst of the lanes, or what the shipper does.
@@ -43,7 +43,7 @@ class Shipping:
 
 
 def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -> Shipping:
-    """How shipping stands, from the accounts and what the shipper last wrote down.
+    """Return the state of shipping, from the accounts and what the shipper last wrote down.
 
     A journal that is full says so before all else: nothing more is recorded until something is shipped.
 
@@ -84,7 +84,7 @@ def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -
 
 
 def standing_of(shipping: Shipping, statistics: Statistics, shipper: ShipperStatus) -> str:
-    """The sentence in a word or two, with a glyph. Online is said only of somebody who ships.
+    """Return the sentence in a word or two, with a glyph; only a running shipper is online.
 
     >>> counts, nobody = Statistics(recorded=3, shipped=3), ShipperStatus()
     >>> standing_of(shipping_of(counts, nobody, now=0.0), counts, nobody)
@@ -109,7 +109,7 @@ def standing_of(shipping: Shipping, statistics: Statistics, shipper: ShipperStat
 
 
 def _all_set_aside(statistics: Statistics, shipper: ShipperStatus) -> bool:
-    """Whether nothing can go before something settles, or a person decides."""
+    """Return True if nothing can go before something settles, or a person decides."""
     waits = shipper.settling_until is not None or shipper.held > 0
     return waits and statistics.pending + statistics.sending == 0
 
@@ -183,7 +183,7 @@ def _done(statistics: Statistics) -> str:
 
 
 def report_sentence(report: ShipReport, statistics: Statistics, shipper: ShipperStatus, *, now: float) -> str:
-    """What came of shipping, from its report and how the journal stands afterwards.
+    """Return the result of shipping in words.
 
     >>> report_sentence(ShipReport(shipped=3, requests=1), Statistics(), ShipperStatus(), now=0.0)
     'Shipped 3 entries in 1 request. Nothing is left.'

@@ -7,19 +7,16 @@ from itertools import islice
 from typing import Any
 
 from simulator import ABSENT, difference
-from tui.text.detail import escaped_json
-from tui.text.format import age, clipped, count, printable, size
+from tui.text.format import age, clipped, count, printable
 from tui.text.history import History, Passage
 from tui.text.states import LOOKS
 from tui.text.writers import Written
 
-__all__ = ["PropertyRow", "Standpoint", "aged", "beginning", "owner_of", "standpoint", "value_lines"]
+__all__ = ["PropertyRow", "Standpoint", "aged", "beginning", "charges_of", "owner_of", "standpoint", "sum_of"]
 
 _Sides = tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
 _LONGEST = 200  # characters of a cell; no terminal shows more
-_MOST_VALUE = 4_096  # characters that are shown of a value; copying gives all of it
 _CHARGES = "$transactions"
-_MOST_CHARGES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +69,12 @@ class Standpoint:
     state: Mapping[str, Any] | None = field(repr=False)
 
     def row(self, name: str | None) -> int:
-        """Where a property stands; 0 where it does not."""
+        """Return the place of a property; 0 if there is none."""
         return next((place for place, row in enumerate(self.rows) if row.name == name), 0)
 
 
 def standpoint(history: History, written: Written, n: int | None, now: float) -> Standpoint:
-    """How a profile stands.
+    """Return a profile at one moment.
 
     Args:
         history: Its entries.
@@ -101,7 +98,7 @@ def standpoint(history: History, written: Written, n: int | None, now: float) ->
 
 
 def aged(shown: Standpoint, history: History, now: float) -> Standpoint:
-    """The same, when only time has passed."""
+    """Return the same with a new title, when only time has passed."""
     return replace(shown, title=_title(history, shown.n, now))
 
 
@@ -110,7 +107,7 @@ def _title(history: History, n: int | None, now: float) -> str:
 
 
 def owner_of(profile: str, group_key: str | None) -> str:
-    """Whose profile, safe to print.
+    """Return the name of a profile, safe to print.
 
     >>> owner_of("acme", "company"), owner_of("ada", None)
     ('company:acme', 'ada')
@@ -132,7 +129,7 @@ def _when(history: History, n: int | None, now: float) -> str:
 
 
 def beginning(history: History) -> str:
-    """What stands before its first entry.
+    """Return words for the moment before the first entry.
 
     >>> from tui.text.history import history_of
     >>> beginning(history_of("ada", None, [], looked_at=0))
@@ -145,7 +142,7 @@ def beginning(history: History) -> str:
 
 def _entry(passage: Passage) -> str:
     operator = printable(clipped(passage.operator, 40))
-    return f"#{passage.seq:,} {operator} {LOOKS[passage.state].mark()}"
+    return f"#{passage.seq:,} {operator} {LOOKS[passage.state].mark}"
 
 
 # --- the rows
@@ -184,16 +181,16 @@ def _mark(name: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> str:
 def _text(name: str, value: Any) -> str | None:
     if value is ABSENT:
         return None
-    charges = _charges(name, value)
+    charges = charges_of(name, value)
     if charges:
-        return f"{count(len(charges), 'charge')}, {_sum(charges):,.2f}"
+        return f"{count(len(charges), 'charge')}, {sum_of(charges):,.2f}"
     if isinstance(value, list | dict) and value:
         return _collection(value)
     return printable(clipped(json.dumps(value, ensure_ascii=False), _LONGEST))
 
 
 def _collection(value: list[Any] | dict[str, Any]) -> str:
-    """A list or an object; a large one with its size first, or all large ones would look alike."""
+    """Return a list or an object as text; a large one begins with its size, or all large ones would look alike."""
     # Of a long one the beginning, which is more than shows: it is put together anew with each new entry.
     begun = value[:_LONGEST] if isinstance(value, list) else dict(islice(value.items(), _LONGEST))
     text = json.dumps(begun, ensure_ascii=False, separators=(",", ":"))
@@ -201,13 +198,13 @@ def _collection(value: list[Any] | dict[str, Any]) -> str:
     return many + printable(clipped(text, _LONGEST))
 
 
-def _charges(name: str, value: Any) -> list[dict[str, Any]]:
+def charges_of(name: str, value: Any) -> list[dict[str, Any]]:
     if name != _CHARGES or not isinstance(value, list):
         return []
     return [charge for charge in value if isinstance(charge, dict)]
 
 
-def _sum(charges: list[dict[str, Any]]) -> float:
+def sum_of(charges: list[dict[str, Any]]) -> float:
     amounts = (charge.get("$amount") for charge in charges)
     return sum(each for each in amounts if isinstance(each, int | float) and not isinstance(each, bool))
 
@@ -239,8 +236,8 @@ def _notes(
 
 
 def _revenue(sides: _Sides) -> str:
-    found = [_charges(_CHARGES, side.get(_CHARGES)) if side is not None else [] for side in sides]
-    charges, sums = [len(each) for each in found], [_sum(each) for each in found]
+    found = [charges_of(_CHARGES, side.get(_CHARGES)) if side is not None else [] for side in sides]
+    charges, sums = [len(each) for each in found], [sum_of(each) for each in found]
     if not any(charges):
         return ""
     before, after = (f"{amount:,.2f}" for amount in sums)
@@ -266,37 +263,3 @@ def _nothing(history: History, upto: int) -> str:
         if passage.operator == "$delete":
             return f"No such profile: {_entry(passage)} deleted it."
     return "No such profile: its entries made none."
-
-
-# --- one value
-
-
-def value_lines(name: str, value: Any) -> Iterator[str]:
-    """A value whole, or the first 4 kB of it, as lines that are safe to print."""
-    if value is ABSENT:
-        yield "not there"
-        return
-    charges = _charges(name, value)
-    if charges:
-        yield f"{count(len(charges), 'charge')}, {_sum(charges):,.2f} in all, the latest first"
-        for charge in charges[::-1][:_MOST_CHARGES]:
-            yield _charge(charge)
-        if len(charges) > _MOST_CHARGES:
-            yield f"… and {len(charges) - _MOST_CHARGES:,} before them; y copies all of them"
-        return
-    text = escaped_json(value, indent=2)
-    yield from text[:_MOST_VALUE].split("\n")
-    if len(text) > _MOST_VALUE:
-        whole = size(len(json.dumps(value, ensure_ascii=False).encode()))
-        yield f"… the first {size(_MOST_VALUE)} of {whole}; y copies all of it"
-
-
-def _charge(charge: dict[str, Any]) -> str:
-    rest = {name: value for name, value in charge.items() if name not in {"$time", "$amount"}}
-    amount = json.dumps(charge.get("$amount"))
-    if isinstance(charge.get("$amount"), int | float) and not isinstance(charge.get("$amount"), bool):
-        amount = f"{charge['$amount']:,.2f}"
-    more = json.dumps(rest, ensure_ascii=False) if rest else ""
-    return printable(
-        clipped(f"{charge.get('$time', 'no time')!s:<20} {amount:>12}  {more}", _LONGEST)
-    ).rstrip()

@@ -1,4 +1,4 @@
-"""Who wrote which property, and what each entry of a profile changed: one walk through its history. Pure."""
+"""The entries that wrote each property, and what each entry changed: one walk through a history. Pure."""
 
 import json
 from bisect import bisect_left, bisect_right
@@ -16,7 +16,7 @@ _LONGEST = 160  # characters of what an entry changed; no terminal shows more
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What each entry of a history did.
+    """Effects of the entries of a history.
 
     Attributes:
         changes: For each entry what it changed, in a few words that are safe to print.
@@ -33,7 +33,7 @@ class Written:
     _timeline: Timeline | None = field(default=None, repr=False, compare=False)
 
     def known_of(self, history: History) -> "Written":
-        """What of it holds for another reading of the same profile: as far as both begin alike."""
+        """Return the part that is true for another reading: as far as both begin alike."""
         if self._of is None or self._of.start != history.start:
             return NOBODY
         n = self._of.common(history)
@@ -48,19 +48,19 @@ class Written:
         )
 
     def last(self, name: str, upto: int) -> int | None:
-        """The place of the entry that last changed a property, of the first so many; None where none did."""
+        """Return the place of the last of the first so many entries that changed a property; None if none did."""
         places = self.by.get(name, ())
         at = bisect_right(places, upto)
         return places[at - 1] if at else None
 
     def next(self, name: str, after: int, way: int) -> int | None:
-        """The next place beyond one where a property was changed; a way of -1 looks back."""
+        """Return the next place where a property was changed; a way of -1 looks back."""
         places = self.by.get(name, ())
         at = bisect_right(places, after) if way > 0 else bisect_left(places, after) - 1
         return places[at] if 0 <= at < len(places) else None
 
     def number(self, name: str, first: int, last: int) -> int:
-        """How many of the entries from one place to another changed a property."""
+        """Return how many entries from one place to another changed a property."""
         places = self.by.get(name, ())
         return bisect_right(places, last) - bisect_left(places, first)
 
@@ -71,7 +71,7 @@ NOBODY = Written()
 def written(
     history: History, stop: Callable[[], bool] = lambda: False, *, known: Written = NOBODY
 ) -> Written | None:
-    """Walk through a history; None where it was stopped.
+    """Walk through a history; None if it was stopped.
 
     Args:
         history: It.
@@ -82,7 +82,7 @@ def written(
     changes: list[str] = []
     by: dict[str, list[int]] = {}
     unknown: list[int] = []
-    timeline = history.timeline(known._timeline)  # noqa: SLF001  # of this room's making
+    timeline = history.timeline(known._timeline)  # noqa: SLF001  # made by this module
     for place in range(len(known.changes), len(history)):
         if stop():
             return None
@@ -100,12 +100,12 @@ def written(
 
 
 def _names(changes: tuple[Change, ...]) -> dict[str, None]:
-    """The properties that changed, each once."""
+    """Return the properties that changed, each once."""
     names: dict[str, None] = {}
     for change in changes:
         if change.path:
             names[str(change.path[0])] = None
-        else:  # the profile came or went, and its properties with it
+        else:  # the profile was created or deleted, with its properties
             for state in (change.before, change.after):
                 names.update(dict.fromkeys(state if state is not ABSENT else ()))
     return names

@@ -6,31 +6,28 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Footer, Static
 
-from tui.browser.keys import bindings, name_of
-from tui.text.states import plain
+from tui.browser.keys import BINDINGS
 
 __all__ = ["ConfirmScreen"]
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """Asks, and gives back whether it may be done."""
+    """Asks a question; its result is True for yes."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("confirm")]
+    BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["confirm"]]
 
-    def __init__(self, question: str, *, ascii_only: bool) -> None:
+    def __init__(self, question: str) -> None:
         super().__init__()
-        self._question = plain(question) if ascii_only else question
+        self._question = question
 
     def compose(self) -> ComposeResult:
         """The question, and the two answers."""
         with VerticalScroll(classes="box"):
             yield Static(self._question, markup=False)
-            yield Static(
-                f"\n{name_of('confirm.yes')} yes   {name_of('confirm.no')} no", markup=False, classes="hint"
-            )
+            yield Footer(compact=True, show_command_palette=False)
 
-    def action_answer(self, yes: bool) -> None:  # as the table of keys says it
+    def action_answer(self, yes: bool) -> None:  # from the binding's action
         """Give the answer back."""
         self.dismiss(yes)

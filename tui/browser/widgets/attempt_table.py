@@ -6,6 +6,7 @@ from recorder import Attempt, State
 from recorder.model.entries import AttemptOutcome
 from tui.browser.gateway_shipping import Standing
 from tui.browser.widgets.lines import Cell, Lines
+from tui.text.cells import fitted
 from tui.text.format import age, clipped, printable, size
 from tui.text.states import LOOKS, Look
 
@@ -26,58 +27,38 @@ _GAP = "  "
 _LONGEST = 300  # characters of the words
 
 
-class AttemptTable(Lines):
-    """One line a request, or a row of requests that failed alike."""
+class AttemptTable(Lines[Attempt]):
+    """One line for each request, or for several that failed alike."""
 
-    def __init__(self, *, ascii_only: bool) -> None:
-        super().__init__(id="attempts", ascii_only=ascii_only)
-        self.rows: tuple[Attempt, ...] = ()
+    def __init__(self) -> None:
+        super().__init__("attempts")
         self.now = 0.0
-        self.unread = " …"
-        """What is shown before anything was read."""
-
-    @property
-    def known(self) -> bool:
-        """Whether anything was read yet."""
-        return self.now > 0
 
     def show(self, standing: Standing) -> None:
-        """Show these; the cursor stays on its attempt, but for the first one, which is always the latest."""
+        """Show the attempts; the cursor stays on its own, or on the latest."""
+        self.empty = " Nothing was sent yet."
         here = self.current.id if self.current is not None and self.cursor else None
         self.rows, self.now = standing.attempts, standing.facts.now
         places = (place for place, row in enumerate(self.rows) if row.id == here)
         self.put(next(places, 0 if here is None else self.cursor))
 
-    @property
-    def current(self) -> Attempt | None:
-        """The attempt under the cursor."""
-        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
-
-    def number(self) -> int:
-        """How many there are."""
-        return len(self.rows)
-
     def heads(self, width: int) -> str:
-        """What the columns are."""
+        """Return the heads of the columns."""
         return " " + "".join(
-            self._fit(("AGE", "ATTEMPT", "LANE", "UPDATES", "ENTRIES", "SIZE", "WORDS"), width - 1)
+            _fit(("AGE", "ATTEMPT", "LANE", "UPDATES", "ENTRIES", "SIZE", "WORDS"), width - 1)
         )
 
-    def nothing(self) -> str:
-        """None."""
-        return " Nothing was sent yet." if self.known else self.unread
-
     def cells(self, place: int, width: int) -> Sequence[Cell]:
-        """When, what came of it, what it carried, what was said."""
+        """Return age, outcome, entries and the service's words."""
         row = self.rows[place]
         look, word = _LOOKS[row.outcome]
         numbers = f"{row.first:,}..{row.last:,}" if row.first != row.last else f"{row.first:,}"
         status = f"{row.status} " if row.status is not None else ""
         times = f" ({row.times:,} times)" if row.times > 1 else ""
-        when, outcome, *rest = self._fit(
+        when, outcome, *rest = _fit(
             (
                 age(max(self.now - (row.ended_at or row.started_at), 0.0)).replace(" ", ""),
-                f"{look.ascii if self._ascii else look.glyph} {word}",
+                f"{look.glyph} {word}",
                 row.lane.value,
                 f"{row.updates:,}",
                 numbers if row.updates else "",
@@ -88,21 +69,22 @@ class AttemptTable(Lines):
         )
         return (when, "$text-muted"), (outcome, look.style), *((cell, "") for cell in rest)
 
-    def _fit(self, cells: tuple[str, ...], width: int) -> tuple[str, ...]:
-        """Columns give way to the words: first the size, then the numbers, then the updates."""
-        widths = [_AGE, _OUTCOME, _LANE, _UPDATES, _NUMBERS, _SIZE]
-        for gone in (5, 4, 3, 2):
-            if width - _taken(widths) >= _LEAST_WORDS:
-                break
-            widths[gone] = 0
-        widths.append(max(width - _taken(widths), 0))
-        right = {0, 3, 4, 5}
-        made = [
-            (_GAP if place else "") + self.fit(cell, room, right=place in right)
-            for place, (cell, room) in enumerate(zip(cells, widths, strict=True))
-            if room
-        ]
-        return tuple(made)
+
+def _fit(cells: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """Leave out columns until the words have space: the size first, then the numbers, then the updates."""
+    widths = [_AGE, _OUTCOME, _LANE, _UPDATES, _NUMBERS, _SIZE]
+    for gone in (5, 4, 3, 2):
+        if width - _taken(widths) >= _LEAST_WORDS:
+            break
+        widths[gone] = 0
+    widths.append(max(width - _taken(widths), 0))
+    right = {0, 3, 4, 5}
+    made = [
+        (_GAP if place else "") + fitted(cell, room, right=place in right)
+        for place, (cell, room) in enumerate(zip(cells, widths, strict=True))
+        if room
+    ]
+    return tuple(made)
 
 
 def _taken(widths: list[int]) -> int:

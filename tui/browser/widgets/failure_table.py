@@ -1,14 +1,15 @@
-"""What failed, grouped by what the service said: entries first, then attempts."""
+"""The failures, grouped by the words of the service: entries first, then attempts."""
 
 from collections.abc import Sequence
 
 from recorder import State
 from recorder.model.reports import AttemptGroup, FailureGroup
 from tui.browser.gateway_shipping import Standing
-from tui.browser.keys import name_of
+from tui.browser.keys import key_name
 from tui.browser.widgets.lines import Cell, Lines
+from tui.text.cells import fitted
 from tui.text.format import age, clipped, count, printable
-from tui.text.states import LOOKS
+from tui.text.states import LOOKS, Look
 
 __all__ = ["FailureTable"]
 
@@ -18,67 +19,43 @@ _LONGEST = 300  # characters of the words
 _TRIED = LOOKS[State.SENDING]  # attempts are no entries: their glyph is that of a request
 
 
-class FailureTable(Lines):
+class FailureTable(Lines[FailureGroup | AttemptGroup]):
     """The groups, and the keys that lead on from the one under the cursor."""
 
-    def __init__(self, *, write: bool, ascii_only: bool) -> None:
-        super().__init__(id="failures", ascii_only=ascii_only)
+    def __init__(self, *, write: bool) -> None:
+        super().__init__("failures")
         self._write = write
-        self.rows: tuple[FailureGroup | AttemptGroup, ...] = ()
         self.now = 0.0
-        self.unread = " …"
-        """What is shown before anything was read."""
-        self._entries = self._tries = 0
-
-    @property
-    def known(self) -> bool:
-        """Whether anything was read yet."""
-        return self.now > 0
+        self._total = "…"
 
     def show(self, standing: Standing) -> None:
-        """Show these; the cursor stays on its group."""
+        """Show the groups; the cursor stays on its own."""
         here = _key(self.current) if self.current is not None else None
+        self.empty = " Nothing failed."
         self.rows = (*standing.failures, *standing.tries)
         self.now = standing.facts.now
-        self._tries = sum(group.attempts for group in standing.tries)
-        self._entries = sum(group.entries for group in standing.failures)
+        self._total = count(sum(group.entries for group in standing.failures), "entry", "entries")
+        if standing.tries:
+            tries = sum(group.attempts for group in standing.tries)
+            self._total += f", {count(tries, 'try', 'tries')}"
         places = (place for place, row in enumerate(self.rows) if _key(row) == here)
         self.put(next(places, self.cursor))
 
-    @property
-    def current(self) -> FailureGroup | AttemptGroup | None:
-        """The group under the cursor."""
-        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
-
-    def number(self) -> int:
-        """How many groups there are."""
-        return len(self.rows)
-
     def heads(self, width: int) -> str:
-        """What they are."""
+        """Return the totals, and the keys."""
         hint = ""
         if isinstance(self.current, FailureGroup) and width >= _MIDDLE:
-            hint = f"   {name_of('shipping.enter')}: entries"
+            hint = f"   {key_name(self.app, 'shipping.enter')}: entries"
             if self._write:
-                hint += f", {name_of('shipping.retry')}: retry"
-        many = [count(self._entries, "entry", "entries")]
-        if self._tries:
-            many.append(count(self._tries, "try", "tries"))
-        more = f"   {self.cursor + 1} of {len(self.rows)}" if len(self.rows) > self._room_for_rows else ""
-        return f" FAILURES {', '.join(many) if self.known else '…'}{more}{hint}"
-
-    @property
-    def _room_for_rows(self) -> int:
-        return max(self.size.height - 1, 1)
-
-    def nothing(self) -> str:
-        """None."""
-        return " Nothing failed." if self.known else self.unread
+                hint += f", {key_name(self.app, 'shipping.retry')}: retry"
+        hidden = len(self.rows) > max(self.size.height - 1, 1)
+        more = f"   {self.cursor + 1} of {len(self.rows)}" if hidden else ""
+        return f" FAILURES {self._total}{more}{hint}"
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
-        """State, status, words, how many, first and last."""
+        """Return state, status, words, number, first and last."""
         row = self.rows[place]
-        many, glyph, style = self._what(row)
+        many, look = _kind(row)
         status = str(row.status) if row.status is not None else ""
         first, last = (age(max(self.now - at, 0.0)) for at in (row.first_at, row.last_at))
         ends = [many.rjust(_NUMBER)]
@@ -93,17 +70,17 @@ class FailureTable(Lines):
             quoted = f"{row.lane.value}: {words}"
         room = max(width - 2 - _STATUS - 1 - len(end), 4)
         return (
-            (f"{glyph} ", style),
-            (self.fit(status, _STATUS) + " ", "bold"),
-            (self.fit(quoted, room), ""),
-            (self.fit(end, len(end)), "$text-muted"),
+            (f"{look.glyph} ", look.style),
+            (fitted(status, _STATUS) + " ", "bold"),
+            (fitted(quoted, room), ""),
+            (fitted(end, len(end)), "$text-muted"),
         )
 
-    def _what(self, row: FailureGroup | AttemptGroup) -> tuple[str, str, str]:
-        if isinstance(row, AttemptGroup):
-            return count(row.attempts, "try", "tries"), self.fit(_TRIED.glyph, 1), _TRIED.style
-        look = LOOKS[row.state]
-        return count(row.entries, "entry", "entries"), look.ascii if self._ascii else look.glyph, look.style
+
+def _kind(row: FailureGroup | AttemptGroup) -> tuple[str, Look]:
+    if isinstance(row, AttemptGroup):
+        return count(row.attempts, "try", "tries"), _TRIED
+    return count(row.entries, "entry", "entries"), LOOKS[row.state]
 
 
 def _key(row: FailureGroup | AttemptGroup) -> tuple[object, ...]:

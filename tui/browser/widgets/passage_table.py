@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tui.browser.widgets.lines import Cell, Lines
+from tui.text.cells import fitted
 from tui.text.format import age, clipped, printable
 from tui.text.history import History
 from tui.text.standpoint import beginning
@@ -16,11 +17,11 @@ _LEAST_CHANGE = 16  # cells
 _GAP = "  "
 
 
-class PassageTable(Lines):
-    """First the present, then the entries, the last one first, down to the moment before any."""
+class PassageTable(Lines[None]):
+    """The present first, then the entries, the last one first, then the moment before any."""
 
-    def __init__(self, *, ascii_only: bool) -> None:
-        super().__init__(id="passages", ascii_only=ascii_only)
+    def __init__(self) -> None:
+        super().__init__("passages")
         self.history: History | None = None
         self.written: Written = NOBODY
         self.now = 0.0
@@ -32,7 +33,7 @@ class PassageTable(Lines):
 
     @property
     def at(self) -> int | None:
-        """The moment under the cursor: after so many entries; None for now."""
+        """The moment under the cursor, as a number of entries; None for now."""
         if self.history is None or self.cursor == 0:
             return None
         return len(self.history) + 1 - self.cursor
@@ -42,7 +43,7 @@ class PassageTable(Lines):
         self.put(self._place(n))
 
     def stay_on(self, n: int | None) -> None:
-        """Put the cursor on its moment among other entries; it stays where it is on the screen."""
+        """Put the cursor on its moment among other entries; it keeps its line of the screen."""
         self._top += self._place(n) - self.cursor
         self.go_to(n)
 
@@ -50,30 +51,30 @@ class PassageTable(Lines):
         return 0 if n is None or self.history is None else len(self.history) + 1 - n
 
     def number(self) -> int:
-        """The present, the entries, and the moment before them."""
+        """Return the number of entries, and two for the present and the beginning."""
         history = self.history
         return len(history) + 2 if history is not None and (len(history) or history.pruned) else 0
 
     def heads(self, width: int) -> str:
-        """What the columns are."""
+        """Return the heads of the columns."""
         if not self.number():
             return ""
         return " " + "".join(self._fit(("SEQ", "AGE", "OP", "WHAT IT CHANGED", "STATE"), width - 1))
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
-        """Number, age, operator, what it changed, state."""
+        """Return number, age, operator, change and state."""
         assert self.history is not None  # noqa: S101  # for the type checker: there is a row
         n = len(self.history) + 1 - place
         if place == 0:
-            return ((self.fit("now: as shipped beside as predicted", width), "bold"),)
+            return ((fitted("now: as shipped beside as predicted", width), "bold"),)
         if n == 0:
-            return ((self.fit(beginning(self.history), width), "$text-muted"),)
+            return ((fitted(beginning(self.history), width), "$text-muted"),)
         passage = self.history.passages[n - 1]
         look = LOOKS[passage.state]
         when = age(max(self.now - passage.recorded_at, 0.0)).replace(" ", "")
         change = self.written.changes[n - 1] if n <= len(self.written.changes) else "…"
         operator = printable(clipped(passage.operator, 40))
-        state = look.mark(ascii_only=self._ascii)
+        state = look.mark
         *first, last = self._fit((f"{passage.seq:,}", when, operator, change, state), width)
         return *((cell, "") for cell in first), (last, look.style)
 
@@ -85,9 +86,9 @@ class PassageTable(Lines):
         ages = _AGE if room >= _LEAST_CHANGE + _AGE + len(_GAP) else 0
         room -= ages + len(_GAP) * bool(ages)
         return (
-            self.fit(seq, numbers, right=True),
-            _GAP + self.fit(when, ages, right=True) if ages else "",
-            _GAP + self.fit(operator, _OPERATOR),
-            _GAP + self.fit(change, room) if room > 0 else "",
-            _GAP + self.fit(state, _STATE),
+            fitted(seq, numbers, right=True),
+            _GAP + fitted(when, ages, right=True) if ages else "",
+            _GAP + fitted(operator, _OPERATOR),
+            _GAP + fitted(change, room) if room > 0 else "",
+            _GAP + fitted(state, _STATE),
         )

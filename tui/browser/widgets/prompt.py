@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from tui.browser.keys import bindings
+from tui.browser.keys import BINDINGS
 from tui.text.format import printable
 
 __all__ = ["Prompt"]
@@ -19,14 +19,14 @@ class _Line(Input):
     """An input that spells out what a terminal would take as a command: text may be pasted, or come from data."""
 
     def validate_value(self, value: str) -> str:
-        """What may be shown."""
+        """Spell out what may not be shown."""
         return printable(value)
 
 
 class Prompt(Horizontal):
     """One line to type in; hidden until it is asked for."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("prompt")]
+    BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["prompt"]]
 
     class Entered(Message):
         """Enter was pressed."""
@@ -37,14 +37,14 @@ class Prompt(Horizontal):
             super().__init__()
 
     class Refused(Message):
-        """Enter was pressed, and what was typed is not understood; in words. It stays open."""
+        """Enter was pressed, and the text was refused, for a reason in words. The prompt stays open."""
 
         def __init__(self, words: str) -> None:
             self.words = words
             super().__init__()
 
     class Closed(Message):
-        """It was closed without a word."""
+        """The prompt was closed without entering anything."""
 
     def __init__(self) -> None:
         super().__init__(id="prompt")
@@ -59,25 +59,25 @@ class Prompt(Horizontal):
 
     @property
     def is_open(self) -> bool:
-        """Whether it shows."""
+        """True if it shows."""
         return bool(self.display)
 
     @property
     def field(self) -> Input:
-        """Where one types."""
+        """The line to type in."""
         return self.query_one(Input)
 
     def open(
         self, purpose: str, sign: str, text: str, hint: str, check: Callable[[str], str] | None = None
     ) -> None:
-        """Show it, with this text to begin with.
+        """Show the prompt, with this text to begin with.
 
         Args:
-            purpose: What `Entered` says it is for.
-            sign: What stands before the line.
-            text: What is typed already.
-            hint: What is shown while there is none.
-            check: Says why a text cannot be taken; empty where it can. Until then the prompt stays open.
+            purpose: Handed on by `Entered`.
+            sign: Shown before the line.
+            text: The text to begin with.
+            hint: Shown while the line is empty.
+            check: Returns why a text is refused, or nothing. A refused text stays.
         """
         self._purpose, self._check = purpose, check
         text = printable(text)
@@ -91,19 +91,19 @@ class Prompt(Horizontal):
         self.screen.set_focus(field)
 
     def close(self) -> None:
-        """Hide it."""
+        """Hide the prompt."""
         self.display = False
 
     def action_stay(self) -> None:
-        """Tab has nothing to go to in one line; what is behind the prompt is not to have it."""
+        """Keep tab from reaching the view behind the prompt."""
 
     def action_close(self) -> None:
-        """Escape."""
+        """Close at escape."""
         self.close()
         self.post_message(self.Closed())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter."""
+        """Check and hand over the text at enter."""
         event.stop()
         if self._check is not None and (words := self._check(event.value)):
             self.post_message(self.Refused(words))

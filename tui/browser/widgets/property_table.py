@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tui.browser.widgets.lines import Cell, Lines
+from tui.text.cells import fitted
 from tui.text.format import clipped, printable
 from tui.text.standpoint import PropertyRow, Standpoint
 from tui.text.states import LOOKS
@@ -18,74 +19,61 @@ _PRUNED, _PRUNED_SHORT = "before what is kept", "pruned"
 _ABSENT = "\u2013"  # a dash: no JSON value looks like it
 
 
-class PropertyTable(Lines):
+class PropertyTable(Lines[PropertyRow]):
     """The table. The cursor stays on its property when another moment is shown."""
 
-    def __init__(self, *, ascii_only: bool) -> None:
-        super().__init__(id="properties", ascii_only=ascii_only)
+    def __init__(self) -> None:
+        super().__init__("properties")
         self.shown: Standpoint | None = None
 
     def show(self, standpoint: Standpoint | None) -> None:
         """Show a profile at a moment."""
         row = self.current
         self.shown = standpoint
+        self.rows = standpoint.rows if standpoint is not None else ()
+        self.empty = " …" if standpoint is None else f" {standpoint.nothing or 'It has no properties.'}"
         self.put(standpoint.row(row.name if row is not None else None) if standpoint is not None else 0)
 
-    @property
-    def current(self) -> PropertyRow | None:
-        """The property under the cursor."""
-        rows = self.shown.rows if self.shown is not None else ()
-        return rows[self.cursor] if self.cursor < len(rows) else None
-
-    def number(self) -> int:
-        """How many properties there are."""
-        return len(self.shown.rows) if self.shown is not None else 0
-
     def heads(self, width: int) -> str:
-        """What the columns are."""
+        """Return the heads of the columns."""
         if self.shown is None or not self.shown.rows:
             return ""
         left, right = self.shown.heads
-        return " " + "".join(self._fit((" ", "PROPERTY", left, right, "WRITTEN BY"), width - 1))
-
-    def nothing(self) -> str:
-        """Why there are none."""
-        if self.shown is None:
-            return " …"
-        return f" {self.shown.nothing or 'It has no properties.'}"
+        return " " + "".join(_fit((" ", "PROPERTY", left, right, "WRITTEN BY"), width - 1))
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
-        """Mark, name, both values, who wrote it."""
-        assert self.shown is not None  # noqa: S101  # for the type checker: there is a row
-        row = self.shown.rows[place]
+        """Return mark, name, both values, and the entry that wrote it."""
+        row = self.rows[place]
         style = _STYLES[row.mark]
-        writer = self._writer(row, short=width < _WIDE)
+        writer = _writer(row, short=width < _WIDE)
         left, right = (_ABSENT if value is None else value for value in (row.left, row.right))
-        mark, name, left, right, by = self._fit((row.mark, row.shown, left, right, writer), width)
+        mark, name, left, right, by = _fit((row.mark, row.shown, left, right, writer), width)
         by_style = LOOKS[row.by.state].style if row.by is not None else ""
         return (mark, f"bold {style}"), (name, ""), (left, ""), (right, style), (by, by_style)
 
-    def _writer(self, row: PropertyRow, *, short: bool) -> str:
-        if row.by is None:
-            return (_PRUNED_SHORT if short else _PRUNED) if row.pruned else ""
-        look = LOOKS[row.by.state]
-        others = f" +{row.others:,}" if row.others else ""
-        if short:
-            return f"#{row.by.seq:,} {look.ascii if self._ascii else look.glyph}{others}"
-        operator = printable(clipped(row.by.operator, 20))
-        return f"#{row.by.seq:,} {operator} {look.mark(ascii_only=self._ascii)}{others}"
 
-    def _fit(self, cells: tuple[str, str, str, str, str], width: int) -> tuple[str, str, str, str, str]:
-        """Each cell as wide as its column, with the gap before it."""
-        mark, name, left, right, writer = cells
-        last = _WRITER if width >= _WIDE else _SHORT_WRITER if width >= _NARROW else 0
-        room = max(width - 2 - last - len(_GAP) * (2 + bool(last)), 6)
-        names = min(max(room * 3 // 10, 8), 30)
-        values = (room - names) // 2
-        return (
-            f"{mark} ",
-            self.fit(name, names),
-            _GAP + self.fit(left, values),
-            _GAP + self.fit(right, room - names - values),
-            _GAP + self.fit(writer, last) if last else "",
-        )
+def _fit(cells: tuple[str, str, str, str, str], width: int) -> tuple[str, str, str, str, str]:
+    """Return each cell as wide as its column, with the gap before it."""
+    mark, name, left, right, writer = cells
+    last = _WRITER if width >= _WIDE else _SHORT_WRITER if width >= _NARROW else 0
+    room = max(width - 2 - last - len(_GAP) * (2 + bool(last)), 6)
+    names = min(max(room * 3 // 10, 8), 30)
+    values = (room - names) // 2
+    return (
+        f"{mark} ",
+        fitted(name, names),
+        _GAP + fitted(left, values),
+        _GAP + fitted(right, room - names - values),
+        _GAP + fitted(writer, last) if last else "",
+    )
+
+
+def _writer(row: PropertyRow, *, short: bool) -> str:
+    if row.by is None:
+        return (_PRUNED_SHORT if short else _PRUNED) if row.pruned else ""
+    look = LOOKS[row.by.state]
+    others = f" +{row.others:,}" if row.others else ""
+    if short:
+        return f"#{row.by.seq:,} {look.glyph}{others}"
+    operator = printable(clipped(row.by.operator, 20))
+    return f"#{row.by.seq:,} {operator} {look.mark}{others}"

@@ -5,11 +5,12 @@ from typing import ClassVar
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
+from textual.reactive import reactive
 from textual.widget import Widget
 
 from recorder import State
-from tui.browser.gateway import Facts
-from tui.text.states import LOOKS, plain
+from tui.text.facts import Facts
+from tui.text.states import LOOKS
 
 __all__ = ["TABS", "StateTabs"]
 
@@ -30,51 +31,40 @@ _ALWAYS = (None, State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 
 
 class StateTabs(Widget):
-    """One tab a state; those that hold nothing, and never do in most journals, are left out."""
+    """One tab for each state; rare states are left out while they have no entry."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"tab--here"}
 
-    def __init__(self, *, ascii_only: bool) -> None:
+    tab: reactive[State | None] = reactive(None)
+    """The open tab; None for all entries."""
+
+    facts: reactive[Facts | None] = reactive(None)
+    """The counts."""
+
+    note: reactive[str] = reactive("")
+    """Words at the right end."""
+
+    def __init__(self) -> None:
         super().__init__(id="tabs")
-        self._ascii = ascii_only
-        self.tab: State | None = None
-        self._facts: Facts | None = None
-        self._note = ""
 
-    def show(self, facts: Facts) -> None:
-        """Show the counts."""
-        self._facts = facts
-        self.refresh()
-
-    def choose(self, tab: State | None) -> None:
-        """Show which is open."""
-        self.tab = tab
-        self.refresh()
-
-    def note(self, text: str) -> None:
-        """What stands at the right end."""
-        if text != self._note:
-            self._note = text
-            self.refresh()
-
-    def beside(self, by: int) -> State | None:
-        """The tab so many further on."""
+    def next(self, by: int) -> State | None:
+        """Return the tab so many further on."""
         tabs = self.tabs()
         return tabs[(tabs.index(self.tab) + by) % len(tabs)]
 
     def tabs(self) -> list[State | None]:
-        """Those that are there."""
+        """Return the tabs that show."""
         return [tab for tab in TABS if tab in _ALWAYS or tab == self.tab or self._number(tab)]
 
     def _number(self, tab: State | None) -> int:
-        return self._facts.counted(tab) if self._facts is not None else 0
+        return self.facts.counted(tab) if self.facts is not None else 0
 
     def render(self) -> Text:
-        """The line: the open tab stays in sight, whatever the width."""
+        """Draw the line; the open tab stays in sight at any width."""
         width = self.size.width
         tabs = self.tabs()
         here = tabs.index(self.tab)
-        note = f" {self._note} " if self._note else ""
+        note = f" {self.note} " if self.note else ""
         for short in (False, True):
             parts = [self._tab(tab, short=short) for tab in tabs]
             if sum(map(cell_len, parts)) + cell_len(note) <= width:
@@ -91,9 +81,9 @@ class StateTabs(Widget):
             part = parts[place]
             if text.cell_len + cell_len(part) > room:
                 break
-            text.append(plain(part) if self._ascii else part, style)
+            text.append(part, style)
         text.append(set_cell_size("", max(width - text.cell_len - cell_len(note), 0)))
-        text.append(plain(note) if self._ascii else note)
+        text.append(note)
         return text
 
     def _tab(self, tab: State | None, *, short: bool) -> str:
@@ -103,10 +93,10 @@ class StateTabs(Widget):
         return f"▌{text}▐" if tab == self.tab else f" {text} "
 
     def _count(self, tab: State | None, *, short: bool) -> str:
-        """How many, and where some are not kept any more, how many are."""
-        if self._facts is None:
+        """Return the count, and how many are kept if some are not."""
+        if self.facts is None:
             return "…"
-        kept, counted = self._facts.kept(tab), self._facts.counted(tab)
+        kept, counted = self.facts.kept(tab), self.facts.counted(tab)
         if kept == counted:
             return f"{counted:,}"
         return f"{kept:,} {'' if short else 'kept '}of {counted:,}"

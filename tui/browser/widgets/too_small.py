@@ -1,11 +1,11 @@
-"""What a window shows that is too small for anything else."""
+"""The only line of a window that is too small for anything else."""
 
 from rich.text import Text
+from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.browser.gateway import Facts
 from tui.browser.widgets.top_line import accounts_line
-from tui.text.states import plain
+from tui.text.facts import Facts
 
 __all__ = ["LEAST_HEIGHT", "LEAST_WIDTH", "TooSmall"]
 
@@ -18,18 +18,13 @@ class TooSmall(Widget):
 
     DEFAULT_CSS = "TooSmall { height: 1fr; display: none; }"
 
-    def __init__(self, *, ascii_only: bool) -> None:
-        super().__init__(id="too-small")
-        self._ascii = ascii_only
-        self._facts: Facts | None = None
+    facts: reactive[Facts | None] = reactive(None)
+    """The state of the journal."""
 
-    def show(self, facts: Facts) -> None:
-        """Show how the journal stands."""
-        self._facts = facts
-        self.refresh()
+    def __init__(self) -> None:
+        super().__init__(id="too-small")
 
     def render(self) -> Text:
-        """The line; it wraps where even that is too long."""
-        counts = f": {accounts_line(self._facts, short=True)}" if self._facts is not None else ""
-        text = f"Needs {LEAST_WIDTH}x{LEAST_HEIGHT}{counts}"
-        return Text(plain(text) if self._ascii else text)
+        """Draw the line; it wraps if it is too long."""
+        counts = f": {accounts_line(self.facts, short=True)}" if self.facts is not None else ""
+        return Text(f"Needs {LEAST_WIDTH}x{LEAST_HEIGHT}{counts}")

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
+from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.browser.gateway import Facts
+from tui.text.facts import Facts
 from tui.text.format import age, printable, size
 from tui.text.sentence import standing_of
-from tui.text.states import plain
 
 __all__ = ["TopLine", "accounts_line", "standing"]
 
@@ -18,12 +18,12 @@ _NAME = 24  # cells of the journal's name
 
 
 def standing(facts: Facts) -> str:
-    """Glyph and word for how shipping stands."""
+    """Return glyph and word for the state of shipping."""
     return standing_of(facts.shipping, facts.statistics, facts.shipper)
 
 
 def accounts_line(facts: Facts, *, short: bool) -> str:
-    """What needs attention, in a few words: ``12 pending  3 rejected``."""
+    """Return the counts that need attention: ``12 pending  3 rejected``."""
     counts = facts.statistics
     words = (
         (counts.to_send, "pending", "pend"),
@@ -44,39 +44,31 @@ class _Line:
 
 
 class TopLine(Widget):
-    """Which view, which journal, online or not, how many wait, read-only or not."""
+    """The views, the journal, its state, its unsent entries, and the mode."""
 
     DEFAULT_CSS = "TopLine { height: 1; dock: top; background: $panel; color: $foreground; }"
 
-    def __init__(self, name: str, *, write: bool, ascii_only: bool) -> None:
+    facts: reactive[Facts | None] = reactive(None)
+    """The state of the journal."""
+
+    view: reactive[str] = reactive("journal")
+    """The view that is open."""
+
+    def __init__(self, name: str, *, write: bool) -> None:
         super().__init__(id="top")
         self._journal = printable(name)
         self._write = write
-        self._ascii = ascii_only
-        self._view = "journal"
-        self._facts: Facts | None = None
-
-    def show(self, facts: Facts) -> None:
-        """Show how the journal stands."""
-        self._facts = facts
-        self.refresh()
-
-    def show_view(self, view: str) -> None:
-        """Show which view is open."""
-        self._view = view
-        self.refresh()
 
     def render(self) -> Text:
-        """The line, as much of it as there is room for."""
+        """Draw as much of the line as fits."""
         width = self.size.width
         lines = list(self._lines())
         line = next((line for line in lines if line.fits(width)), lines[-1])
         gap = max(width - cell_len(line.left) - cell_len(line.right), 1)
-        text = set_cell_size(line.left + " " * gap + line.right, width)
-        return Text(plain(text) if self._ascii else text, no_wrap=True, end="")
+        return Text(set_cell_size(line.left + " " * gap + line.right, width), no_wrap=True, end="")
 
     def _lines(self) -> list[_Line]:
-        """From the most that can be said to the least."""
+        """Return lines from the longest to the shortest."""
         views = self._tabs(named=True)
         numbers = self._tabs(named=False)
         return [
@@ -88,15 +80,15 @@ class TopLine(Widget):
     def _tabs(self, *, named: bool) -> str:
         parts = []
         for view, title in _VIEWS:
-            if view == self._view:
+            if view == self.view:
                 parts.append(f"[{title}]")
             else:
                 parts.append(f" {title if named else title[0]} ")
         return "".join(parts)
 
     def _right(self, much: int) -> str:
-        """What stands at the right: 3 is all of it."""
-        facts = self._facts
+        """Return the right end; 3 is all of it."""
+        facts = self.facts
         short = much < 2  # noqa: PLR2004
         mode = ("rw" if short else "writing") if self._write else ("ro" if short else "read-only")
         if facts is None:

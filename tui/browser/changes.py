@@ -1,0 +1,110 @@
+"""The person's changes from key to result: weighed in a thread, asked about, then done in a thread."""
+
+from asyncio import to_thread
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from textual.app import App
+
+from recorder.journal.decisions import Verb
+from tui.browser.actions import Actions, question, told
+from tui.browser.gateway import Gateway
+from tui.browser.messages import Changed, Failed
+from tui.browser.screens.confirm import ConfirmScreen
+from tui.browser.screens.edit import EditScreen
+from tui.browser.screens.progress import ProgressScreen
+from tui.text.forgetting import forget_question
+from tui.text.rows import Query
+
+__all__ = ["Changes"]
+
+
+class Changes:
+    """Retry, discard, edit, forget and ship. Each asks before it changes anything.
+
+    Args:
+        app: The app whose screens ask; it gets `Changed` and `Failed`.
+        gateway: The journal.
+    """
+
+    def __init__(self, app: App[Any], gateway: Gateway) -> None:
+        self.actions = Actions(gateway)
+        self._app = app
+        self._progress: ProgressScreen | None = None
+
+    @property
+    def shipping(self) -> bool:
+        """True while a request may be under way, even after the app has ended."""
+        return self._progress is not None and self._progress.thread.is_alive()
+
+    def let_end(self, seconds: float) -> None:
+        """Wait for the request under way to be answered and settled."""
+        if self._progress is not None:
+            self._progress.thread.join(seconds)
+
+    # --- what keys start
+
+    def decide(self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None = None) -> None:
+        """Retry or discard the entries that match.
+
+        Args:
+            verb: The decision.
+            filters: The entries, as filters; without any, nothing happens.
+            among: The query that shows, if the entries are marked: the question counts those that it hides.
+        """
+        if filters:
+            self._start(self._decide(verb, filters, among))
+
+    def edit(self, seq: int) -> None:
+        """Give an entry another message."""
+        self._start(self._edit(seq))
+
+    def forget(self, profile: str, group_key: str | None) -> None:
+        """Erase a profile from the journal."""
+        self._start(self._forget(profile, group_key))
+
+    def ship(self) -> None:
+        """Send what may go now."""
+        self._start(self._ship())
+
+    # --- how they go on
+
+    def _start(self, change: Coroutine[Any, Any, None]) -> None:
+        self._app.run_worker(self._guard(change), group="act", exclusive=True, exit_on_error=False)
+
+    async def _guard(self, change: Coroutine[Any, Any, None]) -> None:
+        try:
+            await change
+        except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
+            self._app.post_message(Failed(error))
+
+    async def _confirmed(self, text: str) -> bool:
+        return await self._app.push_screen_wait(ConfirmScreen(text))
+
+    async def _decide(self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None) -> None:
+        decision, marks = await to_thread(self.actions.weigh, verb, filters, among)
+        if not decision.entries:
+            self._app.notify(told(verb, decision), severity="warning", markup=False)
+        elif await self._confirmed(question(verb, decision, marks)):
+            done = await to_thread(self.actions.decide, verb, decision.numbers)
+            self._app.post_message(Changed(told(verb, done)))
+
+    async def _edit(self, seq: int) -> None:
+        entry, text, check = await to_thread(self.actions.editable, seq)
+        written = await self._app.push_screen_wait(EditScreen(entry, text, check))
+        if written is None:
+            return
+        twice = "\nIt may have been applied as it was before: 1 may be applied twice." if entry.sends else ""
+        if await self._confirmed(f"Send 1 entry, #{entry.seq:,}, as edited?{twice}"):
+            self._app.post_message(Changed(await to_thread(self.actions.edit, entry, written)))
+
+    async def _forget(self, profile: str, group_key: str | None) -> None:
+        weighed = await to_thread(self.actions.weigh_forgetting, profile, group_key)
+        if await self._confirmed(forget_question(profile, group_key, weighed)):
+            words = await to_thread(self.actions.forget, profile, group_key)
+            self._app.post_message(Changed(words, (profile, group_key)))
+
+    async def _ship(self) -> None:
+        if await self._confirmed(await to_thread(self.actions.to_ship)):
+            self._progress = ProgressScreen(self.actions)
+            self._app.post_message(Changed(await self._app.push_screen_wait(self._progress)))
