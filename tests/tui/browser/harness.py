@@ -5,31 +5,22 @@ Golden screens are files: ``golden/NAME.WxH.txt``. After a change that is meant,
     RESTANTE_REWRITE_GOLDEN=1 .venv/bin/pytest tests/tui/browser && git diff tests/tui/browser/golden
 """
 
+import asyncio
 import json
 import sqlite3
 import time
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-import pytest
-
 from recorder import Journal
 from recorder.model.entries import NewEntry
 from tui.browser.app import Browser
 from tui.browser.gateway import Gateway
+from tui.browser.widgets.entry_detail import EntryDetail
 
 GOLDEN = Path(__file__).with_name("golden")
 REWRITE = "RESTANTE_REWRITE_GOLDEN"
-every_size = pytest.mark.parametrize(
-    "size",
-    [
-        pytest.param((120, 36), id="120x36"),
-        # The other tests of `make test` are given 80x24.
-        pytest.param((80, 24), id="80x24", marks=pytest.mark.long),
-        pytest.param((60, 20), id="60x20", marks=pytest.mark.long),
-        pytest.param((38, 9), id="38x9", marks=pytest.mark.long),
-    ],
-)
+EntryDetail.REST = 0.01  # no hand is on the keys
 NOW = 1_790_000_000.0
 """The time of every golden screen."""
 WHOSE = {"$distinct_id", "$group_key", "$group_id", "$time", "$token"}
@@ -41,15 +32,23 @@ def screen_text(app):
     return [strip.text.rstrip() for strip in strips]
 
 
+def text_of(pilot):
+    """The screen as one text."""
+    return "\n".join(screen_text(pilot.app))
+
+
 async def settled(pilot, condition=lambda: True, seconds=30.0):
     """Let workers and messages run until nothing is under way and a condition holds."""
     deadline = time.monotonic() + seconds
-    while True:
-        await pilot.pause()
-        if pilot.app.settled and condition():
-            await pilot.pause()
-            if pilot.app.settled and condition():
-                return
+    quiet = 0  # rounds: what a message leads to is done in the next ones
+    while quiet < 3:
+        await pilot.pause(0)
+        pumps = (pilot.app, *pilot.app.screen.walk_children(with_self=True))
+        handled = not any(pump.message_queue_size for pump in pumps)
+        done = handled and pilot.app.settled and condition()
+        quiet = quiet + 1 if done else 0
+        if not done:
+            await asyncio.sleep(0.002)
         assert time.monotonic() < deadline, "in vain waited for the screen to settle"
 
 
@@ -67,8 +66,15 @@ async def browsing(stage, size=(80, 24), *, ascii_only=False, words=(), live=Fal
 async def press(pilot, *keys):
     """One key after another, each settled before the next."""
     for key in keys:
-        await pilot.press(key)
+        pilot.app.simulate_key(key)
         await settled(pilot)
+
+
+async def type_in(pilot, text):
+    """Text into a prompt, and enter."""
+    for letter in text:
+        pilot.app.simulate_key(letter)
+    await press(pilot, "enter")
 
 
 def storable(text):

@@ -7,9 +7,9 @@ import pytest
 
 from recorder import HttpTransport, JournalReader, Recorder, State
 from simulator.service.server import Service
-from tests.tui.browser.harness import browsing, press, screen_text, settled
+from tests.tui.browser.harness import browsing, press, screen_text, settled, type_in
 from tui.browser.gateway import PAGE
-from tui.browser.keys import KEYS, keys_of
+from tui.browser.keys import BINDINGS, KEY_IDS, WRITES
 from tui.browser.messages import FilterEntries, ShowEntry
 from tui.browser.widgets.entry_detail import EntryDetail
 from tui.browser.widgets.entry_table import EntryTable
@@ -32,12 +32,6 @@ def said(pilot):
     return [notification.message for notification in pilot.app._notifications]
 
 
-async def type_in(pilot, text):
-    for letter in text:
-        await pilot.press("space" if letter == " " else letter)
-    await press(pilot, "enter")
-
-
 def many(stage, number, start=0):
     stage.record(
         *({"$distinct_id": f"p{n % 50}", "$add": {"n": n}} for n in range(start, start + number)), step=0.001
@@ -47,7 +41,7 @@ def many(stage, number, start=0):
 # --- moving
 
 
-async def test_the_cursor_goes_up_and_down_by_one_and_by_pages(stage):
+async def test_cursor_moves_by_rows_and_pages(stage):
     many(stage, 2_000)
     async with browsing(stage) as pilot:
         view = table(pilot)
@@ -61,7 +55,7 @@ async def test_the_cursor_goes_up_and_down_by_one_and_by_pages(stage):
         assert shown(pilot)[0] == 2_000
 
 
-async def test_pages_follow_one_another_without_a_gap_to_the_oldest_entry_and_back(stage):
+async def test_pages_have_no_gap(stage):
     many(stage, 4 * PAGE + 7)
     async with browsing(stage, (80, 90)) as pilot:
         seen = []
@@ -75,7 +69,7 @@ async def test_pages_follow_one_another_without_a_gap_to_the_oldest_entry_and_ba
             assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1))
 
 
-async def test_newest_and_oldest_are_one_key_away(stage):
+async def test_one_key_reaches_either_end(stage):
     many(stage, 3_000)
     async with browsing(stage) as pilot:
         await press(pilot, "G")
@@ -85,7 +79,7 @@ async def test_newest_and_oldest_are_one_key_away(stage):
         assert (table(pilot).cursor, shown(pilot)[0]) == (3_000, 3_000)
 
 
-async def test_in_the_detail_the_same_keys_go_to_its_ends_and_the_entry_stays(stage):
+async def test_detail_scrolls_with_same_keys(stage):
     many(stage, 100)
     stage.record({"$distinct_id": "ada", "$set": {f"p{n}": n for n in range(60)}})
     async with browsing(stage) as pilot:
@@ -99,7 +93,7 @@ async def test_in_the_detail_the_same_keys_go_to_its_ends_and_the_entry_stays(st
         assert table(pilot).cursor == 101
 
 
-async def test_the_scroll_bar_reaches_any_place_at_once(stage):
+async def test_scroll_bar_reaches_any_row(stage):
     many(stage, 5_000)
     async with browsing(stage) as pilot:
         table(pilot).scroll_to(y=2_500, animate=False)
@@ -108,7 +102,7 @@ async def test_the_scroll_bar_reaches_any_place_at_once(stage):
         assert table(pilot).cursor == 5_000  # it is an entry, wherever one looks
 
 
-async def test_a_list_that_has_just_grown_is_scrolled_to_what_is_looked_for(stage):
+async def test_grown_list_scrolls_to_entry(stage):
     """There is no scroll bar yet: what a person types at once after leaving a filter found nothing to scroll."""
     many(stage, 100)
     async with browsing(stage, words=["seq=100"]) as pilot:
@@ -118,7 +112,7 @@ async def test_a_list_that_has_just_grown_is_scrolled_to_what_is_looked_for(stag
         assert 5 in shown(pilot)
 
 
-async def test_among_few_matches_of_many_the_scroll_bar_and_the_count_agree(stage):
+async def test_scroll_bar_agrees_with_count(stage):
     many(stage, 3_000)
     stage.become("rejected", *range(5, 3_000, 10), reason="no")
     async with browsing(stage, words=["state=rejected", "seq=..2000"]) as pilot:
@@ -131,7 +125,7 @@ async def test_among_few_matches_of_many_the_scroll_bar_and_the_count_agree(stag
 # --- filter, tabs, find, problems
 
 
-async def test_a_filter_that_is_not_understood_is_said_and_nothing_changes(kiosk):
+async def test_invalid_filter_changes_nothing(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "slash")
         await type_in(pilot, "colour=red")
@@ -139,7 +133,7 @@ async def test_a_filter_that_is_not_understood_is_said_and_nothing_changes(kiosk
         assert len(shown(pilot)) > 10
 
 
-async def test_escape_closes_the_prompt_then_the_detail_then_the_filter(kiosk):
+async def test_escape_closes_from_the_inside(kiosk):
     async with browsing(kiosk, words=["op=add"]) as pilot:
         app, view = pilot.app, pilot.app.view
         await press(pilot, "enter", "slash")
@@ -153,14 +147,14 @@ async def test_escape_closes_the_prompt_then_the_detail_then_the_filter(kiosk):
         assert app.is_running
 
 
-async def test_keys_typed_into_the_prompt_are_text_and_elsewhere_commands(kiosk):
+async def test_keys_in_prompt_are_text(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "slash", "q", "j", "1")
         assert pilot.app.is_running
         assert pilot.app.query_one("#prompt-input").value == "qj1"
 
 
-async def test_the_prompt_has_the_keys_as_soon_as_it_is_asked_for_and_the_table_as_soon_as_it_is_left(kiosk):
+async def test_prompt_takes_focus_at_once(kiosk):
     """A fast hand, or a script: nothing waits for the prompt to be drawn."""
     async with browsing(kiosk) as pilot:
         pilot.app.view.action_filter()
@@ -170,14 +164,14 @@ async def test_the_prompt_has_the_keys_as_soon_as_it_is_asked_for_and_the_table_
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
-async def test_a_key_right_after_enter_is_the_details(kiosk, size):
+async def test_key_after_enter_reaches_detail(kiosk, size):
     async with browsing(kiosk, size, words=["seq=12"], write=True) as pilot:
         for key in ("enter", "R"):
             pilot.app.simulate_key(key)
         await settled(pilot, lambda: any("Retry 1 entry, #12?" in line for line in screen_text(pilot.app)))
 
 
-async def test_find_goes_on_in_both_directions_and_says_where_it_ends(kiosk):
+async def test_find_goes_both_ways(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "f")
         await type_in(pilot, "op=add")
@@ -190,7 +184,7 @@ async def test_find_goes_on_in_both_directions_and_says_where_it_ends(kiosk):
         assert "There is no older entry that matches op=add." in said(pilot)
 
 
-async def test_problems_are_what_a_person_may_have_to_look_at(kiosk):
+async def test_problem_key_finds_problems(kiosk):
     async with browsing(kiosk) as pilot:
         found = []
         for key in ("e", "e", "e", "e", "e", "E"):
@@ -199,7 +193,7 @@ async def test_problems_are_what_a_person_may_have_to_look_at(kiosk):
         assert found == [25, 23, 21, 17, 12, 17]
 
 
-async def test_other_views_can_point_at_an_entry_and_at_a_filter(kiosk):
+async def test_views_can_show_entry_or_filter(kiosk):
     async with browsing(kiosk, words=["op=add"]) as pilot:
         await press(pilot, "3")
         pilot.app.post_message(ShowEntry(17))
@@ -213,7 +207,7 @@ async def test_other_views_can_point_at_an_entry_and_at_a_filter(kiosk):
 # --- live
 
 
-async def test_the_cursor_stays_on_its_entry_while_others_are_recorded(stage):
+async def test_cursor_stays_on_its_entry(stage):
     many(stage, 100)
     async with browsing(stage) as pilot:
         await press(pilot, "j", "j", "j")
@@ -225,7 +219,7 @@ async def test_the_cursor_stays_on_its_entry_while_others_are_recorded(stage):
         assert shown(pilot)[0] == 1_300, "it follows"
 
 
-async def test_what_shows_stays_where_it_is_unless_it_follows(stage):
+async def test_rows_stay_unless_following(stage):
     many(stage, 500)
     async with browsing(stage) as pilot:
         await press(pilot, "ctrl+d", "ctrl+d")
@@ -243,7 +237,7 @@ async def test_what_shows_stays_where_it_is_unless_it_follows(stage):
         assert shown(pilot)[0] == 900
 
 
-async def test_states_that_change_elsewhere_change_on_the_screen(kiosk):
+async def test_changed_states_show(kiosk):
     async with browsing(kiosk) as pilot:
         assert not any("↻ sending" in line for line in screen_text(pilot.app))
         kiosk.change(
@@ -255,7 +249,7 @@ async def test_states_that_change_elsewhere_change_on_the_screen(kiosk):
         assert sum("↻ sending" in line for line in screen_text(pilot.app)) == 5
 
 
-async def test_an_entry_that_leaves_its_tab_leaves_the_cursor_to_the_next_older_one(kiosk):
+async def test_cursor_moves_off_a_lost_match(kiosk):
     async with browsing(kiosk, words=["state=rejected"], write=True) as pilot:
         assert table(pilot).cursor == 23
         kiosk.change("UPDATE entries SET state = 'discarded' WHERE seq = 23")
@@ -264,7 +258,7 @@ async def test_an_entry_that_leaves_its_tab_leaves_the_cursor_to_the_next_older_
         assert (table(pilot).cursor, shown(pilot)) == (12, [12])
 
 
-async def test_the_writer_can_truncate_its_log_while_the_browser_is_open(stage):
+async def test_writer_can_truncate_its_log(stage):
     many(stage, 1_000)
     async with browsing(stage) as pilot:
         await press(pilot, "ctrl+d", "e", "enter", "f")
@@ -280,11 +274,13 @@ async def test_the_writer_can_truncate_its_log_while_the_browser_is_open(stage):
 # --- what may be changed
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key.writes], ids=lambda key: key.id)
-async def test_without_write_nothing_is_changed_and_the_reason_is_said(kiosk, key):
+@pytest.mark.parametrize(
+    "key", [key for key in KEY_IDS.values() if key.action in WRITES], ids=lambda key: key.id
+)
+async def test_read_only_changes_nothing(kiosk, key):
     before = kiosk.path.read_bytes()
     async with browsing(kiosk, words=["seq=12"]) as pilot:
-        await press(pilot, key.keys.split(",")[0])
+        await press(pilot, key.key.split(",")[0])
         assert any("needs --write" in text for text in said(pilot)), said(pilot)
         assert len(pilot.app.screen_stack) == 1
     assert kiosk.path.read_bytes() == before
@@ -295,7 +291,7 @@ def state_of(stage, seq):
         return reader.entry(seq).state
 
 
-async def test_a_rejected_entry_is_retried_once_it_is_confirmed(kiosk):
+async def test_rejected_entry_is_retried(kiosk):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "R", "n")
         assert state_of(kiosk, 12) is State.REJECTED
@@ -305,7 +301,7 @@ async def test_a_rejected_entry_is_retried_once_it_is_confirmed(kiosk):
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
-async def test_the_entry_in_the_detail_can_be_acted_upon_however_much_is_recorded_meanwhile(stage, size):
+async def test_detail_acts_while_entries_come(stage, size):
     many(stage, 300)
     attempt = stage.attempt(5, 5, "refused", "not numeric", 400, ago=60.0)
     stage.become("rejected", 5, attempt=attempt, reason="not numeric")
@@ -336,14 +332,14 @@ async def test_marked_entries_are_discarded_together(kiosk):
         assert not table(pilot).marks
 
 
-async def test_what_cannot_be_retried_is_said_with_the_reason(kiosk):
+async def test_refused_retry_says_why(kiosk):
     async with browsing(kiosk, words=["seq=23"], write=True) as pilot:
         await press(pilot, "R")
         assert any("malformed" in text for text in said(pilot))
         assert len(pilot.app.screen_stack) == 1
 
 
-async def test_an_entry_is_sent_as_edited_once_that_is_confirmed(kiosk):
+async def test_edited_entry_is_sent(kiosk):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "ctrl+e")
         pilot.app.screen.query_one(
@@ -356,7 +352,7 @@ async def test_an_entry_is_sent_as_edited_once_that_is_confirmed(kiosk):
             assert reader.entry(12).message["$union"] == {"tags": ["b"]}
 
 
-async def test_ship_now_asks_sends_and_says_what_came_of_it(stage):
+async def test_ship_now_sends_and_reports(stage):
     with Recorder("T", stage.path) as recorder:
         for n in range(5):
             recorder.people_set("ada", {"n": n})
@@ -374,7 +370,7 @@ async def test_ship_now_asks_sends_and_says_what_came_of_it(stage):
 # --- copying
 
 
-async def test_an_entry_is_copied_whole_as_json(stage):
+async def test_entry_is_copied_as_json(stage):
     message = {"$distinct_id": "ada", "$set": {"text": "x" * 1_000_000}}
     stage.record(message)
     async with browsing(stage) as pilot:
@@ -382,7 +378,7 @@ async def test_an_entry_is_copied_whole_as_json(stage):
         assert json.loads(pilot.app.clipboard) == message
 
 
-async def test_a_profiles_history_is_copied_as_a_test_that_passes(kiosk, tmp_path):
+async def test_copied_history_is_a_test(kiosk, tmp_path):
     async with browsing(kiosk, words=["seq=36"]) as pilot:
         await press(pilot, "Y")
         text = pilot.app.clipboard
@@ -395,23 +391,23 @@ async def test_a_profiles_history_is_copied_as_a_test_that_passes(kiosk, tmp_pat
 # --- keys
 
 
-def test_every_key_has_an_id_of_its_own_and_none_is_taken_by_terminals():
-    assert len({key.id for key in KEYS}) == len(KEYS)
+def test_keys_have_ids_and_no_clash():
+    assert len(KEY_IDS) == sum(map(len, BINDINGS.values()))
     never = {f"ctrl+{letter}" for letter in "hijmszabo"}
-    assert not never & {name for key in KEYS for name in key.keys.split(",")}
-    for where in {key.where for key in KEYS}:
-        names = [name for key in keys_of(where) for name in key.keys.split(",")]
-        assert len(names) == len(set(names)), where
+    assert not never & {name for key in KEY_IDS.values() for name in key.key.split(",")}
+    for place, bindings in BINDINGS.items():
+        names = [name for key in bindings for name in key.key.split(",")]
+        assert len(names) == len(set(names)), place
 
 
-async def test_the_palette_offers_what_the_keys_do_and_nothing_that_would_need_write(kiosk):
+async def test_palette_offers_allowed_keys(kiosk):
     async with browsing(kiosk) as pilot:
         titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
         assert "Next problem (e)" in titles
         assert not any(title.startswith("Retry") for title in titles)
 
 
-async def test_a_keymap_puts_another_key_in_the_place_of_any(kiosk):
+async def test_keymap_replaces_a_key(kiosk):
     from tui.browser.app import Browser
 
     with kiosk.gateway() as gateway:
@@ -425,7 +421,7 @@ async def test_a_keymap_puts_another_key_in_the_place_of_any(kiosk):
 
 
 @pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "nord"])
-async def test_the_cursor_and_the_states_can_be_told_apart_in_every_theme(kiosk, theme):
+async def test_themes_show_cursor_and_states(kiosk, theme):
     async with browsing(kiosk) as pilot:
         if theme not in pilot.app.available_themes:
             pytest.skip(f"there is no {theme} in this version of textual")

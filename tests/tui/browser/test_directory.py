@@ -42,7 +42,7 @@ def collected(gateway):
 
 
 @pytest.mark.parametrize("size", [1, 7, 20_000])
-def test_every_profile_is_met_once_with_all_its_entries(stage, gateway, monkeypatch, size):
+def test_each_profile_is_listed_once(stage, gateway, monkeypatch, size):
     monkeypatch.setattr(room, "_SLICE", size)
     choose = random.Random(7)
     whose = [choose.choice(["a", "b", "c", "d"]) for _ in range(40)]
@@ -62,7 +62,7 @@ def test_every_profile_is_met_once_with_all_its_entries(stage, gateway, monkeypa
     )
 
 
-def test_the_newest_profiles_are_there_after_the_first_slice(stage, gateway, monkeypatch):
+def test_first_slice_lists_newest_profiles(stage, gateway, monkeypatch):
     monkeypatch.setattr(room, "_SLICE", 10)
     stage.record(*({"$distinct_id": f"p{n}", "$set": {"n": 1}} for n in range(100)))
     first = gateway.collect()
@@ -71,7 +71,7 @@ def test_the_newest_profiles_are_there_after_the_first_slice(stage, gateway, mon
 
 
 @pytest.mark.parametrize("size", [2, 20_000])
-def test_afterwards_only_new_entries_are_looked_at(stage, gateway, monkeypatch, size):
+def test_complete_list_reads_new_entries(stage, gateway, monkeypatch, size):
     stage.record(*({"$distinct_id": f"p{n}", "$set": {"n": 1}} for n in range(20)))
     collected(gateway)
     assert not gateway.collect().found
@@ -91,7 +91,7 @@ def test_afterwards_only_new_entries_are_looked_at(stage, gateway, monkeypatch, 
     assert gateway.latest("p3", "company") is None
 
 
-def test_new_entries_go_before_the_old_ones_that_are_still_to_be_looked_at(stage, gateway, monkeypatch):
+def test_new_entries_are_collected_first(stage, gateway, monkeypatch):
     monkeypatch.setattr(room, "_SLICE", 5)
     stage.record(*({"$distinct_id": f"p{n}", "$set": {"n": 1}} for n in range(20)))
     gateway.collect()
@@ -102,7 +102,7 @@ def test_new_entries_go_before_the_old_ones_that_are_still_to_be_looked_at(stage
     assert (gateway.latest("p0", None), gateway.page(None, limit=1).rows[0].entries) == (21, 2)
 
 
-def test_pages_lie_around_a_profile_and_say_whether_there_is_more(directory):
+def test_page_lies_around_a_profile(directory):
     directory.add([count(f"p{n:02}", n) for n in range(1, 31)], newer=False)
     page = directory.around(15, limit=3)
     assert ids(page) == ["p18", "p17", "p16", "p15", "p14", "p13"]
@@ -114,7 +114,7 @@ def test_pages_lie_around_a_profile_and_say_whether_there_is_more(directory):
     assert directory.around(1, limit=50).more_below is False
 
 
-def test_a_search_looks_in_ids_and_group_keys_whatever_the_case(directory):
+def test_search_ignores_case(directory):
     directory.add(
         [count("Ada@ex.org", 1), count("bob", 2), count("acme", 3, group_key="Company"), count("100%_a", 4)],
         newer=False,
@@ -126,7 +126,7 @@ def test_a_search_looks_in_ids_and_group_keys_whatever_the_case(directory):
     assert (nothing.rows, nothing.matching, nothing.known) == ((), 0, 4)
 
 
-def test_a_user_and_a_group_without_a_key_are_two(directory):
+def test_group_without_key_is_no_user(directory):
     directory.add([count("a", 1), count("a", 2, group_key="")], newer=False)
     assert [row.group_key for row in directory.around(None, limit=9).rows] == ["", None]
     assert directory.find("a", "").latest == 2

@@ -36,7 +36,7 @@ def asked(pilot):
     return " ".join(" ".join(screen_text(pilot.app)).replace("│", " ").split())
 
 
-async def test_read_only_says_so_and_erases_nothing(ada):
+async def test_read_only_erases_nothing(ada):
     async with browsing(ada) as pilot:
         await press(pilot, "X")
         assert said(pilot) == ["Read-only: forget needs --write. Start it with --write to change anything."]
@@ -45,7 +45,7 @@ async def test_read_only_says_so_and_erases_nothing(ada):
     assert forgotten(ada) == 0
 
 
-async def test_in_the_journal_it_is_the_profile_of_the_entry_under_the_cursor(ada):
+async def test_forget_takes_profile_of_entry(ada):
     async with browsing(ada, size=(120, 36), write=True) as pilot:
         await press(pilot, "j", "X")
         assert "Forget ada@ex.org for ever?" in asked(pilot)
@@ -64,7 +64,7 @@ async def test_in_the_journal_it_is_the_profile_of_the_entry_under_the_cursor(ad
     assert places(ada.path, ADA) == set()
 
 
-async def test_a_group_is_named_with_its_key(stage):
+async def test_group_is_named_with_key(stage):
     stage.record({"$group_key": "company", "$group_id": "acme", "$set": {"seats": 1}})
     async with browsing(stage, write=True) as pilot:
         await press(pilot, "X")
@@ -74,7 +74,7 @@ async def test_a_group_is_named_with_its_key(stage):
     assert forgotten(stage) == 1
 
 
-async def test_an_entry_without_a_profile_says_so(stage):
+async def test_entry_without_profile_says_so(stage):
     stage.record({"event": "seen", "properties": {}}, lane="events", profile=None, operator=None)
     async with browsing(stage, write=True) as pilot:
         await press(pilot, "X")
@@ -82,7 +82,7 @@ async def test_an_entry_without_a_profile_says_so(stage):
 
 
 @pytest.mark.parametrize("keys", [("2", "j", "X"), ("2", "j", "enter", "X")], ids=["in the list", "open"])
-async def test_among_profiles_it_is_the_one_under_the_cursor_or_open(ada, keys):
+async def test_forget_takes_profile_under_cursor(ada, keys):
     async with browsing(ada, size=(120, 36), write=True) as pilot:
         await press(pilot, "2")
         before = listed(pilot)
@@ -97,7 +97,7 @@ async def test_among_profiles_it_is_the_one_under_the_cursor_or_open(ada, keys):
     assert forgotten(ada) == 10
 
 
-async def test_what_another_process_forgot_leaves_the_list(ada):
+async def test_profile_forgotten_elsewhere_leaves_list(ada):
     async with browsing(ada, size=(120, 36)) as pilot:
         await press(pilot, "2")
         with Journal(ada.path) as journal:
@@ -109,8 +109,8 @@ async def test_what_another_process_forgot_leaves_the_list(ada):
         assert "No profile yet" in asked(pilot)
 
 
-async def test_what_keeps_it_from_finishing_is_said(ada, monkeypatch):
-    monkeypatch.setattr("recorder.journal.forget._READER_PATIENCE", 0.0)
+async def test_unfinished_forgetting_says_why(ada, monkeypatch):
+    monkeypatch.setattr("recorder.journal.forget._PATIENCE", 0.0)
     monkeypatch.setattr("recorder.journal.connection.Connection.empty_log", lambda *_: False)
     async with browsing(ada, write=True) as pilot:
         await press(pilot, "j", "X", "y")

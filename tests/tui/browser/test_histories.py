@@ -15,7 +15,8 @@ from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW
 from tui.browser.gateway_profiles import ProfilesGateway
 from tui.text.history import history_of
-from tui.text.standpoint import standpoint, value_lines
+from tui.text.standpoint import standpoint
+from tui.text.value import value_lines
 from tui.text.writers import NOBODY, written
 
 WAYS = [State.SHIPPED, State.PENDING, State.IN_DOUBT, State.WAITING, State.REJECTED, State.DISCARDED]
@@ -53,7 +54,7 @@ def shipped_in_part(stage):
     return stage
 
 
-def test_the_history_is_the_one_the_reader_predicts(shipped_in_part, gateway):
+def test_history_equals_the_reader(shipped_in_part, gateway):
     for profile in ("p0", "p1"):
         history = gateway().history(profile, None)
         with JournalReader(shipped_in_part.path) as reader:
@@ -63,7 +64,7 @@ def test_the_history_is_the_one_the_reader_predicts(shipped_in_part, gateway):
             assert len(reader.history_of(profile, shipped_only=True)) == history.shipped
 
 
-def test_the_profile_as_shipped_and_as_predicted_are_the_simulators(stage, gateway):
+def test_profile_equals_the_simulator(stage, gateway):
     shops.ada(stage.path)
     history = gateway().history("ada@ex.org", None)
     predicted, shipped = (
@@ -75,7 +76,7 @@ def test_the_profile_as_shipped_and_as_predicted_are_the_simulators(stage, gatew
     assert gateway().history("u-1042", None).aside == {State.REJECTED: 1}
 
 
-def test_a_known_history_is_given_back_where_nothing_of_it_changed(stage, gateway):
+def test_unchanged_history_is_given_back(stage, gateway):
     shops.ada(stage.path)
     door = gateway()
     known = door.history("ada@ex.org", None)
@@ -92,7 +93,7 @@ def test_a_known_history_is_given_back_where_nothing_of_it_changed(stage, gatewa
 
 
 @given(data=some.data())
-def test_who_wrote_what_is_what_the_timeline_blames(data):
+def test_writers_equal_timeline_blame(data):
     """One walk through all entries, where `Timeline.blame` takes one for each property."""
     messages = data.draw(some.lists(strategies.messages(ids=some.just("ada")), max_size=8))
     singles = [
@@ -113,7 +114,7 @@ def test_who_wrote_what_is_what_the_timeline_blames(data):
         assert history.at(n) == timeline.at(n)
 
 
-def test_steps_say_what_they_changed_or_why_not():
+def test_steps_say_what_they_changed():
     history = of(
         {"$set": {"plan": "free"}},
         {"$set": {"plan": "free"}},
@@ -131,7 +132,7 @@ def test_steps_say_what_they_changed_or_why_not():
     assert written(history, stop=lambda: True) is None
 
 
-def test_the_entries_that_changed_a_property_are_found_in_both_directions():
+def test_writers_are_found_both_ways():
     found = written(of({"$set": {"a": 1}}, {"$set": {"b": 1}}, {"$set": {"a": 2}}, {"$unset": ["a"]}))
     assert found.by["a"] == (1, 3, 4)
     assert [found.last("a", n) for n in range(5)] == [None, 1, 1, 3, 4]
@@ -141,7 +142,7 @@ def test_the_entries_that_changed_a_property_are_found_in_both_directions():
     assert found.number("a", 2, 4) == 2
 
 
-def test_rows_that_differ_come_first_and_name_their_entry():
+def test_differing_rows_come_first():
     entries = [
         entry(1, {"$distinct_id": "ada", "$set": {"a": 1, "b": 1, "c": 1}}, State.SHIPPED, 1),
         entry(2, {"$distinct_id": "ada", "$set": {"b": 2}}),
@@ -165,7 +166,7 @@ def test_rows_that_differ_come_first_and_name_their_entry():
     assert (then.heads, shown.heads) == (("BEFORE", "AFTER"), ("AS SHIPPED", "PREDICTED"))
 
 
-def test_numbers_that_only_python_calls_equal_differ():
+def test_one_and_true_differ():
     entries = [
         entry(1, {"$distinct_id": "ada", "$set": {"a": 1}}, State.SHIPPED, 1),
         entry(2, {"$distinct_id": "ada", "$set": {"a": True}}),
@@ -184,13 +185,13 @@ def test_revenue_is_summed_on_both_sides():
     assert shown.rows[0].right == "2 charges, 1.50"
 
 
-def test_a_value_of_a_megabyte_shows_its_beginning_and_its_size():
+def test_megabyte_value_shows_its_beginning():
     lines = list(value_lines("note", "é" * 500_000))
     assert lines[-1] == "… the first 4.1 kB of 1.0 MB; y copies all of it"
     assert sum(map(len, lines[:-1])) == 4_096
 
 
-def test_charges_are_listed_the_latest_first_and_not_without_end():
+def test_charges_are_listed_latest_first():
     lines = list(value_lines("$transactions", [{"$amount": n, "$time": "\x1b[31m"} for n in range(1_000)]))
     assert "999" in lines[1]
     assert "\x1b" not in "".join(lines)
@@ -198,7 +199,7 @@ def test_charges_are_listed_the_latest_first_and_not_without_end():
     assert len(lines) == 202
 
 
-def test_an_entry_that_is_no_part_of_it_has_a_place_between_the_others():
+def test_entry_outside_history_has_place():
     entries = [
         entry(1, {"$distinct_id": "ada", "$set": {"a": 1}}, State.REJECTED),
         entry(2, {"$distinct_id": "ada", "$set": {"a": 2}}, State.SHIPPED, 1),
@@ -211,7 +212,7 @@ def test_an_entry_that_is_no_part_of_it_has_a_place_between_the_others():
 
 
 @given(states=some.lists(some.sampled_from(WAYS), max_size=12), data=some.data())
-def test_every_entry_is_part_of_the_history_or_counted_aside(states, data):
+def test_each_entry_is_counted(states, data):
     entries = [
         entry(
             seq,

@@ -12,14 +12,14 @@ from recorder import JournalReader, State
 from recorder.model.reports import EntryRow
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, settled
-from tui.browser import gateway_profiles as door_room
+from tui.browser import gateway_profiles
 from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.messages import ShowProfile
-from tui.browser.views import profiles as view_room
 from tui.browser.views.profiles import ProfilesView
+from tui.browser.widgets import profile_pane
 from tui.browser.widgets.passage_table import PassageTable
 from tui.browser.widgets.property_table import PropertyTable
-from tui.text import writers as walk_room
+from tui.text import writers as text_writers
 from tui.text.history import history_of
 from tui.text.writers import written
 
@@ -78,7 +78,7 @@ async def until(pilot, condition):
 # --- the cursor
 
 
-async def test_the_answer_of_an_older_read_does_not_put_the_cursor_back(ada, monkeypatch):
+async def test_late_read_leaves_the_cursor(ada, monkeypatch):
     async with browsing(ada, (120, 36)) as pilot:
         await show(pilot, "ada", None, None)
         view = pilot.app.query_one(ProfilesView)
@@ -97,7 +97,7 @@ async def test_the_answer_of_an_older_read_does_not_put_the_cursor_back(ada, mon
         assert under(pilot) == 26
 
 
-async def test_the_row_under_the_cursor_stays_where_it_is_on_the_screen(ada):
+async def test_row_under_cursor_keeps_its_line(ada):
     async with browsing(ada) as pilot:
         await show(pilot, "ada", None, None)
         table = passages(pilot)
@@ -111,14 +111,14 @@ async def test_the_row_under_the_cursor_stays_where_it_is_on_the_screen(ada):
             assert (under(pilot), table.cursor - table._top) == (seq, y)
 
 
-async def test_a_read_that_failed_is_tried_again_for_the_moment_that_was_wanted(ada):
+async def test_failed_read_is_repeated_for_moment(ada):
     async with browsing(ada) as pilot:
         view = pilot.app.query_one(ProfilesView)
         working = view._gateway._reader
         view._gateway._reader = closed = JournalReader(ada.path)
         closed.close()
         pilot.app.post_message(ShowProfile("ada", None, 7))
-        await until(pilot, lambda: "history" in pilot.app._troubles and not view._reading)
+        await until(pilot, lambda: "history" in pilot.app._troubles and not view.pane.waits_for("history"))
         view._gateway._reader = working
         pilot.app.look()
         view.refresh_view()
@@ -133,17 +133,17 @@ async def test_a_read_that_failed_is_tried_again_for_the_moment_that_was_wanted(
 # --- who wrote what
 
 
-async def test_a_new_entry_costs_one_step_and_what_is_known_keeps_showing(ada, monkeypatch):
+async def test_new_entry_costs_one_step(ada, monkeypatch):
     async with browsing(ada, (120, 36)) as pilot:
         await show(pilot, "ada", None, None)
         assert writers(pilot) == {"n0": 30, "n1": 28, "n2": 29}
         walked = []
-        told = walk_room._told
+        told = text_writers._told
         monkeypatch.setattr(
-            walk_room, "_told", lambda step, changed: walked.append(step.n) or told(step, changed)
+            text_writers, "_told", lambda step, changed: walked.append(step.n) or told(step, changed)
         )
         held = Held(written)
-        monkeypatch.setattr(view_room, "written", held)
+        monkeypatch.setattr(profile_pane, "written", held)
         shops.record(ada.path, *adds(1, 31))
         pilot.app.look()
         await until(pilot, lambda: held.asked.is_set() and len(passages(pilot).history) == 31)
@@ -155,10 +155,10 @@ async def test_a_new_entry_costs_one_step_and_what_is_known_keeps_showing(ada, m
         assert walked == [31]
 
 
-async def test_a_walk_is_not_begun_anew_for_each_new_entry(ada, monkeypatch):
+async def test_walk_survives_new_entries(ada, monkeypatch):
     async with browsing(ada, (120, 36)) as pilot:
         held = Held(written)
-        monkeypatch.setattr(view_room, "written", held)
+        monkeypatch.setattr(profile_pane, "written", held)
         pilot.app.post_message(ShowProfile("ada", None, None))
         await until(pilot, held.asked.is_set)
         for n in range(3):
@@ -172,11 +172,11 @@ async def test_a_walk_is_not_begun_anew_for_each_new_entry(ada, monkeypatch):
         assert writers(pilot) == {"n0": 33, "n1": 31, "n2": 32}
 
 
-async def test_time_alone_does_not_put_the_properties_together_again(ada, monkeypatch):
+async def test_time_alone_rebuilds_no_properties(ada, monkeypatch):
     async with browsing(ada) as pilot:
         await show(pilot, "ada", None, 12)
         made = []
-        monkeypatch.setattr(view_room, "standpoint", lambda *_: made.append(1))
+        monkeypatch.setattr(profile_pane, "standpoint", lambda *_: made.append(1))
         view = pilot.app.query_one(ProfilesView)
         pilot.app.gateway.now = view._gateway.now = lambda: NOW + 7_200
         view.refresh_view()
@@ -200,7 +200,7 @@ ENTRIES = some.lists(some.tuples(PAYLOADS, STATES), max_size=8)
 
 
 @given(entries=ENTRIES, more=ENTRIES, again=some.lists(STATES, max_size=8))
-def test_what_is_carried_on_is_what_a_walk_from_the_beginning_finds(entries, more, again):
+def test_continued_walk_equals_whole_walk(entries, more, again):
     def rows(entries):
         return [
             EntryRow(
@@ -224,9 +224,9 @@ def test_what_is_carried_on_is_what_a_walk_from_the_beginning_finds(entries, mor
 # --- what is read
 
 
-def test_of_a_long_history_only_what_is_new_is_read_until_it_is_time_again(ada, monkeypatch):
-    monkeypatch.setattr(door_room, "_MANY", 10)
-    monkeypatch.setattr(door_room, "_PATIENCE", 1e9)
+def test_long_history_reads_new_entries_only(ada, monkeypatch):
+    monkeypatch.setattr(gateway_profiles, "_MANY", 10)
+    monkeypatch.setattr(gateway_profiles, "_PATIENCE", 1e9)
     door = ProfilesGateway(ada.path, clock=lambda: NOW)
     known = door.history("ada", None)
     read, rows_of = [], door._reader.rows_of
@@ -250,7 +250,7 @@ def test_of_a_long_history_only_what_is_new_is_read_until_it_is_time_again(ada, 
     door.close()
 
 
-def test_of_a_short_history_everything_is_read_at_each_look(ada):
+def test_short_history_is_read_whole(ada):
     door = ProfilesGateway(ada.path, clock=lambda: NOW)
     known = door.history("ada", None)
     shops.ship(ada.path, limit=3)

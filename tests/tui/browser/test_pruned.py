@@ -14,8 +14,8 @@ from simulator.testing import strategies
 from tests.doubles import ACCEPTED, REFUSED, RESET
 from tests.profiles import costly
 from tests.tui.browser import shops
-from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled
-from tui.browser import gateway as door_room
+from tests.tui.browser.harness import NOW, browsing, press, screen_text, settled, text_of
+from tui.browser import gateway as gateway_module
 from tui.browser import gateway_profiles as room
 from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.messages import ShowProfile
@@ -80,7 +80,7 @@ def ran(text):
 # --- profiles
 
 
-async def test_the_counter_of_a_pruned_profile_is_the_command_lines(stage):
+async def test_pruned_counter_equals_command_line(stage):
     shops.record(stage.path, *({"$distinct_id": "hot", "$add": {"n": 1}} for _ in range(60)))
     shops.ship(stage.path, policy=ShippingPolicy(batch_updates=20))
     assert shops.prune(stage.path).entries == 40
@@ -94,7 +94,7 @@ async def test_the_counter_of_a_pruned_profile_is_the_command_lines(stage):
         assert "# The first message stands for 40 entries that were pruned." in pilot.app.clipboard
 
 
-async def test_profiles_of_which_nothing_is_kept_are_listed_last_and_open(shop):
+async def test_pruned_profiles_come_last_and_open(shop):
     async with browsing(shop) as pilot:
         await press(pilot, "2")
         names = list(listed(pilot))
@@ -112,13 +112,13 @@ async def test_profiles_of_which_nothing_is_kept_are_listed_last_and_open(shop):
         assert shown(pilot).nothing == "No such profile: 2 entries that were pruned left none."
 
 
-async def test_what_was_not_simulated_before_makes_a_profile_partly_known(shop):
+async def test_unsimulated_past_is_partly_known(shop):
     async with browsing(shop) as pilot:
         await show(pilot, "odd")
         assert "partly known: not simulated: some that were pruned" in shown(pilot).notes
 
 
-async def test_steps_lead_back_to_what_was_pruned_and_blame_ends_there(shop):
+async def test_steps_end_at_pruned_entries(shop):
     async with browsing(shop, (120, 36)) as pilot:
         await show(pilot, "hot")
         rows = {row.name: row for row in shown(pilot).rows}
@@ -143,7 +143,7 @@ async def test_steps_lead_back_to_what_was_pruned_and_blame_ends_there(shop):
         assert any("before what is kept: " in line for line in screen_text(pilot.app))
 
 
-async def test_the_detail_and_its_test_go_on_from_what_was_pruned(shop):
+async def test_detail_continues_pruned_profile(shop):
     with shop.gateway() as gateway:
         for seq, expected in ((40, "n: 30 → 35"), (41, '+ tags[1]: "b"')):
             effect = gateway.effect(gateway.entry(seq))
@@ -153,7 +153,7 @@ async def test_the_detail_and_its_test_go_on_from_what_was_pruned(shop):
         assert rejected.would
 
 
-async def test_an_entry_that_is_pruned_while_it_is_looked_at_gives_its_place_to_what_was_pruned(stage):
+async def test_entry_pruned_under_cursor_gives_way(stage):
     shops.record(stage.path, *({"$distinct_id": "ada", "$add": {"n": 1}} for _ in range(4)))
     shops.ship(stage.path)
     async with browsing(stage) as pilot:
@@ -231,7 +231,7 @@ def check(path):
 
 @costly(2)
 @given(acts=ACTS)
-def test_whatever_is_recorded_shipped_and_pruned_profiles_are_the_simulators(acts):
+def test_pruned_profiles_equal_the_simulator(acts):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kiosk.db"
         Journal(path, token="T").close()
@@ -240,7 +240,7 @@ def test_whatever_is_recorded_shipped_and_pruned_profiles_are_the_simulators(act
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["before", "in-between"])
-def test_profiles_are_listed_whenever_their_entries_are_pruned(stage, monkeypatch, again):
+def test_pruning_while_collecting_loses_none(stage, monkeypatch, again):
     monkeypatch.setattr(room, "_SLICE", 4)
     shops.record(stage.path, *({"$distinct_id": f"p{n:02}", "$add": {"n": n}} for n in range(20)))
     shops.ship(stage.path)
@@ -265,7 +265,7 @@ def test_profiles_are_listed_whenever_their_entries_are_pruned(stage, monkeypatc
 def gaps(stage, monkeypatch):
     """A hundred entries, of which those stay that were refused, and the last ones."""
     monkeypatch.setattr(table_room, "PAGE", 8)
-    monkeypatch.setattr(door_room, "PAGE", 8)
+    monkeypatch.setattr(gateway_module, "PAGE", 8)
     refused = {3, 4, 17, 40, 41, 42, 60}
     shops.record(stage.path, *({"$distinct_id": f"p{n}", "$add": {"n": n}} for n in range(1, 71)))
     shops.ship(stage.path, *(REFUSED if n in refused else ACCEPTED for n in range(1, 71)))
@@ -277,7 +277,7 @@ def gaps(stage, monkeypatch):
     return stage, kept
 
 
-async def test_every_row_is_reached_once_by_keys_and_stands_at_its_place(gaps):
+async def test_keys_reach_each_row_once(gaps):
     stage, kept = gaps
     async with browsing(stage) as pilot:
         table = pilot.app.query_one(EntryTable)
@@ -300,7 +300,7 @@ async def test_every_row_is_reached_once_by_keys_and_stands_at_its_place(gaps):
         assert pages == [*kept[::-1][::height], *([kept[0]] if (len(kept) - 1) % height else [])]
 
 
-async def test_the_scroll_bar_goes_where_it_is_dragged(gaps):
+async def test_scroll_bar_reaches_pruned_rows(gaps):
     stage, kept = gaps
     async with browsing(stage) as pilot:
         table = pilot.app.query_one(EntryTable)
@@ -313,7 +313,7 @@ async def test_the_scroll_bar_goes_where_it_is_dragged(gaps):
             assert table.scroll_offset.y == top
 
 
-def test_what_is_near_a_row_is_what_stands_there(gaps):
+def test_window_near_row_is_exact(gaps):
     stage, kept = gaps
     with stage.gateway() as gateway:
         assert gateway.total(Query()) == len(kept)
@@ -323,7 +323,7 @@ def test_what_is_near_a_row_is_what_stands_there(gaps):
             assert [kept[window.first + at] for at in range(len(window.rows))] == [r.seq for r in window.rows]
 
 
-async def test_tabs_and_filter_say_how_many_are_kept(gaps):
+async def test_tabs_and_filter_count_kept(gaps):
     stage, kept = gaps
     async with browsing(stage, (120, 36)) as pilot:
         assert f"▌all {len(kept)} kept of 100▐" in screen_text(pilot.app)[1]
@@ -335,30 +335,27 @@ async def test_tabs_and_filter_say_how_many_are_kept(gaps):
         assert f"▌all {len(kept)} of 100▐" in screen_text(pilot.app)[1]
 
 
-async def test_a_tab_of_which_nothing_is_kept_says_so(gaps):
+async def test_pruned_tab_says_so(gaps):
     stage, _ = gaps
     stage.change("UPDATE counters SET entries = entries + 5, pruned = pruned + 5 WHERE account = 'discarded'")
     async with browsing(stage, (120, 36), words=["state=discarded"]) as pilot:
         assert any("None is kept: 5 discarded were pruned." in line for line in screen_text(pilot.app))
 
 
-# --- what it looks like
+# --- in words
 
 
-@pytest.mark.parametrize("size", [(120, 36), (80, 24)], ids=["120x36", "80x24"])
-@pytest.mark.parametrize(
-    ("name", "keys"),
-    [
-        ("pruned-journal", "g"),
-        ("pruned-journal-detail", "j j enter"),
-        ("pruned-profiles", "2"),
-        ("pruned-profile", "2 j enter"),
-        ("pruned-profile-beginning", "2 j enter tab G"),
-        ("pruned-profile-value", "2 j enter enter"),
-        ("pruned-profile-whole", "2 G enter"),
-    ],
-)
-async def test_a_pruned_journal_looks_as_it_did(shop, golden, name, keys, size):
-    async with browsing(shop, size) as pilot:
-        await press(pilot, *keys.split())
-        golden(pilot.app, name)
+async def test_pruned_journal_in_words(shop):
+    """Tabs, list, profile, its beginning, a value, and a profile of which nothing is kept."""
+    async with browsing(shop) as pilot:
+        assert "▌all 5 of 42▐ pend 3  doubt 0  rej 1  ship 1 of 38" in text_of(pilot)
+        await press(pilot, "2", "j", "enter")
+        assert "hot  now, after 3 entries and 31 pruned" in text_of(pilot)
+        assert "revenue 12.50 (1 charge); 31 pruned, 1 shipped, 2 still to go" in text_of(pilot)
+        assert "before what is kept" in text_of(pilot)
+        await press(pilot, "enter")
+        assert "AS SHIPPED" in text_of(pilot)
+        await press(pilot, "escape", "tab", "G")
+        assert "hot  at 0 of 3: as pruned: 31 entries folded" in text_of(pilot)
+        await press(pilot, "escape", "G", "enter")
+        assert "old  now, after 0 entries and 1 pruned" in text_of(pilot)

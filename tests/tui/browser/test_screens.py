@@ -1,174 +1,199 @@
-"""What the journal view and its edge states look like, at four sizes. How golden files are made: harness.py."""
+"""The main screens as pictures of text in two sizes, and the edge states in words. Golden files: see harness.py."""
 
 import json
-from contextlib import asynccontextmanager
 
-from recorder import JournalBusy as Busy
-from tests.tui.browser.harness import Stage, browsing, every_size, press, screen_text, settled
-from tui.browser.messages import Failed
+import pytest
 
+from recorder import JournalBusy
+from tests.tui.browser import shops
+from tests.tui.browser.harness import Stage, browsing, press, screen_text, settled, text_of, type_in
+from tui.browser.messages import Failed, ShowProfile
 
-@asynccontextmanager
-async def pressed(stage, size, *keys, **options):
-    async with browsing(stage, size, **options) as pilot:
-        await press(pilot, *keys)
-        yield pilot
+SIZES = pytest.mark.parametrize("size", [(120, 36), (80, 24)], ids=["120x36", "80x24"])
 
 
-async def typed(pilot, text):
-    """Text into a prompt, and enter."""
-    for letter in text:
-        await pilot.press("space" if letter == " " else letter)
-    await press(pilot, "enter")
-
-
-@every_size
-async def test_the_journal_newest_first(kiosk, golden, size):
-    async with browsing(kiosk, size) as pilot:
+@SIZES
+async def test_journal_screens_look_as_before(kiosk, golden, size):
+    """Table, detail, question and help of one browser, one after another."""
+    async with browsing(kiosk, size, words=["seq=12..40"], write=True) as pilot:
         golden(pilot.app, "journal")
-
-
-@every_size
-async def test_a_tab_with_what_was_rejected(kiosk, golden, size):
-    async with pressed(kiosk, size, "l", "l", "l", "l", "j") as pilot:
-        golden(pilot.app, "rejected")
-
-
-@every_size
-async def test_the_detail_of_a_rejected_entry(kiosk, golden, size):
-    async with pressed(kiosk, size, "h", "h", "h", "j", "enter", write=True) as pilot:
+        await press(pilot, "e", "enter")
         golden(pilot.app, "detail")
-
-
-@every_size
-async def test_an_entry_that_waits_behind_another_says_so(kiosk, golden, size):
-    async with browsing(kiosk, size, words=["seq=25"]) as pilot:
-        await press(pilot, "enter")
-        golden(pilot.app, "waits-behind")
-
-
-@every_size
-async def test_a_filter_tells_how_many_match(kiosk, golden, size):
-    async with browsing(kiosk, size) as pilot:
-        await press(pilot, "slash")
-        await typed(pilot, "op=add profile=u-1042")
-        golden(pilot.app, "filtered")
-
-
-@every_size
-async def test_the_prompt_takes_what_is_typed(kiosk, golden, size):
-    async with browsing(kiosk, size) as pilot:
-        await press(pilot, "slash", "o", "p")
-        pilot.app.query_one("#prompt-input").cursor_blink = False
-        await settled(pilot)
-        golden(pilot.app, "prompt")
-
-
-@every_size
-async def test_help_for_a_reader_says_what_needs_write(kiosk, golden, size):
-    async with pressed(kiosk, size, "question_mark") as pilot:
+        await press(pilot, "escape", "g", "m", "m", "D")
+        golden(pilot.app, "question")
+        await press(pilot, "escape", "question_mark")
+        await settled(pilot, lambda: "names and error texts." in text_of(pilot))
         golden(pilot.app, "help")
 
 
-@every_size
-async def test_the_question_names_how_many_and_what_may_apply_twice(kiosk, golden, size):
-    async with browsing(kiosk, size, words=["seq=12..17"], write=True) as pilot:
-        await press(pilot, "m", "G", "m", "R")
-        golden(pilot.app, "confirm")
-
-
-@every_size
-async def test_marks_are_shown_and_counted(kiosk, golden, size):
-    async with pressed(kiosk, size, "m", "m") as pilot:
-        golden(pilot.app, "marked")
-
-
-@every_size
-async def test_a_message_to_be_edited(kiosk, golden, size):
-    async with browsing(kiosk, size, words=["seq=12"], write=True) as pilot:
-        await press(pilot, "ctrl+e")
-        golden(pilot.app, "edit")
-
-
-@every_size
-async def test_ascii_only(kiosk, golden, size):
-    async with pressed(kiosk, size, "enter", ascii_only=True) as pilot:
-        golden(pilot.app, "ascii")
-        assert all(line.isascii() for line in screen_text(pilot.app)), "something else than ASCII shows"
-
-
-# --- edge states
-
-
-@every_size
-async def test_an_empty_journal_shows_how_to_record(stage, golden, size):
-    stage.record({"$distinct_id": "ada", "$set": {"a": 1}})
-    stage.change("DELETE FROM entries")
+@SIZES
+async def test_profile_screens_look_as_before(stage, golden, size):
+    """List, profile, a step back, and a value whole."""
+    shops.ada(stage.path)
     async with browsing(stage, size) as pilot:
-        golden(pilot.app, "empty")
+        await press(pilot, "2")
+        golden(pilot.app, "profiles")
+        await press(pilot, "j", "enter")
+        golden(pilot.app, "profile")
+        await press(pilot, *["left_square_bracket"] * 3)
+        golden(pilot.app, "profile-step")
 
 
-@every_size
-async def test_an_empty_tab_says_so(stage, golden, size):
+@SIZES
+async def test_shipping_screen_looks_as_before(stage, golden, size):
+    shops.trouble(stage.path)
+    async with browsing(stage, size) as pilot:
+        await press(pilot, "3")
+        golden(pilot.app, "shipping")
+
+
+@pytest.mark.parametrize("key", ["enter", "2", "3", "question_mark"])
+async def test_ascii_screens_are_ascii(stage, key):
+    """Hostile ids, names and values, and what the service says, at 120x36."""
+    shops.hostile(stage.path)
+    async with browsing(stage, (120, 36), ascii_only=True) as pilot:
+        await press(pilot, key, "j", "enter")
+        assert text_of(pilot).isascii()
+
+
+async def test_ascii_screen_spells_letters_out(kiosk, golden):
+    async with browsing(kiosk, (120, 36), ascii_only=True) as pilot:
+        await press(pilot, "j", "enter")
+        golden(pilot.app, "ascii")
+
+
+# --- the journal
+
+
+async def test_entry_behind_another_says_so(kiosk):
+    async with browsing(kiosk, words=["seq=25"]) as pilot:
+        await press(pilot, "enter")
+        assert "waits behind #17, in doubt: a person decides" in text_of(pilot)
+
+
+async def test_filter_counts_matches(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "slash")
+        await type_in(pilot, "op=add profile=u-1042")
+        assert "/ op=add profile=u-1042   2 of 40 match, esc clears" in text_of(pilot)
+
+
+async def test_filter_without_match_says_so(kiosk):
+    async with browsing(kiosk, words=["op=delete", "nobody"]) as pilot:
+        assert "0 of 40 match op=delete nobody, esc clears" in text_of(pilot)
+
+
+async def test_empty_tab_says_so(stage):
     stage.record({"$distinct_id": "ada", "$set": {"a": 1}})
-    async with pressed(stage, size, "l", "l", "l") as pilot:
-        golden(pilot.app, "empty-tab")
+    async with browsing(stage) as pilot:
+        await press(pilot, "l", "l", "l")
+        assert "No entry is rejected." in text_of(pilot)
 
 
-@every_size
-async def test_a_filter_without_a_match_says_how_to_leave_it(kiosk, golden, size):
-    async with browsing(kiosk, size, words=["op=delete", "nobody"]) as pilot:
-        golden(pilot.app, "no-match")
+async def test_empty_journal_says_so(stage):
+    stage.record()
+    async with browsing(stage) as pilot:
+        assert 'recorder.people_set("ada", {"plan": "pro"})' in text_of(pilot)
+        await press(pilot, "2")
+        assert "No profile yet." in text_of(pilot)
+        await press(pilot, "3")
+        assert "Nothing failed." in text_of(pilot)
+        assert "Nothing was sent yet." in text_of(pilot)
 
 
-@every_size
-async def test_an_unknown_operator_is_shown_raw_and_not_simulated(stage, golden, size):
-    stage.record({"$distinct_id": "ada", "$multiply": {"credits": 3}})
-    async with pressed(stage, size, "enter") as pilot:
-        golden(pilot.app, "unknown-operator")
-
-
-@every_size
-async def test_a_megabyte_is_shown_to_four_kilobytes(stage, golden, size):
+async def test_megabyte_shows_four_kilobytes(stage):
     stage.record({"$distinct_id": "ada", "$set": {"text": "long " * 200_000}})
-    async with pressed(stage, size, "enter", "ctrl+d") as pilot:
-        golden(pilot.app, "megabyte")
+    async with browsing(stage) as pilot:
+        await press(pilot, "enter", "G")
+        assert "the first 4.1 kB of 1.0 MB; y copies all of it" in text_of(pilot)
 
 
-@every_size
-async def test_data_can_neither_style_nor_turn_a_line(stage, golden, size):
+async def test_unknown_operator_is_not_simulated(stage):
+    stage.record({"$distinct_id": "ada", "$multiply": {"credits": 3}})
+    async with browsing(stage) as pilot:
+        await press(pilot, "enter")
+        assert "not simulated: what it does is not known" in text_of(pilot)
+
+
+async def test_data_cannot_style_a_line(stage, golden):
     stage.record(
         {"$distinct_id": "[red]x[/red]", "$set": {"[@click=app.quit]": "[bold]"}},
         {"$distinct_id": "\x1b[31mred\x07", "$set": {"a\nb": "\u202eabc"}},
         {"$distinct_id": "שלום", "$set": {"名前": "漢字" * 20}},
         {"$distinct_id": "e\u0301\u0301", "$append": {"[/]": "]["}},
     )
-    async with pressed(stage, size, "enter") as pilot:
+    async with browsing(stage) as pilot:
         golden(pilot.app, "hostile")
 
 
-@every_size
-async def test_a_busy_writer_leaves_the_rows_under_a_banner(kiosk, golden, size):
-    async with browsing(kiosk, size) as pilot:
-        pilot.app.post_message(Failed(Busy("kiosk.db is busy"), "look"))
-        await settled(pilot)
-        golden(pilot.app, "busy")
-        pilot.app.look()
-        await settled(pilot)
-        assert not any("busy" in line for line in screen_text(pilot.app))
-
-
-@every_size
-async def test_what_a_worker_raises_is_said_and_the_app_stays(kiosk, golden, size):
-    async with browsing(kiosk, size) as pilot:
-        pilot.app.post_message(Failed(ZeroDivisionError("division by [zero]")))
-        await settled(pilot, lambda: pilot.app.screen.query("Toast"))
-        golden(pilot.app, "worker-failed")
-        await press(pilot, "j")
-
-
-async def test_markup_in_a_journals_name_is_shown_as_text(tmp_path):
+async def test_markup_in_journal_name_is_text(tmp_path):
     stage = Stage(tmp_path / "[red]k[red].db")
     stage.record({"$distinct_id": "ada", "$set": {"a": 1}})
     async with browsing(stage, (120, 20)) as pilot:
         assert "[red]k[red].db" in screen_text(pilot.app)[0], json.dumps(screen_text(pilot.app)[0])
+
+
+async def test_least_window_shows_counts_only(kiosk):
+    async with browsing(kiosk, (38, 9)) as pilot:
+        assert text_of(pilot).strip() == "Needs 40x10: 12 pend 1 doubt 2 rej"
+
+
+# --- errors
+
+
+async def test_busy_writer_shows_banner(kiosk):
+    async with browsing(kiosk) as pilot:
+        pilot.app.post_message(Failed(JournalBusy("kiosk.db is busy"), "look"))
+        await settled(pilot)
+        assert "! The writer is busy; what is shown stays as it was." in text_of(pilot)
+        assert "► 40" in text_of(pilot)
+        pilot.app.look()
+        await settled(pilot)
+        assert "busy" not in text_of(pilot)
+
+
+async def test_exception_is_shown_and_app_stays(kiosk):
+    async with browsing(kiosk) as pilot:
+        pilot.app.post_message(Failed(ZeroDivisionError("division by [zero]")))
+        await settled(pilot, lambda: "ZeroDivisionError: division" in text_of(pilot))
+        assert "[zero]" in text_of(pilot)
+        await press(pilot, "j")
+        assert "► 39" in text_of(pilot)
+
+
+# --- profiles and shipping
+
+
+@pytest.mark.parametrize(
+    ("make", "keys", "words"),
+    [
+        (shops.ada, "2 slash a d enter", "PROFILES 1 of 4"),
+        (shops.ada, "2 slash x y z enter", "0 of 4 profiles match,"),
+        (shops.ada, "2 j enter { {", "WRITTEN BY"),
+        (shops.ada, "2 j enter tab G", "before any entry"),
+        (shops.ada, "2 j enter j j enter", "CHANGED BY"),
+        (shops.ada, "2 j j enter", "No such profile: #8 $delete"),
+        (shops.ada, "2 G enter", "company:acme  now, after 1 entry"),
+        (shops.unknown, "2 enter", "partly known: not simulated: #2 $frobnicate"),
+        (shops.huge, "2 enter enter G", "the first 4.1 kB of 1.0 MB; y copies all of it"),
+        (shops.hostile, "2 j enter enter", "CHANGED BY"),
+        (shops.trouble, "3 tab j", "► 19h  ? no answer"),
+        (shops.ada, "3", "No shipper is running"),
+        (shops.hostile, "3", "[bold red]not bold[/]"),
+    ],
+    ids=lambda value: value.replace(" ", "-")[:24] if isinstance(value, str) else value.__name__,
+)
+async def test_state_is_shown_in_words(stage, make, keys, words):
+    make(stage.path)
+    named = {"{": "left_curly_bracket"}
+    async with browsing(stage) as pilot:
+        await press(pilot, *(named.get(key, key) for key in keys.split()))
+        assert words in text_of(pilot).replace("►  19h", "► 19h"), text_of(pilot)
+
+
+async def test_unknown_id_says_so(stage):
+    shops.ada(stage.path)
+    async with browsing(stage) as pilot:
+        pilot.app.post_message(ShowProfile("nobody"))
+        await settled(pilot)
+        assert "No such profile: no entry names it." in text_of(pilot)

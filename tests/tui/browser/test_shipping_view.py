@@ -29,7 +29,7 @@ def words(pilot):
     return " ".join(" ".join(screen_text(pilot.app)).split())
 
 
-async def test_the_sentence_is_the_one_that_status_says(trouble):
+async def test_sentence_equals_status(trouble):
     with JournalReader(trouble.path, clock=lambda: NOW) as reader:
         sentence = shipping_of(reader.counts(), reader.shipping(), now=NOW).sentence
     async with browsing(trouble, (120, 36)) as pilot:
@@ -37,7 +37,7 @@ async def test_the_sentence_is_the_one_that_status_says(trouble):
         assert sentence in words(pilot)
 
 
-async def test_the_accounts_add_up_on_the_screen(trouble):
+async def test_accounts_add_up_on_screen(trouble):
     with JournalReader(trouble.path) as reader:
         counts = reader.counts()
     async with browsing(trouble) as pilot:
@@ -48,11 +48,11 @@ async def test_the_accounts_add_up_on_the_screen(trouble):
         assert sum(numbers) == counts.recorded == 9
 
 
-def test_accounts_that_do_not_add_up_say_so():
+def test_wrong_accounts_say_so():
     assert next(accounts_lines(Statistics(recorded=3, shipped=2))).endswith("✗ DOES NOT ADD UP")
 
 
-async def test_enter_on_a_failure_shows_its_entries_and_no_others(trouble):
+async def test_enter_shows_entries_of_failure(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3")
         groups = pilot.app.query_one(FailureTable).rows[:3]
@@ -63,7 +63,7 @@ async def test_enter_on_a_failure_shows_its_entries_and_no_others(trouble):
             assert len(table.window.rows) == group.entries
 
 
-def test_entries_in_doubt_are_told_apart_by_their_numbers(stage):
+def test_entries_in_doubt_have_numbers(stage):
     """They have no words of their own; their attempts have."""
     for number in range(4):
         shops.record(stage.path, {"$distinct_id": f"p{number}", "$add": {"n": 1}})
@@ -77,7 +77,7 @@ def test_entries_in_doubt_are_told_apart_by_their_numbers(stage):
     assert found == [[1], [2]]
 
 
-async def test_enter_on_an_attempt_shows_what_it_carried(trouble):
+async def test_enter_shows_entries_of_attempt(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3", "tab", "j")
         attempt = pilot.app.query_one(AttemptTable).current
@@ -85,14 +85,14 @@ async def test_enter_on_an_attempt_shows_what_it_carried(trouble):
         assert [row.seq for row in pilot.app.query_one(EntryTable).window.rows] == [attempt.first]
 
 
-async def test_tries_have_no_entries_of_their_own(trouble):
+async def test_tries_have_no_entries(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3", "G", "enter")
         assert pilot.app.view.where == "shipping"
         assert said(pilot) == ["Nothing of these tries is set aside; the attempts below name their entries."]
 
 
-async def test_a_failure_is_retried_once_a_person_says_yes(trouble):
+async def test_failure_is_retried_after_yes(trouble):
     async with browsing(trouble, write=True) as pilot:
         await press(pilot, "3", "R", "n")
         assert pilot.app.query_one(FailureTable).current.entries == 2
@@ -104,7 +104,7 @@ async def test_a_failure_is_retried_once_a_person_says_yes(trouble):
         assert pilot.app.query_one(FailureTable).rows[0].entries == 1
 
 
-async def test_a_reader_is_not_offered_a_retry_and_gets_none(trouble):
+async def test_read_only_offers_no_retry(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3")
         assert "R: retry" not in words(pilot)
@@ -113,7 +113,7 @@ async def test_a_reader_is_not_offered_a_retry_and_gets_none(trouble):
             assert reader.counts().rejected == 3
 
 
-async def test_what_is_shipped_meanwhile_shows_and_the_cursor_stays(trouble):
+async def test_shipping_elsewhere_shows(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3", "j", "tab", "j", "j")
         failure, attempt = (
@@ -136,7 +136,7 @@ async def test_y_copies_the_words_whole(trouble):
         assert pilot.app.clipboard == "connection refused"
 
 
-async def test_what_failed_is_looked_for_only_where_the_journal_has_changed(trouble):
+async def test_failures_are_read_after_changes(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3")
         view = pilot.app.query_one(ShippingView)
@@ -150,7 +150,7 @@ async def test_what_failed_is_looked_for_only_where_the_journal_has_changed(trou
         assert view._standing.failures is not known.failures
 
 
-async def test_a_read_that_fails_is_told_and_the_view_goes_on(trouble):
+async def test_failed_read_shows_banner(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3")
         view = pilot.app.query_one(ShippingView)

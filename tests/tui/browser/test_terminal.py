@@ -12,16 +12,16 @@ from tests.tui.browser.drive import drive, end, quit_while_shipping
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux to make a terminal")
 
 
-def test_open_filter_step_through_a_profile_retry_and_quit_in_a_terminal(tmp_path):
+def test_terminal_session_from_filter_to_retry(tmp_path):
     drive(tmp_path)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_ends_it_and_gives_the_terminal_back(tmp_path, number, code):
+def test_signal_restores_the_terminal(tmp_path, number, code):
     end(tmp_path, number, code)
 
 
-def test_quitting_while_shipping_gives_the_terminal_back_and_sends_nothing_more(tmp_path):
+def test_quitting_while_shipping_sends_no_more(tmp_path):
     answered, bodies = threading.Event(), []
 
     class Slow(BaseHTTPRequestHandler):

@@ -11,17 +11,13 @@ from recorder.model.reports import LaneStatus, ShipperStatus
 from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, RESET, UNREACHABLE, URL
 from tests.tui.browser import shops
-from tests.tui.browser.harness import NOW, Stage, browsing, press, screen_text, settled
+from tests.tui.browser.harness import NOW, Stage, browsing, press, screen_text, settled, text_of
 from tests.tui.browser.test_browsing import many, said, table
 from tui.browser.app import Browser
 from tui.browser.widgets.failure_table import FailureTable
 from tui.text.cells import folded
 from tui.text.format import copied_words
 from tui.text.sentence import shipping_of, standing_of
-
-
-def text_of(pilot):
-    return "\n".join(screen_text(pilot.app))
 
 
 def flat(pilot):
@@ -55,7 +51,7 @@ def alike(stage):
     return stage
 
 
-async def test_enter_on_each_failure_shows_exactly_its_entries(alike):
+async def test_failure_filters_are_exact(alike):
     async with browsing(alike) as pilot:
         await press(pilot, "3")
         found = {}
@@ -71,7 +67,7 @@ async def test_enter_on_each_failure_shows_exactly_its_entries(alike):
     }
 
 
-async def test_a_retry_takes_exactly_the_failures_entries_and_names_them(alike):
+async def test_retry_names_entries_of_failure(alike):
     async with browsing(alike, write=True) as pilot:
         await press(pilot, "3", "R")
         assert "Retry 2 entries, #4, #1?" in text_of(pilot)
@@ -79,7 +75,7 @@ async def test_a_retry_takes_exactly_the_failures_entries_and_names_them(alike):
     assert states(alike, 1, 2, 3, 4) == ["waiting", "rejected", "rejected", "waiting"]
 
 
-async def test_a_retry_takes_what_the_question_named_and_nothing_that_came_since(alike):
+async def test_retry_takes_named_entries_only(alike):
     async with browsing(alike, write=True) as pilot:
         await press(pilot, "3", "R")
         alike.change("UPDATE entries SET attempt = (SELECT attempt FROM entries WHERE seq = 1) WHERE seq = 3")
@@ -87,7 +83,7 @@ async def test_a_retry_takes_what_the_question_named_and_nothing_that_came_since
     assert states(alike, 1, 3, 4) == ["waiting", "rejected", "waiting"]
 
 
-async def test_keys_for_failures_say_why_they_do_nothing_elsewhere(alike):
+async def test_keys_without_failure_say_why(alike):
     async with browsing(alike, write=True) as pilot:
         await press(pilot, "3", "G", "R", "tab", "D")
         assert said(pilot) == [
@@ -104,9 +100,7 @@ async def test_keys_for_failures_say_why_they_do_nothing_elsewhere(alike):
     ],
     ids=["accepted", "offline"],
 )
-async def test_enter_on_an_attempt_shows_what_it_carried_or_says_what_it_cannot(
-    stage, answered, numbers, told
-):
+async def test_attempt_filter_says_if_inexact(stage, answered, numbers, told):
     for name in ("ada", "bob", "ada", "eve"):
         shops.record(stage.path, {"$distinct_id": name, "$add": {"n": 1}})
     shops.ship(stage.path, RESET, limit=1)  # 3 waits behind 1, and is passed over
@@ -122,7 +116,7 @@ async def test_enter_on_an_attempt_shows_what_it_carried_or_says_what_it_cannot(
         assert said(pilot) == told
 
 
-async def test_marks_that_do_not_show_are_told_before_anything_is_done(kiosk):
+async def test_question_counts_hidden_marks(kiosk):
     async with browsing(kiosk, write=True) as pilot:
         await press(pilot, "m", "m", "slash", *"seq=40", "enter", "D")
         assert "Discard 2 entries, #40, #39?" in text_of(pilot)
@@ -135,7 +129,7 @@ async def test_many_are_named_by_their_ends(kiosk):
         assert "Discard 5 entries, #36..#40?" in text_of(pilot)
 
 
-async def test_a_cursor_that_is_led_out_of_sight_is_told(stage):
+async def test_cursor_out_of_sight_is_named(stage):
     many(stage, 50)
     async with browsing(stage) as pilot:
         many(stage, 100, 50)
@@ -149,7 +143,7 @@ async def test_a_cursor_that_is_led_out_of_sight_is_told(stage):
 # --- the file
 
 
-async def test_a_file_that_is_deleted_is_told(kiosk):
+async def test_deleted_file_shows_banner(kiosk):
     async with browsing(kiosk) as pilot:
         kiosk.path.rename(kiosk.path.with_name("away.db"))
         pilot.app.look()
@@ -161,7 +155,7 @@ async def test_a_file_that_is_deleted_is_told(kiosk):
         assert "deleted" not in text_of(pilot)
 
 
-async def test_a_file_that_is_replaced_is_opened_anew_at_the_same_place(kiosk, tmp_path):
+async def test_replaced_file_is_opened_again(kiosk, tmp_path):
     (tmp_path / "other").mkdir()
     other = Stage(tmp_path / "other" / "kiosk.db")
     many(other, 30)
@@ -186,7 +180,7 @@ async def test_a_file_that_is_replaced_is_opened_anew_at_the_same_place(kiosk, t
             assert any("was replaced" in text for text in said(pilot))
 
 
-async def test_what_is_no_journal_in_its_place_is_told_and_not_opened(kiosk):
+async def test_replacement_must_be_a_journal(kiosk):
     async with browsing(kiosk) as pilot:
         new = kiosk.path.with_name("new")
         new.write_text("a letter", encoding="utf-8")
@@ -200,7 +194,7 @@ async def test_what_is_no_journal_in_its_place_is_told_and_not_opened(kiosk):
 # --- errors of reads
 
 
-async def test_an_error_of_a_read_is_told_once_and_goes_with_the_next_that_succeeds(kiosk):
+async def test_error_banner_goes_with_success(kiosk):
     async with browsing(kiosk) as pilot:
         gateway = pilot.app.gateway
         read, gateway.newest = gateway.newest, lambda *_: 1 / 0
@@ -217,7 +211,7 @@ async def test_an_error_of_a_read_is_told_once_and_goes_with_the_next_that_succe
         assert "ZeroDivisionError" not in text_of(pilot)
 
 
-async def test_shipping_says_nothing_of_failures_before_it_has_read_any(kiosk):
+async def test_unread_failures_are_not_none(kiosk):
     async with browsing(kiosk) as pilot:
         failures = pilot.app.query_one(FailureTable)
         assert (failures.heads(80), failures.nothing()) == (" FAILURES …", " …")
@@ -242,11 +236,11 @@ async def test_shipping_says_nothing_of_failures_before_it_has_read_any(kiosk):
         (Statistics(recorded=2, pending=2), ShipperStatus(seen_at=1.0), "○ no shipper"),
     ],
 )
-def test_online_is_said_only_of_who_ships(statistics, shipper, words):
+def test_online_needs_a_shipper(statistics, shipper, words):
     assert standing_of(shipping_of(statistics, shipper, now=NOW), statistics, shipper) == words
 
 
-def test_a_try_that_is_due_within_a_second_is_due_now():
+def test_try_due_soon_is_now():
     lane = LaneStatus(
         lane=Lane.PEOPLE, outcome=AttemptOutcome.OFFLINE, cause="x", since=1.0, failures=3, retry_at=NOW + 0.4
     )
@@ -254,7 +248,7 @@ def test_a_try_that_is_due_within_a_second_is_due_now():
     assert "Next try now" in shipping_of(Statistics(recorded=1, pending=1), shipper, now=NOW).sentence
 
 
-async def test_tries_name_their_lane_and_the_heading_counts_what_there_is_no_room_for(stage):
+async def test_tries_name_their_lane(stage):
     shops.trouble(stage.path)
     async with browsing(stage, (60, 20)) as pilot:
         await press(pilot, "3")
@@ -274,14 +268,14 @@ def test_indentation_outlasts_folding():
     assert folded(" " * 30 + "x", 8) == ["    x"]
 
 
-async def test_a_payload_is_indented_in_the_detail(stage):
+async def test_detail_indents_the_payload(stage):
     stage.record({"$distinct_id": "ada", "$set": {f"property {n}": {"deep": n} for n in range(9)}})
     async with browsing(stage, (80, 40)) as pilot:
         await press(pilot, "enter")
         assert " " * 14 + '"property 1": {' in text_of(pilot)
 
 
-def test_what_is_too_much_for_many_terminals_is_told():
+def test_long_copy_warns():
     assert copied_words("it", "x" * 75_000, "elsewhere") == "Copied it, 75.0 kB."
     assert copied_words("it", "x" * 75_001, "elsewhere").endswith("many refuse so much: elsewhere")
 
@@ -289,7 +283,7 @@ def test_what_is_too_much_for_many_terminals_is_told():
 # --- the editor
 
 
-async def test_an_edit_that_could_never_be_accepted_stays_with_the_reason(kiosk):
+async def test_invalid_edit_stays_with_reason(kiosk):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "ctrl+e")
         for text, words in (
@@ -305,7 +299,7 @@ async def test_an_edit_that_could_never_be_accepted_stays_with_the_reason(kiosk)
         assert len(pilot.app.screen_stack) == 1
 
 
-async def test_there_is_room_to_edit_in_a_small_window(kiosk):
+async def test_small_window_can_edit(kiosk):
     async with browsing(kiosk, (44, 11), words=["seq=12"], write=True) as pilot:
         await press(pilot, "ctrl+e")
         assert pilot.app.screen.query_one("#message").content_size.height >= 3
@@ -315,7 +309,7 @@ async def test_there_is_room_to_edit_in_a_small_window(kiosk):
 # --- keys
 
 
-async def test_keys_are_named_as_the_keymap_has_them(kiosk):
+async def test_keymap_changes_key_names(kiosk):
     keymap = {
         "journal.retry": "f6",
         "journal.follow": "f7",
@@ -343,27 +337,30 @@ async def test_keys_are_named_as_the_keymap_has_them(kiosk):
             assert "f5: entries" in text_of(pilot)
 
 
-async def test_with_the_detail_open_the_line_says_what_leads_back(kiosk):
+async def test_footer_of_detail_names_escape(kiosk):
     async with browsing(kiosk) as pilot:
-        assert "enter detail" in screen_text(pilot.app)[-1]
+
+        def footer():
+            return screen_text(pilot.app)[-1]
+
+        await settled(pilot, lambda: "enter detail" in footer())
         await press(pilot, "enter")
-        assert "enter detail" not in screen_text(pilot.app)[-1]
-        assert "esc back" in screen_text(pilot.app)[-1]
+        await settled(pilot, lambda: "esc back" in footer() and "enter detail" not in footer())
         await press(pilot, "escape")
-        assert "enter detail" in screen_text(pilot.app)[-1]
+        await settled(pilot, lambda: "enter detail" in footer())
 
 
 # --- ASCII only, also in what lies over the browser
 
 
-async def test_the_editor_is_ascii_where_only_that_is_drawn(kiosk):
+async def test_editor_can_be_ascii(kiosk):
     async with browsing(kiosk, words=["seq=39"], write=True, ascii_only=True) as pilot:
         await press(pilot, "ctrl+e")
         assert "\\u540d" in text_of(pilot)
         assert text_of(pilot).isascii()
 
 
-async def test_what_is_said_while_it_ships_is_ascii_and_has_a_singular(kiosk):
+async def test_progress_can_be_ascii(kiosk):
     answered, reports = threading.Event(), []
 
     def ship(progress, _stop):
@@ -372,7 +369,7 @@ async def test_what_is_said_while_it_ships_is_ascii_and_has_a_singular(kiosk):
         return "shipped"
 
     async with browsing(kiosk, write=True, ascii_only=True) as pilot:
-        pilot.app.actions.ship = ship
+        pilot.app.changes.actions.ship = ship
         await press(pilot, "s", "y")
         assert "Shipping ..." in text_of(pilot)
         reports[0](ShipReport(shipped=3, requests=1, pending=2))
@@ -384,7 +381,7 @@ async def test_what_is_said_while_it_ships_is_ascii_and_has_a_singular(kiosk):
         await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
 
 
-async def test_what_travelled_with_an_entry_is_counted_in_entries_however_they_were_folded(kiosk):
+async def test_attempt_counts_folded_entries(kiosk):
     kiosk.change("UPDATE attempts SET entries = 11, updates = 2 WHERE first = 1")
     async with browsing(kiosk, words=["seq=3"]) as pilot:
         await press(pilot, "enter")

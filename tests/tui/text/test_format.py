@@ -44,7 +44,7 @@ def entry(message, operator):
         (400 * 86_400, "400 d"),
     ],
 )
-def test_age_is_whole_and_in_its_largest_unit(seconds, shown):
+def test_age_uses_largest_unit(seconds, shown):
     assert age(seconds) == shown
 
 
@@ -60,11 +60,11 @@ def test_age_is_whole_and_in_its_largest_unit(seconds, shown):
         (5_000_000_000_000, "5000.0 GB"),
     ],
 )
-def test_size_is_in_thousands_with_one_decimal(number, shown):
+def test_size_has_one_decimal(number, shown):
     assert size(number) == shown
 
 
-def test_count_takes_the_plural_it_is_given_or_adds_an_s():
+def test_count_forms_plural():
     assert [count(number, "line") for number in (0, 1, 2, 12_000)] == [
         "0 lines",
         "1 line",
@@ -92,12 +92,12 @@ def test_printable_text_stays_as_it_is(text):
         ("\U000e0041", "\\U000e0041"),
     ],
 )
-def test_controls_and_marks_of_direction_are_spelled_out(text, shown):
+def test_printable_spells_controls_out(text, shown):
     assert printable(text) == shown
 
 
 @given(st.text(st.characters()))
-def test_whatever_comes_in_printable_is_harmless_and_done_after_once(text):
+def test_printable_is_harmless_and_idempotent(text):
     shown = printable(text)
     assert all(unicodedata.category(letter)[0] != "C" for letter in shown)
     assert len(shown.splitlines()) <= 1
@@ -105,7 +105,7 @@ def test_whatever_comes_in_printable_is_harmless_and_done_after_once(text):
 
 
 @given(st.text(), st.integers(1, 50))
-def test_clipped_text_is_never_longer_and_begins_alike(text, length):
+def test_clipped_text_begins_alike(text, length):
     shown = clipped(text, length)
     assert len(shown) <= length
     assert shown == text if len(text) <= length else shown == text[: length - 1] + "…"
@@ -129,11 +129,11 @@ def test_clipped_text_is_never_longer_and_begins_alike(text, length):
         ({}, None, "{}"),
     ],
 )
-def test_summary_is_the_first_property_and_how_many_more(message, operator, shown):
+def test_summary_names_the_first_property(message, operator, shown):
     assert summary(entry(message, operator)) == shown
 
 
-def test_summary_keeps_to_its_length_and_is_printable():
+def test_summary_is_short_and_printable():
     assert summary(entry({"$set": {"a": "x" * 100}}, "$set"), 10) == 'a="xxxxxx…'
     assert summary(entry({"$set": {"\x1b[31m": "\u202e\x07"}}, "$set")) == '\\x1b[31m="\\u202e\\u0007"'
 
@@ -146,7 +146,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.integers(1, 80))
-def test_whatever_was_recorded_its_summary_is_one_harmless_line(payload, length):
+def test_summary_is_one_line(payload, length):
     shown = summary(entry({"$distinct_id": "ada", "$merge": payload}, "$merge"), length)
     assert len(shown) <= length
     assert shown.isprintable()

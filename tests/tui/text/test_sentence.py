@@ -51,7 +51,7 @@ def test_all_shipped_names_what_was_discarded():
     assert told(statistics).sentence == "All shipped but 2 rejected entries and 1 discarded entry."
 
 
-def test_nothing_unsent_is_done_whatever_the_last_request_said():
+def test_nothing_unsent_is_done():
     shipping = told(Statistics(recorded=1, shipped=1), lane(AttemptOutcome.OFFLINE))
     assert (shipping.state, shipping.cause, shipping.retry_at) == ("done", "", None)
 
@@ -64,7 +64,7 @@ def test_no_shipper_was_ever_seen():
     )
 
 
-def test_no_shipper_runs_and_the_last_was_seen():
+def test_last_shipper_is_named():
     shipping = told(Statistics(recorded=1, pending=1), pid=7, seen_at=NOW - 7_300)
     assert shipping.sentence == "No shipper is running (last seen 2 h ago). Nothing is lost: 1 entry pending."
 
@@ -75,7 +75,7 @@ def test_shipping_names_the_process():
     assert shipping.sentence.startswith("Process 4711 is shipping.")
 
 
-def test_offline_says_since_when_why_and_when_it_is_tried_again():
+def test_offline_says_since_and_next():
     shipping = told(PENDING, lane(AttemptOutcome.OFFLINE), running=True, pid=7)
     assert shipping.state == "offline"
     assert (shipping.since, shipping.retry_at, shipping.cause) == (NOW - 240, NOW + 48, "connection refused")
@@ -85,7 +85,7 @@ def test_offline_says_since_when_why_and_when_it_is_tried_again():
     )
 
 
-def test_offline_without_a_shipper_says_that_nobody_tries():
+def test_offline_without_shipper_says_so():
     sentence = told(PENDING, lane(AttemptOutcome.OFFLINE)).sentence
     assert "No shipper is running; `restante ship` tries again." in sentence
     assert "Next try" not in sentence
@@ -111,19 +111,19 @@ def test_try_that_is_due_is_now(retry_at):
         (AttemptOutcome.PAUSED, "paused", "Paused for 4 m, something must be mended: slow down."),
     ],
 )
-def test_trouble_is_told_in_the_words_of_its_cause(outcome, state, begins):
+def test_trouble_names_its_cause(outcome, state, begins):
     shipping = told(PENDING, lane(outcome, "slow down"))
     assert shipping.state == state
     assert shipping.sentence.startswith(begins)
 
 
-def test_trouble_without_a_beginning_is_told_without_one():
+def test_trouble_may_lack_a_beginning():
     assert told(PENDING, lane(AttemptOutcome.OFFLINE, since=None)).sentence.startswith(
         "Offline: connection refused."
     )
 
 
-def test_worst_lane_is_the_one_that_needs_a_person():
+def test_worst_lane_needs_a_person():
     lanes = [
         lane(AttemptOutcome.SHIPPED, "", of=Lane.EVENTS),
         lane(AttemptOutcome.WAIT, "patience", of=Lane.PEOPLE),
@@ -136,13 +136,13 @@ def test_worst_lane_is_the_one_that_needs_a_person():
     assert told(PENDING, lanes[0], lanes[1]).state == "waiting"
 
 
-def test_lane_that_goes_through_is_no_trouble():
+def test_working_lane_is_no_trouble():
     assert (
         told(PENDING, lane(AttemptOutcome.SHIPPED, ""), lane(None, "", of=Lane.GROUPS)).state == "no_shipper"
     )
 
 
-def test_what_is_left_counts_all_that_is_still_to_be_sent():
+def test_left_counts_all_unsent():
     statistics = Statistics(recorded=2_010, pending=1, sending=2, waiting=3, in_doubt=2_000, shipped=4)
     assert told(statistics).sentence.endswith("Nothing is lost: 6 entries pending, 2,000 in doubt.")
 
@@ -155,7 +155,7 @@ BEHIND = Statistics(recorded=9, in_doubt=3, waiting=2, pending=4)
 DECIDE = "`restante retry state=in_doubt`, or `discard`"
 
 
-def test_what_settles_says_how_long_its_profiles_wait():
+def test_settling_says_how_long():
     shipping = told(DOUBT, lane(AttemptOutcome.SHIPPED, ""), running=True, settling_until=NOW + 28.4)
     assert (shipping.state, shipping.retry_at) == ("waiting", NOW + 28.4)
     assert shipping.cause == "what is in doubt may still arrive"
@@ -165,12 +165,12 @@ def test_what_settles_says_how_long_its_profiles_wait():
     )
 
 
-def test_what_settles_without_a_shipper_says_that_nobody_goes_on():
+def test_settling_without_shipper_says_so():
     sentence = told(DOUBT, settling_until=NOW + 28).sentence
     assert sentence.startswith("No shipper is running; `restante ship` goes on. What is in doubt may still")
 
 
-def test_next_try_after_an_unknown_outcome_is_when_the_profiles_have_settled():
+def test_unknown_outcome_waits_for_settling():
     shipping = told(
         DOUBT, lane(AttemptOutcome.UNKNOWN, "reset", retry_at=NOW - 1), running=True, settling_until=NOW + 20
     )
@@ -178,14 +178,14 @@ def test_next_try_after_an_unknown_outcome_is_when_the_profiles_have_settled():
     assert "Next try in 20 s" in shipping.sentence
 
 
-def test_next_try_of_other_entries_does_not_wait_for_what_settles():
+def test_other_entries_skip_settling():
     unknown = lane(AttemptOutcome.UNKNOWN, "reset", retry_at=NOW + 1)
     shipping = told(BEHIND, unknown, running=True, settling_until=NOW + 20)
     assert shipping.retry_at == NOW + 1
     assert "its profiles wait 20 s more" in shipping.sentence
 
 
-def test_what_is_held_names_who_decides_and_what_waits_behind():
+def test_held_names_who_decides():
     shipping = told(Statistics(recorded=5, in_doubt=3, waiting=2), held=1, running=True)
     assert (shipping.state, shipping.cause) == ("waiting", "held for a person to decide")
     assert shipping.sentence == (
@@ -194,14 +194,14 @@ def test_what_is_held_names_who_decides_and_what_waits_behind():
     )
 
 
-def test_what_is_held_is_told_beside_what_goes_on():
+def test_held_is_named_while_shipping():
     shipping = told(BEHIND, lane(AttemptOutcome.SHIPPED, ""), held=2, running=True, pid=7)
     assert shipping.state == "shipping"
     assert shipping.sentence.startswith("Process 7 is shipping. Held for a person to decide: 2 profiles")
     assert told(BEHIND, lane(AttemptOutcome.OFFLINE), held=2).state == "offline"
 
 
-def test_entries_taken_up_again_are_to_be_sent_like_any_other():
+def test_retried_entries_are_unsent():
     assert told(Statistics(recorded=2, waiting=2)).state == "no_shipper"
 
 
@@ -254,11 +254,11 @@ def reported(statistics=None, settling_until=None, held=0, **report):
         ),
     ],
 )
-def test_report_says_what_went_what_stopped_it_and_what_is_kept(report, sentence):
+def test_report_says_what_stopped_it(report, sentence):
     assert reported(**report, settling_until=NOW + 30.5) == sentence
 
 
-def test_report_that_ends_at_what_is_held_names_who_decides():
+def test_report_names_who_decides():
     statistics = Statistics(waiting=2, in_doubt=3)
     assert reported(statistics, shipped=1, requests=1, pending=2, held=1) == (
         f"Shipped 1 entry in 1 request. Held for a person to decide: 1 profile, and 2 entries behind; {DECIDE}. "
@@ -270,13 +270,13 @@ def test_report_that_ends_at_what_is_held_names_who_decides():
     st.text(),
     st.sampled_from(STOPPED),
 )
-def test_whatever_the_cause_the_sentence_is_one_printable_line(cause, outcome):
+def test_sentence_is_one_printable_line(cause, outcome):
     shipping = told(PENDING, lane(outcome, cause))
     assert shipping.sentence.isprintable()
     assert "  " not in shipping.sentence
 
 
-def test_a_full_journal_is_said_before_all_else():
+def test_full_journal_comes_first():
     shipper = ShipperStatus(
         full=True, lanes=(LaneStatus(lane=Lane.PEOPLE, outcome=AttemptOutcome.OFFLINE, cause="no"),)
     )

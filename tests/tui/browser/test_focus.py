@@ -2,24 +2,18 @@
 
 import pytest
 
-from tests.tui.browser.harness import browsing, press, screen_text, settled
-from tests.tui.browser.test_browsing import many, said, shown, table, type_in
+from tests.tui.browser.harness import browsing, press, settled, text_of, type_in
+from tests.tui.browser.test_browsing import many, said, shown, table
 from tui.browser.screens.confirm import ConfirmScreen
 from tui.browser.screens.edit import EditScreen
-from tui.browser.screens.help import HelpScreen
 from tui.browser.widgets.prompt import Prompt
 from tui.browser.widgets.state_tabs import StateTabs
-
-
-def text_of(pilot):
-    return "\n".join(screen_text(pilot.app))
-
 
 # --- a table that is empty keeps the keys
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
-async def test_from_an_empty_tab_the_keys_lead_on(kiosk, size):
+async def test_empty_tab_keeps_the_keys(kiosk, size):
     kiosk.change("UPDATE entries SET state = 'shipped' WHERE state = 'in_doubt'")
     async with browsing(kiosk, size, words=["state=in_doubt"]) as pilot:
         assert "No entry is in doubt." in text_of(pilot)
@@ -29,7 +23,7 @@ async def test_from_an_empty_tab_the_keys_lead_on(kiosk, size):
         assert pilot.app.query_one(Prompt).is_open
 
 
-async def test_a_filter_without_a_match_is_left_by_escape(kiosk):
+async def test_escape_leaves_filter_without_match(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "slash")
         await type_in(pilot, "nobody")
@@ -38,7 +32,7 @@ async def test_a_filter_without_a_match_is_left_by_escape(kiosk):
         assert table(pilot).cursor == 39
 
 
-async def test_what_is_recorded_into_an_empty_journal_can_be_gone_through(stage):
+async def test_first_entries_can_be_browsed(stage):
     stage.record({"$distinct_id": "ada", "$set": {"a": 1}})
     stage.change("DELETE FROM entries")
     async with browsing(stage) as pilot:
@@ -52,7 +46,7 @@ async def test_what_is_recorded_into_an_empty_journal_can_be_gone_through(stage)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
-async def test_a_tab_that_is_emptied_while_one_looks_closes_its_detail_and_keeps_the_keys(kiosk, size):
+async def test_emptied_tab_closes_its_detail(kiosk, size):
     async with browsing(kiosk, size, words=["state=in_doubt"]) as pilot:
         await press(pilot, "enter")
         kiosk.change("UPDATE entries SET state = 'shipped' WHERE state = 'in_doubt'")
@@ -63,7 +57,7 @@ async def test_a_tab_that_is_emptied_while_one_looks_closes_its_detail_and_keeps
         assert table(pilot).cursor is not None
 
 
-async def test_a_window_that_was_too_small_gives_the_keys_back(kiosk):
+async def test_window_grown_again_has_keys(kiosk):
     async with browsing(kiosk) as pilot:
         await pilot.resize_terminal(30, 8)
         await settled(pilot)
@@ -76,7 +70,7 @@ async def test_a_window_that_was_too_small_gives_the_keys_back(kiosk):
 # --- the prompt
 
 
-async def test_a_filter_that_is_not_understood_stays_with_the_reason(kiosk):
+async def test_invalid_filter_stays_with_reason(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "slash")
         await type_in(pilot, "colour=red")
@@ -90,14 +84,14 @@ async def test_a_filter_that_is_not_understood_stays_with_the_reason(kiosk):
         assert "no filter key" not in text_of(pilot)
 
 
-async def test_a_filter_that_is_set_can_be_added_to(kiosk):
+async def test_filter_can_be_extended(kiosk):
     async with browsing(kiosk, words=["op=add"]) as pilot:
         await press(pilot, "slash")
         await type_in(pilot, " seq=..20")
         assert table(pilot).query_now.words == ("op=add", "seq=..20")
 
 
-async def test_tab_leaves_what_is_behind_the_prompt_alone(kiosk):
+async def test_tab_in_prompt_does_nothing(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "slash", "o", "tab", "shift+tab", "p")
         assert pilot.app.query_one(StateTabs).tab is None
@@ -114,7 +108,7 @@ async def test_to_find_nothing_is_to_leave(kiosk):
 # --- keys typed ahead
 
 
-async def test_keys_typed_ahead_act_from_where_those_before_them_lead(kiosk):
+async def test_keys_typed_ahead_act_in_turn(kiosk):
     async with browsing(kiosk) as pilot:
         for key in ("e", "e", "e"):
             pilot.app.simulate_key(key)
@@ -127,20 +121,20 @@ async def test_keys_typed_ahead_act_from_where_those_before_them_lead(kiosk):
         await settled(pilot, lambda: table(pilot).cursor == 22)
 
 
-async def test_what_is_typed_behind_a_read_that_fails_is_not_done_and_the_next_is(kiosk):
+async def test_failed_read_drops_keys_typed_ahead(kiosk):
     async with browsing(kiosk) as pilot:
-        read = pilot.app.gateway.beside
-        pilot.app.gateway.beside = lambda *_, **__: 1 / 0
+        read = pilot.app.gateway.next_match
+        pilot.app.gateway.next_match = lambda *_, **__: 1 / 0
         for key in ("e", "j"):
             pilot.app.simulate_key(key)
         await settled(pilot, lambda: said(pilot))
         assert table(pilot).cursor == 40
-        pilot.app.gateway.beside = read
+        pilot.app.gateway.next_match = read
         await press(pilot, "e")
         assert table(pilot).cursor == 25
 
 
-async def test_matches_are_counted_again_after_a_count_that_failed(kiosk):
+async def test_failed_count_is_repeated(kiosk):
     async with browsing(kiosk) as pilot:
         count = pilot.app.gateway.tally
         pilot.app.gateway.tally = lambda *_: 1 / 0
@@ -161,13 +155,13 @@ async def test_matches_are_counted_again_after_a_count_that_failed(kiosk):
 async def test_help_is_closed_by_its_keys(kiosk, key):
     async with browsing(kiosk) as pilot:
         await press(pilot, "question_mark")
-        assert isinstance(pilot.app.screen, HelpScreen)
+        assert pilot.app.query("HelpPanel")
         await press(pilot, key, "j")
         assert table(pilot).cursor == 39
 
 
 @pytest.mark.parametrize("key", ["n", "escape", "q"])
-async def test_a_question_is_answered_no_by_its_keys(kiosk, key):
+async def test_question_is_answered_no(kiosk, key):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "R")
         assert isinstance(pilot.app.screen, ConfirmScreen)
@@ -183,7 +177,7 @@ async def test_the_editor_is_left_by_escape(kiosk):
         assert len(pilot.app.screen_stack) == 1
 
 
-async def test_a_resize_while_something_is_asked_leaves_the_browser_behind_it(kiosk):
+async def test_resize_under_a_question_is_safe(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "question_mark")
         await pilot.resize_terminal(30, 8)

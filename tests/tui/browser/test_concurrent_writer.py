@@ -28,7 +28,7 @@ print(json.dumps({"written": written, "asked": asked, "refused": refused, "secon
 """
 
 
-async def test_neither_side_fails_the_log_is_truncated_and_the_cursor_stays_on_its_entry(stage):
+async def test_browser_and_writer_run_together(stage):
     stage.record(*({"$distinct_id": f"p{n % 20}", "$add": {"n": 1}} for n in range(500)))
     async with browsing(stage, (120, 36), live=True) as pilot:
         app, table = pilot.app, pilot.app.query_one(EntryTable)
