@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import ActiveBinding, Binding, BindingType
-from textual.events import Resize
+from textual.events import Event, Key, Resize
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
@@ -110,6 +111,7 @@ class Browser(App[Place], Asking):
         self._polls = 0
         self._troubles: dict[str, str] = {}  # by what was to be read
         self._file_warning = ""
+        self._typed_in: WeakKeyDictionary[Key, tuple[object, object]] = WeakKeyDictionary()
         self._keymap_given = dict(keymap or {})
         self.set_keymap(self._keymap_given)
 
@@ -172,6 +174,25 @@ class Browser(App[Place], Asking):
         details = self.query(EntryDetail)
         shown = (detail.complete for detail in details if detail.display and detail.is_on_screen)
         return self.view.settled and all(shown)
+
+    # --- keys
+
+    async def on_event(self, event: Event) -> None:
+        """Hand a key on to the widget that has the focus by now.
+
+        Several keys that come in one read are sent to one widget before the first of them has acted: "/ada" would
+        open the prompt, and lose the rest. Across screens nothing is handed on: a key that was typed before a question
+        must not answer it.
+        """
+        if isinstance(event, Key):
+            here = (self.screen, self.focused)
+            typed_in = self._typed_in.setdefault(event, here)
+            if typed_in[0] is not self.screen:
+                return
+            if typed_in != here:
+                event = Key(event.key, event.character)
+                self._typed_in[event] = here
+        await super().on_event(event)
 
     # --- live
 

@@ -166,7 +166,7 @@ def quit_while_shipping(folder, url, answered, *, size=(80, 24)):
         terminal.press("s")
         terminal.wait("now?")
         terminal.press("y")
-        terminal.wait("Shipping")
+        terminal.wait("Shipping …")
         terminal.press("C-c")
         terminal.wait("Letting the request under way be answered")
         assert terminal.modes() == "alternate 0, cursor 1, mouse 0"

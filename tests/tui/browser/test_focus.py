@@ -121,6 +121,14 @@ async def test_keys_typed_ahead_act_in_turn(kiosk):
         await settled(pilot, lambda: table(pilot).cursor == 22)
 
 
+async def test_text_after_slash_reaches_the_prompt(kiosk):
+    """In one burst, as a terminal hands over what was typed while the machine was busy."""
+    async with browsing(kiosk) as pilot:
+        for key in ("slash", *"op=add", "enter"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: table(pilot).query_now.words == ("op=add",))
+
+
 async def test_failed_read_drops_keys_typed_ahead(kiosk):
     async with browsing(kiosk) as pilot:
         read = pilot.app.gateway.next_match
