@@ -20,12 +20,12 @@ _MODIFIERS = {"ctrl", "shift", "alt", "super", "meta", "hyper"}
 _NAMED = {key.value.rpartition("+")[2] for key in Keys}
 
 
-def _key(id: str, keys: str, action: str, name: str, sentence: str = "") -> Binding:  # noqa: A002  # Textual's word
+def _key(id: str, keys: str, action: str, name: str, sentence: str = "") -> Binding:  # Textual's word
     """Return a binding that the footer leaves out."""
     return Binding(keys, action, name, id=id, tooltip=sentence, show=False, system=not name)
 
 
-def _shown(id: str, keys: str, action: str, name: str, sentence: str = "") -> Binding:  # noqa: A002
+def _shown(id: str, keys: str, action: str, name: str, sentence: str = "") -> Binding:
     """Return a binding that the footer names."""
     return Binding(keys, action, name, id=id, tooltip=sentence)
 
@@ -135,7 +135,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
 KEY_IDS = {binding.id: binding for bindings in BINDINGS.values() for binding in bindings if binding.id}
 
 
-def key_name(app: App[Any], id: str) -> str:  # noqa: A002  # Textual's word
+def key_name(app: App[Any], id: str) -> str:  # Textual's word
     """Return the first key of a binding, as the app shows it."""
     binding = KEY_IDS[id]
     return app.get_key_display(binding.with_key(binding.key.split(",")[0]))

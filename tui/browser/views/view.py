@@ -129,7 +129,7 @@ class View(Widget, Asking):
         """Show a notification; the words are never markup."""
         self.notify(printable(words), markup=False)
 
-    def key(self, id: str) -> str:  # noqa: A002  # Textual's word
+    def key(self, id: str) -> str:  # Textual's word
         """Return the key of a binding, as the person has it."""
         return key_name(self.app, id)
 

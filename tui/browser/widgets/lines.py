@@ -47,7 +47,7 @@ class Lines(Widget, Generic[Row], can_focus=True):
             self.table = table
             super().__init__()
 
-    def __init__(self, id: str) -> None:  # noqa: A002  # Textual's word
+    def __init__(self, id: str) -> None:  # Textual's word
         super().__init__(id=id)
         self.rows: Sequence[Row] = ()
         self.empty = " …"

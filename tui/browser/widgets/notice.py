@@ -13,7 +13,7 @@ class Notice(Widget):
 
     DEFAULT_CSS = "Notice { height: auto; display: none; } Notice.said { display: block; }"
 
-    def __init__(self, id: str) -> None:  # noqa: A002  # Textual's word
+    def __init__(self, id: str) -> None:  # Textual's word
         super().__init__(id=id)
         self.text = ""
 

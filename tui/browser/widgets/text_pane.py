@@ -23,7 +23,7 @@ class TextPane(VerticalScroll, inherit_bindings=False):
 
     DEFAULT_CSS = "TextPane { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }"
 
-    def __init__(self, id: str) -> None:  # noqa: A002  # Textual's word
+    def __init__(self, id: str) -> None:  # Textual's word
         super().__init__(id=id)
         self._lines: tuple[Line, ...] = ()
 
