@@ -27,7 +27,7 @@ from tui.text.format import count, printable
 from tui.text.rows import Query
 from tui.text.sentence import report_sentence
 
-__all__ = ["Actions", "ReadOnly", "named", "numbered", "question", "told"]
+__all__ = ["Actions", "ReadOnly", "decided", "named", "numbered", "question"]
 
 _MOST_NAMED = 3
 _MOST_EDITED = 100_000  # characters; a text area is no editor for more
@@ -236,7 +236,7 @@ def question(verb: Verb, decision: Decision, marks: str = "") -> str:
     return "\n".join(lines)
 
 
-def told(verb: Verb, decision: Decision) -> str:
+def decided(verb: Verb, decision: Decision) -> str:
     """Return in words what a decision did."""
     if not decision.entries:
         reasons = "; ".join(printable(reason) for reason in decision.refused)

@@ -7,7 +7,7 @@ from typing import Any
 from textual.app import App
 
 from recorder.journal.decisions import Verb
-from tui.browser.actions import Actions, question, told
+from tui.browser.actions import Actions, decided, question
 from tui.browser.gateway import Gateway
 from tui.browser.messages import Changed, Failed
 from tui.browser.screens.confirm import ConfirmScreen
@@ -84,10 +84,10 @@ class Changes:
     async def _decide(self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None) -> None:
         decision, marks = await to_thread(self.actions.weigh, verb, filters, among)
         if not decision.entries:
-            self._app.notify(told(verb, decision), severity="warning", markup=False)
+            self._app.notify(decided(verb, decision), severity="warning", markup=False)
         elif await self._confirmed(question(verb, decision, marks)):
             done = await to_thread(self.actions.decide, verb, decision.numbers)
-            self._app.post_message(Changed(told(verb, done)))
+            self._app.post_message(Changed(decided(verb, done)))
 
     async def _edit(self, seq: int) -> None:
         entry, text, check = await to_thread(self.actions.editable, seq)

@@ -102,7 +102,7 @@ class Directory:
             self._database.execute("COMMIT")
 
     def clear(self) -> None:
-        """Know none, to begin anew: profiles were forgotten, and which ones is not told."""
+        """Forget all profiles: some were forgotten in the journal, and it does not say which."""
         with self._lock:
             self._database.execute("DELETE FROM profiles")
 

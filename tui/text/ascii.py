@@ -69,8 +69,8 @@ def ascii_fields(line: str) -> Iterator[tuple[int, str]]:
             continue
         following = len(line) - len(line[end:].lstrip(" ")) - end
         spare = following - bool(line[end + following :]) if following else 0
-        room = cell_len(field[1]) + max(spare, 0)
+        space = cell_len(field[1]) + max(spare, 0)
         spelled = [(begin + place, letter) for place, char in enumerate(field[1]) for letter in plain(char)]
-        spelled = spelled[:room]
+        spelled = spelled[:space]
         debt = len(spelled) - cell_len(field[1])
         yield from spelled

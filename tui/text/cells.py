@@ -27,7 +27,7 @@ def folded(text: str, width: int) -> list[str]:
     """
     lines: list[str] = []
     for paragraph in text.split("\n"):
-        # What is broken off stands under its beginning, but for where hardly any room would be left.
+        # What is broken off stands under its beginning, but for where hardly any space would be left.
         indent = " " * min(len(paragraph) - len(paragraph.lstrip(" ")), max(width // 2, 0))
         line = ""
         for word in paragraph.lstrip(" ").split(" "):

@@ -59,11 +59,11 @@ def columns_for(width: int, highest: int) -> Columns:
     """
     seq = max(len(f"{highest:,}"), 3)
     state = _STATE
-    room = width - _MARK - seq - _OPERATOR - state - 3 * _GAP
+    space = width - _MARK - seq - _OPERATOR - state - 3 * _GAP
     ages = _AGE
-    left = room - ages - _GAP
+    left = space - ages - _GAP
     if left < _LEAST_PROFILE:
-        return Columns(seq, 0, max(room, 1), _OPERATOR, 0, state)
+        return Columns(seq, 0, max(space, 1), _OPERATOR, 0, state)
     if left < _LEAST_PROFILE + _GAP + _LEAST_SUMMARY:
         return Columns(seq, ages, left, _OPERATOR, 0, state)
     owner = min(max((left - _GAP) * 2 // 5, _LEAST_PROFILE), 40)

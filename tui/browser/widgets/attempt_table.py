@@ -80,12 +80,12 @@ def _fit(cells: tuple[str, ...], width: int) -> tuple[str, ...]:
     widths.append(max(width - _taken(widths), 0))
     right = {0, 3, 4, 5}
     made = [
-        (_GAP if place else "") + fitted(cell, room, right=place in right)
-        for place, (cell, room) in enumerate(zip(cells, widths, strict=True))
-        if room
+        (_GAP if place else "") + fitted(cell, space, right=place in right)
+        for place, (cell, space) in enumerate(zip(cells, widths, strict=True))
+        if space
     ]
     return tuple(made)
 
 
 def _taken(widths: list[int]) -> int:
-    return sum(room + len(_GAP) for room in widths if room)
+    return sum(space + len(_GAP) for space in widths if space)

@@ -68,11 +68,11 @@ class FailureTable(Lines[FailureGroup | AttemptGroup]):
         quoted = f'"{words}"' if isinstance(row, FailureGroup) and row.state is State.REJECTED else words
         if isinstance(row, AttemptGroup):
             quoted = f"{row.lane.value}: {words}"
-        room = max(width - 2 - _STATUS - 1 - len(end), 4)
+        space = max(width - 2 - _STATUS - 1 - len(end), 4)
         return (
             (f"{look.glyph} ", look.style),
             (fitted(status, _STATUS) + " ", "bold"),
-            (fitted(quoted, room), ""),
+            (fitted(quoted, space), ""),
             (fitted(end, len(end)), "$text-muted"),
         )
 

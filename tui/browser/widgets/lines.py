@@ -118,9 +118,9 @@ class Lines(Widget, Generic[Row], can_focus=True):
         lines = [Content.styled(fitted(head, width), "bold $text-muted")] if head else []
         if not rows:
             lines.append(Content(self.nothing()))
-        room = self.rows_that_fit
-        self._top = max(0, min(self._top, self.cursor, rows - room), self.cursor - room + 1)
-        lines += [self._line(place, width) for place in range(self._top, min(self._top + room, rows))]
+        space = self.rows_that_fit
+        self._top = max(0, min(self._top, self.cursor, rows - space), self.cursor - space + 1)
+        lines += [self._line(place, width) for place in range(self._top, min(self._top + space, rows))]
         return Content("\n").join(lines)
 
     def _line(self, place: int, width: int) -> Content:

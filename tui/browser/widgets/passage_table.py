@@ -82,13 +82,13 @@ class PassageTable(Lines[None]):
         seq, when, operator, change, state = cells
         assert self.history is not None  # noqa: S101  # for the type checker: there is a row
         numbers = max(len(f"{max((self.history.numbers or (0,))[-1], 0):,}"), 3)
-        room = width - numbers - _OPERATOR - _STATE - 3 * len(_GAP)
-        ages = _AGE if room >= _LEAST_CHANGE + _AGE + len(_GAP) else 0
-        room -= ages + len(_GAP) * bool(ages)
+        space = width - numbers - _OPERATOR - _STATE - 3 * len(_GAP)
+        ages = _AGE if space >= _LEAST_CHANGE + _AGE + len(_GAP) else 0
+        space -= ages + len(_GAP) * bool(ages)
         return (
             fitted(seq, numbers, right=True),
             _GAP + fitted(when, ages, right=True) if ages else "",
             _GAP + fitted(operator, _OPERATOR),
-            _GAP + fitted(change, room) if room > 0 else "",
+            _GAP + fitted(change, space) if space > 0 else "",
             _GAP + fitted(state, _STATE),
         )

@@ -56,14 +56,14 @@ def _fit(cells: tuple[str, str, str, str, str], width: int) -> tuple[str, str, s
     """Return each cell as wide as its column, with the gap before it."""
     mark, name, left, right, writer = cells
     last = _WRITER if width >= _WIDE else _SHORT_WRITER if width >= _NARROW else 0
-    room = max(width - 2 - last - len(_GAP) * (2 + bool(last)), 6)
-    names = min(max(room * 3 // 10, 8), 30)
-    values = (room - names) // 2
+    space = max(width - 2 - last - len(_GAP) * (2 + bool(last)), 6)
+    names = min(max(space * 3 // 10, 8), 30)
+    values = (space - names) // 2
     return (
         f"{mark} ",
         fitted(name, names),
         _GAP + fitted(left, values),
-        _GAP + fitted(right, room - names - values),
+        _GAP + fitted(right, space - names - values),
         _GAP + fitted(writer, last) if last else "",
     )
 

@@ -71,15 +71,15 @@ class StateTabs(Widget):
                 break
         else:
             note = note if sum(map(cell_len, parts[here : here + 1])) + cell_len(note) <= width else ""
-        room = width - cell_len(note)
+        space = width - cell_len(note)
         start = 0
-        while start < here and sum(map(cell_len, parts[start : here + 1])) > room:
+        while start < here and sum(map(cell_len, parts[start : here + 1])) > space:
             start += 1
         text = Text(no_wrap=True, end="")
         for place in range(start, len(parts)):
             style = self.get_component_rich_style("tab--here") if place == here else Style()
             part = parts[place]
-            if text.cell_len + cell_len(part) > room:
+            if text.cell_len + cell_len(part) > space:
                 break
             text.append(part, style)
         text.append(set_cell_size("", max(width - text.cell_len - cell_len(note), 0)))
