@@ -9,21 +9,21 @@ import pytest
 SET = {"$distinct_id": "ada", "$set": {"plan": "pro"}}
 
 
-def test_a_journal_that_is_not_there_is_not_made(restante, journal):
+def test_missing_journal_is_refused(restante, journal):
     ran = restante("tui", "-j", journal)
     assert (ran.code, ran.out) == (2, "")
     assert "there is no journal" in ran.err
     assert not journal.exists()
 
 
-def test_what_is_no_journal_is_told_and_left_alone(restante, journal):
+def test_foreign_file_is_refused(restante, journal):
     journal.write_text("a letter", encoding="utf-8")
     ran = restante("tui", "-j", journal)
     assert (ran.code, "is not a journal" in ran.err) == (2, True)
     assert journal.read_text(encoding="utf-8") == "a letter"
 
 
-def test_a_journal_of_a_newer_version_is_told_and_left_alone(restante, journal, append):
+def test_newer_journal_is_refused(restante, journal, append):
     append(SET)
     with closing(sqlite3.connect(journal)) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -49,7 +49,7 @@ def test_without_a_terminal_it_is_status(restante, journal, append):
         (["--screenshot", "nowhere/screen.svg"], "there is no folder"),
     ],
 )
-def test_what_is_given_wrong_is_told_before_anything_is_drawn(restante, journal, append, options, words):
+def test_bad_options_are_refused(restante, journal, append, options, words):
     append(SET)
     ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", *options, stdin="{")
     assert (ran.code, words in ran.err) == (2, True), ran.err
@@ -65,13 +65,13 @@ def test_what_is_given_wrong_is_told_before_anything_is_drawn(restante, journal,
         ('{"journal.retry": "r,"}', "is no key"),
     ],
 )
-def test_a_key_that_is_none_is_told_before_anything_is_drawn(restante, journal, append, keymap, words):
+def test_bad_keymap_is_refused(restante, journal, append, keymap, words):
     append(SET)
     ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", "--keymap", "-", stdin=keymap)
     assert (ran.code, words in ran.err) == (2, True), ran.err
 
 
-def test_the_screen_is_saved_as_a_picture(restante, journal, append):
+def test_screenshot_is_saved(restante, journal, append):
     append(SET)
     ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", "--size", "100x20")
     assert (ran.code, ran.out, ran.err) == (0, "", "")
@@ -80,7 +80,7 @@ def test_the_screen_is_saved_as_a_picture(restante, journal, append):
     assert "pending" in picture
 
 
-def test_no_color_takes_the_colours_and_leaves_the_words(restante, journal, append):
+def test_no_color_removes_colours_only(restante, journal, append):
     append(SET)
     for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
         ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", environment=environment)

@@ -34,9 +34,7 @@ def totals(profiles):
     )
 
 
-def test_purchases_are_recorded_kept_through_an_outage_shipped_and_agreed_on_by_all(
-    restante, journal, lines, closed_port, service
-):
+def test_real_purchases_survive_an_outage(restante, journal, lines, closed_port, service):
     recorded = restante("record", "--token", "demo", "-j", journal, stdin=lines)
     assert (recorded.code, recorded.err) == (0, "Journaled 34,595 entries from 34,595 lines.\n")
 

@@ -74,7 +74,7 @@ def send(service, *messages, endpoint="engage", token="T"):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_what_was_shipped_agrees_and_exit_code_is_0(ship, compared):
+def test_shipped_entries_agree(ship, compared):
     assert ship().code == 0
     ran = compared()
     assert (ran.code, ran.err) == (0, "")
@@ -82,7 +82,7 @@ def test_what_was_shipped_agrees_and_exit_code_is_0(ship, compared):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_what_is_still_to_be_sent_is_no_divergence(ship, compared):
+def test_unsent_entries_do_not_diverge(ship, compared):
     ship("--limit", 1)
     ran = compared()
     assert (ran.code, ran.out) == (
@@ -91,13 +91,13 @@ def test_what_is_still_to_be_sent_is_no_divergence(ship, compared):
     )
 
 
-def test_journal_that_nothing_was_recorded_in_agrees_with_a_service_that_received_nothing(journal, compared):
+def test_empty_journal_agrees(journal, compared):
     Journal(journal, token="T").close()
     assert compared().code == 0
 
 
 @pytest.mark.usefixtures("recorded")
-def test_what_was_pruned_is_neither_missed_nor_unexpected(restante, ship, compared, journal, append):
+def test_pruned_entries_do_not_diverge(restante, ship, compared, journal, append):
     ship()
     append({"$distinct_id": "ada", "$add": {"visits": 7}, "$time": 5.5})
     assert restante("prune", "-j", journal, "--all-shipped").code == 0
@@ -108,7 +108,7 @@ def test_what_was_pruned_is_neither_missed_nor_unexpected(restante, ship, compar
     assert "4 from before the journal's kept entries are not compared" in compared().out
 
 
-def test_a_divergence_of_what_is_kept_is_found_after_pruning(  # noqa: PLR0917
+def test_divergence_is_found_after_pruning(  # noqa: PLR0917
     restante, ship, compared, recorded, append, service
 ):
     ship()
@@ -150,7 +150,7 @@ def test_json_has_the_documented_keys(restante, ship, compared, service):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_events_and_other_projects_are_not_compared(ship, compared, service):
+def test_other_messages_are_not_compared(ship, compared, service):
     ship()
     send(service, *UPDATES[:3], token="OTHER")
     event = {"event": "opened", "properties": {"token": "T"}}
@@ -164,7 +164,7 @@ def test_events_and_other_projects_are_not_compared(ship, compared, service):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_token_of_the_surroundings_does_not_hide_the_journals(ship, compared):
+def test_journal_token_wins_over_environment(ship, compared):
     ship()
     assert compared(environment={"RESTANTE_TOKEN": "NOBODY"}).code == 0
 
@@ -173,7 +173,7 @@ def test_token_of_the_surroundings_does_not_hide_the_journals(ship, compared):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_increments_sent_again_after_a_lost_answer_are_duplicated_and_possibly_twice(ship, compared, service):
+def test_resent_increments_are_duplicated(ship, compared, service):
     service.set_faults([{"at": 1, "fault": "ack_lost"}])
     assert ship("--settle-after", "0s").code == 1
     assert ship().code == 0
@@ -201,7 +201,7 @@ def test_increments_sent_again_after_a_lost_answer_are_duplicated_and_possibly_t
 
 
 @pytest.mark.usefixtures("recorded")
-def test_what_is_in_doubt_and_arrived_is_compared_and_told_as_such(ship, compared, service):
+def test_doubtful_entries_that_arrived_are_compared(ship, compared, service):
     service.set_faults([{"at": 1, "fault": "ack_lost"}])
     assert ship("--in-doubt", "hold").code == 1
     ran = compared()
@@ -217,7 +217,7 @@ def test_what_is_in_doubt_and_arrived_is_compared_and_told_as_such(ship, compare
 
 
 @pytest.mark.usefixtures("recorded")
-def test_what_a_service_has_forgotten_is_lost(ship, compared, service):
+def test_reset_service_shows_lost(ship, compared, service):
     ship()
     service.reset()
     ran = compared()
@@ -241,7 +241,7 @@ def test_what_a_service_has_forgotten_is_lost(ship, compared, service):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_what_a_policy_dropped_and_arrived_all_the_same_is_named(ship, compared, service):
+def test_dropped_entry_that_arrived_is_named(ship, compared, service):
     service.set_faults([{"at": 1, "fault": "ack_lost"}])
     ship("--in-doubt", "drop", "--settle-after", "0s")
     ship()
@@ -254,9 +254,7 @@ def test_what_a_policy_dropped_and_arrived_all_the_same_is_named(ship, compared,
     assert "\n  given up   #1 (discarded: " in compared().out
 
 
-def test_what_was_refused_and_arrived_all_the_same_is_named_with_the_services_words(
-    restante, append, compared, service
-):
+def test_rejected_entry_that_arrived_is_named(restante, append, compared, service):
     append(UPDATES[0])
     with RawService(answer(400, said_0("not today"))) as refusing:
         restante("ship", "-j", "kiosk.db", "--url", refusing.url)
@@ -266,7 +264,7 @@ def test_what_was_refused_and_arrived_all_the_same_is_named_with_the_services_wo
     assert ran.out.splitlines()[-1] == "  given up   #1 (rejected: not today)"
 
 
-def test_what_arrived_in_another_order_or_otherwise_is_told(append, compared, service):
+def test_reordered_and_changed_are_shown(append, compared, service):
     append(*UPDATES)
     send(service, UPDATES[1], UPDATES[0], {**UPDATES[2], "$set": {"plan": "free"}})
     ran = compared()
@@ -288,7 +286,7 @@ def test_what_arrived_in_another_order_or_otherwise_is_told(append, compared, se
     ]
 
 
-def test_numbers_are_the_journals_also_where_it_shipped_in_another_order(append, ship, compared, service):
+def test_numbers_are_those_of_entries(append, ship, compared, service):
     append(UPDATES[2], *UPDATES[:2])
     service.set_faults([{"at": 1, "fault": "reset"}])
     ship("--limit", 1, "--settle-after", "1h")
@@ -298,7 +296,7 @@ def test_numbers_are_the_journals_also_where_it_shipped_in_another_order(append,
     assert (one["kind"], one["predicted"]["seq"], one["predicted"]["state"]) == ("duplicated", 3, "shipped")
 
 
-def test_limit_shows_so_many_profiles_and_says_how_many_there_are(append, compared, service):
+def test_limit_shortens_the_report(append, compared, service):
     append(UPDATES[0])
     send(service, *[{"$distinct_id": f"u{number}", "$set": {}} for number in range(30)])
     ran = compared()
@@ -309,7 +307,7 @@ def test_limit_shows_so_many_profiles_and_says_how_many_there_are(append, compar
     assert len(compared("--json", "--limit", 1).json["divergences"]) == 30
 
 
-def test_hostile_data_never_reaches_the_terminal_raw(append, compared, service):
+def test_hostile_data_is_escaped(append, compared, service):
     text = "\x1b]0;pwned\x07\u202e\r\n\t\x9b"
     append({"$distinct_id": text, "$set": {text: [text]}})
     send(service, {"$distinct_id": text, "$set": {text: [text] * 2}})
@@ -329,7 +327,7 @@ def test_terminal_sees_the_same_report(restante, recorded, ship, compared, servi
 # --- while others are at work
 
 
-def test_what_goes_through_while_it_compares_is_no_divergence(recorded, ship, compared, service, append):
+def test_shipping_meanwhile_does_not_diverge(recorded, ship, compared, service, append):
     """Recorded and shipped after the journal was read, before the service answers."""
     ship()
 
@@ -359,7 +357,7 @@ def one_sentence(ran):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_service_that_is_not_there_is_a_sentence_and_exit_1(compared, closed_port):
+def test_unreachable_service_is_reported(compared, closed_port):
     ran = compared(url=closed_port)
     assert (ran.code, ran.out) == (1, "")
     assert one_sentence(ran)
@@ -406,7 +404,7 @@ def test_stranger_is_told_by_its_answer(compared, said, why):
     ids=["by length", "in chunks"],
 )
 @pytest.mark.usefixtures("recorded")
-def test_answer_that_is_cut_off_is_told_as_such(compared, said):
+def test_truncated_answer_is_reported(compared, said):
     with RawService(lambda wire, _: wire.send(said)) as stranger:
         ran = compared(url=stranger.url)
     assert (ran.code, one_sentence(ran)) == (1, True)
@@ -414,7 +412,7 @@ def test_answer_that_is_cut_off_is_told_as_such(compared, said):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_address_with_a_password_is_refused_and_not_repeated(compared):
+def test_address_with_password_is_refused(compared):
     ran = compared(url="http://user:secret@127.0.0.1:9")
     assert (ran.code, one_sentence(ran)) == (2, True)
     assert "takes no user and password" in ran.err
@@ -422,7 +420,7 @@ def test_address_with_a_password_is_refused_and_not_repeated(compared):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_stranger_that_hangs_up_is_a_sentence(compared):
+def test_foreign_server_is_reported(compared):
     with RawService(lambda wire, _: wire.reset()) as stranger:
         ran = compared(url=stranger.url)
     assert (ran.code, one_sentence(ran)) == (1, True)
@@ -440,7 +438,7 @@ def test_real_service_is_not_asked(compared, host):
 
 
 @pytest.mark.usefixtures("recorded")
-def test_proxies_of_the_surroundings_are_not_used(ship, compared):
+def test_proxies_are_not_used(ship, compared):
     ship()
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:1")
     assert compared(environment={**proxies, "NO_PROXY": "", "no_proxy": ""}).code == 0
@@ -452,7 +450,7 @@ def test_address_that_is_none_exits_2(compared, url):
     assert compared(url=url).code == 2
 
 
-def test_service_comes_from_the_environment_and_without_one_exits_2(restante, recorded, ship, service):
+def test_url_comes_from_the_environment(restante, recorded, ship, service):
     ship()
     here = {"RESTANTE_URL": service.url, "RESTANTE_JOURNAL": str(recorded)}
     assert restante("compare", environment=here).code == 0
@@ -461,12 +459,12 @@ def test_service_comes_from_the_environment_and_without_one_exits_2(restante, re
     assert "--url" in ran.err
 
 
-def test_missing_journal_exits_2_and_is_not_made(compared, tmp_path):
+def test_missing_journal_is_refused(compared, tmp_path):
     assert compared().code == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_journal_without_a_project_asks_for_a_token(compared, journal):
+def test_journal_without_token_is_reported(compared, journal):
     Journal(journal).close()
     ran = compared()
     assert (ran.code, one_sentence(ran)) == (2, True)
@@ -483,7 +481,7 @@ def test_closed_pipe_is_silent(restante, recorded, service):
     assert err == ""
 
 
-def test_json_escapes_what_the_output_cannot_show(append, compared, service):
+def test_json_is_ascii_for_ascii_output(append, compared, service):
     append({"$distinct_id": "Zoë", "$set": {}})
     send(service, {"$distinct_id": "Zoë", "$set": {"ü": 1}})
     ran = compared("--json", environment={"PYTHONIOENCODING": "ascii"})

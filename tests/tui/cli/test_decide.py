@@ -70,7 +70,7 @@ def test_without_a_filter_nothing_is_done(restante, set_aside, verb):
 
 
 @pytest.mark.parametrize("verb", ["retry", "discard"])
-def test_a_filter_and_all_contradict_each_other(restante, set_aside, verb):
+def test_filter_and_all_are_refused(restante, set_aside, verb):
     ran = restante(verb, "--all", "state=rejected", "--yes", "-j", set_aside)
     assert (ran.code, ran.out) == (2, "")
     assert "not both" in ran.err
@@ -78,7 +78,7 @@ def test_a_filter_and_all_contradict_each_other(restante, set_aside, verb):
 
 @pytest.mark.parametrize("verb", ["retry", "discard"])
 @pytest.mark.parametrize("more", [[], ["--json"]])
-def test_without_a_terminal_and_yes_nothing_is_done_and_exit_code_is_2(restante, set_aside, verb, more):
+def test_yes_is_required_without_terminal(restante, set_aside, verb, more):
     before = states(set_aside)
     ran = restante(verb, "state=in_doubt", "-j", set_aside, *more)
     assert (ran.code, ran.out) == (2, "")
@@ -88,7 +88,7 @@ def test_without_a_terminal_and_yes_nothing_is_done_and_exit_code_is_2(restante,
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "never\n"])
-def test_a_person_who_does_not_agree_changes_nothing(restante, set_aside, answer):
+def test_refusal_changes_nothing(restante, set_aside, answer):
     before = states(set_aside)
     ran = restante.on_terminal("discard", "state=in_doubt", "-j", set_aside, typed=answer)
     assert ran.code == 1
@@ -98,7 +98,7 @@ def test_a_person_who_does_not_agree_changes_nothing(restante, set_aside, answer
 
 
 @pytest.mark.parametrize("answer", ["y\n", "YES\n"])
-def test_a_person_who_agrees_is_told_what_was_done(restante, set_aside, answer):
+def test_agreement_is_carried_out(restante, set_aside, answer):
     ran = restante.on_terminal("retry", "state=in_doubt", "-j", set_aside, typed=answer)
     assert ran.code == 0
     assert "1 entry is to be sent again: 1 may be applied twice.\n" in ran.out
@@ -106,7 +106,7 @@ def test_a_person_who_agrees_is_told_what_was_done(restante, set_aside, answer):
     assert states(set_aside)[3] == "waiting"
 
 
-def test_the_hazard_is_named_before_anything_is_done(restante, journal, append, ship):
+def test_hazard_is_shown_first(restante, journal, append, ship):
     append(REFUSED, {"$distinct_id": "bob", "$add": {"visits": 2}})
     ship()
     ran = restante("retry", "state=rejected", "-j", journal)
@@ -117,7 +117,7 @@ def test_the_hazard_is_named_before_anything_is_done(restante, journal, append, 
 # --- doing
 
 
-def test_retried_entry_is_sent_again_at_its_number(restante, journal, append, ship):
+def test_retried_entry_keeps_its_number(restante, journal, append, ship):
     append(REFUSED)
     ship()
     assert states(journal) == {1: "rejected"}
@@ -127,14 +127,14 @@ def test_retried_entry_is_sent_again_at_its_number(restante, journal, append, sh
     assert states(journal) == {1: "waiting"}
 
 
-def test_discarded_entries_let_those_behind_them_go(restante, set_aside, ship):
+def test_discarding_releases_later_entries(restante, set_aside, ship):
     ran = restante("discard", "state=in_doubt", "--yes", "-j", set_aside)
     assert (ran.code, ran.out, ran.err) == (0, "", "Discarded 1 entry.\n")
     ship()
     assert states(set_aside) == {1: "shipped", 2: "rejected", 3: "discarded", 4: "shipped", 5: "shipped"}
 
 
-def test_all_takes_what_can_be_taken_and_is_silent_on_the_rest(restante, set_aside):
+def test_all_ignores_other_states(restante, set_aside):
     ran = restante("retry", "--all", "--yes", "-j", set_aside)
     assert ran.code == 0
     assert "Not taken" not in ran.err
@@ -143,14 +143,12 @@ def test_all_takes_what_can_be_taken_and_is_silent_on_the_rest(restante, set_asi
     assert (ran.code, ran.err) == (0, "Discarded 3 entries.\n")
 
 
-def test_words_in_one_shell_word_are_a_filter_too(restante, set_aside):
+def test_quoted_filter_is_split(restante, set_aside):
     assert restante("discard", "state=rejected op=add", "--yes", "-j", set_aside).code == 0
     assert states(set_aside)[2] == "discarded"
 
 
-def test_matching_entries_that_cannot_be_taken_are_counted_with_the_reason_and_exit_code_is_1(
-    restante, set_aside
-):
+def test_refused_entries_are_counted(restante, set_aside):
     ran = restante("retry", "profile=ada", "--yes", "-j", set_aside)
     assert ran.code == 1
     assert ran.err.splitlines()[0].startswith("1 entry is to be sent again")
@@ -165,12 +163,12 @@ def test_matching_entries_that_cannot_be_taken_are_counted_with_the_reason_and_e
         (["state=shipped"], "There is nothing to retry.\nNot taken: 2 (it was shipped).\n"),
     ],
 )
-def test_nothing_to_take_asks_nobody_and_exits_1(restante, set_aside, words, says):
+def test_no_match_asks_nothing(restante, set_aside, words, says):
     ran = restante("retry", *words, "-j", set_aside)
     assert (ran.code, ran.out, ran.err) == (1, "", says)
 
 
-def test_malformed_entry_is_not_retried_and_the_way_to_mend_it_is_named(restante, journal):
+def test_malformed_entry_is_not_retried(restante, journal):
     with Recorder("T", journal, on_invalid="reject") as recorder:
         recorder.people_increment("ada", {"visits": "two"})
     ran = restante("retry", "--all", "--yes", "-j", journal)
@@ -188,7 +186,7 @@ def test_discarded_entries_can_be_retried(restante, journal, append):
 # --- for programs
 
 
-def test_json_has_the_fields_of_a_decision_and_nothing_is_narrated(restante, set_aside):
+def test_json_has_the_decision(restante, set_aside):
     ran = restante("retry", "profile=ada", "--yes", "--json", "-j", set_aside)
     assert (ran.code, ran.err) == (1, "")
     assert list(ran.json) == [field.name for field in dataclasses.fields(Decision)]
@@ -201,7 +199,7 @@ def test_json_has_the_fields_of_a_decision_and_nothing_is_narrated(restante, set
     }
 
 
-def test_json_of_nothing_to_take_is_a_decision_too(restante, set_aside):
+def test_json_without_match_is_a_decision(restante, set_aside):
     ran = restante("discard", "profile=nobody", "--json", "-j", set_aside)
     assert ran.code == 1
     assert ran.json["entries"] == 0
@@ -211,7 +209,7 @@ def test_json_of_nothing_to_take_is_a_decision_too(restante, set_aside):
 
 
 @pytest.mark.parametrize("verb", ["retry", "discard"])
-def test_word_that_is_not_understood_exits_2_and_nothing_is_done(restante, set_aside, verb):
+def test_bad_filter_is_refused(restante, set_aside, verb):
     before = states(set_aside)
     ran = restante(verb, "state=lost_in_space", "--yes", "-j", set_aside)
     assert (ran.code, ran.out) == (2, "")
@@ -220,7 +218,7 @@ def test_word_that_is_not_understood_exits_2_and_nothing_is_done(restante, set_a
 
 
 @pytest.mark.parametrize("verb", ["retry", "discard"])
-def test_missing_journal_exits_2_and_is_not_made(restante, journal, tmp_path, verb):
+def test_missing_journal_is_refused(restante, journal, tmp_path, verb):
     ran = restante(verb, "--all", "--yes", "-j", journal)
     assert (ran.code, ran.out) == (2, "")
     assert f"no journal at {journal}" in ran.err

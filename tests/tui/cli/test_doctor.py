@@ -5,7 +5,7 @@ import pytest
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
 
 
-def test_a_journal_that_is_well_exits_0(restante, journal, append):
+def test_healthy_journal_exits_0(restante, journal, append):
     append(*UPDATES)
     ran = restante("doctor", "-j", journal)
     assert (ran.code, ran.err) == (0, "")
@@ -13,7 +13,7 @@ def test_a_journal_that_is_well_exits_0(restante, journal, append):
     assert "ok    accounts: 3 entries: every account agrees\n" in ran.out
 
 
-def test_what_needs_attention_exits_1_and_says_what_to_do(restante, journal, append):
+def test_problem_exits_1_with_advice(restante, journal, append):
     append(*UPDATES)
     journal.chmod(0o644)
     ran = restante("doctor", "-j", journal)
@@ -31,7 +31,7 @@ def test_json_is_the_list_of_findings(restante, journal, append):
     assert [finding["name"] for finding in ran.json if finding["severity"] == "attention"] == ["permissions"]
 
 
-def test_on_a_terminal_a_deep_look_says_how_far_it_is(restante, journal, append):
+def test_deep_check_shows_progress(restante, journal, append):
     append(*UPDATES)
     ran = restante.on_terminal("doctor", "--deep", "-j", journal)
     assert ran.code == 0

@@ -45,7 +45,7 @@ def files(tmp_path):
 # --- in an editor
 
 
-def test_editor_gets_indented_json_and_what_it_saves_is_sent(edit, journal, append, tmp_path):
+def test_edited_text_is_sent(edit, journal, append, tmp_path):
     append(GOOD)
     ran = edit(
         "1", editor=f"open({str(tmp_path / 'seen')!r}, 'w').write(text); text = text.replace('pro', 'free')"
@@ -73,9 +73,7 @@ def test_visual_comes_before_editor(restante, journal, append):
         ("file.unlink(); sys.exit()", "The message is empty. Nothing was done.\n"),
     ],
 )
-def test_text_left_as_it_was_or_emptied_changes_nothing_and_exits_1(
-    *, edit, journal, append, tmp_path, editor, says
-):
+def test_unchanged_text_exits_1(*, edit, journal, append, tmp_path, editor, says):
     append(GOOD)
     ran = edit("1", editor=editor)
     assert (ran.code, ran.out, ran.err) == (1, "", says)
@@ -92,9 +90,7 @@ def test_text_left_as_it_was_or_emptied_changes_nothing_and_exits_1(
         ("text = text.replace('ada', 'eve')", "is about another profile"),
     ],
 )
-def test_text_that_is_refused_says_why_and_where_it_is_kept(
-    *, edit, restante, journal, append, tmp_path, editor, says
-):
+def test_refused_text_is_kept(*, edit, restante, journal, append, tmp_path, editor, says):
     append(GOOD)
     ran = edit("1", editor=editor)
     assert (ran.code, ran.out) == (2, "")
@@ -109,7 +105,7 @@ def test_text_that_is_refused_says_why_and_where_it_is_kept(
     assert entry(journal).message["$set"] == {"plan": "free"}
 
 
-def test_editor_that_fails_keeps_what_was_written(edit, journal, append, tmp_path):
+def test_failing_editor_keeps_the_text(edit, journal, append, tmp_path):
     append(GOOD)
     ran = edit("1", editor="file.write_text('{half'); sys.exit(3)")
     assert (ran.code, "Editing failed" in ran.err) == (1, True)
@@ -120,7 +116,7 @@ def test_editor_that_fails_keeps_what_was_written(edit, journal, append, tmp_pat
 
 
 @pytest.mark.parametrize(("command", "code"), [("no-such-editor-anywhere", 1), ("'half a quote", 2)])
-def test_editor_that_is_none_is_a_sentence(restante, journal, append, command, code):
+def test_bad_editor_is_reported(restante, journal, append, command, code):
     append(GOOD)
     ran = restante("edit", 1, "-j", journal, environment={"VISUAL": command})
     assert ran.code == code
@@ -144,7 +140,7 @@ def test_message_is_taken_without_an_editor(edit, journal, append, given):
     "message",
     ["", "{}", "nonsense", '{"$distinct_id": "ada"}', '{"$distinct_id":"ada","$set":{"a":NaN}}', "[" * 5_000],
 )
-def test_message_that_is_none_is_refused_in_a_sentence(edit, journal, append, message):
+def test_bad_message_is_refused(edit, journal, append, message):
     append(GOOD)
     ran = edit("1", "--message", message)
     assert ran.code == (2 if message else 1)
@@ -152,7 +148,7 @@ def test_message_that_is_none_is_refused_in_a_sentence(edit, journal, append, me
     assert entry(journal).message == GOOD
 
 
-def test_hostile_message_is_spelled_out_in_its_error(edit, append):
+def test_hostile_message_is_escaped(edit, append):
     append(GOOD)
     ran = edit("1", "--message", json.dumps({"$distinct_id": "ada", "$add": {"\x1b]0;pwned\x07": "two"}}))
     assert ran.code == 2
@@ -171,7 +167,7 @@ def test_malformed_entry_can_be_mended(edit, journal):
     assert (mended.state.value, mended.reason) == ("pending", None)
 
 
-def test_rejected_entry_left_as_it_was_names_the_way_to_send_it(edit, journal, append, service):
+def test_unchanged_rejected_entry_suggests_retry(edit, journal, append, service):
     append({"$distinct_id": "ada", "$add": {"visits": "two"}})
     with Journal(journal) as opened:
         Shipper(opened, HttpTransport(url=service.url)).ship()
@@ -180,7 +176,7 @@ def test_rejected_entry_left_as_it_was_names_the_way_to_send_it(edit, journal, a
     assert "restante retry seq=1" in ran.err
 
 
-def test_entry_that_may_have_been_applied_says_so(edit, journal, append, service):
+def test_possibly_applied_entry_warns(edit, journal, append, service):
     append(GOOD)
     service.set_faults([{"at": 1, "fault": "ack_lost"}])
     with Journal(journal) as opened:
@@ -208,7 +204,7 @@ def test_number_that_is_none_exits_2(edit, append, seq):
     assert "Traceback" not in ran.err
 
 
-def test_missing_journal_exits_2_and_is_not_made(edit, tmp_path):
+def test_missing_journal_is_refused(edit, tmp_path):
     ran = edit("1", "--message", "{}")
     assert ran.code == 2
     assert list(tmp_path.iterdir()) == []

@@ -48,7 +48,7 @@ def story(journal):
 # --- which, and in which order
 
 
-def test_entries_come_newest_first_one_a_line(restante, story):
+def test_entries_come_newest_first(restante, story):
     ran = restante("entries", "-j", story)
     assert (ran.code, ran.err) == (0, "")
     assert seqs(ran) == [7, 6, 5, 4, 3, 2, 1]
@@ -63,7 +63,7 @@ def test_entries_come_newest_first_one_a_line(restante, story):
     assert by_seq[7] == ["bob", "$delete", "", "pending"]
 
 
-def test_limit_shows_the_newest_and_says_how_many_match(restante, story):
+def test_limit_shows_the_newest(restante, story):
     ran = restante("entries", "-j", story, "--limit", 2)
     assert seqs(ran) == [7, 6]
     assert ran.err == "2 of 7; --limit shows more.\n"
@@ -77,7 +77,7 @@ def test_limit_that_is_none_exits_2(restante, story, limit):
     assert restante("entries", "-j", story, "--limit", limit).code == 2
 
 
-def test_limit_beyond_all_reason_is_no_traceback(restante, story):
+def test_huge_limit_is_refused(restante, story):
     ran = restante("entries", "-j", story, "--limit", "99999999999999999999")
     assert ran.code in {0, 2}
     assert "Traceback" not in ran.err
@@ -120,7 +120,7 @@ def test_empty_journal_says_so(restante, journal):
         (b"\xff", ""),
     ],
 )
-def test_word_that_is_not_understood_exits_2_with_what_would_be(restante, story, word, says):
+def test_bad_filter_is_explained(restante, story, word, says):
     program = [part.encode() for part in restante.command(["entries", "-j", story])]
     done = subprocess.run(
         [*program, word], capture_output=True, check=False, env=restante.environment(None), timeout=60
@@ -135,7 +135,7 @@ def test_word_that_is_not_understood_exits_2_with_what_would_be(restante, story,
 # --- for programs
 
 
-def test_json_is_an_array_of_entries_by_their_field_names(restante, story):
+def test_json_is_a_list_of_entries(restante, story):
     ran = restante("entries", "-j", story, "--json")
     assert (ran.code, ran.err) == (0, "")
     assert [entry["seq"] for entry in ran.json] == [7, 6, 5, 4, 3, 2, 1]
@@ -151,7 +151,7 @@ def test_json_is_an_array_of_entries_by_their_field_names(restante, story):
     )
 
 
-def test_json_of_no_match_is_an_empty_array(restante, story):
+def test_json_without_match_is_empty(restante, story):
     ran = restante("entries", "-j", story, "--json", "profile=nobody")
     assert (ran.code, ran.out, ran.err) == (0, "[]\n", "")
 
@@ -209,7 +209,7 @@ def hostile(journal):
     return 5 * len(HOSTILE)
 
 
-def test_hostile_text_is_spelled_out_in_a_pipe(restante, journal):
+def test_hostile_text_is_escaped_in_pipes(restante, journal):
     written = hostile(journal)
     ran = restante("entries", "-j", journal)
     lines = ran.out.split("\n")
@@ -221,7 +221,7 @@ def test_hostile_text_is_spelled_out_in_a_pipe(restante, journal):
     assert "[bold red]x[/]" in ran.out
 
 
-def test_hostile_text_is_spelled_out_on_a_terminal(restante, journal):
+def test_hostile_text_is_escaped_on_terminals(restante, journal):
     hostile(journal)
     ran = restante.on_terminal("entries", "-j", journal)
     assert ran.code == 0
@@ -233,14 +233,14 @@ def test_hostile_text_is_spelled_out_on_a_terminal(restante, journal):
     assert "\U0001f604" not in plain
 
 
-def test_hostile_filter_is_spelled_out_in_its_error(restante, journal):
+def test_hostile_filter_is_escaped(restante, journal):
     hostile(journal)
     ran = restante.on_terminal("entries", "-j", journal, "state=\x1b]0;pwned\x07\u202e")
     assert ran.code == 2
     assert is_harmless(ran.out)
 
 
-def test_table_fits_the_terminal_and_never_drops_number_operator_or_state(restante, story):
+def test_table_fits_the_terminal(restante, story):
     id_ = "6f1c3b1e-9a1b-4c57-8a53-5cb4b4d1f2aa"
     with Recorder("T", story) as recorder:
         recorder.people_set(id_, {"email": "a.visitor.with.a.name@example.com", "plan": "pro"})
@@ -255,7 +255,7 @@ def test_table_fits_the_terminal_and_never_drops_number_operator_or_state(restan
     ]
 
 
-def test_output_that_cannot_say_everything_is_no_traceback(restante, journal):
+def test_narrow_encoding_is_no_error(restante, journal):
     with Recorder("T", journal) as recorder:
         recorder.people_set("日本", {"名": "€"})
     ran = restante("entries", "-j", journal, environment={"PYTHONIOENCODING": "latin-1"})

@@ -23,14 +23,14 @@ def other(tmp_path):
     return tmp_path / "other.db"
 
 
-def test_pending_entries_come_oldest_first_as_their_messages(restante, journal, append):
+def test_pending_messages_come_oldest_first(restante, journal, append):
     append(*UPDATES)
     ran = restante("export", "-j", journal)
     assert (ran.code, ran.err) == (0, "Exported 3 entries.\n")
     assert ran.out.splitlines() == [json.dumps(update, ensure_ascii=False) for update in UPDATES]
 
 
-def test_what_was_exported_can_be_recorded_again(restante, journal, append, other, entries):
+def test_exported_lines_can_be_recorded(restante, journal, append, other, entries):
     append(*UPDATES)
     exported = restante("export", "-j", journal).out
     assert restante("record", "--token", "OTHER", "-j", other, stdin=exported).code == 0
@@ -38,7 +38,7 @@ def test_what_was_exported_can_be_recorded_again(restante, journal, append, othe
     assert lines(restante("export", "-j", other)) == UPDATES
 
 
-def test_lines_without_utf8_are_json_all_the_same(restante, journal, append):
+def test_narrow_encoding_still_gives_json(restante, journal, append):
     append(*UPDATES)
     ran = restante("export", "-j", journal, environment={"PYTHONIOENCODING": "latin-1"})
     assert lines(ran) == UPDATES
@@ -70,7 +70,7 @@ def several_states(journal, append):
         (["op=union state!=shipped"], [2]),
     ],
 )
-def test_filter_without_a_state_means_what_is_pending(restante, several_states, words, numbers):
+def test_filter_without_state_means_pending(restante, several_states, words, numbers):
     ran = restante("export", "-j", several_states, *words)
     assert ran.code == 0
     assert [line.get("message", line)["$time"] for line in lines(ran)] == numbers
@@ -79,9 +79,7 @@ def test_filter_without_a_state_means_what_is_pending(restante, several_states, 
     ]
 
 
-def test_entry_that_is_not_pending_is_taken_with_again_only(
-    restante, several_states, other, entries, tmp_path
-):
+def test_other_states_require_again(restante, several_states, other, entries, tmp_path):
     exported = restante("export", "-j", several_states, "state!=shipped").out
     ran = restante("record", "--token", "T", "-j", other, stdin=exported)
     assert (ran.code, ran.out) == (2, "")
@@ -96,7 +94,7 @@ def test_entry_that_is_not_pending_is_taken_with_again_only(
     assert {entry.state.value for entry in entries(other)} == {"pending"}
 
 
-def test_malformed_entry_is_a_bad_line_also_with_again(restante, journal, other):
+def test_malformed_entry_stays_invalid(restante, journal, other):
     with Recorder("T", journal, on_invalid="reject") as recorder:
         recorder.people_increment("ada", {"visits": "two"})
     exported = restante("export", "-j", journal, "state=rejected").out
@@ -115,14 +113,14 @@ def test_malformed_entry_is_a_bad_line_also_with_again(restante, journal, other)
         {"state": "shipped", "message": {"state": "shipped", "message": UPDATES[0]}},
     ],
 )
-def test_line_that_only_looks_exported_is_a_bad_line(restante, other, line):
+def test_counterfeit_export_is_invalid(restante, other, line):
     ran = restante("record", "--token", "T", "--again", "-j", other, stdin=json.dumps(line))
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("Error: line 1: ")
     assert "Traceback" not in ran.err
 
 
-def test_events_and_imports_are_left_out_and_counted(restante, journal, append):
+def test_events_and_imports_are_omitted(restante, journal, append):
     append(UPDATES[0])
     event = NewEntry("events", None, "ada", None, '{"event":"opened","properties":{"token":"T"}}', 1.0)
     with Journal(journal) as opened:
@@ -132,13 +130,13 @@ def test_events_and_imports_are_left_out_and_counted(restante, journal, append):
     assert ran.err == "Exported 1 entry.\nLeft out 2 events and imports.\n"
 
 
-def test_word_that_is_not_understood_exits_2(restante, journal, append):
+def test_bad_filter_is_refused(restante, journal, append):
     append(*UPDATES)
     ran = restante("export", "-j", journal, "colour=red")
     assert (ran.code, ran.out) == (2, "")
 
 
-def test_missing_journal_exits_2_and_is_not_made(restante, journal, tmp_path):
+def test_missing_journal_is_refused(restante, journal, tmp_path):
     assert restante("export", "-j", journal).code == 2
     assert list(tmp_path.iterdir()) == []
 

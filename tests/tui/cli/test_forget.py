@@ -33,7 +33,7 @@ BEFORE = {1: "shipped", 2: "shipped", 3: "shipped", 4: "pending"}
 AFTER = {1: "forgotten", 2: "shipped", 3: "forgotten", 4: "forgotten"}
 
 
-def test_without_a_terminal_and_yes_nothing_is_done_and_exit_code_is_2(restante, shipped):
+def test_yes_is_required_without_terminal(restante, shipped):
     ran = restante("forget", ADA, "-j", shipped)
     assert (ran.code, ran.out) == (2, "")
     assert "3 entries name it; they are erased for ever: 1 is not sent yet, and never will be.\n" in ran.err
@@ -52,7 +52,7 @@ def test_a_person_is_asked(*, restante, shipped, answer, code, then):
     assert states(shipped) == then
 
 
-def test_no_byte_of_it_is_left_and_all_commands_go_on(restante, shipped, tmp_path):
+def test_no_byte_is_left(restante, shipped, tmp_path):
     assert places(shipped, ADA, "Elm Street")
     ran = restante("forget", ADA, "-j", shipped, "--yes")
     assert (ran.code, ran.out, ran.err) == (
@@ -96,19 +96,19 @@ def test_what_nothing_names_exits_1(restante, shipped):
     assert states(shipped) == BEFORE
 
 
-def test_a_missing_journal_exits_2_and_is_not_made(restante, journal, tmp_path):
+def test_missing_journal_is_refused(restante, journal, tmp_path):
     assert restante("forget", ADA, "--yes", "-j", journal).code == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_group_is_forgotten_by_its_key(restante, journal, append):
+def test_group_is_forgotten_by_key(restante, journal, append):
     append({"$group_key": "company", "$group_id": "acme", "$set": {}}, {"$distinct_id": "acme", "$set": {}})
     assert restante("forget", "acme", "--group", "company", "-j", journal, "--yes").code == 0
     assert states(journal) == {1: "forgotten", 2: "pending"}
 
 
 @pytest.mark.parametrize("policy", ["resend", "hold", "drop"])
-def test_what_is_deleted_at_the_service_is_forgotten_once_it_has_gone(restante, shipped, service, policy):
+def test_remote_deletion_is_forgotten_when_shipped(restante, shipped, service, policy):
     assert ADA in service.profiles("T")
     ran = restante("forget", ADA, "--delete-remote", "-j", shipped, "--yes")
     assert ran.code == 0
@@ -128,7 +128,7 @@ def test_what_is_deleted_at_the_service_is_forgotten_once_it_has_gone(restante, 
     assert "restante forget" not in restante("doctor", "-j", shipped).out
 
 
-def test_a_reader_that_keeps_the_log_makes_it_exit_1_and_again_0(restante, shipped):
+def test_open_reader_exits_1_until_gone(restante, shipped):
     with closing(sqlite3.connect(f"file:{shipped}?mode=ro", uri=True, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM entries").fetchall()
@@ -142,7 +142,7 @@ def test_a_reader_that_keeps_the_log_makes_it_exit_1_and_again_0(restante, shipp
     assert places(shipped, ADA, "Elm Street") == set()
 
 
-def test_what_a_salvage_left_is_named_and_exits_1_until_it_is_deleted(restante, shipped):
+def test_salvaged_original_is_named_until_deleted(restante, shipped):
     left = shipped.with_name(f"{shipped.name}.damaged-20260101T000000Z")
     left.write_text("x")
     ran = restante("forget", ADA, "-j", shipped, "--yes")

@@ -49,7 +49,7 @@ finally:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "restante")
-def test_help_answers_with_an_example_within_80_columns(restante, page):
+def test_help_has_an_example(restante, page):
     ran = restante(*page, "--help")
     assert (ran.code, ran.err) == (0, "")
     assert max(map(len, ran.out.splitlines())) <= 80
@@ -60,7 +60,7 @@ def test_help_answers_with_an_example_within_80_columns(restante, page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "restante")
-def test_help_answers_at_any_width_and_by_its_short_name(restante, page):
+def test_help_fits_any_width(restante, page):
     for columns in ("40", "200"):
         ran = restante(*page, "-h", environment={"COLUMNS": columns})
         assert (ran.code, ran.err) == (0, "")
@@ -75,7 +75,7 @@ def test_quick_commands_import_little(restante, arguments):
     assert [name for name in SLOW_TO_IMPORT if name in imported] == []
 
 
-def test_every_command_is_listed_with_what_it_does(restante):
+def test_every_command_is_listed(restante):
     out = restante("--help").out
     listed = dict(line.split(maxsplit=1) for line in out.split("Commands:\n")[1].splitlines())
     assert sorted(listed) == sorted(COMMANDS)
@@ -91,13 +91,13 @@ def test_list_of_commands_says_whole_sentences(restante):
 @pytest.mark.parametrize(
     "arguments", [["--nonsense"], ["nonsense"], ["status", "--nonsense"], ["ship", "what"]]
 )
-def test_wrong_usage_exits_2_and_says_where_help_is(restante, arguments):
+def test_wrong_usage_points_to_help(restante, arguments):
     ran = restante(*arguments)
     assert (ran.code, ran.out) == (2, "")
     assert "--help" in ran.err
 
 
-def test_no_command_shows_the_help_of_all(restante):
+def test_no_command_shows_help(restante):
     ran = restante()
     assert ran.code == 2
     assert "Commands:" in ran.out + ran.err

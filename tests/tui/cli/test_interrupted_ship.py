@@ -11,7 +11,7 @@ from simulator.service.server import Service
 SHIP = [sys.executable, "-c", "from tui.cli import main; main()", "ship"]
 
 
-def test_ctrl_c_lets_the_request_under_way_be_answered_and_leaves_nothing_in_doubt(tmp_path):
+def test_ctrl_c_leaves_nothing_in_doubt(tmp_path):
     path = tmp_path / "kiosk.db"
     with Recorder("T", path) as recorder, recorder.batch() as batch:
         for _ in range(250):

@@ -62,7 +62,7 @@ def test_journal_file_and_pipe_agree(restante, recorded, tmp_path, options, expe
     assert restante("profiles", "--from", "-", "--json", *options, stdin=LINES) == ran
 
 
-def test_service_holds_what_was_predicted_once_all_is_shipped(restante, recorded, service):
+def test_shipped_profiles_equal_the_prediction(restante, recorded, service):
     assert restante("ship", "-j", recorded, "--url", service.url).code == 0
     for kind, options, expected in (("profiles", [], PROFILES), ("groups", ["--groups"], GROUPS)):
         held = requests.get(f"{service.url}/simulator/{kind}", params={"token": "T"}, timeout=20).json()
@@ -71,7 +71,7 @@ def test_service_holds_what_was_predicted_once_all_is_shipped(restante, recorded
         assert restante("profiles", "-j", recorded, "--json", "--shipped-only", *options).json == held
 
 
-def test_shipped_only_follows_the_service_and_the_prediction_stays(restante, recorded, service):
+def test_shipped_only_shows_shipped_profiles(restante, recorded, service):
     assert restante("profiles", "-j", recorded, "--json", "--shipped-only").json == {}
     for _ in range(4):
         restante("ship", "-j", recorded, "--url", service.url, "--limit", 3)
@@ -89,14 +89,14 @@ def test_one_profile_by_its_id(restante, recorded):
     assert (ran.code, ran.out, ran.err) == (0, 'bob\t{"visits": 1}\n', "")
 
 
-def test_group_id_shows_the_groups_of_every_key(restante, recorded):
+def test_group_id_matches_every_key(restante, recorded):
     assert restante("profiles", "-j", recorded, "--groups", "--json", "acme").json == GROUPS
     lines = restante("profiles", "-j", recorded, "--groups", "acme").out.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["company:acme", "city:acme"]
 
 
 @pytest.mark.parametrize("missing", ["nobody", "eve", "acme"])
-def test_profile_that_is_not_there_is_a_sentence_and_exit_1(restante, recorded, missing):
+def test_unknown_profile_exits_1(restante, recorded, missing):
     ran = restante("profiles", "-j", recorded, "--json", missing)
     assert (ran.code, ran.out) == (1, "{}\n")
     assert ran.err == f"There is no profile {missing}.\n"
@@ -105,7 +105,7 @@ def test_profile_that_is_not_there_is_a_sentence_and_exit_1(restante, recorded, 
 # --- lines of a file
 
 
-def test_malformed_messages_are_counted_on_stderr_and_the_rest_is_folded(restante, tmp_path):
+def test_malformed_messages_are_counted(restante, tmp_path):
     lines = [
         '{"$distinct_id":"ada","$add":{"n":1}}',
         '{"$distinct_id":"ada","$add":{"n":"one"}}',
@@ -129,14 +129,14 @@ def test_malformed_messages_are_counted_on_stderr_and_the_rest_is_folded(restant
         (b"[" * 100_000, "is nested too deeply"),
     ],
 )
-def test_line_that_is_not_json_exits_2_with_its_number(restante, line, says):
+def test_bad_json_names_its_line(restante, line, says):
     ran = restante("profiles", "--from", "-", "--json", stdin=LINES.encode() + b"\n" + line)
     assert (ran.code, ran.out) == (2, "")
     assert f"line {len(MESSAGES) + 2} {says}" in ran.err
     assert "Traceback" not in ran.err
 
 
-def test_byte_order_mark_is_taken_as_record_takes_it(restante):
+def test_byte_order_mark_is_accepted(restante):
     ran = restante("profiles", "--from", "-", "--json", stdin=b"\xef\xbb\xbf" + LINES.encode())
     assert (ran.code, ran.json) == (0, PROFILES)
 
@@ -146,7 +146,7 @@ def test_no_lines_are_no_profiles(restante):
     assert (ran.code, ran.out, ran.err) == (0, "{}\n", "")
 
 
-def test_missing_file_and_missing_journal_exit_2(restante, journal, tmp_path):
+def test_missing_files_are_refused(restante, journal, tmp_path):
     ran = restante("profiles", "--from", "nowhere.jsonl")
     assert ran.code == 2
     assert "nowhere.jsonl" in ran.err
@@ -159,13 +159,13 @@ def test_missing_file_and_missing_journal_exit_2(restante, journal, tmp_path):
 # --- on a terminal
 
 
-def test_operators_outside_the_vocabulary_leave_a_profile_partly_known(restante):
+def test_unknown_operators_are_partly_known(restante):
     line = '{"$distinct_id":"ada","$merge":{"x":1},"$set":{"plan":"pro"}}'
     ran = restante("profiles", "--from", "-", stdin=line)
     assert ran.out == 'ada (partly known)\t{"plan": "pro"}\n'
 
 
-def test_hostile_names_never_reach_the_terminal_raw(restante, journal):
+def test_hostile_names_are_escaped(restante, journal):
     text = "\x1b]0;pwned\x07\u202e\r\n\t\x9b"
     line = json.dumps({"$distinct_id": text, "$set": {text: [text]}})
     group = json.dumps({"$group_key": text, "$group_id": text, "$set": {text: text}})

@@ -13,7 +13,7 @@ def shipped(append, journal, restante, service):
     return journal
 
 
-def test_what_was_shipped_goes_and_profiles_stay(restante, shipped):
+def test_pruning_keeps_profiles(restante, shipped):
     before = restante("profiles", "-j", shipped, "--json").json
     ran = restante("prune", "-j", shipped, "--all-shipped")
     assert (ran.code, ran.out) == (0, "")
@@ -25,7 +25,7 @@ def test_what_was_shipped_goes_and_profiles_stay(restante, shipped):
     assert restante("audit", "-j", shipped).code == 0
 
 
-def test_status_and_entries_say_how_many_are_kept(restante, shipped):
+def test_kept_entries_are_counted(restante, shipped):
     assert "kept" not in restante("status", "-j", shipped).out
     restante("prune", "-j", shipped, "--all-shipped")
     status = restante("status", "-j", shipped)
@@ -37,18 +37,18 @@ def test_status_and_entries_say_how_many_are_kept(restante, shipped):
     assert "7 entries shipped earlier are not kept any more." in entries.err
 
 
-def test_a_dry_run_says_how_many_and_does_nothing(restante, shipped):
+def test_dry_run_changes_nothing(restante, shipped):
     ran = restante("prune", "-j", shipped, "--all-shipped", "--dry-run")
     assert (ran.code, ran.err.strip()) == (0, "7 entries would be pruned.")
     assert len(restante("entries", "-j", shipped).out.splitlines()) == 8
 
 
-def test_what_is_recent_stays_unless_all_is_meant(restante, shipped):
+def test_recent_entries_stay(restante, shipped):
     assert restante("prune", "-j", shipped, "--json").json == {"entries": 0, "attempts": 0, "freed": 0}
     assert restante("prune", "-j", shipped, "--all-shipped", "--json").json["entries"] == 7
 
 
-def test_on_a_terminal_it_shows_a_bar_and_leaves_none(restante, shipped):
+def test_terminal_shows_progress(restante, shipped):
     ran = restante.on_terminal("prune", "-j", shipped, "--all-shipped")
     assert ran.code == 0
 

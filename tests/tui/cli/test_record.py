@@ -27,7 +27,7 @@ def numbers(entries):
 # --- from where
 
 
-def test_lines_of_a_file_are_journaled_in_order(restante, journal, tmp_path, entries):
+def test_file_is_recorded_in_order(restante, journal, tmp_path, entries):
     (tmp_path / "updates.jsonl").write_text(numbered(5))
     ran = restante("record", "--token", "T", "-j", journal, "updates.jsonl")
     assert (ran.code, ran.out) == (0, "")
@@ -50,7 +50,7 @@ def test_journal_is_restante_db_unless_named(restante, tmp_path, entries):
     assert len(entries(tmp_path / "other.db")) == 1
 
 
-def test_missing_input_file_exits_2_and_makes_no_journal(restante, journal):
+def test_missing_input_makes_no_journal(restante, journal):
     ran = restante("record", "--token", "T", "-j", journal, "nowhere.jsonl")
     assert (ran.code, ran.out) == (2, "")
     assert "nowhere.jsonl" in ran.err
@@ -66,7 +66,7 @@ def test_no_lines_are_no_entries(restante, journal, entries):
 # --- for which project
 
 
-def test_token_comes_from_the_option_or_the_environment_or_the_journal_itself(restante, journal, entries):
+def test_token_has_three_sources(restante, journal, entries):
     other = {"RESTANTE_TOKEN": "OTHER"}
     assert restante("record", "--token", "T", "-j", journal, stdin=GOOD, environment=other).code == 0
     assert restante("record", "-j", journal, stdin=GOOD).code == 0
@@ -74,7 +74,7 @@ def test_token_comes_from_the_option_or_the_environment_or_the_journal_itself(re
     assert len(entries(journal)) == 3
 
 
-def test_token_nowhere_exits_2_before_anything_is_read(restante, journal, tmp_path):
+def test_missing_token_reads_nothing(restante, journal, tmp_path):
     given = tmp_path / "given.jsonl"
     given.write_text(GOOD)
     with given.open("rb") as stdin:
@@ -87,7 +87,7 @@ def test_token_nowhere_exits_2_before_anything_is_read(restante, journal, tmp_pa
     assert not journal.exists()
 
 
-def test_token_of_another_project_exits_2_before_anything_is_read(restante, journal, tmp_path, entries):
+def test_wrong_token_reads_nothing(restante, journal, tmp_path, entries):
     restante("record", "--token", "T", "-j", journal, stdin=GOOD)
     given = tmp_path / "given.jsonl"
     given.write_text(GOOD)
@@ -110,7 +110,7 @@ def test_foreign_file_is_refused_untouched(restante, tmp_path):
     assert list(tmp_path.iterdir()) == [foreign]
 
 
-def test_foreign_file_is_named_also_when_no_token_is_given(restante, tmp_path):
+def test_foreign_file_without_token_is_refused(restante, tmp_path):
     (tmp_path / "notes.txt").write_text("milk, bread, tickets\n" * 300)
     ran = restante("record", "-j", "notes.txt", stdin=GOOD)
     assert ran.code == 2
@@ -120,14 +120,14 @@ def test_foreign_file_is_named_also_when_no_token_is_given(restante, tmp_path):
 # --- what a line may be
 
 
-def test_blank_lines_crlf_and_a_byte_order_mark_are_taken_as_editors_leave_them(restante, journal, entries):
+def test_editor_leftovers_are_accepted(restante, journal, entries):
     lines = [b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n", b"\r\n", b"  \t\n", b"\n", b" " + GOOD.encode()]
     ran = restante("record", "--token", "T", "-j", journal, stdin=b"".join(lines))
     assert (ran.code, ran.err) == (0, "Journaled 2 entries from 5 lines.\n")
     assert [entry.message["$set"] for entry in entries(journal)] == [{"plan": "pro"}] * 2
 
 
-def test_two_operators_in_a_line_are_two_entries_in_written_order(restante, journal, entries):
+def test_two_operators_are_two_entries(restante, journal, entries):
     line = '{"$distinct_id":"ada","$add":{"visits":1},"$set":{"plan":"pro"},"$time":5}'
     ran = restante("record", "--token", "T", "-j", journal, stdin=line)
     assert ran.err == "Journaled 2 entries from 1 line.\n"
@@ -136,14 +136,14 @@ def test_two_operators_in_a_line_are_two_entries_in_written_order(restante, jour
     assert [entry.message["$time"] for entry in taken] == [5, 5]
 
 
-def test_group_lines_are_journaled_in_the_lane_of_groups(restante, journal, entries):
+def test_group_lines_have_their_lane(restante, journal, entries):
     line = '{"$group_key":"company","$group_id":"acme","$set":{"plan":"pro"}}'
     restante("record", "--token", "T", "-j", journal, stdin=f"{GOOD}\n{line}\n")
     taken = [(entry.lane, entry.group_key, entry.profile) for entry in entries(journal)]
     assert taken == [("people", None, "ada"), ("groups", "company", "acme")]
 
 
-def test_own_token_in_a_line_is_fine_and_not_kept_in_it(restante, journal, entries):
+def test_own_token_is_removed(restante, journal, entries):
     restante("record", "--token", "T", "-j", journal, stdin='{"$token":"T","$distinct_id":"a","$set":{}}')
     assert "$token" not in entries(journal)[0].message
 
@@ -176,9 +176,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_line_is_named_with_its_number_and_reason_and_nothing_is_journaled(
-    restante, journal, entries, name
-):
+def test_bad_line_records_nothing(restante, journal, entries, name):
     line, says = BAD[name]
     ran = restante("record", "--token", "T", "-j", journal, stdin=b"\r\n" + GOOD.encode() + b"\n" + line)
     assert (ran.code, ran.out) == (2, "")
@@ -190,7 +188,7 @@ def test_bad_line_is_named_with_its_number_and_reason_and_nothing_is_journaled(
     assert entries(journal) == []
 
 
-def test_bad_line_far_down_journals_nothing_of_those_before_it(restante, journal, entries):
+def test_late_bad_line_records_nothing(restante, journal, entries):
     lines = numbered(14_999) + "oops\n" + numbered(5_000)
     ran = restante("record", "--token", "T", "-j", journal, stdin=lines)
     assert ran.code == 2
@@ -208,7 +206,7 @@ def test_reason_never_reaches_the_terminal_raw(restante, journal):
 # --- setting bad lines aside
 
 
-def test_bad_lines_are_set_aside_as_they_came_and_the_rest_is_journaled(restante, journal, tmp_path, entries):
+def test_bad_lines_are_set_aside(restante, journal, tmp_path, entries):
     bad = [b"oops\r\n", b'{"$distinct_id":"\xe9"}\n', b"{}"]
     good = [line.encode() for line in numbered(3).splitlines(keepends=True)]
     lines = [good[0], bad[0], good[1], b"\n", bad[1], good[2], bad[2]]
@@ -221,7 +219,7 @@ def test_bad_lines_are_set_aside_as_they_came_and_the_rest_is_journaled(restante
     assert (tmp_path / "bad").read_bytes() == b"".join(bad) + b"\n"
 
 
-def test_only_the_first_reasons_are_told_and_the_others_are_counted(restante, journal):
+def test_only_first_reasons_are_shown(restante, journal):
     ran = restante("record", "--token", "T", "-j", journal, "--skip-invalid", "bad", stdin="{}\n" * 1_007)
     assert ran.code == 1
     assert "Set 1,007 bad lines aside:" in ran.err
@@ -229,12 +227,12 @@ def test_only_the_first_reasons_are_told_and_the_others_are_counted(restante, jo
     assert len(ran.err.splitlines()) == 8
 
 
-def test_no_bad_line_with_skip_invalid_exits_0(restante, journal):
+def test_skip_invalid_without_bad_lines(restante, journal):
     assert restante("record", "--token", "T", "-j", journal, "--skip-invalid", "bad", stdin=GOOD).code == 0
 
 
 @pytest.mark.parametrize("following", [[], ["--follow"]])
-def test_line_that_is_far_too_long_is_one_line(restante, journal, tmp_path, entries, following):
+def test_long_line_is_one_line(restante, journal, tmp_path, entries, following):
     endless = b"x" * 17_000_000 + b"\n"
     lines = endless + numbered(1).encode() + b"oops\n"
     options = ["--json", "--skip-invalid", "bad", *following]
@@ -244,14 +242,14 @@ def test_line_that_is_far_too_long_is_one_line(restante, journal, tmp_path, entr
     assert numbers(entries(journal)) == [1]
 
 
-def test_end_of_a_line_that_is_far_too_long_is_not_taken_for_a_line(restante, journal, entries):
+def test_long_last_line_is_one_line(restante, journal, entries):
     ran = restante("record", "--token", "T", "-j", journal, stdin=" " * 8_000_001 + GOOD)
     assert ran.code in {0, 2}
     assert ("from 1 line." in ran.err) == (ran.code == 0)
     assert len(entries(journal)) == (1 if ran.code == 0 else 0)
 
 
-def test_file_for_bad_lines_is_never_the_input_itself(restante, journal, tmp_path):
+def test_input_is_not_overwritten(restante, journal, tmp_path):
     lines = numbered(2) + "oops\n" + numbered(1, 3)
     (tmp_path / "updates.jsonl").write_text(lines)
     ran = restante(
@@ -261,7 +259,7 @@ def test_file_for_bad_lines_is_never_the_input_itself(restante, journal, tmp_pat
     assert (tmp_path / "updates.jsonl").read_text() == lines
 
 
-def test_file_for_bad_lines_that_cannot_be_written_is_refused_before_anything_is_read(restante, journal):
+def test_unwritable_file_makes_no_journal(restante, journal):
     for following in ([], ["--follow"]):
         options = ["--skip-invalid", "nowhere/bad", *following]
         ran = restante("record", "--token", "T", "-j", journal, *options, stdin=GOOD)
@@ -280,7 +278,7 @@ def test_json_counts_lines_entries_and_skipped(restante, journal):
     assert ran.json == {"lines": 4, "entries": 3, "skipped": 1}
 
 
-def test_terminal_is_told_how_far_it_is_and_left_with_one_clean_line(restante, journal, tmp_path):
+def test_terminal_shows_progress(restante, journal, tmp_path):
     (tmp_path / "updates.jsonl").write_text(numbered(20_000))
     ran = restante.on_terminal("record", "--token", "T", "-j", journal, "updates.jsonl")
     assert ran.code == 0
@@ -291,7 +289,7 @@ def test_terminal_is_told_how_far_it_is_and_left_with_one_clean_line(restante, j
 # --- following
 
 
-def test_follow_refuses_without_a_place_for_bad_lines(restante, journal):
+def test_follow_requires_skip_invalid(restante, journal):
     ran = restante("record", "--token", "T", "-j", journal, "--follow", stdin=GOOD)
     assert (ran.code, ran.out) == (2, "")
     assert "--skip-invalid" in ran.err
@@ -327,7 +325,7 @@ def test_follow_commits_lines_as_they_arrive(restante, journal, tmp_path, entrie
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_what_follow_committed_stays_when_it_is_ended(restante, journal, entries, until, sent):
+def test_ended_follow_keeps_its_commits(restante, journal, entries, until, sent):
     restante("record", "--token", "T", "-j", journal)
     process = restante.start("record", "-j", journal, "--follow", "--skip-invalid", "bad")
     process.stdin.write(numbered(2).encode() + b'{"$distinct')
@@ -373,7 +371,7 @@ def test_ended_while_reading_records_nothing(restante, journal, entries, sent, c
 # --- several at once, and who may read
 
 
-def test_two_records_at_once_on_a_fresh_journal_both_succeed(restante, journal, entries):
+def test_two_records_at_once_succeed(restante, journal, entries):
     both = [restante.start("record", "--token", "T", "-j", journal) for _ in range(2)]
     for first, process in zip((1, 10_001), both, strict=True):
         process.stdin.write(numbered(3_000, first).encode())
@@ -420,6 +418,6 @@ def test_full_journal_takes_no_line(restante, journal, tmp_path):
 
 
 @pytest.mark.parametrize("size", ["5", "5T", "lots", "-5M"])
-def test_a_size_that_is_none_is_refused(restante, journal, size):
+def test_bad_size_is_refused(restante, journal, size):
     ran = restante("record", "--token", "T", "-j", journal, "--max-bytes", size, stdin=GOOD)
     assert (ran.code, "max-bytes" in ran.err, journal.exists()) == (2, True, False)

@@ -20,7 +20,7 @@ def damaged(journal, append):
     return journal
 
 
-def test_it_says_what_was_carried_over_and_lost_and_exits_1_where_something_is(restante, damaged):
+def test_salvage_reports_kept_and_lost(restante, damaged):
     would = restante("salvage", "-j", damaged, "--dry-run", "--json")
     assert would.code == 1
     lost = would.json["lost"]
@@ -38,7 +38,7 @@ def test_it_says_what_was_carried_over_and_lost_and_exits_1_where_something_is(r
     assert len(ran.json) == lost
 
 
-def test_lost_entries_are_not_exported_retried_or_predicted(restante, damaged):
+def test_lost_entries_are_left_out(restante, damaged):
     restante("salvage", "-j", damaged)
     ran = restante("export", "state=lost", "-j", damaged)
     assert (ran.out, "whose content is gone" in ran.err) == ("", True)
@@ -48,7 +48,7 @@ def test_lost_entries_are_not_exported_retried_or_predicted(restante, damaged):
     assert len(restante("profiles", "--json", "-j", damaged).json) < len(UPDATES)
 
 
-def test_a_damaged_journal_names_salvage_and_doctor_does(restante, damaged):
+def test_damaged_journal_suggests_salvage(restante, damaged):
     ran = restante("entries", "-j", damaged)
     assert ran.code == 1
     assert "restante salvage" in ran.err
@@ -57,21 +57,21 @@ def test_a_damaged_journal_names_salvage_and_doctor_does(restante, damaged):
     assert "restante salvage" in ran.out
 
 
-def test_journal_that_is_well_is_left_and_exits_0(restante, journal, append):
+def test_healthy_journal_is_left(restante, journal, append):
     append(*UPDATES)
     ran = restante("salvage", "-j", journal)
     assert (ran.code, ran.err) == (0, "Nothing is damaged. Nothing was done.\n")
     assert restante("salvage", "--json", "-j", journal).out == "null\n"
 
 
-def test_on_a_terminal_it_shows_how_far_it_is(restante, damaged):
+def test_terminal_shows_progress(restante, damaged):
     ran = restante.on_terminal("salvage", "-j", damaged)
     assert ran.code == 1
     assert "reading pages" in ran.out
 
 
 @pytest.mark.parametrize("content", [None, b"a shopping list, long enough to be looked at, and more\n" * 200])
-def test_missing_or_foreign_exits_2_and_is_left(restante, journal, content):
+def test_missing_or_foreign_is_refused(restante, journal, content):
     if content is not None:
         journal.write_bytes(content)
     ran = restante("salvage", "-j", journal)
@@ -99,7 +99,7 @@ def overwrite_root(path, name):
         file.write(b"\xa5" * PAGE_SIZE)
 
 
-def test_what_was_pruned_is_carried_over_and_exits_0(restante, pruned):
+def test_pruned_profiles_are_carried_over(restante, pruned):
     before = restante("profiles", "--json", "-j", pruned).json
     overwrite_root(pruned, "waits")
     ran = restante("salvage", "-j", pruned)
@@ -118,7 +118,7 @@ def test_what_was_pruned_is_carried_over_and_exits_0(restante, pruned):
         (["counters", "baseline"], "Of the lost ones, 60 may have been pruned before"),
     ],
 )
-def test_what_of_it_cannot_be_read_is_said_and_exits_1(restante, pruned, names, said):
+def test_lost_profiles_exit_1(restante, pruned, names, said):
     for name in names:
         overwrite_root(pruned, name)
     ran = restante("salvage", "-j", pruned)
@@ -127,7 +127,7 @@ def test_what_of_it_cannot_be_read_is_said_and_exits_1(restante, pruned, names, 
     assert restante("audit", "-j", pruned).code == 0
 
 
-def test_limits_that_cannot_be_read_are_said_and_exit_1(restante, journal):
+def test_lost_limits_exit_1(restante, journal):
     lines = '{"$distinct_id": "ada", "$set": {"a": 1}}\n'
     assert restante("record", "--token", "T", "--max-bytes", "64M", "-j", journal, stdin=lines).code == 0
     overwrite_root(journal, "limits")

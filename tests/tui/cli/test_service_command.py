@@ -48,7 +48,7 @@ def run(*arguments):
     return CliRunner().invoke(restante, ["simulator", *arguments])
 
 
-def test_url_is_the_only_line_on_stdout_and_answers_once_printed():
+def test_url_is_all_of_stdout():
     with running("--port", "0") as (process, url):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
         update = {"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}
@@ -93,7 +93,7 @@ def test_mixed_batches_follow_the_option():
         assert requests.post(url + "/engage", json=[good, {}], timeout=TIMEOUT).text == "1"
 
 
-def test_port_in_use_is_one_clear_sentence_and_exit_1():
+def test_port_in_use_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run("--port", str(port))
@@ -112,7 +112,7 @@ def test_port_in_use_is_one_clear_sentence_and_exit_1():
         (b"\xff", "must be a JSON list"),
     ],
 )
-def test_bad_schedule_is_a_sentence_and_exit_2(schedule, text, says):
+def test_bad_schedule_is_refused(schedule, text, says):
     result = run("--port", "0", "--faults", schedule(text))
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -141,7 +141,7 @@ def test_help_has_an_example():
     assert '"ack_lost"' in result.stdout
 
 
-def test_curl_commands_of_the_help_do_what_they_say():
+def test_curl_commands_of_help_work():
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     shown = run("--help").stdout.replace("\\\n", " ")
@@ -160,7 +160,7 @@ def test_curl_commands_of_the_help_do_what_they_say():
     assert list(map(json.loads, said)) == [{"status": 1, "error": None}, {"ada": {"plan": "pro"}}]
 
 
-def test_help_names_every_fault_and_what_it_takes():
+def test_help_names_every_fault():
     shown = set(re.findall(r"\w+", run("--help").stdout))
     for name, kind in FAULTS.items():
         assert {name, *(field.name for field in fields(kind))} <= shown

@@ -30,7 +30,7 @@ def one_sentence(ran):
 # --- going through
 
 
-def test_everything_pending_is_shipped_and_exit_code_is_0(restante, journal, append, service):
+def test_pending_entries_are_shipped(restante, journal, append, service):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--url", service.url)
     assert (ran.code, ran.out) == (0, "")
@@ -59,7 +59,7 @@ def test_groups_are_shipped_too(restante, journal, append, service):
     assert service.groups("T") == {"company": {"acme": {"plan": "pro"}}}
 
 
-def test_limit_ships_the_oldest_so_many_and_says_what_is_left(restante, journal, append, service):
+def test_limit_ships_the_oldest(restante, journal, append, service):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--url", service.url, "--limit", 2)
     assert ran.code == 1
@@ -77,7 +77,7 @@ def test_limit_that_is_none_exits_2(restante, journal, append, limit):
     assert restante("ship", "-j", journal, "--limit", limit).code == 2
 
 
-def test_json_has_the_fields_of_the_report_and_nothing_else_is_on_stdout(restante, journal, append, service):
+def test_json_is_the_report(restante, journal, append, service):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--url", service.url, "--json")
     assert (ran.code, ran.err) == (0, "")
@@ -86,7 +86,7 @@ def test_json_has_the_fields_of_the_report_and_nothing_else_is_on_stdout(restant
     assert (ran.json["shipped"], ran.json["requests"], ran.json["stopped_by"]) == (5, 1, "done")
 
 
-def test_terminal_sees_progress_and_the_same_sentence(restante, journal, append, service):
+def test_terminal_shows_progress(restante, journal, append, service):
     append(*UPDATES)
     ran = restante.on_terminal("ship", "-j", journal, "--url", service.url)
     assert ran.code == 0
@@ -97,7 +97,7 @@ def test_terminal_sees_progress_and_the_same_sentence(restante, journal, append,
 # --- not going through
 
 
-def test_closed_port_exits_1_says_offline_and_keeps_all(restante, journal, append, closed_port, service):
+def test_closed_port_keeps_entries(restante, journal, append, closed_port, service):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--url", closed_port)
     assert (ran.code, ran.out) == (1, "")
@@ -111,7 +111,7 @@ def test_closed_port_exits_1_says_offline_and_keeps_all(restante, journal, appen
     assert len(service.messages("accepted")) == 5
 
 
-def test_json_of_an_outage_says_when_another_try_makes_sense(restante, journal, append, closed_port):
+def test_json_of_outage_has_retry_at(restante, journal, append, closed_port):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--url", closed_port, "--json")
     assert ran.code == 1
@@ -120,7 +120,7 @@ def test_json_of_an_outage_says_when_another_try_makes_sense(restante, journal, 
     assert abs(ran.json["retry_at"] - time.time()) < 60
 
 
-def test_answer_that_is_lost_leaves_entries_in_doubt_and_says_so(restante, journal, append, service):
+def test_lost_answer_leaves_doubt(restante, journal, append, service):
     append(*UPDATES)
     service.set_faults([{"at": 1, "fault": "ack_lost"}])
     ran = restante("ship", "-j", journal, "--url", service.url)
@@ -129,7 +129,7 @@ def test_answer_that_is_lost_leaves_entries_in_doubt_and_says_so(restante, journ
     assert counts(journal).in_doubt == 5
 
 
-def test_service_that_asks_for_patience_is_told_in_its_words(restante, journal, append, service):
+def test_retry_after_is_shown(restante, journal, append, service):
     append(*UPDATES)
     service.set_faults([{"at": 1, "fault": "status", "code": 429, "retry_after": 30}])
     ran = restante("ship", "-j", journal, "--url", service.url, "--json")
@@ -139,9 +139,7 @@ def test_service_that_asks_for_patience_is_told_in_its_words(restante, journal, 
     assert 25 < ran.json["retry_at"] - time.time() < 60
 
 
-def test_entry_the_service_refuses_is_rejected_and_harms_no_other(
-    restante, journal, append, service, entries
-):
+def test_rejected_entry_harms_no_other(restante, journal, append, service, entries):
     append(UPDATES[0], MALFORMED, *UPDATES[1:])
     ran = restante("ship", "-j", journal, "--url", service.url)
     reason = service.messages("rejected")[-1].reason
@@ -171,7 +169,7 @@ def lost(journal, append, service):
     return ["ship", "-j", journal, "--url", service.url]
 
 
-def test_what_is_in_doubt_is_told_with_when_it_is_due(restante, lost):
+def test_doubtful_entries_show_their_time(restante, lost):
     ran = restante(*lost, "--settle-after", "5m")
     assert ran.code == 1
     assert "Due in 4 m." in ran.err
@@ -181,14 +179,14 @@ def test_what_is_in_doubt_is_told_with_when_it_is_due(restante, lost):
     assert "what is in doubt may still arrive; its profiles wait. Due in 4 m." in ran.err
 
 
-def test_what_is_in_doubt_is_sent_again_once_it_has_settled(restante, journal, lost):
+def test_settled_entries_are_resent(restante, journal, lost):
     assert restante(*lost, "--settle-after", "0s").code == 1
     ran = restante(*lost)
     assert (ran.code, ran.err) == (0, "Shipped 1 entry in 1 request. Nothing is left.\n")
     assert counts(journal).possibly_twice == 1
 
 
-def test_what_an_app_holds_is_held_by_a_ship_that_names_no_policy(restante, journal, lost, append, service):
+def test_last_policy_is_kept(restante, journal, lost, append, service):
     with Journal(journal) as opened:
         Shipper(
             opened, HttpTransport(url=service.url), ShippingPolicy(in_doubt="hold", settle_after=0)
@@ -210,13 +208,13 @@ def test_drop_sends_nothing_twice(restante, journal, lost):
 # --- sizes and pace
 
 
-def test_batch_is_as_large_as_asked_for(restante, journal, append, service):
+def test_batch_updates_bounds_requests(restante, journal, append, service):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--url", service.url, "--batch-updates", 2, "--json")
     assert (ran.code, ran.json["requests"]) == (0, 3)
 
 
-def test_pace_bounds_how_many_go_in_a_second(restante, journal, append, service):
+def test_updates_per_second_bounds_the_rate(restante, journal, append, service):
     append(*UPDATES)
     begun = time.monotonic()
     ran = restante("ship", "-j", journal, "--url", service.url, "--updates-per-second", 4)
@@ -236,7 +234,7 @@ def test_pace_bounds_how_many_go_in_a_second(restante, journal, append, service)
         ("--in-doubt", "maybe"),
     ],
 )
-def test_policy_that_is_none_exits_2_and_names_the_option(restante, journal, append, option, value):
+def test_bad_policy_names_the_option(restante, journal, append, option, value):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, option, value)
     assert (ran.code, ran.out) == (2, "")
@@ -281,9 +279,7 @@ def importing(journal):
     ("given", "user", "query"),
     [("secret:", "secret:", ""), ("robot:word:42", "robot:word", "&project_id=42")],
 )
-def test_credentials_for_imports_come_from_the_environment(
-    *, restante, journal, importing, given, user, query
-):
+def test_import_credentials_come_from_environment(*, restante, journal, importing, given, user, query):
     url, seen = importing
     ran = restante("ship", "-j", journal, "--url", url, environment={"RESTANTE_IMPORT_CREDENTIALS": given})
     assert ran.code == 0
@@ -293,7 +289,7 @@ def test_credentials_for_imports_come_from_the_environment(
 
 
 @pytest.mark.parametrize("given", ["hunter2", ":hunter2", "robot:hunter2:", "a:hunter2:c:d"])
-def test_credentials_that_are_none_exit_2_and_are_not_told(restante, journal, append, given):
+def test_bad_credentials_are_not_shown(restante, journal, append, given):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, environment={"RESTANTE_IMPORT_CREDENTIALS": given})
     assert (ran.code, ran.out) == (2, "")
@@ -304,7 +300,7 @@ def test_credentials_that_are_none_exit_2_and_are_not_told(restante, journal, ap
 # --- one at a time
 
 
-def test_another_shipper_makes_it_busy_and_exit_1(restante, journal, append, service):
+def test_another_shipper_exits_1(restante, journal, append, service):
     append(*UPDATES)
     with ShipLock(journal):
         ran = restante("ship", "-j", journal, "--url", service.url)
@@ -315,7 +311,7 @@ def test_another_shipper_makes_it_busy_and_exit_1(restante, journal, append, ser
     assert restante("ship", "-j", journal, "--url", service.url).code == 0
 
 
-def test_lock_of_the_shipper_is_held_while_it_sends_and_given_back(restante, journal, append, service, until):
+def test_shipper_lock_is_released(restante, journal, append, service, until):
     append(*UPDATES)
     service.set_faults([{"at": 1, "fault": "slow", "seconds": 60}])
     process = restante.start("ship", "-j", journal, "--url", service.url)
@@ -347,7 +343,7 @@ def test_lock_of_the_shipper_is_held_while_it_sends_and_given_back(restante, jou
         "",
     ],
 )
-def test_address_that_is_none_exits_2_with_a_sentence(restante, journal, append, url):
+def test_bad_address_is_refused(restante, journal, append, url):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--url", url)
     assert (ran.code, ran.out) == (2, "")
@@ -356,14 +352,14 @@ def test_address_that_is_none_exits_2_with_a_sentence(restante, journal, append,
 
 
 @pytest.mark.parametrize("host", ["api mixpanel.com", "api.mixpanel.com/engage", ""])
-def test_host_that_is_none_exits_2_with_a_sentence(restante, journal, append, host):
+def test_bad_host_is_refused(restante, journal, append, host):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--api-host", host)
     assert (ran.code, ran.out) == (2, "")
     assert one_sentence(ran)
 
 
-def test_missing_journal_exits_2_and_is_not_made(restante, journal, tmp_path, closed_port):
+def test_missing_journal_is_refused(restante, journal, tmp_path, closed_port):
     ran = restante("ship", "-j", journal, "--url", closed_port)
     assert (ran.code, ran.out) == (2, "")
     assert one_sentence(ran)
@@ -395,7 +391,7 @@ def other_database(path):
     "command", [["ship"], ["ship", "--watch"], ["status"], ["entries"], ["profiles"], ["export"], ["audit"]]
 )
 @pytest.mark.parametrize("make", [text, few_bytes, other_database])
-def test_foreign_file_exits_2_and_is_not_touched(restante, tmp_path, command, make):
+def test_foreign_file_is_refused(restante, tmp_path, command, make):
     path = tmp_path / "foreign"
     make(path)
     before = path.read_bytes(), path.stat().st_mtime_ns
@@ -410,7 +406,7 @@ def test_foreign_file_exits_2_and_is_not_touched(restante, tmp_path, command, ma
 @pytest.mark.parametrize(
     "command", [["ship"], ["ship", "--watch"], ["status"], ["entries"], ["profiles"], ["record"], ["audit"]]
 )
-def test_newer_journal_exits_2_and_is_not_touched(restante, journal, append, command):
+def test_newer_journal_is_refused(restante, journal, append, command):
     append(*UPDATES)
     connection = sqlite3.connect(journal)
     connection.execute("PRAGMA user_version = 99")

@@ -28,7 +28,7 @@ def test_commands_that_look_take_a_snapshot(restante, copy):
     [["ship", "--url", "http://127.0.0.1:9"], ["discard", "--all", "--yes"], ["token", "NEW", "--yes"]],
     ids=lambda arguments: arguments[0],
 )
-def test_commands_that_write_refuse_it_with_a_hint(restante, copy, arguments):
+def test_writing_commands_refuse_a_snapshot(restante, copy, arguments):
     ran = restante(*arguments, "-j", copy)
     assert (ran.code, ran.out) == (2, "")
     assert "is a snapshot of a journal" in ran.err
@@ -41,7 +41,7 @@ def test_json_says_where_it_is(restante, journal, append, tmp_path):
     assert ran.json == {"file": str(tmp_path / "copy.db"), "bytes": (tmp_path / "copy.db").stat().st_size}
 
 
-def test_a_file_that_is_there_exits_2_and_is_kept(restante, journal, append, tmp_path):
+def test_existing_file_is_kept(restante, journal, append, tmp_path):
     append(*UPDATES)
     (tmp_path / "copy.db").write_text("mine", encoding="utf-8")
     ran = restante("snapshot", "-j", journal, tmp_path / "copy.db")
@@ -49,14 +49,12 @@ def test_a_file_that_is_there_exits_2_and_is_kept(restante, journal, append, tmp
     assert (tmp_path / "copy.db").read_text(encoding="utf-8") == "mine"
 
 
-def test_missing_journal_exits_2_and_makes_no_snapshot(restante, journal, tmp_path):
+def test_missing_journal_makes_no_snapshot(restante, journal, tmp_path):
     assert restante("snapshot", "-j", journal, "copy.db").code == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_copy_that_ships_from_elsewhere_is_said_once_and_ships(
-    restante, journal, append, service, tmp_path
-):
+def test_copied_journal_warns_once(restante, journal, append, service, tmp_path):
     append(*UPDATES)
     assert restante("ship", "-j", journal, "--url", service.url).err.count("copy") == 0
     clone = tmp_path / "clone.db"

@@ -38,7 +38,7 @@ def status(restante, journal):
 # --- the sentence for each situation
 
 
-def test_empty_journal_says_that_nothing_is_recorded(journal, status):
+def test_empty_journal_is_reported(journal, status):
     Journal(journal, token="T").close()
     ran = status()
     assert (ran.code, ran.err) == (0, "")
@@ -53,7 +53,7 @@ def test_no_shipper_was_ever_seen(append, status):
     assert ran.out.splitlines()[1] == BALANCE
 
 
-def test_no_shipper_is_running_and_the_last_one_was_seen(append, status, ship):
+def test_last_shipper_is_shown(append, status, ship):
     append(*UPDATES)
     ship(limit=1)
     first = status().out.splitlines()[0]
@@ -82,7 +82,7 @@ def test_process_that_ships_is_named(append, journal, status):
     assert ran.out.startswith(f"Process {os.getpid()} is shipping. Nothing is lost: 3 entries pending.\n")
 
 
-def test_offline_with_its_cause_is_no_alarm(restante, journal, append, status, closed_port):
+def test_offline_is_no_alarm(restante, journal, append, status, closed_port):
     append(*UPDATES)
     restante("ship", "-j", journal, "--url", closed_port)
     ran = status()
@@ -106,7 +106,7 @@ def test_waiting_says_the_services_words(append, status, ship):
     assert re.match(r"The service asked for patience(?: \d+ s ago)?: HTTP 429: Too Many Requests\.", ran.out)
 
 
-def test_in_doubt_needs_attention_and_says_why(append, status, ship):
+def test_in_doubt_needs_attention(append, status, ship):
     append(*UPDATES)
     ship({"at": 1, "fault": "ack_lost"})
     ran = status()
@@ -116,7 +116,7 @@ def test_in_doubt_needs_attention_and_says_why(append, status, ship):
     assert ran.out.splitlines()[1] == "recorded 3 = pending 0 + in doubt 3 + shipped 0 + rejected 0"
 
 
-def test_entries_sent_again_are_counted_for_ever(append, status, ship):
+def test_possibly_twice_is_counted(append, status, ship):
     append(*({"$distinct_id": "ada", "$add": {"visits": 1}} for _ in range(3)))
     ship({"at": 1, "fault": "ack_lost"}, settle_after=0)
     while ship(settle_after=0).pending:
@@ -137,7 +137,7 @@ def test_entries_out_of_order_are_counted(journal, append, status, ship):
     assert "out of order: 1\n" in status().out
 
 
-def test_what_is_in_doubt_says_how_long_it_may_still_arrive(append, status, ship):
+def test_settling_time_is_shown(append, status, ship):
     append(*UPDATES)
     ship({"at": 1, "fault": "ack_lost"}, settle_after=300)
     ran = status()
@@ -145,7 +145,7 @@ def test_what_is_in_doubt_says_how_long_it_may_still_arrive(append, status, ship
     assert "No shipper is running; `restante ship` tries again." in ran.out
 
 
-def test_what_is_held_needs_a_person_and_says_so(append, status, ship):
+def test_held_entries_need_a_person(append, status, ship):
     append({"$distinct_id": "ada", "$add": {"visits": 1}})
     ship({"at": 1, "fault": "ack_lost"}, settle_after=0, in_doubt="hold")
     append({"$distinct_id": "ada", "$add": {"visits": 1}})
@@ -159,7 +159,7 @@ def test_what_is_held_needs_a_person_and_says_so(append, status, ship):
     assert status("--json").json["shipping"]["state"] == "waiting"
 
 
-def test_paused_needs_attention_and_says_what_must_be_mended(append, status, ship):
+def test_paused_needs_attention(append, status, ship):
     append(*UPDATES)
     ship({"at": 1, "fault": "status", "code": 401})
     ran = status()
@@ -178,7 +178,7 @@ def test_rejected_entries_need_attention(journal, status, ship):
     assert ran.out.splitlines()[1] == "recorded 2 = pending 0 + in doubt 0 + shipped 1 + rejected 1"
 
 
-def test_words_of_the_service_reach_the_terminal_printable(restante, journal, append, ship):
+def test_service_words_are_escaped(restante, journal, append, ship):
     append({"$distinct_id": "ada", "$set": {"plan": "pro"}})
     ship({"at": 1, "fault": "status", "code": 429})
     with sqlite3.connect(journal) as connection:
@@ -193,7 +193,7 @@ def test_words_of_the_service_reach_the_terminal_printable(restante, journal, ap
 # --- for programs
 
 
-def test_json_has_the_sentence_how_shipping_stands_and_the_accounts(append, status):
+def test_json_has_sentence_shipping_accounts(append, status):
     append(*UPDATES)
     ran = status("--json")
     assert (ran.code, ran.err) == (0, "")
@@ -207,9 +207,7 @@ def test_json_has_the_sentence_how_shipping_stands_and_the_accounts(append, stat
     assert 0 <= told["accounts"]["oldest_pending_seconds"] < 60
 
 
-def test_json_of_an_outage_names_since_when_and_when_it_is_tried_again(
-    restante, journal, append, status, closed_port
-):
+def test_json_of_outage_has_times(restante, journal, append, status, closed_port):
     before = time.time()
     append(*UPDATES)
     restante("ship", "-j", journal, "--url", closed_port)
@@ -227,7 +225,7 @@ def test_json_of_an_outage_names_since_when_and_when_it_is_tried_again(
         ({"at": 9, "fault": "reset"}, "done"),
     ],
 )
-def test_json_state_is_one_word_a_monitor_can_ask_for(append, status, ship, fault, state):
+def test_json_state_is_one_word(append, status, ship, fault, state):
     append(*UPDATES)
     ship(fault)
     assert status("--json").json["shipping"]["state"] == state
@@ -236,7 +234,7 @@ def test_json_state_is_one_word_a_monitor_can_ask_for(append, status, ship, faul
 # --- how old it may be
 
 
-def test_entry_older_than_max_age_needs_attention(append, status):
+def test_max_age_needs_attention(append, status):
     append(*UPDATES, recorded_at=time.time() - 7_200)
     assert status().code == 0
     assert status("--max-age", "3h").code == 0
@@ -253,7 +251,7 @@ def test_shipped_entries_are_never_too_old(append, status, ship):
 
 
 @pytest.mark.parametrize("span", ["", "90", "h", "1y", "an hour", "nans", "infd", "-1h"])
-def test_span_that_is_none_exits_2_and_says_how_to_write_one(append, status, span):
+def test_bad_span_is_refused(append, status, span):
     append(*UPDATES)
     ran = status(f"--max-age={span}")
     assert (ran.code, ran.out) == (2, "")
@@ -263,7 +261,7 @@ def test_span_that_is_none_exits_2_and_says_how_to_write_one(append, status, spa
 # --- looking changes nothing
 
 
-def test_missing_journal_exits_2_and_is_not_made(journal, tmp_path, status):
+def test_missing_journal_is_refused(journal, tmp_path, status):
     ran = status()
     assert (ran.code, ran.out) == (2, "")
     assert f"no journal at {journal}" in ran.err

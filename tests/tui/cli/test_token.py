@@ -12,7 +12,7 @@ def token(journal):
         return reader.token()
 
 
-def test_what_is_still_to_be_sent_goes_to_the_new_project(restante, journal, append, service):
+def test_unsent_entries_change_project(restante, journal, append, service):
     append(*UPDATES)
     assert restante("ship", "-j", journal, "--url", service.url, "--limit", 1).code == 1
     ran = restante("token", "NEW", "--yes", "-j", journal)
@@ -21,13 +21,13 @@ def test_what_is_still_to_be_sent_goes_to_the_new_project(restante, journal, app
     assert (list(service.profiles("T")), list(service.profiles("NEW"))) == (["u0"], ["u1", "u2"])
 
 
-def test_json_says_how_many_entries_that_are(restante, journal, append):
+def test_json_counts_entries(restante, journal, append):
     append(*UPDATES)
     ran = restante("token", "NEW", "--yes", "--json", "-j", journal)
     assert (ran.code, ran.err, ran.json) == (0, "", {"entries": 3})
 
 
-def test_without_a_terminal_and_yes_nothing_is_done_and_exit_code_is_2(restante, journal, append):
+def test_yes_is_required_without_terminal(restante, journal, append):
     append(UPDATES[0])
     ran = restante("token", "NEW", "-j", journal)
     assert (ran.code, ran.out) == (2, "")
@@ -45,7 +45,7 @@ def test_a_person_is_asked(*, restante, journal, append, answer, code, kept):
     assert token(journal) == kept
 
 
-def test_token_it_has_already_changes_nothing_and_exits_1(restante, journal, append):
+def test_same_token_changes_nothing(restante, journal, append):
     append(*UPDATES)
     ran = restante("token", "T", "--yes", "-j", journal)
     assert (ran.code, ran.err) == (1, "That is the journal's token already. Nothing was done.\n")
@@ -59,6 +59,6 @@ def test_what_is_no_token_exits_2(restante, journal, append):
     assert token(journal) == "T"
 
 
-def test_missing_journal_exits_2_and_is_not_made(restante, journal, tmp_path):
+def test_missing_journal_is_refused(restante, journal, tmp_path):
     assert restante("token", "NEW", "--yes", "-j", journal).code == 2
     assert list(tmp_path.iterdir()) == []

@@ -44,7 +44,7 @@ WRITING = {
 COMMANDS = {**LOOKING, **WRITING, "salvage": ()}
 
 
-def test_each_command_that_opens_a_journal_is_among_them():
+def test_every_journal_command_is_covered():
     context = click.Context(restante)
     opens = {
         name
@@ -142,7 +142,7 @@ NOT_OURS = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("make", NOT_OURS)
-def test_what_is_not_ours_or_newer_exits_2_in_words_and_is_left_as_it_is(path, monkeypatch, make, name):
+def test_foreign_or_newer_is_untouched(path, monkeypatch, make, name):
     make(path)
     content = path.read_bytes()
     code, said = run(name, path, monkeypatch)
@@ -159,7 +159,7 @@ def test_what_is_not_ours_or_newer_exits_2_in_words_and_is_left_as_it_is(path, m
 
 @pytest.mark.parametrize("name", [*LOOKING, *WRITING])
 @pytest.mark.parametrize("damage", [first_page, no_file])
-def test_a_damaged_journal_exits_1_with_what_to_do_and_is_left_as_it_is(path, monkeypatch, damage, name):
+def test_damaged_journal_is_untouched(path, monkeypatch, damage, name):
     damage(path)
     content, log = path.read_bytes(), beside(path, "-wal")
     logged = log.read_bytes() if log.exists() else None
@@ -182,7 +182,7 @@ def leaf_pages(path):
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("cut", [False, True])
-def test_damage_in_the_middle_is_told_by_whoever_meets_it(path, monkeypatch, name, cut):
+def test_damage_in_the_middle_is_reported(path, monkeypatch, name, cut):
     """What looks changes nothing. What writes may have done what it was asked for, or says what to do."""
     page = leaf_pages(path)[1]
     if cut:
@@ -203,7 +203,7 @@ def test_damage_in_the_middle_is_told_by_whoever_meets_it(path, monkeypatch, nam
 
 
 @pytest.mark.parametrize("name", LOOKING)
-def test_a_journal_whose_log_was_taken_away_is_an_older_one(path, monkeypatch, name):
+def test_journal_without_log_is_older(path, monkeypatch, name):
     with Recorder("T", path) as recorder:
         recorder.people_set("ada", {"a": 1})
         older = path.read_bytes()
@@ -215,7 +215,7 @@ def test_a_journal_whose_log_was_taken_away_is_an_older_one(path, monkeypatch, n
 
 
 @pytest.mark.parametrize("name", [*LOOKING, *WRITING])
-def test_a_salvage_that_was_not_ended_is_named(path, monkeypatch, name):
+def test_unfinished_salvage_is_named(path, monkeypatch, name):
     beside(path, ".salvaging").write_text('{"aside": "kiosk.db.damaged-then"}', encoding="utf-8")
     path.rename(path.with_name("kiosk.db.damaged-then"))
     code, said = run(name, path, monkeypatch)

@@ -68,7 +68,7 @@ def counts(journal):
 # --- as long as it runs
 
 
-def test_it_ships_what_is_there_and_what_comes_and_ends_with_0_on_sigterm(watch, journal, append, service):
+def test_watch_ships_until_sigterm(watch, journal, append, service):
     append(UPDATES[0])
     watching = watch()
     assert watching.said() == f"Shipping {journal} to {service.url} until SIGTERM or Ctrl-C.\n"
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_it_with_130(watch, append):
     assert watching.end(signal.SIGINT)[0] == 130
 
 
-def test_journal_that_is_not_there_is_waited_for_and_never_made(watch, journal, append, tmp_path):
+def test_missing_journal_is_waited_for(watch, journal, append, tmp_path):
     watching = watch()
     assert watching.said() == f"Waiting for a journal at {journal}.\n"
     assert list(tmp_path.iterdir()) == []
@@ -97,14 +97,14 @@ def test_journal_that_is_not_there_is_waited_for_and_never_made(watch, journal, 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_wait_for_a_journal_can_be_ended(watch, tmp_path, number, code):
+def test_wait_for_journal_can_end(watch, tmp_path, number, code):
     watching = watch()
     watching.said()
     assert watching.end(number) == (code, "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_outage_is_one_line_however_often_it_is_tried(watch, journal, append, closed_port, until):
+def test_outage_is_one_line(watch, journal, append, closed_port, until):
     append(*UPDATES)
     watching = watch(url=closed_port)
     watching.said()
@@ -120,7 +120,7 @@ def test_outage_is_one_line_however_often_it_is_tried(watch, journal, append, cl
     assert watching.end() == (0, "")
 
 
-def test_rejected_entry_is_told_with_the_services_words(watch, append, service):
+def test_rejected_entry_is_reported(watch, append, service):
     append(MALFORMED)
     watching = watch()
     watching.said()
@@ -131,7 +131,7 @@ def test_rejected_entry_is_told_with_the_services_words(watch, append, service):
     assert watching.end() == (0, "")
 
 
-def test_json_is_a_report_a_line_as_it_happens(watch, append):
+def test_json_is_one_report_per_line(watch, append):
     append(UPDATES[0])
     watching = watch("--json")
     assert (watching.told()["shipped"], watching.process.poll()) == (1, None)
@@ -142,7 +142,7 @@ def test_json_is_a_report_a_line_as_it_happens(watch, append):
     assert watching.end()[0] == 0
 
 
-def test_policy_is_that_of_the_last_shipper_unless_given(watch, journal, append):
+def test_last_policy_is_kept(watch, journal, append):
     append(UPDATES[0])
     first = watch("--in-doubt", "hold", "--settle-after", "1m")
     first.said()
@@ -166,9 +166,7 @@ def sending(journal):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_request_under_way_is_answered_before_it_ends(
-    *, watch, journal, append, service, until, number, code
-):
+def test_current_request_is_answered(*, watch, journal, append, service, until, number, code):
     append(*UPDATES)
     service.set_faults([{"at": 1, "fault": "slow", "seconds": 2}])
     watching = watch()
@@ -193,7 +191,7 @@ def test_second_signal_ends_at_once(watch, journal, append, service, until):
     assert time.monotonic() - begun < 10
 
 
-def test_reader_of_its_reports_that_goes_ends_it_silently(watch, append):
+def test_closed_pipe_ends_it(watch, append):
     append(UPDATES[0])
     watching = watch("--json")
     watching.told()
@@ -206,7 +204,7 @@ def test_reader_of_its_reports_that_goes_ends_it_silently(watch, append):
 # --- others
 
 
-def test_another_shipper_is_named_once_and_taken_over_from(watch, journal, append):
+def test_other_shipper_is_taken_over(watch, journal, append):
     append(*UPDATES)
     with ShipLock(journal):
         with sqlite3.connect(journal) as connection:
@@ -221,7 +219,7 @@ def test_another_shipper_is_named_once_and_taken_over_from(watch, journal, appen
     assert watching.end() == (0, "")
 
 
-def test_journal_that_is_replaced_ends_it_with_an_error(watch, journal, append, tmp_path):
+def test_replaced_journal_ends_it(watch, journal, append, tmp_path):
     append(UPDATES[0])
     watching = watch()
     watching.said()
@@ -231,7 +229,7 @@ def test_journal_that_is_replaced_ends_it_with_an_error(watch, journal, append, 
     assert "was removed or replaced" in watching.process.stderr.read().decode()
 
 
-def test_damaged_journal_ends_it_with_an_error(watch, journal, append):
+def test_damaged_journal_ends_it(watch, journal, append):
     append(*UPDATES)
     with sqlite3.connect(journal) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -254,7 +252,7 @@ def test_limit_is_refused(restante, journal, append):
     assert "--watch" in ran.err
 
 
-def test_bad_address_is_told_before_anything_is_waited_for(restante, journal):
+def test_bad_address_is_refused(restante, journal):
     ran = restante("ship", "--watch", "-j", journal, "--url", "nowhere")
     assert (ran.code, ran.out) == (2, "")
     assert "'nowhere'" in ran.err
