@@ -29,11 +29,6 @@ def stays_flat(path, entries, tries):
     assert visits == sum(n % 3 > 0 for n in range(entries))
 
 
-def test_short_year_stays_flat(tmp_path):
-    """A short year leaves no more than its last week."""
-    stays_flat(tmp_path / "kiosk.db", 20_000, tries=1)
-
-
 @pytest.mark.long
 def test_year_of_million_entries_stays_flat(tmp_path):
     stays_flat(tmp_path / "kiosk.db", 1_000_000, tries=4)

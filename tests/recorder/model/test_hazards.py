@@ -42,7 +42,7 @@ DIALECTS = [
 UNDER_DIALECTS = pytest.mark.parametrize(
     "dialect",
     [
-        pytest.param(dialect, id=name, marks=() if name in {"default", "replaces"} else pytest.mark.long)
+        pytest.param(dialect, id=name, marks=() if name == "default" else pytest.mark.long)
         for name, dialect in zip(
             ["default", "removes first", "replaces", "creates less"], DIALECTS, strict=True
         )

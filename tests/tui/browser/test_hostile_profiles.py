@@ -156,7 +156,14 @@ def test_no_text_breaks_a_screen(**drawn):
     _goes_through(**drawn)
 
 
-@pytest.mark.parametrize("text", [*MARKUP, "\x1b[31m", "\u202e"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        MARKUP[0],
+        "\x1b[31m",
+        *(pytest.param(text, marks=pytest.mark.long) for text in [*MARKUP[1:], "\u202e"]),
+    ],
+)
 async def test_any_text_can_be_searched(stage, text):
     shops.hostile(stage.path)
     async with browsing(stage) as pilot:
