@@ -330,7 +330,7 @@ class Simulator(PeopleApi):
     # --- saving and restoring
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all profiles, messages and history."""
         self.restore(Snapshot({}, frozenset(), (), defaultdict(list), None))
 
     def snapshot(self) -> Snapshot:

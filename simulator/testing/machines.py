@@ -58,8 +58,7 @@ def machine(
             self.simulator = Simulator(dialect)
             self.history: list[Message] = []
 
-        # One rule that does both: of two, Hypothesis leaves one out in many runs. And a rule, not the end of a run, as
-        # Hypothesis shortens runs to where a rule fails.
+        # One rule for both: Hypothesis leaves one of two out in many runs, and shortens runs to where a rule fails.
         @rule(several=some)
         def apply_and_look(self, several: list[Message]) -> None:
             __tracebackhide__ = True
@@ -67,10 +66,8 @@ def machine(
                 self.history.append(deepcopy(message))
                 self.simulator.apply(message)
                 self.implementation.apply(message)
-            expected, found = (
-                _all_profiles(self.simulator),
-                _all_profiles(self.implementation, needed=self.simulator.groups),
-            )
+            expected = _all_profiles(self.simulator)
+            found = _all_profiles(self.implementation, with_groups=bool(self.simulator.groups))
             if not same_spelling(found, expected):
                 note(to_test(self.history, dialect=dialect))
                 raise AssertionError(
@@ -88,9 +85,9 @@ def machine(
     return ImplementationMachine
 
 
-def _all_profiles(implementation: Any, *, needed: object = True) -> dict[Any, dict[str, Any]]:
+def _all_profiles(implementation: Any, *, with_groups: bool = True) -> dict[Any, dict[str, Any]]:
     """Return users' profiles by id, and groups' by group key and id."""
-    return {**profiles_of(implementation), **(groups_of(implementation) if needed else {})}
+    return {**profiles_of(implementation), **(groups_of(implementation) if with_groups else {})}
 
 
 def _explanation(expected: dict[Any, Any], found: dict[Any, Any]) -> str:
