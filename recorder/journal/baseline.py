@@ -128,7 +128,7 @@ _BOUNDS = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM entries"
 
 
 class Cut(NamedTuple):
-    """How far is pruned.
+    """Extent of a pruning.
 
     Attributes:
         attempt: Entries shipped by attempts up to this one.

@@ -63,7 +63,7 @@ class ClaimSize(NamedTuple):
 
 
 class Shipping(NamedTuple):
-    """Who ships, when, and how: what each claim of a shipper needs.
+    """The shipper, the moment and the policy: facts that each claim needs.
 
     Attributes:
         epoch: Of the shipper.

@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 Profile = tuple[str | None, str | None]
-"""Whose entry: the group's key, or None for a user, and the id."""
+"""Owner of an entry in its lane: the group's key, or None for a user, and the id."""
 
 SET_ASIDE = "state NOT IN ('pending', 'shipped')"
 """Condition of the partial index: SQLite uses it only for a query that repeats it word for word."""
@@ -225,7 +225,7 @@ class Doubtful(NamedTuple):
 
     @property
     def owner(self) -> Profile:
-        """Whose it is."""
+        """Group key and profile."""
         return self.group_key, self.profile
 
 

@@ -1,4 +1,4 @@
-"""What the system says about the place a journal is in. It looks at names, figures and tables of the system's own.
+"""The system around a journal: file systems, free space, locks.
 
 The journal itself is never opened here: closing any descriptor of it would cancel SQLite's locks in this process.
 """
@@ -19,7 +19,7 @@ _OCTAL = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
 
 
 class FileSystem(NamedTuple):
-    """Where a folder is mounted.
+    """File system of a folder.
 
     Attributes:
         kind: As the system names it, such as ``ext4``; empty where it does not say.
@@ -33,7 +33,7 @@ class FileSystem(NamedTuple):
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> FileSystem:
-    """The file system that a folder is in; on Linux only, elsewhere without a name.
+    """Return the file system of a folder; without a name on other systems than Linux.
 
     >>> file_system(Path("/nowhere"), mounts=Path("/nowhere"))
     FileSystem(kind='', read_only=False, mounted_at='')
@@ -68,7 +68,7 @@ def _read_only(folder: Path) -> bool:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """How much this account may still write there; None where the system does not say."""
+    """Return how many bytes this account may still write there; None if the system does not say."""
     try:
         status = os.statvfs(folder)
     except (AttributeError, OSError):
@@ -77,12 +77,12 @@ def free_bytes(folder: Path) -> int | None:
 
 
 def writable(folder: Path) -> bool:
-    """Whether this account may make files there."""
+    """Return True if this account may make files there."""
     return os.access(folder, os.W_OK | os.X_OK)
 
 
 def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
-    """The processes that hold a lock on a side file; None where the system does not say.
+    """Return the processes that hold a lock on a side file; None if the system does not say.
 
     A process of another container has the number 0 or -1 here.
     """
@@ -91,7 +91,7 @@ def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
 
 
 def readers(index: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
-    """The processes that are in the middle of a read of a database, by the index of its log; None as for `holders`.
+    """Return the processes that are reading a database, by the index of its log; None as for `holders`.
 
     SQLite marks a read that is under way by a lock on one of five bytes of ``-shm``.
     """
@@ -102,7 +102,7 @@ def readers(index: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
 
 
 def _locks(file: Path, locks: Path) -> list[tuple[str, int, int]] | None:
-    """The locks on a file: their kind, who has them, and from which byte on."""
+    """Return kind, process and first byte of each lock on a file."""
     try:
         status = file.stat()
         lines = locks.read_text(encoding="ascii").splitlines()
@@ -120,8 +120,8 @@ def _locks(file: Path, locks: Path) -> list[tuple[str, int, int]] | None:
 
 
 def other_owners(names: tuple[str, ...]) -> dict[str, list[str]]:
-    """Which distributions but ours install a package of these names, by name."""
-    from importlib.metadata import packages_distributions  # see pruning.find_fold
+    """Return, by package name, the other distributions that install a package of that name."""
+    from importlib.metadata import packages_distributions  # takes long to import
 
     known = packages_distributions()
     others = {name: sorted({each for each in known.get(name, ()) if each != _OURS}) for name in names}

@@ -1,11 +1,11 @@
 """Folding: a profile's run as fewer updates with the same result. Pure; used when one request is packed.
 
-Two neighbours of a run become one update where a rule of the table below says how. A rule is in the table only
-if it holds from every start state and however the service decides what it does not document: what joins is
-therefore always two operations of *one* operator. A set and a later add would join only if both create a missing
-profile, or neither does, which is not known of the service; so would a set and a set with an append in between.
+Two neighbours of a run become one update if a rule below says how. A rule holds from every start state, and however
+the service decides the cases that it does not document: so only operations of *one* operator join. A set and a later
+add would join only if both create a missing profile, or neither does, which is not documented; so would a set and a
+set with an append in between.
 
-What joins:
+These join:
 
 - ``$set``, ``$set``: the later value of each property.
 - ``$set_once``, ``$set_once``: the earlier one, unless it is null, which may count as set or not.
@@ -16,11 +16,11 @@ What joins:
 - ``$unset``, ``$unset``: all their names.
 - ``$delete`` after anything of a known operator: the delete alone.
 
-What never joins: appends and charges, which stay single and in order; removes, because whether the service takes
-one or all, and a list as a whole or by its elements, is not known; operators outside the vocabulary; updates that
+These never join: appends and charges, which stay single and in order; removes, because it is not known whether the
+service removes one or all, and a list as a whole or by its elements; operators outside the vocabulary; updates that
 differ in anything else than ``$time``. The joined update has the time of its last.
 
-`tests/recorder/test_folding.py` proves each rule against the simulator, over colliding start states and all
+`tests/recorder/journal/test_folding.py` proves each rule against the simulator, over colliding start states and all
 policies.
 """
 
@@ -34,33 +34,26 @@ from recorder.model.operations import Operator, operators_of
 __all__ = ["joined"]
 
 _MOST = 2**53
-"""How large the numbers of joined adds may be together: every partial sum is exact, and far from any limit."""
-
-
-class _Apart:
-    """What a rule answers for two that stay apart: null is a payload."""
-
-
-_APART = _Apart()
+"""Most that the numbers of joined adds may come to: up to it every partial sum is exact."""
 
 
 def _set(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
     return {**earlier, **later}
 
 
-def _set_once(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any] | _Apart:
+def _set_once(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any] | None:
     if any(earlier[name] is None for name in later if name in earlier):
-        return _APART
+        return None
     return {**later, **earlier}
 
 
-def _add(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any] | _Apart:
+def _add(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any] | None:
     sums = dict(earlier)
     for name, number in later.items():
         if name not in earlier:
             sums[name] = number
         elif abs(earlier[name]) + abs(number) > _MOST:
-            return _APART
+            return None
         else:
             sums[name] = earlier[name] + number
     return sums
@@ -81,23 +74,18 @@ def _unset(earlier: list[str], later: list[str]) -> list[str]:
     return list(dict.fromkeys([*earlier, *later]))
 
 
-def _delete(earlier: Any, later: Any) -> Any:  # noqa: ARG001  # as every rule is called
-    return later
-
-
 _RULES: dict[str, Callable[[Any, Any], Any]] = {
     Operator.SET: _set,
     Operator.SET_ONCE: _set_once,
     Operator.ADD: _add,
     Operator.UNION: _union,
     Operator.UNSET: _unset,
-    Operator.DELETE: _delete,
 }
-"""From the payloads of two neighbours of one operator to the payload of one."""
+"""By operator: makes one payload of two, or None if they stay apart."""
 
 
 def joined(earlier: Message, later: Message) -> Message | None:
-    """Two neighbouring updates of one profile as one; None where they stay apart.
+    """Return two neighbouring updates of one profile as one; None if they stay apart.
 
     Args:
         earlier: A plain, well-formed message of one operator.
@@ -108,19 +96,18 @@ def joined(earlier: Message, later: Message) -> Message | None:
     {'$time': 2, '$distinct_id': 'ada', '$add': {'n': 3}}
     """
     (first,), (then,) = operators_of(earlier), operators_of(later)
-    rule = _RULES.get(then)
-    absorbs = then == Operator.DELETE and first in _KNOWN
-    if rule is None or not (first == then or absorbs):
+    if not same_spelling(_without_payload(earlier, first), _without_payload(later, then)):
         return None
-    if not same_spelling(_travelling(earlier, first), _travelling(later, then)):
-        return None
-    payload = rule(earlier[first], later[then])
-    return None if payload is _APART else {**later, then: payload}
+    if then == Operator.DELETE:
+        return later if first in _KNOWN else None
+    rule = _RULES.get(then) if first == then else None
+    payload = rule(earlier[first], later[then]) if rule is not None else None
+    return None if payload is None else {**later, then: payload}
 
 
 _KNOWN = frozenset(Operator)
 
 
-def _travelling(message: Message, operator: str) -> Message:
-    """What goes with an update beside its operator and its time."""
+def _without_payload(message: Message, operator: str) -> Message:
+    """Return the rest of an update that must be equal: all but its operator and its time."""
     return {name: value for name, value in message.items() if name not in {operator, "$time"}}

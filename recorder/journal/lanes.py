@@ -106,7 +106,7 @@ UPDATE lanes SET cause = 'what was said is forgotten'
 
 
 class Standing(NamedTuple):
-    """How a lane stands, for its next request.
+    """Standing of a lane, for its next request.
 
     Attributes:
         outcome: Of its last request; None before the first.
@@ -128,7 +128,7 @@ SHIPPED = Standing(AttemptOutcome.SHIPPED)
 
 
 class Failure(NamedTuple):
-    """How a lane stands after a request that did not go through.
+    """Standing of a lane after a request that did not go through.
 
     Attributes:
         outcome: Of the request.

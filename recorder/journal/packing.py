@@ -21,7 +21,7 @@ class Packed:
     Attributes:
         numbers: Their numbers, ascending.
         body: The request's body: a JSON array of updates.
-        updates: How many updates that are: one for each entry, or fewer where they are folded.
+        updates: How many updates that is: one for each entry, or fewer if they are folded.
     """
 
     numbers: tuple[int, ...]
@@ -30,7 +30,7 @@ class Packed:
 
 
 MOST_FOLDED = 10_000
-"""The most entries that are folded into one request: what one claim writes down, and holds in memory."""
+"""Most entries folded into one request: one claim writes them down, and keeps them in memory."""
 
 
 def pack(
@@ -43,7 +43,7 @@ def pack(
     most_entries: int | None = None,
     fold: bool = False,
 ) -> Packed | None:
-    """The first rows that fit one request, in the order given; None where there is no row.
+    """Return the first rows that fit one request, in the order given; None if there is no row.
 
     Args:
         rows: Entry numbers and messages; read no further than needed, so that a long backlog of large
@@ -52,8 +52,8 @@ def pack(
         token: The project's token.
         most_updates: At least 1.
         most_bytes: Of the body. An update that fills it alone travels alone, rather than not at all.
-        most_entries: Where fewer entries may go than updates would, or more are folded; None for no limit.
-        fold: Whether a profile's updates may travel as fewer ones with the same result; see `recorder.journal.folding`.
+        most_entries: Fewer than updates, or more if entries are folded; None for no limit.
+        fold: Send a profile's updates as fewer ones with the same result; see `recorder.journal.folding`.
 
     >>> pack([(1, '{"$distinct_id":"u1","$set":{}}')], lane=Lane.PEOPLE, token="T", most_updates=200,
     ...      most_bytes=1_000_000)
@@ -67,7 +67,7 @@ def pack(
         )
     if most_entries is not None:
         most_updates = min(most_updates, most_entries)
-    # The prefix takes the place of a message's first brace: what is joined is what is left of each behind it.
+    # The prefix replaces a message's first brace: the rest of each message is joined by it.
     prefix, behind = (prefix, 1) if profiles else (b"", 0)
     more = len(prefix) - behind + 1  # a comma or the bracket that closes
     numbers: list[int] = []

@@ -26,7 +26,7 @@ _MAYBE_APPLIED = " (an earlier request that carried it may have been applied)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """How an attempt ended, and what that means for its lane.
+    """End of an attempt, and what that means for its lane.
 
     Attributes:
         outcome: See `AttemptOutcome`. A request of one entry that is refused ends as a rejected entry.

@@ -1,25 +1,26 @@
-"""Time that no change of the clock can turn: seconds since the boot, and which boot.
+"""Time that no change of the clock affects: seconds since the boot, and the boot's identity.
 
-Waits that must outlast a process (back-off, what the service asked for, the settling of entries in doubt) are
-kept in the journal as such moments. After a reboot a wait is counted from the boot: it may last longer than it
+Waits that must outlast a process (back-off, Retry-After, the settling of entries in doubt) are stored in the journal
+as such moments. After a reboot a wait is counted from the boot: it may last longer than it
 had to, never shorter, and never longer than its whole span.
 """
 
 import time
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ["AT_ONCE", "Due", "Uptime", "uptime"]
 
-_ROUNDING = 1e-3  # of sums of seconds: far more than they are off by, and far less than a boot takes
+_ROUNDING = 1e-3  # seconds: more than sums of seconds are off by, and less than a boot takes
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Uptime(NamedTuple):
-    """A moment: how long the system is up.
+    """Moment in the uptime of the system.
 
     Attributes:
-        boot: Which boot; empty where the system has no name for it.
+        boot: Identity of the boot; empty if the system has none.
         seconds: Since then.
     """
 
@@ -28,7 +29,7 @@ class Uptime(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A moment to come.
+    """Moment at which a wait ends.
 
     Attributes:
         boot: Of the boot in which the wait began.
@@ -42,11 +43,11 @@ class Due(NamedTuple):
 
     @classmethod
     def after(cls, now: Uptime, span: float) -> "Due":
-        """The moment so many seconds from now."""
+        """Return the moment `span` seconds from now."""
         return cls(now.boot, now.seconds + span, span)
 
     def left(self, now: Uptime) -> float:
-        """How much of the wait is left, in seconds; 0 where it is over.
+        """Return how much of the wait is left, in seconds; 0 if it is over.
 
         >>> due = Due.after(Uptime("monday", 100.0), 30.0)
         >>> due.left(Uptime("monday", 110.0)), due.left(Uptime("tuesday", 10.0))
@@ -59,23 +60,24 @@ class Due(NamedTuple):
 
 
 AT_ONCE = Due("", 0.0, 0.0)
-"""No wait at all."""
+"""A wait that is over."""
 
 
 def uptime() -> Uptime:
-    """Now."""
+    """Return the present moment."""
     return Uptime(_boot(), _seconds())
 
 
 def _seconds() -> float:
-    # Where the system counts the time it is asleep, that is part of a wait: the world outside did not sleep.
+    # Time asleep is part of a wait, if the system counts it: the service did not sleep.
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
 
 
+@cache
 def _boot() -> str:
     try:
         return _BOOT_ID.read_text(encoding="utf-8").strip()
-    except OSError:  # no such file but on Linux: a clock that went back shows another boot all the same
+    except OSError:  # only Linux has that file: elsewhere a smaller uptime shows another boot
         return ""

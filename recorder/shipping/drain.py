@@ -32,7 +32,7 @@ class Drain:
     events: list[int | LaneStatus] = field(default_factory=list)
     """For `on_event`, before the next request: numbers of rejected entries, and lanes that are paused."""
     standings: dict[Lane, Standing] = field(default_factory=dict)
-    """How the lanes stand, read at the beginning; only this shipper changes that."""
+    """Standing of each lane, read at the beginning; only this shipper changes it."""
 
     @property
     def over(self) -> bool:
