@@ -21,9 +21,11 @@ FOUND = settings(
 
 TestPlain = machine(make=models.Plain).TestCase
 TestQueue = machine(make=models.Queue).TestCase
-TestDialect = machine(
-    make=lambda: Simulator(Dialect(emptied_list="unset")), dialect=Dialect(emptied_list="unset")
-).TestCase
+TestDialect = pytest.mark.long(
+    machine(
+        make=lambda: Simulator(Dialect(emptied_list="unset")), dialect=Dialect(emptied_list="unset")
+    ).TestCase
+)
 TestDialect.settings = TestPlain.settings = TestQueue.settings = settings(stateful_step_count=8)
 
 
