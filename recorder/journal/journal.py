@@ -192,7 +192,7 @@ class Journal:
 
     # --- deciding
 
-    def retry(self, filter: str | Sequence[str]) -> "Decision":  # noqa: A002  # the language's own name
+    def retry(self, filter: str | Sequence[str]) -> "Decision":
         """Send rejected, discarded and doubtful entries again, each at its own number.
 
         Entries that wait because too many were rejected with the same words are taken, too: a person has looked, and
@@ -212,11 +212,11 @@ class Journal:
         """
         return self._decide("retry", filter)
 
-    def discard(self, filter: str | Sequence[str]) -> "Decision":  # noqa: A002
+    def discard(self, filter: str | Sequence[str]) -> "Decision":
         """Give up pending, waiting, rejected and doubtful entries; see `retry`."""
         return self._decide("discard", filter)
 
-    def _decide(self, verb: Literal["retry", "discard"], filter: str | Sequence[str]) -> "Decision":  # noqa: A002
+    def _decide(self, verb: Literal["retry", "discard"], filter: str | Sequence[str]) -> "Decision":
         from recorder.journal.decisions import Decision, Verb, decide, matching
         from recorder.model.filters import where
 

@@ -9,7 +9,7 @@ status of the answer to the request that carried an entry last, ``status=none`` 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import ascii_lowercase, ascii_uppercase
@@ -21,7 +21,7 @@ from recorder.model.operations import Lane
 
 __all__ = ["KEYS", "MOST_RANGES", "WORDS", "Where", "seconds", "where"]
 
-KEYS = ("state", "op", "profile", "group", "lane", "error", "status", "seq", "since")
+Clause = tuple[str, list[str | float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ _STATUS = "(SELECT status FROM attempts WHERE attempts.id = attempt)"
 MOST_RANGES = 500
 """Of one ``seq=``: SQLite takes no condition that is much deeper."""
 _LONGEST = 60  # characters
+_STATUS_DIGITS = 3
+_SEQ_DIGITS = 18  # more do not fit into SQLite's integers
 
 # SQLite's lower() folds ASCII only: what is looked for is folded alike, or it would not find itself.
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
@@ -85,12 +87,12 @@ def where(expression: str | Sequence[str], *, now: float) -> Where:
     return Where(" AND ".join(clauses) or "1", tuple(parameters))
 
 
-def _word(word: str, now: float) -> tuple[str, list[str | float]]:
+def _word(word: str, now: float) -> Clause:
     match = _WORD.fullmatch(word)
     if match is None:
         return _ANYWHERE, [word.translate(_ASCII_LOWER)] * 4
     key, value = match["key"], match["value"]
-    if key not in _CLAUSES:
+    if key not in KEYS:
         raise InvalidFilter(f"{key!r} is no filter key; the keys are {', '.join(KEYS)}")
     if not value:
         reason = (
@@ -99,7 +101,7 @@ def _word(word: str, now: float) -> tuple[str, list[str | float]]:
             else "has no value"
         )
         raise InvalidFilter(f"{word!r} {reason}")
-    clause, values = _CLAUSES[key](value, now)
+    clause, values = _since(value, now) if key == "since" else _CLAUSES[key](value)
     return (f"NOT ({clause})" if match["negated"] else clause), values
 
 
@@ -113,47 +115,28 @@ def seconds(text: str) -> float | None:
     return float(span["amount"]) * _SECONDS[span["unit"]] if span is not None else None
 
 
-def _one_of(value: str, names: list[str], what: str) -> str:
-    if value not in names:
-        raise InvalidFilter(f"{value!r} is no {what}; there are {', '.join(names)}")
+def _one_of(value: str, names: Iterable[str], what: str) -> str:
+    known = [str(name) for name in names]
+    if value not in known:
+        raise InvalidFilter(f"{value!r} is no {what}; there are {', '.join(known)}")
     return value
 
 
-def _state(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
-    return "state = ?", [_one_of(value, [state.value for state in State], "state")]
-
-
-def _lane(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
-    return "lane = ?", [_one_of(value, [lane.value for lane in Lane], "lane")]
-
-
-def _operator(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
-    return "coalesce(operator, '') = ?", [value if value.startswith("$") else f"${value}"]
-
-
-def _profile(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
-    return "coalesce(profile, '') = ?", [value]
-
-
-def _group(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
-    return "coalesce(group_key, '') = ?", [value]
-
-
-def _error(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+def _error(value: str) -> Clause:
     if value.startswith("="):
         return f"{WORDS} = ?", [value[1:]]
     return "instr(lower(coalesce(reason, '')), ?)", [value.translate(_ASCII_LOWER)]
 
 
-def _status(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+def _status(value: str) -> Clause:
     if value == "none":
         return f"{_STATUS} IS NULL", []
-    if not (value.isascii() and value.isdigit() and len(value) <= 3):  # noqa: PLR2004
+    if not (value.isascii() and value.isdigit() and len(value) <= _STATUS_DIGITS):
         raise InvalidFilter(f"status={value}: an HTTP status such as 400, or none")
     return f"coalesce({_STATUS}, 0) = ?", [int(value)]
 
 
-def _seq(value: str, now: float) -> tuple[str, list[str | float]]:  # noqa: ARG001
+def _seq(value: str) -> Clause:
     parts = value.split(",")
     if len(parts) > MOST_RANGES:
         raise InvalidFilter(f"seq= takes at most {MOST_RANGES} numbers and ranges, not {len(parts):,}")
@@ -171,8 +154,7 @@ def _range(part: str, value: str) -> tuple[str, list[int]]:
     bounds = [first, last] if separator else [first, first]
     named = [(sign, bound) for sign, bound in zip((">=", "<="), bounds, strict=True) if bound]
     if not named or not all(
-        bound.isascii() and bound.isdigit() and len(bound) <= 18  # noqa: PLR2004
-        for _, bound in named
+        bound.isascii() and bound.isdigit() and len(bound) <= _SEQ_DIGITS for _, bound in named
     ):
         raise InvalidFilter(
             f"seq={_clipped(value)}: a number, a range such as 100..200, 100.. or ..200, or several with commas"
@@ -185,7 +167,7 @@ def _clipped(value: str) -> str:
     return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
 
 
-def _since(value: str, now: float) -> tuple[str, list[str | float]]:
+def _since(value: str, now: float) -> Clause:
     age = seconds(value)
     if age is not None:
         return "recorded_at >= ?", [now - age]
@@ -198,14 +180,14 @@ def _since(value: str, now: float) -> tuple[str, list[str | float]]:
     return "recorded_at >= ?", [(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()]
 
 
-_CLAUSES: dict[str, Callable[[str, float], tuple[str, list[str | float]]]] = {
-    "state": _state,
-    "op": _operator,
-    "profile": _profile,
-    "group": _group,
-    "lane": _lane,
+_CLAUSES: dict[str, Callable[[str], Clause]] = {
+    "state": lambda value: ("state = ?", [_one_of(value, State, "state")]),
+    "op": lambda value: ("coalesce(operator, '') = ?", [value if value.startswith("$") else f"${value}"]),
+    "profile": lambda value: ("coalesce(profile, '') = ?", [value]),
+    "group": lambda value: ("coalesce(group_key, '') = ?", [value]),
+    "lane": lambda value: ("lane = ?", [_one_of(value, Lane, "lane")]),
     "error": _error,
     "status": _status,
     "seq": _seq,
-    "since": _since,
 }
+KEYS = (*_CLAUSES, "since")

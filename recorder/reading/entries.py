@@ -35,7 +35,7 @@ class EntryReader(Source):
 
     def entries(
         self,
-        filter: Filter = "",  # noqa: A002  # the language's own name
+        filter: Filter = "",
         after: int | None = None,
         limit: int = 100,
     ) -> list[Entry]:
@@ -53,7 +53,7 @@ class EntryReader(Source):
 
     def older(
         self,
-        filter: Filter = "",  # noqa: A002
+        filter: Filter = "",
         *,
         than: int | None = None,
         limit: int = 100,
@@ -89,7 +89,7 @@ class EntryReader(Source):
 
     def newer(
         self,
-        filter: Filter = "",  # noqa: A002
+        filter: Filter = "",
         *,
         than: int,
         limit: int = 100,
@@ -99,7 +99,7 @@ class EntryReader(Source):
         """Return entries with higher numbers than one, the nearest first; see `older`."""
         return self._page(NEWER, self._query(filter, states), than=than, limit=limit, stop=stop)
 
-    def stream(self, filter: Filter = "") -> Iterator[Entry]:  # noqa: A002
+    def stream(self, filter: Filter = "") -> Iterator[Entry]:
         """Yield all entries that match, oldest first, read a page at a time.
 
         While others record and ship, each page shows its own moment; no entry comes twice.
@@ -117,7 +117,7 @@ class EntryReader(Source):
 
     def tally(
         self,
-        filter: Filter = "",  # noqa: A002
+        filter: Filter = "",
         *,
         states: Collection[State] = (),
         stop: Callable[[], bool] = never,
@@ -125,7 +125,7 @@ class EntryReader(Source):
         """Count the entries that match, in several short reads; None if it was stopped. See `older`."""
         return count(self._all, self._query(filter, states), stop)
 
-    def count(self, filter: Filter = "") -> int:  # noqa: A002
+    def count(self, filter: Filter = "") -> int:
         """Count the entries that match a filter."""
         return self.tally(filter) or 0
 

@@ -17,7 +17,7 @@ __all__ = ["PreviewReader"]
 class PreviewReader(EntryReader, StatusReader):
     """Previews of what a person may do to entries."""
 
-    def weigh(self, verb: Verb, filter: str | Sequence[str]) -> Decision:  # noqa: A002
+    def weigh(self, verb: Verb, filter: str | Sequence[str]) -> Decision:
         """Return the effect that `Journal.retry` or `Journal.discard` would have.
 
         Raises:
