@@ -171,21 +171,21 @@ def restante(tmp_path):
 
 @pytest.fixture
 def until():
-    """Poll until a condition holds, and give what it gave; a test that waits in vain fails with the reason."""
+    """Poll until a condition is true, and return its value; fail with the reason after a while."""
 
     def wait(condition, reason, seconds=PATIENCE / 2):
         deadline = time.monotonic() + seconds
-        while not (held := condition()):
-            assert time.monotonic() < deadline, f"in vain waited for {reason}"
+        while not (result := condition()):
+            assert time.monotonic() < deadline, f"waited in vain for {reason}"
             time.sleep(0.002)
-        return held
+        return result
 
     return wait
 
 
 @pytest.fixture
 def journal(tmp_path):
-    """Where the journal is, or will be."""
+    """The path of the journal, which may not exist yet."""
     return tmp_path / "kiosk.db"
 
 

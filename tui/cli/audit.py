@@ -1,4 +1,4 @@
-"""`restante audit`: recount every account, and name what disagrees."""
+"""`restante audit`: recount every account, and list disagreements."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ __all__ = ["audit_command"]
 @options.json_flag
 @click.pass_context
 def audit_command(context: click.Context, path: Path, for_programs: bool) -> None:
-    """Recount every account from the entries and attempts, and name what disagrees.
+    """Recount every account from the entries and attempts, and list disagreements.
 
-    Looks only, at one moment, while others record and ship; about a second for a million entries. Exits 1
-    when anything disagrees.
+    Only reads, while others record and ship; takes about a second for a million entries. Exits 1 if anything
+    disagrees.
 
     \b
     Example:

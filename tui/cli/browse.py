@@ -23,7 +23,7 @@ from tui.cli.status import status_command
 __all__ = ["tui_command"]
 
 _VIEWS = ("journal", "profiles", "shipping")
-_PATIENCE = 60.0  # seconds for a picture, and for a request: one that is cut off would be in doubt
+_TIMEOUT = 60.0  # seconds for a picture, and for a request: one that is cut off would be in doubt
 
 
 def _size(value: str) -> tuple[int, int]:
@@ -39,11 +39,13 @@ def _size(value: str) -> tuple[int, int]:
 @options.connection
 @click.option("--write", is_flag=True, help="Allow retry, discard, edit and ship; each asks first.")
 @click.option(
-    "--view", type=click.Choice(_VIEWS), default="journal", show_default=True, help="What to begin with."
+    "--view", type=click.Choice(_VIEWS), default="journal", show_default=True, help="The first view."
 )
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only.")
 @click.option(
-    "--theme", metavar="NAME", help="Such as textual-light, nord or ansi-dark; the palette lists them."
+    "--theme",
+    metavar="NAME",
+    help="A theme such as textual-light, nord or ansi-dark; the palette lists them.",
 )
 @click.option(
     "--keymap", type=click.File("rb"), help='Other keys by their ids, as JSON: {"journal.retry": "f5"}.'
@@ -75,11 +77,11 @@ def tui_command(
     size: tuple[int, int],
     **looks: Any,
 ) -> None:
-    """Look through a journal full-screen: entries, profiles through time, how shipping stands.
+    """Browse a journal full-screen: entries, profiles through time, the state of shipping.
 
-    It follows what other processes record. It changes nothing unless started with --write. Where there is no
-    terminal it prints `restante status` instead. NO_COLOR is honoured; ? shows the keys. SIGTERM and SIGHUP
-    end it with 143 and 129, and give the terminal back.
+    The browser follows what other processes record, and changes nothing unless started with --write. Without a
+    terminal it prints `restante status`. It respects NO_COLOR; ? shows the keys. SIGTERM and SIGHUP end it with
+    143 and 129, and restore the terminal.
 
     \b
     Examples:
@@ -87,7 +89,7 @@ def tui_command(
       restante tui state=rejected --write
       restante tui --view shipping --screenshot shipping.svg --size 100x30
     """
-    JournalReader(path).close()  # what is no journal is told before anything is drawn
+    JournalReader(path).close()  # report what is not a journal before anything is drawn
     where(words, now=0.0)
     if screenshot is None and not _has_terminal():
         options.narrate("There is no terminal for the browser; this is `restante status`.")
@@ -97,7 +99,7 @@ def tui_command(
     def transport() -> HttpTransport:
         return HttpTransport(url=url, api_host=api_host)
 
-    transport().close()  # an address that is none is told now
+    transport().close()  # report a bad address now
     keymap = _keymap(looks["keymap"])
     place: Place | None = None
     while True:  # anew for each file that is put in the place of the one before
@@ -127,7 +129,7 @@ def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place
     place = app.run()
     if app.changes.shipping:
         options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
-        app.changes.let_end(_PATIENCE)
+        app.changes.let_end(_TIMEOUT)
     return place
 
 
@@ -171,7 +173,7 @@ def _picture(app: Browser, file: Path, size: tuple[int, int]) -> None:
 
     async def shoot(pilot: Any) -> None:
         await pilot.pause()
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while not app.settled and time.monotonic() < deadline:
             await pilot.pause(0.02)
         await pilot.pause()

@@ -1,4 +1,4 @@
-"""`restante compare`: what the journal shipped and predicts, against what a local service received."""
+"""`restante compare`: compare the journal with what a local service received."""
 
 import json
 import time
@@ -20,12 +20,10 @@ from tui.text.format import printable
 
 __all__ = ["compare_command"]
 
-_PATIENCE = (
-    60.0  # seconds without a byte: a service makes the whole of its answer before the first one leaves
-)
-_LONGEST = 600.0  # seconds, for the whole of an answer
+_SILENCE = 60.0  # seconds without a byte: a service prepares its whole answer before it sends the first
+_LONGEST = 600.0  # seconds for the whole answer
 _MOST_BYTES = 512 * 2**20
-_AT_ONCE = 2**16
+_CHUNK = 2**16
 _MESSAGES = "/simulator/messages"
 _UPDATES = frozenset({"/engage", "/groups"})
 _REAL = "mixpanel.com"
@@ -40,26 +38,29 @@ _IDENTITY = frozenset({"$token", "$distinct_id", "$group_key", "$group_id"})
     required=True,
     help="The local service's base address, such as http://127.0.0.1:8765 (RESTANTE_URL).",
 )
-@click.option("--token", help="What came with another token than the journal's.")
+@click.option("--token", help="Another token than the journal's own.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Profiles told of in words."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Largest number of profiles in the report.",
 )
 @options.json_flag
 @click.pass_context
 def compare_command(
     context: click.Context, path: Path, url: str, token: str | None, limit: int, for_programs: bool
 ) -> None:
-    """Hold what was shipped, and is still to be sent, against what a local service received.
+    """Compare shipped and unsent entries with what a local service received.
 
-    Names the first divergence of each profile, with the entry's number: lost, duplicated, reordered or
-    changed. What is still to be sent need not have arrived; where it has (it is in doubt, or just being sent)
-    it is compared, too. Exits 1 when a profile differs, or the service cannot be asked.
+    Shows the first divergence of each profile, with the entry's number: lost, duplicated, reordered or changed.
+    Unsent entries need not have arrived; those that have (in doubt, or being sent) are compared, too. Exits 1 if
+    a profile differs, or the service cannot be asked.
 
-    It asks `restante simulator` what it accepted with the journal's token; --token names another, such as the
-    one before `restante token`. The real service cannot be asked.
+    The service is `restante simulator`, asked for what it accepted with the journal's token. --token names
+    another, such as the one before `restante token`. The real service cannot be asked.
 
-    What arrived before the journal's kept entries is left out: as many
-    operations of each profile as were pruned.
+    Operations that arrived before the oldest kept entry are left out: as many of each profile as were pruned.
 
     \b
     --json: agrees, agreeing, predicted, received, to_send, arrived_early,
@@ -81,11 +82,11 @@ def compare_command(
             raise options.BadInput("The journal belongs to no project yet; name one with --token.")
         asked = token
         history, comparison = reader.unpruned(lambda: _compared(reader, base, asked))
-        told = _Told(reader, history, comparison)
+        report = _Report(reader, history, comparison)
         if for_programs:
-            click.echo(options.as_json(told.for_programs()))
+            click.echo(options.as_json(report.for_programs()))
         else:
-            told.in_words(limit)
+            report.in_words(limit)
     context.exit(int(not comparison.agrees))
 
 
@@ -131,8 +132,8 @@ class _History:
         return self._numbers[operation.number - 1]
 
 
-class _Told:
-    """A comparison in the journal's words: entries by their numbers, with how they stand."""
+class _Report:
+    """A comparison with the numbers and states of the journal's entries."""
 
     def __init__(self, reader: JournalReader, history: _History, comparison: Comparison) -> None:
         self._reader = reader
@@ -192,7 +193,7 @@ def _owner(divergence: Divergence) -> _Owner:
 
 
 def _given_up(reader: JournalReader, divergences: Iterable[Divergence]) -> dict[_Owner, Entry]:
-    """Where something arrived that was not predicted: the entry that the journal had given up, if it is one."""
+    """Return the rejected or discarded entries among what arrived without being predicted."""
     unforeseen = {
         _owner(one): one.received.message
         for one in divergences
@@ -208,7 +209,7 @@ def _given_up(reader: JournalReader, divergences: Iterable[Divergence]) -> dict[
 
 
 def _alike(message: Mapping[str, Any], compared: Mapping[str, Any]) -> bool:
-    """Whether an entry says what arrived, as far as that was compared."""
+    """True if an entry says what arrived, as far as that was compared."""
     left_out = _IDENTITY if "$time" in compared else _IDENTITY | {"$time"}
     said = {name: value for name, value in message.items() if name not in left_out}
     return json.dumps(said, sort_keys=True) == json.dumps(compared, sort_keys=True)
@@ -248,7 +249,7 @@ def _asked(base: str, target: str) -> Any:
     # http.client uses no proxies and follows no redirects: this machine's own service is asked.
     parts = urlsplit(base)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
+    connection = kind(parts.hostname or "", parts.port, timeout=_SILENCE)
     try:
         connection.request("GET", target)
         with connection.getresponse() as answer:
@@ -274,7 +275,7 @@ def _whole(answer: HTTPResponse, base: str) -> bytes:
     """The answer's body, within bounds: who answers may be anybody."""
     deadline = time.monotonic() + _LONGEST
     parts, size = [], 0
-    while part := answer.read1(_AT_ONCE):
+    while part := answer.read1(_CHUNK):
         parts.append(part)
         size += len(part)
         if size > _MOST_BYTES:

@@ -1,4 +1,4 @@
-"""`restante retry` and `restante discard`: what a person decides about entries that are set aside."""
+"""`restante retry` and `restante discard`: decide about entries that were set aside."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tui.text.format import count, printable
 
 __all__ = ["discard_command", "retry_command"]
 
-# What `--all` leaves out: that they are not taken goes without saying.
+# `--all` leaves these out silently; a filter that matches them is told why.
 _NEVER_TAKEN = {
     Verb.RETRY: frozenset(State) - {State.REJECTED, State.DISCARDED, State.IN_DOUBT},
     Verb.DISCARD: frozenset(State) - {State.PENDING, State.WAITING, State.REJECTED, State.IN_DOUBT},
@@ -21,17 +21,17 @@ _NEVER_TAKEN = {
 @click.command("retry")
 @options.filter_words
 @options.journal
-@click.option("--all", "everything", is_flag=True, help="All that can be retried, instead of a filter.")
+@click.option("--all", "everything", is_flag=True, help="Retry everything possible, instead of a filter.")
 @options.yes
 @options.json_flag
 @click.pass_context
 def retry_command(
     context: click.Context, words: list[str], path: Path, everything: bool, yes: bool, for_programs: bool
 ) -> None:
-    """Take up again what was rejected, discarded or is in doubt; it goes at its own number.
+    """Send rejected, discarded or doubtful entries again, at their own numbers.
 
-    Says first how many entries that are, how many may be applied twice, and how many go after later ones of
-    their profile; then asks. Exits 1 when nothing was taken, or some that match cannot be.
+    Shows how many entries match, how many may be applied twice, and how many would follow later ones of their
+    profile; then asks. Exits 1 if nothing was retried, or some that match cannot be.
 
     \b
     Examples:
@@ -46,17 +46,16 @@ def retry_command(
 @click.command("discard")
 @options.filter_words
 @options.journal
-@click.option("--all", "everything", is_flag=True, help="All that can be discarded, instead of a filter.")
+@click.option("--all", "everything", is_flag=True, help="Discard everything possible, instead of a filter.")
 @options.yes
 @options.json_flag
 @click.pass_context
 def discard_command(
     context: click.Context, words: list[str], path: Path, everything: bool, yes: bool, for_programs: bool
 ) -> None:
-    """Give up what is pending, waiting, rejected or in doubt. The entries stay, and `retry` takes them up again.
+    """Give up pending, waiting, rejected or doubtful entries. They are kept, and `retry` sends them again.
 
-    Says first how many entries that are, then asks. Exits 1 when nothing was taken, or some that match cannot
-    be.
+    Shows how many entries match, then asks. Exits 1 if nothing was discarded, or some that match cannot be.
 
     \b
     Examples:

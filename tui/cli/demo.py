@@ -1,4 +1,4 @@
-"""`restante demo`: the whole story, on input it makes itself and a service of its own."""
+"""`restante demo`: record, ship and compare, with made-up input and a service of its own."""
 
 import random
 import shlex
@@ -52,9 +52,9 @@ def _serve_visit(people: PeopleApi, kiosk: str, visit: tuple[str, str, str, floa
 
 @click.command("demo")
 def demo_command() -> None:
-    """A day of three kiosks without a network, and what happens when it comes back.
+    """Record a day of three kiosks without a network, and ship it when the network is back.
 
-    It takes some seconds, makes its own input and its own service, and leaves a journal to look around in.
+    Takes a few seconds, with made-up input and a service of its own. Leaves a journal for you to look at.
 
     \b
     Example:
@@ -75,7 +75,7 @@ def demo_command() -> None:
             report = ship_with_progress(Shipper(journal, HttpTransport(url=url)))
         narrate(format_report(path, report))
 
-        _title("3. What the service holds, beside what was predicted")
+        _title("3. The service's profiles, compared with the prediction")
         received, predicted = service.profiles(), Simulator.from_journal(path).profiles
     differ = [
         id_ for id_ in predicted.keys() | received.keys() if dict(predicted.get(id_, {})) != received.get(id_)
@@ -130,7 +130,7 @@ def _show(path: Path) -> None:
 
 
 def _command() -> str:
-    """How this very command can be called again: by name where the shell finds it, by its path elsewhere."""
+    """Return how to call this command again: by name if the shell finds it, else by its path."""
     started = Path(sys.argv[0])
     by_name = shutil.which("restante") is not None or started.name != "restante"
     return "restante" if by_name else shlex.quote(str(started))

@@ -1,4 +1,4 @@
-"""`restante doctor`: is the journal well, and the place it is in?"""
+"""`restante doctor`: check a journal and its surroundings."""
 
 import sys
 from pathlib import Path
@@ -17,14 +17,14 @@ _MARKS = {Severity.OK: "ok", Severity.NOTICE: "note", Severity.ATTENTION: "!!"}
 
 @click.command("doctor")
 @options.journal
-@click.option("--deep", is_flag=True, help="Check every row's place in the indexes; may take minutes.")
+@click.option("--deep", is_flag=True, help="Also check the indexes against every row; may take minutes.")
 @options.json_flag
 @click.pass_context
 def doctor_command(context: click.Context, path: Path, deep: bool, for_programs: bool) -> None:
-    """Look at the journal and the place it is in: disk, permissions, clock, locks, pages, accounts.
+    """Check the journal and its surroundings: disk, permissions, clock, locks, pages, accounts.
 
-    Every finding says what to do. Nothing is created or changed, and others may record and ship meanwhile.
-    Exits 1 when something needs attention.
+    Every finding says what to do. Nothing is created or changed; others may record and ship meanwhile. Exits 1 if
+    something needs attention.
 
     \b
     Examples:

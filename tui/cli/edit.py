@@ -31,17 +31,17 @@ _NOTHING_DONE = 1
 )
 @click.pass_context
 def edit_command(context: click.Context, seq: int, path: Path, message: str | None) -> None:
-    """Open the message of entry SEQ in $VISUAL or $EDITOR, and send what you make of it, at its number.
+    """Edit the message of entry SEQ in $VISUAL or $EDITOR; it is sent at its number.
 
-    An entry that is pending, waiting, rejected or in doubt can be edited. The message keeps its lane, its
-    profile and a single operator. Left as it is, or emptied, it changes nothing: exit code 1. A text that is
+    Pending, waiting, rejected and doubtful entries can be edited. The message keeps its lane, its profile and
+    a single operator. If you leave it unchanged, or empty it, nothing is done (exit code 1). A text that is
     refused is kept in a file.
 
     \b
     Examples:
       restante edit 812
       restante edit 812 --message '{"$distinct_id": "ada", "$add": {"visits": 2}}'
-      restante edit 812 --message - < mended.json
+      restante edit 812 --message - < corrected.json
     """
     with JournalReader(path) as reader:
         entry = _editable(reader, seq)
@@ -108,7 +108,7 @@ def _alike(message: dict[str, Any], entry: Entry) -> bool:
 
 @contextmanager
 def _in_editor(entry: Entry, path: Path) -> Iterator[bytes]:
-    """What a person makes of an entry's message; the file they wrote it in stays where it is refused."""
+    """Yield the text as edited; its file is kept if the text is refused."""
     folder = Path(tempfile.mkdtemp(prefix="restante-"))
     file = folder / f"entry-{entry.seq}.json"
     file.write_text(json.dumps(entry.message, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
@@ -120,7 +120,7 @@ def _in_editor(entry: Entry, path: Path) -> Iterator[bytes]:
         if file.exists() and file.read_bytes() != before:
             where = shlex.quote(str(file))
             again = f"restante edit {entry.seq} --message - {options.journal_hint(path)} < {where}"
-            options.narrate(f"What you wrote is in {where}\nOnce it is mended: {again}")
+            options.narrate(f"What you wrote is in {where}\nOnce it is corrected: {again}")
         else:
             shutil.rmtree(folder)
         raise

@@ -1,4 +1,4 @@
-"""`restante export`: entries as lines that `restante record` takes."""
+"""`restante export`: write entries as lines that `restante record` reads."""
 
 import sys
 from pathlib import Path
@@ -19,10 +19,10 @@ _EMPTY = {State.FORGOTTEN, State.LOST}
 @options.filter_words
 @options.journal
 def export_command(words: list[str], path: Path) -> None:
-    """Write updates as JSON lines, oldest first: those that are pending, unless the filter names states.
+    """Write updates as JSON Lines, oldest first: pending ones, unless the filter names states.
 
-    A pending one is its message. One of another state is {"state": ..., "message": {...}}, which `record`
-    takes only with --again, for it may be applied a second time. Events and imports are left out.
+    A pending entry is written as its message, any other as {"state": ..., "message": {...}}. `record` reads the
+    latter only with --again, for it may be applied a second time. Events and imports are left out.
 
     \b
     Examples:

@@ -16,8 +16,8 @@ __all__ = ["forget_command"]
 @click.command("forget")
 @click.argument("profile", metavar="ID")
 @options.journal
-@click.option("--group", "group_key", metavar="KEY", help="The group's profile of this key, not the user's.")
-@click.option("--delete-remote", is_flag=True, help="Also send a $delete, so that the service deletes it.")
+@click.option("--group", "group_key", metavar="KEY", help="Forget the group of this key instead of a user.")
+@click.option("--delete-remote", is_flag=True, help="Also record a $delete for the service.")
 @options.yes
 @options.json_flag
 @click.pass_context
@@ -30,14 +30,14 @@ def forget_command(
     yes: bool,
     for_programs: bool,
 ) -> None:
-    """Erase what the journal holds of a profile, whatever became of it; entries keep number, lane and time.
+    """Erase a profile from the journal; its entries keep their number, lane and time.
 
-    Of a user, events and imports that name it go, too. Says first how many entries that are, and how many were never
-    sent, then asks. What is being sent is waited for. It cannot be undone; what the service was given stays there,
-    unless --delete-remote is given: that $delete names the profile until it has gone.
+    A user's events and imports are erased, too. Shows how many entries are concerned and how many were never sent,
+    then asks. Waits for a request under way. This cannot be undone. The service keeps what it was given, unless you
+    add --delete-remote: the $delete it records names the profile until it is shipped.
 
-    Exits 1 when there was nothing, when something is still to be done (a reader keeps the log from being cut, files
-    that a salvage left), or when it was not wanted; run it again to finish. docs/privacy.md says what is covered.
+    Exits 1 if there was nothing to erase, if you did not agree, or if something remains to be done (a reader keeps
+    the log from being truncated; a salvage left files): run it again to finish. See docs/privacy.md.
 
     \b
     Examples:

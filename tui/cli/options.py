@@ -56,7 +56,7 @@ def byte_count(value: str | int) -> int:
 
 
 def journal(command: Command) -> Command:
-    """Add ``-j/--journal``."""
+    """Add the option ``-j/--journal``."""
     return click.option(
         "-j",
         "--journal",
@@ -84,7 +84,7 @@ def yes(command: Command) -> Command:
 
 
 def token(command: Command) -> Command:
-    """Add ``--token``."""
+    """Add the option ``--token``."""
     return click.option("--token", envvar="RESTANTE_TOKEN", help="The project's token (RESTANTE_TOKEN).")(
         command
     )

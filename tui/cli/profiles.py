@@ -1,4 +1,4 @@
-"""`restante profiles`: what the operations make of the profiles."""
+"""`restante profiles`: profiles as shipped and as predicted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +21,10 @@ __all__ = ["profiles_command"]
     "--from",
     "source",
     type=click.File("rb"),
-    help="Fold the update messages of a file, one a line (-: standard input).",
+    help="Read update messages from a file, one per line (-: standard input).",
 )
-@click.option("--shipped-only", is_flag=True, help="Only what was shipped, not what is still to be sent.")
-@click.option("--groups", is_flag=True, help="The groups' profiles instead of the users'.")
+@click.option("--shipped-only", is_flag=True, help="Apply shipped entries only.")
+@click.option("--groups", is_flag=True, help="Show groups instead of users.")
 @options.json_flag
 @click.pass_context
 def profiles_command(
@@ -36,7 +36,7 @@ def profiles_command(
     groups: bool,
     for_programs: bool,
 ) -> None:
-    """The profiles that the journal's entries make: shipped, and predicted once the rest is.
+    """Show the profiles that the entries make once all of them are shipped.
 
     \b
     Examples:

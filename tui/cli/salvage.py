@@ -1,4 +1,4 @@
-"""`restante salvage`: a new journal of what a damaged one still holds."""
+"""`restante salvage`: make a new journal from a damaged one."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ __all__ = ["salvage_command"]
 
 @click.command("salvage")
 @options.journal
-@click.option("--dry-run", is_flag=True, help="Only say what would be carried over.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be carried over.")
 @options.json_flag
 @click.pass_context
 def salvage_command(context: click.Context, path: Path, dry_run: bool, for_programs: bool) -> None:
-    """Make a new journal of what a damaged one, or a snapshot, still holds.
+    """Make a new journal from what can be read of a damaged one, or of a snapshot.
 
-    Every entry that can be read keeps its number, state and marks. What was to be sent is in doubt
-    afterwards, for the damage may hide that it was; what cannot be read counts as lost. What was pruned stays
-    pruned, and what it made of its profiles is carried over. The damaged file is kept beside the new one. Nobody
-    may have the journal open. Killed at any moment, it is run again.
+    Readable entries keep their number, state and marks. Unsent ones are in doubt afterwards, for the damage may
+    hide that they were sent. Unreadable ones count as lost. Pruned entries stay pruned, and what they made of
+    their profiles is carried over. The damaged file is kept next to the new one. No process may have the journal
+    open. If the command is killed, run it again.
 
-    Exits 1 when entries, profiles' beginnings or limits are lost; 0 when none are, or nothing is damaged.
+    Exits 1 if entries, the beginnings of profiles, or limits are lost; 0 if none are, or nothing is damaged.
 
     \b
     Examples:

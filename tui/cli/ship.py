@@ -11,7 +11,7 @@ from recorder import HttpTransport, Journal, JournalReader, Shipper, ShippingPol
 from recorder.model.reports import ShipperStatus
 from tui.cli import options
 from tui.cli.progress import progress_bar
-from tui.cli.watch import tell_move, watch
+from tui.cli.watch import warn_of_copy, watch
 from tui.text.sentence import report_sentence
 
 __all__ = ["format_report", "ship_command", "ship_with_progress"]
@@ -81,7 +81,7 @@ def ship_command(
         context.exit(watch(path, transport, lambda last: _policy(given, last), for_programs=for_programs))
     JournalReader(path).close()  # shipping never makes a journal
     with Journal(path) as journal, JournalReader(path) as reader:
-        tell_move(reader)
+        warn_of_copy(reader)
         shipper = Shipper(journal, transport, _policy(given, reader.shipping()))
         try:
             report = ship_with_progress(shipper, limit)
@@ -99,7 +99,7 @@ def ship_command(
 
 
 def _policy(given: dict[str, Any], last: ShipperStatus) -> ShippingPolicy:
-    """As given; else as the journal's last shipper did, so that nobody resends by hand what an app holds."""
+    """Return the policy given, completed from the last shipper's: nobody resends by hand what an app holds."""
     kept = {"in_doubt": last.in_doubt, "settle_after": last.settle_after}
     known = {name: value for name, value in kept.items() if value is not None}
     try:
@@ -110,7 +110,7 @@ def _policy(given: dict[str, Any], last: ShipperStatus) -> ShippingPolicy:
 
 
 def _credentials() -> tuple[str, str] | tuple[str, str, str] | None:
-    """From the environment only: arguments can be read by everybody on the machine."""
+    """Read them from the environment only: everybody on the machine can read arguments."""
     match os.environ.get(_CREDENTIALS, "").split(":"):
         case [""]:
             return None

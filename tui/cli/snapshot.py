@@ -1,4 +1,4 @@
-"""`restante snapshot`: a copy of the journal to look into."""
+"""`restante snapshot`: copy the journal, to look into."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ __all__ = ["snapshot_command"]
 @options.journal
 @options.json_flag
 def snapshot_command(file: Path, path: Path, for_programs: bool) -> None:
-    """Copy the journal as it stands at one moment to FILE, while others record and ship.
+    """Copy the journal at one moment to FILE, while others record and ship.
 
-    Every command that looks works on the copy. Nothing is recorded into it or shipped from it: what it
-    holds would arrive twice. It is readable by its owner only, and a FILE that exists is refused.
+    Commands that only read work on the copy. It refuses recording and shipping, for its entries would arrive
+    twice. It is readable by its owner only. A FILE that exists is refused.
 
     \b
     Example:

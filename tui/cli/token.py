@@ -1,4 +1,4 @@
-"""`restante token`: make a journal another project's."""
+"""`restante token`: change the project that a journal belongs to."""
 
 from pathlib import Path
 
@@ -18,11 +18,11 @@ __all__ = ["token_command"]
 @options.json_flag
 @click.pass_context
 def token_command(context: click.Context, new: str, path: Path, yes: bool, for_programs: bool) -> None:
-    """Give the journal another project's token: what is still to be sent goes there.
+    """Give the journal another project's token; unsent entries go to that project.
 
-    Says first how many entries that are, then asks. Lanes that are paused are due at once. Apps that
-    have it open go on recording, for the new project; one that opens it with the old token is refused. Exits 1 when
-    nothing was changed.
+    Shows how many entries that are, then asks. Paused lanes are tried at once. Apps that have the journal open
+    keep recording, for the new project; an app that opens it with the old token is refused. Exits 1 if nothing was
+    changed.
 
     \b
     Example:

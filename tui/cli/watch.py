@@ -28,11 +28,11 @@ from tui.cli import options
 from tui.text.format import printable
 from tui.text.sentence import report_sentence
 
-__all__ = ["tell_move", "watch"]
+__all__ = ["warn_of_copy", "watch"]
 
-_LOOK = 1.0  # seconds between looks: is the journal there, is it the same, who ships
-_POLL = 0.1  # seconds between looks at what signals came
-_AT_ONCE = 5  # polls: a stop that takes no longer needs no words
+_LOOK = 1.0  # seconds between checks of the journal's file and of who ships it
+_POLL = 0.1  # seconds between checks for signals
+_QUIET_POLLS = 5  # a stop that takes no longer needs no words
 
 
 def watch(
@@ -42,7 +42,7 @@ def watch(
     *,
     for_programs: bool,
 ) -> int:
-    """Ship whatever is recorded until a signal; the exit code.
+    """Ship whatever is recorded until a signal; return the exit code.
 
     The work is done in a thread. Signal handlers run in the main one, between any two steps of it: there they
     may set no event that it waits for, so they leave a number, and the main thread looks for it.
@@ -75,7 +75,7 @@ def _wait(work: "_Work", thread: threading.Thread, received: list[int]) -> None:
         if received:
             work.stop()
             asked += 1
-            if asked == _AT_ONCE:
+            if asked == _QUIET_POLLS:
                 options.narrate("Letting the request under way be answered; a second signal ends at once.")
         elif time.monotonic() - looked_at >= _LOOK:
             work.look()
@@ -83,7 +83,7 @@ def _wait(work: "_Work", thread: threading.Thread, received: list[int]) -> None:
 
 
 class _Work:
-    """What is done in the thread: wait for the journal, ship it, say what changes."""
+    """The thread's work: wait for the journal, ship it, report changes."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class _Work:
             self._shipper.wake()
 
     def look(self) -> None:
-        """See that the journal is still where it was, and who ships it."""
+        """Check that the journal is still the same file, and who ships it."""
         reader = self._reader
         if reader is None:
             return
@@ -164,7 +164,7 @@ class _Work:
     def _ship(self) -> None:
         with Journal(self._path) as journal, JournalReader(self._path) as reader:
             self._file = _identity(reader.path)
-            tell_move(reader)
+            warn_of_copy(reader)
             policy = self._policy(reader.shipping())
             self._shipper = Shipper(journal, self._transport, policy, on_event=self._tell)
             self._reader = reader
@@ -201,8 +201,8 @@ class _Work:
             options.narrate(report_sentence(report, counts, shipping, now=time.time()))
 
 
-def tell_move(reader: JournalReader) -> None:
-    """Say what speaks for this being a copy of a journal that is shipped elsewhere."""
+def warn_of_copy(reader: JournalReader) -> None:
+    """Warn if this looks like a copy of a journal that is shipped elsewhere."""
     if moved := reader.moved():
         options.narrate(
             f"This may be a copy of another journal: {printable(moved)}. "
@@ -211,7 +211,7 @@ def tell_move(reader: JournalReader) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file is at a path; None where there is none."""
+    """Return the device and inode of the file at a path, or None."""
     try:
         status = path.stat()
     except OSError:

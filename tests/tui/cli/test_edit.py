@@ -100,7 +100,7 @@ def test_refused_text_is_kept(*, edit, restante, journal, append, tmp_path, edit
     kept = re.search(r"What you wrote is in (.*)\n", ran.err)[1]
     (folder,) = files(tmp_path)
     assert kept == str(folder / "entry-1.json")
-    again = re.search(r"Once it is mended: restante (.*) < ", ran.err)[1]
+    again = re.search(r"Once it is corrected: restante (.*) < ", ran.err)[1]
     assert restante(*shlex.split(again), stdin=json.dumps(MENDED)).code == 0
     assert entry(journal).message["$set"] == {"plan": "free"}
 

@@ -134,7 +134,7 @@ def test_open_reader_exits_1_until_gone(restante, shipped):
         reader.execute("SELECT count(*) FROM entries").fetchall()
         ran = restante("forget", ADA, "-j", shipped, "--yes")
         assert ran.code == 1
-        assert "keeps the log from being cut" in ran.err
+        assert "keeps the log from being truncated" in ran.err
         assert "run it again: it finishes" in ran.err
         assert states(shipped) == AFTER
     ran = restante("forget", ADA, "-j", shipped, "--yes")
