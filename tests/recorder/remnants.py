@@ -1,4 +1,4 @@
-"""What stands in the bytes of a journal's files, and journals with a profile in every place where one can stand."""
+"""Remnants of a profile in the bytes of a journal's files, and a journal full of them."""
 
 import json
 
@@ -13,19 +13,19 @@ HELD = ShippingPolicy(settle_after=0, in_doubt="hold", batch_updates=200)
 
 
 def spelled(text):
-    """A text as it may stand in a file: as it is, and as JSON's escapes."""
+    """Return the bytes of a text in a file: as it is, and with JSON's escapes."""
     return {text.encode(), json.dumps(text)[1:-1].encode()}
 
 
 def places(path, *texts):
-    """Where beside a path, in it or in its name, any of these texts stands."""
+    """Return (file name, text) for each of these texts in the files of a journal."""
     files = [file for file in path.parent.glob(f"{path.name}*") if file.is_file()]
     wanted = {each: text for text in texts for each in spelled(text)}
     return {(file.name, text) for file in files for each, text in wanted.items() if each in file.read_bytes()}
 
 
 def refused(*texts):
-    """The service refuses, and quotes what it was sent."""
+    """Return an answer that refuses, and quotes these texts."""
     said = json.dumps({"status": 0, "error": f"bad: {' '.join(texts)}"}, ensure_ascii=False)
     return Answer(left=True, url=URL, status=400, body=said.encode())
 
@@ -39,7 +39,7 @@ def ship(journal, *answers, minutes=0, limit=None, now=0.0, **policy):
 
 
 def quoting(profile, value):
-    """The service refuses, and quotes what it was sent of a profile."""
+    """Return an answer that refuses, and quotes a profile and a value if they were sent."""
 
     def answer(_, body, __):
         sent = body.decode()
@@ -51,7 +51,7 @@ def quoting(profile, value):
 
 
 def everywhere(path, profile=ID, value=VALUE, *, pruned=True):
-    """A profile in each state, in every lane, in words, in the baseline and in waits; and others beside it."""
+    """Make a journal with a profile in each state, every lane, words, the baseline and waits, and others."""
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         recorder.people_set(profile, {"pruned": value})
         recorder.people_set("bob", {"plan": "pro"})

@@ -1,4 +1,4 @@
-"""`on_event`: what an app is told, and what it may do there."""
+"""`on_event`: the events an app gets, and the calls it may make in its handler."""
 
 import threading
 
@@ -9,13 +9,13 @@ from recorder.model.entries import AttemptOutcome
 from recorder.model.reports import LaneStatus
 from simulator.service.server import Service
 
-LONG = 20  # seconds; what is waited for happens long before
+LONG = 20  # seconds; the expected events come long before
 REFUSED = {"at": 1, "fault": "status", "code": 400}
 FORBIDDEN = {"at": 1, "fault": "status", "code": 403}
 
 
 class Heard:
-    """Keeps what it is told, and lets a test wait for a kind of it."""
+    """List of events, which lets a test wait for one kind."""
 
     def __init__(self, then=None):
         self.events = []
@@ -76,7 +76,7 @@ def test_on_event_gets_a_pause_once(path):
 
 
 def test_on_event_precedes_the_next_request(path):
-    """A long or throttled backlog does not keep the news back."""
+    """Events arrive during a long or throttled backlog."""
     arrived = []
     with Service(faults=[REFUSED]) as service:
         heard = Heard(

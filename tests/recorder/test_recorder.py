@@ -1,4 +1,4 @@
-"""`Recorder`: what an app sees."""
+"""`Recorder`: its calls, as an app makes them."""
 
 import json
 import sqlite3
@@ -207,7 +207,7 @@ def test_another_project_is_refused(path):
 
 
 def test_threads_share_the_first_shipper(path, monkeypatch):
-    """Two of them would each take the other for another program that ships."""
+    """Two shippers would each take the other for another program that ships."""
     barrier, found = threading.Barrier(8), []
     with Recorder("T", path) as recorder:
 
@@ -276,7 +276,7 @@ def test_flush_offline_keeps_all(path):
 
 
 def test_flush_out_of_time_cuts_nothing(path):
-    """The request that is under way is answered and settled behind the scenes: nothing is in doubt, or sent twice."""
+    """The request under way is answered and settled later: nothing is in doubt, or sent twice."""
     with (
         Service(faults=[{"at": 1, "fault": "slow", "seconds": 1.5}]) as service,
         Recorder("T", path, url=service.url) as recorder,
@@ -390,7 +390,7 @@ for n in range(5):
 
 
 def test_program_without_close_ships_at_exit(path):
-    """Python 3.12.0 to 3.12.2 start no thread then."""
+    """Python 3.12.0 to 3.12.2 start no thread as the interpreter ends."""
     with Service(faults=[{"at": 1, "fault": "slow", "seconds": 0.3}]) as service:
         command = [sys.executable, "-c", FORGETS_TO_CLOSE, path, service.url]
         done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)

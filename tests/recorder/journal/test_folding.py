@@ -35,7 +35,7 @@ DIALECTS = [
     for chosen in itertools.product(*POLICIES.values())
 ]
 
-# Start states and payloads that collide: absent, null, numbers of both kinds, what looks like one, lists with
+# Start states and payloads that collide: absent, null, numbers of both kinds, text like a number, lists with
 # duplicates, objects.
 VALUES = [None, 0, 1, 1.0, -0.0, True, False, "", "1", 2**53, 1.5, [], [1], [1, 1], [1, 1.0, True], {"a": 1}]
 STARTS = [None, {}, *({"a": value} for value in VALUES), {"a": [1, 2], "b": 3}]

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
 ]
 
-PATIENCE = 30  # seconds; only what hangs takes so long
+PATIENCE = 30  # seconds; only a child that hangs takes so long
 
 
 def forked(work):

@@ -16,7 +16,7 @@ def stays_flat(path, entries, tries):
     if "RESTANTE_FIGURES" in os.environ:  # for docs/performance.md
         Path(os.environ["RESTANTE_FIGURES"]).write_text(figures, encoding="utf-8")
     print(figures)
-    first, last = months[2], months[-1]  # the first months fill what is kept
+    first, last = months[2], months[-1]  # the first months fill the journal up to its limits
     assert last.kept <= first.kept * 1.1
     assert last.file <= first.file * 1.1 + 1_048_576  # so much stays free for the next entries
     assert max(month.log for month in months) < 10_000_000

@@ -343,7 +343,7 @@ def test_reach_ends_at_the_total():
 
 
 def test_session_used_before_opens_anew():
-    """What it opened then does not know that a probe sends nothing."""
+    """Connections that the session opened before cannot be probed without a request."""
     with RawService() as service, requests.Session() as session:
         session.post(service.url, data=b"[]")
         transport = HttpTransport(url=service.url, session=session)
