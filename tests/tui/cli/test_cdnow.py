@@ -23,7 +23,7 @@ def lines():
 
 
 def totals(profiles):
-    """How many profiles, orders, cds, cents, and months with a purchase."""
+    """Count profiles, orders, cds, cents, and months with a purchase."""
     held = profiles.values()
     return (
         len(profiles),

@@ -23,7 +23,7 @@ def counts(journal):
 
 
 def one_sentence(ran):
-    """What is said of an error: the sentence, and what to do, without the layers beneath."""
+    """Return an error as shown: the sentence and what to do, without the layers beneath."""
     return 1 <= len(ran.err.splitlines()) <= 2 and "Traceback" not in ran.err
 
 
@@ -163,7 +163,7 @@ def test_json_counts_what_was_rejected(restante, journal, append, service):
 
 @pytest.fixture
 def lost(journal, append, service):
-    """What ships once, with the answer lost, under the options given."""
+    """Return a function that ships once, with the answer lost, under the options given."""
     append({"$distinct_id": "ada", "$add": {"visits": 1}})
     service.set_faults([{"at": 1, "fault": "ack_lost"}])
     return ["ship", "-j", journal, "--url", service.url]

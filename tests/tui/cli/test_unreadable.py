@@ -183,7 +183,7 @@ def leaf_pages(path):
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("cut", [False, True])
 def test_damage_in_the_middle_is_reported(path, monkeypatch, name, cut):
-    """What looks changes nothing. What writes may have done what it was asked for, or says what to do."""
+    """Reading commands change nothing. Writing ones may have done what it was asked for, or says what to do."""
     page = leaf_pages(path)[1]
     if cut:
         with path.open("r+b") as file:

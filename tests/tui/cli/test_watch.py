@@ -46,7 +46,7 @@ class Watch:
         return json.loads(self.line(self.process.stdout))
 
     def end(self, number=signal.SIGTERM):
-        """Its exit code, and what it still said."""
+        """Return the exit code and the rest of the output."""
         self.process.send_signal(number)
         code = self.process.wait(PATIENCE)
         return code, self.process.stderr.read().decode()
