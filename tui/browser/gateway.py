@@ -108,12 +108,12 @@ class Gateway:
 
     def newest(self, query: Query, limit: int, stop: Callable[[], bool] = _never) -> Window:
         """Read the newest matches."""
-        rows = self._older(query, None, limit, stop)
+        rows = self._rows(query, None, limit, stop)
         return Window(rows=tuple(rows), at_oldest=len(rows) < limit, total=self.total(query)).placed()
 
     def oldest(self, query: Query, limit: int, stop: Callable[[], bool] = _never) -> Window:
         """Read the oldest matches."""
-        rows = tuple(self._newer(query, 0, limit, stop))[::-1]
+        rows = tuple(self._rows(query, 0, limit, stop, newer=True))[::-1]
         short = len(rows) < limit
         return Window(rows=rows, at_newest=short, at_oldest=True, total=self.total(query)).placed()
 
@@ -122,15 +122,15 @@ class Gateway:
     ) -> tuple[Row, ...]:
         """Read the matches beyond a number, newest first."""
         if newer:
-            return tuple(self._newer(query, than, limit, stop)[::-1])
-        return tuple(self._older(query, than, limit, stop))
+            return tuple(self._rows(query, than, limit, stop, newer=True)[::-1])
+        return tuple(self._rows(query, than, limit, stop))
 
     def around(
         self, query: Query, seq: int, above: int, below: int, stop: Callable[[], bool] = _never
     ) -> Window:
         """Read the matches around a number; the row number of the first is exact if it is known."""
-        newer = self._newer(query, seq, above, stop)
-        older = self._older(query, seq + 1, below, stop)
+        newer = self._rows(query, seq, above, stop, newer=True)
+        older = self._rows(query, seq + 1, below, stop)
         total = self.total(query)
         first, at_newest = 1, len(newer) < above
         if query.everything and total is not None and newer:
@@ -190,34 +190,23 @@ class Gateway:
             found = self._slow.older(both, than=seq, limit=1, states=among, stop=stop)
         return found[0].seq if found else None
 
-    def _older(self, query: Query, than: int | None, limit: int, stop: Callable[[], bool]) -> list[Row]:
-        return self._rows(
-            lambda at, size: self._reader.older(
-                query.words, than=at, limit=size, states=query.states, stop=stop
-            ),
-            than,
-            limit,
-        )
-
-    def _newer(self, query: Query, than: int, limit: int, stop: Callable[[], bool]) -> list[Row]:
-        return self._rows(
-            lambda at, size: self._reader.newer(
-                query.words, than=at or 0, limit=size, states=query.states, stop=stop
-            ),
-            than,
-            limit,
-        )
-
-    @staticmethod
-    def _rows(read: Callable[[int | None, int], list[Entry]], at: int | None, limit: int) -> list[Row]:
+    def _rows(
+        self, query: Query, than: int | None, limit: int, stop: Callable[[], bool], *, newer: bool = False
+    ) -> list[Row]:
+        """Read the matches beyond a number, the nearest first."""
         rows: list[Row] = []
         while len(rows) < limit:
             size = min(_CHUNK, limit - len(rows))
-            page = read(at, size)
+            if newer:
+                page = self._reader.newer(
+                    query.words, than=than or 0, limit=size, states=query.states, stop=stop
+                )
+            else:
+                page = self._reader.older(query.words, than=than, limit=size, states=query.states, stop=stop)
             rows += map(row_of, page)
             if len(page) < size:
                 break
-            at = page[-1].seq
+            than = page[-1].seq
         return rows
 
     # --- one entry

@@ -10,7 +10,7 @@ from recorder import Attempt, Entry, State
 from recorder.model.entries import AttemptOutcome
 from tui.text.effect import Effect
 from tui.text.facts import EntryFacts
-from tui.text.format import age, clipped, count, printable, size
+from tui.text.format import age, clipped, count, owner_name, printable, size
 from tui.text.states import LOOKS
 
 __all__ = ["Line", "copied", "detail_lines", "escaped_json", "next_step", "title"]
@@ -92,7 +92,7 @@ def detail_lines(
     """
     entry = facts.entry
     yield Line(None, title(entry), f"bold {LOOKS[entry.state].style}")
-    owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
+    owner = owner_name(entry.profile, entry.group_key)
     yield Line("profile", printable(clipped(owner, _LONGEST_WORDS)))
     yield Line(
         "recorded",

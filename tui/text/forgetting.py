@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from recorder.model.reports import Forgotten
-from tui.text.format import clipped, count, printable
+from tui.text.format import clipped, count, owner_name, printable
 
 __all__ = ["forget_question", "hazards", "told"]
 
@@ -35,8 +35,7 @@ def forget_question(profile: str, group_key: str | None, weighed: Forgotten) -> 
     1 entry names it; it is erased for ever.
     What the service was given stays there, unless `restante forget --delete-remote` deletes it.
     """
-    owner = profile if group_key is None else f"{group_key}:{profile}"
-    shown = printable(clipped(owner, _LONGEST_ID))
+    shown = printable(clipped(owner_name(profile, group_key), _LONGEST_ID))
     return "\n".join([f"Forget {shown} for ever?", *hazards(weighed)])
 
 

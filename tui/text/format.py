@@ -7,7 +7,17 @@ from typing import Any
 
 from recorder import Entry
 
-__all__ = ["MOST_COPIED", "age", "clipped", "copied_words", "count", "printable", "size", "summary"]
+__all__ = [
+    "MOST_COPIED",
+    "age",
+    "clipped",
+    "copied_words",
+    "count",
+    "owner_name",
+    "printable",
+    "size",
+    "summary",
+]
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -75,6 +85,15 @@ def copied_words(what: str, text: str, otherwise: str) -> str:
     if number <= MOST_COPIED:
         return f"Copied {what}, {size(number)}."
     return f"Handed {what}, {size(number)}, to the terminal; many refuse so much: {otherwise}"
+
+
+def owner_name(profile: str | None, group_key: str | None) -> str:
+    """Return the name of a profile, as it is recorded.
+
+    >>> owner_name("acme", "company"), owner_name("ada", None), owner_name(None, None)
+    ('company:acme', 'ada', '-')
+    """
+    return profile or "-" if group_key is None else f"{group_key}:{profile}"
 
 
 def clipped(text: str, length: int) -> str:

@@ -169,42 +169,45 @@ def history_of(
     rows = tuple(rows)
     if known is not None and known.start != start:
         known = None
-    # Most often something was recorded, and goes behind all that is there.
-    grown = known is not None and known.rows == rows[: len(known.rows)]
-    new = rows[len(known.rows) :] if known is not None and grown else rows
-    grown = grown and all(row.state in _ON_ITS_WAY for row in new)
-    if known is None or not grown:
-        new = rows
-    aside: Counter[State] = Counter()
-    found: list[tuple[Passage, str]] = []
-    for row in new:
-        state = State(row.state)
-        if state is State.SHIPPED or state in _ON_ITS_WAY:
-            found.append((Passage(row.seq, row.operator, state, row.attempt, row.recorded_at), row.message))
-        else:
-            aside[state] += 1
-    found.sort(key=lambda item: _order(item[0]))
-    passages, texts = tuple(passage for passage, _ in found), tuple(text for _, text in found)
-    numbers = tuple(row.seq for row in new)
-    if known is not None and grown:
-        passages, texts = known.passages + passages, known.texts + texts
-        numbers, aside = known.numbers + numbers, Counter(known.aside)
+    before = known if known is not None and _only_grown(known.rows, rows) else None
+    passages, texts, aside = _split(rows[len(before.rows) :] if before is not None else rows)
+    if before is not None:
+        passages, texts, aside = before.passages + passages, before.texts + texts, before.aside
     return History(
         profile=profile,
         group_key=group_key,
         start=start,
         passages=passages,
         texts=texts,
-        shipped=known.shipped
-        if known is not None and grown
-        else sum(passage.state is State.SHIPPED for passage in passages),
-        aside=dict(aside),
-        numbers=numbers,
+        shipped=sum(passage.state is State.SHIPPED for passage in passages),
+        aside=aside,
+        numbers=tuple(row.seq for row in rows),
         looked_at=looked_at,
         version=version,
         rows=rows,
         **_applied(profile, group_key, passages, texts, start, known),
     )
+
+
+def _only_grown(before: tuple[EntryRow, ...], rows: tuple[EntryRow, ...]) -> bool:
+    """Return True if the only difference are entries that go behind all others, as most often."""
+    return rows[: len(before)] == before and all(row.state in _ON_ITS_WAY for row in rows[len(before) :])
+
+
+def _split(
+    rows: Sequence[EntryRow],
+) -> tuple[tuple[Passage, ...], tuple[str, ...], Mapping[State, int]]:
+    """Return the entries that are predicted to apply, in order, their messages, and how many others there are."""
+    aside: Counter[State] = Counter()
+    found: list[tuple[Passage, str]] = []
+    for row in rows:
+        state = State(row.state)
+        if state is State.SHIPPED or state in _ON_ITS_WAY:
+            found.append((Passage(row.seq, row.operator, state, row.attempt, row.recorded_at), row.message))
+        else:
+            aside[state] += 1
+    found.sort(key=lambda item: _order(item[0]))
+    return tuple(passage for passage, _ in found), tuple(text for _, text in found), dict(aside)
 
 
 def _order(passage: Passage) -> tuple[bool, int, int]:

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from recorder import Entry, State
-from tui.text.format import clipped, printable, summary
+from tui.text.format import clipped, owner_name, printable, summary
 
 __all__ = ["Query", "Row", "Window", "row_of", "words_of"]
 
@@ -75,11 +75,10 @@ class Row:
 
 def row_of(entry: Entry) -> Row:
     """Return the row of an entry."""
-    owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
     return Row(
         seq=entry.seq,
         recorded_at=entry.recorded_at,
-        owner=_cell(owner),
+        owner=_cell(owner_name(entry.profile, entry.group_key)),
         operator=_cell(entry.operator or entry.lane.value),
         summary=summary(entry, _LONGEST),
         state=entry.state,

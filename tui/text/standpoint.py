@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from simulator import ABSENT, difference
-from tui.text.format import age, clipped, count, printable
+from tui.text.format import age, clipped, count, owner_name, printable
 from tui.text.history import History, Passage
 from tui.text.states import LOOKS
 from tui.text.writers import Written
@@ -112,8 +112,7 @@ def owner_of(profile: str, group_key: str | None) -> str:
     >>> owner_of("acme", "company"), owner_of("ada", None)
     ('company:acme', 'ada')
     """
-    owner = profile if group_key is None else f"{group_key}:{profile}"
-    return printable(clipped(owner, _LONGEST))
+    return printable(clipped(owner_name(profile, group_key), _LONGEST))
 
 
 def _when(history: History, n: int | None, now: float) -> str:

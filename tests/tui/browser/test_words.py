@@ -288,7 +288,7 @@ async def test_invalid_edit_stays_with_reason(kiosk):
         await press(pilot, "ctrl+e")
         for text, words in (
             ("{", "is not JSON"),
-            ("[1]", "no JSON object"),
+            ("[1]", "is not a JSON object"),
             ('{"$distinct_id": "eve", "$set": {"a": 1}}', "another profile"),
         ):
             pilot.app.screen.query_one("#message").text = text
