@@ -226,7 +226,7 @@ def test_continued_walk_equals_whole_walk(entries, more, again):
 
 def test_long_history_reads_new_entries_only(ada, monkeypatch):
     monkeypatch.setattr(gateway_profiles, "_MANY", 10)
-    monkeypatch.setattr(gateway_profiles, "_PATIENCE", 1e9)
+    monkeypatch.setattr(gateway_profiles, "_REREAD_AFTER", 1e9)
     door = ProfilesGateway(ada.path, clock=lambda: NOW)
     known = door.history("ada", None)
     read, rows_of = [], door._reader.rows_of
