@@ -61,7 +61,8 @@ CALM = """
 from hypothesis import HealthCheck, settings
 from simulator.testing import machines, suite
 
-settings.register_profile("calm", suppress_health_check=[HealthCheck.too_slow])  # a busy machine is slow
+slow = [HealthCheck.too_slow]
+settings.register_profile("calm", deadline=None, suppress_health_check=slow)  # a busy machine is slow
 settings.load_profile("calm")
 """
 FEW = """
