@@ -24,14 +24,14 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from recorder.model.dialect import Dialect
 from recorder.model.errors import InvalidOperation
 from recorder.model.json_value import same_spelling, spell
 from recorder.model.normalise import Message, normalise
 from recorder.model.operations import Identity, examine, operators_of, split
-from simulator.dialect import Dialect
+from recorder.model.outcomes import Verdict
+from recorder.model.semantics import Properties, apply_message
 from simulator.divergences import Comparison, Divergence, DivergenceKind, Occurrence
-from simulator.outcomes import Verdict
-from simulator.semantics import Properties, apply_message
 
 __all__ = ["compare"]
 

@@ -6,11 +6,11 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from recorder.model.dialect import Dialect
 from recorder.model.operations import Operator, operators_of
-from simulator.dialect import Dialect
+from recorder.model.outcomes import Outcome, Verdict
+from recorder.model.semantics import Properties, apply_message, copy_properties
 from simulator.difference import ABSENT, Change, difference
-from simulator.outcomes import Outcome, Verdict
-from simulator.semantics import Properties, apply_message, copy_properties
 
 __all__ = ["History", "Replay", "Start", "State", "Unreadable"]
 

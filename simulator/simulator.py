@@ -10,17 +10,17 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from recorder.model.dialect import Dialect
 from recorder.model.errors import InvalidOperation, RestanteError
 from recorder.model.json_value import check_size, compact
 from recorder.model.normalise import MESSAGE_DEPTH, Message, is_plain, normalise, normalise_with_text
 from recorder.model.operations import Identity, Lane, examine, identity_of, operators_of, split
+from recorder.model.outcomes import Outcome, Verdict
 from recorder.model.people import Batch, Meta, PeopleApi, stamped
 from recorder.model.reports import ShipReport
-from simulator.dialect import Dialect
-from simulator.outcomes import Outcome, Verdict
+from recorder.model.semantics import Properties, apply_message, copy_properties, operate
 from simulator.profile import Profile
 from simulator.replay import Start, Unreadable
-from simulator.semantics import Properties, apply_message, copy_properties, operate
 from simulator.timeline import Timeline
 
 if TYPE_CHECKING:

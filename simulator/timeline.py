@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from operator import index
 from typing import Any, overload
 
-from simulator.dialect import Dialect
+from recorder.model.dialect import Dialect
+from recorder.model.outcomes import Outcome
+from recorder.model.semantics import Properties, copy_properties
 from simulator.difference import ABSENT, Change
-from simulator.outcomes import Outcome
 from simulator.profile import Profile
 from simulator.replay import History, Replay, Start, Unreadable
-from simulator.semantics import Properties, copy_properties
 from simulator.writers import Writers
 
 __all__ = ["Blame", "Start", "Step", "Timeline"]

@@ -1,18 +1,18 @@
 """`Writers`: the messages that made one property, found by watching it change. Pure.
 
-`simulator.semantics` applies the operations. List elements are tracked by place: an append adds at the end, and other
-operations keep the order of what they keep.
+`recorder.model.semantics` applies the operations. List elements are tracked by place: an append adds at the end, and
+other operations keep the order of what they keep.
 """
 
 from typing import Any
 
+from recorder.model.dialect import Dialect
 from recorder.model.json_value import same_spelling
 from recorder.model.normalise import Message
 from recorder.model.operations import Operator, operators_of, split
-from simulator.dialect import Dialect
+from recorder.model.outcomes import Outcome, Verdict
+from recorder.model.semantics import Properties, apply_message
 from simulator.difference import ABSENT
-from simulator.outcomes import Outcome, Verdict
-from simulator.semantics import Properties, apply_message
 
 __all__ = ["Writers"]
 

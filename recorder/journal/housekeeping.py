@@ -10,8 +10,7 @@ from pathlib import Path
 from recorder.journal import baseline, project, space
 from recorder.journal.baseline import Cut
 from recorder.journal.connection import Connection
-from recorder.journal.prune import Fold, Walk, find_fold
-from recorder.model.errors import JournalError
+from recorder.journal.prune import Walk
 from recorder.model.reports import Pruned
 
 __all__ = ["Housekeeping"]
@@ -44,12 +43,6 @@ class Housekeeping:
         progress: Callable[[int, int], None] | None = None,
     ) -> Pruned:
         """See `Journal.prune`."""
-        fold = find_fold()
-        if fold is None:
-            raise JournalError(
-                f"{self._path.name}: nothing can be pruned, for no fold is installed that would keep the profiles",
-                hint="The simulator brings one: install restante whole.",
-            )
         cut = self._cut(now, all_shipped=all_shipped)
         going = self._prunable(cut)
         if dry_run:
@@ -57,7 +50,7 @@ class Housekeeping:
         before = self._bytes()
         walk = Walk(cut)
         while not walk.over:
-            self._step(walk, fold)
+            self._step(walk)
             if progress is not None:
                 progress(walk.entries, going)
         self._shrink(0)
@@ -83,11 +76,10 @@ class Housekeeping:
         """
         if self._walk is None:
             self._walk = self._begin_walk(now, uptime)
-        fold = find_fold() if self._walk is not None else None
-        if fold is None or self._walk is None:
+        if self._walk is None:
             return False
         for _ in range(steps):
-            self._step(self._walk, fold)
+            self._step(self._walk)
             if self._walk.over:
                 self._walk = None
                 self._shrink(_SPARE_SHARE)
@@ -111,10 +103,10 @@ class Housekeeping:
         with self._connection.reading() as connection:
             return baseline.cut_now(connection, project.limits(connection), now, all_shipped=all_shipped)
 
-    def _step(self, walk: Walk, fold: Fold) -> None:
+    def _step(self, walk: Walk) -> None:
         began, written = time.monotonic(), walk.written
         with self._connection.transaction() as connection:
-            walk.step(connection, fold)
+            walk.step(connection)
             self._connection.note_written(2 * (walk.written - written))  # deleted rows are overwritten, too
         time.sleep(min(time.monotonic() - began, 0.5))
 

@@ -325,7 +325,7 @@ class Journal:
             now: Seconds since the epoch; None for the system's clock.
 
         Raises:
-            JournalError: The journal cannot be written; or no fold is installed that keeps the profiles.
+            JournalError: The journal cannot be written.
 
         >>> import pathlib, tempfile
         >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")

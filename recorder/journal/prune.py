@@ -16,13 +16,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from sqlite3 import Connection
-from typing import Protocol
 
 from recorder.journal import accounts, attempts, baseline, entries
 from recorder.journal.baseline import Cut, Owner, Shipped
+from recorder.model.fold import fold
 from recorder.model.operations import Lane
 
-__all__ = ["Fold", "Walk", "find_fold"]
+__all__ = ["Walk"]
 
 _SECONDS = 0.05  # that a transaction is to take at most: others wait
 _FIRST, _FEWEST, _MOST = 200, 20, 1_000  # entries in a transaction
@@ -30,37 +30,6 @@ _MOST_BYTES = 2_000_000  # of messages in a transaction
 _WITH_PROFILES = (Lane.PEOPLE, Lane.GROUPS)
 _ROW_BYTES = 100
 _ATTEMPT_BYTES = 200
-
-
-class Folded(Protocol):
-    """Result of a fold; see `simulator.baseline`."""
-
-    @property
-    def properties(self) -> str | None:
-        """The profile's properties as JSON; None if there is no profile."""
-
-    @property
-    def partly_known(self) -> bool:
-        """The service may hold more than that."""
-
-    @property
-    def came(self) -> int | None:
-        """The index of the message that created the profile, if one did."""
-
-
-class Fold(Protocol):
-    """Applies a profile's messages, as JSON and in order, to the fold of earlier ones."""
-
-    def __call__(self, properties: str | None, messages: Sequence[str], /) -> Folded: ...
-
-
-def find_fold() -> Fold | None:
-    """Return the installed fold, of the entry point group ``restante.fold``, or None."""
-    from importlib.metadata import entry_points  # a fifth of the time that importing this package takes
-
-    found = sorted(entry_points(group="restante.fold"), key=lambda entry: entry.name)
-    fold: Fold | None = found[0].load() if found else None
-    return fold
 
 
 class Walk:
@@ -85,36 +54,36 @@ class Walk:
         self._after = 0
         self._part = 0
 
-    def step(self, connection: Connection, fold: Fold) -> None:
+    def step(self, connection: Connection) -> None:
         """Prune some, inside the caller's transaction."""
         began = self._clock()
         self._until = began + _SECONDS
         parts = (self._fold_some, self._drop_given_up, self._drop_attempts)
-        if parts[self._part](connection, fold):
+        if parts[self._part](connection):
             self._after = 0
             self._part += 1
             self.over = self._part == len(parts)
         took = max(self._clock() - began, _SECONDS / 1_000)
         self._size = min(max(int(self._size * min(_SECONDS / took, 2.0)), _FEWEST), _MOST)
 
-    def _fold_some(self, connection: Connection, fold: Fold) -> bool:
+    def _fold_some(self, connection: Connection) -> bool:
         upto = baseline.limited(connection, self.cut.attempt)
         shipped, self._after, done = self._shipped(connection, upto)
-        _keep(connection, shipped, fold)
+        _keep(connection, shipped)
         self._drop(connection, shipped)
         return done
 
-    def _drop_given_up(self, connection: Connection, fold: Fold) -> bool:
+    def _drop_given_up(self, connection: Connection) -> bool:
         unsettled = baseline.unsettled_owners(connection)
         rows = baseline.given_up(connection, self._after, self.cut.number, self._size)
         given_up = [row for row in rows if row.state == "forgotten" or row.owner not in unsettled]
         # Forgotten entries no longer have a profile, and no decision needs them.
-        _keep(connection, [row for row in given_up if row.state != "forgotten"], fold)
+        _keep(connection, [row for row in given_up if row.state != "forgotten"])
         self._drop(connection, given_up)
         self._after = rows[-1].seq if rows else 0
         return not rows
 
-    def _drop_attempts(self, connection: Connection, fold: Fold) -> bool:  # noqa: ARG002  # as the other parts
+    def _drop_attempts(self, connection: Connection) -> bool:
         if not self._latest:
             self._latest = baseline.latest_attempts(connection)
         rows = baseline.spent_attempts(connection, self.cut, self._latest, self._after, self._size)
@@ -155,14 +124,14 @@ class Walk:
         self.written += sum(len(row.message) + _ROW_BYTES for row in rows)
 
 
-def _keep(connection: Connection, rows: Sequence[Shipped], fold: Fold) -> None:
+def _keep(connection: Connection, rows: Sequence[Shipped]) -> None:
     """Keep in the baseline what later decisions and predictions need of entries that go."""
     by_owner: dict[Owner, list[tuple[int, Shipped]]] = defaultdict(list)
     for index, row in enumerate(rows):
         by_owner[row.owner].append((index, row))
     created: list[tuple[int, Owner, baseline.Row]] = []
     for owner in _worth_a_row(connection, by_owner):
-        index, new = _kept(connection, owner, by_owner[owner], fold)
+        index, new = _kept(connection, owner, by_owner[owner])
         if new is not None:
             created.append((index, owner, new))
     for _, owner, new in sorted(
@@ -179,7 +148,7 @@ def _worth_a_row(connection: Connection, owners: Iterable[Owner]) -> list[Owner]
 
 
 def _kept(
-    connection: Connection, owner: Owner, rows: Sequence[tuple[int, Shipped]], fold: Fold
+    connection: Connection, owner: Owner, rows: Sequence[tuple[int, Shipped]]
 ) -> tuple[int, baseline.Row | None]:
     """Bring a profile's row up to date; if it is to be inserted, return it, and the index of what created it."""
     id_, before = baseline.row_of(connection, owner)
@@ -187,7 +156,7 @@ def _kept(
     properties, partly_known, created_by = before.properties, bool(before.partly_known), None
     if shipped and owner[0] in _WITH_PROFILES:
         folded = fold(properties, [row.message for _, row in shipped])
-        properties, created_by = folded.properties, folded.came
+        properties, created_by = folded.properties, folded.created_by
         partly_known |= folded.partly_known
     now = baseline.Row(
         properties,

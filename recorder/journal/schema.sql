@@ -117,7 +117,7 @@ CREATE TABLE waits (
 );
 CREATE INDEX waits_of_profile ON waits(lane, profile);
 
--- Profiles as their pruned entries made them (prune.py). In the order of id they were created.
+-- Profiles as their pruned entries made them (baseline.py). In the order of id they were created.
 CREATE TABLE baseline (
   id INTEGER PRIMARY KEY,
   lane TEXT NOT NULL,

@@ -8,14 +8,17 @@ reserved for shipping: settlements are not held against the limit, so that a ful
 import os
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recorder.journal import accounts, baseline, project
 from recorder.journal.connection import BEGIN, COMMIT, ROLLBACK, Connection
 from recorder.journal.limits import Limits
 from recorder.journal.locks import beside
-from recorder.journal.prune import Fold, Walk, find_fold
 from recorder.journal.reserve import ReserveFile
 from recorder.model.errors import JournalFull
+
+if TYPE_CHECKING:
+    from recorder.journal.prune import Walk
 
 __all__ = ["Space", "pages", "refuses"]
 
@@ -104,21 +107,24 @@ class Space:
         before = self._short_of(connection)
         self._connection.empty_log()
         shipped = accounts.kept_shipped(connection)
-        fold = find_fold() if shipped != self._kept_in_vain else None
-        if fold is not None and self._short_of(connection) > 0:
+        if shipped != self._kept_in_vain and self._short_of(connection) > 0:
+            from recorder.journal.prune import (
+                Walk,  # with all that folding needs, for a program that only records
+            )
+
             walk = Walk(baseline.cut_now(connection, self._limits, 0.0, all_shipped=True))
             while not walk.over and self._short_of(connection) > 0:
-                self._step(connection, walk, fold)
+                self._step(connection, walk)
                 self._connection.empty_log()
             kept = accounts.kept_shipped(connection)
             self._kept_in_vain = kept if kept == shipped else -1
         return self._short_of(connection) < before
 
     @staticmethod
-    def _step(connection: sqlite3.Connection, walk: Walk, fold: Fold) -> None:
+    def _step(connection: sqlite3.Connection, walk: "Walk") -> None:
         try:
             connection.execute(BEGIN)
-            walk.step(connection, fold)
+            walk.step(connection)
             connection.execute(COMMIT)
         finally:
             if connection.in_transaction:

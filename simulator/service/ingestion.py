@@ -10,9 +10,9 @@ from threading import Lock
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
+from recorder.model.dialect import Dialect
 from recorder.model.normalise import MAX_DEPTH
-from simulator.dialect import Dialect
-from simulator.outcomes import Verdict
+from recorder.model.outcomes import Verdict
 from simulator.simulator import Simulator
 
 __all__ = ["Acceptance", "Endpoint", "Inbox", "Mixed", "Receipt", "Received", "Submission", "read_submission"]

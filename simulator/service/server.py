@@ -7,7 +7,7 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
-from simulator.dialect import Dialect
+from recorder.model.dialect import Dialect
 from simulator.service.faults import Fault, parse_schedule
 from simulator.service.ingestion import Acceptance, Inbox, Mixed, Received
 from simulator.service.late import LateArrivals

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from recorder.model.json_value import json_equal, kind_of
 from recorder.model.operations import Operator
-from simulator.semantics import apply_operation
+from recorder.model.semantics import apply_operation
 from simulator.testing.law import LOOK, Equality, Expected, Fold, Law, Side
 from simulator.testing.operation import Operation
 from simulator.testing.strategies import operations, states, values

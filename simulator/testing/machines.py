@@ -8,9 +8,9 @@ from hypothesis import note, settings
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from hypothesis.strategies import SearchStrategy
 
+from recorder.model.dialect import Dialect
 from recorder.model.json_value import same_spelling
 from recorder.model.normalise import Message
-from simulator.dialect import Dialect
 from simulator.difference import difference
 from simulator.simulator import Simulator
 from simulator.testing.assertions import differing

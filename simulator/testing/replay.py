@@ -9,9 +9,9 @@ from keyword import iskeyword
 from pprint import pformat
 from typing import Any
 
+from recorder.model.dialect import Dialect
 from recorder.model.errors import InvalidOperation
 from recorder.model.operations import Identity, identity_of
-from simulator.dialect import Dialect
 from simulator.simulator import Simulator
 
 __all__ = ["to_test"]

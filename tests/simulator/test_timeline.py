@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder import Journal, JournalConsumer, JournalReader, Recorder, RestanteError, Shipper, ShippingPolicy
+from recorder.model import semantics as semantics_module
 from recorder.model.json_value import json_key, same_spelling
 from recorder.model.operations import Operator
 from simulator import (
@@ -27,7 +28,6 @@ from simulator import (
     difference,
 )
 from simulator import replay as replay_module
-from simulator import semantics as semantics_module
 from simulator.testing import assert_profile
 from simulator.writers import Writers
 from tests.doubles import REFUSED, Scripted

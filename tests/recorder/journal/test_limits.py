@@ -138,15 +138,3 @@ def test_status_shows_a_full_journal(limited, path):
         assert reader.shipping().full
         Shipper(limited.journal, Scripted(), AT_ONCE).ship()
         assert not reader.shipping().full
-
-
-def test_full_journal_stays_without_fold(limited, path, monkeypatch):
-    """Without a fold nothing is pruned, and the journal stays full."""
-    fill(limited)
-    Shipper(limited.journal, Scripted(), AT_ONCE).ship()
-    with monkeypatch.context() as patched:
-        patched.setattr("recorder.journal.space.find_fold", lambda: None)
-        assert fill(limited)[0] < 100
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT sum(pruned) FROM counters").fetchone() == (0,)
-    connection.close()

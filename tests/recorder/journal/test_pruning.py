@@ -6,16 +6,16 @@ import sqlite3
 
 import pytest
 
-from recorder import Journal, JournalError, JournalReader, Recorder, Shipper, ShippingPolicy, audit
+from recorder import Journal, JournalReader, Recorder, Shipper, ShippingPolicy, audit
 from recorder.journal.baseline import cut_now
 from recorder.journal.decisions import Verb
 from recorder.journal.limits import Limits
 from recorder.journal.prune import Walk
 from recorder.journal.settle import Settlement
 from recorder.model.entries import AttemptOutcome
+from recorder.model.fold import fold
 from recorder.model.reports import Pruned
 from simulator import Simulator
-from simulator.baseline import fold
 from tests.doubles import FORBIDDEN, REFUSED, RESET, Boot, Scripted, claim, take_over
 
 DAY = 86_400.0
@@ -465,7 +465,7 @@ class Slow:
 
 
 @pytest.mark.parametrize("each", [0.0001, 0.002, 0.02])
-def test_pruning_transactions_are_short(recorder, journal, each):
+def test_pruning_transactions_are_short(recorder, journal, each, monkeypatch):
     """At 0.1 to 20 ms for each profile, every transaction but the first is short."""
     with recorder.batch() as batch:
         for n in range(1_200):
@@ -473,12 +473,13 @@ def test_pruning_transactions_are_short(recorder, journal, each):
     ship(journal)
     fill(recorder, 1)
     slow, took = Slow(each), []
+    monkeypatch.setattr("recorder.journal.prune.fold", slow.fold)
     with journal._connection.reading() as connection:
         walk = Walk(cut_now(connection, Limits(), 0.0, all_shipped=True), clock=slow)
     while not walk.over:
         began = slow.now
         with journal._connection.transaction() as connection:
-            walk.step(connection, slow.fold)
+            walk.step(connection)
         took.append(slow.now - began)
     assert walk.entries == 1_200
     assert max(took[1:]) <= max(0.1, 21 * each)  # each transaction prunes at least 20 entries
@@ -502,7 +503,7 @@ def test_fruitless_search_takes_several_transactions(recorder, journal):
         walk = Walk(cut_now(connection, Limits(), 0.0, all_shipped=True), clock=ticks)
     while not walk.over:
         with journal._connection.transaction() as connection:
-            walk.step(connection, fold)
+            walk.step(connection)
         steps += 1
     assert walk.entries == 0
     assert steps > 400 / 10
@@ -516,19 +517,6 @@ def test_pruning_is_idempotent(recorder, journal, path):
     before = views(path), kept(path)
     assert journal.prune(all_shipped=True).entries == 0
     assert (views(path), kept(path)) == before
-
-
-def test_pruning_needs_a_fold(recorder, journal, path, monkeypatch):
-    import importlib.metadata
-
-    fill(recorder, 2)
-    ship(journal, batch_updates=1)
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: importlib.metadata.EntryPoints())
-    with pytest.raises(JournalError, match="no fold") as caught:
-        journal.prune(all_shipped=True)
-    assert caught.value.hint
-    assert journal.housekeeping.keep(1e12, 0.0, steps=100) is False
-    assert len(kept(path)) == 2
 
 
 # --- readers

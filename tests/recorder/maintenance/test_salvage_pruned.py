@@ -30,7 +30,6 @@ from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.prune import Walk
 from recorder.maintenance.salvage.scan import Remains
 from simulator import Simulator
-from simulator.baseline import fold
 from tests.doubles import AT_ONCE, BOOTED, REFUSED, Scripted, claim, take_over
 
 HELD = ShippingPolicy(in_doubt="hold", settle_after=600)
@@ -597,7 +596,7 @@ def pruned_in_log(tmp_path_factory):
             walk = Walk(cut_now(connection, project.limits(connection), 0.0, all_shipped=True))
         while not walk.over:
             with journal._connection.transaction() as connection:
-                walk.step(connection, fold)
+                walk.step(connection)
         folder = tmp_path_factory.mktemp("pruned_in_log")
         for part in ("", "-wal"):
             shutil.copy(beside(original, part), beside(folder / "kiosk.db", part))

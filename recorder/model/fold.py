@@ -1,4 +1,4 @@
-"""`fold`: applies messages that are about to be pruned to the profile they leave behind. Pure.
+"""Fold of messages that are about to be pruned into the profile they leave. Pure.
 
 Always by the default `Dialect`, as the messages are gone afterwards.
 """
@@ -7,10 +7,10 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from recorder.model.dialect import Dialect
 from recorder.model.json_value import compact
-from simulator.dialect import Dialect
-from simulator.outcomes import Verdict
-from simulator.semantics import apply_message
+from recorder.model.outcomes import Verdict
+from recorder.model.semantics import apply_message
 
 __all__ = ["Folded", "fold"]
 
@@ -23,12 +23,12 @@ class Folded(NamedTuple):
     Attributes:
         properties: As JSON; None if there is no such profile in the end.
         partly_known: True if an unknown operator was among the messages.
-        came: Index of the last message that created the profile; None if none did.
+        created_by: Index of the last message that created the profile; None if none did.
     """
 
     properties: str | None
     partly_known: bool
-    came: int | None
+    created_by: int | None
 
 
 def fold(properties: str | None, messages: Sequence[str]) -> Folded:
@@ -39,16 +39,16 @@ def fold(properties: str | None, messages: Sequence[str]) -> Folded:
         messages: As JSON, in order.
 
     >>> fold('{"visits":1}', ['{"$distinct_id":"ada","$add":{"visits":2}}'])
-    Folded(properties='{"visits":3}', partly_known=False, came=None)
+    Folded(properties='{"visits":3}', partly_known=False, created_by=None)
     >>> fold(None, ['{"$distinct_id":"ada","$set":{"plan":"pro"}}', '{"$distinct_id":"ada","$merge":{}}'])
-    Folded(properties='{"plan":"pro"}', partly_known=True, came=0)
+    Folded(properties='{"plan":"pro"}', partly_known=True, created_by=0)
     """
     profile = None if properties is None else json.loads(properties)
-    partly_known, came = False, None
+    partly_known, created_by = False, None
     for place, message in enumerate(messages):
         absent = profile is None
         profile, outcomes = apply_message(profile, json.loads(message), _DIALECT)
         if absent and profile is not None:
-            came = place
+            created_by = place
         partly_known |= any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes)
-    return Folded(None if profile is None else compact(profile), partly_known, came)
+    return Folded(None if profile is None else compact(profile), partly_known, created_by)

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from math import inf, isfinite
 from typing import Any
 
+from recorder.model.dialect import Dialect
 from recorder.model.errors import InvalidOperation
 from recorder.model.json_value import copy_json, json_key, kind_of, same_spelling
 from recorder.model.normalise import Message
 from recorder.model.operations import Operator, examine, operators_of
-from simulator.dialect import Dialect
-from simulator.outcomes import Outcome, Verdict
+from recorder.model.outcomes import Outcome, Verdict
 
 __all__ = ["Properties", "apply_message", "apply_operation", "copy_properties", "operate"]
 
