@@ -25,8 +25,8 @@ def golden():
     """Hold a screen against its file, or rewrite it."""
 
     def hold(app, name):
-        lines = screen_text(app)
-        lines[0] = re.sub(r"kiosk\.db [\d.]+ k?B", "kiosk.db # kB", lines[0])  # SQLite's own affair
+        # The size of the file is SQLite's affair.
+        lines = [re.sub(r"(kiosk\.db|journal) [\d.]+ k?B", r"\1 # kB", line) for line in screen_text(app)]
         width, height = app.size
         file = GOLDEN / f"{name}.{width}x{height}.txt"
         text = "\n".join(lines) + "\n"

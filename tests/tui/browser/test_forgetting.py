@@ -110,7 +110,7 @@ async def test_profile_forgotten_elsewhere_leaves_list(ada):
 
 
 async def test_unfinished_forgetting_says_why(ada, monkeypatch):
-    monkeypatch.setattr("recorder.journal.forget._PATIENCE", 0.0)
+    monkeypatch.setattr("recorder.journal.forget._READER_PATIENCE", 0.0)
     monkeypatch.setattr("recorder.journal.connection.Connection.empty_log", lambda *_: False)
     async with browsing(ada, write=True) as pilot:
         await press(pilot, "j", "X", "y")
