@@ -3,8 +3,8 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from recorder.journal.opening import connect_reader, resolved, sync_folder, tran
 from recorder.maintenance import statements as sql
 from recorder.model.errors import JournalError
 
-__all__ = ["snapshot"]
+__all__ = ["new_file", "snapshot"]
 
 _OWNER_ONLY = 0o600
 
@@ -48,21 +48,34 @@ def snapshot(
     1
     """
     source, copy = resolved(path), resolved(target)
-    with closing(_source(source)) as connection:
-        part = beside(copy, ".part")
-        _reserve(copy)
-        try:
-            part.unlink(missing_ok=True)
-            _reserve(part)
-            _copy(connection, source, part)
-            _mark(part, clock())
-            part.replace(copy)
-        except BaseException:
-            for file in (part, beside(part, "-journal"), copy):
-                file.unlink(missing_ok=True)
-            raise
-    sync_folder(copy.parent)
+    with closing(_source(source)) as connection, new_file(copy) as part:
+        _copy(connection, source, part)
+        _mark(part, clock())
     return copy
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield an empty file for its owner only, to make a database in; at the end it gets its name, whole.
+
+    Its name ends in ``.part``. After an exception nothing is left. Killed in the middle, an empty file and the other
+    stay behind.
+
+    Raises:
+        JournalError: Something is at `path`, or it cannot be written.
+    """
+    part = beside(path, ".part")
+    _reserve(path)
+    try:
+        part.unlink(missing_ok=True)
+        _reserve(part)
+        yield part
+        part.replace(path)
+    except BaseException:
+        for file in (part, beside(part, "-journal"), path):
+            file.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 def _source(path: Path) -> sqlite3.Connection:
@@ -75,7 +88,7 @@ def _source(path: Path) -> sqlite3.Connection:
 
 
 def _reserve(file: Path) -> None:
-    """Make an empty file, for its owner only, that SQLite writes the copy into."""
+    """Make an empty file, for its owner only."""
     try:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
     except FileExistsError:
