@@ -29,10 +29,18 @@ _REST = "other words"
 class AttemptReader(EntryReader):
     """The attempts of a journal."""
 
-    def attempts(self, seq: int | None = None, *, limit: int = 100) -> list[Attempt]:
-        """Return the attempts that carried an entry, oldest first; without a number the latest, newest first."""
+    def attempts(
+        self, seq: int | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Attempt]:
+        """Return the attempts that carried an entry, oldest first; without a number the latest, newest first.
+
+        Args:
+            seq: The entry's number.
+            before: Of the latest, only those below this id, to read on from the last one of a page.
+            limit: The most of the latest.
+        """
         if seq is None:
-            rows = self._all(sql.LATEST_ATTEMPTS, (limit,))
+            rows = self._all(sql.LATEST_ATTEMPTS, (2**62 if before is None else before, limit))
         else:
             entry = self.entry(seq)
             if entry is None:

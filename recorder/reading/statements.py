@@ -137,7 +137,7 @@ SELECT {_ATTEMPT_COLUMNS} FROM attempts
             AND (:attempt IS NOT NULL OR entries = last - first + 1)))
  ORDER BY id
 """
-LATEST_ATTEMPTS = f"SELECT {_ATTEMPT_COLUMNS} FROM attempts ORDER BY id DESC LIMIT ?"
+LATEST_ATTEMPTS = f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE id < ? ORDER BY id DESC LIMIT ?"
 CARRIED_BY = "SELECT lane, first, last, entries, picked, outcome FROM attempts WHERE id = ?"
 NUMBERS_CARRIED = """
 SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND lane = ? AND (? OR attempt = ?) ORDER BY seq
