@@ -25,6 +25,7 @@ __all__ = [
     "journal_hint",
     "json_flag",
     "narrate",
+    "new_file",
     "span",
     "token",
     "yes",
@@ -53,6 +54,14 @@ def byte_count(value: str | int) -> int:
         raise click.BadParameter(f"{value!r} is not a size such as 500K, 64M or 2G")
     factor: int = 1_000 ** " KMG".index(match["unit"].upper() or " ")
     return int(match["number"]) * factor
+
+
+def new_file(value: str | Path) -> Path:
+    """Return the path of a file to make; a parameter type."""
+    file = Path(value)
+    if file.exists() or file.is_symlink():
+        raise click.BadParameter(f"{file} exists already. Give the name of a file that does not exist yet.")
+    return file
 
 
 def journal(command: Command) -> Command:

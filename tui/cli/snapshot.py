@@ -12,7 +12,7 @@ __all__ = ["snapshot_command"]
 
 
 @click.command("snapshot")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=options.new_file)
 @options.journal
 @options.json_flag
 def snapshot_command(file: Path, path: Path, for_programs: bool) -> None:
@@ -25,8 +25,6 @@ def snapshot_command(file: Path, path: Path, for_programs: bool) -> None:
     Example:
       restante snapshot -j kiosk.db monday.db && restante status -j monday.db
     """
-    if file.exists() or file.is_symlink():
-        raise options.BadInput(f"{file} is there already; give the name of a file that is not there yet.")
     copy = snapshot(path, file)
     if for_programs:
         click.echo(options.as_json({"file": str(copy), "bytes": copy.stat().st_size}))
