@@ -24,7 +24,7 @@ COMMANDS = {
     "discard": ("decide", "Give up unsent, rejected or doubtful entries."),
     "edit": ("edit", "Give an entry another message."),
     "forget": ("forget", "Erase a profile from the journal."),
-    "export": ("export", "Write entries as lines that `record` reads."),
+    "export": ("export", "Write entries as lines for `record`, or as a database."),
     "token": ("token", "Change the project that the journal belongs to."),
     "prune": ("prune", "Free the space of entries shipped long ago."),
     "audit": ("audit", "Recount the accounts from the entries."),

@@ -1,4 +1,4 @@
-"""`restante export`: write entries as lines that `restante record` reads."""
+"""`restante export`: write entries as lines that `restante record` reads, or as a database."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import click
 
 from recorder import Entry, JournalReader, Lane, State
 from tui.cli import options
-from tui.text.format import count
+from tui.text.format import count, printable
 
 __all__ = ["export_command"]
 
@@ -18,28 +18,68 @@ _EMPTY = {State.FORGOTTEN, State.LOST}
 @click.command("export")
 @options.filter_words
 @options.journal
-def export_command(words: list[str], path: Path) -> None:
+@click.option("--all", "everything", is_flag=True, help="Write every lane and state.")
+@click.option(
+    "--to",
+    "file",
+    metavar="FILE.db",
+    type=options.new_file,
+    help="Make a database of plain tables, for Datasette and sqlite-utils.",
+)
+@options.json_flag
+def export_command(
+    words: list[str], path: Path, everything: bool, file: Path | None, for_programs: bool
+) -> None:
     """Write updates as JSON Lines, oldest first: pending ones, unless the filter names states.
 
-    A pending entry is written as its message, any other as {"state": ..., "message": {...}}. `record` reads the
-    latter only with --again, for it may be applied a second time. Events and imports are left out.
+    A pending update is written as its message, any other as {"state": ..., "message": {...}}. `record` reads the
+    latter only with --again, for it may be applied a second time. Events, imports and entries whose content is
+    gone are left out. --all writes them, too, and every state; events and imports have their "lane" then, and
+    `record` refuses them.
+
+    --to makes a database instead, readable by its owner only: entries (all, unless there is a filter), attempts,
+    profiles (as predicted, and as shipped) and properties. A FILE.db that exists is refused. With --json, the
+    number of rows of each table is printed.
 
     \b
     Examples:
       restante export > pending.jsonl
       restante export state=rejected error=numeric
-      restante export profile=ada state!=shipped | wc -l
+      restante export --all -j kiosk.db | gzip > kiosk.jsonl.gz
+      restante export --to kiosk-tables.db since=7d
     """
-    if not any(word.startswith(("state=", "state!=")) for word in words):
+    if file is not None:
+        _make_database(path, file, words, for_programs)
+    elif for_programs:
+        raise click.UsageError("--json belongs to --to; lines are JSON without it.")
+    else:
+        _write_lines(path, words, everything)
+
+
+def _make_database(path: Path, file: Path, words: list[str], for_programs: bool) -> None:
+    from tui.cli.export_database import export_database  # noqa: PLC0415  # sqlite-utils takes long to import
+
+    rows = export_database(path, file, words)
+    if for_programs:
+        click.echo(options.as_json({"file": str(file), **rows}))
+    else:
+        options.narrate(
+            f"Exported {count(rows['entries'], 'entry', 'entries')}, {count(rows['attempts'], 'attempt')} and "
+            f"{count(rows['profiles'], 'profile')} to {printable(str(file))}."
+        )
+
+
+def _write_lines(path: Path, words: list[str], everything: bool) -> None:
+    if not everything and not any(word.startswith(("state=", "state!=")) for word in words):
         words = [*words, f"state={State.PENDING}"]
     written, left_out, empty = 0, 0, 0
     with JournalReader(path) as reader:
         for entry in reader.stream(words):
-            if entry.state in _EMPTY:
-                empty += 1
-            elif entry.lane in _PROFILES:
+            if everything or (entry.state not in _EMPTY and entry.lane in _PROFILES):
                 sys.stdout.write(f"{_line(entry)}\n")
                 written += 1
+            elif entry.state in _EMPTY:
+                empty += 1
             else:
                 left_out += 1
     sys.stdout.flush()
@@ -51,6 +91,8 @@ def export_command(words: list[str], path: Path) -> None:
 
 
 def _line(entry: Entry) -> str:
+    if entry.lane not in _PROFILES:
+        return options.as_json({"lane": entry.lane, "state": entry.state, "message": entry.message})
     if entry.state is State.PENDING:
         return options.as_json(entry.message)
     return options.as_json({"state": entry.state, "message": entry.message})
