@@ -128,7 +128,7 @@ def add_unreachable(connection: sqlite3.Connection, lane: Lane, epoch: int, word
 
 
 def delete(connection: sqlite3.Connection, ids: Collection[int]) -> None:
-    """Delete attempts."""
+    """Delete attempts that nothing refers to any more."""
     connection.execute(_DELETE, (json.dumps(list(ids)),))
 
 

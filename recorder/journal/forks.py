@@ -24,7 +24,7 @@ class Forking(Protocol):
         """Close the file, and let nobody open it before the fork is over."""
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Resume, in the parent."""
 
     def after_fork_in_child(self) -> None:
         """Begin anew: threads that held locks do not exist in a child."""

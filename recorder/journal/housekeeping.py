@@ -42,7 +42,7 @@ class Housekeeping:
         dry_run: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> Pruned:
-        """See `Journal.prune`."""
+        """Prune all that is due, and shrink the file; see `Journal.prune`."""
         cut = self._cut(now, all_shipped=all_shipped)
         going = self._prunable(cut)
         if dry_run:

@@ -88,7 +88,7 @@ class _FileLock:
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Unlock it."""
+        """Unlock the file."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -121,10 +121,10 @@ class ShipLock(_FileLock):
         self.release()
 
     def before_fork(self) -> None:
-        """Stay locked."""
+        """Keep the lock: it is the parent's."""
 
     def after_fork_in_parent(self) -> None:
-        """Stay locked."""
+        """Keep the lock: it is the parent's."""
 
     def after_fork_in_child(self) -> None:
         """Close the descriptor; the parent's keeps the lock."""
