@@ -19,9 +19,9 @@ pytestmark = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
 
 FORGET = """
 import sys
-import recorder.journal.forget as room
+import recorder.journal.forget as forgetting
 from recorder import Journal
-room._AT_ONCE, room._PATIENCE = 40, 0.5
+forgetting._MOST_ENTRIES, forgetting._READER_PATIENCE = 40, 0.5
 Journal(sys.argv[1]).forget(sys.argv[2], delete_remote=True)
 """
 
