@@ -32,10 +32,11 @@ _WAKE_UP = 1.0
 class _Call:
     """The rows of one call, and its result."""
 
-    __slots__ = ("done", "error", "last", "rejected", "rows", "size")
+    __slots__ = ("done", "error", "last", "rejected", "rows", "size", "thread")
 
-    def __init__(self, rows: Sequence[NewEntry]) -> None:
+    def __init__(self, rows: Sequence[NewEntry], thread: int) -> None:
         self.rows = rows
+        self.thread = thread
         self.size = self.rejected = 0
         for row in rows:
             self.size += len(row.message) + _ROW_BYTES
@@ -83,7 +84,7 @@ class GroupCommit:
         me = threading.get_ident()
         # True in a signal handler that interrupted this thread while it leads, but not while it commits.
         nested = self._leader == me
-        call = _Call(rows)
+        call = _Call(rows, me)
         try:
             with self._lock:
                 self.queue.append(call)
@@ -216,10 +217,18 @@ class GroupCommit:
             call.done = True
 
     def _one_statement(self, call: _Call) -> bool:
-        """Return True if a call takes nothing but one insert."""
+        """Return True if a call takes nothing but one insert.
+
+        Only the leader's own: if Ctrl-C hits the insert, nobody knows whether it was made, and only its own caller
+        may be left without an answer.
+        """
         rows = call.rows
         return (
-            len(rows) == 1 and not call.rejected and rows[0].lane in self._lanes and not self._space.limited
+            call.thread == self._leader
+            and len(rows) == 1
+            and not call.rejected
+            and rows[0].lane in self._lanes
+            and not self._space.limited
         )
 
     def _write(self, connection: sqlite3.Connection, call: _Call) -> None:
