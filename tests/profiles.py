@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, settings
 # A busy machine fails no test: no deadline, and no complaint about slow drawing.
 settings.register_profile(
     "dev",
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=25,
     deadline=None,
     print_blob=True,

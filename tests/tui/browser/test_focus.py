@@ -9,6 +9,8 @@ from tui.browser.screens.edit import EditScreen
 from tui.browser.widgets.prompt import Prompt
 from tui.browser.widgets.state_tabs import StateTabs
 
+pytestmark = pytest.mark.long  # half a minute of screens
+
 # --- a table that is empty keeps the keys
 
 

@@ -14,6 +14,8 @@ from tests.profiles import costly
 from tests.tui.browser.harness import Stage, browsing, press, settled
 from tui.browser.widgets.entry_table import EntryTable
 
+pytestmark = pytest.mark.long  # half a minute of screens
+
 MARKUP = [
     "[red]",
     "[/red]",
@@ -120,13 +122,11 @@ def test_hostile_text_styles_nothing(plain_styles):
     assert asyncio.run(tour(entries, "".join(MARKUP) + "\udc00")) - plain_styles == set()
 
 
-@pytest.mark.long
 def test_long_text_styles_nothing(plain_styles):
     entries = [(LONG, LONG, LONG, LONG[:2_000])]
     assert asyncio.run(tour(entries, LONG[:500])) - plain_styles == set()
 
 
-@pytest.mark.long
 @settings(
     costly(40),  # a tour of half a hundred screens each, and shrinking one takes longer than reading it
     suppress_health_check=list(HealthCheck),

@@ -28,6 +28,8 @@ from tui.text.rows import Query
 from tui.text.standpoint import standpoint
 from tui.text.writers import written
 
+pytestmark = pytest.mark.long  # half a minute of screens
+
 BACK = "left_square_bracket"
 
 

@@ -47,7 +47,9 @@ async def test_shipping_screen_looks_as_before(stage, golden, size):
         golden(pilot.app, "shipping")
 
 
-@pytest.mark.parametrize("key", ["enter", "2", "3", "question_mark"])
+@pytest.mark.parametrize(
+    "key", ["enter", *(pytest.param(key, marks=pytest.mark.long) for key in ("2", "3", "question_mark"))]
+)
 async def test_ascii_screens_are_ascii(stage, key):
     """Hostile ids, names and values, and what the service says, at 120x36."""
     shops.hostile(stage.path)

@@ -19,6 +19,8 @@ from tui.text.cells import folded
 from tui.text.format import copied_words
 from tui.text.sentence import shipping_of, standing_of
 
+pytestmark = pytest.mark.long  # half a minute of screens
+
 
 def flat(pilot):
     return " ".join(text_of(pilot).split())
