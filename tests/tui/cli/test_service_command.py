@@ -69,7 +69,7 @@ def test_signal_ends_it_quietly(sent, code):
             process.send_signal(sent)
             _, narration = process.communicate(timeout=TIMEOUT)
         assert process.returncode == code
-    assert len(narration.splitlines()) == 1
+    assert len(narration.splitlines()) <= 1  # none if the signal comes before the line that follows the URL
     assert "Traceback" not in narration
 
 
