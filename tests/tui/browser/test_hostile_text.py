@@ -106,11 +106,14 @@ async def tour(entries, typed):
 
 PLAIN = [("ada", "plan", "pro", "no"), ("plan " * 400, "plan " * 400, "pro " * 2_000, "no")] * 4
 """Short and long, so that scroll bars have been seen, too."""
+PLAIN_LONG = "plain words " * 80_000
+"""As much as LONG has: screens show large values in their own way."""
 
 
 @pytest.fixture(scope="module")
 def plain_styles():
-    return asyncio.run(tour(PLAIN, "plan"))
+    entry = (PLAIN_LONG, PLAIN_LONG, PLAIN_LONG, PLAIN_LONG[:2_000])
+    return asyncio.run(tour(PLAIN, "plan")) | asyncio.run(tour([entry], PLAIN_LONG[:500]))
 
 
 def test_hostile_text_styles_nothing(plain_styles):
