@@ -14,6 +14,7 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from http import HTTPStatus
 from http.client import HTTPConnection, IncompleteRead
 
 import mixpanel
@@ -1189,7 +1190,7 @@ def answers_of(raw_answers):
         (b"GET / HTTP/many\r\n\r\n", 400, "Bad request version"),
         (b"GET / HTTP/2.0\r\n\r\n", 505, "Invalid HTTP version"),
         (b"GET http://[ HTTP/1.1\r\n\r\n", 400, "the request's target is no URL"),
-        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414, "Request-URI Too Long"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414, HTTPStatus.REQUEST_URI_TOO_LONG.phrase),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", 431, "Line too long"),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1_000 + b"\r\n", 431, "Too many headers"),
         (b"POST /engage HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400, "Content-Length, must be a number"),
