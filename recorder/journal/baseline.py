@@ -113,7 +113,7 @@ def entries_of(connection: sqlite3.Connection, lane: str, group_key: str | None,
 # --- how far may be pruned
 
 _OLDEST_AND_KEPT = """
-SELECT (SELECT ended_at FROM attempts WHERE ended_at IS NOT NULL ORDER BY id LIMIT 1), entries - pruned
+SELECT (SELECT min(ended_at) FROM attempts), entries - pruned
   FROM counters WHERE account = 'shipped'
 """
 _SHIPPED_BEFORE = "SELECT max(id) FROM attempts WHERE outcome = 'shipped' AND ended_at < ?"

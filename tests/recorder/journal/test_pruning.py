@@ -509,6 +509,20 @@ def test_fruitless_search_takes_several_transactions(recorder, journal):
     assert steps > 400 / 10
 
 
+def test_growing_failure_delays_no_pruning(recorder, journal, path):
+    """The first attempt of all is a lane's failure that repeats to this day: others are old all the same."""
+    recorder.group_set("company", "acme", {"a": 1})
+    ship(journal, FORBIDDEN, now=1.0)
+    fill(recorder, 3)
+    ship(journal, now=1.0, limit=3)
+    with sqlite3.connect(path) as connection:  # the failure is repeated, and its row grows
+        connection.execute("UPDATE attempts SET ended_at = ? WHERE id = 1", (30 * DAY,))
+    connection.close()
+    fill(recorder, 1, "bob")
+    ship(journal, now=30 * DAY)
+    assert not {2, 3} & set(kept(path))
+
+
 def test_pruning_is_idempotent(recorder, journal, path):
     fill(recorder, 3)
     ship(journal, batch_updates=1)
