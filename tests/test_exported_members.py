@@ -1,4 +1,4 @@
-"""What each package exports: documented, importable, and nothing by accident."""
+"""Exports of each package: documented, importable, and nothing by accident."""
 
 import ast
 import inspect

@@ -17,7 +17,7 @@ from recorder.journal.connection import Connection
 from recorder.journal.environment import readers
 from recorder.journal.erase import erase
 from recorder.journal.locks import ShipLock, beside
-from recorder.journal.mentions import Named, Whose, named, numbers_naming, ranges, weigh_forgetting
+from recorder.journal.mentions import Named, Whose, copies_beside, named, numbers_naming, ranges
 from recorder.journal.uptime import uptime
 from recorder.model.entries import NewEntry, State
 from recorder.model.errors import JournalBusy, JournalFull
@@ -64,9 +64,8 @@ class Forgetting:
         self, whose: Whose, deletion: NewEntry | None, deadline: float, progress: Progress | None
     ) -> Forgotten:
         with self._connection.reading() as connection:
-            weighed = weigh_forgetting(connection, self._path, whose)
+            done = Forgotten(remnants=project.remnants(connection), copies=copies_beside(self._path))
             highest = entries.highest(connection)
-        done = Forgotten(remnants=weighed.remnants, copies=weighed.copies)
         left = self._find(whose, highest)
         total = len(left)
         while True:
