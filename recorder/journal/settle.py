@@ -48,6 +48,17 @@ class Settlement:
     asked: Due = AT_ONCE
     settle: Due = AT_ONCE
 
+    def failure(self, outcome: AttemptOutcome | None = None) -> Failure:
+        """Return how the lane stands if it did not go through; `outcome` replaces the attempt's own."""
+        return Failure(
+            outcome=outcome or self.outcome,
+            cause=self.words,
+            failures=self.failures,
+            now=self.now,
+            backoff=self.backoff,
+            asked=self.asked,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -78,28 +89,14 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
             erase_settled(connection)
         case AttemptOutcome.UNKNOWN:
             _leave_in_doubt(connection, carried, settlement)
-            _fail(connection, lane, settlement)
+            lanes.fail(connection, lane, settlement.failure())
         case AttemptOutcome.REFUSED:
             return _refuse(connection, carried, settlement)
         case _:
             attempts.merge_repeated(connection, carried.attempt, now)
-            _fail(connection, lane, settlement)
+            lanes.fail(connection, lane, settlement.failure())
             entries.put_back(connection, lane)
     return Settled()
-
-
-def _fail(
-    connection: sqlite3.Connection, lane: Lane, settlement: Settlement, outcome: AttemptOutcome | None = None
-) -> None:
-    failure = Failure(
-        outcome=outcome or settlement.outcome,
-        cause=settlement.words,
-        failures=settlement.failures,
-        now=settlement.now,
-        backoff=settlement.backoff,
-        asked=settlement.asked,
-    )
-    lanes.fail(connection, lane, failure)
 
 
 def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> None:
@@ -144,7 +141,7 @@ def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settle
 
 
 def _pause(connection: sqlite3.Connection, lane: Lane, settlement: Settlement) -> None:
-    _fail(connection, lane, settlement, AttemptOutcome.PAUSED)
+    lanes.fail(connection, lane, settlement.failure(AttemptOutcome.PAUSED))
 
 
 def _reject(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> int:

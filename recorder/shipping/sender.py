@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from recorder.journal import lanes
 from recorder.journal.claims import Claim, Claims, ClaimSize, Overtaken, Shipping
-from recorder.journal.lanes import Failure, Standing
+from recorder.journal.lanes import Standing
 from recorder.journal.settle import Settled, Settlement
 from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import AttemptOutcome
@@ -146,15 +146,7 @@ class Sender:
             return True
         verdict = judge(Answer(left=False, url=self.service, error=cause))
         settlement = self._settlement(verdict, drain.standings[lane])
-        failure = Failure(
-            outcome=settlement.outcome,
-            cause=settlement.words,
-            failures=settlement.failures,
-            now=settlement.now,
-            backoff=settlement.backoff,
-            asked=settlement.asked,
-        )
-        self._write(lambda: self._claims.unreachable(lane, self._epoch, failure))
+        self._write(lambda: self._claims.unreachable(lane, self._epoch, settlement.failure()))
         self._stop(lane, settlement, drain)
         return False
 
