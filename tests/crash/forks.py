@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import threading
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ class Forked:
     def __init__(self, actor: str, path: Path, task: Any, errors: str) -> None:
         hears, self._tell = _FORKS.Pipe(duplex=False)
         self._said, says = _FORKS.Pipe(duplex=False)
+        # The exit status is read from a pipe, and once: a second thread that asks meanwhile would read 255.
+        self._asking = threading.Lock()
         self._process = _FORKS.Process(target=_act, args=((actor, str(path), task), hears, says, errors))
         self._process.start()
         hears.close()
@@ -30,18 +34,19 @@ class Forked:
 
     @property
     def returncode(self) -> int | None:
-        return self._process.exitcode
+        return self.poll()
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        with self._asking:
+            return self._process.exitcode
 
     def wait(self, timeout: float) -> None:
-        self._process.join(timeout)
-        assert self._process.exitcode is not None, "it does not end"
+        connection.wait([self._process.sentinel], timeout)
+        assert self.poll() is not None, "it does not end"
 
     def send_signal(self, signal: int) -> None:
-        if self._process.exitcode is None:
-            os.kill(self._process.pid, signal)
+        if self.poll() is None:
+            os.kill(self.pid, signal)
 
 
 def _act(part: tuple[str, str, Any], hears: Any, says: Any, errors: str) -> None:
