@@ -14,7 +14,7 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.events import Event, Key, Resize
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
 from recorder import InvalidOperation, JournalBusy, RestanteError
 from tui.browser.ascii_filter import AsciiFilter
@@ -28,6 +28,7 @@ from tui.browser.views.profiles import ProfilesView
 from tui.browser.views.shipping import ShippingView
 from tui.browser.views.view import View
 from tui.browser.widgets.entry_detail import EntryDetail
+from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
 from tui.browser.widgets.top_line import TopLine
@@ -139,7 +140,7 @@ class Browser(App[Place], Asking):
             yield ProfilesView(gateway, self.changes)
             yield ShippingView(gateway, self.changes)
         yield TooSmall()
-        yield Footer(compact=True)
+        yield KeyFooter(compact=True)
 
     def on_mount(self) -> None:
         """Begin to look; end at a signal: killed by one, it would leave the terminal unusable."""

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import os
 import re
+import shutil
 
 import pytest
 
@@ -44,8 +45,16 @@ def stage(tmp_path):
 
 
 @pytest.fixture
-def kiosk(stage):
+def kiosk(kiosk_file, stage):
+    """A journal as `kiosk_file` has it, for one test to change."""
+    shutil.copy(kiosk_file, stage.path)
+    return stage
+
+
+@pytest.fixture(scope="session")
+def kiosk_file(tmp_path_factory):
     """Forty entries: shipped, rejected, in doubt, waiting behind that, discarded, pending."""
+    stage = Stage(tmp_path_factory.mktemp("kiosk") / "kiosk.db")
     people = ("ada@ex.org", "u-1042", "zoë", "名前-7")
     verbs = (
         lambda n: {"$set": {"plan": "pro", "n": n}},
@@ -76,4 +85,4 @@ def kiosk(stage):
         "VALUES ('people', 'u-1042', 'hold', 17, '', 0, 0)"
     )
     stage.change("UPDATE shipper SET pid = 2, running = 0, seen_at = ?, in_doubt = 'hold'", NOW - 60)
-    return stage
+    return stage.path

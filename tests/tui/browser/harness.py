@@ -40,16 +40,22 @@ def text_of(pilot):
 async def settled(pilot, condition=lambda: True, seconds=30.0):
     """Let workers and messages run until nothing is under way and a condition holds."""
     deadline = time.monotonic() + seconds
-    quiet = 0  # rounds: what a message leads to is done in the next ones
-    while quiet < 3:
-        await pilot.pause(0)
-        pumps = (pilot.app, *pilot.app.screen.walk_children(with_self=True))
-        handled = not any(pump.message_queue_size for pump in pumps)
-        done = handled and pilot.app.settled and condition()
-        quiet = quiet + 1 if done else 0
-        if not done:
+    quiet = 0  # rounds: what a message leads to is done in the next one
+    while quiet < 2:
+        if _idle(pilot.app) and condition():
+            await pilot.pause(
+                0
+            )  # by a message to each widget: costly, and sure that it is done with the last one
+            quiet = quiet + 1 if _idle(pilot.app) and condition() else 0
+        else:
             await asyncio.sleep(0.002)
+            quiet = 0
         assert time.monotonic() < deadline, "in vain waited for the screen to settle"
+
+
+def _idle(app):
+    pumps = (app, *app.screen.walk_children(with_self=True))
+    return app.settled and not any(pump.message_queue_size for pump in pumps)
 
 
 @asynccontextmanager

@@ -6,9 +6,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui.browser.keys import BINDINGS
+from tui.browser.widgets.key_footer import KeyFooter
 
 __all__ = ["ConfirmScreen"]
 
@@ -26,7 +27,7 @@ class ConfirmScreen(ModalScreen[bool]):
         """The question, and the two answers."""
         with VerticalScroll(classes="box"):
             yield Static(self._question, markup=False)
-            yield Footer(compact=True, show_command_palette=False)
+            yield KeyFooter(compact=True, show_command_palette=False)
 
     def action_answer(self, yes: bool) -> None:  # from the binding's action
         """Give the answer back."""

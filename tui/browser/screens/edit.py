@@ -9,10 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static, TextArea
+from textual.widgets import Static, TextArea
 
 from recorder import Entry
 from tui.browser.keys import BINDINGS
+from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.text.cells import folded
 from tui.text.format import printable
@@ -55,7 +56,7 @@ class EditScreen(ModalScreen[str | None]):
             )
             yield TextArea(text, id="message", soft_wrap=True)
             yield Notice("refusal")
-            yield Footer(compact=True, show_command_palette=False)
+            yield KeyFooter(compact=True, show_command_palette=False)
 
     def action_save(self) -> None:
         """Give the text back; one that could never be accepted stays, with the reason."""

@@ -7,11 +7,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, ProgressBar, Static
+from textual.widgets import ProgressBar, Static
 
 from recorder import ShipReport
 from tui.browser.actions import Actions
 from tui.browser.keys import BINDINGS
+from tui.browser.widgets.key_footer import KeyFooter
 from tui.text.format import count, printable
 
 __all__ = ["ProgressScreen"]
@@ -35,7 +36,7 @@ class ProgressScreen(ModalScreen[str]):
         with Vertical(classes="box"):
             yield Static("Shipping …", id="so-far", markup=False)
             yield ProgressBar(show_eta=False, id="bar")
-            yield Footer(compact=True, show_command_palette=False)
+            yield KeyFooter(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin to ship."""
