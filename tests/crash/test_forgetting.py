@@ -98,6 +98,7 @@ def kill_at_all(whole, folder, steps):
     return reached
 
 
+@pytest.mark.long
 def test_killed_forgetting_finishes_when_repeated(whole, steps, tmp_path):
     """And leaves other profiles as they were."""
     each = max(1, len(steps) // 5)

@@ -89,6 +89,7 @@ def test_crowds_record_for_a_minute(tmp_path, durability, seconds):
     )
 
 
+@pytest.mark.long
 def test_second_shipper_takes_over_after_kill(tmp_path):
     """Within ten seconds."""
     path = tmp_path / "kiosk.db"

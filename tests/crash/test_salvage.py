@@ -215,6 +215,7 @@ def lists(path):
     }
 
 
+@pytest.mark.long
 def test_damage_after_killed_pruning_is_salvaged(tmp_path):
     assert pruning_killed_and_damaged(tmp_path, 200, 40)
 

@@ -68,6 +68,7 @@ def test_shipping_makes_space_under_limit(limited, path):
     assert len(Simulator.from_journal(path).profiles) == 50
 
 
+@pytest.mark.long
 def test_failing_attempts_spare_the_reserve(limited, path):
     """Attempts at a service that cannot be reached do not use up the reserved space."""
     fill(limited)

@@ -70,6 +70,7 @@ def test_file_shrinks_after_large_drain(path):
     assert after < before / 100
 
 
+@pytest.mark.long
 def test_shipper_shrinks_the_file(path):
     """A shipper returns free pages a little at a time, between two drains."""
     boot = Boot()

@@ -55,6 +55,7 @@ async def test_cursor_moves_by_rows_and_pages(stage):
         assert shown(pilot)[0] == 2_000
 
 
+@pytest.mark.long
 async def test_pages_have_no_gap(stage):
     many(stage, 4 * PAGE + 7)
     async with browsing(stage, (80, 90)) as pilot:
@@ -112,6 +113,7 @@ async def test_grown_list_scrolls_to_entry(stage):
         assert 5 in shown(pilot)
 
 
+@pytest.mark.long
 async def test_scroll_bar_agrees_with_count(stage):
     many(stage, 3_000)
     stage.become("rejected", *range(5, 3_000, 10), reason="no")

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.tui.browser.harness import browsing, screen_text
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.notice import Notice
@@ -28,6 +30,7 @@ print(json.dumps({"written": written, "asked": asked, "refused": refused, "secon
 """
 
 
+@pytest.mark.long
 async def test_browser_and_writer_run_together(stage):
     stage.record(*({"$distinct_id": f"p{n % 20}", "$add": {"n": 1}} for n in range(500)))
     async with browsing(stage, (120, 36), live=True) as pilot:

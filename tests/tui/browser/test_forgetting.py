@@ -81,6 +81,7 @@ async def test_entry_without_profile_says_so(stage):
         assert said(pilot) == ["This entry has no profile."]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keys", [("2", "j", "X"), ("2", "j", "enter", "X")], ids=["in the list", "open"])
 async def test_forget_takes_profile_under_cursor(ada, keys):
     async with browsing(ada, size=(120, 36), write=True) as pilot:
@@ -97,6 +98,7 @@ async def test_forget_takes_profile_under_cursor(ada, keys):
     assert forgotten(ada) == 10
 
 
+@pytest.mark.long
 async def test_profile_forgotten_elsewhere_leaves_list(ada):
     async with browsing(ada, size=(120, 36)) as pilot:
         await press(pilot, "2")

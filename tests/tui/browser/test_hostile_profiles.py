@@ -131,6 +131,7 @@ ANY = given(
 WALK = settings(costly(20), suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
 
 
+@pytest.mark.long
 @WALK
 @ANY
 @example(profile="[/x]", name="[b]", value="[", words="[/nothing]", length=1, size=(80, 24), ascii_only=False)

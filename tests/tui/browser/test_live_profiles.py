@@ -97,6 +97,7 @@ async def test_late_read_leaves_the_cursor(ada, monkeypatch):
         assert under(pilot) == 26
 
 
+@pytest.mark.long
 async def test_row_under_cursor_keeps_its_line(ada):
     async with browsing(ada) as pilot:
         await show(pilot, "ada", None, None)
@@ -155,6 +156,7 @@ async def test_new_entry_costs_one_step(ada, monkeypatch):
         assert walked == [31]
 
 
+@pytest.mark.long
 async def test_walk_survives_new_entries(ada, monkeypatch):
     async with browsing(ada, (120, 36)) as pilot:
         held = Held(written)

@@ -99,6 +99,7 @@ async def test_cursor_stays_on_its_profile(ada):
         assert chosen(pilot) == "gone"
 
 
+@pytest.mark.long
 async def test_long_list_loads_around_cursor(stage, monkeypatch):
     monkeypatch.setattr(list_room, "_AROUND", 60)
     monkeypatch.setattr(list_room, "_NEAR", 30)
@@ -241,6 +242,7 @@ async def test_group_and_user_are_two_profiles(stage):
 # --- list and profile in turns
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
 async def test_narrow_screen_shows_list_or_profile(ada, size):
     async with browsing(ada, size) as pilot:
@@ -258,6 +260,7 @@ async def test_narrow_screen_shows_list_or_profile(ada, size):
     assert not pilot.app.is_running
 
 
+@pytest.mark.long
 async def test_wide_screen_shows_both(ada):
     async with browsing(ada, (120, 36)) as pilot:
         await press(pilot, "2", "j", "enter")
@@ -270,6 +273,7 @@ async def test_wide_screen_shows_both(ada):
         assert pilot.app.query_one(ProfileList).has_focus
 
 
+@pytest.mark.long
 async def test_narrowed_window_keeps_the_profile(ada):
     async with browsing(ada, (120, 36)) as pilot:
         await press(pilot, "2", "j", "enter")
@@ -284,6 +288,7 @@ async def test_narrowed_window_keeps_the_profile(ada):
         assert shown(pilot).title.startswith("ada@ex.org")
 
 
+@pytest.mark.long
 async def test_second_click_opens(ada):
     async with browsing(ada) as pilot:
         await press(pilot, "2")
@@ -311,6 +316,7 @@ async def test_copy_takes_state_entry_or_value(ada):
         assert json.loads(copied(pilot)) == {"$distinct_id": "ada@ex.org", "$set": {"plan": "team"}}
 
 
+@pytest.mark.long
 async def test_megabyte_value_is_copied_whole(stage):
     shops.huge(stage.path)
     async with browsing(stage) as pilot:

@@ -9,7 +9,10 @@ from tests.tui.browser import shops
 from tests.tui.browser.harness import Stage, browsing, press, screen_text, settled, text_of, type_in
 from tui.browser.messages import Failed, ShowProfile
 
-SIZES = pytest.mark.parametrize("size", [(120, 36), (80, 24)], ids=["120x36", "80x24"])
+SIZES = pytest.mark.parametrize(
+    "size",
+    [pytest.param((120, 36), id="120x36", marks=pytest.mark.long), pytest.param((80, 24), id="80x24")],
+)
 
 
 @SIZES

@@ -29,6 +29,7 @@ def words(pilot):
     return " ".join(" ".join(screen_text(pilot.app)).split())
 
 
+@pytest.mark.long
 async def test_sentence_equals_status(trouble):
     with JournalReader(trouble.path, clock=lambda: NOW) as reader:
         sentence = shipping_of(reader.counts(), reader.shipping(), now=NOW).sentence

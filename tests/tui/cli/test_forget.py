@@ -128,6 +128,7 @@ def test_remote_deletion_is_forgotten_when_shipped(restante, shipped, service, p
     assert "restante forget" not in restante("doctor", "-j", shipped).out
 
 
+@pytest.mark.long
 def test_open_reader_exits_1_until_gone(restante, shipped):
     with closing(sqlite3.connect(f"file:{shipped}?mode=ro", uri=True, isolation_level=None)) as reader:
         reader.execute("BEGIN")

@@ -406,6 +406,7 @@ def test_files_are_private_whatever_the_umask(restante, journal, entries, until)
 # --- how large the journal may grow
 
 
+@pytest.mark.long
 def test_full_journal_takes_no_line(restante, journal, tmp_path):
     (tmp_path / "updates.jsonl").write_text(numbered(60_000))
     ran = restante("record", "--token", "T", "-j", journal, "--max-bytes", "5M", "updates.jsonl")
