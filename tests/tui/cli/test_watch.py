@@ -165,7 +165,9 @@ def sending(journal):
     return lambda: counts(journal).sending
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGTERM, 0, marks=pytest.mark.long), (signal.SIGINT, 130)]
+)
 def test_current_request_is_answered(*, watch, journal, append, service, until, number, code):
     append(*UPDATES)
     service.set_faults([{"at": 1, "fault": "slow", "seconds": 2}])
@@ -204,6 +206,7 @@ def test_closed_pipe_ends_it(watch, append):
 # --- others
 
 
+@pytest.mark.long
 def test_other_shipper_is_taken_over(watch, journal, append):
     append(*UPDATES)
     with ShipLock(journal):
