@@ -41,7 +41,7 @@ class AttemptOutcome(StrEnum):
     OFFLINE = "offline"
     """Nothing was sent, or something else answered in place of the service."""
     WAIT = "wait"
-    """Nothing was applied: the service asks to wait."""
+    """Nothing was applied: the service, or a proxy on the way, would not take it now."""
     PAUSED = "paused"
     """Nothing was applied: the configuration is wrong, and a person must fix it."""
 

@@ -175,7 +175,8 @@ class Sender:
         drain = call.drain
         standing = drain.standings[claim.lane]
         try:
-            verdict = judge(self._transport.send(claim.lane, claim.body))
+            answer = self._transport.send(claim.lane, claim.body)
+            verdict = judge(answer, single=len(claim.numbers) == 1)
         except BaseException:  # a transport that raises: nobody knows the outcome of the request
             verdict = Verdict(outcome=AttemptOutcome.UNKNOWN, words="given up before the answer", status=None)
             self._claims.settle(claim, self._settlement(verdict, standing))

@@ -23,6 +23,11 @@ LONGEST_RETRY_AFTER = 86_400.0
 
 _SHORTEST_BACKOFF = 1.0
 _MOST_WORDS = 500
+_OWN_KEYS = {"status", "error", "code", "num_records_imported", "failed_records"}
+_MAY_BE_FOREIGN = {400, 413, 422}
+# The service says none of these. 409 is said by what keeps requests apart that it has passed on before, 499 and 460
+# by gateways whose client seemed gone: each may come after the request was applied.
+_AFTER_PASSING_ON = {409, 460, 499}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +70,27 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """The service's own reply, as far as a body is one: ``1``, ``0`` or an object with a status or an error."""
+    """The service's own reply, as far as a body is one: ``1``, ``0`` or an object with a status or an error.
+
+    Attributes:
+        accepted: 1 or 0, as the service means them; None if it says neither.
+        own: The words are the service's, not those of a proxy or gateway on the way.
+        words: What it says, or the text of a foreign answer.
+        applied: Something of the request was applied, whatever the status.
+    """
 
     accepted: bool | None
-    is_object: bool
+    own: bool
     words: str
+    applied: bool = False
 
 
-def judge(answer: Answer) -> Verdict:
+def judge(answer: Answer, *, single: bool = False) -> Verdict:
     """Return the verdict on an answer.
+
+    Args:
+        answer: The answer, or the reason why there is none.
+        single: The request carried one entry: nothing is left to halve.
 
     >>> judge(Answer(left=True, url="https://api.mixpanel.com/engage", status=200, body=b'1')).outcome
     <AttemptOutcome.SHIPPED: 'shipped'>
@@ -84,29 +101,29 @@ def judge(answer: Answer) -> Verdict:
         return _verdict(answer, AttemptOutcome.OFFLINE, answer.error or "nothing was sent")
     if answer.status is None:
         return _verdict(answer, AttemptOutcome.UNKNOWN, answer.error or "no answer")
-    return _judge_status(answer, answer.status)
+    return _judge_status(answer, answer.status, single=single)
 
 
-def _judge_status(answer: Answer, status: int) -> Verdict:
-    reply = _reply(answer.body)
+def _judge_status(answer: Answer, status: int, *, single: bool) -> Verdict:
+    reply = _reply(answer)
     match status:
         case 200:
             return _judge_ok(answer, reply)
         case 301 | 302 | 303 | 307 | 308:
             return _judge_redirect(answer, status)
-        case 400 | 422:
+        case 400 | 413 | 422 if reply.own:
             return _judge_refusal(answer, reply)
-        case 408 | 429:
+        case 413 if not single:
+            return _verdict(answer, AttemptOutcome.REFUSED, "HTTP 413: the request is too large")
+        case 400 | 413 | 422:
+            return _verdict(answer, AttemptOutcome.WAIT, _foreign(answer, reply))
+        case 408 | 421 | 425 | 429:
             return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, reply))
-        case 413:
-            return _verdict(
-                answer, AttemptOutcome.REFUSED, reply.words or "HTTP 413: the request is too large"
-            )
         case 511:
             return _verdict(answer, AttemptOutcome.OFFLINE, "HTTP 511: the network wants a login")
-        case 503 if reply.is_object or _header(answer, "retry-after"):
+        case 503 if reply.own or _header(answer, "retry-after"):
             return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, reply))
-        case _ if 400 <= status < 500:  # noqa: PLR2004
+        case _ if 400 <= status < 500 and status not in _AFTER_PASSING_ON:  # noqa: PLR2004
             return _verdict(answer, AttemptOutcome.PAUSED, _with_code(answer, reply))
     return _verdict(
         answer, AttemptOutcome.UNKNOWN, f"HTTP {status}, an answer that says nothing about the request"
@@ -115,6 +132,11 @@ def _judge_status(answer: Answer, status: int) -> Verdict:
 
 def _with_code(answer: Answer, reply: _Reply) -> str:
     return f"HTTP {answer.status}: {reply.words}" if reply.words else f"HTTP {answer.status}"
+
+
+def _foreign(answer: Answer, reply: _Reply) -> str:
+    words = f": {reply.words}" if reply.words else ""
+    return f"HTTP {answer.status}, but not in the service's words; perhaps a proxy or gateway refuses{words}"
 
 
 def _judge_ok(answer: Answer, reply: _Reply) -> Verdict:
@@ -136,6 +158,8 @@ def _judge_ok(answer: Answer, reply: _Reply) -> Verdict:
 
 def _judge_refusal(answer: Answer, reply: _Reply) -> Verdict:
     words = reply.words or f"HTTP {answer.status}, without a reason"
+    if reply.applied:
+        return _verdict(answer, AttemptOutcome.UNKNOWN, f"{words}; a part of the request was imported")
     if re.search(r"\btoken\b", words, re.IGNORECASE):
         return _verdict(answer, AttemptOutcome.PAUSED, words)
     if answer.status == 200 and "temporary failure" in words.lower():  # noqa: PLR2004
@@ -160,9 +184,8 @@ def _judge_redirect(answer: Answer, status: int) -> Verdict:
 
 def _verdict(answer: Answer, outcome: AttemptOutcome, words: str) -> Verdict:
     # What stands between us and the service, such as a captive portal, may not ask for patience in its name.
-    retry_after = (
-        None if outcome in {AttemptOutcome.SHIPPED, AttemptOutcome.OFFLINE} else _retry_after(answer)
-    )
+    silent = outcome in {AttemptOutcome.SHIPPED, AttemptOutcome.OFFLINE} or answer.status in _MAY_BE_FOREIGN
+    retry_after = None if silent else _retry_after(answer)
     return Verdict(outcome=outcome, words=_tidy(words), status=answer.status, retry_after=retry_after)
 
 
@@ -177,18 +200,36 @@ def _header(answer: Answer, name: str) -> str:
     return (answer.headers or {}).get(name, "")
 
 
-def _reply(body: bytes) -> _Reply:
-    text = body.decode("utf-8", "replace").strip()
+def _reply(answer: Answer) -> _Reply:
+    text = answer.body.decode("utf-8", "replace").strip()
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
-        return _Reply(None, is_object=False, words="" if text.startswith("<") else text)
+        return _Reply(None, own=False, words="" if text.startswith("<") else text)
+    flag = _flag(value)
     if not isinstance(value, dict):
-        return _Reply(_flag(value), is_object=False, words="" if _flag(value) is not None else text)
+        return _Reply(flag, own=flag is not None, words="" if flag is not None else text)
+    if not _is_own(value, urlsplit(answer.url).path):
+        return _Reply(_flag(value.get("status")), own=False, words=text)
     error = value.get("error")
     words = error if isinstance(error, str) else "" if error is None else json.dumps(error)
     accepted = True if _imported(value) else _flag(value.get("status"))
-    return _Reply(accepted, is_object="status" in value or "error" in value, words=words)
+    return _Reply(accepted, own=True, words=words, applied=bool(value.get("num_records_imported")))
+
+
+def _is_own(value: dict[str, Any], path: str) -> bool:
+    """Return True for an object as the service makes it: no key that it does not use, no HTTP status as `status`.
+
+    Gateways, too, say ``{"status": 400, "error": "Bad Request", "path": "/engage"}``.
+    """
+    named = "status" in value or "error" in value
+    status_fits = type(value.get("status")) is not int or _flag(value["status"]) is not None
+    return (
+        named
+        and value.keys() <= _OWN_KEYS
+        and status_fits
+        and ("code" in value or not path.endswith("/import"))
+    )
 
 
 def _imported(value: dict[str, Any]) -> bool:

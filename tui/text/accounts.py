@@ -13,7 +13,7 @@ __all__ = ["accounts_lines", "lane_lines"]
 _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 _SAID = {
     AttemptOutcome.OFFLINE: "offline",
-    AttemptOutcome.WAIT: "asked for patience",
+    AttemptOutcome.WAIT: "told to wait",
     AttemptOutcome.PAUSED: "paused",
     AttemptOutcome.UNKNOWN: "no answer",
     AttemptOutcome.REFUSED: "refused",

@@ -174,7 +174,7 @@ _SAID = {
     AttemptOutcome.REFUSED: "refused",
     AttemptOutcome.UNKNOWN: "no answer says whether it arrived",
     AttemptOutcome.OFFLINE: "offline",
-    AttemptOutcome.WAIT: "asked for patience",
+    AttemptOutcome.WAIT: "told to wait",
     AttemptOutcome.PAUSED: "paused",
 }
 

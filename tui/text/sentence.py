@@ -138,7 +138,7 @@ def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
     if lane.outcome is AttemptOutcome.UNKNOWN:
         return f"Waiting{since}: no answer says whether the last request arrived ({cause})."
     ago = f" {age(long)} ago" if long >= 1 else ""
-    return f"The service asked for patience{ago}: {cause}."
+    return f"Told to wait{ago}: {cause}."
 
 
 def _next(failures: int, retry_at: float | None, shipper: ShipperStatus, now: float) -> str:

@@ -100,12 +100,26 @@ def test_oversized_request_is_halved(recorder, journal, path):
     fill(recorder, 4)
 
     def too_large(body):
-        return Answer(left=True, url=URL, status=413) if b'"n":2}' in body else ACCEPTED
+        said = b'{"status": 0, "error": "too large"}'
+        return Answer(left=True, url=URL, status=413, body=said) if b'"n":2}' in body else ACCEPTED
 
     report = Shipper(journal, Service(too_large)).ship()
     assert (report.shipped, report.rejected) == (3, 1)
     with JournalReader(path) as reader:
-        assert reader.entry(3).reason == "HTTP 413: the request is too large"
+        assert reader.entry(3).reason == "too large"
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_proxys_page_rejects_no_entry(recorder, journal, path, status):
+    """The entries stay while a proxy refuses in its own words, and go when it is gone."""
+    fill(recorder, 5)
+    page = Answer(left=True, url=URL, status=status, body=b"<html>nginx</html>")
+    service = Scripted(*[page] * 3)
+    first = Shipper(journal, service).ship()
+    assert (first.stopped_by, first.rejected, counts(path).rejected) == ("waiting", 0, 0)
+    assert f"HTTP {status}" in first.message
+    service.answers.clear()
+    assert Shipper(journal, service).ship().shipped == 5
 
 
 def test_repeated_rejections_pause_the_lane(recorder, journal, path):

@@ -15,6 +15,9 @@ HTTPS = "https://api.mixpanel.com/engage?verbose=1&ip=0"
 HTTP = "http://api.mixpanel.com/engage?verbose=1&ip=0"
 PAGE = b"<html><body>Welcome to Harbour Wi-Fi</body></html>"
 IMPORTED = b'{"code":200,"num_records_imported":1,"status":"OK"}'
+IMPORT = "https://api.mixpanel.com/import?verbose=1&ip=0"
+FAILED = b'{"code":400,"num_records_imported":0,"status":"Bad Request","failed_records":[{"index":0}]}'
+IN_PART = FAILED.replace(b":0", b":1", 1)
 HTML = {"content-type": "text/html; charset=utf-8"}
 
 
@@ -82,11 +85,36 @@ TABLE = [
     ("400", answer(400, said(0, "$add: value is not numeric")), AttemptOutcome.REFUSED),
     ("400-token", answer(400, said(0, "invalid token")), AttemptOutcome.PAUSED),
     ("400-temporary", answer(400, said(0, "a temporary failure occurred")), AttemptOutcome.REFUSED),
-    ("422", answer(422), AttemptOutcome.REFUSED),
-    ("422-token", answer(422, b"Token unknown"), AttemptOutcome.PAUSED),
+    ("400-plain-zero", answer(400, b"0"), AttemptOutcome.REFUSED),
+    ("422", answer(422, said(0, "too deep")), AttemptOutcome.REFUSED),
+    ("422-token", answer(422, said(0, "Token unknown")), AttemptOutcome.PAUSED),
+    ("400-called-html", answer(400, said(0, "odd"), content_type="text/html"), AttemptOutcome.REFUSED),
     ("token-in-a-name", answer(400, said(0, "$set.token_count is odd")), AttemptOutcome.REFUSED),
     ("413", answer(413, b"too large"), AttemptOutcome.REFUSED),
+    ("413-service", answer(413, said(0, "too large")), AttemptOutcome.REFUSED),
+    ("400-import", answer(400, FAILED, url=IMPORT), AttemptOutcome.REFUSED),
+    # refusals in other words than the service's
+    ("400-page", answer(400, PAGE), AttemptOutcome.WAIT),
+    ("400-page-called-json", answer(400, PAGE, content_type="application/json"), AttemptOutcome.WAIT),
+    ("400-empty", answer(400), AttemptOutcome.WAIT),
+    ("400-text", answer(400, b"Bad Request"), AttemptOutcome.WAIT),
+    ("400-list", answer(400, b'["status"]'), AttemptOutcome.WAIT),
+    ("400-number", answer(400, b"400"), AttemptOutcome.WAIT),
+    ("400-message", answer(400, b'{"message": "Bad Request"}'), AttemptOutcome.WAIT),
+    ("400-framework", answer(400, b'{"status":400,"error":"Bad Request"}'), AttemptOutcome.WAIT),
+    ("400-gateway", answer(400, b'{"error":"Bad Request","statusCode":400}'), AttemptOutcome.WAIT),
+    ("400-token-of-a-gateway", answer(400, b'{"message": "token expired"}'), AttemptOutcome.WAIT),
+    ("400-import-without-code", answer(400, said(0, "odd"), url=IMPORT), AttemptOutcome.WAIT),
+    ("422-firewall", answer(422, b"Request blocked. Incident 4711"), AttemptOutcome.WAIT),
+    # an answer after a part was imported
+    ("400-imported-in-part", answer(400, IN_PART, url=IMPORT), AttemptOutcome.UNKNOWN),
+    # what only a gateway says, once it has passed the request on
+    ("409", answer(409), AttemptOutcome.UNKNOWN),
+    ("460", answer(460), AttemptOutcome.UNKNOWN),
+    ("499", answer(499), AttemptOutcome.UNKNOWN),
     # requests to wait
+    ("421", answer(421), AttemptOutcome.WAIT),
+    ("425", answer(425), AttemptOutcome.WAIT),
     ("408", answer(408), AttemptOutcome.WAIT),
     ("429", answer(429, b"slow down"), AttemptOutcome.WAIT),
     ("503-retry-after", answer(503, retry_after="5"), AttemptOutcome.WAIT),
@@ -126,6 +154,25 @@ TABLE = [
 @pytest.mark.parametrize(("given", "outcome"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_verdict_table(given, outcome):
     assert judge(given).outcome is outcome
+
+
+def test_foreign_413_refuses_no_entry():
+    """A proxy's limit halves a request; it says nothing about an entry that travels alone."""
+    assert judge(answer(413, PAGE)).outcome is AttemptOutcome.REFUSED
+    assert judge(answer(413, PAGE), single=True).outcome is AttemptOutcome.WAIT
+    assert judge(answer(413, said(0, "too large")), single=True).outcome is AttemptOutcome.REFUSED
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_proxy_cannot_ask_for_patience(status):
+    verdict = judge(answer(status, PAGE, retry_after="86400"))
+    assert (verdict.outcome, verdict.retry_after) == (AttemptOutcome.WAIT, None)
+
+
+def test_foreign_words_are_told():
+    words = judge(answer(400, b'{"message": "blocked by rule 7"}')).words
+    assert words.startswith("HTTP 400")
+    assert "blocked by rule 7" in words
 
 
 def test_words_of_the_service_are_kept():

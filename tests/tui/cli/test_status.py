@@ -103,7 +103,7 @@ def test_waiting_says_the_services_words(append, status, ship):
     ship({"at": 1, "fault": "status", "code": 429, "retry_after": 30})
     ran = status()
     assert ran.code == 0
-    assert re.match(r"The service asked for patience(?: \d+ s ago)?: HTTP 429: Too Many Requests\.", ran.out)
+    assert re.match(r"Told to wait(?: \d+ s ago)?: HTTP 429: Too Many Requests\.", ran.out)
 
 
 def test_in_doubt_needs_attention(append, status, ship):

@@ -102,7 +102,7 @@ def test_try_that_is_due_is_now(retry_at):
 @pytest.mark.parametrize(
     ("outcome", "state", "begins"),
     [
-        (AttemptOutcome.WAIT, "waiting", "The service asked for patience 4 m ago: slow down."),
+        (AttemptOutcome.WAIT, "waiting", "Told to wait 4 m ago: slow down."),
         (
             AttemptOutcome.UNKNOWN,
             "waiting",
