@@ -105,8 +105,7 @@ class Exchange:
         if used is None and self.connection is not None:
             used = self.connection.sock
         if used is not None:
-            with contextlib.suppress(OSError):  # it ended at this very moment
-                used.shutdown(socket.SHUT_RDWR)
+            _shut(used)
 
 
 def _exchange() -> Exchange | None:
@@ -114,7 +113,14 @@ def _exchange() -> Exchange | None:
 
 
 class _FinalAnswer(http.client.HTTPResponse):
-    """The final answer to a request; http.client takes an interim one for it, unless that is 100."""
+    """The final answer to a request; http.client takes an interim one for it, unless that is 100.
+
+    Where more came than the answer, the connection ends with it: the next request would take that for its own.
+    """
+
+    def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self._sock = sock
 
     def begin(self, **options: Any) -> None:
         super().begin(**options)
@@ -123,6 +129,30 @@ class _FinalAnswer(http.client.HTTPResponse):
                 raise http.client.HTTPException("101 Switching Protocols")
             self.headers = None  # type: ignore[assignment]  # it begins anew
             super().begin(**options)
+        if self.chunked and self.headers.get("content-length") is not None:
+            self.will_close = True  # two ends, and no telling which one the other side means
+
+    def _close_conn(self) -> None:
+        if not self.will_close and _more_came(self.fp, self._sock):
+            _shut(self._sock)
+        super()._close_conn()  # type: ignore[misc]  # http.client calls it at the end of the body
+
+
+def _more_came(reader: Any, used: Any) -> bool:
+    """Return True if something is left in a reader, or has come since."""
+    timeout = used.gettimeout()
+    used.settimeout(0)
+    try:
+        return bool(reader.peek(1))
+    except (OSError, ValueError):  # nothing there, or it ended
+        return False
+    finally:
+        used.settimeout(timeout)
+
+
+def _shut(used: Any) -> None:
+    with contextlib.suppress(OSError):  # it ended at this very moment
+        used.shutdown(socket.SHUT_RDWR)
 
 
 class Carrier(HTTPConnection):

@@ -29,6 +29,7 @@ _PATHS = {Lane.PEOPLE: "/engage", Lane.GROUPS: "/groups", Lane.EVENTS: "/track",
 # /engage contradicts itself, so it is always said).
 _QUERY = "?verbose=1&ip=0"
 _MOST_ANSWER = 64 * 1024
+_EXPECTED = {200, 400}  # after these the connection is used again
 _AT_LEAST = 0.001  # seconds: 0 would mean something else
 _MOST_HUNG = 4  # threads given up at their deadline that may hang at a time, in a resolver that never answers
 
@@ -199,6 +200,8 @@ class HttpTransport:
             response = self._answered(url, lane, exchange, deadline)
             try:
                 content = self._content(response, exchange, deadline)
+                if response.status_code not in _EXPECTED:
+                    exchange.cancel()  # what says the unexpected may go on saying it
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # whatever a stranger's adapter raises, the entries stay
@@ -232,12 +235,16 @@ class HttpTransport:
         content = bytearray()
         # A connection that is known is cut at the deadline. Any other is read byte by byte, so that a dripping answer
         # is noticed, which takes longer than all else about it; those of the service have some thirty.
-        for chunk in response.iter_content(1 if exchange.connection is None else _MOST_ANSWER):
-            content += chunk
-            if len(content) >= _MOST_ANSWER:
-                break
-            if time.monotonic() > deadline:
-                raise TimeoutError("the answer did not end in time")
+        try:
+            for chunk in response.iter_content(1 if exchange.connection is None else _MOST_ANSWER):
+                content += chunk
+                if len(content) >= _MOST_ANSWER:
+                    break
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the answer did not end in time")
+        except requests.exceptions.ContentDecodingError:
+            exchange.cancel()
+            return b""  # a page that is not encoded as it says; its status says enough
         return bytes(content[:_MOST_ANSWER])
 
     def _ready_session(self) -> requests.Session:

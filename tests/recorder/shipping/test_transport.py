@@ -281,6 +281,65 @@ def test_interim_answers_are_read_over(interim):
     assert service.connections == 1
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+ONE = b"1\r\n1\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        answer() + answer(),
+        answer() + b"more",
+        answer().replace(b"Length: 28", b"Length: 27"),
+        answer(204, b"1"),
+        answer(502, b"<html>"),
+        answer(421, b""),
+        answer(200, b"page", Content_Encoding="gzip"),
+        CHUNKED + b"\r\n" + ONE + b"\r\n" + answer(),
+        CHUNKED + b"Content-Length: 1\r\n\r\n" + ONE + b"\r\n",
+        answer().replace(b"Content-Type", b"Content-Length: 1\r\nContent-Type"),
+        b"1" + answer(),
+        b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\nhi" + answer(),
+    ],
+)
+def test_odd_answer_ends_the_connection(odd):
+    """What is left over would be the next request's answer."""
+    refusal = answer(400, said_0("$append, wrong"))
+    with RawService(odd, refusal) as service:
+        transport = HttpTransport(url=service.url)
+        transport.send(Lane.PEOPLE, BODY)
+        assert judge(transport.send(Lane.PEOPLE, BODY)).words == "$append, wrong"
+        transport.close()
+    assert service.connections == 2
+
+
+@pytest.mark.parametrize(
+    "usual", [answer(), answer(400, said_0("odd")), CHUNKED + b"\r\n" + ONE + b"Digest: x\r\n\r\n"]
+)
+def test_usual_answer_keeps_the_connection(usual):
+    with RawService(usual) as service:
+        transport = HttpTransport(url=service.url)
+        assert all(transport.send(Lane.PEOPLE, BODY).status for _ in range(2))
+        transport.close()
+    assert service.connections == 1
+
+
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "199 Odd"])
+def test_interim_answer_alone_is_none(interim):
+    with RawService(f"HTTP/1.1 {interim}\r\nConnection: close\r\n\r\n".encode()) as service:
+        transport = HttpTransport(url=service.url)
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.UNKNOWN
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
+        transport.close()
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_wrongly_encoded_page_keeps_its_status(status):
+    with RawService(answer(status, b"<html>", Content_Encoding="gzip")) as service:
+        answered = HttpTransport(url=service.url).send(Lane.PEOPLE, BODY)
+    assert (answered.status, answered.body) == (status, b"")
+
+
 def test_switched_protocols_end_the_connection():
     with RawService(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + answer()) as service:
         transport = HttpTransport(url=service.url)
