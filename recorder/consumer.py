@@ -1,7 +1,6 @@
 """`JournalConsumer`, for the official SDK: ``Mixpanel(token, consumer=JournalConsumer(...))``."""
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from recorder.journal.journal import Journal
 from recorder.model.entries import NewEntry
 from recorder.model.errors import InvalidOperation, RestanteError, WrongToken
 from recorder.model.intake import Intake, OnInvalid, other_project
+from recorder.model.json_value import parse_json
 from recorder.model.operations import Lane
 from recorder.model.people import stamped
 
@@ -135,7 +135,7 @@ class JournalConsumer:
         except ValueError:
             raise RestanteError(f"no such endpoint {endpoint!r}; there are {', '.join(Lane)}") from None
         try:
-            given = json.loads(json_message)
+            given = parse_json(json_message)
         except (ValueError, RecursionError) as error:
             raise InvalidOperation("message", f"is not JSON: {error}") from None
         messages = given if isinstance(given, list) else [given]

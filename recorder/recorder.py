@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from recorder.background import Delivery
 from recorder.journal.journal import Journal
 from recorder.model.entries import NewEntry
-from recorder.model.errors import InvalidOperation
 from recorder.model.intake import Intake, OnInvalid
 from recorder.model.normalise import Serializer
 from recorder.model.operations import Lane
-from recorder.model.people import Batch, Meta, PeopleApi, stamped
+from recorder.model.people import Batch, Check, Meta, PeopleApi, stamped
 
 if TYPE_CHECKING:
     from recorder.model.policy import ShippingPolicy
@@ -41,8 +40,8 @@ class Recorder(PeopleApi):
             the service rejected, a `LaneStatus` when a lane is paused; from the background thread also a
             `ShipReport`, or the error that kept it from shipping, such as a `JournalError`. It may record and
             flush; the next request waits until it returns. Exceptions that it raises are logged.
-        serializer: A JSONEncoder class, or a function from an object to JSON types, that runs over each
-            message first.
+        serializer: A JSONEncoder class, or a function from an object to JSON types, for objects that JSON does not
+            have. One that raises TypeError for a date or a datetime leaves it to restante.
         clock: Seconds since the epoch.
         **journal_options: See `Journal`: ``durability``; with a path only.
 
@@ -98,14 +97,12 @@ class Recorder(PeopleApi):
         """The journal that it records into."""
         return self._delivery.journal
 
-    def _accept(
-        self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
-    ) -> list[NewEntry]:
+    def _accept(self, lane: Lane, message: Any, meta: Meta, check: Check | None = None) -> list[NewEntry]:
         now = self._clock()
-        return self._intake.rows(lane, stamped(message, meta, now), now, fault)
+        return self._intake.rows(lane, stamped(message, meta, now), now, check)
 
-    def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
-        self._delivery.append(self._accept(lane, message, meta, fault))
+    def _update(self, lane: Lane, message: Any, meta: Meta, check: Check | None = None) -> None:
+        self._delivery.append(self._accept(lane, message, meta, check))
 
     def _now(self) -> float:
         return self._clock()

@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Any, Self
 from recorder.model.dialect import Dialect
 from recorder.model.errors import InvalidOperation, RestanteError
 from recorder.model.json_value import check_size, compact
-from recorder.model.normalise import MESSAGE_DEPTH, Message, is_plain, normalise, normalise_with_text
+from recorder.model.normalise import (
+    MESSAGE_DEPTH,
+    Message,
+    Serializer,
+    is_plain,
+    normalise,
+    normalise_with_text,
+)
 from recorder.model.operations import Identity, Lane, examine, identity_of, operators_of, split
 from recorder.model.outcomes import Outcome, Verdict
-from recorder.model.people import Batch, Meta, PeopleApi, stamped
+from recorder.model.people import Batch, Check, Meta, PeopleApi, stamped
 from recorder.model.reports import ShipReport
 from recorder.model.semantics import Properties, apply_message, copy_properties, operate
 from simulator.profile import Profile
@@ -85,6 +92,7 @@ class Simulator(PeopleApi):
     Args:
         dialect: Policies for what the service does not document.
         clock: Seconds since the epoch, for ``$time`` and for charges without one.
+        serializer: As for `Recorder`.
         history: True to keep messages for `timeline`.
 
     >>> simulator = Simulator()
@@ -104,6 +112,7 @@ class Simulator(PeopleApi):
         "_partly_known",
         "_properties",
         "_rejected",
+        "_serializer",
     )
 
     def __init__(
@@ -111,8 +120,10 @@ class Simulator(PeopleApi):
         dialect: Dialect | None = None,
         clock: Callable[[], float] = time.time,
         *,
+        serializer: Serializer | None = None,
         history: bool = True,
     ) -> None:
+        self._serializer = serializer
         self._dialect = dialect or Dialect()
         self._clock = clock
         self._properties: dict[Identity, Properties] = {}
@@ -199,12 +210,10 @@ class Simulator(PeopleApi):
             self._history[identity].append(Unreadable(message, tuple(outcomes)))
         return outcomes
 
-    def _accept(
-        self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
-    ) -> list[_Accepted]:
-        if fault is not None:
-            raise fault
-        plain, text = normalise_with_text(stamped(message, meta, self._clock()))
+    def _accept(self, lane: Lane, message: Any, meta: Meta, check: Check | None = None) -> list[_Accepted]:
+        plain, text = normalise_with_text(stamped(message, meta, self._clock()), self._serializer)
+        if check is not None:
+            check(plain)
         _, operators = examine(plain, lane)
         # A recorder would refuse what is too large.
         if len(operators) == 1:
@@ -214,8 +223,8 @@ class Simulator(PeopleApi):
                 check_size(compact(single), operator)
         return [(plain, text)]
 
-    def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
-        self._commit(self._accept(lane, message, meta, fault))
+    def _update(self, lane: Lane, message: Any, meta: Meta, check: Check | None = None) -> None:
+        self._commit(self._accept(lane, message, meta, check))
 
     def _commit(self, accepted: list[_Accepted]) -> None:
         for message, text in accepted:
@@ -227,10 +236,8 @@ class Simulator(PeopleApi):
     def batch(self) -> Batch[_Accepted]:
         """Return a batch: operations applied together when its block ends, none if it raises."""
 
-        def keep(
-            lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None
-        ) -> list[_Accepted]:
-            return deepcopy(self._accept(lane, message, meta, fault))
+        def keep(lane: Lane, message: Any, meta: Meta, check: Check | None = None) -> list[_Accepted]:
+            return deepcopy(self._accept(lane, message, meta, check))
 
         return Batch(self, keep, self._commit)
 

@@ -5,9 +5,9 @@ from typing import Any, Literal, Self, get_args
 from recorder.model.entries import NewEntry, State
 from recorder.model.errors import InvalidOperation, WrongToken
 from recorder.model.json_value import check_size, compact
-from recorder.model.normalise import MESSAGE_DEPTH, Message, Serializer, is_plain, normalise, serialise
+from recorder.model.normalise import MESSAGE_DEPTH, Message, Serializer, is_plain, normalise
 from recorder.model.operations import Identity, Lane, examine, identity_of, lane_of, operators_of, split
-from recorder.model.people import stamped
+from recorder.model.people import Check, stamped
 
 __all__ = ["Intake", "OnInvalid", "other_project", "token_prefix"]
 
@@ -31,7 +31,7 @@ class Intake:
         token: The project's token. It counts towards an update's size, and a message that carries another is
             refused.
         on_invalid: ``"raise"``, or ``"reject"``: what is JSON but malformed becomes a rejected row.
-        serializer: Runs over each message first, where given.
+        serializer: Converts objects that JSON does not have; see `normalise`.
     """
 
     __slots__ = ("_token_bytes", "on_invalid", "serializer", "token")
@@ -50,29 +50,24 @@ class Intake:
         """Return a copy for another project's messages."""
         return type(self)(token, self.on_invalid, self.serializer)
 
-    def rows(
-        self, lane: Lane, message: Any, now: float, fault: InvalidOperation | None = None
-    ) -> list[NewEntry]:
+    def rows(self, lane: Lane, message: Any, now: float, check: Check | None = None) -> list[NewEntry]:
         """Return one row per operator of a people or groups message.
 
         Args:
             lane: People or groups.
             message: As the caller gave it, stamped.
             now: Seconds since the epoch.
-            fault: An error that the caller's verb found already.
+            check: A further rule for the plain message; see `PeopleApi`.
 
         Raises:
             InvalidOperation: It cannot be recorded.
             WrongToken: It names another project.
         """
-        if self.serializer is not None:
-            message = serialise(message, self.serializer)
-        plain = (
-            message if isinstance(message, dict) and is_plain(message, MESSAGE_DEPTH) else normalise(message)
-        )
+        quick = self.serializer is None and isinstance(message, dict) and is_plain(message, MESSAGE_DEPTH)
+        plain = message if quick else normalise(message, self.serializer)
         try:
-            if fault is not None:
-                raise fault
+            if check is not None:
+                check(plain)
             return self._valid(lane, plain, now)
         except UnicodeEncodeError:
             normalise(plain)  # says where the lone surrogate stands

@@ -15,14 +15,17 @@ __all__ = [
     "json_equal",
     "json_key",
     "kind_of",
+    "parse_json",
     "same_spelling",
     "spell",
+    "type_name",
 ]
 
 MAX_UPDATE_BYTES = 1_000_000
 """The largest update the service documents, in bytes of compact UTF-8 with its token."""
 
 _CONTAINERS = (dict, list)
+_SHOWN = 60  # characters of a name in an error
 
 # Both are only given plain values, which have no cycles.
 _compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
@@ -171,4 +174,42 @@ def kind_of(value: Any) -> str:
             return "a list"
         case dict():
             return "an object"
-    return f"a {type(value).__name__}"
+    return f"a {type_name(value)}"
+
+
+def type_name(value: Any) -> str:
+    """Name the type of a Python object, with its module unless Python itself defines it.
+
+    >>> from decimal import Decimal
+    >>> type_name(Decimal(1)), type_name({1})
+    ('decimal.Decimal', 'set')
+    """
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON, and refuse an object that has a name twice: all but its last value would be lost.
+
+    Raises:
+        ValueError: It is not JSON, or has such an object.
+        RecursionError: It is nested too deeply.
+
+    >>> parse_json('{"$set":{"a":1},"$set":{"b":2}}')
+    Traceback (most recent call last):
+    ...
+    ValueError: the name "$set" stands twice in an object
+    """
+    return _decoder.decode(text)
+
+
+def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in made if names.count(name) > 1)
+        raise ValueError(f"the name {json.dumps(twice[:_SHOWN])} stands twice in an object")
+    return made
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_as_object)

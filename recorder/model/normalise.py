@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from math import isfinite
-from typing import Any
+from typing import Any, TypeGuard
 
 from recorder.model.errors import InvalidOperation
-from recorder.model.json_value import compact, is_text, kind_of
+from recorder.model.json_value import compact, is_text, kind_of, type_name
 
 __all__ = [
     "MAX_DEPTH",
@@ -18,7 +18,6 @@ __all__ = [
     "member_path",
     "normalise",
     "normalise_with_text",
-    "serialise",
 ]
 
 Message = dict[str, Any]
@@ -40,47 +39,42 @@ _SHOWN = 60  # characters of a value in an error
 
 _SERIALIZER_HINT = "Give the value as JSON types, or a serializer= that turns it into them."
 _LIST_HINT = "Sets have no order: give a list, sorted if order matters."
+_NUMPY_HINT = "Give value.tolist(), which makes Python's own numbers and lists, or a serializer= that does."
+_MISSING_HINT = "Give None for a value that is missing, or leave the property out."
 _HINTS = {
     "set": _LIST_HINT,
     "frozenset": _LIST_HINT,
     "bytes": "Decode it, or give its base64 text.",
     "Decimal": "Give float(value), or a string where every digit counts; a serializer= can do it.",
+    "NAType": _MISSING_HINT,
+    "datetime64": "Give value.astype('datetime64[s]').tolist(), which is a datetime.",
 }
 
 
-def serialise(message: Any, serializer: Serializer) -> Any:
-    """Run the app's own serializer over a message; the result is still to be validated.
-
-    Raises:
-        InvalidOperation: The serializer raised, or met an object it does not know.
-    """
-    try:
-        if isinstance(serializer, type) and issubclass(serializer, json.JSONEncoder):
-            return json.loads(json.dumps(message, cls=serializer))
-        return json.loads(json.dumps(message, default=serializer))
-    except Exception as error:
-        raise InvalidOperation("message", f"the serializer failed: {error}") from error
-
-
-def normalise(message: Any) -> Message:
+def normalise(message: Any, serializer: Serializer | None = None) -> Message:
     """Return a plain JSON copy of a message.
 
     Tuples become lists, a datetime ``YYYY-MM-DDTHH:MM:SS`` in UTC (a naive one is taken as UTC), a date
     ``YYYY-MM-DD``, subclasses of str, int and float the plain type. A message that is plain already may be
     returned as it is.
 
+    Args:
+        message: As an app made it.
+        serializer: Converts objects that JSON does not have. If it raises TypeError, as ``json`` expects of one
+            that does not know an object, dates and datetimes become text all the same.
+
     Raises:
-        InvalidOperation: Something in it is not JSON: NaN, infinities, integers no double can represent, lone
-            surrogates, names that are not strings, bytes, sets, Decimals, other objects, cycles, or values
-            nested deeper than 100.
+        InvalidOperation: The serializer failed, or something in it is not JSON: NaN, infinities, integers no double
+            can represent, lone surrogates, names that are not strings, bytes, sets, Decimals, other objects, cycles,
+            or values nested deeper than 100.
 
     >>> normalise({"$distinct_id": "u1", "$set": {"tags": ("a", "b")}})
     {'$distinct_id': 'u1', '$set': {'tags': ['a', 'b']}}
     """
-    return normalise_with_text(message)[0]
+    return normalise_with_text(message, serializer)[0]
 
 
-def normalise_with_text(message: Any) -> tuple[Message, str]:
+def normalise_with_text(message: Any, serializer: Serializer | None = None) -> tuple[Message, str]:
     """Return the result of `normalise`, and its text as `compact` writes it, which validation needs anyway.
 
     Raises:
@@ -89,11 +83,13 @@ def normalise_with_text(message: Any) -> tuple[Message, str]:
     >>> normalise_with_text({"$distinct_id": "u1", "$set": {"tags": ("a", "b")}})[1]
     '{"$distinct_id":"u1","$set":{"tags":["a","b"]}}'
     """
+    if _is_encoder(serializer) and _encodes_whole(serializer):
+        message = _encoded(message, serializer)
     if not isinstance(message, dict):
         raise InvalidOperation("message", f"must be an object, not {kind_of(message)}")
     if is_plain(message, MESSAGE_DEPTH) and ((text := compact(message)).isascii() or is_text(text)):
         return message, text
-    plain: Message = _Normaliser().value(message, "", MESSAGE_DEPTH)
+    plain: Message = _Normaliser(serializer).value(message, "", MESSAGE_DEPTH)
     return plain, compact(plain)
 
 
@@ -153,7 +149,10 @@ def _short(text: str) -> str:
 class _Normaliser:
     """A closer look at one message: a plain copy of a value, or InvalidOperation with the place."""
 
-    def __init__(self) -> None:
+    def __init__(self, serializer: Serializer | None = None) -> None:
+        self._default: Callable[[Any], Any] | None = (
+            serializer().default if _is_encoder(serializer) else serializer
+        )
         self._open: set[int] = set()
 
     def value(self, value: Any, path: str, depth: int) -> Any:
@@ -168,15 +167,20 @@ class _Normaliser:
                 return _float(value, path)
             case dict() | list() | tuple():
                 return self._container(value, path, depth)
-            case datetime():
-                return _moment(value, path)
-            case date():
-                return value.isoformat()
-        kind = type(value).__name__
-        raise InvalidOperation(path, f"a {kind} is not JSON", hint=_HINTS.get(kind, _SERIALIZER_HINT))
+        if self._default is None:
+            return _time_or_refused(value, path)
+        try:
+            made = self._default(value)
+        except TypeError as error:  # json's way to say that it does not know the object
+            return _time_or_refused(value, path, error)
+        except Exception as error:
+            raise InvalidOperation(path, f"the serializer failed: {error}") from error
+        if depth <= -MAX_DEPTH:
+            raise InvalidOperation(path, "the serializer makes objects without end")
+        return self.value(made, path, depth - 1)
 
     def _container(self, value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str, depth: int) -> Any:
-        if depth == 0:
+        if depth <= 0:
             raise InvalidOperation(path, f"nested deeper than {MAX_DEPTH}")
         if id(value) in self._open:
             raise InvalidOperation(path, "the value contains itself")
@@ -192,9 +196,46 @@ class _Normaliser:
             self._open.discard(id(value))
 
 
+def _is_encoder(serializer: Serializer | None) -> TypeGuard[type[json.JSONEncoder]]:
+    return isinstance(serializer, type) and issubclass(serializer, json.JSONEncoder)
+
+
+def _encodes_whole(encoder: type[json.JSONEncoder]) -> bool:
+    """Return True if an encoder overrides more than `default`, such as one that writes NaN as null."""
+    usual = json.JSONEncoder
+    return encoder.encode is not usual.encode or encoder.iterencode is not usual.iterencode
+
+
+def _encoded(message: Any, serializer: type[json.JSONEncoder]) -> Any:
+    encoder = serializer()
+    normaliser = _Normaliser(serializer)
+    encoder.default = lambda o: normaliser.value(o, "message", MAX_DEPTH)  # type: ignore[method-assign]
+    try:
+        return json.loads(encoder.encode(message))
+    except InvalidOperation:
+        raise
+    except Exception as error:
+        raise InvalidOperation("message", f"the serializer failed: {error}") from error
+
+
+def _time_or_refused(value: Any, path: str, refusal: TypeError | None = None) -> str:
+    match value:
+        case datetime():
+            return _moment(value, path)
+        case date():
+            return date.isoformat(value)
+    kind = type_name(value)
+    reason = f"a value of type {kind} is not JSON"
+    if refusal is not None:
+        reason += ", and the serializer does not know it"
+    package, _, name = kind.rpartition(".")
+    hint = _HINTS.get(name) or (_NUMPY_HINT if package == "numpy" else _SERIALIZER_HINT)
+    raise InvalidOperation(path, reason, hint=hint) from refusal
+
+
 def _name(name: Any, path: str) -> str:
     if not isinstance(name, str):
-        kind = type(name).__name__
+        kind = type_name(name)
         raise InvalidOperation(path or "message", f"a name must be a string, not {kind} ({_shown(name)})")
     return _text(name, member_path(path, "?"))
 
@@ -224,14 +265,18 @@ def _integer(value: int, path: str) -> int:
 
 def _float(value: float, path: str) -> float:
     if not isfinite(value):
-        raise InvalidOperation(path, f"{value} is not JSON")
+        raise InvalidOperation(path, f"{value} is not JSON", hint=_MISSING_HINT)
     return float(value)
 
 
 def _moment(value: datetime, path: str) -> str:
+    if value != value:  # noqa: PLR0124  # pandas.NaT is a datetime that is no time
+        raise InvalidOperation(path, f"{value} is not JSON", hint=_MISSING_HINT)
     try:
         # A naive one is taken as UTC; astimezone() would take it as the machine's own time.
         moment = value.replace(tzinfo=UTC) if value.utcoffset() is None else value.astimezone(UTC)
-    except OverflowError:
+    except (OverflowError, ValueError):
         raise InvalidOperation(path, "the time in UTC is before year 1 or after 9999") from None
-    return moment.replace(tzinfo=None, microsecond=0).isoformat()
+    # Not isoformat(): a pandas.Timestamp writes its nanoseconds, too.
+    day = f"{moment.year:04}-{moment.month:02}-{moment.day:02}"
+    return f"{day}T{moment.hour:02}:{moment.minute:02}:{moment.second:02}"

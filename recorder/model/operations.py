@@ -169,6 +169,13 @@ def _needs_names(operator: str, payload: Any) -> None:
             raise InvalidOperation(f"{operator}[{place}]", f"must be a property's name, not {kind_of(name)}")
 
 
+def _refuse_export(operator: str, _payload: Any) -> None:
+    raise InvalidOperation(
+        operator,
+        'is how the service exports a profile; to import one, write "$set" in place of "$properties"',
+    )
+
+
 # A delete ignores its value, and nothing is known of operators outside the vocabulary: no rule.
 _SHAPES: dict[str, Callable[[str, Any], None]] = {
     Operator.SET: _needs_object,
@@ -178,6 +185,7 @@ _SHAPES: dict[str, Callable[[str, Any], None]] = {
     Operator.UNION: _needs_members,
     Operator.REMOVE: _needs_object,
     Operator.UNSET: _needs_names,
+    "$properties": _refuse_export,
 }
 
 

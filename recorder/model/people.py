@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from recorder.model.errors import InvalidOperation, RestanteError
+from recorder.model.json_value import kind_of
 from recorder.model.normalise import Message
 from recorder.model.operations import Lane, Operator
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "PeopleApi"]
 
 Meta = dict[str, Any] | None
+Check = Callable[[Message], None]
+"""A rule of one verb for its plain message; raises InvalidOperation."""
 Item = TypeVar("Item")
 
 
@@ -44,14 +47,14 @@ class PeopleApi(ABC):
     # --- the hooks
 
     @abstractmethod
-    def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
+    def _update(self, lane: Lane, message: Any, meta: Meta, check: Check | None = None) -> None:
         """Take one message: record it, apply it, or keep it for the end of a batch.
 
         Args:
             lane: People or groups.
             message: What a verb made, or the caller gave to an ``_update`` verb.
             meta: The caller's.
-            fault: What the verb itself found wrong with it.
+            check: The verb's own rule, applied once the message is plain JSON.
         """
 
     @abstractmethod
@@ -127,19 +130,15 @@ class PeopleApi(ABC):
         A negative amount is a refund. Without a ``$time`` of its own the charge gets the time of this call,
         because it may ship days later. `amount` wins over an ``$amount`` in `properties`, which is not changed.
         """
-        place = "$append.$transactions"
-        fault = None
-        if isinstance(amount, bool) or not isinstance(amount, int | float):
-            fault = InvalidOperation(f"{place}.$amount", f"must be a number, not {type(amount).__name__}")
         if properties is not None and not isinstance(properties, dict):
             raise InvalidOperation(
-                place, f"must be an object of names and values, not {type(properties).__name__}"
+                "$append.$transactions", f"must be an object of names and values, not {kind_of(properties)}"
             )
         charge = {**(properties or {}), "$amount": amount}
         if "$time" not in charge:
             charge["$time"] = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%S")
         message = {"$distinct_id": distinct_id, "$append": {"$transactions": charge}}
-        self._update(Lane.PEOPLE, message, meta, fault)
+        self._update(Lane.PEOPLE, message, meta, _check_amount)
 
     def people_clear_charges(self, distinct_id: str | int, meta: Meta = None) -> None:
         """Remove all charges."""
@@ -200,6 +199,15 @@ class PeopleApi(ABC):
         self._update(Lane.GROUPS, message, meta)
 
 
+def _check_amount(message: Message) -> None:
+    # Not before the message is plain: a serializer may know an amount that is no number yet, such as a Decimal.
+    match message:
+        case {"$append": {"$transactions": {"$amount": bool() | str() | None | list() | dict() as amount}}}:
+            raise InvalidOperation(
+                "$append.$transactions.$amount", f"must be a number, not {kind_of(amount)}"
+            )
+
+
 def stamped(message: Any, meta: Meta, now: float) -> Message:
     """Return a message as the official SDK would build it: ``$time`` first, the message, the caller's meta last.
 
@@ -210,11 +218,11 @@ def stamped(message: Any, meta: Meta, now: float) -> Message:
     {'$time': 1.5, '$distinct_id': 'u1', '$set': {}, '$ip': 0}
     """
     if not isinstance(message, dict):
-        raise InvalidOperation("message", f"must be an object, not {type(message).__name__}")
+        raise InvalidOperation("message", f"must be an object, not {kind_of(message)}")
     if meta is None:
         return {"$time": now, **message}
     if not isinstance(meta, dict):
-        raise InvalidOperation("meta", f"must be an object, not {type(meta).__name__}")
+        raise InvalidOperation("meta", f"must be an object, not {kind_of(meta)}")
     return {"$time": now, **message, **meta}
 
 
@@ -230,7 +238,7 @@ class Batch(PeopleApi, Generic[Item]):
     def __init__(
         self,
         owner: PeopleApi,
-        accept: Callable[[Lane, Any, Meta, InvalidOperation | None], list[Item]],
+        accept: Callable[[Lane, Any, Meta, Check | None], list[Item]],
         commit: Callable[[list[Item]], None],
     ) -> None:
         self._owner = owner
@@ -259,12 +267,12 @@ class Batch(PeopleApi, Generic[Item]):
         """Return True, also for an empty batch."""
         return True
 
-    def _update(self, lane: Lane, message: Any, meta: Meta, fault: InvalidOperation | None = None) -> None:
+    def _update(self, lane: Lane, message: Any, meta: Meta, check: Check | None = None) -> None:
         if self._items is None:
             raise RestanteError(
                 "the batch is not open", hint="Use it inside `with recorder.batch() as batch:`."
             )
-        self._items.extend(self._accept(lane, message, meta, fault))
+        self._items.extend(self._accept(lane, message, meta, check))
 
     def _now(self) -> float:
         return self._owner._now()  # noqa: SLF001  # the owner's clock is the batch's

@@ -38,10 +38,10 @@ class Ours(PeopleApi):
     def __init__(self):
         self.kept = []
 
-    def _update(self, lane, message, meta, fault=None):
+    def _update(self, lane, message, meta, check=None):
         now = self._now()
         self.kept += [
-            (row.lane, row.message) for row in Intake("T").rows(lane, stamped(message, meta, now), now, fault)
+            (row.lane, row.message) for row in Intake("T").rows(lane, stamped(message, meta, now), now, check)
         ]
 
     def _now(self):

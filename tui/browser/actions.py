@@ -19,6 +19,7 @@ from recorder import (
 )
 from recorder.journal.decisions import Decision, Verb
 from recorder.model.filters import MOST_RANGES
+from recorder.model.json_value import parse_json
 from recorder.model.reports import Forgotten
 from tui.browser.gateway import Gateway
 from tui.text.detail import escaped_json
@@ -192,7 +193,7 @@ class Actions:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError) as error:
         raise InvalidOperation("message", f"is not JSON: {error}") from None
 

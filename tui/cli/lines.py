@@ -1,12 +1,12 @@
 """Update messages as JSON Lines: read, validated, and turned into rows for the journal."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from recorder import InvalidOperation, Operator, State, WrongToken
+from recorder.model import json_value
 from recorder.model.entries import NewEntry
 from recorder.model.intake import Intake
 from tui.cli.options import BadInput
@@ -30,7 +30,7 @@ def parse_json(text: bytes) -> Any:
         ValueError: It holds none; the message says why and where.
     """
     try:
-        return json.loads(text.decode().strip().removeprefix(_BYTE_ORDER_MARK))
+        return json_value.parse_json(text.decode().strip().removeprefix(_BYTE_ORDER_MARK))
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8: byte 0x{text[error.start]:02x} at place {error.start + 1}") from None
     except RecursionError:

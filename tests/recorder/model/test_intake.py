@@ -1,9 +1,10 @@
 """From a caller's message to rows for the journal."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from math import nan
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -355,6 +356,51 @@ def test_object_unknown_to_serializer_is_refused(serializer):
                 {"$distinct_id": "u1", "$set": {"a": value}}, serializer=serializer, on_invalid=on_invalid
             )
             assert "serializer" in error.reason
+
+
+class DecimalsOnly(json.JSONEncoder):
+    def default(self, value):
+        return float(value) if isinstance(value, Decimal) else super().default(value)
+
+
+class MissingAsNull(DecimalsOnly):
+    """An encoder that overrides more than `default`, as pandas users write it."""
+
+    def encode(self, value):
+        return super().encode(self.cleaned(value))
+
+    def cleaned(self, value):
+        if isinstance(value, dict):
+            return {name: self.cleaned(item) for name, item in value.items()}
+        return None if value != value else value  # noqa: PLR0124
+
+
+@pytest.mark.parametrize("encoder", [DecimalsOnly, DecimalsOnly().default, MissingAsNull])
+def test_serializer_adds_to_what_works(encoder):
+    """One that knows Decimals only takes away neither dates nor the place of an error."""
+    values = {"paid": Decimal("2.5"), "at": datetime(2026, 1, 2, 3, tzinfo=UTC), "on": date(2026, 1, 2)}
+    (row,) = rows({"$distinct_id": "u1", "$set": values}, serializer=encoder)
+    assert json.loads(row.message)["$set"] == {"paid": 2.5, "at": "2026-01-02T03:00:00", "on": "2026-01-02"}
+    error = refused({"$distinct_id": "u1", "$set": {"l": [Decimal(1), object()]}}, serializer=encoder)
+    assert "a value of type object is not JSON" in error.reason
+    assert error.path == ("message" if encoder is MissingAsNull else "$set.l[1]")
+
+
+def test_encoder_may_override_encode():
+    message = {"$distinct_id": "u1", "$set": {"missing": nan, "paid": Decimal("2.5")}}
+    (row,) = rows(message, serializer=MissingAsNull)
+    assert row.message == '{"$distinct_id":"u1","$set":{"missing":null,"paid":2.5}}'
+
+
+def test_plain_type_may_be_the_serializer():
+    """``json.dumps(default=str)`` is what many apps do."""
+    (row,) = rows({"$distinct_id": "u1", "$set": {"id": UUID(int=1)}}, serializer=str)
+    assert json.loads(row.message)["$set"] == {"id": str(UUID(int=1))}
+
+
+@pytest.mark.parametrize("make", [lambda value: value, lambda _value: object()])
+def test_endless_serializer_is_refused(make):
+    assert "without end" in refused({"$distinct_id": "u1", "$set": {"a": object()}}, serializer=make).reason
 
 
 def test_cycle_is_refused_with_a_serializer(serializer):

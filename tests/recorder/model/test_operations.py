@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from recorder.model import operations
 from recorder.model.errors import InvalidOperation, RestanteError
-from recorder.model.json_value import compact, json_equal, json_key, same_spelling, spell
+from recorder.model.json_value import compact, json_equal, json_key, parse_json, same_spelling, spell
 from recorder.model.normalise import MAX_DEPTH, normalise
 from recorder.model.operations import (
     ENVELOPE,
@@ -31,6 +31,7 @@ from recorder.model.operations import (
     operators_of,
     split,
 )
+from simulator import Simulator
 
 MOST = int(sys.float_info.max)
 EAST, WEST = timezone(timedelta(hours=2)), timezone(timedelta(hours=-1, minutes=-30))
@@ -388,6 +389,56 @@ def test_datetime_outside_utc_is_refused(moment):
     assert refused(of([moment])).path == "$set.a[0]"
 
 
+class Nanoseconds(datetime):
+    """A datetime that writes more than a datetime has, as pandas.Timestamp does."""
+
+    def isoformat(self, *args, **options):
+        return super().isoformat(*args, **options) + ".000000789"
+
+
+class NoTime(datetime):
+    """A datetime that is no time and equals nothing, as pandas.NaT."""
+
+    __hash__ = datetime.__hash__
+
+    def __eq__(self, other):
+        return False
+
+    def __ne__(self, other):
+        return True
+
+
+class BeyondYears(datetime):
+    """A datetime of a year that Python has not, as pandas.Timestamp may be."""
+
+    def replace(self, **_options):
+        raise ValueError("year -500 is out of range")
+
+
+def test_datetime_subclass_becomes_usual_text():
+    moment = Nanoseconds(2026, 1, 2, 3, 4, 5, 6)
+    assert plain(moment) == "2026-01-02T03:04:05"
+    assert plain(moment.replace(tzinfo=EAST)) == "2026-01-02T01:04:05"
+
+
+@pytest.mark.parametrize("value", [NoTime(2026, 1, 2), math.nan])
+def test_missing_value_is_told_apart(value):
+    error = refused(of([value]))
+    assert (error.path, "None" in error.hint) == ("$set.a[0]", True)
+
+
+def test_year_beyond_python_is_refused():
+    assert "before year 1" in refused(of(BeyondYears(2026, 1, 2))).reason
+
+
+@pytest.mark.parametrize(("name", "advice"), [("int64", "tolist()"), ("datetime64", "astype")])
+def test_numpy_scalar_is_named(name, advice):
+    scalar = type(name, (), {"__module__": "numpy"})()
+    for error in (refused(of(scalar)), refused({"$distinct_id": scalar, "$set": {}})):
+        assert f"numpy.{name}" in error.reason
+        assert advice in error.hint
+
+
 class Vague(tzinfo):
     """A time zone that does not know its offset: Python calls such a datetime naive."""
 
@@ -564,6 +615,26 @@ def test_dollar_name_outside_envelope_is_operator():
     others = {"$merge": 1, "$": 1, "$email": 1, "$Set": 1, "set": 1, "": 1, "x$set": 1}
     message = dict.fromkeys(sorted(ENVELOPE), 1) | {"$set": {}} | others
     assert operators_of(message) == ["$set", "$merge", "$", "$email", "$Set"]
+
+
+@pytest.mark.parametrize("more", [{}, {"$set": {"plan": "pro"}}])
+def test_exported_profile_is_no_update(more):
+    """The service exports profiles as ``$properties``, which no service takes back."""
+    message = {"$distinct_id": "ada", "$properties": {"plan": "pro"}, **more}
+    with pytest.raises(InvalidOperation, match=r'write "\$set" in place of "\$properties"') as caught:
+        examine(message)
+    assert caught.value.path == "$properties"
+    simulator = Simulator()
+    assert {outcome.verdict for outcome in simulator.apply(message)} == {"rejected"}
+    with pytest.raises(InvalidOperation):
+        simulator.people_update(message)
+    assert not simulator.profiles
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"a":2}', '[{"$set":{"x":{"a":1,"b":2,"a":1}}}]'])
+def test_repeated_name_is_refused(text):
+    with pytest.raises(ValueError, match='the name "a" stands twice'):
+        parse_json(text)
 
 
 def test_lane_follows_the_identity():

@@ -5,6 +5,7 @@ from math import inf, nan
 
 import pytest
 
+from recorder import JournalReader, Recorder
 from recorder.model.errors import InvalidOperation, RestanteError
 from recorder.model.intake import Intake
 from recorder.model.json_value import compact
@@ -25,9 +26,9 @@ class Recorded(PeopleApi):
         self._clock = clock
         self._intake = Intake("T")
 
-    def _update(self, lane, message, meta, fault=None):
+    def _update(self, lane, message, meta, check=None):
         now = self._now()
-        self.rows += self._intake.rows(lane, stamped(message, meta, now), now, fault)
+        self.rows += self._intake.rows(lane, stamped(message, meta, now), now, check)
 
     def _now(self):
         return self._clock()
@@ -35,8 +36,8 @@ class Recorded(PeopleApi):
     def batch(self):
         return Batch(
             self,
-            lambda lane, message, meta, fault: self._intake.rows(
-                lane, stamped(message, meta, NOW), NOW, fault
+            lambda lane, message, meta, check: self._intake.rows(
+                lane, stamped(message, meta, NOW), NOW, check
             ),
             self.rows.extend,
         )
@@ -176,6 +177,21 @@ def test_an_amount_is_a_finite_number(amount, simulator, recorded):
         assert caught.value.path == "$append.$transactions.$amount"
     assert held(simulator) == {}
     assert recorded.rows == []
+
+
+def test_serializer_makes_the_amount(tmp_path):
+    """Money is often Decimal, and an amount is looked at only when it is JSON."""
+    recorder = Recorder("T", tmp_path / "kiosk.db", serializer=float)
+    with recorder, JournalReader(recorder.journal.path) as reader:
+        for people in (recorder, simulator := Simulator(serializer=float)):
+            people.people_track_charge("u1", Decimal("29.99"))
+            with people.batch() as batch:
+                batch.people_track_charge("u1", Decimal(2))
+        messages = [message["$append"]["$transactions"] for message in reader.history()]
+    for charges in (messages, simulator.profile("u1")["$transactions"]):
+        assert [charge["$amount"] for charge in charges] == [29.99, 2.0]
+    with pytest.raises(InvalidOperation, match="must be a number, not a string"):
+        Simulator(serializer=str).people_track_charge("u1", Decimal(2))
 
 
 @pytest.mark.parametrize("properties", ["x", ["$time"], 5, [("sku", "b")]])
@@ -446,9 +462,9 @@ def test_lanes_follow_the_verb():
     lanes = []
 
     class Lanes(Recorded):
-        def _update(self, lane, message, meta, fault=None):
+        def _update(self, lane, message, meta, check=None):
             lanes.append(lane)
-            super()._update(lane, message, meta, fault)
+            super()._update(lane, message, meta, check)
 
     people = Lanes()
     people.people_set("u1", {})

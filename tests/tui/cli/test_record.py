@@ -170,6 +170,8 @@ BAD = {
     "no id": (b'{"$set":{}}', "$distinct_id"),
     "user and group": (b'{"$distinct_id":"a","$group_key":"k","$group_id":"g","$set":{}}', "not both"),
     "text where a number must be": (b'{"$distinct_id":"a","$add":{"x":"1"}}', "$add.x"),
+    "an exported profile": (b'{"$distinct_id":"a","$properties":{"x":1}}', 'write "$set" in place'),
+    "a name twice": (b'{"$distinct_id":"a","$set":{"x":1},"$set":{"y":1}}', '"$set" stands twice'),
     "another token": (b'{"$token":"OTHER","$distinct_id":"a","$set":{}}', "another project"),
     "over a megabyte": (b'{"$distinct_id":"a","$set":{"x":"' + b"x" * 1_000_001 + b'"}}', "limit"),
 }
