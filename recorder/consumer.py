@@ -15,6 +15,7 @@ from recorder.model.intake import Intake, OnInvalid, other_project
 from recorder.model.json_value import parse_json
 from recorder.model.operations import Lane
 from recorder.model.people import stamped
+from recorder.model.tokens import check_token
 
 if TYPE_CHECKING:
     from recorder.model.policy import ShippingPolicy
@@ -156,13 +157,14 @@ class JournalConsumer:
         properties = message.get("properties") if isinstance(message, dict) else None
         token = properties.get("token") if isinstance(properties, dict) else None
         intake = self._for_project(token)
-        fault = other_project() if token is not None and token != intake.token else None
+        fault = other_project(token) if token is not None and token != intake.token else None
         return [intake.event(lane, message, now, fault)]
 
     def _for_project(self, token: Any) -> Intake:
         """Return the intake of the journal's project: the first message's, if it belongs to none yet."""
         journal = self.journal
         if journal.token is None and token is not None:
+            check_token(token)
             with contextlib.suppress(WrongToken):  # another thread's message came first: see below
                 journal.bind(token)
         if journal.token is None:

@@ -12,6 +12,7 @@ from recorder.model.intake import Intake, OnInvalid
 from recorder.model.normalise import Serializer
 from recorder.model.operations import Lane
 from recorder.model.people import Batch, Check, Meta, PeopleApi, stamped
+from recorder.model.tokens import check_token
 
 if TYPE_CHECKING:
     from recorder.model.policy import ShippingPolicy
@@ -47,6 +48,7 @@ class Recorder(PeopleApi):
 
     Raises:
         JournalError: The journal cannot be used.
+        WrongToken: It is not a token, or the journal belongs to another project.
         ShippingError: `url` is no address.
 
     >>> import pathlib, tempfile
@@ -75,11 +77,12 @@ class Recorder(PeopleApi):
         clock: Callable[[], float] = time.time,
         **journal_options: Any,
     ) -> None:
+        check_token(token)
         self._clock = clock
         self._intake = Intake(token, on_invalid, serializer)
         self._delivery = Delivery(
             journal,
-            token=token or "",  # None, too, is no token
+            token=token,
             background=background,
             url=url,
             api_host=api_host,

@@ -15,8 +15,8 @@ from recorder.journal.space import Space
 from recorder.model.entries import NewEntry
 from recorder.model.errors import WrongToken
 from recorder.model.intake import Intake
-from recorder.model.json_value import is_text
 from recorder.model.operations import Operator
+from recorder.model.tokens import check_token
 
 if TYPE_CHECKING:
     from recorder.journal.claims import Claims
@@ -77,6 +77,8 @@ class Journal:
             "keep_shipped_entries": keep_shipped_entries,
         }
         check(limits)
+        if token is not None:
+            check_token(token)  # before there is a file
         self.path = resolved(path)
         self.durability = durability
         self._token: str | None = None
@@ -149,7 +151,7 @@ class Journal:
         Raises:
             WrongToken: It belongs to another project.
         """
-        _check_token(token)
+        check_token(token)
         if self._token is None:
             with self._connection.transaction() as connection:
                 kept = project.bind(connection, token)
@@ -166,7 +168,7 @@ class Journal:
         Raises:
             WrongToken: It is not a token.
         """
-        _check_token(token)
+        check_token(token)
         with self._connection.transaction() as connection:
             project.change_token(connection, token)
             lanes.retry_paused(connection)
@@ -344,10 +346,3 @@ class Journal:
 
         with self._connection.reading() as connection:
             return statistics(connection, self.path, now=now)
-
-
-def _check_token(token: str) -> None:
-    if not isinstance(token, str) or not token or not is_text(token):
-        raise WrongToken(
-            "the project's token must be a non-empty string", hint="Take it from the project's settings."
-        )

@@ -8,6 +8,7 @@ from recorder.model.json_value import check_size, compact
 from recorder.model.normalise import MESSAGE_DEPTH, Message, Serializer, is_plain, normalise
 from recorder.model.operations import Identity, Lane, examine, identity_of, lane_of, operators_of, split
 from recorder.model.people import Check, stamped
+from recorder.model.tokens import check_token
 
 __all__ = ["Intake", "OnInvalid", "other_project", "token_prefix"]
 
@@ -109,7 +110,7 @@ class Intake:
     def _without_token(self, message: Message) -> Message:
         """Return a copy without the project's token, which is added when it is sent."""
         if message.get("$token", self.token) != self.token:
-            raise other_project()
+            raise other_project(message["$token"])
         return {name: value for name, value in message.items() if name != "$token"}
 
     def _rejected(self, lane: Lane, message: Message, now: float, reason: str) -> NewEntry:
@@ -155,8 +156,12 @@ class Intake:
             return NewEntry(str(lane), None, profile, None, compact(plain), now, state, str(error))
 
 
-def other_project() -> WrongToken:
-    """Make the error for a message that names another project's token."""
+def other_project(token: Any) -> WrongToken:
+    """Make the error for a message that names another project's token, or what is none."""
+    try:
+        check_token(token)
+    except WrongToken as error:
+        return error
     return WrongToken("the message names another project's token than this journal's")
 
 

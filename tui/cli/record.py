@@ -10,6 +10,7 @@ from recorder import Journal, JournalReader
 from recorder.model.entries import NewEntry
 from recorder.model.errors import JournalMissing
 from recorder.model.intake import Intake
+from recorder.model.tokens import check_token
 from tui.cli import options
 from tui.cli.lines import Lines
 from tui.cli.progress import progress_bar
@@ -66,6 +67,7 @@ def record_command(
     token = token or _kept_token(path)
     if not token:
         raise click.UsageError("Which project? Give --token, or set RESTANTE_TOKEN.")
+    check_token(token)
     with _opened(aside, source, follow) as bad, _journal(path, token, max_bytes) as journal:
         if source.isatty():
             options.narrate("Reading update messages from the terminal; Ctrl-D ends them.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from recorder import Journal, JournalReader
+from recorder.model.tokens import check_token
 from tui.cli import options
 from tui.text.format import count
 
@@ -28,6 +29,7 @@ def token_command(context: click.Context, new: str, path: Path, yes: bool, for_p
     Example:
       restante token NEW_PROJECT -j kiosk.db
     """
+    check_token(new)
     with JournalReader(path) as reader:
         unsent, same = reader.counts().unsent, reader.token() == new
     if same:

@@ -51,12 +51,19 @@ def test_same_token_changes_nothing(restante, journal, append):
     assert (ran.code, ran.err) == (1, "That is the journal's token already. Nothing was done.\n")
 
 
-def test_what_is_no_token_exits_2(restante, journal, append):
+@pytest.mark.parametrize(
+    ("given", "fault"), [("", "non-empty"), ("NEW\n", "a line break"), ('"NEW"', "has '\"'")]
+)
+def test_what_is_no_token_exits_2(restante, journal, append, given, fault):
     append(*UPDATES)
-    ran = restante("token", "", "--yes", "-j", journal)
+    ran = restante("token", given, "--yes", "-j", journal)
     assert (ran.code, ran.out) == (2, "")
-    assert "non-empty" in ran.err
+    assert fault in ran.err
     assert token(journal) == "T"
+    ran = restante("record", "--token", given or " ", "-j", journal.with_name("new.db"))
+    assert (ran.code, ran.out) == (2, "")
+    assert "project's token" in ran.err
+    assert not journal.with_name("new.db").exists()
 
 
 def test_missing_journal_is_refused(restante, journal, tmp_path):
