@@ -1,0 +1,147 @@
+"""Starting, closing, and many senders at once."""
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from simulator.service.server import Service
+from tests.simulator.service.senders import TIMEOUT, fault, increment, send, update
+
+
+@pytest.fixture
+def restless():
+    """Threads take turns after nearly every step, so that a missing lock shows."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("restless")
+def test_posts_of_threads_are_kept(service):
+    def post(number):
+        with requests.Session() as session:
+            session.trust_env = False
+            return [
+                send(session, service, [increment(), increment(f"u{number}")] * 50).json()["status"]
+                for _ in range(5)
+            ]
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [status for each in pool.map(post, range(8)) for status in each]
+    assert statuses == [1] * 40
+    assert service.profiles() == {"ada": {"visits": 2_000}, **{f"u{n}": {"visits": 250} for n in range(8)}}
+    assert len(service.messages("accepted")) == 4_000
+
+
+@pytest.mark.usefixtures("restless")
+def test_threads_meet_each_fault_once(service):
+    service.set_faults([{"at": at, "fault": "status", "code": 503} for at in range(1, 41, 2)])
+
+    def post(_):
+        return requests.post(service.url + "/engage", json=[increment()], timeout=TIMEOUT).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(post, range(40)))
+    assert (codes.count(503), codes.count(200)) == (20, 20)
+    assert service.profiles() == {"ada": {"visits": 20}}
+
+
+def test_close_frees_port_and_connections(http):
+    service = Service()
+    service.start()
+    send(http, service, [update()])  # its connection is kept
+    started = time.monotonic()
+    service.close()
+    assert time.monotonic() - started < 2
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [update()])
+    port = int(service.url.rsplit(":", 1)[1])
+    with Service(port) as again:
+        assert again.url == service.url
+        assert again.profiles() == {}
+
+
+def test_close_interrupts_slow_fault(http):
+    with (
+        Service(faults=[{"at": 1, "fault": "slow", "seconds": 3_600}]) as service,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(send, http, service, [update()])
+        deadline = time.monotonic() + TIMEOUT
+        while service._requests == 0:
+            assert time.monotonic() < deadline
+        service.close()
+        with pytest.raises(requests.ConnectionError):
+            waiting.result(TIMEOUT)
+    assert service.profiles() == {}
+
+
+def test_close_applies_due_late_copies(http):
+    faults = [fault("late", 1, seconds=0), fault("late", 2, seconds=3_600)]
+    with Service(faults=faults) as service:
+        for name in ("due", "not due"):
+            with pytest.raises(requests.ConnectionError):
+                send(http, service, [update(name)])
+        started = time.monotonic()
+        service.close()
+        assert time.monotonic() - started < 2
+        assert list(service.profiles()) == ["due"]
+        assert service.settle(0)
+    assert "restante-late" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_close_is_idempotent():
+    Service().close()
+    with Service() as service:
+        service.close()
+
+
+def test_port_in_use_is_os_error(service):
+    with pytest.raises(OSError, match="in use"):
+        Service(int(service.url.rsplit(":", 1)[1])).start()
+
+
+def test_serve_forever_ends_on_close(http):
+    service = Service()
+    thread = threading.Thread(target=service.serve_forever)
+    thread.start()
+    deadline = time.monotonic() + TIMEOUT
+    while service.url.endswith(":0"):
+        assert time.monotonic() < deadline
+    assert send(http, service, [update()]).json()["status"] == 1
+    service.close()
+    thread.join(TIMEOUT)
+    assert not thread.is_alive()
+
+
+def test_service_listens_on_localhost_only(service):
+    assert service.url.startswith("http://127.0.0.1:")
+
+
+def test_missing_werkzeug_is_named():
+    code = """if True:
+        import sys
+        sys.modules["werkzeug"] = None
+        import simulator
+        import simulator.service
+        import simulator.service.faults
+        try:
+            from simulator.service import Service
+        except ImportError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'restante[service]'" in done.stdout
+    assert "werkzeug" in done.stdout
+
+
+def test_service_writes_no_output(service, http, capfd):
+    send(http, service, [update()])
+    http.get(service.url + "/nowhere", timeout=TIMEOUT)
+    assert capfd.readouterr() == ("", "")
