@@ -1,4 +1,4 @@
-"""Request bodies: their announced length, and their bytes.
+"""Requests as they come in: the lines of the head, the announced length of the body, and its bytes.
 
 A body whose end is unclear is refused, as its rest would be taken for the next request.
 """
@@ -9,15 +9,17 @@ from email.message import Message
 from http import HTTPStatus
 from io import BufferedIOBase
 
-__all__ = ["BrokenBody", "UnclearBody", "announced_length", "body_parts"]
+__all__ = ["BrokenBody", "HeadLines", "UnclearBody", "announced_length", "body_parts"]
 
 _PIECE = 64 * 1024
 _LONGEST_LINE = 1_000
+_LONGEST_SHOWN = 60
 _MOST_TRAILERS = 100
 
 # As many digits as any length needs; int() would take signs and underscores, too.
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n")
+_FIELD = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\0-\x08\x0a-\x1f\x7f]*)?\r?\n")
 
 
 class UnclearBody(ValueError):
@@ -36,11 +38,29 @@ class BrokenBody(ValueError):
     """The body ends too early, or its chunks are malformed."""
 
 
-def announced_length(headers: Message) -> int | None:
+class HeadLines(BufferedIOBase):
+    """The header lines of a request; a malformed one raises `UnclearBody`.
+
+    Python's parser is one for e-mail: it joins a line that begins with a space to the one before, divides one at a
+    lone CR, and takes what it cannot read for the end of the head, with Content-Length unread behind it.
+    """
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return the next line."""
+        line = self._stream.readline(size)
+        if len(line) != size and not _FIELD.fullmatch(line):
+            raise UnclearBody(f"a header line is malformed: {line[:_LONGEST_SHOWN]!r}")
+        return line
+
+
+def announced_length(headers: Message, version: str = "HTTP/1.1") -> int | None:
     """Return the length of the body in bytes, 0 for none, None for chunks.
 
     Raises:
-        UnclearBody: The length is no number or given twice, or the transfer coding is unknown.
+        UnclearBody: The length is no number or given twice, the transfer coding is unknown, or HTTP/1.0 has one.
 
     >>> from email import message_from_string
     >>> announced_length(message_from_string("Content-Length: 12"))
@@ -49,17 +69,19 @@ def announced_length(headers: Message) -> int | None:
     Traceback (most recent call last):
     simulator.service.bodies.UnclearBody: Content-Length, must be a number of bytes
     """
-    lengths = {length.strip() for length in headers.get_all("Content-Length", ())}
-    codings = [coding.strip().lower() for coding in headers.get_all("Transfer-Encoding", ())]
+    lengths = [length.strip(" \t") for length in headers.get_all("Content-Length", ())]
+    codings = [coding.strip(" \t").lower() for coding in headers.get_all("Transfer-Encoding", ())]
     if codings and codings != ["chunked"]:
         raise UnclearBody("Transfer-Encoding, must be chunked or missing", HTTPStatus.NOT_IMPLEMENTED)
     if codings and lengths:
         raise UnclearBody("Content-Length, must be missing with Transfer-Encoding")
     if len(lengths) > 1:
         raise UnclearBody("Content-Length, given twice")
+    if codings and version < "HTTP/1.1":
+        raise UnclearBody(f"Transfer-Encoding, unknown in {version}")
     if codings:
         return None
-    length = lengths.pop() if lengths else "0"
+    length = lengths[0] if lengths else "0"
     if not _LENGTH.fullmatch(length):
         raise UnclearBody("Content-Length, must be a number of bytes")
     return int(length)
@@ -88,7 +110,7 @@ def _exactly(stream: BufferedIOBase, length: int, piece: int) -> Iterator[bytes]
     while left:
         part = stream.read(min(left, piece))
         if not part:
-            raise BrokenBody(f"{left} bytes are missing")
+            raise BrokenBody(f"the body ends too early: {left:,} bytes are missing")
         left -= len(part)
         yield part
 
@@ -96,10 +118,10 @@ def _exactly(stream: BufferedIOBase, length: int, piece: int) -> Iterator[bytes]
 def _chunked(stream: BufferedIOBase, piece: int) -> Iterator[bytes]:
     while size := _chunk_size(stream):
         yield from _exactly(stream, size, piece)
-        if stream.readline(2) not in {b"\r\n", b"\n"}:
+        if stream.read(2) != b"\r\n":
             raise BrokenBody("a chunk is longer than it says")
     for _ in range(_MOST_TRAILERS):
-        if stream.readline(_LONGEST_LINE) in {b"\r\n", b"\n"}:
+        if stream.readline(_LONGEST_LINE) == b"\r\n":
             return
     raise BrokenBody("no end after the last chunk")
 

@@ -4,9 +4,11 @@
 connection reset, one closed without an answer, half a body read or sent.
 """
 
+import errno
 import json
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +22,7 @@ from typing import Any, Protocol
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
 
-from simulator.service.bodies import BrokenBody, UnclearBody, announced_length, body_parts
+from simulator.service.bodies import BrokenBody, HeadLines, UnclearBody, announced_length, body_parts
 from simulator.service.faults import (
     AckLost,
     Fault,
@@ -37,13 +39,21 @@ from simulator.service.faults import (
 from simulator.service.ingestion import Endpoint
 from simulator.service.routes import Application, endpoint_of
 
-__all__ = ["MAX_BODY", "Backend", "HttpServer"]
+__all__ = ["MAX_BODY", "MAX_CONNECTIONS", "Backend", "HttpServer"]
 
 MAX_BODY = 10 * 1024 * 1024
 """The largest body accepted, in bytes; a larger one is answered 413."""
 
+MAX_CONNECTIONS = 128
+"""Connections at once, each with a thread; one more is answered 503, and closed."""
+
 _MAX_DISCARDED = 10 * MAX_BODY
+_MAX_LINE = 65_537  # as the standard library reads the first line
 _MAX_SHOWN = 200
+_BACK_OFF = 0.1
+_MAX_REFUSED = 32
+_REFUSED_FOR = 2.0
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
 
@@ -70,19 +80,55 @@ class Backend(Protocol):
 
 
 class HttpServer(ThreadedWSGIServer):
-    """A thread for each connection. It tracks open connections, so that closing need not wait for clients."""
+    """A thread for each connection, up to `MAX_CONNECTIONS`.
+
+    It tracks open connections, so that closing need not wait for clients.
+    """
 
     def __init__(self, service: Backend, listener: socket.socket) -> None:
         self.service = service
         self._open: set[Any] = set()
+        self._refused: deque[tuple[float, socket.socket]] = deque()
         self._changed = Condition()
         host, port = listener.getsockname()
         super().__init__(host, port, service.application(), _Connection, fd=listener.fileno())
 
+    def get_request(self) -> tuple[Any, Any]:
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in _EXHAUSTED:  # the connection still waits, and would be reported again at once
+                with self._changed:
+                    self._changed.wait(_BACK_OFF)
+            raise
+
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._changed:
-            self._open.add(request)
-        super().process_request(request, client_address)
+            busy = len(self._open) >= MAX_CONNECTIONS
+            if not busy:
+                self._open.add(request)
+        if busy:
+            self._refuse(request)
+        else:
+            super().process_request(request, client_address)
+
+    def _refuse(self, request: socket.socket) -> None:
+        """Answer 503, and close later: a close with the request unread would be a reset, and hide the answer."""
+        with suppress(OSError):
+            request.sendall(_busy())
+            request.shutdown(socket.SHUT_WR)
+        self._refused.append((time.monotonic(), request))
+
+    def service_actions(self) -> None:
+        """Close connections that were refused a while ago; the loop of `serve_forever` calls this."""
+        latest = time.monotonic() - _REFUSED_FOR
+        while self._refused and (self._refused[0][0] < latest or len(self._refused) > _MAX_REFUSED):
+            self._refused.popleft()[1].close()
+
+    def server_close(self) -> None:
+        for _, request in self._refused:
+            request.close()
+        super().server_close()
 
     def shutdown_request(self, request: Any) -> None:
         super().shutdown_request(request)
@@ -109,11 +155,35 @@ class _Connection(WSGIRequestHandler):
     server: HttpServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    raw_requestline: bytes
     _endpoint: Endpoint | None = None
 
     def setup(self) -> None:
         super().setup()
         self.connection.settimeout(self.server.service.patience)
+
+    def parse_request(self) -> bool:
+        if not self.raw_requestline.strip(b"\r\n"):  # some senders end a body with an empty line too many
+            self.raw_requestline = self.rfile.readline(_MAX_LINE)
+        stream = self.rfile
+        self.rfile = HeadLines(stream)
+        try:
+            return super().parse_request()
+        except UnclearBody as error:
+            self.send_error(error.status, str(error))
+            return False
+        finally:
+            self.rfile = stream
+
+    def handle_expect_100(self) -> bool:
+        """Invite the body, unless it will be refused."""
+        with suppress(UnclearBody):
+            self._announced()
+            return super().handle_expect_100()
+        return True
+
+    def _announced(self) -> int | None:
+        return announced_length(self.headers, self.request_version)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # werkzeug's name
         """Do not log: tests want their own output only."""
@@ -148,7 +218,10 @@ class _Connection(WSGIRequestHandler):
         except UnclearBody as error:
             self.send_error(error.status, str(error))
             return
-        except (BrokenBody, OSError):
+        except BrokenBody as error:
+            self.send_error(HTTPStatus.BAD_REQUEST, str(error))
+            return
+        except OSError:
             self.close_connection = True
             return
         if body is None:
@@ -166,7 +239,7 @@ class _Connection(WSGIRequestHandler):
         A large one is still read, within reason: a sender in the middle of sending would take an answer followed
         by a close for a reset.
         """
-        length = announced_length(self.headers)
+        length = self._announced()
         if length is not None and length > _MAX_DISCARDED:
             self.close_connection = True
             return None
@@ -186,7 +259,7 @@ class _Connection(WSGIRequestHandler):
     def _read_half(self) -> None:
         """Read half of the body; one byte of a chunked one, whose length is unknown."""
         try:
-            length = announced_length(self.headers)
+            length = self._announced()
         except UnclearBody:
             return
         if length is None:
@@ -281,6 +354,12 @@ def _echo(asked: str | None, otherwise: str) -> str:
 
 def _refusal(code: int, text: str) -> Response:
     return Response(json.dumps({"status": 0, "error": text}), code, mimetype="application/json")
+
+
+def _busy() -> bytes:
+    text = json.dumps({"status": 0, "error": f"all {MAX_CONNECTIONS} connections are in use; close one"})
+    head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+    return f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode()
 
 
 def _failure(fault: Status) -> Response:

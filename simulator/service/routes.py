@@ -1,6 +1,7 @@
 """Routes of the local service: a WSGI application that answers as the real service does, and shows its state."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ __all__ = ["Application", "endpoint_of"]
 _PAGE_SIZE = 1_000
 """Profiles on a page of the query API."""
 
+_MOST_SHOWN = 100
+
 
 def endpoint_of(path: str) -> Endpoint | None:
     """Return the ingestion endpoint at a path, None for any other path.
@@ -29,6 +32,29 @@ def endpoint_of(path: str) -> Endpoint | None:
     """
     bare = "/" + path.strip("/")
     return Endpoint(bare) if bare in set(Endpoint) else None
+
+
+def _stranger(request: Request) -> str | None:
+    """Return why a web page may be asking; None if none can.
+
+    Any page can have a browser send requests to 127.0.0.1. It names itself in Origin, or, if its own name was made to
+    resolve to 127.0.0.1, in Host. Browsers always send Host; programs may leave it out.
+    """
+    host, origin = request.environ.get("HTTP_HOST"), request.headers.get("Origin")
+    if host is not None and not _is_local(host):
+        return f"Host is {host[:_MOST_SHOWN]!r}, not 127.0.0.1 or localhost"
+    if origin is not None and origin != f"http://{host}":
+        return f"Origin is {origin[:_MOST_SHOWN]!r}, a web page's"
+    return None
+
+
+def _is_local(host: str) -> bool:
+    return (
+        re.fullmatch(
+            r"(127(\.\d{1,3}){3}|\[::1\]|([a-z\d-]+\.)*localhost)(:\d*)?", host, re.ASCII | re.IGNORECASE
+        )
+        is not None
+    )
 
 
 class Application:
@@ -59,6 +85,8 @@ class Application:
 
     def _answer(self, request: Request) -> Response:
         path = request.path.rstrip("/") or "/"
+        if endpoint_of(path) is None and (stranger := _stranger(request)):
+            return _error(f"{path} is for programs on this computer: {stranger}", HTTPStatus.FORBIDDEN)
         methods = self._routes.get(path)
         if methods is None:
             return _error(f"no route {path}; GET / lists them", HTTPStatus.NOT_FOUND)

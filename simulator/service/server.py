@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from threading import Event, Lock, Thread
 from types import TracebackType
@@ -99,6 +100,10 @@ class Service:
         self._late.close()
         if self._running is not None:
             server, thread = self._running
+            with suppress(
+                OSError
+            ):  # wakes the thread at once where the system allows it, and not at its next look
+                server.socket.shutdown(socket.SHUT_RDWR)
             server.shutdown()
             thread.join()
             server.end_connections()

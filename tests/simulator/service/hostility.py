@@ -337,4 +337,4 @@ def _documented(status, kind, body):
     said = json.loads(body)
     if status == 200:
         return isinstance(said, dict | list)
-    return status in {400, 404, 405, 413, 414, 431, 501, 505} and isinstance(said["error"], str)
+    return status in {400, 403, 404, 405, 413, 414, 431, 501, 503, 505} and isinstance(said["error"], str)

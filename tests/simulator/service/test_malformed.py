@@ -62,6 +62,10 @@ def test_broken_request_applies_nothing(service, http, request_, capfd):
         (b"POST /engage HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400, "Content-Length, must be a number"),
         (b"POST /engage HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "Content-Length, must be a number"),
         (b"POST /engage HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "Transfer-Encoding, must be chunked"),
+        (b"POST /engage HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "Transfer-Encoding, unknown in HTTP/1.0"),
+        (b"POST /engage HTTP/1.1\r\nContent-Length: 9\r\n\r\n[", 400, "the body ends too early"),
+        (b"POST /engage HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "a chunk does not say how long"),
+        (b"POST /engage HTTP/1.1\r\nContent-Le", 400, "a header line is malformed"),
     ],
 )  # fmt: skip
 def test_malformed_http_is_refused_as_json(service, request_, status, says, capfd):
@@ -79,7 +83,23 @@ def test_malformed_http_is_refused_as_json(service, request_, status, says, capf
         b"Content-Length: many\r\n",
         b"Content-Length: 5\r\nContent-Length: 6\r\n",
         b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5, 5\r\n",
+        b"Content-Length : 5\r\n",
+        b"Content-Length:\r\n 5\r\n",
+        b"X: y\r\n Content-Length: 5\r\n",
+        b" X: y\r\nContent-Length: 5\r\n",
+        b"X: y\rContent-Length: 5\r\n",
+        b"X\0: y\r\nContent-Length: 5\r\n",
+        b"no colon\r\nContent-Length: 5\r\n",
+        b"From x\r\nContent-Length: 5\r\n",
+        b": y\r\nContent-Length: 5\r\n",
         b"Transfer-Encoding: identity\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: \x0bchunked\r\n",
+        b"Transfer-Encoding: chunked\xa0\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+        b"Transfer-Encoding:\r\n chunked\r\n",
     ],
 )
 def test_unclear_body_ends_connection(service, framing):
@@ -92,7 +112,8 @@ def test_unclear_body_ends_connection(service, framing):
 @pytest.mark.parametrize("size", [b"ffffff", b"7fffffffffffffff"])
 def test_truncated_huge_chunk_ends_connection(service, size):
     head = b"POST /engage HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    assert raw(service, head + size + b"\r\n[") == b""
+    ((status, _),) = answers_of(raw(service, head + size + b"\r\n["))
+    assert status == 400
     assert service.messages() == []
 
 
@@ -103,7 +124,23 @@ def test_http_09_gets_a_head(service, request_):
     assert answer.endswith(b"\r\n\r\n0")
 
 
-@pytest.mark.parametrize("value", [b"http://shop.test\r\n folded", b"a\0b", b"\x85"])
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: many", b"Content-Length: 5\r\nTransfer-Encoding: chunked"]
+)
+def test_unclear_body_is_not_invited(service, framing):
+    head = b"POST /engage HTTP/1.1\r\nExpect: 100-continue\r\n" + framing + b"\r\n\r\n"
+    assert [status for status, _ in answers_of(raw(service, head))] == [400]
+
+
+@pytest.mark.parametrize("between", [b"", b"\r\n", b"\n"])
+def test_empty_line_before_request_is_skipped(service, between):
+    """Some senders end a body with an empty line that its length does not count."""
+    answers = raw(service, posted(increment()) + between + posted(increment()))
+    assert [status for status, _ in answers_of(answers)] == [200, 200]
+    assert service.profiles() == {"ada": {"visits": 2}}
+
+
+@pytest.mark.parametrize("value", [b"\x85", b"\xad"])
 @pytest.mark.parametrize("name", [b"Origin", b"Access-Control-Request-Headers"])
 def test_illegal_header_is_not_echoed(service, name, value, capfd):
     answer = raw(
