@@ -131,7 +131,7 @@ def test_long_text_styles_nothing(plain_styles):
 
 
 @settings(
-    costly(40),  # a tour of half a hundred screens each, and shrinking one takes longer than reading it
+    costly(100),  # a tour of half a hundred screens each, and shrinking one takes longer than reading it
     suppress_health_check=list(HealthCheck),
     phases=set(Phase) - {Phase.shrink},
 )

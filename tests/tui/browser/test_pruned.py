@@ -231,7 +231,7 @@ def check(path):
         door.close()
 
 
-@costly(2)
+@costly(6)
 @given(acts=ACTS)
 def test_pruned_profiles_equal_the_simulator(acts):
     with tempfile.TemporaryDirectory() as folder:
