@@ -52,7 +52,8 @@ class Restante:
     folder: Path
     started: list = field(default_factory=list)
 
-    def __call__(self, *arguments, stdin=b"", environment=None):
+    def __call__(self, *arguments, stdin=b"", environment=None, **given):
+        """Run it; `stdout` and `stderr` may be given as text files, what they take is not returned."""
         variables = self.environment(environment)
         encoding = variables.get("PYTHONIOENCODING", "utf-8")
         streams = {
@@ -62,6 +63,7 @@ class Restante:
             "stdout": io.TextIOWrapper(io.BytesIO(), encoding),
             "stderr": io.TextIOWrapper(io.BytesIO(), encoding),
         }
+        streams |= given
         with (
             contextlib.chdir(self.folder),
             mock.patch.dict(os.environ, variables, clear=True),
@@ -70,7 +72,8 @@ class Restante:
             pytest.raises(SystemExit) as ended,
         ):
             main()
-        return Ran(ended.value.code, _written(streams["stdout"]), _written(streams["stderr"]))
+        out, err = ("" if name in given else _written(streams[name]) for name in ("stdout", "stderr"))
+        return Ran(ended.value.code, out, err)
 
     def process(self, *arguments, stdin=b"", environment=None, program=PROGRAM, **options):
         done = subprocess.run(

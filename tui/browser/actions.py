@@ -22,9 +22,8 @@ from recorder.model.filters import MOST_RANGES
 from recorder.model.json_value import parse_json
 from recorder.model.reports import Forgotten
 from tui.browser.gateway import Gateway
-from tui.text.detail import escaped_json
 from tui.text.forgetting import told as told_forgotten
-from tui.text.format import count, printable
+from tui.text.format import count, escaped_json, printable
 from tui.text.rows import Query
 from tui.text.sentence import report_sentence
 

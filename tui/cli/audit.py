@@ -27,11 +27,11 @@ def audit_command(context: click.Context, path: Path, for_programs: bool) -> Non
     """
     audited = audit(path)
     if for_programs:
-        click.echo(options.as_json(audited))
+        options.write_json(audited)
     else:
         entries, attempts = count(audited.entries, "entry", "entries"), count(audited.attempts, "attempt")
         for disagreement in audited.disagreements:
-            click.echo(disagreement)
+            options.say(str(disagreement))
         verdict = "every account agrees" if audited.agrees else f"{len(audited.disagreements)} disagree"
-        click.echo(f"Counted {entries} and {attempts}: {verdict}.")
+        options.say(f"Counted {entries} and {attempts}: {verdict}.")
     context.exit(int(not audited.agrees))

@@ -3,13 +3,16 @@
 import importlib
 import os
 import sys
-from io import TextIOWrapper
-from typing import IO, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO, TextIOWrapper
+from typing import IO, Any, NoReturn
 
 import click
 
 from recorder import JournalError, RestanteError, WrongToken
 from recorder.model.errors import JournalMissing, JournalSnapshot, JournalTooNew, NotAJournal
+from tui.cli.options import narrate
 
 __all__ = ["main", "restante"]
 
@@ -68,14 +71,24 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        """Read the arguments, or write the help."""
+        with _closed_pipe():
+            return super().make_context(*arguments, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; a closed pipe ends it, which click itself would report with exit code 1."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise _PipeClosed from None
-        return result
+        """Run a command."""
+        with _closed_pipe():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _closed_pipe() -> Iterator[None]:
+    """End the command silently, where click itself would end with exit code 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise _PipeClosed from None
 
 
 def _missing(error: ImportError) -> str:
@@ -103,37 +116,71 @@ def restante() -> None:
 
 def main() -> NoReturn:
     """Run the command, and end with its exit code."""
-    sys.stdout = sys.stdout or _nowhere()  # closed by whoever started us
-    sys.stderr = sys.stderr or _nowhere()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show it still gets it
+    _open_streams()
+    code = _run()
+    lost = _flushed(sys.stdout)
+    if lost is not None and not isinstance(lost, BrokenPipeError):
+        _show(f"standard output: {lost.strerror}")
+        code = code or 1
+    _flushed(sys.stderr)
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         code = restante(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        written = StringIO()
+        error.show(written)
+        narrate(written.getvalue().rstrip("\n"))
+        return error.exit_code
     except RestanteError as error:
         _show(f"{error}\n{error.hint}".rstrip())
-        code = _code(error)
+        return _code(error)
     except (click.Abort, KeyboardInterrupt):
-        code = _INTERRUPTED
-    except OSError as error:
-        _show(f"{error.filename or 'standard output'}: {error.strerror}")
-        code = 1
+        return _INTERRUPTED
     except _PipeClosed:
-        # Python would complain when it flushes at the end: give it somewhere to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        return 0
+    except OSError as error:
+        dropped = _flushed(sys.stdout)
+        place = error.filename or ("standard output" if dropped else "")
+        _show(": ".join(filter(None, (str(place), error.strerror or str(error)))))
+        return 1
+    return code if isinstance(code, int) else 0
 
 
-def _nowhere() -> IO[str]:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # for as long as the process lives
+def _open_streams() -> None:
+    """Stand in for streams that were closed by whoever started us: their use is an error, stderr's is not."""
+    sys.stdin = sys.stdin or _null(os.O_WRONLY, "r")
+    sys.stdout = sys.stdout or _null(os.O_RDONLY, "w")
+    sys.stderr = sys.stderr or _null(os.O_WRONLY, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show it still gets it
+
+
+def _null(flags: int, mode: str) -> IO[str]:
+    descriptor = os.open(os.devnull, flags)
+    return os.fdopen(descriptor, mode, encoding="utf-8", closefd=False)  # for as long as the process lives
+
+
+def _flushed(stream: IO[str]) -> OSError | None:
+    """Write out what a stream keeps; return why that cannot be done, and drop it then.
+
+    Python would complain when it flushes at the end, and end with 120.
+    """
+    try:
+        stream.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        return error
+    return None
 
 
 def _show(message: str) -> None:
-    click.ClickException(message).show()
+    narrate(f"Error: {message}")
 
 
 def _code(error: RestanteError) -> int:

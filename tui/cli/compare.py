@@ -38,7 +38,7 @@ _IDENTITY = frozenset({"$token", "$distinct_id", "$group_key", "$group_id"})
     required=True,
     help="The local service's base address, such as http://127.0.0.1:8765 (RESTANTE_URL).",
 )
-@click.option("--token", help="Another token than the journal's own.")
+@click.option("--token", type=options.text, help="Another token than the journal's own.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -84,7 +84,7 @@ def compare_command(
         history, comparison = reader.unpruned(lambda: _compared(reader, base, asked))
         report = _Report(reader, history, comparison)
         if for_programs:
-            click.echo(options.as_json(report.for_programs()))
+            options.write_json(report.for_programs())
         else:
             report.in_words(limit)
     context.exit(int(not comparison.agrees))
@@ -143,11 +143,11 @@ class _Report:
 
     def in_words(self, limit: int) -> None:
         divergences = self._comparison.divergences
-        click.echo(self._comparison.summary)
+        options.say(self._comparison.summary)
         for divergence in divergences[:limit]:
-            click.echo(f"\n{divergence.format(self._called)}")
+            options.say(f"\n{divergence.format(self._called)}")
             if (entry := self._given_up.get(_owner(divergence))) is not None:
-                click.echo(f"  given up   {_called(entry)}")
+                options.say(f"  given up   {_called(entry)}")
         if len(divergences) > limit:
             options.narrate(f"{limit:,} of {len(divergences):,} shown; --limit shows more.")
 

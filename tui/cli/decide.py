@@ -91,7 +91,7 @@ def _decide(verb: Verb, words: list[str], path: Path, *, yes: bool, for_programs
     else:
         return 1
     if for_programs:
-        click.echo(options.as_json(done))
+        options.write_json(done)
     return int(not done.entries or bool(done.refused))
 
 

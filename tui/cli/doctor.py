@@ -34,13 +34,13 @@ def doctor_command(context: click.Context, path: Path, deep: bool, for_programs:
     tell = _progress if deep and sys.stderr.isatty() else None
     findings = diagnose(path, deep=deep, progress=tell)
     if for_programs:
-        click.echo(options.as_json(findings))
+        options.write_json(findings)
     else:
         for finding in findings:
-            click.echo(_told(finding))
+            options.say(_told(finding))
         wrong = sum(finding.severity is Severity.ATTENTION for finding in findings)
         needs = "needs" if wrong == 1 else "need"
-        click.echo(f"{count(wrong, 'thing')} {needs} attention." if wrong else "Nothing needs attention.")
+        options.say(f"{count(wrong, 'thing')} {needs} attention." if wrong else "Nothing needs attention.")
     context.exit(int(any(finding.severity is Severity.ATTENTION for finding in findings)))
 
 

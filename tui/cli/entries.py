@@ -48,14 +48,14 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
         total = reader.count(words) if len(entries) == limit else len(entries)
         counts = reader.counts()
     if for_programs:
-        click.echo(options.as_json(entries))
+        options.write_json(entries)
         return
     now = time.time()
     if sys.stdout.isatty():
         _table(entries, now)
     else:
         for entry in entries:
-            click.echo("\t".join(_cells(entry, now, length=2_000)))
+            options.say("\t".join(_cells(entry, now, length=2_000)))
     if total > len(entries):
         options.narrate(f"{len(entries):,} of {total:,}; --limit shows more.")
     elif not entries:

@@ -1,7 +1,9 @@
 """`restante export`: write entries as lines that `restante record` reads, or as a database."""
 
-import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -61,7 +63,7 @@ def _make_database(path: Path, file: Path, words: list[str], for_programs: bool)
 
     rows = export_database(path, file, words)
     if for_programs:
-        click.echo(options.as_json({"file": str(file), **rows}))
+        options.write_json({"file": str(file), **rows})
     else:
         options.narrate(
             f"Exported {count(rows['entries'], 'entry', 'entries')}, {count(rows['attempts'], 'attempt')} and "
@@ -72,27 +74,28 @@ def _make_database(path: Path, file: Path, words: list[str], for_programs: bool)
 def _write_lines(path: Path, words: list[str], everything: bool) -> None:
     if not everything and not any(word.startswith(("state=", "state!=")) for word in words):
         words = [*words, f"state={State.PENDING}"]
-    written, left_out, empty = 0, 0, 0
+    number: Counter[str] = Counter()
     with JournalReader(path) as reader:
-        for entry in reader.stream(words):
-            if everything or (entry.state not in _EMPTY and entry.lane in _PROFILES):
-                sys.stdout.write(f"{_line(entry)}\n")
-                written += 1
-            elif entry.state in _EMPTY:
-                empty += 1
-            else:
-                left_out += 1
-    sys.stdout.flush()
-    options.narrate(f"Exported {count(written, 'entry', 'entries')}.")
-    if left_out:
-        options.narrate(f"Left out {count(left_out, 'event or import', 'events and imports')}.")
-    if empty:
-        options.narrate(f"Left out {count(empty, 'entry', 'entries')} whose content is gone.")
+        options.write_json_lines(_chosen(reader.stream(words), everything, number))
+    options.narrate(f"Exported {count(number['written'], 'entry', 'entries')}.")
+    if number["other lanes"]:
+        options.narrate(f"Left out {count(number['other lanes'], 'event or import', 'events and imports')}.")
+    if number["empty"]:
+        options.narrate(f"Left out {count(number['empty'], 'entry', 'entries')} whose content is gone.")
 
 
-def _line(entry: Entry) -> str:
+def _chosen(entries: Iterable[Entry], everything: bool, number: Counter[str]) -> Iterator[dict[str, Any]]:
+    for entry in entries:
+        if everything or (entry.state not in _EMPTY and entry.lane in _PROFILES):
+            number["written"] += 1
+            yield _exported(entry)
+        else:
+            number["empty" if entry.state in _EMPTY else "other lanes"] += 1
+
+
+def _exported(entry: Entry) -> dict[str, Any]:
     if entry.lane not in _PROFILES:
-        return options.as_json({"lane": entry.lane, "state": entry.state, "message": entry.message})
+        return {"lane": entry.lane, "state": entry.state, "message": entry.message}
     if entry.state is State.PENDING:
-        return options.as_json(entry.message)
-    return options.as_json({"state": entry.state, "message": entry.message})
+        return dict(entry.message)
+    return {"state": entry.state, "message": entry.message}

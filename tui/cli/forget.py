@@ -14,9 +14,15 @@ __all__ = ["forget_command"]
 
 
 @click.command("forget")
-@click.argument("profile", metavar="ID")
+@click.argument("profile", metavar="ID", type=options.text)
 @options.journal
-@click.option("--group", "group_key", metavar="KEY", help="Forget the group of this key instead of a user.")
+@click.option(
+    "--group",
+    "group_key",
+    metavar="KEY",
+    type=options.text,
+    help="Forget the group of this key instead of a user.",
+)
 @click.option("--delete-remote", is_flag=True, help="Also record a $delete for the service.")
 @options.yes
 @options.json_flag
@@ -54,7 +60,7 @@ def forget_command(
     with Journal(path) as journal, progress_bar("forgetting") as show:
         done = journal.forget(profile, group_key=group_key, delete_remote=delete_remote, progress=show)
     if for_programs:
-        click.echo(options.as_json(done))
+        options.write_json(done)
     else:
         for line in told(done):
             options.narrate(line)

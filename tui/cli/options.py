@@ -1,17 +1,19 @@
 """Options, questions and output that commands share."""
 
 import dataclasses
-import json
+import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 
 from recorder.model.filters import KEYS, seconds
+from tui.text.format import escaped_json, printable
 
 __all__ = [
     "BadInput",
@@ -26,8 +28,13 @@ __all__ = [
     "json_flag",
     "narrate",
     "new_file",
+    "say",
     "span",
+    "speaks_utf8",
+    "text",
     "token",
+    "write_json",
+    "write_json_lines",
     "yes",
 ]
 
@@ -54,6 +61,14 @@ def byte_count(value: str | int) -> int:
         raise click.BadParameter(f"{value!r} is not a size such as 500K, 64M or 2G")
     factor: int = 1_000 ** " KMG".index(match["unit"].upper() or " ")
     return int(match["number"]) * factor
+
+
+def text(value: str) -> str:
+    """Return an argument as UTF-8, whatever the locale; a parameter type."""
+    try:
+        return os.fsencode(value).decode()
+    except UnicodeError:
+        return value
 
 
 def new_file(value: str | Path) -> Path:
@@ -84,7 +99,7 @@ def filter_words(command: Command) -> Command:
 
 
 def _words(_context: click.Context, _argument: click.Parameter, given: tuple[str, ...]) -> list[str]:
-    return [word for words in given for word in _BEFORE_KEYS.split(words)]
+    return [text(word) for words in given for word in _BEFORE_KEYS.split(words)]
 
 
 def yes(command: Command) -> Command:
@@ -94,9 +109,9 @@ def yes(command: Command) -> Command:
 
 def token(command: Command) -> Command:
     """Add the option ``--token``."""
-    return click.option("--token", envvar="RESTANTE_TOKEN", help="The project's token (RESTANTE_TOKEN).")(
-        command
-    )
+    return click.option(
+        "--token", type=text, envvar="RESTANTE_TOKEN", help="The project's token (RESTANTE_TOKEN)."
+    )(command)
 
 
 def connection(command: Command) -> Command:
@@ -133,9 +148,51 @@ def journal_hint(path: Path) -> str:
     return f"-j {shlex.quote(str(path))}"
 
 
-def narrate(text: str) -> None:
-    """Write a line to standard error."""
-    click.echo(text, err=True)
+def say(words: str) -> None:
+    """Write lines to standard output, safe for a terminal.
+
+    Raises:
+        OSError: They cannot be written; its file name says where.
+    """
+    with _standard_output():
+        click.echo(_printable_lines(words), sys.stdout)
+
+
+def write_json(value: Any) -> None:
+    """Write a value as a line of JSON to standard output: UTF-8, whatever the locale.
+
+    Raises:
+        OSError: It cannot be written; its file name says where.
+    """
+    write_json_lines([value])
+
+
+def write_json_lines(values: Iterable[Any]) -> None:
+    """Write a line of JSON for each value, as `write_json` does."""
+    with _standard_output():
+        sys.stdout.flush()
+        for value in values:
+            sys.stdout.buffer.write(f"{as_json(value)}\n".encode())
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
+def narrate(words: str, *, ends: bool = True) -> None:
+    """Write lines to standard error, safe for a terminal. Where nobody can read them, the work goes on."""
+    with suppress(OSError):
+        click.echo(_printable_lines(words), sys.stderr, nl=ends)
+
+
+def _printable_lines(words: str) -> str:
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in words.split("\n"))
 
 
 def go_ahead(question: str, *, yes: bool) -> bool:
@@ -146,12 +203,12 @@ def go_ahead(question: str, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not sys.stdin.isatty():
         raise BadInput("There is no terminal to ask on: give --yes to go ahead. Nothing was done.")
-    click.echo(f"{question} [y/N] ", err=True, nl=False)
+    narrate(f"{question} [y/N] ", ends=False)
     answer = sys.stdin.readline()
     if not answer:  # Ctrl-D
-        click.echo(err=True)
+        narrate("")
     agreed = answer.strip().lower() in {"y", "yes"}
     if not agreed:
         narrate("Nothing was done.")
@@ -159,8 +216,8 @@ def go_ahead(question: str, *, yes: bool) -> bool:
 
 
 def as_json(value: Any) -> str:
-    """Return JSON; dataclasses become objects with their fields' names."""
-    return json.dumps(value, ensure_ascii=not _speaks_utf8(), default=_plain)
+    """Return JSON, safe for a terminal; dataclasses become objects with their fields' names."""
+    return escaped_json(value, ensure_ascii=not speaks_utf8(sys.stdout), default=_plain)
 
 
 def as_dict(value: Any) -> dict[str, Any]:
@@ -168,9 +225,9 @@ def as_dict(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
-def _speaks_utf8() -> bool:
-    """True if standard output takes any text; elsewhere JSON escapes it."""
-    encoding = getattr(sys.stdout, "encoding", None) or ""
+def speaks_utf8(stream: IO[str]) -> bool:
+    """Return True if a stream takes any text; elsewhere JSON escapes it."""
+    encoding = getattr(stream, "encoding", None) or ""
     return encoding.lower().replace("-", "") == "utf8"
 
 

@@ -15,7 +15,7 @@ __all__ = ["profiles_command"]
 
 
 @click.command("profiles")
-@click.argument("profile_id", metavar="[ID]", required=False)
+@click.argument("profile_id", metavar="[ID]", required=False, type=options.text)
 @options.journal
 @click.option(
     "--from",
@@ -56,10 +56,10 @@ def profiles_command(
         if not profiles:
             options.narrate(f"There is no profile {printable(profile_id)}.")
     if for_programs:
-        click.echo(options.as_json(_by_id(profiles, groups)))
+        options.write_json(_by_id(profiles, groups))
     else:
         for profile in profiles:
-            click.echo(_line(profile))
+            options.say(_line(profile))
     context.exit(int(profile_id is not None and not profiles))
 
 

@@ -34,7 +34,7 @@ def prune_command(path: Path, all_shipped: bool, dry_run: bool, for_programs: bo
     with Journal(path) as journal, progress_bar("pruning") as show:
         pruned = journal.prune(all_shipped=all_shipped, dry_run=dry_run, progress=show)
     if for_programs:
-        click.echo(options.as_json(pruned))
+        options.write_json(pruned)
     elif dry_run:
         options.narrate(f"{count(pruned.entries, 'entry', 'entries')} would be pruned.")
     else:

@@ -128,7 +128,7 @@ def _follow(journal: Journal, lines: Lines) -> None:
 
 def _tell(lines: Lines, for_programs: bool) -> None:
     if for_programs:
-        click.echo(options.as_json({"lines": lines.read, "entries": lines.entries, "skipped": lines.skipped}))
+        options.write_json({"lines": lines.read, "entries": lines.entries, "skipped": lines.skipped})
         return
     options.narrate(f"Journaled {count(lines.entries, 'entry', 'entries')} from {count(lines.read, 'line')}.")
     if lines.unknown:

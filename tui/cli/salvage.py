@@ -36,7 +36,7 @@ def salvage_command(context: click.Context, path: Path, dry_run: bool, for_progr
     with progress_bar("reading pages") as show:
         salvaged = salvage(path, dry_run=dry_run, progress=show)
     if for_programs:
-        click.echo(options.as_json(salvaged))
+        options.write_json(salvaged)
     elif salvaged is None:
         options.narrate("Nothing is damaged. Nothing was done.")
     else:

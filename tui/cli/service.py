@@ -9,6 +9,7 @@ import click
 
 from simulator.service import Service
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
+from tui.cli import options
 
 __all__ = ["simulator_command"]
 
@@ -82,8 +83,8 @@ def _serve(port: int, faults: tuple[Fault, ...], mixed: str) -> None:
         raise click.ClickException(_unavailable(port, error)) from error
     try:
         signal.signal(signal.SIGTERM, _end)
-        click.echo(service.url)
-        click.echo(f"Updates go to {service.url}/engage and /groups; Ctrl-C ends it.", err=True)
+        options.say(service.url)
+        options.narrate(f"Updates go to {service.url}/engage and /groups; Ctrl-C ends it.")
         service.serve_forever()
     finally:
         service.close()

@@ -92,7 +92,7 @@ def ship_command(
         in_doubt = reader.counts().in_doubt
     transport.close()
     if for_programs:
-        click.echo(options.as_json(report))
+        options.write_json(report)
     else:
         options.narrate(format_report(path, report))
     context.exit(int(report.stopped_by != "done" or report.pending + report.rejected + in_doubt > 0))

@@ -27,6 +27,6 @@ def snapshot_command(file: Path, path: Path, for_programs: bool) -> None:
     """
     copy = snapshot(path, file)
     if for_programs:
-        click.echo(options.as_json({"file": str(copy), "bytes": copy.stat().st_size}))
+        options.write_json({"file": str(copy), "bytes": copy.stat().st_size})
     else:
         options.narrate(f"Copied to {file} ({size(copy.stat().st_size)}). It is for looking only.")

@@ -36,11 +36,9 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     shipping = shipping_of(statistics, shipper, now=time.time())
     if for_programs:
         state = options.as_dict(shipping)
-        click.echo(
-            options.as_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
-        )
+        options.write_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
     else:
-        click.echo(f"{shipping.sentence}\n{_accounts(statistics)}")
+        options.say(f"{shipping.sentence}\n{_accounts(statistics)}")
     context.exit(int(_needs_attention(statistics, shipping, max_age)))
 
 

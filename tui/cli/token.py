@@ -13,7 +13,7 @@ __all__ = ["token_command"]
 
 
 @click.command("token")
-@click.argument("new", metavar="NEW")
+@click.argument("new", metavar="NEW", type=options.text)
 @options.journal
 @options.yes
 @options.json_flag
@@ -43,6 +43,6 @@ def token_command(context: click.Context, new: str, path: Path, yes: bool, for_p
     with Journal(path) as journal:
         journal.change_token(new)
     if for_programs:
-        click.echo(options.as_json({"entries": unsent}))
+        options.write_json({"entries": unsent})
     else:
         options.narrate(f"Changed: {count(unsent, 'entry', 'entries')} to be sent to the new project.")

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
-
 from recorder import (
     Entry,
     HttpTransport,
@@ -191,7 +189,7 @@ class _Work:
 
     def _tell_report(self, report: ShipReport) -> None:
         if self._for_programs:
-            click.echo(options.as_json(report))
+            options.write_json(report)
             return
         said, self._said = self._said, (report.stopped_by, report.message)
         if self._said == said and not report.shipped + report.rejected + report.in_doubt:

@@ -1,7 +1,5 @@
 """A whole entry as labelled lines: its message, its attempts, its effect, and what happens next. Pure."""
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,10 +8,10 @@ from recorder import Attempt, Entry, State
 from recorder.model.entries import AttemptOutcome
 from tui.text.effect import Effect
 from tui.text.facts import EntryFacts
-from tui.text.format import age, clipped, count, owner_name, printable, size
+from tui.text.format import age, clipped, count, escaped_json, owner_name, printable, size
 from tui.text.states import LOOKS
 
-__all__ = ["Line", "copied", "detail_lines", "escaped_json", "next_step", "title"]
+__all__ = ["Line", "copied", "detail_lines", "next_step", "title"]
 
 _MOST_PAYLOAD = 4_096  # characters that are shown of a message; copying gives all of it
 _SHORT_PAYLOAD = 120
@@ -21,8 +19,6 @@ _LONGEST_WORDS = 300
 _MOST_ATTEMPTS = 6
 _DAY = 86_400
 _OWNER_KEYS = frozenset({"$distinct_id", "$group_key", "$group_id"})
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_NOT_PLAIN = re.compile(r"[^\n -~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +36,9 @@ class Line:
     style: str = ""
 
 
-def escaped_json(value: object, *, indent: int | None = None) -> str:
-    r"""Return a value as JSON in which nothing can style or turn a terminal: such characters are JSON's own escapes.
-
-    >>> escaped_json({"name": "Zoë \x1b[31m"})
-    '{"name":"Zoë \\u001b[31m"}'
-    """
-    separators = (",", ":") if indent is None else None
-    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
-    return _NOT_PLAIN.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    letter = match[0]
-    return letter if printable(letter) == letter else json.dumps(letter)[1:-1]
-
-
 def copied(entry: Entry) -> str:
     """Return an entry's whole message as JSON."""
-    text = json.dumps(entry.message, ensure_ascii=False, indent=2)
-    # Half of a pair of surrogates is JSON, and no text that could be copied: as JSON's own escape it is.
-    return _SURROGATE.sub(lambda match: json.dumps(match[0])[1:-1], text)
+    return escaped_json(entry.message, indent=2)
 
 
 def title(entry: Entry) -> str:
@@ -131,7 +109,7 @@ def _payload(entry: Entry, copy: str) -> Iterator[Line]:
         for name, value in entry.message.items()
         if name not in _OWNER_KEYS or entry.profile is None
     }
-    text = escaped_json(shown)
+    text = escaped_json(shown, separators=(",", ":"))
     if len(text) > _SHORT_PAYLOAD:
         text = escaped_json(shown, indent=2)
     whole = len(text.encode())

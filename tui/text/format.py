@@ -1,7 +1,7 @@
 """Ages, sizes, counts and summaries as text, and user data that can never style a terminal. Pure."""
 
 import json
-import unicodedata
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +13,7 @@ __all__ = [
     "clipped",
     "copied_words",
     "count",
+    "escaped_json",
     "owner_name",
     "printable",
     "size",
@@ -65,10 +66,28 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        letter if letter.isprintable() and unicodedata.category(letter) != "Cf" else ascii(letter)[1:-1]
-        for letter in text
-    )
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+_NOT_PLAIN = re.compile(r"[^\n -~]")
+
+
+def escaped_json(value: object, **options: Any) -> str:
+    r"""Return a value as JSON that no terminal obeys: what is not printable is one of JSON's own escapes.
+
+    Args:
+        value: The value.
+        options: As for `json.dumps`; `ensure_ascii` is false unless given.
+
+    >>> escaped_json({"name": "Zoë \x1b[31m \x7f \u202e"})
+    '{"name": "Zoë \\u001b[31m \\u007f \\u202e"}'
+    """
+    text = json.dumps(value, **{"ensure_ascii": False, **options})
+    return text if text.isprintable() else _NOT_PLAIN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1]
 
 
 MOST_COPIED = 75_000

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simulator import ABSENT
-from tui.text.detail import escaped_json
-from tui.text.format import clipped, count, printable, size
+from tui.text.format import clipped, count, escaped_json, printable, size
 from tui.text.history import History
 from tui.text.standpoint import Standpoint, charges_of, sum_of
 from tui.text.states import LOOKS

@@ -83,15 +83,16 @@ def path(original, tmp_path, monkeypatch):
 
 def run(name, path, monkeypatch):
     """The command's exit code, and all it wrote."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     monkeypatch.setattr(sys, "argv", ["restante", name, "-j", str(path), *COMMANDS[name]])
     monkeypatch.setattr(
         sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"$distinct_id": "ada", "$set": {"a": 1}}\n'))
     )
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
         main()
-    assert "Traceback" not in err.getvalue()
-    return ended.value.code, out.getvalue() + err.getvalue()
+    written = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    assert "Traceback" not in written[1]
+    return ended.value.code, "".join(written)
 
 
 def overwrite(path, page, content=b"\xa5" * PAGE_SIZE):

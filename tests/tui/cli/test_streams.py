@@ -1,0 +1,185 @@
+"""Every command, where its output cannot be written or shown, and where the data would steer a terminal."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+import pytest
+
+from tui.cli import restante as group
+from tui.cli.options import as_json
+
+FULL = Path("/dev/full")
+HOSTILE = (
+    "\x1b]0;pwned\x07 \x9b31m \x9d52;c;x\x9c \x7f \u202etxt.exe\u2069 \u2028\u2029 \x85 \u200f \U000e0041 Zoë"
+)
+DATA = {
+    "help": ("--help",),
+    "version": ("--version",),
+    "help of a command": ("ship", "--help"),
+    "status": ("status",),
+    "entries": ("entries",),
+    "profiles": ("profiles",),
+    "groups": ("profiles", "--groups"),
+    "export": ("export",),
+    "export --all": ("export", "--all"),
+    "audit": ("audit",),
+    "doctor": ("doctor",),
+    "tui": ("tui",),
+}
+"""Commands that write to standard output."""
+JSON = {
+    "record": ("record", "in.jsonl"),
+    "status": ("status",),
+    "entries": ("entries",),
+    "profiles": ("profiles",),
+    "groups": ("profiles", "--groups"),
+    "retry": ("retry", "--all", "--yes"),
+    "discard": ("discard", "seq=1", "--yes"),
+    "forget": ("forget", "ada", "--yes"),
+    "export": ("export", "--to", "tables.db"),
+    "token": ("token", "NEW", "--yes"),
+    "prune": ("prune",),
+    "audit": ("audit",),
+    "doctor": ("doctor",),
+    "salvage": ("salvage",),
+    "snapshot": ("snapshot", "copy.db"),
+    "ship": ("ship",),
+    "compare": ("compare",),
+}
+"""Commands that have --json."""
+WRITING = {**DATA, **{f"{name} --json": (*given, "--json") for name, given in JSON.items()}}
+
+
+@pytest.fixture
+def recorded(restante, append, journal, tmp_path):
+    append(
+        {"$distinct_id": HOSTILE, "$set": {HOSTILE: [HOSTILE]}},
+        {"$distinct_id": "ada", "$add": {"visits": 1}},
+        {"$group_key": HOSTILE, "$group_id": HOSTILE, "$set": {"plan": HOSTILE}},
+    )
+    (tmp_path / "in.jsonl").write_text(json.dumps({"$distinct_id": "ada", "$set": {"plan": "pro"}}))
+
+    def run(*arguments, **options):
+        environment = {"RESTANTE_JOURNAL": str(journal)} | options.pop("environment", {})
+        return restante(*arguments, environment=environment, **options)
+
+    return run
+
+
+@pytest.fixture
+def here(service):
+    return {"RESTANTE_URL": service.url}
+
+
+def test_every_json_flag_is_covered():
+    context = click.Context(group)
+    takes_json = {
+        name
+        for name in group.list_commands(context)
+        if any("--json" in parameter.opts for parameter in group.get_command(context, name).params)
+    }
+    assert takes_json == {given[0] for given in JSON.values()}
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_unwritable_output_is_one_error(recorded, here, name):
+    with FULL.open("w", encoding="utf-8") as full:
+        ran = recorded(*WRITING[name], stdout=full, environment=here)
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1] == "Error: standard output: No space left on device"
+    assert ran.err.count("Error") == 1
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_closed_pipe_is_silent(recorded, here, name):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+        ran = recorded(*WRITING[name], stdout=pipe, environment=here)
+    assert ran.code in {0, 1}
+    assert "Error" not in ran.err
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_closed_output_is_an_error(recorded, here, name):
+    ran = recorded(*WRITING[name], stdout=None, environment=here)
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1] == "Error: standard output: Bad file descriptor"
+
+
+@pytest.mark.parametrize("name", ["record", "ship", "forget", "token", "prune", "snapshot"])
+def test_unwritable_errors_do_not_stop_work(recorded, here, name):
+    code = recorded(*JSON[name], environment=here).code
+    with FULL.open("w", encoding="utf-8") as full:
+        again = {"token": ("token", "OTHER", "--yes"), "snapshot": ("snapshot", "another.db")}
+        given = again.get(name, JSON[name])
+        ran = recorded(*given, stderr=full, environment=here)
+    assert ran.code == (1 if name == "forget" else code)  # there is nothing more to forget
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii:strict", "latin-1", "utf-16"])
+@pytest.mark.parametrize("name", WRITING)
+def test_output_cannot_steer_a_terminal(recorded, here, restante, name, encoding):
+    wanted = restante.folder / "out"
+    with wanted.open("w", encoding=encoding.partition(":")[0]) as out:
+        ran = recorded(*WRITING[name], stdout=out, environment=here)
+    assert ran.code in {0, 1}
+    written = wanted.read_bytes()
+    data = "--json" in WRITING[name] or name.startswith("export")
+    text = written.decode("utf-8" if data else encoding.partition(":")[0])
+    assert text.replace("\n", "").replace("\t", "").isprintable()
+    assert len(text.splitlines()) == text.count("\n")
+    if data:
+        assert all(json.loads(line) is not ... for line in text.splitlines())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_json_keeps_the_value(recorded, encoding):
+    environment = {"PYTHONIOENCODING": encoding}
+    assert recorded("profiles", "--json", environment=environment).json[HOSTILE] == {HOSTILE: [HOSTILE]}
+    (last, *_) = recorded("entries", "--json", environment=environment).json
+    assert last["message"]["$set"]["plan"] == last["group_key"] == HOSTILE
+    exported = recorded("export", environment=environment).out.splitlines()
+    assert json.loads(exported[0])["$set"] == {HOSTILE: [HOSTILE]}
+
+
+def test_json_escapes_what_styles_terminals():
+    for code in [
+        *range(0x20),
+        *range(0x7F, 0xA0),
+        0xAD,
+        0x200B,
+        0x202E,
+        0x2066,
+        0x2028,
+        0xFEFF,
+        0xD83D,
+        0xE0041,
+    ]:
+        written = as_json([chr(code)])
+        assert written.isprintable(), hex(code)
+        assert json.loads(written) == [chr(code)]
+
+
+def test_errors_cannot_steer_a_terminal(restante):
+    for arguments in (
+        ("status", "-j", HOSTILE),
+        (HOSTILE,),
+        ("entries", f"--{HOSTILE}"),
+        ("snapshot", "-j", HOSTILE, "copy"),
+    ):
+        ran = restante(*arguments)
+        assert ran.code == 2
+        assert ran.err.replace("\n", "").isprintable()
+        assert ran.err.splitlines()[-1].startswith(("Error: ", "Check the path"))
+
+
+def test_arguments_are_utf8_in_any_locale(recorded):
+    """Python hands over bytes that the locale does not have as lone surrogates."""
+    raw = HOSTILE.encode().decode("ascii", "surrogateescape")
+    assert recorded("profiles", raw).code == 0
+    assert len(recorded("entries", f"profile={raw}").out.splitlines()) == 2
+    assert recorded("forget", raw, "--group", raw, "--yes").code == 0
+    assert recorded("token", raw, "--yes").code in {0, 2}
