@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from recorder.background import Delivery
 from recorder.journal.journal import Journal
+from recorder.model.addresses import SERVICE
 from recorder.model.entries import NewEntry
 from recorder.model.errors import InvalidOperation, RestanteError, WrongToken
 from recorder.model.intake import Intake, OnInvalid, other_project
@@ -72,7 +73,7 @@ class JournalConsumer:
         *,
         background: bool = False,
         url: str | None = None,
-        api_host: str = "api.mixpanel.com",
+        api_host: str = SERVICE,
         policy: "ShippingPolicy | None" = None,
         on_invalid: OnInvalid = "raise",
         on_event: Callable[[Any], None] | None = None,

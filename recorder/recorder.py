@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recorder.background import Delivery
 from recorder.journal.journal import Journal
+from recorder.model.addresses import SERVICE
 from recorder.model.entries import NewEntry
 from recorder.model.intake import Intake, OnInvalid
 from recorder.model.normalise import Serializer
@@ -31,8 +32,9 @@ class Recorder(PeopleApi):
         token: The project's token. A journal belongs to one project.
         journal: A path, created if nothing is there, or a `Journal`, which stays open when the recorder closes.
         background: Ship from a thread, as soon as something is recorded and whenever the network allows.
-        url: The service's base address, such as ``http://127.0.0.1:8765``; overrides `api_host`.
-        api_host: The service's host, by region.
+        url: The service's base address, such as ``http://127.0.0.1:8765`` or ``https://shop.example/mp``; overrides
+            `api_host`.
+        api_host: The service's host; ``eu`` and ``in`` for its regions.
         policy: Sizes of requests, pace, and the fate of entries in doubt.
         on_invalid: ``"raise"``: InvalidOperation at the call. ``"reject"``: an operation that is JSON but malformed
             is journaled as a rejected entry with its reason, for apps that must never see an exception from
@@ -69,7 +71,7 @@ class Recorder(PeopleApi):
         *,
         background: bool = False,
         url: str | None = None,
-        api_host: str = "api.mixpanel.com",
+        api_host: str = SERVICE,
         policy: "ShippingPolicy | None" = None,
         on_invalid: OnInvalid = "raise",
         on_event: Callable[[Any], None] | None = None,

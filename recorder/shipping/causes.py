@@ -1,6 +1,7 @@
 """Words for what went wrong on the way to the service, without the layers of exceptions that wrap the cause."""
 
 import re
+from datetime import UTC, datetime
 
 __all__ = ["in_words", "timed_out"]
 
@@ -17,14 +18,29 @@ def in_words(error: BaseException, *, left: bool) -> str:
     'connection refused'
     """
     text = _chain(error)
+    if _MALFORMED.search(text):
+        return "the address, or that of the proxy, is malformed"  # and may quote a password
     if refused := _TUNNEL_REFUSED.findall(text):
         return f"the proxy answered {refused[-1]}"
-    words = next((words for sign, words in _CAUSES if sign in text), text[:300])
+    words = next((words for sign, words in _CAUSES if sign in text), _USERINFO.sub("…@", text)[:300])
+    words += _tls_reason(text)
     if unknown := _UNRESOLVED.search(text):
         words = f"the name {unknown[1]} was not found"
     if words == _TIMED_OUT:
         words = timed_out(left=left)
     return f"the proxy could not be used: {words}" if "ProxyError" in text else words
+
+
+def _tls_reason(text: str) -> str:
+    """Return the reason that the TLS library gives, with what it may mean; nothing where there is none."""
+    if found := _UNTRUSTED.search(text):
+        reason = found[1].strip()
+        meaning = next((meaning for sign, meaning in _MEANINGS if sign in reason), "")
+        return f": {reason}{meaning.format(today=datetime.now(UTC).date())}"
+    if found := _TLS_FAULT.search(text):
+        reason = found[1].replace("_", " ").lower()
+        return f": {reason}{' (no TLS at that port?)' if found[1] in _NO_TLS else ''}"
+    return ""
 
 
 def _chain(error: BaseException) -> str:
@@ -50,6 +66,25 @@ _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3}[^'\")/]*)")
 _UNRESOLVED = re.compile(r"Failed to resolve '([^']*)'")
 _TIMED_OUT = "timed out"
 
+_UNTRUSTED = re.compile(r"certificate verify failed: (.+?)\.? ?\(_ssl")
+_TLS_FAULT = re.compile(r"\[SSL: (?!CERTIFICATE_VERIFY_FAILED)([A-Z0-9_]+)\]")
+_NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
+_MALFORMED = re.compile(
+    "InvalidProxyURL|InvalidURL|LocationParseError|LocationValueError|ProxySchemeUnknown|MissingSchema"
+)
+_USERINFO = re.compile(r"[^\s/'\"]*@|(?<=//)\S*@")
+
+# Signs in OpenSSL's reasons, and what to look at.
+_CLOCK = " (this device's clock says {today})"
+_MEANINGS = (
+    ("not yet valid", _CLOCK),
+    ("has expired", _CLOCK),
+    ("mismatch", " (a login page of the network, or a proxy?)"),
+    ("issuer certificate", " (a proxy that looks inside?)"),
+    ("self-signed", " (a proxy that looks inside?)"),
+    ("self signed", " (a proxy that looks inside?)"),
+)
+
 # Signs in the words of the libraries below; the first that is found counts.
 _CAUSES = (
     ("Connection refused", "connection refused"),
@@ -67,6 +102,7 @@ _CAUSES = (
     ("RemoteDisconnected", "the connection was closed without an answer"),
     ("Broken pipe", "the connection broke"),
     ("Switching Protocols", "the answer was 101, which nobody asked for"),
+    ("BadStatusLine", "the answer was not HTTP"),
     ("IncompleteRead", "the answer was cut"),
     ("InvalidChunkLength", "the answer was cut"),
     ("ended prematurely", "the answer was cut"),

@@ -13,7 +13,7 @@ from requests import Request
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from recorder.model.addresses import base_of
+from recorder.model.addresses import SERVICE, base_of, is_loopback
 from recorder.model.operations import Lane
 from recorder.shipping.causes import in_words, timed_out
 from recorder.shipping.connections import Exchange, open_carriers
@@ -63,14 +63,15 @@ class HttpTransport:
     """Posts batches to the service.
 
     Args:
-        url: A base without path, such as ``http://127.0.0.1:8765``; overrides `api_host`.
-        api_host: The service's host: ``api.mixpanel.com``, ``api-eu.mixpanel.com`` or ``api-in.mixpanel.com``.
-            A wrong region is not redirected by the service.
+        url: A base, such as ``http://127.0.0.1:8765`` or ``https://shop.example/mp``; overrides `api_host`.
+        api_host: The service's host; ``eu`` and ``in`` stand for ``api-eu.mixpanel.com`` and
+            ``api-in.mixpanel.com``. A wrong region is not redirected by the service.
         timeout: Seconds to connect, and between two bytes of the answer.
         total: Seconds for a whole request, name resolution and a dripping answer included.
-        session: A `requests.Session` of your own: proxies, certificates, adapters. Redirects are not
+        session: A `requests.Session` of your own: proxies, certificates, adapters, an auth. Redirects are not
             followed, and a body is sent once, whatever its retries say. Like any such session it is for one
-            thread at a time.
+            thread at a time. Without one, the environment's proxies are used, but not for loopback addresses, and
+            ``~/.netrc`` is not read.
         import_credentials: User name and password for ``/import``, such as a project's secret and ``""``; for a
             service account its project's id comes third. Never written to the journal.
 
@@ -85,7 +86,7 @@ class HttpTransport:
         self,
         *,
         url: str | None = None,
-        api_host: str = "api.mixpanel.com",
+        api_host: str = SERVICE,
         timeout: tuple[float, float] = (5, 30),
         total: float = 60,
         session: requests.Session | None = None,
@@ -254,12 +255,17 @@ class HttpTransport:
         if self._session is None:
             session = requests.Session()
             # requests reads all of a redirect's body, however long, even where it is not to follow.
+            session.auth = _as_it_is  # in place of ~/.netrc, whose default entry would go anywhere
             session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # noqa: ARG005
             # One connection, never repeated: a repetition nobody wrote down is what this library exists to avoid.
             for scheme in ("http://", "https://"):
                 session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
             self._session = session
         return self._session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _usual(session: requests.Session, url: str) -> bool:
@@ -282,5 +288,7 @@ def _settings(session: requests.Session, request: requests.PreparedRequest) -> d
     """Return proxies and certificates for a request, from session and environment; its connection is a `Carrier`."""
     url = str(request.url)
     settings = {**session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)}
+    if is_loopback(url):
+        settings["proxies"] = dict(session.proxies)  # whatever the environment says
     open_carriers(session.get_adapter(url), request, settings)
     return settings

@@ -23,6 +23,7 @@ LONGEST_RETRY_AFTER = 86_400.0
 
 _SHORTEST_BACKOFF = 1.0
 _MOST_WORDS = 500
+_TITLE = re.compile(r"<title>([^<]*)", re.IGNORECASE)
 _OWN_KEYS = {"status", "error", "code", "num_records_imported", "failed_records"}
 _MAY_BE_FOREIGN = {400, 413, 422}
 # The service says none of these. 409 is said by what keeps requests apart that it has passed on before, 499 and 460
@@ -205,7 +206,8 @@ def _reply(answer: Answer) -> _Reply:
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
-        return _Reply(None, own=False, words="" if text.startswith("<") else text)
+        title = _TITLE.search(text) if text.startswith("<") else None
+        return _Reply(None, own=False, words=title[1] if title else "" if text.startswith("<") else text)
     flag = _flag(value)
     if not isinstance(value, dict):
         return _Reply(flag, own=flag is not None, words="" if flag is not None else text)

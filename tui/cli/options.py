@@ -121,7 +121,7 @@ def connection(command: Command) -> Command:
         envvar="RESTANTE_API_HOST",
         default="api.mixpanel.com",
         show_default=True,
-        help="The service's host: api, api-eu or api-in .mixpanel.com (RESTANTE_API_HOST).",
+        help="The service's host; eu and in for its regions (RESTANTE_API_HOST).",
     )(command)
     return click.option(
         "--url",

@@ -111,14 +111,15 @@ def _policy(given: dict[str, Any], last: ShipperStatus) -> ShippingPolicy:
 
 def _credentials() -> tuple[str, str] | tuple[str, str, str] | None:
     """Read them from the environment only: everybody on the machine can read arguments."""
-    match os.environ.get(_CREDENTIALS, "").split(":"):
-        case [""]:
-            return None
-        case [str(user), str(password)] if user:
-            return user, password
-        case [str(user), str(password), str(project)] if user and project:
-            return user, password, project
-    raise options.BadInput(f"{_CREDENTIALS} must be user:password or user:password:project_id.")
+    given = os.environ.get(_CREDENTIALS, "")
+    if not given:
+        return None
+    user, colon, password = given.partition(":")
+    if not (user and colon):
+        raise options.BadInput(f"{_CREDENTIALS} must be user:password or user:password:project_id.")
+    account, _, project = password.rpartition(":")
+    # A project's id is a number; any other colon is part of the password.
+    return (user, account, project) if account and project.isdecimal() else (user, password)
 
 
 def ship_with_progress(shipper: Shipper, limit: int | None = None) -> ShipReport:

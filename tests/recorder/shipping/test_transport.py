@@ -464,6 +464,72 @@ def test_service_accepts_a_request():
         assert service.profiles() == {"ada": {"a": 1}}
 
 
+def test_path_of_a_base_is_kept():
+    """A proxy of one's own may stand under a path."""
+    with RawService() as service:
+        transport = HttpTransport(url=f"{service.url}/mp/")
+        assert transport.base == f"{service.url}/mp"
+        assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
+        transport.close()
+    assert service.requests[0].target == "/mp/engage?verbose=1&ip=0"
+
+
+@pytest.mark.parametrize("session", [None, requests.Session()])
+def test_loopback_needs_no_proxy(monkeypatch, session):
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with RawService() as service:
+        for host in ("127.0.0.1", "localhost", "127.9.9.9"):
+            transport = HttpTransport(url=f"http://{host}:{service.port}", session=session)
+            if host != "127.9.9.9":
+                assert transport.reach(Lane.PEOPLE) is None
+                assert judge(transport.send(Lane.PEOPLE, BODY)).outcome is AttemptOutcome.SHIPPED
+            else:  # nobody listens there; the proxy is not asked, either
+                assert transport.reach(Lane.PEOPLE) == "connection refused"
+            transport.close()
+    assert HttpTransport(url="http://service.test").reach(Lane.PEOPLE).startswith("the proxy")
+
+
+def test_netrc_is_not_read(monkeypatch, tmp_path):
+    """Its default entry would travel to any host, unencrypted."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password hush-hush\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with RawService() as service:
+        transport = HttpTransport(url=service.url, import_credentials=("own", ""))
+        for lane in (Lane.PEOPLE, Lane.IMPORTS):
+            transport.send(lane, BODY)
+        transport.close()
+    assert [request.headers.get("authorization") for request in service.requests] == [None, "Basic b3duOg=="]
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:hush-hush#x@127.0.0.1:1",
+        "http://user:hush/hush-hush@127.0.0.1:1",
+        "user:hush-hush@127.0.0.1:1",
+        "http://user:hush-hush@127.0.0.1:port",
+        "http://user:hush-hush@[::1",
+        "socks5://user:hush-hush@127.0.0.1:1",
+        "http://user:hush-hush@127.0.0.1:1",
+        "://user:hush-hush@",
+    ],
+)
+def test_proxys_password_is_not_told(proxy):
+    session = requests.Session()
+    session.proxies = {"http": proxy, "https": proxy}
+    for scheme in ("http", "https"):
+        transport = HttpTransport(url=f"{scheme}://service.test", session=session)
+        cause, answered = transport.reach(Lane.PEOPLE), transport.send(Lane.PEOPLE, BODY)
+        assert (answered.left, answered.error) == (False, cause)
+        assert cause
+        assert "hush" not in cause
+    session.close()
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -472,6 +538,12 @@ def test_service_accepts_a_request():
         "ftp://x",
         "http://",
         "http://h/engage",
+        "https://h/mp/track/",
+        "http://h#frag",
+        "http://h:0",
+        "http://h/a b",
+        "http://h/a\n",
+        "http://h\x00",
         "http://h?x=1",
         "http://h:port",
         "http://[::1",

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -398,7 +399,7 @@ def talk_otherwise(wire):
     [
         (close_first, "the encrypted connection failed"),
         (reset_first, "the connection was reset"),
-        (talk_otherwise, "the encrypted connection failed"),
+        (talk_otherwise, "(no TLS at that port?)"),
     ],
 )
 def test_tls_failure_before_request_is_offline(start, trusting, context, greeting, cause):
@@ -421,21 +422,34 @@ def test_endless_handshake_is_offline(start, trusting, context, limits):
             eventually(lambda: not senders(), 5)
 
 
-def test_untrusted_certificate_is_offline(start, session, context):
-    with RawService(tls=context) as service:
-        device = start(service.url, session=session)
-        device.record()
-        for _ in range(2):
-            assert_offline(device, device.ship(), "the service's certificate was not accepted")
-        assert service.requests == []
+def dated(authority, first, last):
+    """Issue a certificate that is valid from so many days from now to so many."""
+    now = datetime.now(UTC)
+    return authority.issue_cert(
+        "127.0.0.1", not_before=now + timedelta(days=first), not_after=now + timedelta(days=last)
+    )
 
 
-def test_certificate_of_other_name_is_offline(start, trusting, authority):
-    with RawService(tls=server_context(authority.issue_cert("elsewhere.test"))) as service:
+@pytest.mark.parametrize(
+    ("issue", "reason"),
+    [
+        (lambda ours: dated(ours, -60, -7), "certificate has expired (this device's clock says 20"),
+        (lambda ours: dated(ours, 7, 60), "certificate is not yet valid (this device's clock says 20"),
+        (
+            lambda ours: ours.issue_cert("elsewhere.test"),
+            "mismatch, certificate is not valid for '127.0.0.1'",
+        ),
+        (lambda _: trustme.CA().issue_cert("127.0.0.1"), "unable to get local issuer certificate"),
+    ],
+)
+def test_unaccepted_certificate_has_its_reason(start, trusting, authority, issue, reason):
+    """OpenSSL tells apart what a person must mend: the clock, the proxy, the network."""
+    with RawService(tls=server_context(issue(authority))) as service:
         device = start(service.url, session=trusting)
         device.record()
         for _ in range(2):
-            assert_offline(device, device.ship(), "the service's certificate was not accepted")
+            assert_offline(device, device.ship(), "the service's certificate was not accepted: ")
+            assert reason in people(device.path).cause
         assert service.requests == []
 
 

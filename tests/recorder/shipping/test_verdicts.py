@@ -173,6 +173,9 @@ def test_foreign_words_are_told():
     words = judge(answer(400, b'{"message": "blocked by rule 7"}')).words
     assert words.startswith("HTTP 400")
     assert "blocked by rule 7" in words
+    assert judge(answer(400, b"<html><title>Plain HTTP to an HTTPS port</title>")).words.endswith(
+        "HTTPS port"
+    )
 
 
 def test_words_of_the_service_are_kept():
