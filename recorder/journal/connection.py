@@ -71,6 +71,8 @@ class Connection:
         """
         if self._process != os.getpid():
             return
+        if self._called_within():  # its call still has the connection, and ends with it
+            timeout = 0.0
         held = self.lock.acquire(timeout=-1 if timeout is None else max(timeout, 0.0))
         connection, self._sqlite = self._sqlite, None
         self._closed = True
@@ -87,13 +89,14 @@ class Connection:
 
     def before_fork(self) -> None:
         """Close the file, unless this very thread is in the middle of a call: a signal handler forks."""
-        self._torn = self.owner == threading.get_ident() and self.lock.locked()
+        self._torn = self._called_within()
         if self._torn:
             return
         self.lock.acquire()
         self.owner = threading.get_ident()  # so that a signal handler that records meanwhile gets an error
         if self._sqlite is not None:
-            self._sqlite.close()
+            with contextlib.suppress(sqlite3.Error):  # the next call opens it again, and reports
+                self._sqlite.close()
             self._sqlite = None
 
     def after_fork_in_parent(self) -> None:
@@ -140,11 +143,15 @@ class Connection:
                 f"{self._path.name} was open while this process was forked",
                 hint="Open it again in the child.",
             )
-        if self.owner == threading.get_ident() and self.lock.locked():
+        if self._called_within():
             raise JournalError(
                 f"{self._path.name}: a signal handler called while this thread was recording",
                 hint="Set a flag in the handler, and record outside it.",
             )
+
+    def _called_within(self) -> bool:
+        """Return True in a signal handler that interrupted a call of its own thread."""
+        return self.owner == threading.get_ident() and self.lock.locked()
 
     def use(self) -> sqlite3.Connection:
         """Return the SQLite connection; the caller holds `lock`.

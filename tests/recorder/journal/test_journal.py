@@ -274,6 +274,21 @@ def test_signal_handler_gets_no_deadlock(journal, monkeypatch, first):
     assert journal.append([row(number=2)]) == number + 1 == 2 + (not first)
 
 
+def test_signal_handler_may_close(journal):
+    """It does not wait for the call that it interrupted, which ends as it would have."""
+
+    def interrupted(sql):
+        if "INSERT INTO entries" in sql:
+            journal.close()
+
+    connection = journal._connection.use()
+    connection.set_trace_callback(interrupted)
+    assert journal.append([row(number=0)]) == 1
+    with pytest.raises(JournalClosed):
+        journal.append([row(number=1)])
+    connection.close()
+
+
 # --- the token
 
 
