@@ -1,5 +1,6 @@
 """`Recorder`: operations journaled before the call returns, and shipped when there is a network."""
 
+import os
 import time
 from collections.abc import Callable
 from os import PathLike
@@ -9,6 +10,7 @@ from recorder.background import Delivery
 from recorder.journal.journal import Journal
 from recorder.model.addresses import SERVICE
 from recorder.model.entries import NewEntry
+from recorder.model.errors import RestanteError
 from recorder.model.intake import Intake, OnInvalid
 from recorder.model.normalise import Serializer
 from recorder.model.operations import Lane
@@ -123,7 +125,17 @@ class Recorder(PeopleApi):
         ...     recorder.statistics().recorded
         2
         """
-        return Batch(self, self._accept, self._delivery.append)
+        process = os.getpid()
+
+        def commit(rows: list[NewEntry]) -> None:
+            if process != os.getpid():
+                raise RestanteError(
+                    "this batch was begun before this process was forked; its operations are the parent's",
+                    hint="Nothing was recorded here. Begin a batch in the child.",
+                )
+            self._delivery.append(rows)
+
+        return Batch(self, self._accept, commit)
 
     def flush(self, timeout: float | None = 10.0) -> "ShipReport":
         """Send all that may go now, and report; never raise for what the network does.
