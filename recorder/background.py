@@ -2,21 +2,27 @@
 
 What ships is imported by the first thread that ships, or by the constructor with `background`; never by a thread of
 ours. CPython lets a fork come in the middle of another thread's import, and the child would wait for ever for its end.
+
+A forked child has none of its parent's threads. With `background` it starts one of its own when it first records: the
+parent may have been a program that made itself a daemon, and nobody else would ship. As long as the parent ships, its
+lock keeps the child's thread waiting.
 """
 
 import atexit
+import contextlib
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from recorder.journal.forks import at_forks, opening
 from recorder.journal.journal import Journal
 from recorder.model.addresses import base_of
 from recorder.model.entries import NewEntry
-from recorder.model.errors import JournalError, ShippingError
+from recorder.model.errors import JournalError, RestanteError, ShippingError
 from recorder.model.operations import Lane
 
 if TYPE_CHECKING:
@@ -29,7 +35,8 @@ __all__ = ["Delivery"]
 
 _AT_LEAST = 0.1  # seconds a recording call under way gets to end, however little time is left
 
-_importing: list[int] = []  # the process, once for each thread of it that is importing what ships
+_PARENT_FIRST = 5.0  # seconds until a forked child tries to ship: a parent that ships has its lock by then
+_imports: list[int] = []  # the process, once for each thread of it that is importing what ships
 
 
 class Delivery:
@@ -64,58 +71,91 @@ class Delivery:
                 journal.bind(token)
         else:
             self.journal = Journal(journal, token=token, **journal_options)
-        self.process = os.getpid()
         self._policy = policy
         self._on_event = on_event
         self._clock = clock
         self._credentials = import_credentials
-        self._shipping: list[tuple[Shipper, HttpTransport]] = []
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._last_try: float | None = None  # until when, in monotonic seconds
-        self._failure: JournalError | None = None
+        self._background = background
+        self._reset()
+        with opening:
+            at_forks(self)
         if background:
             self._start()
+            # A request cut off by the end of the interpreter would be in doubt: let it end, for a while.
+            atexit.register(_close_at_exit, weakref.ref(self))
+
+    def _reset(self) -> None:
+        """Set up all that belongs to one process."""
+        self._process = os.getpid()
+        self._shipping: list[tuple[Shipper, HttpTransport]] = []
+        self._stop = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._last_try: float | None = None  # until when, in monotonic seconds
+
+    def before_fork(self) -> None:
+        """Do nothing: a thread that ships waits for the journal by itself."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing: its threads go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's thread, and its connection to the service."""
+        self._reset()
 
     def _ready(self) -> "tuple[Shipper, HttpTransport]":
         """Return what ships; made at the first call, for most programs that record never ship."""
         if not self._shipping:
-            make_shipper, make_transport = _import_shipping()
-            transport = make_transport(url=self._base, import_credentials=self._credentials)
-            shipper = make_shipper(
-                self.journal, transport, self._policy, on_event=self._on_event, clock=self._clock
-            )
-            self._shipping.append((shipper, transport))  # threads that come at once all use the first
+            with _importing():
+                made = self._make()
+            self._shipping.append(made)  # threads that come at once all use the first
         return self._shipping[0]
 
-    def _start(self) -> None:
-        self._ready()
-        self._thread = threading.Thread(target=self._run, name="restante-ship", daemon=True)
-        self._thread.start()
-        # A request cut off by the end of the interpreter would be in doubt: let it end, for a while.
-        atexit.register(_close_at_exit, weakref.ref(self))
+    def _make(self) -> "tuple[Shipper, HttpTransport]":
+        from recorder.shipping.shipper import Shipper
+        from recorder.shipping.transport import HttpTransport
 
-    def _run(self) -> None:
+        transport = HttpTransport(url=self._base, import_credentials=self._credentials)
+        shipper = Shipper(self.journal, transport, self._policy, on_event=self._on_event, clock=self._clock)
+        return shipper, transport
+
+    def _start(self, after: float = 0.0) -> None:
+        """Start the background thread, which ships after so many seconds."""
+        with self._starting:
+            if self._thread is None:
+                self._ready()
+                thread = threading.Thread(target=self._run, args=(after,), name="restante-ship", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _run(self, after: float) -> None:
         shipper, _ = self._ready()
+        self._stop.wait(after)
         shipper.run(self._stop)
         if self._last_try is not None:
             try:
                 # Half of the time: the other half is for the last request to be answered.
                 shipper.ship(max(0.0, self._last_try - time.monotonic()) / 2)
-            except JournalError as error:
-                self._failure = error
+            except (JournalError, OSError) as error:
+                from recorder.shipping.logs import log
+
+                log.warning("shipping: %s", error)  # the entries stay: no reason to fail the app at its end
 
     def append(self, rows: Sequence[NewEntry]) -> None:
         """Write rows into the journal; when this returns, they are there."""
         self.journal.append(rows)
-        if self._thread is not None and self.process == os.getpid():
-            self._ready()[0].wake()  # a forked child has no such thread: its parent ships what it records
+        if self._background:
+            if self._thread is None:  # a forked child
+                with contextlib.suppress(RuntimeError, ShippingError):  # neither keeps it from recording
+                    self._start(_PARENT_FIRST)
+            if self._thread is not None:
+                self._ready()[0].wake()
 
     def use_import_credentials(self, credentials: "ImportCredentials") -> None:
         """Send imports with these from now on; if their lane is paused for want of them, it is due at once."""
         _, transport = self._ready()
         if transport.import_credentials != credentials:
-            transport.import_credentials = credentials
+            self._credentials = transport.import_credentials = credentials
             self.journal.claims.try_paused(Lane.IMPORTS)
 
     def flush(self, timeout: float | None) -> "ShipReport":
@@ -125,9 +165,9 @@ class Delivery:
     def close(self, timeout: float) -> None:
         """Ship what may go, where shipping was in the background, and end; `timeout` seconds in all."""
         deadline = time.monotonic() + timeout
-        thread, self._thread = self._thread, None
+        thread, self._thread, self._background = self._thread, None, False
         try:
-            if thread is not None and self.process == os.getpid():
+            if thread is not None and self._process == os.getpid():
                 self._end(thread, deadline)
             for shipper, _ in self._shipping:
                 shipper.wait(_left(deadline))
@@ -149,24 +189,22 @@ class Delivery:
         self._ready()[0].wake()
         if from_outside:
             thread.join(_left(deadline))
-            if self._failure is not None:
-                raise self._failure
 
 
-def _import_shipping() -> "tuple[type[Shipper], type[HttpTransport]]":
+@contextlib.contextmanager
+def _importing() -> Iterator[None]:
+    """Note that this process imports what ships; raise ShippingError where its parent was forked in the middle."""
     process = os.getpid()
-    if any(other != process for other in _importing):
+    if any(other != process for other in _imports):
         raise ShippingError(
             "this process was forked while another thread imported the modules that ship",
             hint="Ship from the parent, or import recorder.Shipper before forking.",
         )
-    _importing.append(process)
+    _imports.append(process)
     try:
-        from recorder.shipping.shipper import Shipper
-        from recorder.shipping.transport import HttpTransport
+        yield
     finally:
-        _importing.remove(process)
-    return Shipper, HttpTransport
+        _imports.remove(process)
 
 
 def _left(deadline: float) -> float:
@@ -175,5 +213,6 @@ def _left(deadline: float) -> float:
 
 def _close_at_exit(reference: "weakref.ref[Delivery]") -> None:
     delivery = reference()
-    if delivery is not None and delivery.process == os.getpid():
-        delivery.close(2.0)
+    if delivery is not None:
+        with contextlib.suppress(RestanteError):  # the entries stay, and nobody is left to handle an error
+            delivery.close(2.0)

@@ -5,6 +5,7 @@ a parent that closes its journal would delete the log while the child records in
 anywhere in the process survives a fork.
 """
 
+import contextlib
 import os
 import threading
 import weakref
@@ -38,6 +39,7 @@ class _Forks:
         self._one_at_a_time = threading.RLock()
         self._depth = 0  # a signal handler may fork in the middle of a fork
         self._ready: list[Forking] = []
+        self._opening = False  # this fork keeps files from being opened
 
     def before(self) -> None:
         self._one_at_a_time.acquire()
@@ -45,7 +47,7 @@ class _Forks:
         if self._depth > 1:
             return
         self._prepare(list(self.members))
-        opening.acquire()
+        self._opening = opening.acquire()
         self._prepare([member for member in self.members if member not in self._ready])  # opened meanwhile
 
     def _prepare(self, members: list[Forking]) -> None:
@@ -61,10 +63,17 @@ class _Forks:
         self._after(lambda member: member.after_fork_in_child())
 
     def _after(self, call: Callable[[Forking], None]) -> None:
+        # Python prints what a hook raises, and goes on: after Ctrl-C in the middle of `before`, whatever was prepared
+        # is released. A server written in C, such as uWSGI, may call the hook of the child only.
+        if self._depth == 0:
+            return
         if self._depth == 1:
-            opening.release()
+            if self._opening:
+                opening.release()
+            self._opening = False
             for member in self._ready:
-                call(member)
+                with contextlib.suppress(OSError):  # such as a descriptor that the app closed
+                    call(member)
             self._ready.clear()
         self._depth -= 1
         self._one_at_a_time.release()

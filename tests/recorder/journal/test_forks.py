@@ -1,5 +1,6 @@
 """Forked children record into their parent's journal: nothing is lost, doubled or left hanging."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,7 @@ import warnings
 
 import pytest
 
-from recorder import Journal, JournalError, JournalReader, Recorder, Shipper
+from recorder import Journal, JournalError, JournalReader, Recorder, RestanteError, Shipper
 from recorder.journal.forks import at_forks, opening
 from simulator.service.server import Service
 from tests.doubles import Scripted
@@ -148,13 +149,12 @@ def test_children_of_multiprocessing_record(path):
 
 
 def test_parent_ships_what_workers_record(path):
-    """In a pre-fork server the master makes the recorder, and its workers use it without shipping."""
+    """In a pre-fork server the master makes the recorder, and keeps the lock: its workers ship nothing."""
     with Service() as service, Recorder("T", path, url=service.url, background=True) as recorder:
         recorder.people_append("master", {"n": 0})
 
         def work():
             recorder.people_append("worker", {"n": os.getpid()})
-            assert threading.active_count() == 1
             recorder.close()
 
         for _ in range(3):
@@ -163,6 +163,99 @@ def test_parent_ships_what_workers_record(path):
         while len(service.profiles().get("worker", {}).get("n", [])) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(service.profiles()["worker"]["n"]) == 3
+
+
+DAEMON = """
+import os, sys, time
+import recorder.background
+from recorder import Recorder
+recorder.background._PARENT_FIRST = 0.0
+app = Recorder("T", sys.argv[1], url=sys.argv[2], background=True)
+gone, alive = os.pipe()
+for _ in range(int(sys.argv[3])):
+    if os.fork():
+        os._exit(0)
+os.close(alive)
+os.read(gone, 1)  # until the first process has ended, and with it its lock
+app.people_append("daemon", {"n": 0})
+if sys.argv[4] == "runs":
+    while app.statistics().shipped < 1:
+        time.sleep(0.01)
+else:
+    app.close(20)
+print("shipped", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("ends", ["runs", "closes"])
+@pytest.mark.parametrize("forks", ["1", pytest.param("2", marks=pytest.mark.long)])
+def test_daemonized_process_ships(path, forks, ends):
+    """A program that makes its recorder and then forks into the background is left with the child only."""
+    with Service() as service:
+        command = [sys.executable, "-W", "ignore", "-c", DAEMON, path, service.url, forks, ends]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert (done.stdout, done.stderr) == ("shipped\n", "")
+        assert service.profiles() == {"daemon": {"n": [0]}}
+
+
+def test_batch_across_fork_is_the_parents(path):
+    """Both processes come to the end of the block; the child records nothing."""
+    with Recorder("T", path) as recorder:
+        batch = recorder.batch()
+        with batch:
+            batch.people_append("parent", {"n": 0})
+
+            def work():
+                with pytest.raises(RestanteError, match="begun before this process was forked"):
+                    batch.close()
+                with recorder.batch() as own:
+                    own.people_append("child", {"n": 0})
+
+            assert forked(work) == 0
+    assert recorded(path) == [("child", 0), ("parent", 0)]
+
+
+CHILDS_HOOK = """
+import ctypes, os, sys
+from recorder import JournalError, Recorder
+recorder = Recorder("T", sys.argv[1])
+child = ctypes.PyDLL(None).fork()
+if child == 0:
+    ctypes.pythonapi.PyOS_AfterFork_Child()
+    try:
+        recorder.people_append("child", {"n": 0})
+    except JournalError as error:
+        os._exit("was open while this process was forked" not in str(error))
+    os._exit(1)
+recorder.people_append("parent", {"n": 0})
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_fork_in_c_is_refused(path):
+    """Servers written in C call Python's hook of the child, and not the one before the fork."""
+    command = [sys.executable, "-W", "ignore", "-c", CHILDS_HOOK, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert recorded(path) == [("parent", 0)]
+
+
+def test_failing_hook_keeps_nobody_waiting(path, capfd):
+    """An app may have closed a descriptor of ours: Python would print the error, and call no other member."""
+
+    class Closed(Watching):
+        def after_fork_in_child(self):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    closed = [Closed() for _ in range(3)]
+    with Recorder("T", path) as recorder:
+        with opening:
+            for member in closed:
+                at_forks(member)
+        assert forked(lambda: recorder.people_append("child", {"n": 0})) == 0
+    assert capfd.readouterr().err == ""
+    assert recorded(path) == [("child", 0)]
 
 
 def test_child_may_ship_for_itself(path):
@@ -260,7 +353,7 @@ if child == 0:
     other.people_append("other", {"n": 0})
     os._exit(other.flush().stopped_by != "done")
 recorder.close(20)
-print(*(name for name in set(sys.modules) - loaded if not name.startswith("simulator")))
+print(*set(sys.modules) - loaded)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
