@@ -10,7 +10,7 @@ one; one is missing if its side has ended. Operations are counted over the whole
 
 1. Found was predicted, and was received more often than predicted: *duplicated*.
 2. Due was received less often than predicted: *changed* if found was never predicted, else *lost*.
-3. Found was never predicted: *changed*, from nothing.
+3. Found was never predicted: *unexpected*.
 4. Otherwise due is received later: *reordered*.
 
 One cause may look like another: if an operation is lost and a later one is duplicated in its place, the duplicate is
@@ -21,7 +21,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
 from recorder.model.dialect import Dialect
@@ -54,7 +54,8 @@ def compare(
         to_send: Messages after the predicted ones that may have arrived or not. If an equal one was received too
             often, that counts as the arrival of this one.
         pruned: By group key (None for a user) and id: the possible numbers of operations received before the
-            prediction begins. The number that makes the profile agree is left out, or else the smallest.
+            prediction begins. The number that makes the profile agree is left out (a smaller one if none does: folding
+            sends fewer), or else the smallest.
         dialect: Policies for what the service does not document, for `Divergence.harmless`.
 
     >>> from simulator import compare
@@ -129,9 +130,11 @@ class _History:
         due, found, sent = (
             list(map(self.key, side)) for side in (self.predicted, self.received, self.to_send)
         )
+        # Folding sent fewer: what cannot be told from the journal is left out as it agrees.
+        fewer = range(counts.start - 1, -1, -1) if due else ()
         agreeing = (
             count
-            for count in counts
+            for count in chain(counts, fewer)
             if (not due or found[count : count + 1] == due[:1])
             and found[count : count + len(due)] == due
             and not Counter(found[count + len(due) :]) - Counter(sent)
@@ -255,7 +258,7 @@ def _classify(
     if due is not None and received[due] < predicted[due]:
         return DivergenceKind.CHANGED if unknown else DivergenceKind.LOST, due
     if unknown:
-        return DivergenceKind.CHANGED, None
+        return DivergenceKind.UNEXPECTED, None
     # Both exist: if one side had ended, the other would have an operation too often, which the rules above catch.
     return DivergenceKind.REORDERED, due
 

@@ -28,7 +28,9 @@ class DivergenceKind(StrEnum):
     REORDERED = "reordered"
     """Received after operations that were predicted to follow it."""
     CHANGED = "changed"
-    """Received, but never predicted: instead of the predicted one, or as one too many."""
+    """Received instead of the predicted one, and never predicted."""
+    UNEXPECTED = "unexpected"
+    """Received, never predicted, and instead of nothing: somebody else may have sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Divergence:
         predicted: The predicted operation that is lost, duplicated, reordered or changed (of several equal ones the
             one that was due, or the first); None if nothing equal was predicted.
         received: The operation received at that place: the next one (lost), the extra one (duplicated), the one before
-            its turn (reordered), or the changed one; None if nothing more was received.
+            its turn (reordered), or the changed or unexpected one; None if nothing more was received.
         elsewhere: The first other arrival (duplicated) or the late one (reordered); None otherwise.
         alike: Number of predicted operations equal to `predicted`, itself included.
         missing: Number of the profile's predicted operations that were not received.
@@ -120,7 +122,7 @@ class Divergence:
                 lines += [f"  received   {here} before it: {received}", f"             {there}: itself"]
             case DivergenceKind.LOST:
                 lines.append(f"  received   {here} next: {received}" if here else "  received   nothing more")
-            case DivergenceKind.CHANGED:
+            case DivergenceKind.CHANGED | DivergenceKind.UNEXPECTED:
                 lines.append(f"  received   {here}: {received}")
         if self.missing + self.surplus > 1:
             lines.append(f"  in all     {self.missing:,} missing, {self.surplus:,} too many")

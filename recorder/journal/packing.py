@@ -1,6 +1,5 @@
 """Packing entries into requests: how many, how large, in which order. Pure."""
 
-import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.normalise import Message
 from recorder.model.operations import Identity, Lane, Operator, identity_of
 
-__all__ = ["Packed", "pack"]
+__all__ = ["Packed", "as_folded", "pack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,7 @@ class Packed:
     updates: int
 
 
+_NO_LIMIT = 2**62
 MOST_FOLDED = 10_000
 """Most entries folded into one request: one claim writes them down, and keeps them in memory."""
 
@@ -94,7 +94,7 @@ def _pack_folded(
     folded = _Folded(prefix)
     numbers: list[int] = []
     for number, text in rows:
-        if not folded.take(json.loads(text), len(text.encode()), most_updates, most_bytes):
+        if not folded.take(number, json.loads(text), len(text.encode()), most_updates, most_bytes):
             break
         numbers.append(number)
         if len(numbers) == most_entries:
@@ -102,32 +102,48 @@ def _pack_folded(
     return Packed(tuple(numbers), folded.encoded(), folded.updates) if numbers else None
 
 
+def as_folded(rows: Iterable[tuple[int, Message]], token: str) -> Iterable[tuple[int, Message]]:
+    """Return the updates of a folded request, each with the number of the first entry in it.
+
+    Args:
+        rows: Numbers and messages of all entries that it carried, in order.
+        token: The project's token.
+
+    >>> one = {"$distinct_id": "ada", "$add": {"n": 1}}
+    >>> list(as_folded([(4, one), (5, one)], "T"))
+    [(4, {'$distinct_id': 'ada', '$add': {'n': 2}})]
+    """
+    folded = _Folded(token_prefix(token).encode())
+    for number, message in rows:
+        folded.take(number, message, len(compact(message).encode()), _NO_LIMIT, _NO_LIMIT)
+    return folded.messages.items()
+
+
 class _Folded:
     """The updates of one request, each profile's run folded as it comes."""
 
     def __init__(self, prefix: bytes) -> None:
         self._prefix = prefix
-        self._messages: dict[int, Message] = {}  # by place, in the order in which they go
+        self.messages: dict[int, Message] = {}  # by the first entry's number, in the order in which they go
         self._sizes: dict[int, int] = {}
         self._total = 1  # the bracket that opens
         self._runs: dict[Identity, list[int]] = {}
-        self._places = itertools.count()
 
     @property
     def updates(self) -> int:
-        return len(self._messages)
+        return len(self.messages)
 
     def encoded(self) -> bytes:
-        updates = (self._prefix + compact(message).encode()[1:] for message in self._messages.values())
+        updates = (self._prefix + compact(message).encode()[1:] for message in self.messages.values())
         return b"[" + b",".join(updates) + b"]"
 
-    def take(self, message: Message, size: int, most_updates: int, most_bytes: int) -> bool:
+    def take(self, number: int, message: Message, size: int, most_updates: int, most_bytes: int) -> bool:
         """Take the next message, of so many bytes; False, and nothing taken, where it does not fit."""
         run = self._runs.setdefault(identity_of(message), [])
         size += len(self._prefix)  # and a comma or a bracket, for the brace that is the prefix's
         absorbed: list[int] = []
         for place in reversed(run):
-            one = joined(self._messages[place], message)
+            one = joined(self.messages[place], message)
             if one is None or (both := self._size(place, one, message)) > MAX_UPDATE_BYTES:
                 break
             message, size = one, both
@@ -139,11 +155,11 @@ class _Folded:
         for place in absorbed:
             del self._sizes[place]
         # In the place of the first that it absorbs: profiles keep the order in which they came.
-        place = absorbed.pop() if absorbed else next(self._places)
+        place = absorbed.pop() if absorbed else number
         for gone in absorbed:
-            del self._messages[gone]
-        run[len(run) - len(absorbed) - (place in self._messages) :] = [place]
-        self._messages[place], self._sizes[place] = message, size
+            del self.messages[gone]
+        run[len(run) - len(absorbed) - (place in self.messages) :] = [place]
+        self.messages[place], self._sizes[place] = message, size
         self._total = total
         return True
 

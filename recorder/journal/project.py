@@ -19,7 +19,13 @@ __all__ = [
 _TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 _SNAPSHOT_AT = "SELECT snapshot_at FROM project"
 _BIND = "UPDATE project SET token = ? WHERE token IS NULL"
-_CHANGE_TOKEN = "UPDATE project SET token = ?"  # noqa: S105  # SQL, no secret
+_CHANGE_PROJECT = """
+UPDATE project SET token = :new, earlier_tokens = (
+  SELECT json_group_array(value) FROM (
+    SELECT value FROM json_each(earlier_tokens) WHERE value IS NOT token UNION ALL SELECT token WHERE token IS NOT NULL
+  ) WHERE value <> :new
+)
+"""
 _REMNANTS = "SELECT remnants FROM project"
 _NOTE_REMNANTS = "UPDATE project SET remnants = ?"
 
@@ -49,7 +55,7 @@ def bind(connection: sqlite3.Connection, given: str) -> str | None:
 
 def change_token(connection: sqlite3.Connection, given: str) -> None:
     """Make this the journal of another project."""
-    connection.execute(_CHANGE_TOKEN, (given,))
+    connection.execute(_CHANGE_PROJECT, {"new": given})
 
 
 def remnants(connection: sqlite3.Connection) -> bool:

@@ -7,6 +7,7 @@
 CREATE TABLE project (
   id INTEGER PRIMARY KEY,
   token TEXT,                            -- NULL before the first one was given
+  earlier_tokens TEXT NOT NULL DEFAULT '[]',  -- a JSON array: those before `restante token`
   identity TEXT NOT NULL,                -- random; copies of this journal share it
   created_at REAL,
   snapshot_at REAL,                      -- when this copy was made by `restante snapshot`; NULL in a journal

@@ -34,6 +34,10 @@ class StatusReader(Source):
         token = self._all(sql.TOKEN)[0][0]
         return str(token) if token is not None else None
 
+    def earlier_tokens(self) -> list[str]:
+        """Return the project tokens that the journal had before `restante token` changed it."""
+        return [token for (token,) in self._all(sql.EARLIER_TOKENS)]
+
     def moved(self) -> str | None:
         """Return why this looks like a copy of a journal that ships elsewhere, or None."""
         with self._snapshot() as connection:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recorder.model.json_value import same_spelling
 from simulator import Comparison, DivergenceKind, compare
 
-LOST, DUPLICATED, REORDERED, CHANGED = DivergenceKind
+LOST, DUPLICATED, REORDERED, CHANGED, UNEXPECTED = DivergenceKind
 
 
 def adds(*values, profile="ada"):
@@ -50,9 +50,9 @@ CASES = [
     ([1, 2], [2, 1, 1], (REORDERED, 1, 1, 2, 1)),
     ([1, 2], [1, 9], (CHANGED, 2, 2, 9, None)),
     ([1, 2, 3], [1, 9, 3], (CHANGED, 2, 2, 9, None)),
-    ([1, 2], [1, 2, 9], (CHANGED, 3, None, 9, None)),
-    ([1, 2], [9, 1, 2], (CHANGED, 1, None, 9, None)),
-    ([], [9], (CHANGED, 1, None, 9, None)),
+    ([1, 2], [1, 2, 9], (UNEXPECTED, 3, None, 9, None)),
+    ([1, 2], [9, 1, 2], (UNEXPECTED, 1, None, 9, None)),
+    ([], [9], (UNEXPECTED, 1, None, 9, None)),
     # Several at once: what differs first is named, and there the rules in their order.
     ([1, 2, 3], [1, 3, 3], (DUPLICATED, 2, 3, 3, 3)),
     ([1, 2, 3], [3, 2], (LOST, 1, 1, 3, None)),
@@ -551,7 +551,7 @@ def test_report_has_block_per_profile():
         *adds(2, profile="early gone"),
     ]
     assert str(compare(predicted, received)) == (
-        "6 of 7 profiles differ: 2 lost, 1 duplicated, 1 reordered, 2 changed, "
+        "6 of 7 profiles differ: 2 lost, 1 duplicated, 1 reordered, 1 changed, 1 unexpected, "
         "1 of them with the profile as predicted. "
         "Predicted 12 operations, received 12.\n"
         "\n"
@@ -573,7 +573,7 @@ def test_report_has_block_per_profile():
         '  received   message 8: {"$add":{"n":3}}\n'
         "  in all     1 missing, 1 too many\n"
         "\n"
-        "extra: changed at operation 2\n"
+        "extra: unexpected at operation 2\n"
         "  predicted  nothing like it\n"
         '  received   message 10: {"$add":{"n":5}}\n'
         "\n"

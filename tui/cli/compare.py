@@ -3,9 +3,10 @@
 import json
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import click
 
 from recorder import Entry, HttpTransport, JournalReader, State
+from recorder.journal.packing import as_folded
 from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compare
 from tui.cli import options
 from tui.cli.progress import tracked
@@ -27,6 +29,8 @@ _CHUNK = 2**16
 _MESSAGES = "/simulator/messages"
 _UPDATES = frozenset({"/engage", "/groups"})
 _REAL = "mixpanel.com"
+_NEVER_PREDICTED = frozenset({DivergenceKind.CHANGED, DivergenceKind.UNEXPECTED})
+_MAY_HAVE_ARRIVED = frozenset({State.SHIPPED, State.SENDING, State.IN_DOUBT})
 _IDENTITY = frozenset({"$token", "$distinct_id", "$group_key", "$group_id"})
 
 
@@ -57,8 +61,11 @@ def compare_command(
     Unsent entries need not have arrived; those that have (in doubt, or being sent) are compared, too. Exits 1 if
     a profile differs, or the service cannot be asked.
 
-    The service is `restante simulator`, asked for what it accepted with the journal's token. --token names
-    another, such as the one before `restante token`. The real service cannot be asked.
+    The service is `restante simulator`, asked for what it accepted with the journal's token, and with those it had
+    before `restante token`; --token names another. The real service cannot be asked.
+
+    "Changed" is what came instead of an entry; "unexpected" what this journal has no entry of. Entries that were
+    folded (`ship --fold`) are compared as the updates they were sent as.
 
     Operations that arrived before the oldest kept entry are left out: as many of each profile as were pruned.
 
@@ -77,11 +84,8 @@ def compare_command(
     """
     base = _local(url)
     with JournalReader(path) as reader:
-        token = token or reader.token()
-        if token is None:
-            raise options.BadInput("The journal belongs to no project yet; name one with --token.")
-        asked = token
-        history, comparison = reader.unpruned(lambda: _compared(reader, base, asked))
+        tokens = [token] if token else _tokens(reader)
+        history, comparison = reader.unpruned(lambda: _compared(reader, base, tokens))
         report = _Report(reader, history, comparison)
         if for_programs:
             options.write_json(report.for_programs())
@@ -90,12 +94,19 @@ def compare_command(
     context.exit(int(not comparison.agrees))
 
 
-def _compared(reader: JournalReader, base: str, token: str) -> "tuple[_History, Comparison]":
-    history = _History(reader)
+def _tokens(reader: JournalReader) -> list[str]:
+    token = reader.token()
+    if token is None:
+        raise options.BadInput("The journal belongs to no project yet; name one with --token.")
+    return [*reader.earlier_tokens(), token]
+
+
+def _compared(reader: JournalReader, base: str, tokens: list[str]) -> "tuple[_History, Comparison]":
+    history = _History(reader, tokens[-1])
     # In this order: what goes through while it is compared is among what the journal tells in the end.
     return history, compare(
         tracked(history.shipped(), "comparing, shipped", reader.counts().kept),
-        tracked(_received(base, token), "comparing, received"),
+        tracked(_received(base, tokens), "comparing, received"),
         to_send=tracked(history.rest(), "comparing, to be sent"),
         # What was pruned arrived at least once, and at most as often as it was sent.
         pruned={(one.group_key, one.profile): range(one.entries, one.sends + 1) for one in reader.baseline()},
@@ -108,24 +119,44 @@ def _compared(reader: JournalReader, base: str, token: str) -> "tuple[_History, 
 class _History:
     """The journal's messages as `compare` reads them, and which entry each of them is."""
 
-    def __init__(self, reader: JournalReader) -> None:
+    def __init__(self, reader: JournalReader, token: str) -> None:
         self._reader = reader
-        self._attempts: set[int] = set()
+        self._token = token
+        self._attempts: dict[int, bool] = {}
+        """True for those that carried fewer updates than entries."""
         self._numbers = array("q")
 
     def shipped(self) -> Iterator[Mapping[str, Any]]:
-        for entry in self._reader.shipped_entries():
-            if entry.attempt is not None:
-                self._attempts.add(entry.attempt)
-            yield self._message(entry)
+        for _, entries in groupby(self._reader.shipped_entries(), lambda entry: entry.attempt):
+            yield from self._sent(list(entries))
 
     def rest(self) -> Iterator[Mapping[str, Any]]:
-        for entry in self._reader.unshipped_entries(self._attempts):
-            yield self._message(entry)
+        folded: dict[int | None, list[Entry]] = {}
+        for entry in self._reader.unshipped_entries(list(self._attempts)):
+            if entry.state in _MAY_HAVE_ARRIVED and self._is_folded(entry):
+                folded.setdefault(entry.attempt, []).append(entry)
+            else:
+                yield self._message(entry.seq, entry.message)
+        for entries in folded.values():
+            yield from self._sent(entries)
 
-    def _message(self, entry: Entry) -> Mapping[str, Any]:
-        self._numbers.append(entry.seq)
-        return entry.message
+    def _sent(self, entries: list[Entry]) -> Iterator[Mapping[str, Any]]:
+        """The updates that a request carried, for all of its entries."""
+        messages = [(entry.seq, dict(entry.message)) for entry in entries]
+        for number, message in as_folded(messages, self._token) if self._is_folded(entries[0]) else messages:
+            yield self._message(number, message)
+
+    def _is_folded(self, entry: Entry) -> bool:
+        if entry.attempt is None:
+            return False
+        if entry.attempt not in self._attempts:
+            (attempt,) = self._reader.attempts(before=entry.attempt + 1, limit=1)
+            self._attempts[entry.attempt] = attempt.entries > attempt.updates
+        return self._attempts[entry.attempt]
+
+    def _message(self, number: int, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._numbers.append(number)
+        return message
 
     def seq(self, operation: Occurrence) -> int:
         """The number of the entry that a predicted operation is."""
@@ -140,6 +171,7 @@ class _Report:
         self._history = history
         self._comparison = comparison
         self._given_up = _given_up(reader, comparison.divergences)
+        self._pruned = reader.counts().pruned > 0
 
     def in_words(self, limit: int) -> None:
         divergences = self._comparison.divergences
@@ -148,6 +180,8 @@ class _Report:
             options.say(f"\n{divergence.format(self._called)}")
             if (entry := self._given_up.get(_owner(divergence))) is not None:
                 options.say(f"  given up   {_called(entry)}")
+            elif divergence.kind is DivergenceKind.UNEXPECTED:
+                options.say(f"  recorded   not in this journal{', as far as it is kept' * self._pruned}")
         if len(divergences) > limit:
             options.narrate(f"{limit:,} of {len(divergences):,} shown; --limit shows more.")
 
@@ -197,7 +231,7 @@ def _given_up(reader: JournalReader, divergences: Iterable[Divergence]) -> dict[
     unforeseen = {
         _owner(one): one.received.message
         for one in divergences
-        if one.kind is DivergenceKind.CHANGED and one.received is not None
+        if one.kind in _NEVER_PREDICTED and one.received is not None
     }
     found: dict[_Owner, Entry] = {}
     for state in (State.DISCARDED, State.REJECTED) if unforeseen else ():
@@ -231,18 +265,19 @@ def _local(url: str) -> str:
     return base
 
 
-def _received(base: str, token: str) -> Iterator[Any]:
-    """The updates that a service accepted with a token, in order of arrival; it is asked when the first is read."""
-    answer = _asked(
-        base, f"{_MESSAGES}?{urlencode({'verdict': 'accepted', 'token': token}, errors='replace')}"
-    )
+def _received(base: str, tokens: Sequence[str]) -> Iterator[Any]:
+    """The updates that a service accepted with one of the tokens, in order of arrival; asked when the first is read."""
+    asked = {"verdict": "accepted"} | ({"token": tokens[0]} if len(tokens) == 1 else {})
+    answer = _asked(base, f"{_MESSAGES}?{urlencode(asked, errors='replace')}")
     if not isinstance(answer, list):
         raise _stranger(base, "its answer is no list of messages")
     for received in answer:
         if not isinstance(received, dict) or not isinstance(received.get("endpoint"), str):
             raise _stranger(base, "its answer is no list of messages")
-        if received["endpoint"] in _UPDATES:
-            yield received.get("message")
+        message = received.get("message")
+        ours = not isinstance(message, dict) or message.get("$token") in {None, *tokens}
+        if received["endpoint"] in _UPDATES and ours:
+            yield message
 
 
 def _asked(base: str, target: str) -> Any:

@@ -45,7 +45,10 @@ ON CONFLICT DO UPDATE SET {changes} WHERE {_LATER[table]}
 """
 
 
-CARRY_PROJECT = "UPDATE project SET token = :token, created_at = coalesce(:created_at, created_at)"
+CARRY_PROJECT = """
+UPDATE project SET token = :token, created_at = coalesce(:created_at, created_at),
+                   earlier_tokens = iif(json_valid(:earlier_tokens), :earlier_tokens, '[]')
+"""
 CARRY_SHIPPER = """
 UPDATE shipper SET epoch = :epoch, seen_at = :seen_at, service = :service, in_doubt = :in_doubt,
                    settle_after = :settle_after

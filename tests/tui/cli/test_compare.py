@@ -117,7 +117,7 @@ def test_divergence_is_found_after_pruning(  # noqa: PLR0917
     ship()
     send(service, {"$distinct_id": "ada", "$set": {"plan": "basic"}, "$time": 6.5})
     ran = compared("--json")
-    assert (ran.code, [one["kind"] for one in ran.json["divergences"]]) == (1, ["changed"])
+    assert (ran.code, [one["kind"] for one in ran.json["divergences"]]) == (1, ["unexpected"])
     assert ran.json["divergences"][0]["harmless"] is False
 
 
@@ -247,7 +247,7 @@ def test_dropped_entry_that_arrived_is_named(ship, compared, service):
     ship()
     ran = compared("--json")
     other, one = ran.json["divergences"]
-    assert (one["kind"], one["profile"], one["predicted"]) == ("changed", "ada", None)
+    assert (one["kind"], one["profile"], one["predicted"]) == ("unexpected", "ada", None)
     assert (one["given_up"]["seq"], one["given_up"]["state"]) == (1, "discarded")
     # What is harmless to repeat is sent again under every policy.
     assert (other["kind"], other["profile"], other["harmless"]) == ("duplicated", "bob", True)
@@ -271,7 +271,7 @@ def test_reordered_and_changed_are_shown(append, compared, service):
     assert ran.code == 1
     assert ran.out.splitlines() == [
         (
-            "2 of 2 profiles differ: 1 reordered, 1 changed, 1 of them with the profile as predicted. "
+            "2 of 2 profiles differ: 1 reordered, 1 unexpected, 1 of them with the profile as predicted. "
             "Predicted 2 operations, received 3. 2 arrived though not known as sent yet. 2 still to be sent."
         ),
         "",
@@ -280,9 +280,10 @@ def test_reordered_and_changed_are_shown(append, compared, service):
         '  received   message 1 before it: {"$add":{"visits":1},"$time":2.5}',
         "             message 2: itself",
         "",
-        "bob: changed at operation 1",
+        "bob: unexpected at operation 1",
         "  predicted  nothing like it",
         '  received   message 3: {"$set":{"plan":"free"},"$time":3.5}',
+        "  recorded   not in this journal",
     ]
 
 
@@ -300,10 +301,10 @@ def test_limit_shortens_the_report(append, compared, service):
     append(UPDATES[0])
     send(service, *[{"$distinct_id": f"u{number}", "$set": {}} for number in range(30)])
     ran = compared()
-    assert ran.out.count("changed at operation") == 20
+    assert ran.out.count("unexpected at operation") == 20
     assert ran.err == "20 of 30 shown; --limit shows more.\n"
     ran = compared("--limit", 30)
-    assert (ran.out.count("changed at operation"), ran.err) == (30, "")
+    assert (ran.out.count("unexpected at operation"), ran.err) == (30, "")
     assert len(compared("--json", "--limit", 1).json["divergences"]) == 30
 
 
@@ -322,6 +323,94 @@ def test_terminal_sees_the_same_report(restante, recorded, ship, compared, servi
     assert ran.code == 0
     assert "comparing, shipped" in ran.out
     assert ran.out.endswith(compared().out)
+
+
+# --- folded
+
+
+FOLDED = [
+    {"$distinct_id": "ada", "$add": {"visits": 1}, "$time": 1.5},
+    {"$distinct_id": "bob", "$set": {"plan": "pro"}, "$time": 2.5},
+    {"$distinct_id": "ada", "$add": {"visits": 0.1}, "$time": 3.5},
+    {"$distinct_id": "ada", "$add": {"visits": 0.2}, "$time": 4.5},
+    {"$distinct_id": "bob", "$append": {"seen": 1}, "$time": 5.5},
+    {"$distinct_id": "bob", "$set": {"plan": "free"}, "$time": 6.5},
+    {"$distinct_id": "ada", "$union": {"kiosks": ["a"]}, "$time": 7.5},
+    {"$group_key": "company", "$group_id": "acme", "$set": {"a": 1}, "$time": 8.5},
+    {"$group_key": "company", "$group_id": "acme", "$set": {"a": 2}, "$time": 9.5},
+]
+
+
+def test_folded_shipments_agree(append, ship, compared):
+    append(*FOLDED)
+    assert ship("--fold").code == 0
+    ran = compared()
+    assert (ran.code, ran.out) == (0, "3 profiles: all agree. Predicted 6 operations, received 6.\n")
+
+
+def test_folded_and_plain_shipments_agree(append, ship, compared):
+    append(*FOLDED)
+    ship("--fold", "--limit", 4)
+    ship()
+    append(*FOLDED)
+    ship("--fold")
+    assert compared().code == 0
+
+
+def test_folded_shipment_in_doubt_agrees(append, ship, compared, service):
+    append(*FOLDED[:4])
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    ship("--fold", "--in-doubt", "hold")
+    append(*FOLDED[4:7])
+    ran = compared("--json")
+    assert (ran.code, ran.json["arrived_early"], ran.json["to_send"]) == (0, 2, 3)
+
+
+def test_folded_shipment_lost_is_named(append, ship, compared, service):
+    append(*FOLDED)
+    ship("--fold")
+    service.reset()
+    (one, *_) = compared("--json").json["divergences"]
+    assert (one["kind"], one["predicted"]["seq"]) == ("lost", 1)
+    assert one["predicted"]["message"]["$add"] == {"visits": 1.3}
+
+
+def test_pruned_folded_shipments_agree(restante, journal, append, ship, compared):
+    append(*FOLDED)
+    ship("--fold")
+    restante("prune", "-j", journal, "--all-shipped")
+    append({"$distinct_id": "ada", "$add": {"visits": 7}, "$time": 11.5})
+    ship("--fold")
+    assert compared().code == 0
+
+
+# --- what is not this journal's, and what went with an earlier token
+
+
+@pytest.mark.usefixtures("recorded")
+def test_unknown_update_is_not_changed(ship, compared, service):
+    ship()
+    send(
+        service, {"$distinct_id": "ada", "$set": {"plan": "basic"}}, {"$distinct_id": "eve", "$add": {"n": 1}}
+    )
+    ran = compared()
+    assert (ran.code, ran.out.splitlines()[0]) == (
+        1,
+        "2 of 4 profiles differ: 2 unexpected. Predicted 4 operations, received 6.",
+    )
+    assert ran.out.count("  recorded   not in this journal\n") == 2
+
+
+@pytest.mark.usefixtures("recorded")
+def test_updates_of_earlier_tokens_are_found(restante, journal, ship, compared, append):
+    for token in ("T2", "T3", "T", "T4"):
+        ship()
+        assert restante("token", token, "-j", journal, "--yes").code == 0
+        append({"$distinct_id": "ada", "$add": {"visits": 2}}, token=None)
+    ship()
+    ran = compared()
+    assert (ran.code, ran.out) == (0, "3 profiles: all agree. Predicted 8 operations, received 8.\n")
+    assert compared("--token", "T4").code == 1
 
 
 # --- while others are at work
