@@ -63,6 +63,11 @@ def restante_new_recorder(tmp_path_factory: pytest.TempPathFactory) -> "Iterator
         made.append(recorder)
         return recorder
 
+    with (
+        new() as first
+    ):  # loads what recorders load on first use, or Hypothesis's first example exceeds its deadline
+        first.people_set("ada", {})
+        first.flush()
     yield new
     for recorder in made:
         recorder.close()

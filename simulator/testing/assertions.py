@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["assert_absent", "assert_nothing_rejected", "assert_profile", "differing", "unordered"]
 
+__tracebackhide__ = __unittest = True
+
 Source: TypeAlias = "Simulator | Service | Implementation"
 
 _MOST = 20  # lines; thousands would say no more
@@ -111,7 +113,6 @@ def assert_profile(
       visits: 1 (integer) → 1.0 (float)
         by message 1: {'$distinct_id': 'ada', '$add': {'visits': 1.0}}
     """
-    __tracebackhide__ = True
     subject = _Subject(source, Identity(group_key, str(id)), token)
     found = subject.profile()
     if found is None:
@@ -147,7 +148,6 @@ def assert_absent(
     >>> from simulator import Simulator
     >>> assert_absent(Simulator(), "ada")
     """
-    __tracebackhide__ = True
     subject = _Subject(source, Identity(group_key, str(id)), token)
     found = subject.profile()
     if found is not None:
@@ -170,7 +170,6 @@ def assert_nothing_rejected(source: "Simulator | Service") -> None:
       $unset: must be a list of property names, not a string
         {'$distinct_id': 'ada', '$unset': 'plan'}
     """
-    __tracebackhide__ = True
     rejected = source.rejected if isinstance(source, Simulator) else source.messages("rejected")
     if rejected:
         count = f"{len(rejected):,} messages were" if len(rejected) > 1 else "1 message was"

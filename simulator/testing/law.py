@@ -30,6 +30,8 @@ __all__ = [
     "profiles_of",
 ]
 
+__tracebackhide__ = __unittest = True
+
 ID = "u1"
 """The id of the profile that laws are about."""
 
@@ -267,7 +269,6 @@ class Law:
         Raises:
             AssertionError: The law is broken; names the law, both histories, and the difference.
         """
-        __tracebackhide__ = True
         try:
             left, other = self.equation(Fold(make), **variables)
         except _Changed as error:

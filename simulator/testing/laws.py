@@ -32,6 +32,8 @@ from simulator.testing.strategies import operations, states, values
 
 __all__ = ["LAWS", "TRAPS"]
 
+__tracebackhide__ = __unittest = True
+
 LAWS: dict[str, Law] = {}
 """All laws by name."""
 

@@ -20,6 +20,8 @@ from simulator.testing.strategies import histories
 
 __all__ = ["machine"]
 
+__tracebackhide__ = __unittest = True
+
 _STEPS = 8  # of a run; longer runs find little more
 _EXAMPLES = 300
 _MESSAGES = 8
@@ -48,41 +50,44 @@ def machine(
     >>> TestSimulator().runTest()
     """
     some = histories(messages=messages, min_size=1, max_size=_MESSAGES)
+    # One rule for both: Hypothesis leaves one of two out in many runs, and shortens runs to where a rule fails.
+    members = {
+        "make": staticmethod(make),
+        "dialect": dialect,
+        "apply_and_look": rule(several=some)(_Compared.apply_and_look),
+    }
+    made: type[RuleBasedStateMachine] = type("ImplementationMachine", (_Compared,), members)
+    made.TestCase.settings = settings(stateful_step_count=_STEPS, max_examples=_EXAMPLES, deadline=None)
+    return made
 
-    class ImplementationMachine(RuleBasedStateMachine):
-        """An implementation compared with the simulator."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.implementation: Any = make()
-            self.simulator = Simulator(dialect)
-            self.history: list[Message] = []
+class _Compared(RuleBasedStateMachine):
+    """An implementation compared with the simulator."""
 
-        # One rule for both: Hypothesis leaves one of two out in many runs, and shortens runs to where a rule fails.
-        @rule(several=some)
-        def apply_and_look(self, several: list[Message]) -> None:
-            __tracebackhide__ = True
-            for message in several:
-                self.history.append(deepcopy(message))
-                self.simulator.apply(message)
-                self.implementation.apply(message)
-            expected = _all_profiles(self.simulator)
-            found = _all_profiles(self.implementation, with_groups=bool(self.simulator.groups))
-            if not same_spelling(found, expected):
-                note(to_test(self.history, dialect=dialect))
-                raise AssertionError(
-                    f"its profiles differ from the simulator's\n{_explanation(expected, found)}"
-                )
+    make: Callable[[], Implementation]
+    dialect: Dialect | None
 
-        def teardown(self) -> None:
-            close = getattr(self.implementation, "close", None)
-            if close is not None:
-                close()
+    def __init__(self) -> None:
+        super().__init__()
+        self.implementation: Any = self.make()
+        self.simulator = Simulator(self.dialect)
+        self.history: list[Message] = []
 
-    ImplementationMachine.TestCase.settings = settings(
-        stateful_step_count=_STEPS, max_examples=_EXAMPLES, deadline=None
-    )
-    return ImplementationMachine
+    def apply_and_look(self, several: list[Message]) -> None:
+        for message in several:
+            self.history.append(deepcopy(message))
+            self.simulator.apply(message)
+            self.implementation.apply(message)
+        expected = _all_profiles(self.simulator)
+        found = _all_profiles(self.implementation, with_groups=bool(self.simulator.groups))
+        if not same_spelling(found, expected):
+            note(to_test(self.history, dialect=self.dialect))
+            raise AssertionError(f"its profiles differ from the simulator's\n{_explanation(expected, found)}")
+
+    def teardown(self) -> None:
+        close = getattr(self.implementation, "close", None)
+        if close is not None:
+            close()
 
 
 def _all_profiles(implementation: Any, *, with_groups: bool = True) -> dict[Any, dict[str, Any]]:

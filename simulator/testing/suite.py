@@ -1,16 +1,22 @@
 """`law_suite`: a class with a test for each law."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from inspect import Parameter, Signature
+from traceback import FrameSummary, extract_stack
 from typing import Any
+from unittest import expectedFailure
+from unittest import skip as skipped
 
 import hypothesis
 import pytest
 
-from simulator.testing.law import Implementation, Law
+from simulator.testing.law import Fold, Implementation, Law
 from simulator.testing.laws import LAWS
 
 __all__ = ["law_suite"]
+
+__tracebackhide__ = __unittest = True
 
 _EXAMPLES = 300
 """Enough to find the faults of tests/simulator/testing/models.py nearly always; a hundred are not."""
@@ -23,9 +29,10 @@ def law_suite(
     xfail: Mapping[str, str] | Iterable[str] = (),
     settings: hypothesis.settings | None = None,
 ) -> type:
-    """Return a class with one Hypothesis test for each law. Bind it to a name that pytest collects.
+    """Return a class with one Hypothesis test for each law.
 
-    Each call makes new tests, so that a module can have several suites.
+    For pytest, bind it to a name that begins with ``Test``; for unittest, derive from it and from `TestCase`. Each call
+    makes new tests, so that a module can have several suites.
 
     Args:
         make: Makes an empty implementation: an object with ``apply(message)`` and ``profiles``. Its ``close()``, if it
@@ -41,37 +48,65 @@ def law_suite(
     >>> TestSimulator = law_suite(make=Simulator)
     >>> TestSimulator().test_unions_fuse()
     """
-    marks = {**_marks("skip", skip), **_marks("xfail", xfail)}
-    tests = {f"test_{law.name}": _test(law, make, settings, marks.get(law.name)) for law in LAWS.values()}
+    marks: dict[str, list[Callable[[Any], Any]]] = {
+        **{name: [pytest.mark.skip(reason=reason), skipped(reason)] for name, reason in _reasons(skip)},
+        **{
+            name: [pytest.mark.xfail(reason=reason, strict=True), expectedFailure]
+            for name, reason in _reasons(xfail)
+        },
+    }
+    chosen = settings or hypothesis.settings(max_examples=_EXAMPLES, deadline=None)
+    # A suite has no state, so several classes may inherit its tests.
+    alike = {hypothesis.HealthCheck.differing_executors, *chosen.suppress_health_check}
+    wraps = [hypothesis.settings(chosen, suppress_health_check=alike)]
+    (caller, _) = extract_stack(limit=2)
+    tests = {
+        f"test_{law.name}": _test(law, make, caller, [*wraps, *marks.get(law.name, ())])
+        for law in LAWS.values()
+    }
     about = f"The laws of the operations, checked against {getattr(make, '__name__', make)}."
-    return type("LawSuite", (), {"__doc__": about, "__module__": __name__, **tests})
+    members = {"__doc__": about, "__module__": __name__, "setup_example": _warming_up(make), **tests}
+    return type("LawSuite", (), members)
 
 
-def _marks(kind: str, named: Mapping[str, str] | Iterable[str]) -> dict[str, Any]:
+def _reasons(named: Mapping[str, str] | Iterable[str]) -> Iterable[tuple[str, str]]:
     reasons = dict(named) if isinstance(named, Mapping) else dict.fromkeys(named, "")
     if unknown := sorted(reasons.keys() - LAWS.keys()):
         raise ValueError(f"no such law: {', '.join(unknown)}; there are {', '.join(LAWS)}")
-    if kind == "skip":
-        return {name: pytest.mark.skip(reason=reason) for name, reason in reasons.items()}
-    return {name: pytest.mark.xfail(reason=reason, strict=True) for name, reason in reasons.items()}
+    return reasons.items()
+
+
+def _warming_up(make: Callable[[], Implementation]) -> Callable[[Any], None]:
+    """Return what Hypothesis calls before each example, outside of its deadline."""
+    cold = [make]
+
+    def setup_example(_self: object) -> None:
+        while cold:
+            with suppress(Exception):  # the example will meet it, too
+                Fold(cold.pop()).of([{"$distinct_id": "u1", "$set": {"a": 1}}])
+
+    return setup_example
 
 
 def _test(
-    law: Law, make: Callable[[], Implementation], settings: hypothesis.settings | None, mark: Any
+    law: Law, make: Callable[[], Implementation], caller: FrameSummary, wraps: list[Callable[[Any], Any]]
 ) -> Callable[..., None]:
     def test(_self: object, **variables: Any) -> None:
-        __tracebackhide__ = True
         law(make, **variables)
 
     test.__name__ = test.__qualname__ = f"test_{law.name}"
     test.__doc__ = law.statement
+    # Failures and test lists show the line that made the suite: this function's second one counts as that.
+    test.__code__ = test.__code__.replace(
+        co_filename=caller.filename, co_firstlineno=max(1, (caller.lineno or 1) - 1)
+    )
     # Hypothesis identifies a test by source and signature, and all of these share the source: with equal signatures,
     # each would replay the failures of the others, and drop them from the database because they pass.
     identity = f"{getattr(make, '__module__', '')}.{getattr(make, '__qualname__', make)} {law.name}"
     parameters = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
     parameters += [Parameter(name, Parameter.KEYWORD_ONLY) for name in law.given]
     test.__signature__ = Signature(parameters, return_annotation=identity)  # type: ignore[attr-defined]
-    chosen = settings or hypothesis.settings(max_examples=_EXAMPLES, deadline=None)
-    for wrap in (hypothesis.given(**law.given), chosen, mark):
-        test = wrap(test) if wrap is not None else test
+    test = hypothesis.given(**law.given)(test)
+    for wrap in wraps:
+        test = wrap(test)
     return test

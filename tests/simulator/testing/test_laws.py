@@ -2,6 +2,9 @@
 
 import contextlib
 import inspect
+import unittest
+from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -142,6 +145,85 @@ def test_laws_can_be_skipped_or_xfailed():
     assert (skipped.name, skipped.kwargs) == ("skip", {"reason": "not ours to say"})
     (expected,) = suite.test_remove_takes_every_equal_element.pytestmark
     assert (expected.name, expected.kwargs["strict"]) == ("xfail", True)
+
+
+def outcome(suite, *names):
+    """Run some laws of a suite with unittest, in a class as users write it."""
+
+    class Laws(suite, unittest.TestCase):
+        fresh = False
+
+        def setUp(self):
+            self.fresh = True
+
+        def tearDown(self):
+            assert self.fresh
+
+    result = unittest.TestResult()
+    unittest.TestSuite(Laws(f"test_{name}") for name in names).run(result)
+    return result
+
+
+FEW = settings(MANY, max_examples=20)
+
+
+def test_unittest_runs_laws():
+    broken, kept = "remove_takes_every_equal_element", "unions_fuse"
+    result = outcome(law_suite(make=models.RemoveFirst, settings=FEW), broken, kept)
+    assert (result.testsRun, result.errors) == (2, [])
+    assert [case._testMethodName for case, _ in result.failures] == [f"test_{broken}"]
+
+
+def test_unittest_heeds_skip_and_xfail():
+    name = "remove_takes_every_equal_element"
+    skipping = outcome(law_suite(make=models.RemoveFirst, settings=FEW, skip={name: "not ours"}), name)
+    assert [reason for _, reason in skipping.skipped] == ["not ours"]
+    failing = outcome(law_suite(make=models.RemoveFirst, settings=FEW, xfail=[name]), name)
+    assert (len(failing.expectedFailures), failing.wasSuccessful()) == (1, True)
+    assert not outcome(law_suite(make=Simulator, settings=FEW, xfail=[name]), name).wasSuccessful()
+
+
+def test_subtests_can_run_laws():
+    class Laws(unittest.TestCase):
+        def test_laws(self):
+            suite = law_suite(make=models.RemoveFirst, settings=FEW)()
+            for name in ("unions_fuse", "remove_takes_every_equal_element"):
+                with self.subTest(name):
+                    getattr(suite, f"test_{name}")()
+
+    result = unittest.TestResult()
+    Laws("test_laws").run(result)
+    assert [case.params for case, _ in result.failures] == [{}]
+    assert "remove_takes_every_equal_element" in str(result.failures[0][0])
+
+
+def test_several_classes_inherit_one_suite():
+    suite = law_suite(make=Simulator, settings=FEW)
+    suite().test_unions_fuse()
+    assert all(outcome(suite, "unions_fuse").wasSuccessful() for _ in range(2))
+
+
+def test_failure_names_line_of_suite():
+    name = "remove_takes_every_equal_element"
+    ((_, text),) = outcome(law_suite(make=models.RemoveFirst, settings=FEW), name).failures
+    first, source = text.splitlines()[1:3]
+    assert __file__ in first
+    assert "law_suite(make=models.RemoveFirst, settings=FEW)" in source
+    assert str(Path(laws.__file__).parent) not in text.partition("AssertionError")[0]
+
+
+@pytest.mark.long
+def test_slow_first_use_keeps_deadline():
+    """Implementations import and connect when they are first made."""
+    loaded = Event()
+
+    class Loads(Simulator):
+        def __init__(self):
+            super().__init__()
+            loaded.wait(0 if loaded.is_set() else 2)
+            loaded.set()
+
+    law_suite(make=Loads, settings=settings(FEW, deadline=1_500))().test_unions_fuse()
 
 
 def test_unknown_law_is_refused():

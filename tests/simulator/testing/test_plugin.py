@@ -155,3 +155,30 @@ def test_assertions_need_no_hypothesis(project):
                 from simulator.testing import law_suite
     """, "-p", "no:hypothesispytest")  # fmt: skip
     assert outcome(done)[0] == "1 passed", outcome(done)[1]
+
+
+def test_fixtures_load_everything_early(project):
+    """Hypothesis's first example has the same deadline as the others."""
+    done = project("""
+        import sys
+
+        def test_loaded(restante_new_simulator, restante_new_recorder, restante_new_service):
+            before = set(sys.modules)
+            restante_new_simulator().people_set("ada", {})
+            with restante_new_service() as service, restante_new_recorder(url=service.url) as recorder:
+                recorder.people_set("ada", {})
+                recorder.flush()
+                service.profiles()
+            with restante_new_recorder() as recorder:
+                recorder.people_set("ada", {})
+                recorder.flush()
+            assert set(sys.modules) - before == set()
+
+        def test_hidden(restante_simulator):
+            from simulator.testing import assert_profile
+            assert_profile(restante_simulator, "ada", {})
+    """)
+    text = done.stdout
+    assert "1 failed, 1 passed" in text, text
+    assert re.search(r"^test_theirs.py:\d+: AssertionError$", text, re.MULTILINE)
+    assert "assertions.py" not in text
