@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from recorder import InvalidOperation, Operator, State, WrongToken
-from recorder.model import json_value
 from recorder.model.entries import NewEntry
 from recorder.model.intake import Intake
+from recorder.model.json_value import parse_json as parse_text
 from tui.cli.options import BadInput
 from tui.text.format import printable
 
@@ -30,7 +30,7 @@ def parse_json(text: bytes) -> Any:
         ValueError: It holds none; the message says why and where.
     """
     try:
-        return json_value.parse_json(text.decode().strip().removeprefix(_BYTE_ORDER_MARK))
+        return parse_text(text.decode().strip().removeprefix(_BYTE_ORDER_MARK))
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8: byte 0x{text[error.start]:02x} at place {error.start + 1}") from None
     except RecursionError:
