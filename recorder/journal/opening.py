@@ -65,6 +65,12 @@ def resolved(path: str | PathLike[str]) -> Path:
     Raises:
         JournalError: No path can be made of it.
     """
+    name = os.fspath(path)
+    if name in {"", ":memory:"} or str(name).startswith(("file:", "sqlite:")):
+        raise JournalError(
+            f"{name!r} is not the path of a file",
+            hint="A journal is a file. For profiles in memory, as in tests, use restante.Simulator.",
+        )
     try:
         return Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
