@@ -2,13 +2,13 @@
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
 from recorder.background import Delivery
 from recorder.journal.journal import Journal
+from recorder.journal.uptime import now
 from recorder.model.addresses import SERVICE
 from recorder.model.entries import NewEntry
 from recorder.model.errors import InvalidOperation, RestanteError, WrongToken
@@ -78,7 +78,7 @@ class JournalConsumer:
         on_invalid: OnInvalid = "raise",
         on_event: Callable[[Any], None] | None = None,
         import_credentials: "ImportCredentials | None" = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
         **journal_options: Any,
     ) -> None:
         self._clock = clock

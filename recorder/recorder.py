@@ -1,13 +1,13 @@
 """`Recorder`: operations journaled before the call returns, and shipped when there is a network."""
 
 import os
-import time
 from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from recorder.background import Delivery
 from recorder.journal.journal import Journal
+from recorder.journal.uptime import now
 from recorder.model.addresses import SERVICE
 from recorder.model.entries import NewEntry
 from recorder.model.errors import RestanteError
@@ -78,7 +78,7 @@ class Recorder(PeopleApi):
         on_invalid: OnInvalid = "raise",
         on_event: Callable[[Any], None] | None = None,
         serializer: Serializer | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
         **journal_options: Any,
     ) -> None:
         check_token(token)

@@ -76,6 +76,10 @@ _SURROGATE = 0xED
 _NOT_SIMULATED = Verdict.NOT_SIMULATED
 
 
+def _system_time() -> float:
+    return time.time()  # looked up at each call: a test may replace it (freezegun)
+
+
 @dataclass(frozen=True, slots=True)
 class _Journal:
     """The journal of a prediction, read again for timelines."""
@@ -118,7 +122,7 @@ class Simulator(PeopleApi):
     def __init__(
         self,
         dialect: Dialect | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = _system_time,
         *,
         serializer: Serializer | None = None,
         history: bool = True,

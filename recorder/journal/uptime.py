@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["AT_ONCE", "Due", "Uptime", "uptime"]
+__all__ = ["AT_ONCE", "Due", "Uptime", "now", "uptime"]
 
 _ROUNDING = 1e-3  # seconds: more than sums of seconds are off by, and less than a boot takes
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -61,6 +61,15 @@ class Due(NamedTuple):
 
 AT_ONCE = Due("", 0.0, 0.0)
 """A wait that is over."""
+
+
+def now() -> float:
+    """Return seconds since the epoch.
+
+    The default of each ``clock``: `time.time` itself, bound when a module is imported, would stay the real one where a
+    test replaces it (freezegun).
+    """
+    return time.time()
 
 
 def uptime() -> Uptime:

@@ -18,6 +18,7 @@ from recorder.journal.environment import holders
 from recorder.journal.locks import beside
 from recorder.journal.opening import BUSY_SECONDS, SALVAGING, primary_code, resolved
 from recorder.journal.schema import APPLICATION_ID, SCHEMA_VERSION
+from recorder.journal.uptime import now
 from recorder.maintenance import statements as sql
 from recorder.maintenance.audit import recount
 from recorder.maintenance.findings import Finding, Severity, attention, notice, ok
@@ -37,7 +38,7 @@ def diagnose(
     *,
     deep: bool = False,
     progress: Progress | None = None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = now,
 ) -> list[Finding]:
     """Look at a journal and its surroundings.
 

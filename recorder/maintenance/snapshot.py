@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from os import PathLike
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from recorder.journal.locks import beside
 from recorder.journal.opening import connect_reader, resolved, sync_folder, translated
+from recorder.journal.uptime import now
 from recorder.maintenance import statements as sql
 from recorder.model.errors import JournalError
 
@@ -19,7 +19,7 @@ _OWNER_ONLY = 0o600
 
 
 def snapshot(
-    path: str | PathLike[str], target: str | PathLike[str], *, clock: Callable[[], float] = time.time
+    path: str | PathLike[str], target: str | PathLike[str], *, clock: Callable[[], float] = now
 ) -> Path:
     """Copy a journal as it stands at one moment, while others record and ship.
 

@@ -1,12 +1,12 @@
 """Entries of a journal: pages, counts, places, and the profiles they name."""
 
 import json
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from os import PathLike
 from typing import Any
 
 from recorder.journal.opening import making_sense
+from recorder.journal.uptime import now
 from recorder.model.entries import State
 from recorder.model.filters import where
 from recorder.model.operations import Lane
@@ -29,7 +29,7 @@ _NUMBERS = 20_000  # looked through by one read: some milliseconds
 class EntryReader(Source):
     """The entries of a journal."""
 
-    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = now) -> None:
         super().__init__(path, clock=clock)
         self._places = Places(self._all)
 

@@ -8,13 +8,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Self
 
 from recorder.journal.forks import at_forks, opening
 from recorder.journal.opening import connect_reader, resolved, translated
+from recorder.journal.uptime import now
 from recorder.model.errors import JournalClosed, JournalError
 
 __all__ = ["Read", "Source", "never"]
@@ -38,7 +38,7 @@ class Source:
         clock: Seconds since the epoch, for ages and for filters such as ``since=2h``.
     """
 
-    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = now) -> None:
         self._clock = clock
         self.path = resolved(path)
         self._lock = threading.RLock()

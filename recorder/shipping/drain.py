@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from recorder.journal.claims import Claim
 from recorder.journal.lanes import Standing
+from recorder.journal.uptime import uptime
 from recorder.model.operations import Lane
 from recorder.model.reports import LaneStatus, ShipReport, StoppedBy
 
@@ -129,12 +130,12 @@ class Pace:
 
     def ahead(self) -> float:
         """Return how long the next request has to wait, in seconds."""
-        return max(0.0, self._free_at - time.monotonic())
+        return max(0.0, self._free_at - uptime().seconds)
 
     def sent(self, updates: int) -> None:
         """Note that updates were sent."""
         if self._rate is not None:
-            self._free_at = max(self._free_at, time.monotonic()) + updates / self._rate
+            self._free_at = max(self._free_at, uptime().seconds) + updates / self._rate
 
 
 class Halves:

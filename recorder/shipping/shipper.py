@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from recorder.journal.journal import Journal
 from recorder.journal.locks import ShipLock
 from recorder.journal.reserve import ReserveFile
-from recorder.journal.uptime import Uptime, uptime
+from recorder.journal.uptime import Uptime, now, uptime
 from recorder.model.errors import JournalFull
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
@@ -60,7 +60,7 @@ class Shipper:
         policy: ShippingPolicy | None = None,
         *,
         on_event: Callable[[Any], None] | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
         uptime: Callable[[], Uptime] = uptime,
         chance: Callable[[], float] = random.random,
     ) -> None:

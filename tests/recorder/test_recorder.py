@@ -13,6 +13,8 @@ import pytest
 from recorder import (
     InvalidOperation,
     Journal,
+    JournalConsumer,
+    JournalError,
     JournalReader,
     Recorder,
     Shipper,
@@ -22,6 +24,7 @@ from recorder import (
     WrongToken,
 )
 from recorder.model.errors import JournalClosed, ShippingError
+from simulator import Simulator
 from simulator.service.server import Service
 
 
@@ -242,6 +245,18 @@ def test_close_makes_no_shipper(path):
     assert len(entries(path)) == 1
 
 
+@pytest.mark.parametrize(
+    "name", ["", ":memory:", "file::memory:?cache=shared", "file:kiosk.db", "sqlite:///kiosk.db"]
+)
+@pytest.mark.parametrize("make", [lambda name: Recorder("T", name), JournalConsumer, Journal, JournalReader])
+def test_journal_in_memory_is_refused(tmp_path, monkeypatch, make, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(JournalError, match="is not the path of a file") as caught:
+        make(name)
+    assert "Simulator" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_bad_address_leaves_no_file(path):
     with pytest.raises(ShippingError):
         Recorder("T", path, url="nowhere")
@@ -369,6 +384,47 @@ def test_background_ships_by_itself(path):
             assert arrived.wait(20)
             recorder.people_set("ada", {"b": 2})
         assert service.profiles() == {"ada": {"a": 1, "b": 2}}  # closing ships what is left
+
+
+@pytest.fixture
+def frozen(monkeypatch):
+    """Time as freezegun stops it: what `time` gives out stands still, locks and the boot's clock go on."""
+    moment = 1_580_644_800.25
+    monkeypatch.setattr(time, "time", lambda: moment)
+    monkeypatch.setattr(time, "monotonic", lambda: 1_000.0)
+    return moment
+
+
+def test_frozen_time_is_recorded(path, frozen):
+    consumer = JournalConsumer(path, token="T")
+    consumer.send("people", '{"$token":"T","$distinct_id":"ada","$set":{}}')
+    consumer.close()
+    with Recorder("T", path) as recorder, JournalReader(path) as reader:
+        for people in (recorder, simulator := Simulator()):
+            people.people_track_charge("ada", 1)
+        assert {entry.recorded_at for entry in reader.entries(limit=9)} == {frozen}
+        assert {message["$time"] for message in reader.history()} == {frozen}
+        charge = reader.entries(limit=1)[0].message["$append"]["$transactions"]
+    assert simulator.profile("ada")["$transactions"] == [charge]
+    assert charge["$time"] == "2020-02-02T12:00:00"
+
+
+@pytest.mark.usefixtures("frozen")
+def test_frozen_time_keeps_nothing_from_shipping(path):
+    """Back-off, the wait of entries in doubt, pace and time-outs go by the time that passes."""
+    policy = ShippingPolicy(settle_after=0.05, updates_per_second=50, batch_updates=2)
+    with Service(faults=[{"at": 1, "fault": "ack_lost"}]) as service:
+        with Recorder("T", path, background=True, url=service.url, policy=policy) as recorder:
+            recorder.people_set("ada", {"a": 1})
+            ended = threading.Event()
+            for _ in range(400):
+                if recorder.statistics().shipped:
+                    break
+                ended.wait(0.05)
+            for n in range(4):
+                recorder.people_set("ada", {"b": n})
+            assert recorder.flush().stopped_by == "done"
+        assert service.profiles() == {"ada": {"a": 1, "b": 3}}
 
 
 def test_close_while_offline_is_timely(path):

@@ -28,7 +28,7 @@ from recorder.journal.opening import (
     translated,
 )
 from recorder.journal.schema import APPLICATION_ID, SCHEMA_VERSION
-from recorder.journal.uptime import uptime
+from recorder.journal.uptime import now, uptime
 from recorder.maintenance.audit import Disagreement, recount
 from recorder.maintenance.doctor import Severity, inspect_journal
 from recorder.maintenance.salvage import statements as sql
@@ -84,7 +84,7 @@ def salvage(
     *,
     dry_run: bool = False,
     progress: Progress | None = None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = now,
 ) -> Salvaged | None:
     """Make a new journal of a damaged one, or of a snapshot.
 
