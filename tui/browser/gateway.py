@@ -5,12 +5,12 @@ whoever looks on.
 """
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
 from recorder import Entry, HttpTransport, JournalReader, Lane, State
-from recorder.journal.uptime import now
 from simulator import Start
 from simulator.testing import to_test
 from tui.text.effect import Effect, effect_of
@@ -47,7 +47,7 @@ class Gateway:
         path: Path,
         *,
         write: bool = False,
-        clock: Callable[[], float] = now,
+        clock: Callable[[], float] = time.time,
         transport: Callable[[], HttpTransport] = HttpTransport,
     ) -> None:
         self.write = write

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recorder import JournalReader, State
-from recorder.journal.uptime import now
 from recorder.model.reports import EntryRow
 from tui.browser.directory import Directory, Page
 from tui.text.history import History, history_of, start_of
@@ -52,7 +51,7 @@ class ProfilesGateway:
         clock: Seconds since the epoch; tests give a fixed one.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = now) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.now = clock
         # Of its own: what takes longer must not keep the pages of entries waiting.
         self._reader = JournalReader(path, clock=clock)
