@@ -27,6 +27,15 @@ _TRANSACTION_BYTES = 8_000  # written by a transaction besides rows, roughly
 _LOOK_INTERVAL = 32  # pages
 
 
+def _identity(file: str) -> tuple[int, int] | None:
+    """Return device and number of a file; None if there is none."""
+    try:
+        status = os.stat(file)  # noqa: PTH116  # a third of the time of Path.stat
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class Connection:
     """An SQLite connection that threads share; each holds `lock` while it uses it.
 
@@ -37,8 +46,15 @@ class Connection:
     def __init__(
         self, path: Path, durability: Durability, in_child: Callable[[], None] = lambda: None
     ) -> None:
+        self._process = os.getpid()
+        self._closed = False
+        self._sqlite: sqlite3.Connection | None = None
+        self.lock = threading.Lock()
+        self.owner = 0  # the thread that holds it
+        self._held = OpenLock(path)
         self._path = path
         self._synchronous = "FULL" if durability == "power" else "NORMAL"
+        self._name = str(path)
         self._log = str(beside(path, "-wal"))
         self._written = 0  # bytes of rows since the last look at the log
         self._pages = 0  # written to the log since the last checkpoint, roughly
@@ -47,21 +63,21 @@ class Connection:
         self._large_log = LOG_BYTES
         self._reserve = ReserveFile(path)
         self._looks_at_disk = self._reserve.released
-        self._process = os.getpid()
         self._removed = False
-        self._closed = False
         self._torn = False  # this process forks in the middle of a call
         self._on_child = in_child
-        self.lock = threading.Lock()
-        self.owner = 0  # the thread that holds it
-        self._held = OpenLock(path)
-        self._sqlite: sqlite3.Connection | None = None
         with opening:
-            self._sqlite = open_journal(path, self._held, synchronous=self._synchronous)
+            self._sqlite = self._open()
             at_forks(self)
         (page,) = self._sqlite.execute("PRAGMA page_size").fetchone()
         self._frame = page + _FRAME_HEADER
         self._page_payload = page * 3 // 4  # roughly
+
+    def _open(self) -> sqlite3.Connection:
+        connection = open_journal(self._path, self._held, synchronous=self._synchronous)
+        self._file = _identity(self._name)
+        self._log_file: tuple[int, int] | None = None
+        return connection
 
     def close(self, timeout: float | None = None) -> None:
         """Close it; closing twice does nothing.
@@ -84,6 +100,10 @@ class Connection:
             self._held.release()
         finally:
             self.lock.release()
+
+    def __del__(self) -> None:
+        """Release what a journal that was dropped without `close` has open."""
+        self.close(0)
 
     # --- forks: see recorder.journal.forks
 
@@ -158,18 +178,18 @@ class Connection:
 
         Raises:
             JournalClosed: It was closed.
-            JournalError: Its file was removed.
+            JournalError: Its file was removed, moved or replaced.
         """
         if self._closed:
             raise JournalClosed(f"{self._path.name} is closed")
-        if self._removed:
-            raise JournalError(
-                f"{self._path} was removed or moved while it was open",
-                hint="What was recorded since is lost; put the file back before opening it again.",
-            )
         if self._sqlite is None:  # after a fork
             with opening:
-                self._sqlite = open_journal(self._path, self._held, synchronous=self._synchronous)
+                self._sqlite = self._open()
+        elif self._removed or _identity(self._name) != self._file:
+            raise JournalError(
+                f"{self._path} was removed, moved or replaced while it was open",
+                hint="Put the file back, with its -wal; or open the journal again, which begins a new one.",
+            )
         return self._sqlite
 
     @contextlib.contextmanager
@@ -221,14 +241,15 @@ class Connection:
         self._looked_at = self._pages
         self._looks_at_disk = self._reserve.released
         try:
-            size = os.stat(self._log).st_size  # noqa: PTH116  # a third of the time of Path.stat
+            log = os.stat(self._log)  # noqa: PTH116  # a third of the time of Path.stat
         except FileNotFoundError:
-            self._removed = (
-                True  # the log exists for as long as the journal is open, unless somebody removed it
-            )
+            self._removed = True  # the log exists for as long as the journal is open
             return
         except OSError:  # the commit stands all the same
             return
+        size = log.st_size
+        self._log_file = self._log_file or (log.st_dev, log.st_ino)
+        self._removed = self._log_file != (log.st_dev, log.st_ino)
         large = self._large_log
         if size >= large and (self._pages >= large // self._frame or size >= self._log_size + large // 4):
             self._checkpoint("FULL")

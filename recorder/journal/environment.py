@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["FileSystem", "file_system", "free_bytes", "holders", "other_owners", "readers", "writable"]
+__all__ = [
+    "FileSystem",
+    "file_system",
+    "free_bytes",
+    "holders",
+    "is_mount",
+    "other_owners",
+    "readers",
+    "writable",
+]
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _LOCKS = Path("/proc/locks")
@@ -46,12 +55,27 @@ def file_system(folder: Path, mounts: Path = _MOUNTS) -> FileSystem:
     return found
 
 
-def _mounted(mounts: Path) -> Iterator[FileSystem]:
+def is_mount(file: Path, mounts: Path = _MOUNTS) -> bool:
+    """Return True if a file is mounted by itself, as containers do; False where the system does not say.
+
+    >>> is_mount(Path("/nowhere/kiosk.db"))
+    False
+    """
+    place = str(file)
+    for code, letter in reversed(_OCTAL.items()):  # the backslash first
+        place = place.replace(letter, code)
+    return any(line.split(" ", 5)[4] == place for line in _mount_lines(mounts))
+
+
+def _mount_lines(mounts: Path) -> list[str]:
     try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
-        return
-    for line in lines:
+        return []
+
+
+def _mounted(mounts: Path) -> Iterator[FileSystem]:
+    for line in _mount_lines(mounts):
         before, _, after = line.partition(" - ")
         fields, rest = before.split(" "), after.split(" ")
         place, options = fields[4], fields[5].split(",") + rest[-1].split(",")

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from recorder.journal.files import obstacle, private_file
 from recorder.journal.forks import at_forks, opening
 from recorder.model.errors import JournalBusy, JournalError
 
 __all__ = ["OpenLock", "ShipLock", "beside"]
 
-_OWNER_ONLY = 0o600
 _PATIENCE = 60.0  # seconds
 _POLL = 0.01
 
@@ -45,20 +45,19 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _locked(file: Path, *, shared: bool = False, timeout: float = 0.0) -> int | None:
+def _locked(file: Path, path: Path, *, shared: bool = False, timeout: float = 0.0) -> int | None:
     """Return a descriptor that locks `file`, or None if others still had it locked after `timeout` seconds."""
     taken = False
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+        descriptor = private_file(file, owner_of=path)
         try:
             taken = _wait(descriptor, shared=shared, timeout=timeout)
         finally:
             if not taken:
                 os.close(descriptor)
     except OSError as error:
-        raise JournalError(
-            f"{file} cannot be locked: {error.strerror}", hint="The journal's folder must be writable."
-        ) from error
+        cause, advice = obstacle(path) or (error.strerror, "The journal's folder must be writable.")
+        raise JournalError(f"{file} cannot be locked: {cause}", hint=advice) from error
     return descriptor if taken else None
 
 
@@ -78,8 +77,9 @@ def _wait(descriptor: int, *, shared: bool, timeout: float) -> bool:
 class _FileLock:
     """A lock file, locked for as long as its descriptor is open."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, path: Path, suffix: str) -> None:
+        self._path = path
+        self._file = beside(path, suffix)
         self._descriptor: int | None = None
 
     @property
@@ -101,12 +101,12 @@ class ShipLock(_FileLock):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(beside(path, ".lock"))
+        super().__init__(path, ".lock")
 
     def acquire(self) -> bool:
         """Lock it, without waiting; return True if nobody else had."""
         with opening:  # no fork before the descriptor is known
-            self._descriptor = _locked(self._file)
+            self._descriptor = _locked(self._file, self._path)
             at_forks(self)
         return self._descriptor is not None
 
@@ -135,7 +135,7 @@ class OpenLock(_FileLock):
     """The lock of a process that has a journal open."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(beside(path, ".open"))
+        super().__init__(path, ".open")
 
     def share(self) -> None:
         """Lock it together with all others that have the journal open; wait while one creates it.
@@ -143,7 +143,7 @@ class OpenLock(_FileLock):
         Raises:
             JournalBusy: One was still at it after a minute.
         """
-        self._descriptor = _locked(self._file, shared=True, timeout=_PATIENCE)
+        self._descriptor = _locked(self._file, self._path, shared=True, timeout=_PATIENCE)
         if self._descriptor is None:
             raise JournalBusy(f"{self._file.name}: another process holds the journal alone")
 
@@ -154,7 +154,7 @@ class OpenLock(_FileLock):
         Raises:
             JournalBusy: Others still had it open after `timeout` seconds.
         """
-        descriptor = _locked(self._file, timeout=timeout)
+        descriptor = _locked(self._file, self._path, timeout=timeout)
         if descriptor is None:
             raise JournalBusy(f"{self._file.name}: other processes have the journal open")
         try:

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from recorder.journal import project
+from recorder.journal.files import obstacle, private_file, shared
 from recorder.journal.locks import OpenLock, beside
 from recorder.journal.schema import APPLICATION_ID, OLDEST_SQLITE, SCHEMA_VERSION, create_schema
 from recorder.model.errors import (
@@ -57,13 +58,17 @@ SALVAGING = ".salvaging"
 """Suffix of the side file that exists while salvage exchanges a damaged journal for a new one."""
 
 _WAIT_FOR_CREATOR = 0.1
+_WRITE_AT_ONCE = 65_536  # bytes, the largest page
+_LONGEST_SUFFIX = len(".damaged-20260101T000000Z-10-wal")
+_LONGEST_NAME = 255 - _LONGEST_SUFFIX  # bytes: nearly every file system takes 255
+_LONGEST_PATH = 511 - _LONGEST_SUFFIX  # bytes: SQLite takes 511
 
 
 def resolved(path: str | PathLike[str]) -> Path:
     """Return the journal's real path: its side files and locks live there, whichever link leads to it.
 
     Raises:
-        JournalError: No path can be made of it.
+        JournalError: It is no path, or too long for the names of side files.
     """
     name = os.fspath(path)
     if name in {"", ":memory:"} or str(name).startswith(("file:", "sqlite:")):
@@ -72,9 +77,24 @@ def resolved(path: str | PathLike[str]) -> Path:
             hint="A journal is a file. For profiles in memory, as in tests, use restante.Simulator.",
         )
     try:
-        return Path(path).resolve()
+        place = Path(path).resolve()
+        sizes = (len(place.name.encode()), len(str(place).encode()))
+    except UnicodeEncodeError:
+        raise JournalError(
+            f"{name!a} cannot be the path of a journal: it is not UTF-8",
+            hint="Rename the file, or its folder.",
+        ) from None
     except (OSError, RuntimeError, ValueError) as error:
         raise JournalError(f"{path!s} cannot be the path of a journal: {error}") from error
+    if not place.name:
+        raise JournalError(f"{path!s} cannot be the path of a journal: it is a folder")
+    for what, size, most in zip(("name", "path"), sizes, (_LONGEST_NAME, _LONGEST_PATH), strict=True):
+        if size > most:
+            raise JournalError(
+                f"{path!s} cannot be the path of a journal: its {what} has {size} bytes, and {most} is the most",
+                hint="Give it a shorter one: its side files have longer names.",
+            )
+    return place
 
 
 def primary_code(error: sqlite3.Error) -> int:
@@ -92,15 +112,35 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return JournalDamaged(f"{path.name}: SQLite cannot read it ({error})")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
-            return JournalError(
-                f"{path.name} cannot be opened or written ({error})",
-                hint="Its file and its folder must be readable and writable by this account.",
+            cause, advice = obstacle(path) or (
+                str(error),
+                "Its file and its folder must be readable and writable by this account.",
+            )
+            return JournalError(f"{path.name} cannot be opened or written: {cause}", hint=advice)
+        case sqlite3.SQLITE_IOERR if limit := _at_size_limit(path):
+            return JournalFull(
+                f"{path.name}: this process may write no file over {limit:,} bytes; nothing was recorded",
+                hint="Raise its limit on the size of files (ulimit -f, RLIMIT_FSIZE, LimitFSIZE=).",
             )
     if primary_code(error) == 0 and "decode" in str(error):  # Python's own: bytes that are no text
         return JournalDamaged(f"{path.name}: a value in it makes no sense ({error})")
     return JournalError(
         f"{path.name}: {error}", hint="Run `restante doctor`: it examines the journal and its folder."
     )
+
+
+def _at_size_limit(path: Path) -> int | None:
+    """Return this process's limit on the size of files in bytes if the journal has come close to it."""
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    except ImportError:  # Windows has none
+        return None
+    if limit == resource.RLIM_INFINITY:
+        return None
+    largest = max(_size(path) or 0, _size(beside(path, "-wal")) or 0)
+    return limit if largest + _WRITE_AT_ONCE > limit else None
 
 
 @contextlib.contextmanager
@@ -221,6 +261,7 @@ def _connect_existing(path: Path, synchronous: str) -> sqlite3.Connection | None
     _refuse_remains(path)
     if not _size(path):
         return None
+    _refuse_shared(path)
     _check_version(path)
     try:
         connection = _connect(path)
@@ -247,6 +288,16 @@ def _refuse_remains(path: Path) -> None:
         )
     if not size and _size(beside(path, "-wal")):
         raise JournalDamaged(f"{path} is missing or empty, but its log exists")
+
+
+def _refuse_shared(path: Path) -> None:
+    """Refuse a file that others may use under another path: they would have another log, and other locks.
+
+    Raises:
+        JournalError: It has a second name, or was mounted without its folder.
+    """
+    if found := shared(path):
+        raise JournalError(f"{path}: {found[0]}", hint=found[1])
 
 
 def _refuse_snapshot(connection: sqlite3.Connection, path: Path) -> None:
@@ -312,12 +363,10 @@ def new_journal(draft: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         beside(draft, suffix).unlink(missing_ok=True)
     try:
-        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(private_file(draft, flags=os.O_RDWR | os.O_EXCL))
     except OSError as error:
-        raise JournalError(
-            f"{draft} cannot be created: {error.strerror}",
-            hint="Its folder must be writable by this account.",
-        ) from error
+        cause, advice = obstacle(draft) or (error.strerror, "Its folder must be writable by this account.")
+        raise JournalError(f"{draft} cannot be created: {cause}", hint=advice) from error
     try:
         connection = _connect(draft)
         try:
@@ -358,6 +407,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     if not _size(path):
         raise JournalMissing(f"{path} is empty: nothing was recorded into it yet")
     _refuse_foreign(path)
+    _refuse_shared(path)
     _check_version(path)
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=ro",

@@ -5,10 +5,10 @@ freed space; an empty file marks that recording is refused meanwhile, for it wou
 next when there is space again restores it. On a disk with plenty of space there is none.
 """
 
-import errno
 import os
 from pathlib import Path
 
+from recorder.journal.files import private_file
 from recorder.journal.locks import beside
 
 __all__ = ["RESERVE_BYTES", "ReserveFile"]
@@ -16,7 +16,6 @@ __all__ = ["RESERVE_BYTES", "ReserveFile"]
 RESERVE_BYTES = 4 * 1024 * 1024
 _FREE_BESIDES = 2 * RESERVE_BYTES  # or the reserve itself would fill the disk
 _PLENTY = 16 * 1024**3
-_OWNER_ONLY = 0o600
 
 
 class ReserveFile:
@@ -27,6 +26,7 @@ class ReserveFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = beside(path, ".ballast")
 
     @property
@@ -43,7 +43,7 @@ class ReserveFile:
         if free < RESERVE_BYTES + _FREE_BESIDES or (size is None and free > _PLENTY):
             return
         try:
-            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+            descriptor = private_file(self._file, owner_of=self._path)
         except OSError:
             return  # the folder cannot be written any more: nothing is worse than before
         try:
@@ -51,10 +51,10 @@ class ReserveFile:
                 os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
             else:
                 os.pwrite(descriptor, bytes(RESERVE_BYTES), 0)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
+        except OSError:  # no space, or a limit of this account or process
             os.ftruncate(descriptor, 0)
+            if size is None:
+                self._file.unlink(missing_ok=True)  # an empty one would say that recording is refused
         finally:
             os.close(descriptor)
 
@@ -62,12 +62,15 @@ class ReserveFile:
         """Free its space for settling, as the disk is full; return True if there was any."""
         if not self._size():
             return False
-        os.truncate(self._file, 0)
+        try:
+            os.close(private_file(self._file, flags=os.O_RDWR | os.O_TRUNC))
+        except OSError:
+            return False
         return True
 
     def _size(self) -> int | None:
         try:
-            return os.stat(self._file).st_size  # noqa: PTH116  # a third of the time of Path.stat
+            return os.lstat(self._file).st_size  # a third of the time of Path.lstat
         except OSError:
             return None
 

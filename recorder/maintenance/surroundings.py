@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recorder.journal.environment import FileSystem, file_system, free_bytes, holders, other_owners, writable
+from recorder.journal.files import shared
 from recorder.journal.locks import beside
 from recorder.journal.opening import SALVAGING
 from recorder.journal.schema import OLDEST_SQLITE
@@ -64,6 +65,7 @@ def inspect_surroundings(path: Path) -> list[Finding]:
         _sqlite(sqlite3.sqlite_version_info[:3]),
         *_packages(other_owners(_PACKAGES)),
         _file_system(file_system(folder)),
+        *_shared(path),
         _free_space(free_bytes(folder), folder),
         *_permissions(path),
         _processes(holders(beside(path, ".open"))),
@@ -151,6 +153,11 @@ def _file_system(found: FileSystem) -> Finding:
             "Use a file system with owners where others have access to the machine.",
         )
     return ok(name, found.kind or "the system does not say which")
+
+
+def _shared(path: Path) -> Iterator[Finding]:
+    if path.exists() and (found := shared(path)):
+        yield attention("file", *found)
 
 
 def _free_space(free: int | None, folder: Path) -> Finding:

@@ -240,16 +240,6 @@ def test_impossible_path_is_a_journal_error(tmp_path, name):
             opened(tmp_path / name)
 
 
-def test_removed_file_is_noticed(path):
-    with Journal(path, token="T") as journal:
-        journal.append([row()])
-        for file in path.parent.glob("kiosk.db*"):
-            file.unlink()
-        with pytest.raises(JournalError, match="removed or moved"):
-            for n in range(1_000):
-                journal.append([row(number=n)])
-
-
 @pytest.mark.parametrize("first", [True, False])
 def test_signal_handler_gets_no_deadlock(journal, monkeypatch, first):
     """A signal handler that records in the middle of its thread's own call gets an error."""
