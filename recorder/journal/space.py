@@ -95,8 +95,9 @@ class Space:
         most = self._limits.max_bytes
         if most is not None and _left(connection, self._path, most) < more:
             raise JournalFull(
-                f"{self._path.name} has grown to its max_bytes, {most:,.0f}; nothing was recorded by this call",
-                hint="Ship what is pending, or open it with a larger max_bytes; recorded entries are safe.",
+                f"{self._path.name} may not grow beyond its max_bytes, {most:,.0f}; nothing was recorded by this call",
+                hint="Ship what is pending, record less at once, or open it with a larger max_bytes; "
+                "recorded entries are safe.",
             )
 
     def free(self) -> bool:

@@ -53,13 +53,11 @@ class Restante:
     started: list = field(default_factory=list)
 
     def __call__(self, *arguments, stdin=b"", environment=None, **given):
-        """Run it; `stdout` and `stderr` may be given as text files, what they take is not returned."""
+        """Run it; the streams may be given as text files, or None as closed. What such files take is not returned."""
         variables = self.environment(environment)
         encoding = variables.get("PYTHONIOENCODING", "utf-8")
         streams = {
-            "stdin": io.TextIOWrapper(
-                io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin), encoding
-            ),
+            "stdin": stdin if stdin is None or hasattr(stdin, "read") else _readable(stdin, encoding),
             "stdout": io.TextIOWrapper(io.BytesIO(), encoding),
             "stderr": io.TextIOWrapper(io.BytesIO(), encoding),
         }
@@ -139,6 +137,10 @@ class Restante:
         # What is not on this machine goes to a proxy that is not there: no test can reach the real service.
         nowhere = {"HTTP_PROXY": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1"}
         return plain | nowhere | {"NO_PROXY": "127.0.0.1", "PYTHONPATH": str(PROJECT)} | (more or {})
+
+
+def _readable(given, encoding):
+    return io.TextIOWrapper(io.BytesIO(given.encode() if isinstance(given, str) else given), encoding)
 
 
 def _written(stream):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BufferedWriter
 from typing import IO, Any
 
 from recorder import InvalidOperation, Operator, State, WrongToken
@@ -12,7 +13,7 @@ from recorder.model.json_value import parse_json as parse_text
 from tui.cli.options import BadInput
 from tui.text.format import printable
 
-__all__ = ["Lines", "parse_json", "parse_object"]
+__all__ = ["Lines", "parse_json", "parse_object", "whole_lines"]
 
 _LONGEST_LINE = 64_000_000  # bytes; an update has one million, which JSON's escapes can make six
 _CHUNK = 65_536
@@ -54,6 +55,36 @@ def parse_object(text: bytes) -> dict[str, Any]:
     return message
 
 
+def whole_lines(source: IO[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines of an input, as many at a time as one read brings.
+
+    Raises:
+        BadInput: It cannot be read, or a line is longer than any line may be.
+    """
+    begun: list[bytes] = []  # pieces of a line whose end has not arrived
+    ended = 0
+    while chunk := _chunk(source):
+        first, newline, more = chunk.partition(b"\n")
+        begun.append(first)
+        if newline:
+            *others, rest = more.split(b"\n")
+            yield [b"".join(begun), *others]
+            ended += 1 + len(others)
+            begun = [rest]
+        elif sum(map(len, begun)) > _LONGEST_LINE:
+            raise BadInput(f"line {ended + 1:,} is longer than {_LONGEST_LINE:,} bytes: not JSON Lines.")
+    if last := b"".join(begun):
+        yield [last]
+
+
+def _chunk(source: IO[bytes]) -> bytes:
+    try:
+        return getattr(source, "read1", source.read)(_CHUNK)
+    except OSError as error:
+        name = source.name if source.name != "<stdin>" and isinstance(source.name, str) else "standard input"
+        raise BadInput(f"{name} cannot be read: {error.strerror}") from error
+
+
 @dataclass(slots=True)
 class Lines:
     """Lines of update messages, validated and counted as they are read.
@@ -72,7 +103,7 @@ class Lines:
 
     source: IO[bytes]
     intake: Intake
-    aside: IO[bytes] | None
+    aside: BufferedWriter | None
     again: bool = False
     read: int = 0
     entries: int = 0
@@ -86,25 +117,8 @@ class Lines:
         Raises:
             BadInput: A line is invalid and bad lines are not set aside, or it is longer than any line may be.
         """
-        for lines in self._whole_lines():
+        for lines in whole_lines(self.source):
             yield [row for line in lines for row in self._rows(line)]
-
-    def _whole_lines(self) -> Iterator[list[bytes]]:
-        read = getattr(self.source, "read1", self.source.read)
-        begun: list[bytes] = []  # pieces of a line whose end has not arrived
-        while chunk := read(_CHUNK):
-            first, newline, more = chunk.partition(b"\n")
-            begun.append(first)
-            if newline:
-                *others, rest = more.split(b"\n")
-                yield [b"".join(begun), *others]
-                begun = [rest]
-            elif sum(map(len, begun)) > _LONGEST_LINE:
-                raise BadInput(
-                    f"line {self.read + 1:,} is longer than {_LONGEST_LINE:,} bytes: not JSON Lines."
-                )
-        if last := b"".join(begun):
-            yield [last]
 
     def _rows(self, line: bytes) -> list[NewEntry]:
         self.read += 1
@@ -138,9 +152,13 @@ class Lines:
     def _set_aside(self, line: bytes, reason: str) -> None:
         words = printable(f"line {self.read}: {reason}")
         if self.aside is None:
-            raise BadInput(f"{words}\nNothing was journaled. Correct the line, or use --skip-invalid FILE.")
+            raise BadInput(f"{words}\nCorrect the line, or use --skip-invalid FILE.")
         self.skipped += 1
         if len(self.reasons) < _REASONS_KEPT:
             self.reasons.append(words)
-        self.aside.write(line + b"\n")
-        self.aside.flush()
+        try:
+            self.aside.write(line + b"\n")
+            self.aside.flush()
+        except OSError as error:
+            self.aside.raw.close()  # or closing it would try again
+            raise BadInput(f"{self.aside.name} cannot be written: {error.strerror}") from error

@@ -1,6 +1,7 @@
 """`restante profiles`: profiles as shipped and as predicted."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -8,7 +9,7 @@ import click
 
 from simulator import Profile, Simulator
 from tui.cli import options
-from tui.cli.lines import parse_json
+from tui.cli.lines import parse_json, whole_lines
 from tui.text.format import count, printable
 
 __all__ = ["profiles_command"]
@@ -79,7 +80,7 @@ def _line(profile: Profile) -> str:
 
 
 def _messages(source: IO[bytes]) -> Iterator[Any]:
-    for number, line in enumerate(source, 1):
+    for number, line in enumerate(chain.from_iterable(whole_lines(source)), 1):
         if not line.strip():
             continue
         try:

@@ -1,12 +1,13 @@
 """`restante record`: journal update messages from a file or a pipe."""
 
 from contextlib import nullcontext
+from io import BufferedWriter
 from pathlib import Path
 from typing import IO
 
 import click
 
-from recorder import Journal, JournalReader
+from recorder import Journal, JournalError, JournalReader
 from recorder.model.entries import NewEntry
 from recorder.model.errors import JournalMissing
 from recorder.model.intake import Intake
@@ -95,7 +96,7 @@ def _kept_token(path: Path) -> str | None:
         return None
 
 
-def _opened(aside: Path | None, source: IO[bytes], follow: bool) -> "nullcontext[None] | IO[bytes]":
+def _opened(aside: Path | None, source: IO[bytes], follow: bool) -> "nullcontext[None] | BufferedWriter":
     """Open the file for invalid lines before anything is read; never the input itself."""
     if aside is None:
         return nullcontext()
@@ -110,20 +111,42 @@ def _opened(aside: Path | None, source: IO[bytes], follow: bool) -> "nullcontext
 
 
 def _record(journal: Journal, lines: Lines) -> None:
-    rows: list[NewEntry] = []
-    with progress_bar("validating lines") as show:
-        for batch in lines.batches():
-            rows += batch
-            if show is not None:
-                show(lines.read, None)
-    if rows:
+    rows = _all_rows(lines)
+    if not rows:
+        return
+    try:
         journal.append(rows)
+    except KeyboardInterrupt:
+        options.narrate("Interrupted in the middle of the commit: `restante status` shows if it was done.")
+        raise
+
+
+def _all_rows(lines: Lines) -> list[NewEntry]:
+    rows: list[NewEntry] = []
+    try:
+        with progress_bar("validating lines") as show:
+            for batch in lines.batches():
+                rows += batch
+                if show is not None:
+                    show(lines.read, None)
+    except options.BadInput as error:
+        raise options.BadInput(f"{error.message}\nNothing was journaled.") from error
+    except KeyboardInterrupt:
+        options.narrate("Interrupted: nothing was journaled.")
+        raise
+    return rows
 
 
 def _follow(journal: Journal, lines: Lines) -> None:
-    for batch in lines.batches():
-        if batch:
-            journal.append(batch)
+    committed = 0
+    try:
+        for batch in lines.batches():
+            if batch:
+                journal.append(batch)
+            committed = lines.entries
+    except (click.ClickException, JournalError, KeyboardInterrupt):
+        options.narrate(f"Journaled {count(committed, 'entry', 'entries')} before this; they stay.")
+        raise
 
 
 def _tell(lines: Lines, for_programs: bool) -> None:

@@ -336,7 +336,7 @@ def test_ended_follow_keeps_its_commits(restante, journal, entries, until, sent)
     process.send_signal(sent)
     ran = restante.finish(process)
     assert (ran.code, ran.out) == (130 if sent is signal.SIGINT else -signal.SIGKILL, "")
-    assert "Traceback" not in ran.err
+    assert ran.err.strip() == ("Journaled 2 entries before this; they stay." if sent is signal.SIGINT else "")
     assert numbers(entries(journal)) == [1, 2]
     assert restante("record", "-j", journal, stdin=numbered(1, 3)).code == 0
 
@@ -364,7 +364,7 @@ def test_ended_while_reading_records_nothing(restante, journal, entries, sent, c
     process.send_signal(sent)
     ran = restante.finish(process)
     assert (ran.code, ran.out) == (code, "")
-    assert "Traceback" not in ran.err
+    assert ran.err.strip() == ("Interrupted: nothing was journaled." if sent is signal.SIGINT else "")
     assert entries(journal) == []
     assert restante("record", "-j", journal, stdin=numbered(2)).code == 0
     assert numbers(entries(journal)) == [1, 2]
@@ -405,7 +405,56 @@ def test_files_are_private_whatever_the_umask(restante, journal, entries, until)
     assert restante.finish(process).code == 0
 
 
+# --- what cannot be read or written
+
+
+@pytest.mark.parametrize("following", [(), ("--follow", "--skip-invalid", "bad")])
+def test_closed_input_is_an_error(restante, journal, entries, following):
+    ran = restante("record", "--token", "T", "-j", journal, *following, stdin=None)
+    assert (ran.code, ran.out) == (2, "")
+    assert "Error: standard input cannot be read: Bad file descriptor\n" in ran.err
+    assert entries(journal) == []
+
+
+def test_full_disk_for_bad_lines_is_named(restante, journal, entries):
+    ran = restante(
+        "record", "--token", "T", "-j", journal, "--skip-invalid", "/dev/full", stdin=GOOD + "\noops"
+    )
+    assert ran.code == 2
+    assert ran.err == (
+        "Error: /dev/full cannot be written: No space left on device\nNothing was journaled.\n"
+    )
+    assert entries(journal) == []
+
+
+def test_name_that_stands_twice_is_refused(restante, journal, entries):
+    line = '{"$distinct_id": "ada", "$set": {"a": 1}, "$set": {"\\u009b": 2}}'
+    ran = restante("record", "--token", "T", "-j", journal, stdin=f"{GOOD}\n{line}")
+    assert ran.code == 2
+    assert 'line 2: message: is not JSON: the name "$set" stands twice in an object' in ran.err
+    assert entries(journal) == []
+
+
+def test_failing_follower_tells_what_it_committed(restante, journal, entries):
+    options = ["--follow", "--skip-invalid", "/dev/full"]
+    lines = numbered(3_000) + "oops\n" + numbered(3_000, 3_001)
+    ran = restante("record", "--token", "T", "-j", journal, *options, stdin=lines)
+    assert ran.code == 2
+    committed = len(entries(journal))
+    assert 0 < committed < 6_000
+    assert ran.err.startswith(f"Journaled {committed:,} entries before this; they stay.\nError: /dev/full")
+
+
 # --- how large the journal may grow
+
+
+def test_too_much_for_the_journal_says_so(restante, journal, entries):
+    """The journal is all but empty: nothing has grown, and nothing is pending."""
+    ran = restante("record", "--token", "T", "-j", journal, "--max-bytes", "2M", stdin=numbered(9_000))
+    assert ran.code == 1
+    assert "may not grow beyond its max_bytes, 2,000,000; nothing was recorded" in ran.err
+    assert entries(journal) == []
+    assert restante("record", "-j", journal, stdin=GOOD).code == 0
 
 
 @pytest.mark.long
