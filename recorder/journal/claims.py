@@ -131,13 +131,13 @@ class Claims:
     def take_over(self, now: float, uptime: Uptime, *, service: str, policy: ShippingPolicy) -> int:
         """Become the shipper, and return the new epoch. Open attempts are settled as unknown.
 
-        The caller holds the lock of `recorder.journal.locks.ShipLock`. Paused lanes are due if the service is
-        another one than before: the configuration has changed.
+        The caller holds the lock of `recorder.journal.locks.ShipLock`. All lanes are due if the service is
+        another one than before: it asked for nothing.
         """
         with self._connection.transaction(full=True) as connection:
             new = shipper.take_over(connection, self._path, now, service=service, policy=policy)
             if new.new_service:
-                lanes.retry_paused(connection)
+                lanes.due_at_once(connection)
             if new.unsettled:
                 _settle_open(connection, now, Due.after(uptime, policy.settle_after))
                 doubt.decide_settled(connection)

@@ -18,6 +18,7 @@ __all__ = [
     "Standing",
     "begin",
     "cursors",
+    "due_at_once",
     "facts",
     "fail",
     "forget_cause",
@@ -98,6 +99,10 @@ _RETRY_PAUSED_ANEW = """
 UPDATE lanes SET outcome = NULL, cause = '', since = NULL, failures = 0, retry_at = NULL, alike = ?,
                  alike_since = NULL, backoff_at = 0, backoff_span = 0
  WHERE outcome = 'paused' AND lane = ?
+"""
+_DUE_AT_ONCE = """
+UPDATE lanes SET outcome = NULL, cause = '', since = NULL, failures = 0, retry_at = NULL,
+                 backoff_at = 0, backoff_span = 0, asked_at = 0, asked_span = 0 WHERE outcome <> 'shipped'
 """
 _FORGET_CAUSE = """
 UPDATE lanes SET cause = 'what was said is forgotten'
@@ -278,6 +283,11 @@ def keep_rejections(connection: sqlite3.Connection, lane: Lane, alike: int, sinc
 def retry_paused(connection: sqlite3.Connection, lane: Lane | None = None) -> None:
     """Make paused lanes due at once, as the configuration may have changed; None for all."""
     connection.execute(_RETRY_PAUSED, (lane,))
+
+
+def due_at_once(connection: sqlite3.Connection) -> None:
+    """Forget every back-off, pause and Retry-After: another service never said them."""
+    connection.execute(_DUE_AT_ONCE)
 
 
 def retry_paused_anew(connection: sqlite3.Connection, lanes: Iterable[str], alike: int) -> None:

@@ -89,10 +89,12 @@ class Call:
 
     Attributes:
         explicit: A person or the app asked for it: a back-off from before is skipped.
+        now: A Retry-After from before is skipped, too.
         deadline: No request begins after it; monotonic seconds.
     """
 
     explicit: bool = False
+    now: bool = False
     deadline: float | None = None
     limit: int | None = None
     progress: Callable[[ShipReport], None] | None = None

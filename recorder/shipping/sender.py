@@ -102,7 +102,7 @@ class Sender:
     def may_go(self, lane: Lane, call: Call) -> bool:
         """Return True if no back-off of a lane prevents its next request, nor a Retry-After of the service."""
         standing, now = call.drain.standings[lane], self._uptime()
-        wait = standing.asked.left(now)
+        wait = 0.0 if call.now else standing.asked.left(now)
         if not call.explicit:
             wait = max(wait, standing.backoff.left(now))
         if wait <= 0:

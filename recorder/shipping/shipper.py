@@ -101,18 +101,20 @@ class Shipper:
         self,
         timeout: float | None = None,
         *,
+        now: bool = False,
         limit: int | None = None,
         progress: Callable[[ShipReport], None] | None = None,
         stop: threading.Event | None = None,
     ) -> ShipReport:
         """Send all that may go now. Sleeps only to keep the policy's pace.
 
-        A back-off from before is skipped, a Retry-After of the service never. The first failure ends its lane for
-        this call.
+        A back-off from before is skipped, a Retry-After of the service only with `now`, or where this shipper's
+        service is another one. The first failure ends its lane for this call.
 
         Args:
             timeout: Seconds in all; None for no limit. No request begins after it; one that is under way then is
                 still answered and settled, after this call has returned.
+            now: Ask the service, though it asked to wait.
             limit: Most entries.
             progress: Called with the report so far after every request, from a thread of the shipper's.
             stop: Set by another thread: no further request begins, and the call returns once the one under way is
@@ -128,7 +130,12 @@ class Shipper:
             self._reset()
         deadline = None if timeout is None else time.monotonic() + timeout
         call = Call(
-            explicit=True, deadline=deadline, limit=limit, progress=progress, stop=stop or threading.Event()
+            explicit=True,
+            now=now,
+            deadline=deadline,
+            limit=limit,
+            progress=progress,
+            stop=stop or threading.Event(),
         )
         # In a thread of its own: a call that is out of time, or interrupted (Ctrl-C), returns at once, and the
         # request under way is still answered and settled. Cutting it off would leave its entries in doubt.
