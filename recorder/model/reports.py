@@ -396,6 +396,7 @@ class ShipperStatus:
         pid: The process that shipped last; None if none ever did.
         running: It is shipping now.
         seen_at: When it last did something, in seconds since the epoch.
+        service: The base address that it sends to; None if none ever shipped.
         in_doubt: Its policy for entries in doubt; None if none ever shipped.
         settle_after: Seconds that their profiles wait before anything of theirs is sent.
         settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
@@ -407,6 +408,7 @@ class ShipperStatus:
     pid: int | None = None
     running: bool = False
     seen_at: float | None = None
+    service: str | None = None
     in_doubt: InDoubt | None = None
     settle_after: float | None = None
     settling_until: float | None = None

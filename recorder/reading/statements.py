@@ -166,7 +166,7 @@ DATA_VERSION = "PRAGMA data_version"
 TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 EARLIER_TOKENS = "SELECT value FROM project, json_each(earlier_tokens)"
 LANES = f"SELECT {columns(LaneStatus)} FROM lanes ORDER BY rowid"
-SHIPPER = "SELECT pid, running, seen_at, in_doubt, settle_after FROM shipper"
+SHIPPER = "SELECT pid, running, seen_at, nullif(service, ''), in_doubt, settle_after FROM shipper"
 SETTLING = "SELECT boot, at, span FROM waits WHERE cause = 'settle_after'"
 HELD_PROFILES = "SELECT count(*) FROM waits WHERE cause = 'hold'"
 HOLD = """

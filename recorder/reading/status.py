@@ -57,13 +57,14 @@ class StatusReader(Source):
     def shipping(self) -> ShipperStatus:
         """Return the last shipper, and how shipping stands in each lane."""
         with making_sense(self.path):
-            ((pid, running, seen_at, in_doubt, settle_after),) = self._all(sql.SHIPPER)
+            ((pid, running, seen_at, service, in_doubt, settle_after),) = self._all(sql.SHIPPER)
             now = uptime()
             settling = min((Due(*row).left(now) for row in self._all(sql.SETTLING)), default=None)
             return ShipperStatus(
                 pid=pid,
                 running=bool(running) and _alive(pid),
                 seen_at=seen_at,
+                service=service,
                 in_doubt=in_doubt,
                 settle_after=settle_after,
                 settling_until=None if settling is None else self._clock() + settling,

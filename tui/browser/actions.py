@@ -160,6 +160,9 @@ class Actions:
         if not counts.unsent:
             raise RestanteError("there is nothing to send")
         text = f"Send {count(counts.to_send, 'entry', 'entries')} to {printable(where)} now?"
+        last = facts.shipper.service
+        if last not in {None, where}:
+            text += f"\nUntil now the journal was shipped to {printable(last or '')}."
         if counts.in_doubt:
             policy = facts.shipper.in_doubt or "resend"
             settled = {

@@ -70,7 +70,7 @@ def tui_command(
     words: list[str],
     path: Path,
     url: str | None,
-    api_host: str,
+    api_host: str | None,
     write: bool,
     view: str,
     screenshot: Path | None,
@@ -97,7 +97,7 @@ def tui_command(
         return
 
     def transport() -> HttpTransport:
-        return HttpTransport(url=url, api_host=api_host)
+        return HttpTransport(url=options.destination(path, url, api_host))
 
     transport().close()  # report a bad address now
     keymap = _keymap(looks["keymap"])

@@ -1,5 +1,6 @@
 """Options, questions and output that commands share."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -12,6 +13,9 @@ from typing import IO, Any, TypeVar
 
 import click
 
+from recorder import JournalReader
+from recorder.model.addresses import SERVICE, base_of
+from recorder.model.errors import JournalMissing
 from recorder.model.filters import KEYS, seconds
 from tui.text.format import escaped_json, printable
 
@@ -21,6 +25,7 @@ __all__ = [
     "as_json",
     "byte_count",
     "connection",
+    "destination",
     "filter_words",
     "go_ahead",
     "journal",
@@ -119,15 +124,27 @@ def connection(command: Command) -> Command:
     command = click.option(
         "--api-host",
         envvar="RESTANTE_API_HOST",
-        default="api.mixpanel.com",
-        show_default=True,
         help="The service's host; eu and in for its regions (RESTANTE_API_HOST).",
     )(command)
     return click.option(
         "--url",
         envvar="RESTANTE_URL",
-        help="Another service's base address, such as http://127.0.0.1:8765 (RESTANTE_URL).",
+        help="Another service's base address, such as http://127.0.0.1:8765 (RESTANTE_URL).  "
+        "[default: where the journal was shipped last, or api.mixpanel.com]",
     )(command)
+
+
+def destination(path: Path, url: str | None, api_host: str | None) -> str:
+    """Return the base address that was given, or else where the journal was shipped last.
+
+    Raises:
+        ShippingError: It is no base address.
+    """
+    if url is not None or api_host is not None:
+        return base_of(url, SERVICE if api_host is None else api_host)
+    with contextlib.suppress(JournalMissing), JournalReader(path) as reader:
+        return reader.shipping().service or base_of(None, SERVICE)
+    return base_of(None, SERVICE)
 
 
 def json_flag(command: Command) -> Command:

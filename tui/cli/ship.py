@@ -12,6 +12,7 @@ from recorder.model.reports import ShipperStatus
 from tui.cli import options
 from tui.cli.progress import progress_bar
 from tui.cli.watch import warn_of_copy, watch
+from tui.text.format import count, printable
 from tui.text.sentence import report_sentence
 
 __all__ = ["format_report", "ship_command", "ship_with_progress"]
@@ -24,6 +25,7 @@ _CREDENTIALS = "RESTANTE_IMPORT_CREDENTIALS"
 @options.journal
 @options.connection
 @click.option("--watch", "watching", is_flag=True, help="Keep shipping until SIGTERM or Ctrl-C.")
+@click.option("--now", is_flag=True, help="Send even if the service asked to wait.")
 @click.option("--limit", type=click.IntRange(min=1), help="Largest number of entries to send.")
 @click.option(
     "--in-doubt",
@@ -45,6 +47,7 @@ _CREDENTIALS = "RESTANTE_IMPORT_CREDENTIALS"
     help="Send a profile's entries as fewer updates with the same result.  [default: no-fold]",
 )
 @click.option("--updates-per-second", type=float, metavar="N", help="Largest rate.")
+@options.yes
 @options.json_flag
 @click.pass_context
 def ship_command(
@@ -52,9 +55,11 @@ def ship_command(
     /,
     path: Path,
     url: str | None,
-    api_host: str,
+    api_host: str | None,
     watching: bool,
+    now: bool,
     limit: int | None,
+    yes: bool,
     for_programs: bool,
     **policy: Any,
 ) -> None:
@@ -64,6 +69,9 @@ def ship_command(
     reports each change (--json: one report per line). SIGTERM ends it with 0 once the request under way is
     answered.
 
+    Without --url and --api-host, it ships to where the journal was shipped last. It asks before it ships to another
+    place; without a terminal, that needs --yes.
+
     Imports need RESTANTE_IMPORT_CREDENTIALS: user:password or user:password:project_id.
 
     \b
@@ -72,19 +80,27 @@ def ship_command(
       restante ship --url http://127.0.0.1:8765 --limit 1000
       restante ship --watch --in-doubt hold --settle-after 2m
     """
-    if watching and limit is not None:
-        raise click.UsageError("--limit cannot be combined with --watch.")
+    if watching and (now or limit is not None):
+        raise click.UsageError(f"{'--now' if now else '--limit'} cannot be combined with --watch.")
     given = {name: value for name, value in policy.items() if value is not None}
     _policy(given, ShipperStatus())  # report what is out of range before anything else
-    transport = HttpTransport(url=url, api_host=api_host, import_credentials=_credentials())
+    credentials = _credentials()
+
+    def transport_for() -> HttpTransport:
+        return HttpTransport(url=options.destination(path, url, api_host), import_credentials=credentials)
+
+    transport = transport_for()
+    if not watching or path.exists():  # shipping never makes a journal
+        with JournalReader(path) as reader:
+            if not _may_ship_to(reader, transport.base, watching=watching, yes=yes):
+                context.exit(1)
     if watching:
-        context.exit(watch(path, transport, lambda last: _policy(given, last), for_programs=for_programs))
-    JournalReader(path).close()  # shipping never makes a journal
+        context.exit(watch(path, transport_for, lambda last: _policy(given, last), for_programs=for_programs))
     with Journal(path) as journal, JournalReader(path) as reader:
         warn_of_copy(reader)
         shipper = Shipper(journal, transport, _policy(given, reader.shipping()))
         try:
-            report = ship_with_progress(shipper, limit)
+            report = ship_with_progress(shipper, limit, now=now)
         except KeyboardInterrupt:
             options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
             shipper.wait(_LAST_ANSWER)
@@ -96,6 +112,18 @@ def ship_command(
     else:
         options.narrate(format_report(path, report))
     context.exit(int(report.stopped_by != "done" or report.pending + report.rejected + in_doubt > 0))
+
+
+def _may_ship_to(reader: JournalReader, base: str, *, watching: bool, yes: bool) -> bool:
+    """Return True if the journal was shipped there last, nothing is sent, or somebody agrees."""
+    last, unsent = reader.shipping().service, reader.counts().unsent
+    if last in {None, base} or not (unsent or watching):
+        return True
+    what = count(unsent, "entry that is still to be sent goes", "entries that are still to be sent go")
+    options.narrate(
+        f"Until now the journal was shipped to {printable(last or '')}; {what} to {printable(base)}."
+    )
+    return options.go_ahead("Ship there?", yes=yes)
 
 
 def _policy(given: dict[str, Any], last: ShipperStatus) -> ShippingPolicy:
@@ -122,7 +150,7 @@ def _credentials() -> tuple[str, str] | tuple[str, str, str] | None:
     return (user, account, project) if account and project.isdecimal() else (user, password)
 
 
-def ship_with_progress(shipper: Shipper, limit: int | None = None) -> ShipReport:
+def ship_with_progress(shipper: Shipper, limit: int | None = None, *, now: bool = False) -> ShipReport:
     """Ship, with a progress bar on a terminal."""
     with progress_bar("shipping") as show:
 
@@ -132,7 +160,7 @@ def ship_with_progress(shipper: Shipper, limit: int | None = None) -> ShipReport
             if show is not None:
                 show(done, total if limit is None else min(limit, total))
 
-        return shipper.ship(limit=limit, progress=update)
+        return shipper.ship(now=now, limit=limit, progress=update)
 
 
 def format_report(path: Path, report: ShipReport) -> str:

@@ -7,7 +7,7 @@ import click
 
 from recorder import JournalReader, State, Statistics
 from tui.cli import options
-from tui.text.format import age, size
+from tui.text.format import age, printable, size
 from tui.text.sentence import Shipping, shipping_of
 
 __all__ = ["status_command"]
@@ -35,10 +35,11 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
         statistics, shipper = reader.counts(), reader.shipping()
     shipping = shipping_of(statistics, shipper, now=time.time())
     if for_programs:
-        state = options.as_dict(shipping)
+        state = {**options.as_dict(shipping), "destination": shipper.service}
         options.write_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
     else:
-        options.say(f"{shipping.sentence}\n{_accounts(statistics)}")
+        shipped_to = f"\nships to: {printable(shipper.service)}" if shipper.service else ""
+        options.say(f"{shipping.sentence}\n{_accounts(statistics)}{shipped_to}")
     context.exit(int(_needs_attention(statistics, shipping, max_age)))
 
 

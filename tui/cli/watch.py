@@ -35,7 +35,7 @@ _QUIET_POLLS = 5  # a stop that takes no longer needs no words
 
 def watch(
     path: Path,
-    transport: HttpTransport,
+    transport: Callable[[], HttpTransport],
     policy: Callable[[ShipperStatus], ShippingPolicy],
     *,
     for_programs: bool,
@@ -86,7 +86,7 @@ class _Work:
     def __init__(
         self,
         path: Path,
-        transport: HttpTransport,
+        transport: Callable[[], HttpTransport],
         policy: Callable[[ShipperStatus], ShippingPolicy],
         *,
         for_programs: bool,
@@ -164,12 +164,13 @@ class _Work:
             self._file = _identity(reader.path)
             warn_of_copy(reader)
             policy = self._policy(reader.shipping())
-            self._shipper = Shipper(journal, self._transport, policy, on_event=self._tell)
+            transport = self._transport()
+            self._shipper = Shipper(journal, transport, policy, on_event=self._tell)
             self._reader = reader
-            options.narrate(f"Shipping {self._path} to {self._transport.base} until SIGTERM or Ctrl-C.")
+            options.narrate(f"Shipping {self._path} to {transport.base} until SIGTERM or Ctrl-C.")
             self._shipper.run(self._stop)
             self._reader = None
-        self._transport.close()
+        transport.close()
 
     def _tell(self, event: Any) -> None:
         try:

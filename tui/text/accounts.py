@@ -20,8 +20,8 @@ _SAID = {
 }
 
 
-def accounts_lines(statistics: Statistics) -> Iterator[str]:
-    """Yield the accounts: the number recorded is the sum of all states.
+def accounts_lines(statistics: Statistics, service: str | None = None) -> Iterator[str]:
+    """Yield the accounts: the number recorded is the sum of all states; `service` is where it was shipped last.
 
     >>> next(accounts_lines(Statistics(recorded=3, shipped=3)))
     'recorded 3 = shipped 3 + pending 0 + in doubt 0 + rejected 0  ✓ adds up'
@@ -41,6 +41,8 @@ def accounts_lines(statistics: Statistics) -> Iterator[str]:
         more.append(f"possibly applied twice {statistics.possibly_twice:,}")
     if statistics.out_of_order:
         more.append(f"out of order {statistics.out_of_order:,}")
+    if service is not None:
+        more.append(f"shipped to {printable(service)}")
     yield "; ".join(more)
 
 

@@ -19,6 +19,7 @@ _STATES: dict[AttemptOutcome, ShippingState] = {
     AttemptOutcome.UNKNOWN: "waiting",
 }
 _WORTH_SAYING = 5.0  # seconds
+_LONGEST_BACKOFF = 301.0  # seconds; what waits longer was asked to by the service
 _DECIDE = "`restante retry state=in_doubt`, or `discard`"
 _WORST: tuple[ShippingState, ...] = ("paused", "offline", "waiting")
 
@@ -145,7 +146,8 @@ def _next(failures: int, retry_at: float | None, shipper: ShipperStatus, now: fl
     if not shipper.running:
         due = retry_at - now if retry_at is not None else 0.0
         when = f"Due in {age(due)}." if due > _WORTH_SAYING else ""
-        return f"{when} No shipper is running; `restante ship` tries again."
+        command = "restante ship --now" if due > _LONGEST_BACKOFF else "restante ship"
+        return f"{when} No shipper is running; `{command}` tries again."
     if retry_at is None or retry_at - now < 1:
         return f"Next try now (failure {failures})."
     return f"Next try in {age(retry_at - now)} (failure {failures})."
@@ -188,7 +190,10 @@ def report_sentence(report: ShipReport, statistics: Statistics, shipper: Shipper
     >>> report_sentence(ShipReport(shipped=3, requests=1), Statistics(), ShipperStatus(), now=0.0)
     'Shipped 3 entries in 1 request. Nothing is left.'
     """
-    parts = [f"Shipped {count(report.shipped, 'entry', 'entries')} in {count(report.requests, 'request')}."]
+    where = f" to {printable(shipper.service)}" if shipper.service and report.requests else ""
+    parts = [
+        f"Shipped {count(report.shipped, 'entry', 'entries')} in {count(report.requests, 'request')}{where}."
+    ]
     if report.rejected:
         parts.append(f"{report.rejected:,} rejected: restante entries state=rejected.")
     parts.append(_stopped(report, shipper, now))
@@ -216,4 +221,6 @@ def _stopped(report: ShipReport, shipper: ShipperStatus, now: float) -> str:
     if report.in_doubt and not report.pending:
         due = shipper.settling_until  # before that, nothing is left to go
     when = f" Due in {age(due - now)}." if due is not None and due - now >= 1 else ""
+    if due is not None and due - now > _LONGEST_BACKOFF:
+        when += " `restante ship --now` asks at once."
     return f"Stopped: {cause}.{when}"

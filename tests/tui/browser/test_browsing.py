@@ -364,7 +364,7 @@ async def test_ship_now_sends_and_reports(stage):
             assert any(f"Send 5 entries to {service.url} now?" in line for line in screen_text(pilot.app))
             await press(pilot, "y")
             await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
-            assert "Shipped 5 entries in 1 request. Nothing is left." in said(pilot)
+            assert f"Shipped 5 entries in 1 request to {service.url}. Nothing is left." in said(pilot)
             await press(pilot, "s")
             assert any("nothing to send" in text for text in said(pilot))
 

@@ -12,6 +12,7 @@ import pytest
 from recorder import HttpTransport, Journal, JournalReader, Shipper, ShippingPolicy, ShipReport, State
 from recorder.journal.locks import ShipLock
 from recorder.model.entries import NewEntry
+from simulator.service import Service
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(5)]
 MALFORMED = {"$distinct_id": "ada", "$add": {"visits": "two"}}
@@ -34,7 +35,7 @@ def test_pending_entries_are_shipped(restante, journal, append, service):
     append(*UPDATES)
     ran = restante("ship", "-j", journal, "--url", service.url)
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "Shipped 5 entries in 1 request. Nothing is left.\n"
+    assert ran.err == f"Shipped 5 entries in 1 request to {service.url}. Nothing is left.\n"
     assert service.profiles("T") == {f"u{number}": {"n": number} for number in range(5)}
     assert counts(journal).shipped == 5
 
@@ -68,7 +69,7 @@ def test_limit_ships_the_oldest(restante, journal, append, service):
     assert "3 pending" in ran.err
     assert list(service.profiles("T")) == ["u0", "u1"]
     ran = restante("ship", "-j", journal, "--url", service.url, "--limit", 3)
-    assert (ran.code, ran.err) == (0, "Shipped 3 entries in 1 request. Nothing is left.\n")
+    assert (ran.code, ran.err) == (0, f"Shipped 3 entries in 1 request to {service.url}. Nothing is left.\n")
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])
@@ -91,7 +92,7 @@ def test_terminal_shows_progress(restante, journal, append, service):
     ran = restante.on_terminal("ship", "-j", journal, "--url", service.url)
     assert ran.code == 0
     assert "shipping" in ran.out
-    assert ran.out.endswith("Shipped 5 entries in 1 request. Nothing is left.\n")
+    assert ran.out.endswith(f"Shipped 5 entries in 1 request to {service.url}. Nothing is left.\n")
 
 
 # --- not going through
@@ -105,7 +106,7 @@ def test_closed_port_keeps_entries(restante, journal, append, closed_port, servi
     assert "5 pending" in ran.err
     assert counts(journal).pending == counts(journal).recorded == 5
     later = restante(
-        "ship", "-j", journal, "--url", service.url
+        "ship", "-j", journal, "--url", service.url, "--yes"
     )  # a back-off is no reason to refuse a person
     assert later.code == 0
     assert len(service.messages("accepted")) == 5
@@ -179,10 +180,10 @@ def test_doubtful_entries_show_their_time(restante, lost):
     assert "what is in doubt may still arrive; its profiles wait. Due in 4 m." in ran.err
 
 
-def test_settled_entries_are_resent(restante, journal, lost):
+def test_settled_entries_are_resent(restante, journal, lost, service):
     assert restante(*lost, "--settle-after", "0s").code == 1
     ran = restante(*lost)
-    assert (ran.code, ran.err) == (0, "Shipped 1 entry in 1 request. Nothing is left.\n")
+    assert (ran.code, ran.err) == (0, f"Shipped 1 entry in 1 request to {service.url}. Nothing is left.\n")
     assert counts(journal).possibly_twice == 1
 
 
@@ -301,6 +302,81 @@ def test_bad_credentials_are_not_shown(restante, journal, append, given):
     assert (ran.code, ran.out) == (2, "")
     assert "user:password:project_id" in ran.err
     assert "hunter2" not in ran.err
+
+
+# --- where it ships to
+
+
+@pytest.fixture
+def shipped(restante, journal, append, service):
+    """Journal that was shipped to a service, with more entries."""
+    append(*UPDATES)
+    assert restante("ship", "-j", journal, "--url", service.url).code == 0
+    append(*UPDATES)
+    return service.url
+
+
+def destination(journal):
+    with JournalReader(journal) as reader:
+        return reader.shipping().service
+
+
+def test_last_destination_is_used(restante, journal, shipped, service):
+    assert restante("ship", "-j", journal).code == 0
+    assert len(service.messages("accepted")) == 2 * len(UPDATES)
+    told = restante("status", "-j", journal)
+    assert f"ships to: {shipped}" in told.out.splitlines()
+    assert restante("status", "--json", "-j", journal).json["shipping"]["destination"] == shipped
+
+
+@pytest.mark.parametrize(
+    "options", [["--url", "http://localhost:1"], ["--api-host", "eu"], ["--watch", "--api-host", "in"]]
+)
+def test_other_destination_needs_yes(restante, journal, shipped, options):
+    ran = restante("ship", "-j", journal, *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"Until now the journal was shipped to {shipped}; 5 entries" in ran.err
+    assert "give --yes" in ran.err
+    assert (counts(journal).pending, destination(journal)) == (5, shipped)
+
+
+@pytest.mark.parametrize(("typed", "code", "pending"), [("y\n", 0, 0), ("n\n", 1, 5)])
+def test_person_agrees_to_another_destination(*, restante, journal, shipped, typed, code, pending):
+    with Service() as other:
+        ran = restante.on_terminal("ship", "-j", journal, "--url", other.url, typed=typed)
+        assert (ran.code, counts(journal).pending) == (code, pending)
+        assert destination(journal) == (shipped if pending else other.url)
+        assert "Ship there? [y/N]" in ran.out
+
+
+def test_equal_address_is_not_asked_about(restante, journal, shipped):
+    assert restante("ship", "-j", journal, "--url", shipped.replace("http", "HTTP") + "/").code == 0
+
+
+@pytest.mark.usefixtures("shipped")
+def test_nothing_to_send_asks_nothing(restante, journal):
+    assert restante("ship", "-j", journal).code == 0
+    assert restante("ship", "-j", journal, "--url", "http://localhost:1").code == 0
+
+
+def test_retry_after_ends_at_another_destination(restante, journal, append, service):
+    append(*UPDATES)
+    service.set_faults([{"at": 1, "fault": "status", "code": 503, "retry_after": 86_400}])
+    ran = restante("ship", "-j", journal, "--url", service.url)
+    assert "Due in 23 h. `restante ship --now` asks at once." in ran.err
+    assert "`restante ship --now` tries again" in restante("status", "-j", journal).out
+    assert restante("ship", "-j", journal).code == 1
+    with Service() as other:
+        assert restante("ship", "-j", journal, "--url", other.url, "--yes").code == 0
+        assert len(other.messages("accepted")) == 5
+
+
+def test_now_skips_a_retry_after(restante, journal, append, service):
+    append(*UPDATES)
+    service.set_faults([{"at": 1, "fault": "status", "code": 503, "retry_after": 86_400}])
+    assert restante("ship", "-j", journal, "--url", service.url).code == 1
+    assert restante("ship", "-j", journal, "--now").code == 0
+    assert restante("ship", "-j", journal, "--now", "--watch").code == 2
 
 
 # --- one at a time

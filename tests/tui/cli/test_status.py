@@ -200,7 +200,13 @@ def test_json_has_sentence_shipping_accounts(append, status):
     told = ran.json
     assert list(told) == ["sentence", "shipping", "accounts"]
     assert told["sentence"] == status().out.splitlines()[0]
-    assert told["shipping"] == {"state": "no_shipper", "since": None, "retry_at": None, "cause": ""}
+    assert told["shipping"] == {
+        "state": "no_shipper",
+        "since": None,
+        "retry_at": None,
+        "cause": "",
+        "destination": None,
+    }
     assert list(told["accounts"]) == [field.name for field in dataclasses.fields(Statistics)]
     assert told["accounts"]["recorded"] == sum(told["accounts"][state] for state in State) == 3
     assert told["accounts"]["bytes"] > 0

@@ -72,9 +72,9 @@ def test_watch_ships_until_sigterm(watch, journal, append, service):
     append(UPDATES[0])
     watching = watch()
     assert watching.said() == f"Shipping {journal} to {service.url} until SIGTERM or Ctrl-C.\n"
-    assert watching.said() == "Shipped 1 entry in 1 request. Nothing is left.\n"
+    assert watching.said() == f"Shipped 1 entry in 1 request to {service.url}. Nothing is left.\n"
     append(*UPDATES[1:])
-    assert watching.said() == "Shipped 2 entries in 1 request. Nothing is left.\n"
+    assert watching.said() == f"Shipped 2 entries in 1 request to {service.url}. Nothing is left.\n"
     assert watching.end() == (0, "")
     assert len(service.messages("accepted")) == 3
 
@@ -86,13 +86,13 @@ def test_ctrl_c_ends_it_with_130(watch, append):
     assert watching.end(signal.SIGINT)[0] == 130
 
 
-def test_missing_journal_is_waited_for(watch, journal, append, tmp_path):
+def test_missing_journal_is_waited_for(watch, journal, append, tmp_path, service):
     watching = watch()
     assert watching.said() == f"Waiting for a journal at {journal}.\n"
     assert list(tmp_path.iterdir()) == []
     append(UPDATES[0])
     assert watching.said().startswith("Shipping ")
-    assert watching.said() == "Shipped 1 entry in 1 request. Nothing is left.\n"
+    assert watching.said() == f"Shipped 1 entry in 1 request to {service.url}. Nothing is left.\n"
     assert watching.end() == (0, "")
 
 
@@ -109,7 +109,8 @@ def test_outage_is_one_line(watch, journal, append, closed_port, until):
     watching = watch(url=closed_port)
     watching.said()
     assert watching.said() == (
-        "Shipped 0 entries in 1 request. Offline: connection refused. All of it is kept (3 pending).\n"
+        f"Shipped 0 entries in 1 request to {closed_port}. "
+        "Offline: connection refused. All of it is kept (3 pending).\n"
     )
 
     def tried_again():
@@ -207,7 +208,7 @@ def test_closed_pipe_ends_it(watch, append):
 
 
 @pytest.mark.long
-def test_other_shipper_is_taken_over(watch, journal, append):
+def test_other_shipper_is_taken_over(watch, journal, append, service):
     append(*UPDATES)
     with ShipLock(journal):
         with sqlite3.connect(journal) as connection:
@@ -218,7 +219,7 @@ def test_other_shipper_is_taken_over(watch, journal, append):
         assert watching.said() == (
             f"Process {os.getpid()} ships this journal; this one takes over when that ends.\n"
         )
-    assert watching.said() == "Shipped 3 entries in 1 request. Nothing is left.\n"
+    assert watching.said() == f"Shipped 3 entries in 1 request to {service.url}. Nothing is left.\n"
     assert watching.end() == (0, "")
 
 
