@@ -41,7 +41,9 @@ def _size(value: str) -> tuple[int, int]:
 @click.option(
     "--view", type=click.Choice(_VIEWS), default="journal", show_default=True, help="The first view."
 )
-@click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only.")
+@click.option(
+    "--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only, as where the locale is not UTF-8."
+)
 @click.option(
     "--theme",
     metavar="NAME",
@@ -106,7 +108,7 @@ def tui_command(
         with Gateway(path, write=write, transport=transport) as gateway:
             app = Browser(
                 gateway,
-                ascii_only=looks["ascii_only"],
+                ascii_only=looks["ascii_only"] or (screenshot is None and not _speaks_utf8()),
                 keymap=keymap,
                 first=view,
                 words=words,
@@ -138,6 +140,11 @@ def _has_terminal() -> bool:
     return (
         all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
     )
+
+
+def _speaks_utf8() -> bool:
+    """Return True if the terminal can show what is drawn; elsewhere each escape would take several cells."""
+    return all(map(options.speaks_utf8, (sys.stdout, sys.stderr)))
 
 
 def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from recorder import Entry, InvalidOperation, Journal, JournalReader, State
 from recorder.journal.decisions import Verb
 from tui.cli import options
 from tui.cli.lines import parse_object
-from tui.text.format import printable
+from tui.text.format import escaped_json, printable
 
 __all__ = ["edit_command"]
 
@@ -111,13 +111,15 @@ def _in_editor(entry: Entry, path: Path) -> Iterator[bytes]:
     """Yield the text as edited; its file is kept if the text is refused."""
     folder = Path(tempfile.mkdtemp(prefix="restante-"))
     file = folder / f"entry-{entry.seq}.json"
-    file.write_text(json.dumps(entry.message, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    file.touch(0o600)
+    file.write_text(escaped_json(entry.message, indent=2) + "\n", encoding="utf-8")
     before = file.read_bytes()
     try:
         _open_editor(file)
         yield file.read_bytes() if file.exists() else b""
     except BaseException:
         if file.exists() and file.read_bytes() != before:
+            file.chmod(0o600)  # editors may have put another in its place
             where = shlex.quote(str(file))
             again = f"restante edit {entry.seq} --message - {options.journal_hint(path)} < {where}"
             options.narrate(f"What you wrote is in {where}\nOnce it is corrected: {again}")

@@ -2,18 +2,30 @@
 
 import shutil
 import signal
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.tui.browser.drive import drive, end, quit_while_shipping
+from tests.tui.browser.drive import PROGRAM, Terminal, drive, end, make_journal, quit_while_shipping
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux to make a terminal")
 
 
 def test_terminal_session_from_filter_to_retry(tmp_path):
     drive(tmp_path)
+
+
+@pytest.mark.long
+def test_other_locale_draws_ascii(tmp_path):
+    path = tmp_path / "kiosk.db"
+    make_journal(path)
+    with Terminal(tmp_path, (80, 10)) as terminal:
+        environment = ("env", "PYTHONIOENCODING=latin-1", "TERM=screen")
+        terminal.run(*environment, sys.executable, "-c", PROGRAM, "tui", "-j", path)
+        shown = terminal.wait("o pending")
+    assert all(line.isascii() and "\\u" not in line for line in shown)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -3,7 +3,9 @@
 import json
 import re
 import shlex
+import stat
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +90,7 @@ def test_unchanged_text_exits_1(*, edit, journal, append, tmp_path, editor, says
         ("text = '[1]'", "is not a JSON object"),
         ("text = text.replace('$set', '$add')", "$add.plan: "),
         ("text = text.replace('ada', 'eve')", "is about another profile"),
+        ("file.unlink(); file.touch(); text = '[1]'", "is not a JSON object"),  # as editors that rename
     ],
 )
 def test_refused_text_is_kept(*, edit, restante, journal, append, tmp_path, editor, says):
@@ -100,6 +103,7 @@ def test_refused_text_is_kept(*, edit, restante, journal, append, tmp_path, edit
     kept = re.search(r"What you wrote is in (.*)\n", ran.err)[1]
     (folder,) = files(tmp_path)
     assert kept == str(folder / "entry-1.json")
+    assert stat.S_IMODE(Path(kept).stat().st_mode) == 0o600
     again = re.search(r"Once it is corrected: restante (.*) < ", ran.err)[1]
     assert restante(*shlex.split(again), stdin=json.dumps(MENDED)).code == 0
     assert entry(journal).message["$set"] == {"plan": "free"}
