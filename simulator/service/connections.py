@@ -10,14 +10,13 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from email.message import Message
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from threading import Condition
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
@@ -37,9 +36,12 @@ from simulator.service.faults import (
     Truncate,
 )
 from simulator.service.ingestion import Endpoint
-from simulator.service.routes import Application, endpoint_of
+from simulator.service.routes import endpoint_of
 
-__all__ = ["MAX_BODY", "MAX_CONNECTIONS", "Backend", "HttpServer"]
+if TYPE_CHECKING:
+    from simulator.service.server import Service
+
+__all__ = ["MAX_BODY", "MAX_CONNECTIONS", "HttpServer"]
 
 MAX_BODY = 10 * 1024 * 1024
 """The largest body accepted, in bytes; a larger one is answered 413."""
@@ -58,34 +60,13 @@ _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
 
 
-class Backend(Protocol):
-    """The service behind the connections; see `simulator.service.Service`."""
-
-    patience: float
-
-    def application(self) -> Application:
-        """Return the routes."""
-
-    def rehearsal(self) -> Application:
-        """Return routes that answer alike and apply nothing."""
-
-    def next_fault(self) -> Fault | None:
-        """Count one ingestion request, and return its fault."""
-
-    def add_late(self, seconds: float, apply: Callable[[], object], /) -> None:
-        """Call `apply` in so many seconds."""
-
-    def hold(self, seconds: float) -> bool:
-        """Wait; return False if the service closes meanwhile."""
-
-
 class HttpServer(ThreadedWSGIServer):
     """A thread for each connection, up to `MAX_CONNECTIONS`.
 
     It tracks open connections, so that closing need not wait for clients.
     """
 
-    def __init__(self, service: Backend, listener: socket.socket) -> None:
+    def __init__(self, service: "Service", listener: socket.socket) -> None:
         self.service = service
         self._open: set[Any] = set()
         self._refused: deque[tuple[float, socket.socket]] = deque()
@@ -286,7 +267,7 @@ class _Connection(WSGIRequestHandler):
             case Status():
                 self._send(_failure(fault))
             case Redirect():
-                self._send(_redirection(fault))
+                self._send(_refusal(HTTPStatus.FOUND, HTTPStatus.FOUND.phrase, {"Location": fault.location}))
             case Garbage():
                 self._send(Response(_PAGE, mimetype="text/html"))
             case Truncate():
@@ -352,8 +333,8 @@ def _echo(asked: str | None, otherwise: str) -> str:
     return asked if asked is not None and asked.isprintable() else otherwise
 
 
-def _refusal(code: int, text: str) -> Response:
-    return Response(json.dumps({"status": 0, "error": text}), code, mimetype="application/json")
+def _refusal(code: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps({"status": 0, "error": text}), code, headers, mimetype="application/json")
 
 
 def _busy() -> bytes:
@@ -364,14 +345,10 @@ def _busy() -> bytes:
 
 def _failure(fault: Status) -> Response:
     phrases = {status.value: status.phrase for status in HTTPStatus}
-    answer = _refusal(fault.code, phrases.get(fault.code, "Unknown"))
-    if fault.retry_after is not None:
-        after = fault.retry_after
-        answer.headers["Retry-After"] = after if isinstance(after, str) else f"{after:g}"
-    return answer
-
-
-def _redirection(fault: Redirect) -> Response:
-    answer = _refusal(HTTPStatus.FOUND, HTTPStatus.FOUND.phrase)
-    answer.headers["Location"] = fault.location
-    return answer
+    after = fault.retry_after
+    headers = (
+        {"Retry-After": f"{after:g}" if isinstance(after, int | float) else after}
+        if after is not None
+        else {}
+    )
+    return _refusal(fault.code, phrases.get(fault.code, "Unknown"), headers)

@@ -28,6 +28,7 @@ __all__ = [
     "Slow",
     "Status",
     "Truncate",
+    "Unread",
     "parse_schedule",
     "read_schedule",
 ]
@@ -53,17 +54,17 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Unread(Fault):
+class Unread(Fault):
     """A fault that does not read the whole body, so nothing can be applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse(_Unread):
+class Refuse(Unread):
     """The connection is reset before the body is read; never applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartialRead(_Unread):
+class PartialRead(Unread):
     """Half of the body is read (one byte of a chunked one), then the connection is reset; never applied."""
 
 
@@ -231,7 +232,7 @@ def read_schedule(text: str | bytes) -> tuple[Fault, ...]:
 
 def _parse(item: Any, place: str) -> Fault:
     fault = item if isinstance(item, Fault) else _made(item, place)
-    if isinstance(fault, _Unread) and fault.applied:
+    if isinstance(fault, Unread) and fault.applied:
         name = next(name for name, kind in FAULTS.items() if isinstance(fault, kind))
         raise InvalidSchedule(
             f'{place}: "applied" cannot be true with {name}, which does not read the whole body'

@@ -297,10 +297,7 @@ class Inbox:
                 project.apply(one.message)
 
     def profiles(self, token: str | None = None) -> dict[str, dict[str, Any]]:
-        """Return users' profiles, id to properties, of one project or of all.
-
-        If two projects have the same id, the newer project's profile is shown.
-        """
+        """Return users' profiles as `Service.profiles` does."""
         with self._lock:
             return {
                 id_: dict(profile)
@@ -309,7 +306,7 @@ class Inbox:
             }
 
     def groups(self, token: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return groups' profiles, group key to id to properties; projects as in `profiles`."""
+        """Return groups' profiles as `Service.groups` does."""
         found: dict[str, dict[str, dict[str, Any]]] = {}
         with self._lock:
             for simulator in self._chosen(token):

@@ -22,6 +22,22 @@ _PAGE_SIZE = 1_000
 _MOST_SHOWN = 100
 
 
+_ROUTES = (
+    ("POST GET", "/engage", "_take", "takes updates of users' profiles"),
+    ("POST GET", "/groups", "_take", "takes updates of groups' profiles"),
+    ("POST GET", "/track", "_take", "takes events, and keeps them unchanged"),
+    ("POST GET", "/import", "_take", "takes past events, and keeps them unchanged"),
+    ("POST", "/api/query/engage", "_query", "shows users' profiles in pages, like the real service (page=1)"),
+    ("GET", "/simulator/profiles", "_profiles", "shows users' profiles: id to properties"),
+    ("GET", "/simulator/groups", "_groups", "shows groups' profiles: key to id to properties"),
+    ("GET", "/simulator/messages", "_messages", "shows messages with verdict and reason (verdict=rejected)"),
+    ("POST", "/simulator/reset", "_reset", "forgets profiles and messages; the fault schedule continues"),
+    ("PUT", "/simulator/faults", "_faults", 'takes a fault schedule: [{"at": 1, "fault": "ack_lost"}]'),
+    ("GET", "/", "_index", "this page"),
+)
+"""Methods, path, method of `Application`, and what the front page says."""
+
+
 def endpoint_of(path: str) -> Endpoint | None:
     """Return the ingestion endpoint at a path, None for any other path.
 
@@ -69,14 +85,7 @@ class Application:
         self._inbox = inbox
         self._schedule = schedule
         self._routes: dict[str, dict[str, Callable[[Request], Response]]] = {
-            **{endpoint.value: {"POST": self._take, "GET": self._take} for endpoint in Endpoint},
-            "/api/query/engage": {"POST": self._query},
-            "/simulator/profiles": {"GET": self._profiles},
-            "/simulator/groups": {"GET": self._groups},
-            "/simulator/messages": {"GET": self._messages},
-            "/simulator/reset": {"POST": self._reset},
-            "/simulator/faults": {"PUT": self._faults},
-            "/": {"GET": self._index},
+            path: dict.fromkeys(methods.split(), getattr(self, name)) for methods, path, name, _ in _ROUTES
         }
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -162,25 +171,10 @@ class Application:
         return _json({"status": 1, "error": None})
 
     def _index(self, _request: Request) -> Response:
-        lines = [
-            f"{' '.join(methods):<10}{path:<22}{_ABOUT[path]}\n" for path, methods in self._routes.items()
-        ]
+        lines = [f"{methods:<10}{path:<22}{about}\n" for methods, path, _, about in _ROUTES]
         return Response(_BEFORE + "".join(lines) + _AFTER, mimetype="text/plain")
 
 
-_ABOUT = {
-    Endpoint.ENGAGE.value: "takes updates of users' profiles",
-    Endpoint.GROUPS.value: "takes updates of groups' profiles",
-    Endpoint.TRACK.value: "takes events, and keeps them unchanged",
-    Endpoint.IMPORT.value: "takes past events, and keeps them unchanged",
-    "/api/query/engage": "shows users' profiles in pages, as the real service does (page=1)",
-    "/simulator/profiles": "shows users' profiles: id to properties",
-    "/simulator/groups": "shows groups' profiles: key to id to properties",
-    "/simulator/messages": "shows messages, each with verdict and reason (verdict=rejected)",
-    "/simulator/reset": "forgets profiles and messages; the fault schedule continues",
-    "/simulator/faults": 'takes a fault schedule, such as [{"at": 1, "fault": "ack_lost"}]',
-    "/": "this page",
-}
 _BEFORE = "The local service of restante takes what SDKs send, and shows the resulting profiles.\n\n"
 _AFTER = """
 Requests carry a JSON array or one object, as the body or as data= in a form or the query, there also in

@@ -181,7 +181,7 @@ class Service:
         """
         self._inbox.reset(token)
 
-    # --- for its connections: see `simulator.service.connections.Backend`
+    # --- for its connections
 
     def application(self) -> Application:
         """Return the routes as a WSGI application without faults."""

@@ -102,14 +102,8 @@ def _unordered(value: Any, other: Any) -> bool:
     return json_key(value) == json_key(other)
 
 
-_ALIKE: dict[Equality, Callable[[Any, Any], bool]] = {
-    Equality.EXACT: same_spelling,
-    Equality.UNORDERED: _unordered,
-}
-
-
 def _same(left: _Profiles, right: _Profiles, equality: Equality) -> bool:
-    alike = _ALIKE[equality]
+    alike = same_spelling if equality is Equality.EXACT else _unordered
     return left.keys() == right.keys() and all(
         properties.keys() == right[id_].keys()
         and all(alike(value, right[id_][name]) for name, value in properties.items())

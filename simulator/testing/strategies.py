@@ -6,6 +6,7 @@ values are new plain JSON, and shrink to the simplest of their kind.
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
+from dataclasses import fields
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 
 from recorder.model.normalise import Message
 from recorder.model.operations import Operator
-from simulator.service.faults import FAULTS
+from simulator.service.faults import FAULTS, Unread
 from simulator.testing.operation import Operation
 
 __all__ = [
@@ -51,11 +52,8 @@ def colliding_values() -> SearchStrategy[Any]:
     return st.sampled_from(_COLLIDING).map(deepcopy)
 
 
-def json_values(*, max_leaves: int = 4) -> SearchStrategy[Any]:
+def json_values() -> SearchStrategy[Any]:
     """Draw JSON values of every kind, most of them colliding, some of them nested.
-
-    Args:
-        max_leaves: Largest number of values in a nested one.
 
     >>> from hypothesis import given
     >>> @given(json_values())
@@ -68,7 +66,7 @@ def json_values(*, max_leaves: int = 4) -> SearchStrategy[Any]:
     return st.recursive(
         scalars,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("xy"), inner, max_size=2),
-        max_leaves=max_leaves,
+        max_leaves=4,
     )
 
 
@@ -88,22 +86,14 @@ def values() -> SearchStrategy[Any]:
 _any_values = values  # others have a parameter of that name
 
 
-def profile_ids(*, pool: Sequence[str] = ("u1", "U1", "1", "01")) -> SearchStrategy[str]:
-    """Draw ids of profiles from a few that are easily confused.
-
-    Args:
-        pool: The ids; the first is the simplest.
-    """
-    return st.sampled_from(pool)
+def profile_ids() -> SearchStrategy[str]:
+    """Draw ids of profiles from a few that are easily confused."""
+    return st.sampled_from(["u1", "U1", "1", "01"])
 
 
-def property_names(*, pool: Sequence[str] = ("a", "b", "$transactions")) -> SearchStrategy[str]:
-    """Draw names of properties from a few.
-
-    Args:
-        pool: The names; the first is the simplest.
-    """
-    return st.sampled_from(pool)
+def property_names() -> SearchStrategy[str]:
+    """Draw names of properties from a few."""
+    return st.sampled_from(["a", "b", "$transactions"])
 
 
 def states(
@@ -266,26 +256,23 @@ def fault_schedules(
 
     >>> from hypothesis import find
     >>> find(fault_schedules(kinds=["ack_lost", "reset"]), bool)
-    [{'at': 1, 'fault': 'ack_lost'}]
+    [{'fault': 'ack_lost', 'at': 1}]
     """
     seconds = st.sampled_from([0.0, max_seconds])
-    settings: dict[str, dict[str, SearchStrategy[Any]]] = {
-        "slow": {"seconds": seconds},
-        "late": {"seconds": seconds},
-        "redirect": {"location": st.just("http://127.0.0.1:9/login")},
-        "status": {
-            "code": st.sampled_from([503, 500, 502, 429, 400, 401, 403, 413]),
-            "retry_after": st.sampled_from([None, 0, max_seconds]),
-        },
+    rules: dict[str, SearchStrategy[Any]] = {
+        "at": st.integers(1, requests),
+        "applied": st.booleans(),
+        "code": st.sampled_from([503, 500, 502, 429, 400, 401, 403, 413]),
+        "location": st.just("http://127.0.0.1:9/login"),
+        "retry_after": st.sampled_from([None, 0, max_seconds]),
+        "seconds": seconds,
     }
-    unread = {"refuse", "partial_read"}
 
     def fault(name: str) -> SearchStrategy[dict[str, Any]]:
-        optional = {} if name in unread else {"applied": st.booleans()}
-        return st.fixed_dictionaries(
-            {"at": st.integers(1, requests), "fault": st.just(name), **settings.get(name, {})},
-            optional=optional,
-        )
+        settings = {field.name: rules[field.name] for field in fields(FAULTS[name])}
+        applied = settings.pop("applied")
+        optional = {} if issubclass(FAULTS[name], Unread) else {"applied": applied}
+        return st.fixed_dictionaries({"fault": st.just(name), **settings}, optional=optional)
 
     return st.lists(st.one_of(*map(fault, kinds)), max_size=max_size, unique_by=lambda one: one["at"]).map(
         lambda faults: sorted(faults, key=lambda one: int(one["at"]))

@@ -204,8 +204,8 @@ def test_redirect_answers_302_with_location(service):
     answer, _ = seen(service, posted(update(), headers="Connection: close\r\n"))
     assert answer == (
         b"HTTP/1.1 302 Found\r\n"
-        b"Content-Type: application/json\r\n"
-        b"Location: http://portal.test/sign-in?to=%2F\r\n" + CORS + b"Content-Length: 31\r\n"
+        b"Location: http://portal.test/sign-in?to=%2F\r\n"
+        b"Content-Type: application/json\r\n" + CORS + b"Content-Length: 31\r\n"
         b"Connection: close\r\n"
         b"\r\n"
         b'{"status": 0, "error": "Found"}'

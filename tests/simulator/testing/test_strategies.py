@@ -134,7 +134,7 @@ def test_every_fault_is_drawn(kind):
 
 
 def test_pools_can_be_chosen():
-    ids, names = strategies.profile_ids(pool=["x"]), strategies.property_names(pool=["y"])
+    ids, names = st.just("x"), st.just("y")
     chosen = strategies.operations(names=names, values=st.just(7), operators=["$set"], min_properties=1)
     message = find(strategies.messages(ids=ids, operations=chosen), lambda _: True)
     assert message == {"$distinct_id": "x", "$set": {"y": 7}}
