@@ -18,7 +18,8 @@ from recorder.journal import accounts, attempts, doubt, entries, lanes, shipper
 from recorder.journal.connection import Connection
 from recorder.journal.entries import Carried
 from recorder.journal.lanes import WORTH_MOVING, Facts, Failure, Standing
-from recorder.journal.packing import Packed, pack
+from recorder.journal.opening import SENSELESS
+from recorder.journal.packing import Packed, Row, pack
 from recorder.journal.settle import Settled, Settlement, settle, settle_late
 from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import AttemptOutcome, State
@@ -212,7 +213,22 @@ class Claims:
     def _next(
         self, connection: sqlite3.Connection, lane: Lane, size: ClaimSize, shipping: Shipping
     ) -> tuple[Claim | None, bool]:
-        """Return the next claim, and whether entries were passed, so that there may be one after them."""
+        """Return the next claim, and whether entries were passed, so that there may be one after them.
+
+        Entries that damage made unreadable are set aside, rather than keep the lane from being sent.
+        """
+        try:
+            return self._next_readable(connection, lane, size, shipping)
+        except (*SENSELESS, sqlite3.OperationalError):
+            owners = entries.reject_unreadable(connection, lane)
+            if not owners:
+                raise
+            doubt.break_runs(connection, lane, owners)
+            return None, True
+
+    def _next_readable(
+        self, connection: sqlite3.Connection, lane: Lane, size: ClaimSize, shipping: Shipping
+    ) -> tuple[Claim | None, bool]:
         facts = lanes.facts(connection, lane)
         if facts is None:
             return None, False
@@ -319,7 +335,7 @@ def _settle_open(connection: sqlite3.Connection, now: float, settled_at: Due) ->
 
 
 def _pack(
-    rows: Iterator[tuple[int, str]] | sqlite3.Cursor,
+    rows: Iterator[Row] | sqlite3.Cursor,
     lane: Lane,
     token: str | None,
     size: ClaimSize,
@@ -358,7 +374,7 @@ class _Fresh:
         self.ended = False
         """True once all rows were read, to the lane's end: no limit cut them."""
 
-    def rows(self) -> Iterator[tuple[int, str]]:
+    def rows(self) -> Iterator[Row]:
         upto = _NO_LIMIT if self._upto is None else self._upto
         waits = bool(self._facts.waits)
         cursor = entries.pending(self._connection, self._lane, self._facts.cursor, upto, beside_waits=waits)
@@ -369,9 +385,9 @@ class _Fresh:
                 return
         self.ended = self._upto is None
 
-    def _beside_waits(self, found: sqlite3.Cursor) -> Generator[tuple[int, str], None, bool]:
+    def _beside_waits(self, found: sqlite3.Cursor) -> Generator[Row, None, bool]:
         most = self._most_passed()
-        for seq, message, waiting in found:
+        for seq, message, _, waiting in found:
             if not waiting:
                 yield seq, message
             elif len(self._passed) < most:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from recorder.journal.forks import at_forks, opening
 from recorder.journal.locks import OpenLock, beside
-from recorder.journal.opening import BUSY_SECONDS, LOG_BYTES, open_journal, primary_code, translated
+from recorder.journal.opening import BUSY_SECONDS, LOG_BYTES, making_sense, open_journal, primary_code
 from recorder.journal.reserve import ReserveFile
 from recorder.model.errors import JournalClosed, JournalError
 
@@ -195,16 +195,13 @@ class Connection:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend the connection for reads; each statement sees the journal at its own moment."""
-        with self.alone():
-            try:
-                yield self.use()
-            except sqlite3.Error as error:
-                raise translated(error, self._path) from error
+        with self.alone(), making_sense(self._path):
+            yield self.use()
 
     @contextlib.contextmanager
     def transaction(self, *, full: bool = False) -> Iterator[sqlite3.Connection]:
         """Run one write transaction; `full` makes it survive a power loss whatever the journal's durability."""
-        with self.alone():
+        with self.alone(), making_sense(self._path):
             connection = self.use()
             raised = full and self._synchronous != "FULL"
             try:
@@ -213,8 +210,6 @@ class Connection:
                 connection.execute(BEGIN)
                 yield connection
                 connection.execute(COMMIT)
-            except sqlite3.Error as error:
-                raise translated(error, self._path) from error
             finally:
                 if connection.in_transaction:
                     connection.execute(ROLLBACK)

@@ -41,6 +41,7 @@ __all__ = [
     "pending",
     "put_back",
     "reject",
+    "reject_unreadable",
     "rejected_since",
     "sending",
     "settle",
@@ -128,20 +129,25 @@ def highest(connection: sqlite3.Connection) -> int:
 
 # --- claiming
 
-_PENDING = """
-SELECT seq, message FROM entries
+# NULL for a message that is no object; and all text that settling will read, so that damage shows at once.
+_READ = """
+seq, CASE WHEN json_valid(message) AND message LIKE '{%' THEN message END,
+coalesce(group_key, '') || coalesce(profile, '') || coalesce(operator, '')
+"""
+_PENDING = f"""
+SELECT {_READ} FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
 _PENDING_BESIDE_WAITS = f"""
-SELECT seq, message, NOT {NOT_WAITING} FROM entries
+SELECT {_READ}, NOT {NOT_WAITING} FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
 # Two walks along the index, merged by number: no further than a request needs, however many wait.
 _AGAIN = f"""
-SELECT seq, message FROM entries
+SELECT {_READ} FROM entries
  WHERE state = 'waiting' AND {SET_ASIDE} AND lane = :lane AND seq <= :upto AND {NOT_WAITING}
 UNION ALL
-SELECT seq, message FROM entries
+SELECT {_READ} FROM entries
  WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = :lane AND seq <= :upto AND {NOT_WAITING}
  ORDER BY seq
 """
@@ -161,6 +167,35 @@ def pending(
 def to_send_again(connection: sqlite3.Connection, lane: Lane, upto: int) -> sqlite3.Cursor:
     """Return a cursor over number and message of waiting and doubtful entries whose profile does not wait."""
     return connection.execute(_AGAIN, {"lane": lane, "upto": upto})
+
+
+# --- what damage made unreadable
+
+_UNSENT_BYTES = f"""
+SELECT seq, state, typeof(message) = 'text', CAST(message AS BLOB), CAST(operator AS BLOB), CAST(group_key AS BLOB),
+       CAST(profile AS BLOB)
+  FROM entries WHERE lane = ? AND (state = 'pending' OR (state IN ('waiting', 'in_doubt') AND {NOT_WAITING}))
+"""
+_UNREADABLE = "it cannot be read: the journal is damaged; `restante salvage` mends it"
+
+
+def reject_unreadable(connection: sqlite3.Connection, lane: Lane) -> list[Profile]:
+    """Set entries of a lane aside that can neither be sent nor settled; return the profiles of them."""
+    owners = []
+    for seq, state, is_text, message, *names in connection.execute(_UNSENT_BYTES, (lane,)).fetchall():
+        if not (is_text and _readable(message, *names)):
+            reject(connection, seq, state, None, _UNREADABLE)
+            group_key, profile = (name and name.decode(errors="replace") for name in names[1:])
+            owners.append((group_key, profile))
+    return owners
+
+
+def _readable(message: bytes, *names: bytes | None) -> bool:
+    try:
+        b"".join(name or b"" for name in names).decode()
+        return isinstance(json.loads(message.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 # --- settling
@@ -258,8 +293,8 @@ def single(connection: sqlite3.Connection, carried: Carried) -> tuple[int, str, 
     return row
 
 
-def reject(connection: sqlite3.Connection, seq: int, was: str, attempt: int, reason: str) -> None:
-    """Set an entry aside that the service refused."""
+def reject(connection: sqlite3.Connection, seq: int, was: str, attempt: int | None, reason: str) -> None:
+    """Set an entry aside that the service refused, or that damage made unreadable (no attempt then)."""
     connection.execute(_REJECT, (attempt, reason, seq))
     accounts.change(connection, {was: -1, State.REJECTED: 1})
 
@@ -458,7 +493,7 @@ def naming(
 ) -> list[tuple[int, int]]:
     """Return number and message size of the entries in a range that meet a condition of `mentions.py`."""
     sql = f"""
-    SELECT seq, length(CAST(message AS BLOB)) FROM entries
+    SELECT seq, coalesce(length(CAST(message AS BLOB)), 0) FROM entries
      WHERE seq BETWEEN :from AND :upto AND {condition} AND {_NO_DELETION}
     """
     return connection.execute(sql, {**values, "from": first, "upto": last}).fetchall()

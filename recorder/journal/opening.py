@@ -29,6 +29,7 @@ __all__ = [
     "LOG_BYTES",
     "PAGE_SIZE",
     "SALVAGING",
+    "SENSELESS",
     "connect_reader",
     "making_sense",
     "new_journal",
@@ -57,11 +58,16 @@ LOG_BYTES = 2 * 1024 * 1024
 SALVAGING = ".salvaging"
 """Suffix of the side file that exists while salvage exchanges a damaged journal for a new one."""
 
+SENSELESS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What Python raises for a value that its column cannot have."""
+
 _WAIT_FOR_CREATOR = 0.1
 _WRITE_AT_ONCE = 65_536  # bytes, the largest page
 _LONGEST_SUFFIX = len(".damaged-20260101T000000Z-10-wal")
 _LONGEST_NAME = 255 - _LONGEST_SUFFIX  # bytes: nearly every file system takes 255
 _LONGEST_PATH = 511 - _LONGEST_SUFFIX  # bytes: SQLite takes 511
+# Values, not SQL, cause these: text that is not UTF-8 or JSON, sums beyond 64 bits, a row that is there twice.
+_SENSELESS = ("decode", "malformed JSON", "overflow", "mismatch", "constraint failed", "no such")
 
 
 def resolved(path: str | PathLike[str]) -> Path:
@@ -97,8 +103,8 @@ def resolved(path: str | PathLike[str]) -> Path:
     return place
 
 
-def primary_code(error: sqlite3.Error) -> int:
-    """Return SQLite's primary result code; 0 for the driver's own errors."""
+def primary_code(error: Exception) -> int:
+    """Return SQLite's primary result code; 0 for other errors, the driver's own among them."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -122,7 +128,7 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
                 f"{path.name}: this process may write no file over {limit:,} bytes; nothing was recorded",
                 hint="Raise its limit on the size of files (ulimit -f, RLIMIT_FSIZE, LimitFSIZE=).",
             )
-    if primary_code(error) == 0 and "decode" in str(error):  # Python's own: bytes that are no text
+    if any(word in str(error) for word in _SENSELESS):
         return JournalDamaged(f"{path.name}: a value in it makes no sense ({error})")
     return JournalError(
         f"{path.name}: {error}", hint="Run `restante doctor`: it examines the journal and its folder."
@@ -145,16 +151,19 @@ def _at_size_limit(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def making_sense(path: Path) -> Iterator[None]:
-    """Raise JournalDamaged for values that SQLite could read and that make no sense, such as an unknown state.
+    """Raise a JournalError for what SQLite reports, and for values that make no sense, such as an unknown state.
 
     Raises:
+        JournalError: In place of SQLite's error; see `translated`.
         JournalDamaged: In place of the ValueError, TypeError, … that the block raised.
     """
     try:
         yield
-    except RestanteError:
+    except (RestanteError, UnicodeEncodeError):  # what a caller gave cannot be encoded
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    except SENSELESS as error:
         raise JournalDamaged(f"{path.name}: a value in it makes no sense ({error})") from error
 
 
@@ -263,7 +272,7 @@ def _connect_existing(path: Path, synchronous: str) -> sqlite3.Connection | None
         return None
     _refuse_shared(path)
     _check_version(path)
-    try:
+    with making_sense(path):
         connection = _connect(path)
         try:
             _refuse_snapshot(connection, path)
@@ -271,8 +280,6 @@ def _connect_existing(path: Path, synchronous: str) -> sqlite3.Connection | None
         except BaseException:
             connection.close()
             raise
-    except sqlite3.Error as error:
-        raise translated(error, path) from error
     return connection
 
 

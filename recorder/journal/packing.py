@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from recorder.journal.folding import joined
 from recorder.model.intake import token_prefix
@@ -10,7 +11,10 @@ from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.normalise import Message
 from recorder.model.operations import Identity, Lane, Operator, identity_of
 
-__all__ = ["Packed", "as_folded", "pack"]
+__all__ = ["Packed", "Row", "as_folded", "pack"]
+
+Row = tuple[int, str, *tuple[Any, ...]]
+"""Number and message of an entry; what follows is not used here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ MOST_FOLDED = 10_000
 
 
 def pack(
-    rows: Iterable[tuple[int, str]],
+    rows: Iterable[Row],
     *,
     lane: Lane,
     token: str,
@@ -46,8 +50,8 @@ def pack(
     """Return the first rows that fit one request, in the order given; None if there is no row.
 
     Args:
-        rows: Entry numbers and messages; read no further than needed, so that a long backlog of large
-            messages is never in memory at once.
+        rows: Entry numbers and messages, and whatever else; read no further than needed, so that a long backlog of
+            large messages is never in memory at once.
         lane: People and groups updates get the project's token; events and imports travel as they are.
         token: The project's token.
         most_updates: At least 1.
@@ -73,7 +77,7 @@ def pack(
     numbers: list[int] = []
     messages: list[bytes] = []
     size = 1  # the bracket that opens
-    for number, message in rows:
+    for number, message, *_ in rows:
         text = message.encode()
         size += len(text) + more
         if messages and size > most_bytes:
@@ -89,11 +93,11 @@ def pack(
 
 
 def _pack_folded(
-    rows: Iterable[tuple[int, str]], prefix: bytes, most_updates: int, most_bytes: int, most_entries: int
+    rows: Iterable[Row], prefix: bytes, most_updates: int, most_bytes: int, most_entries: int
 ) -> Packed | None:
     folded = _Folded(prefix)
     numbers: list[int] = []
-    for number, text in rows:
+    for number, text, *_ in rows:
         if not folded.take(number, json.loads(text), len(text.encode()), most_updates, most_bytes):
             break
         numbers.append(number)

@@ -10,6 +10,7 @@ from recorder.journal import attempts, doubt, entries, lanes
 from recorder.journal.entries import Carried, Profile
 from recorder.journal.erase import erase_settled
 from recorder.journal.lanes import Failure
+from recorder.journal.opening import SENSELESS
 from recorder.journal.uptime import AT_ONCE, Due
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.hazards import Update, hazardous
@@ -102,7 +103,7 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
 def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> None:
     runs: dict[Profile, list[tuple[int, Update]]] = defaultdict(list)
     for seq, group_key, profile, operator, message in entries.updates_of(connection, carried):
-        runs[group_key, profile].append((seq, Update.of(operator, json.loads(message))))
+        runs[group_key, profile].append((seq, _update(operator, message)))
     entries.settle(connection, carried, State.IN_DOUBT)
     _move_cursor(connection, carried)
     risky: list[int] = []
@@ -111,6 +112,13 @@ def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement
         doubt.begin_wait(connection, carried.lane, owner, run[0][0], settlement.settle)
     entries.mark_hazardous(connection, risky)
     lanes.shrink_requests(connection, carried.lane, carried.updates)
+
+
+def _update(operator: str | None, message: str) -> Update:
+    try:
+        return Update.of(operator, json.loads(message))
+    except SENSELESS:  # damaged since it was claimed: any repetition is taken for hazardous
+        return Update("", None)
 
 
 def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> Settled:

@@ -6,8 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 
-from recorder.journal.opening import connect_reader, resolved, translated
+from recorder.journal.opening import connect_reader, making_sense, resolved
 from recorder.maintenance import statements as sql
+from recorder.maintenance.unreadable import missing_rows, unreadable_rows
 
 __all__ = ["Audit", "Disagreement", "audit", "recount"]
 
@@ -56,8 +57,8 @@ class Audit:
 def audit(path: str | PathLike[str]) -> Audit:
     """Recount every account of a journal from its entries.
 
-    Everything is read at one moment, while others record and ship, and nothing is written. That takes about a
-    second for a million entries; the write-ahead log cannot be moved into the file meanwhile.
+    Everything is read at one moment, while others record and ship, and nothing is written. That takes some
+    seconds for a million entries; the write-ahead log cannot be moved into the file meanwhile.
 
     Args:
         path: The journal's file.
@@ -74,21 +75,37 @@ def audit(path: str | PathLike[str]) -> Audit:
     Audit(entries=1, attempts=0, disagreements=())
     """
     resolved_path = resolved(path)
-    try:
-        with closing(connect_reader(resolved_path)) as connection:
-            connection.execute("BEGIN")
-            return recount(connection)
-    except sqlite3.Error as error:
-        raise translated(error, resolved_path) from error
+    with making_sense(resolved_path), closing(connect_reader(resolved_path)) as connection:
+        connection.execute("BEGIN")
+        return recount(connection)
 
 
 def recount(connection: sqlite3.Connection) -> Audit:
-    """Run `audit` through a connection; the caller has begun a transaction."""
-    (attempts,) = connection.execute(sql.HOW_MANY_ATTEMPTS).fetchone()
+    """Run `audit` through a connection; the caller has begun a transaction.
+
+    Rows that cannot be read are all that is told of a journal which has any: no recount holds with them.
+    """
     entries, lowest, highest = connection.execute(sql.NUMBERS).fetchone()
+    unreadable = [
+        Disagreement(
+            account=f"rows of {table} that cannot be read",
+            counted=len(rows),
+            noted=0,
+            first=rows[0] if table == "entries" else None,
+        )
+        for table, rows in unreadable_rows(connection)
+    ]
+    if unreadable:
+        (attempts,) = connection.execute(sql.how_many("attempts")).fetchone()
+        return Audit(entries=entries, attempts=attempts, disagreements=tuple(unreadable))
+    (attempts,) = connection.execute(sql.HOW_MANY_ATTEMPTS).fetchone()
     accounts = dict(connection.execute(sql.ACCOUNTS).fetchall())
     found = [*_accounts(connection, accounts, entries), *_open_attempts(connection)]
-    pruned = accounts["pruned"]
+    found += [
+        Disagreement(account=f"rows of {table}", counted=rows, noted=least)
+        for table, rows, least in missing_rows(connection)
+    ]
+    pruned = accounts["pruned"] or 0
     if entries and (entries + pruned != highest or lowest < 1 or (not pruned and lowest > 1)):
         (missing,) = (None,) if pruned else connection.execute(sql.FIRST_MISSING).fetchone()
         found = [

@@ -16,7 +16,7 @@ from recorder.journal import project, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.environment import holders
 from recorder.journal.locks import beside
-from recorder.journal.opening import BUSY_SECONDS, SALVAGING, primary_code, resolved
+from recorder.journal.opening import BUSY_SECONDS, SALVAGING, SENSELESS, primary_code, resolved
 from recorder.journal.schema import APPLICATION_ID, SCHEMA_VERSION
 from recorder.journal.uptime import now
 from recorder.maintenance import statements as sql
@@ -31,6 +31,7 @@ Progress = Callable[[str], None]
 
 _BEFORE_US = 1_577_836_800.0  # 2020-01-01: no device recorded anything with this before
 _SKEW = 60.0  # seconds
+_ERRORS = (sqlite3.Error, JournalDamaged, *SENSELESS)
 
 
 def diagnose(
@@ -104,7 +105,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
     with closing(connection):
         try:
             application, version = (connection.execute(each).fetchone()[0] for each in sql.VERSIONS)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             if primary_code(error) == sqlite3.SQLITE_NOTADB and not beside(path, ".open").exists():
                 raise NotAJournal(f"{path} is not a journal: {error}") from None
             return [_unreadable(error)]
@@ -132,11 +133,11 @@ def _guarded(
     tell(look.__name__.removeprefix("_"))
     try:
         return list(look(connection, path, now))
-    except sqlite3.Error as error:
+    except _ERRORS as error:
         return [_unreadable(error)]
 
 
-def _unreadable(error: sqlite3.Error) -> Finding:
+def _unreadable(error: Exception) -> Finding:
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return attention(
@@ -150,7 +151,8 @@ def _unreadable(error: sqlite3.Error) -> Finding:
                 f"it cannot be opened ({error})",
                 "Run this as the account that the journal belongs to.",
             )
-    return _damaged(f"SQLite cannot read it ({error})")
+    text = "SQLite cannot read it" if primary_code(error) else "a value in it makes no sense"
+    return _damaged(f"{text} ({error})")
 
 
 def _damaged(text: str, name: str = "journal") -> Finding:
@@ -276,7 +278,7 @@ def _pages(connection: sqlite3.Connection, *, deep: bool, tell: Progress) -> lis
                 errors += connection.execute(sql.integrity_check(name)).fetchall()
         tell("all pages")
         errors += connection.execute("PRAGMA quick_check").fetchall()
-    except sqlite3.Error as error:
+    except _ERRORS as error:
         return [_unreadable(error)]
     lines = sorted({line for (text,) in errors if text != "ok" for line in text.splitlines()} - {""})
     if lines:

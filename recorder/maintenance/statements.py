@@ -1,5 +1,39 @@
 """The SQL of audit, doctor and snapshot. Salvage has its own."""
 
+from collections.abc import Collection, Iterable
+
+# --- The schema, and rows that are not of their table's shape
+
+SCHEMA_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+COLUMNS = 'SELECT name, type, "notnull", pk FROM pragma_table_info(?)'
+_KINDS = {"INTEGER": "'null', 'integer'", "REAL": "'null', 'integer', 'real'", "TEXT": "'null', 'text'"}
+
+
+def fits(column: str, kind: str, allowed: Collection[object] | None, *, is_json: bool) -> str:
+    """Condition: the column has a value that it may have; NULL is looked for elsewhere."""
+    if is_json:
+        return f"CASE WHEN json_valid({column}) THEN json_type({column}) = 'object' ELSE {column} IS NULL END"
+    if allowed is None:
+        return f"typeof({column}) IN ({_KINDS[kind]})"
+    values = ", ".join(repr(value) for value in allowed if value is not None)
+    return f"({column} IS NULL OR {column} IN ({values}))"
+
+
+def how_many(table: str) -> str:
+    """The number of a table's rows."""
+    return f"SELECT count(*) FROM {table}"
+
+
+def any_misfit(table: str, condition: str) -> str:
+    """True if a row of the table does not meet the condition."""
+    return f"SELECT EXISTS (SELECT 1 FROM {table} WHERE NOT ({condition}))"
+
+
+def rows(table: str, columns: Iterable[str]) -> str:
+    """Rows of a table, with their numbers."""
+    return f"SELECT {', '.join(('rowid', *columns))} FROM {table}"
+
+
 # --- Audit: the accounts
 
 COUNT_STATES = """

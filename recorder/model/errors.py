@@ -7,7 +7,7 @@
     │   ├── JournalMissing      there is no journal at that path
     │   ├── NotAJournal         the file is something else; it was not touched
     │   ├── JournalTooNew       written by a newer restante; it was not touched
-    │   ├── JournalDamaged      SQLite cannot read it; it was not touched
+    │   ├── JournalDamaged      SQLite cannot read it, or a value makes no sense; it was not wiped
     │   ├── JournalSnapshot     a copy for looking only: nothing is recorded into it or shipped from it
     │   ├── JournalFull         no space to record; recorded entries are safe
     │   ├── JournalBusy         another process had it locked for too long
@@ -112,7 +112,7 @@ class JournalTooNew(JournalError):
 
 
 class JournalDamaged(JournalError):
-    """SQLite cannot read the journal; it was not touched."""
+    """SQLite cannot read the journal, or a value in it makes no sense; it was not wiped."""
 
     hint = (
         "Stop everything that has it open, then run `restante salvage`: it makes a new journal of all that can be "

@@ -66,7 +66,8 @@ class AttemptReader(EntryReader):
             return None
         lane, first, last, entries, picked, outcome = rows[0]
         if picked is not None:
-            return [int(seq) for seq in json.loads(picked)]
+            with making_sense(self.path):
+                return [int(seq) for seq in json.loads(picked)]
         whole = outcome != AttemptOutcome.SHIPPED
         numbers = [seq for (seq,) in self._all(sql.NUMBERS_CARRIED, (first, last, lane, whole, attempt))]
         return numbers if len(numbers) == entries else None
@@ -79,11 +80,13 @@ class AttemptReader(EntryReader):
         Args:
             stop: Asked between reads; once it returns True, the groups found so far are returned.
         """
-        return _failure_groups(self._all, stop)
+        with making_sense(self.path):
+            return _failure_groups(self._all, stop)
 
     def failed_attempts(self, *, stop: Callable[[], bool] = never) -> list[AttemptGroup]:
         """Return failed attempts, grouped by error text; the latest group first. See `failures`."""
-        return _attempt_groups(self._all, stop)
+        with making_sense(self.path):
+            return _attempt_groups(self._all, stop)
 
 
 def _failure_groups(read: Read, stop: Callable[[], bool]) -> list[FailureGroup]:

@@ -95,7 +95,10 @@ class HistoryReader(EntryReader):
     def pruned(self) -> dict[State, int]:
         """Return how many entries of each state were pruned and are still counted; states without any are left out."""
         states = {state.value for state in State}
-        return {State(account): int(n) for account, n in self._all(sql.PRUNED_BY_STATE) if account in states}
+        with making_sense(self.path):
+            return {
+                State(account): int(n) for account, n in self._all(sql.PRUNED_BY_STATE) if account in states
+            }
 
     def baseline(self) -> Iterator[Baseline]:
         """Yield profiles as their pruned entries left them, in the order in which they were created.

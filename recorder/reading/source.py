@@ -13,7 +13,7 @@ from os import PathLike
 from typing import Any, Self
 
 from recorder.journal.forks import at_forks, opening
-from recorder.journal.opening import connect_reader, resolved, translated
+from recorder.journal.opening import connect_reader, making_sense, resolved
 from recorder.journal.uptime import now
 from recorder.model.errors import JournalClosed, JournalError
 
@@ -98,10 +98,8 @@ class Source:
             )
         if self._connection is None:
             with opening:
-                try:
+                with making_sense(self.path):
                     self._connection = connect_reader(self.path)
-                except sqlite3.Error as error:
-                    raise translated(error, self.path) from error
                 at_forks(self)
         return self._connection
 
@@ -117,9 +115,8 @@ class Source:
         with self._lock:
             outermost, self._reading = self._reading == 0, threading.get_ident()
             try:
-                yield self._connect()
-            except sqlite3.Error as error:
-                raise translated(error, self.path) from error
+                with making_sense(self.path):
+                    yield self._connect()
             finally:
                 if outermost:
                     self._reading = 0

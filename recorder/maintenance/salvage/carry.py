@@ -12,7 +12,7 @@ from itertools import groupby, islice
 from recorder.journal.uptime import Due, Uptime
 from recorder.maintenance.salvage import statements as sql
 from recorder.maintenance.salvage.gaps import Found, Gaps, count_accounts, settle_gaps
-from recorder.maintenance.salvage.shapes import Row, tables
+from recorder.maintenance.shapes import Row, tables
 from recorder.model.hazards import Update, hazardous
 from recorder.model.policy import ShippingPolicy
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from recorder.maintenance.salvage import statements as sql
-from recorder.maintenance.salvage.shapes import Row
+from recorder.maintenance.shapes import Row
 from recorder.model.entries import State
 from recorder.model.operations import Lane
 

@@ -10,13 +10,13 @@ import json
 import os
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from recorder.journal import project
 from recorder.journal.locks import OpenLock, ShipLock, beside
 from recorder.journal.opening import (
     SALVAGING,
@@ -186,22 +186,15 @@ def _needed(path: Path, now: float) -> bool:
     except NotAJournal:
         return True  # it has a journal's rows, and SQLite does not recognise it any more
     wrong = {finding.name for finding in findings if finding.severity is Severity.ATTENTION}
-    return bool(wrong & _OF_THE_JOURNAL) or _snapshot_or_senseless(path)
+    return bool(wrong & _OF_THE_JOURNAL) or (
+        any(finding.name == "copy" for finding in findings) and _is_snapshot(path)
+    )
 
 
-def _snapshot_or_senseless(path: Path) -> bool:
-    """Return True for a snapshot, or for values that make no sense, such as an unknown state: SQLite accepts any."""
+def _is_snapshot(path: Path) -> bool:
     how = "cache=private" if beside(path, "-wal").exists() else "immutable=1"  # no process has it open
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&{how}", uri=True)) as connection:
-        try:
-            snapshot_at, *numbers = connection.execute(sql.HOW_MANY_ROWS).fetchone()
-        except sqlite3.Error:  # a file in which nothing was created yet
-            return False
-    if snapshot_at is not None:
-        return True
-    with Remains(path) as remains:
-        found = Counter(row.table for row in remains.rows())
-    return any(found[table] < number for table, number in zip(("entries", "baseline"), numbers, strict=True))
+        return project.snapshot_at(connection) is not None
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from recorder.journal.locks import beside
-from recorder.maintenance.salvage.shapes import Row, as_index_row, as_table_row
 from recorder.maintenance.salvage.sqlite_format import (
     FRAME_HEADER,
     LOG_HEADER,
@@ -24,6 +23,7 @@ from recorder.maintenance.salvage.sqlite_format import (
     log_header,
     rows,
 )
+from recorder.maintenance.shapes import Row, as_index_row, as_table_row
 
 __all__ = ["Remains"]
 

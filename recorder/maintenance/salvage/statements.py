@@ -5,14 +5,6 @@ Apart from `recorder.journal`, only salvage writes tables, and only those of a j
 
 from recorder.journal.entries import SET_ASIDE
 
-# --- The schema, and a damaged journal that SQLite can still read
-
-TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-COLUMNS = 'SELECT name, type, "notnull", pk FROM pragma_table_info(?)'
-HOW_MANY_ROWS = """
-SELECT (SELECT snapshot_at FROM project), (SELECT count(*) FROM entries), (SELECT count(*) FROM baseline)
-"""
-
 # --- Rows into the new journal
 
 

@@ -33,7 +33,7 @@ from recorder.journal.claims import ClaimSize, Shipping
 from recorder.journal.opening import PAGE_SIZE
 from recorder.journal.settle import Settlement
 from recorder.maintenance.salvage.carry import carry_over
-from recorder.maintenance.salvage.shapes import as_table_row
+from recorder.maintenance.shapes import as_table_row
 from recorder.model.entries import AttemptOutcome, NewEntry
 from simulator import Simulator
 from tests.doubles import ACCEPTED, AT_ONCE, BOOTED, FORBIDDEN, REFUSED, RESET, Scripted, claim, take_over

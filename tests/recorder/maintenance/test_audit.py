@@ -168,8 +168,14 @@ def test_counter_that_is_gone_is_named(story):
             "UPDATE entries SET attempt = 1 WHERE seq = 6",
             "pending entries that were sent: counted 1, noted 0 (first: entry 6)",
         ),
-        ("UPDATE entries SET state = 'posted' WHERE seq = 2", "posted: counted 1, noted 0"),
-        ("UPDATE entries SET state = 'sending' WHERE seq = 2", "sending: counted 1, noted 0"),
+        (
+            "UPDATE entries SET state = 'posted' WHERE seq = 2",
+            "rows of entries that cannot be read: counted 1, noted 0 (first: entry 2)",
+        ),
+        (
+            "UPDATE entries SET state = 'sending' WHERE seq = 2",
+            "rows of entries that cannot be read: counted 1, noted 0 (first: entry 2)",
+        ),
         ("UPDATE entries SET state = 'shipped' WHERE seq = 6", "shipped: counted 3, noted 2"),
         (
             "UPDATE entries SET sends = 1 WHERE seq = 2",

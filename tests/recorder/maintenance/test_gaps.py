@@ -9,8 +9,8 @@ from recorder import JournalDamaged, JournalReader, Recorder, State, audit, salv
 from recorder.journal.opening import new_journal
 from recorder.maintenance.salvage.carry import carry_over, settle_accounts
 from recorder.maintenance.salvage.scan import Remains
-from recorder.maintenance.salvage.shapes import as_index_row, as_table_row, tables
 from recorder.maintenance.salvage.sqlite_format import index_rows
+from recorder.maintenance.shapes import as_index_row, as_table_row, tables
 from simulator import Simulator
 from tests.doubles import BOOTED
 

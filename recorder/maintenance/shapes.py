@@ -5,7 +5,7 @@ A row that is not of its table's shape in every value counts as unreadable.
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from types import NoneType
@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args
 
 from recorder.journal.limits import Limits
 from recorder.journal.schema import create_schema
-from recorder.maintenance.salvage import statements as sql
+from recorder.maintenance import statements as sql
 from recorder.maintenance.salvage.sqlite_format import Value
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.operations import Lane
@@ -44,11 +44,21 @@ class Table(NamedTuple):
         columns: Their names, in order.
         key: The column that is SQLite's own row number; None if there is none.
         tests: True for a value that the column may have, one for each column.
+        texts: The columns that may have any text.
+        condition: The tests in SQL, but that it cannot tell text that is not UTF-8.
+        rows: How many rows it has in a new journal, and so at least.
     """
 
     columns: tuple[str, ...]
     key: str | None
     tests: tuple[Callable[[Value], bool], ...]
+    texts: tuple[str, ...]
+    condition: str
+    rows: int
+
+    def fits(self, values: Sequence[Value]) -> bool:
+        """Return True if each value, in the order of the columns, is one that its column may have."""
+        return all(test(value) for test, value in zip(self.tests, values, strict=True))
 
 
 def _is_object(text: Value) -> bool:
@@ -88,6 +98,7 @@ _ALLOWED: dict[str, frozenset[Value]] = {
         frozenset({0, 1}),
     ),
 }
+_JSON = frozenset({"message", "properties"})
 _TESTS: dict[str, Callable[[Value], bool]] = {
     "message": _is_object,
     "properties": lambda value: value is None or _is_object(value),
@@ -105,24 +116,33 @@ def tables() -> dict[str, Table]:
     """Return the shape of each table of the schema."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         create_schema(connection)
-        names = [name for (name,) in connection.execute(sql.TABLES).fetchall()]
-        return {name: _table(name, connection.execute(sql.COLUMNS, (name,)).fetchall()) for name in names}
+        names = [name for (name,) in connection.execute(sql.SCHEMA_TABLES).fetchall()]
+        return {name: _table(connection, name) for name in names}
 
 
-def _table(table: str, columns: list[tuple[str, str, int, int]]) -> Table:
+def _table(connection: sqlite3.Connection, table: str) -> Table:
+    columns = connection.execute(sql.COLUMNS, (table,)).fetchall()
     keys = [name for name, kind, _, key in columns if key and kind == "INTEGER"]
-    tests = tuple(
-        _test(table, name, kind, null=not (not_null or key), number=name in keys)
-        for name, kind, not_null, key in columns
-    )
-    return Table(tuple(name for name, *_ in columns), keys[0] if keys else None, tests)
+    tests, conditions = [], []
+    for name, kind, not_null, key in columns:
+        tests.append(_test(table, name, kind, null=not (not_null or key), number=name in keys))
+        if name not in keys:
+            conditions.append(sql.fits(name, kind, _allowed(table, name), is_json=name in _JSON))
+    texts = tuple(name for name, kind, *_ in columns if kind == "TEXT" and not _allowed(table, name))
+    (rows,) = connection.execute(sql.how_many(table)).fetchone()
+    names = tuple(name for name, *_ in columns)
+    return Table(names, keys[0] if keys else None, tuple(tests), texts, " AND ".join(conditions), rows)
+
+
+def _allowed(table: str, name: str) -> frozenset[Value] | None:
+    return _ALLOWED.get(f"{table}.{name}") or _ALLOWED.get(name)
 
 
 def _test(table: str, name: str, kind: str, *, null: bool, number: bool) -> Callable[[Value], bool]:
     if number:  # kept as the row's own number, and NULL here
         return lambda value: value is None
     kinds = (*_KINDS[kind], NoneType) if null else _KINDS[kind]
-    allowed = _ALLOWED.get(f"{table}.{name}") or _ALLOWED.get(name)
+    allowed = _allowed(table, name)
     rule = _TESTS.get(f"{table}.{name}") or _TESTS.get(name)
     if allowed is not None:
         return lambda value: value in allowed
@@ -141,7 +161,7 @@ def as_table_row(number: int, values: list[Value]) -> Row | None:
     for name, table in tables().items():
         if len(values) != len(table.columns) or number <= 0:
             continue
-        if all(test(value) for test, value in zip(table.tests, values, strict=True)):
+        if table.fits(values):
             row = dict(zip(table.columns, values, strict=True))
             if table.key is not None:
                 row[table.key] = number

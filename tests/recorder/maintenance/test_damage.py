@@ -1,0 +1,138 @@
+"""Seeded damage of values and pages, through the whole API: a RestanteError or a result, and always an end."""
+
+import contextlib
+import shutil
+import signal
+
+import pytest
+
+from recorder import (
+    Journal,
+    JournalReader,
+    Recorder,
+    RestanteError,
+    Shipper,
+    ShippingPolicy,
+    State,
+    audit,
+    diagnose,
+    salvage,
+)
+from recorder.maintenance.findings import Severity
+from tests.doubles import AT_ONCE, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, Scripted
+from tests.recorder.damage import damage, furnished
+
+SHORT, LONG = range(10), range(10, 310)
+SECONDS = 120  # far more than any of these takes: something runs for ever
+OF_THE_JOURNAL = {"journal", "accounts", "pages"}
+
+READS = {
+    "counts": JournalReader.counts,
+    "shipping": JournalReader.shipping,
+    "token": JournalReader.token,
+    "moved": JournalReader.moved,
+    "entries": lambda reader: reader.entries(limit=1_000),
+    "filtered": lambda reader: reader.entries("state=in_doubt op=append"),
+    "set aside": lambda reader: reader.older(states=[State.REJECTED, State.IN_DOUBT, State.WAITING]),
+    "stream": lambda reader: list(reader.stream()),
+    "tally": lambda reader: reader.tally("op=append"),
+    "attempts": lambda reader: reader.attempts(limit=100),
+    "attempts of": lambda reader: [reader.attempts(seq) for seq in range(30, 60)],
+    "carried by": lambda reader: [reader.carried_by(attempt) for attempt in range(1, 20)],
+    "failures": JournalReader.failures,
+    "failed attempts": JournalReader.failed_attempts,
+    "places": lambda reader: (reader.place(60), reader.number_at(10)),
+    "profiles": lambda reader: (reader.profile_counts(1, 300), reader.numbers_of("p1")),
+    "history": lambda reader: (list(reader.history()), reader.history_of("p1")),
+    "baseline": lambda reader: (list(reader.baseline()), reader.baseline_counts(), reader.baseline_of("p1")),
+    "pruned": JournalReader.pruned,
+}
+UNDER_FIRE = ShippingPolicy(settle_after=0, batch_updates=7, in_doubt="drop", fold=True)
+WRITES = {
+    "record": lambda journal: Recorder("T", journal).people_set("ada", {"a": 1}),
+    "statistics": lambda journal: journal.statistics(1.0),
+    "retry": lambda journal: journal.retry(""),
+    "discard": lambda journal: journal.discard(""),
+    "edit": lambda journal: journal.edit(120, {"$distinct_id": "p0", "$append": {"n": 1}}),
+    "prune": lambda journal: journal.prune(all_shipped=True),
+    "prune later": lambda journal: journal.prune(now=9e9),
+    "forget": lambda journal: journal.forget("p1", delete_remote=True, timeout=1),
+    "token": lambda journal: journal.change_token("NEW"),
+    "ship": lambda journal: Shipper(journal, Scripted(), AT_ONCE).ship(SECONDS),
+    "ship under fire": lambda journal: [
+        Shipper(journal, Scripted(answer, answer), UNDER_FIRE).ship(SECONDS)
+        for answer in (RESET, REFUSED, FORBIDDEN, UNREACHABLE, PATIENCE)
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    path = tmp_path_factory.mktemp("original") / "kiosk.db"
+    furnished(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def ends():
+    """Fail rather than run for ever."""
+
+    def too_long(*_):
+        raise TimeoutError(f"it runs for more than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def try_all(original, folder, seed):
+    """Damage a copy, and try everything; no other exception than a RestanteError gets through."""
+    path, copy = folder / "kiosk.db", folder / "copy.db"
+    shutil.copy(original, path)
+    shutil.copy(original.with_name("kiosk.db.open"), folder / "kiosk.db.open")
+    done = damage(path, seed)
+    for read in READS.values():
+        with contextlib.suppress(RestanteError), JournalReader(path) as reader:
+            read(reader)
+    for write in WRITES.values():
+        for part in folder.glob("copy.db*"):
+            part.unlink()
+        shutil.copy(path, copy)
+        with contextlib.suppress(RestanteError), Journal(copy, durability="process") as journal:
+            write(journal)
+    check_maintenance(path, done)
+
+
+def check_maintenance(path, done):
+    """Doctor and audit see what salvage mends, and nothing is left to mend after it."""
+    audited = None
+    with contextlib.suppress(RestanteError):
+        audited = audit(path)
+    found = wrong(path)
+    if audited is not None and not audited.agrees:
+        assert found, done
+    salvaged = salvage(path)
+    assert bool(found) == (salvaged is not None), (done, found)
+    assert not wrong(path), done
+    assert audit(path).agrees, done
+
+
+def wrong(path):
+    return [
+        finding.text
+        for finding in diagnose(path, deep=True)
+        if finding.severity is Severity.ATTENTION and finding.name in OF_THE_JOURNAL
+    ]
+
+
+@pytest.mark.parametrize("seed", SHORT)
+def test_some_damage_ends_in_words(original, tmp_path, seed):
+    try_all(original, tmp_path, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", LONG)
+def test_any_damage_ends_in_words(original, tmp_path, seed):
+    try_all(original, tmp_path, seed)
