@@ -3,7 +3,9 @@
 import re
 from datetime import UTC, datetime
 
-__all__ = ["in_words", "timed_out"]
+import requests
+
+__all__ = ["in_words", "nothing_sent", "timed_out"]
 
 
 def timed_out(*, left: bool) -> str:
@@ -45,12 +47,28 @@ def _tls_reason(text: str) -> str:
 
 def _chain(error: BaseException) -> str:
     """Return the words of all exceptions beneath: libraries put the cause now here, now there."""
-    seen: list[str] = []
+    return " / ".join(f"{type(layer).__name__}: {layer}" for layer in _layers(error))
+
+
+def _layers(error: BaseException) -> list[BaseException]:
+    seen: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and len(seen) < 10:  # noqa: PLR2004
-        seen.append(f"{type(current).__name__}: {current}")
+        seen.append(current)
         current = _beneath(current)
-    return " / ".join(seen)
+    return seen
+
+
+def nothing_sent(error: BaseException) -> bool:
+    """Return True if an exception of a session or an adapter of the app's own says that no connection stood.
+
+    >>> nothing_sent(ConnectionRefusedError()), nothing_sent(ConnectionResetError())
+    (True, False)
+    """
+    layers = _layers(error)
+    names = {kind.__name__ for layer in layers for kind in type(layer).__mro__}
+    # requests' own always has a cause; a bare one is how test doubles play a network that is down.
+    return bool(names & _UNSENT) or (len(layers) == 1 and isinstance(error, requests.ConnectionError))
 
 
 def _beneath(error: BaseException) -> BaseException | None:
@@ -58,13 +76,18 @@ def _beneath(error: BaseException) -> BaseException | None:
         inner = getattr(error, wrapped, None)
         if isinstance(inner, BaseException):
             return inner
-    return error.__cause__ or error.__context__
+    given = next((item for item in error.args if isinstance(item, BaseException)), None)
+    return error.__cause__ or error.__context__ or given
 
 
 # The innermost has the proxy's words as they came; those that wrap it show them escaped.
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3}[^'\")/]*)")
 _UNRESOLVED = re.compile(r"Failed to resolve '([^']*)'")
 _TIMED_OUT = "timed out"
+_UNSENT = {
+    *("ConnectionRefusedError", "gaierror", "NewConnectionError", "ConnectTimeout", "ConnectTimeoutError"),
+    *("InvalidSchema", "InvalidURL", "MissingSchema", "NoMockAddress"),
+}
 
 _UNTRUSTED = re.compile(r"certificate verify failed: (.+?)\.? ?\(_ssl")
 _TLS_FAULT = re.compile(r"\[SSL: (?!CERTIFICATE_VERIFY_FAILED)([A-Z0-9_]+)\]")

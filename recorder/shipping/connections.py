@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from requests import PreparedRequest
 from urllib3 import HTTPResponse
@@ -34,18 +34,27 @@ class Repeated(Exception):  # never seen outside
     """A session's own retries began to send the body again, which nobody wrote down."""
 
 
-class Exchange:
+class Exchange(bytes):
     """The body of a request, which notes its first read, and the connection that carries it.
 
     A connection reads the body when it stands and the head has been written, so the first read tells whether the
     request left. The class of an exception cannot tell: a TLS error or a time-out comes before or after.
 
+    To everybody else it is the bytes that it sends: an auth signs them, a test double shows them.
+
     Args:
         body: What to send; None only opens the connection.
+
+    Attributes:
+        measured: False while a session or an adapter has it that may send it without reading it here.
     """
+
+    def __new__(cls, body: bytes | None) -> Self:
+        return super().__new__(cls, body or b"")
 
     def __init__(self, body: bytes | None) -> None:
         self.opens_only = body is None
+        self.measured = True
         self.connection: Carrier | None = None
         self._socket: Any = None
         self._body = body or b""
@@ -64,28 +73,36 @@ class Exchange:
         finally:
             _thread.exchange = None
 
-    def __len__(self) -> int:
-        return len(self._body)
+    def replace_body(self, body: Any) -> None:
+        """Send what an auth made of the body.
+
+        Raises:
+            TypeError: It is neither bytes nor text, so nobody would see it leave.
+        """
+        if not isinstance(body, bytes | str):
+            raise TypeError(f"the session's auth made a body of type {type(body).__name__}")
+        self._body = body.encode() if isinstance(body, str) else bytes(body)
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next part of the body, as a file would."""
+        """Return the next part of the body for a connection, as a file would; without a size, all of it for a look."""
+        if size < 0:
+            return self._body
         with self._guard:
             if self._cancelled:
                 raise Cancelled
             if self._ended:
                 raise Repeated
             self._left = True
-        end = len(self._body) if size < 0 else self._place + size
-        chunk = self._body[self._place : end]
+        chunk = self._body[self._place : self._place + size]
         self._place += len(chunk)
         self._ended = not chunk
         return chunk
 
     @property
     def left(self) -> bool:
-        """True if the body began to leave."""
+        """True if the body began to leave, or may have."""
         with self._guard:
-            return self._left
+            return self._left or not self.measured
 
     def travel(self, connection: "Carrier") -> None:
         """Note the connection, and its socket, which an answer without a length takes away from it."""

@@ -15,7 +15,7 @@ from requests.auth import HTTPBasicAuth
 
 from recorder.model.addresses import SERVICE, base_of, is_loopback
 from recorder.model.operations import Lane
-from recorder.shipping.causes import in_words, timed_out
+from recorder.shipping.causes import in_words, nothing_sent, timed_out
 from recorder.shipping.connections import Exchange, open_carriers
 from recorder.shipping.verdicts import Answer
 
@@ -206,23 +206,28 @@ class HttpTransport:
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # whatever a stranger's adapter raises, the entries stay
+            exchange.measured |= nothing_sent(error)
             return Answer(left=exchange.left, url=url, error=in_words(error, left=exchange.left))
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(left=exchange.left, url=url, status=response.status_code, headers=headers, body=content)
+        return Answer(left=True, url=url, status=response.status_code, headers=headers, body=content)
 
     def _answered(self, url: str, lane: Lane, exchange: Exchange, deadline: float) -> requests.Response:
         session = self._ready_session()
         what: dict[str, Any] = {
-            "data": exchange,  # requests takes what has read() and a length
+            "data": exchange,
             "headers": {"Content-Type": "application/json"},
             "auth": self._auth(lane),
         }
         if not _usual(session, url):
+            exchange.measured = False
             return session.post(
                 url, **what, timeout=self._time_left(deadline), allow_redirects=False, stream=True
             )
         # The steps of Session.post: the pool must be known before it opens a connection.
         request = session.prepare_request(Request("POST", url, **what))
+        if request.body is not exchange:
+            exchange.replace_body(request.body)
+            request.body = exchange
         settings = _settings(session, request)
         return session.send(request, timeout=self._time_left(deadline), allow_redirects=False, **settings)
 
@@ -274,13 +279,15 @@ def _usual(session: requests.Session, url: str) -> bool:
     One that does may use other proxies or certificates than it shows: a connection of its pool that does not
     stand would prove nothing.
     """
-    known = requests.Session
-    usual = ((session.post, known.post), (session.request, known.request), (session.send, known.send))
     adapter = session.get_adapter(url)
-    return (
-        all(getattr(own, "__func__", None) is theirs for own, theirs in usual)
-        and isinstance(adapter, HTTPAdapter)
-        and getattr(adapter.send, "__func__", None) is HTTPAdapter.send
+    usual = [
+        (getattr(session, name), getattr(requests.Session, name)) for name in ("post", "request", "send")
+    ]
+    usual.append((adapter.send, HTTPAdapter.send))
+    return isinstance(adapter, HTTPAdapter) and all(
+        # Test doubles put their own in the place of requests'.
+        getattr(own, "__func__", None) is theirs and theirs.__module__.startswith("requests.")
+        for own, theirs in usual
     )
 
 

@@ -1,6 +1,10 @@
 """HTTP transport: whether a request left is measured, with failing sockets on 127.0.0.1."""
 
+import gzip
+import hashlib
+import io
 import json
+import re
 import socket
 import struct
 import threading
@@ -10,7 +14,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.auth import AuthBase
 from urllib3 import Retry
+from urllib3.exceptions import ProtocolError
 
 from recorder import HttpTransport, Lane
 from recorder.model.entries import AttemptOutcome
@@ -425,6 +431,107 @@ def test_reach_trusts_an_unknown_adapter():
         session.mount("http://", Elsewhere())
         transport = HttpTransport(url="http://service.test", session=session)
         assert transport.reach(Lane.PEOPLE) is None
+
+
+class Signing(AuthBase):
+    """Puts a digest of the body into a header, as gateways ask for; and may change the body before."""
+
+    def __init__(self, look=bytes, change=None):
+        self.look, self.change = look, change
+
+    def __call__(self, request):
+        if self.change is not None:
+            request.body = self.change(request.body)
+        request.headers["X-Digest"] = hashlib.sha256(self.look(request.body)).hexdigest()
+        return request
+
+
+@pytest.mark.parametrize(
+    "signing",
+    [
+        Signing(),
+        Signing(look=lambda body: body.read()),
+        Signing(change=gzip.compress),
+        Signing(look=str.encode, change=bytes.decode),
+    ],
+    ids=["bytes", "file", "compressed", "text"],
+)
+@pytest.mark.parametrize("where", ["auth", "send"])
+def test_session_may_sign_the_body(signing, where):
+    got = []
+
+    def serve(connection, _done):
+        head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
+        while len(body) < length:
+            body += connection.recv(65_536)
+        got.append((hashlib.sha256(body).hexdigest().encode() in head, len(body) == length))
+        connection.sendall(answer())
+
+    class Sending(requests.Session):
+        def send(self, request, **options):
+            request.prepare_auth(signing)
+            return super().send(request, **options)
+
+    with listening(serve) as url, requests.Session() if where == "auth" else Sending() as session:
+        if where == "auth":
+            session.auth = signing
+        said = HttpTransport(url=url, session=session).send(Lane.PEOPLE, BODY)
+    assert (said.left, said.status, got) == (True, 200, [(True, True)])
+
+
+def test_body_nobody_can_measure_is_refused():
+    with requests.Session() as session:
+        session.auth = Signing(look=lambda _body: b"", change=iter)
+        said = HttpTransport(url="http://service.test", session=session).send(Lane.PEOPLE, BODY)
+    assert (said.left, "body of type bytes_iterator" in said.error) == (False, True)
+
+
+class Playing(BaseAdapter):
+    """An adapter of a test double: it answers, or raises, and reads no body."""
+
+    def __init__(self, error=None):
+        super().__init__()
+        self.error, self.bodies = error, []
+
+    def send(self, request, **_options):
+        self.bodies.append(json.loads(request.body))
+        if self.error is not None:
+            raise self.error
+        response = requests.Response()
+        response.status_code, response.raw, response.request = 200, io.BytesIO(b'{"status":1}'), request
+        return response
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("patched", [True, False], ids=["patched", "mounted"])
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (None, True),
+        (requests.ConnectionError("down"), False),
+        (requests.ConnectTimeout(), False),
+        (requests.ReadTimeout(), True),
+        (requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError())), True),
+        (RuntimeError("of a library"), True),
+    ],
+    ids=repr,
+)
+def test_test_double_sees_the_body(monkeypatch, error, left, patched):
+    """Where nobody can see the body leave, an exception has to say that no connection stood."""
+    playing = Playing(error)
+    with requests.Session() as session:
+        if patched:  # as requests-mock and responses do
+            monkeypatch.setattr(
+                HTTPAdapter, "send", lambda _self, request, **options: playing.send(request, **options)
+            )
+        else:
+            session.mount("http://", playing)
+        said = HttpTransport(url="http://service.test", session=session).send(Lane.PEOPLE, BODY)
+    assert playing.bodies == [json.loads(BODY)]
+    assert (said.left, said.status) == (left, None if error else 200)
 
 
 def test_session_without_adapters_is_offline():
