@@ -62,13 +62,15 @@ class Connection:
         self._log_size = 0  # at the last checkpoint
         self._large_log = LOG_BYTES
         self._reserve = ReserveFile(path)
-        self._looks_at_disk = self._reserve.released
+        self._looks_at_disk = False
         self._removed = False
         self._torn = False  # this process forks in the middle of a call
         self._on_child = in_child
         with opening:
             self._sqlite = self._open()
             at_forks(self)
+        self._reserve.restore()  # a disk that recording fills before anybody ships needs one, too
+        self._looks_at_disk = self._reserve.released
         (page,) = self._sqlite.execute("PRAGMA page_size").fetchone()
         self._frame = page + _FRAME_HEADER
         self._page_payload = page * 3 // 4  # roughly

@@ -16,6 +16,7 @@ from recorder.model.reports import Pruned
 __all__ = ["Housekeeping"]
 
 _VACUUM_PAGES = 500  # in one statement
+_SPARING_PAGES = 50  # the same, on a full disk
 _NUMBERS_A_READ = 20_000  # some milliseconds
 _SPARE_PAGES = 256  # stay free for what is recorded next
 _SPARE_SHARE = 8  # of so many pages one may be free before the file is shrunk
@@ -33,6 +34,7 @@ class Housekeeping:
         self._next_look = float("-inf")
         self._next_round = float("-inf")
         self._upto = 0  # the attempt up to which all was pruned
+        self._all_upto = 0  # the same, however recent
 
     def prune(
         self,
@@ -66,25 +68,48 @@ class Housekeeping:
                 going += baseline.count_prunable(connection, cut, first, first + _NUMBERS_A_READ - 1)
         return going
 
-    def keep(self, now: float, uptime: float, *, steps: int) -> bool:
+    def keep(self, now: float, uptime: float, *, steps: int, short: bool = False) -> bool:
         """Prune a little, if anything is due; return True if more of it is due at once.
 
         Args:
             now: Seconds since the epoch.
             uptime: Seconds of a clock that nobody sets, for how often it looks.
             steps: Most transactions.
+            short: The disk is full: all that was shipped is due, and the file gives back every free page.
+
+        Raises:
+            JournalFull: There was no space even for that; the next call begins again.
         """
-        if self._walk is None:
-            self._walk = self._begin_walk(now, uptime)
-        if self._walk is None:
-            return False
+        if self._walk is None or (short and not self._walk.sparing):
+            self._walk = self._begin_walk_of_all(now) if short else self._begin_walk(now, uptime)
+        walk, self._walk = self._walk, None  # after a failure, what was rolled back is walked again
+        if walk is not None and not self._walk_on(walk, steps):
+            self._walk = walk
+            return True
+        if short:
+            self._shrink(0, _SPARING_PAGES)
+        return False
+
+    def _walk_on(self, walk: Walk, steps: int) -> bool:
+        """Make so many steps at most; return True if the walk is over."""
         for _ in range(steps):
-            self._step(self._walk)
-            if self._walk.over:
-                self._walk = None
-                self._shrink(_SPARE_SHARE)
-                return False
+            self._step(walk)
+            if walk.over:
+                break
+        else:
+            return False
+        if walk.sparing:
+            self._all_upto = walk.cut.attempt
+        else:
+            self._upto = walk.cut.attempt
+            self._shrink(_SPARE_SHARE)
         return True
+
+    def _begin_walk_of_all(self, now: float) -> Walk | None:
+        cut = self._cut(now, all_shipped=True)
+        if cut.attempt <= self._all_upto:
+            return None
+        return Walk(cut, sparing=True)
 
     def _begin_walk(self, now: float, uptime: float) -> Walk | None:
         if uptime < self._next_look:
@@ -96,7 +121,7 @@ class Housekeeping:
         cut = self._cut(now)
         if cut.attempt <= self._upto and uptime < self._next_round:
             return None
-        self._upto, self._next_round = cut.attempt, uptime + _ATTEMPTS_INTERVAL
+        self._next_round = uptime + _ATTEMPTS_INTERVAL
         return Walk(cut)
 
     def _cut(self, now: float, *, all_shipped: bool = False) -> Cut:
@@ -105,6 +130,9 @@ class Housekeeping:
 
     def _step(self, walk: Walk) -> None:
         began, written = time.monotonic(), walk.written
+        if walk.sparing:
+            with self._connection.reading():
+                self._connection.empty_log()  # the step takes the space that the log gave back
         with self._connection.transaction() as connection:
             walk.step(connection)
             self._connection.note_written(2 * (walk.written - written))  # deleted rows are overwritten, too
@@ -112,7 +140,7 @@ class Housekeeping:
 
     # --- giving space back
 
-    def _shrink(self, share: int) -> None:
+    def _shrink(self, share: int, step: int = _VACUUM_PAGES) -> None:
         """Shrink the file if more than one page in `share` is free; 0 to give back all."""
         while True:
             began = time.monotonic()
@@ -121,8 +149,8 @@ class Housekeeping:
                 if free <= (max(_SPARE_PAGES, pages // share) if share else 0):
                     break
                 # execute() would free one page: it stops at the first row that the statement gives.
-                connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-                self._connection.note_written(_VACUUM_PAGES * size)
+                connection.executescript(f"PRAGMA incremental_vacuum({step})")
+                self._connection.note_written(step * size)
                 self._connection.checkpoint_large_log()
             time.sleep(min(time.monotonic() - began, 0.5))
         if not share:

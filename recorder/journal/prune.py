@@ -27,6 +27,7 @@ __all__ = ["Walk"]
 _SECONDS = 0.05  # that a transaction is to take at most: others wait
 _FIRST, _FEWEST, _MOST = 200, 20, 1_000  # entries in a transaction
 _MOST_BYTES = 2_000_000  # of messages in a transaction
+_SPARING_BYTES = 100_000  # the same, on a full disk
 _WITH_PROFILES = (Lane.PEOPLE, Lane.GROUPS)
 _ROW_BYTES = 100
 _ATTEMPT_BYTES = 200
@@ -41,10 +42,14 @@ class Walk:
         attempts: How many attempts.
         written: How many bytes of rows went, roughly.
         over: It is done.
+        sparing: The disk is full: each transaction takes little space in the log.
     """
 
-    def __init__(self, cut: Cut, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, cut: Cut, clock: Callable[[], float] = time.monotonic, *, sparing: bool = False
+    ) -> None:
         self.cut = cut
+        self.sparing = sparing
         self.entries = self.attempts = self.written = 0
         self.over = False
         self._clock = clock
@@ -69,8 +74,8 @@ class Walk:
     def _fold_some(self, connection: Connection) -> bool:
         upto = baseline.limited(connection, self.cut.attempt)
         shipped, self._after, done = self._shipped(connection, upto)
+        self._drop(connection, shipped)  # first: its pages take the profiles, which may be as large
         _keep(connection, shipped)
-        self._drop(connection, shipped)
         return done
 
     def _drop_given_up(self, connection: Connection) -> bool:
@@ -98,12 +103,13 @@ class Walk:
         """Return some shipped entries in shipped order; the attempt up to which that is all; and if none is left."""
         unsettled = baseline.unsettled_owners(connection)
         found: list[Shipped] = []
+        most = _SPARING_BYTES if self.sparing else _MOST_BYTES
         size, after = 0, self._after
         for attempt in baseline.attempts_shipped(connection, after, upto):
             for row in baseline.shipped_by(connection, attempt):
                 if row.owner in unsettled:
                     continue
-                if len(found) >= self._size or size >= _MOST_BYTES:
+                if len(found) >= self._size or size >= most:
                     return found, after, False
                 found.append(row)
                 size += len(row.message)

@@ -1,13 +1,15 @@
 """The reserve file: disk space held back so that sent entries can be settled when the disk is full.
 
-``<journal>.ballast`` takes 4 MB, really allocated. A shipper that meets a full disk truncates it and goes on in the
-freed space; an empty file marks that recording is refused meanwhile, for it would use up that space. Whoever comes
-next when there is space again restores it. On a disk with plenty of space there is none.
+``<journal>.ballast`` takes 4 MB, really allocated, by whoever opens the journal to record or ship. A shipper that
+meets a full disk truncates it and goes on in the freed space; an empty file marks that recording is refused
+meanwhile, for it would use up that space. Whoever comes next when there is space again restores it. On a disk with
+plenty of space there is none.
 """
 
 import os
 from pathlib import Path
 
+from recorder.journal.environment import free_bytes
 from recorder.journal.files import private_file
 from recorder.journal.locks import beside
 
@@ -15,7 +17,11 @@ __all__ = ["RESERVE_BYTES", "ReserveFile"]
 
 RESERVE_BYTES = 4 * 1024 * 1024
 _FREE_BESIDES = 2 * RESERVE_BYTES  # or the reserve itself would fill the disk
+_FREE_BESIDES_AGAIN = (
+    RESERVE_BYTES // 2
+)  # more than its own release freed, and as little as lets recording go on
 _PLENTY = 16 * 1024**3
+_LITTLE = RESERVE_BYTES // 4
 
 
 class ReserveFile:
@@ -34,13 +40,20 @@ class ReserveFile:
         """True if the disk was full, so that what space there is belongs to the shipper."""
         return self._size() == 0
 
+    @property
+    def short(self) -> bool:
+        """True if the disk is full, or nearly: what was shipped is pruned then, however recent."""
+        free = free_bytes(self._path.parent)
+        return self.released or (free is not None and free < _LITTLE)
+
     def restore(self) -> None:
         """Allocate it, if the disk is small enough to need one and has the space."""
         size = self._size()
         if size == RESERVE_BYTES:
             return
-        free = self._free()
-        if free < RESERVE_BYTES + _FREE_BESIDES or (size is None and free > _PLENTY):
+        free = free_bytes(self._path.parent)
+        besides = _FREE_BESIDES if size is None else _FREE_BESIDES_AGAIN
+        if free is None or free < RESERVE_BYTES + besides or (size is None and free > _PLENTY):
             return
         try:
             descriptor = private_file(self._file, owner_of=self._path)
@@ -73,10 +86,3 @@ class ReserveFile:
             return os.lstat(self._file).st_size  # a third of the time of Path.lstat
         except OSError:
             return None
-
-    def _free(self) -> int:
-        try:
-            found = os.statvfs(self._file.parent)
-        except (OSError, AttributeError):
-            return 0
-        return found.f_bavail * found.f_frsize

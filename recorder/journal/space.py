@@ -50,7 +50,7 @@ def _log_size(path: Path) -> int:
 
 def refuses(connection: sqlite3.Connection, path: Path, limits: Limits) -> bool:
     """Return True if the next call may well find no space, and none can be freed."""
-    if ReserveFile(path).released:
+    if ReserveFile(path).short:
         return True
     if limits.max_bytes is None:
         return False

@@ -178,14 +178,15 @@ class Shipper:
         if not self._turn.acquire(timeout=left):
             return self._report(stopped_by="timeout", message="a request was still under way")
         try:
-            if not self._any_unsent():
+            if not self._any_unsent() and not self._reserve.short:
                 return ShipReport()
             if not self._enter():
                 return self._report(stopped_by="busy", message="another process ships this journal")
             try:
                 report = self._drain(call)
-                if not (call.out_of_time or call.stop.is_set()):
-                    self._keep_small(_STEPS_AFTER_CALL)
+                again, short = True, self._reserve.short
+                while again and not (call.out_of_time or call.stop.is_set()):
+                    again = self._keep_small(_STEPS_AFTER_CALL) and short  # on a full disk, all that may go
                 return report
             finally:
                 self._leave()
@@ -281,7 +282,15 @@ class Shipper:
         """Prune a little, if anything is due; return True if more is. A failure keeps nothing from being sent."""
         try:
             self._reserve.restore()
-            return self._housekeeping.keep(self._clock(), self._uptime().seconds, steps=steps)
+            short = self._reserve.short
+            more = self._write(
+                lambda: self._housekeeping.keep(
+                    self._clock(), self._uptime().seconds, steps=steps, short=short
+                )
+            )
+            if short:
+                self._reserve.restore()  # recording goes on as soon as there is space
+            return more
         except Exception as error:  # noqa: BLE001  # whatever goes wrong, shipping goes on
             log.warning("pruning: %s: %s", type(error).__name__, error)
             return False

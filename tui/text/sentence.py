@@ -46,16 +46,15 @@ class Shipping:
 def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -> Shipping:
     """Return the state of shipping, from the accounts and what the shipper last wrote down.
 
-    A journal that is full says so before all else: nothing more is recorded until something is shipped.
+    A journal or disk that is full says so before all else: nothing more is recorded until there is space.
 
     >>> shipping_of(Statistics(recorded=3, shipped=3), ShipperStatus(), now=0.0).sentence
     'All shipped.'
     """
     if shipper.full:
         otherwise = shipping_of(statistics, replace(shipper, full=False), now=now)
-        sentence = (
-            f"The journal is full: nothing more is recorded until something is shipped. {otherwise.sentence}"
-        )
+        cure = "something is shipped" if statistics.unsent else "space is freed on its disk"
+        sentence = f"The journal is full: nothing more is recorded until {cure}. {otherwise.sentence}"
         return replace(otherwise, state="full", sentence=sentence)
     if statistics.unsent == 0:
         return Shipping(state="done", since=None, retry_at=None, cause="", sentence=_done(statistics))

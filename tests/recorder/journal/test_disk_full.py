@@ -17,6 +17,7 @@ from recorder.journal.reserve import RESERVE_BYTES, ReserveFile
 from simulator import Simulator
 from tests.doubles import AT_ONCE, Scripted
 from tests.recorder.remnants import ID, VALUE, everywhere, places
+from tui.text.sentence import shipping_of
 
 
 def mount(folder, size):
@@ -69,10 +70,10 @@ def fill_up(disk, leave=0):
             others.flush()
 
 
-def record(recorder, most=50_000):
+def record(recorder, most=50_000, profiles=40):
     for n in range(most):
         try:
-            recorder.people_set(f"visitor-{n % 40}", {"n": n, "text": "x" * 400})
+            recorder.people_set(f"visitor-{n % profiles}", {"n": n, "text": "x" * 400})
         except JournalFull as full:
             return n, full
     return most, None
@@ -82,7 +83,7 @@ def test_full_disk_refuses_only_recording(disk):
     """A full disk refuses recording while settling goes on; recording resumes with free space."""
     path = disk / "kiosk.db"
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
-        recorded, _ = record(recorder, 3_000)
+        recorded, _ = record(recorder, 300)
         Shipper(journal, Scripted(), AT_ONCE).ship(limit=1)
         assert path.with_name("kiosk.db.ballast").stat().st_blocks * 512 >= RESERVE_BYTES
         fill_up(disk)
@@ -141,7 +142,7 @@ def test_max_bytes_limits_disk_use(disk):
     with Journal(path, token="T", max_bytes=6_000_000) as journal, Recorder("T", journal) as recorder:
         _, full = record(recorder)
         assert "max_bytes" in str(full)
-        assert free(disk) > 24 * 1024 * 1024 - 6_000_000 - 200_000
+        assert free(disk) > 24 * 1024 * 1024 - RESERVE_BYTES - 6_000_000 - 200_000
 
 
 def test_forget_finishes_after_full_disk(disk):
@@ -159,3 +160,65 @@ def test_forget_finishes_after_full_disk(disk):
         journal.forget(ID)
         assert places(path, ID, VALUE) == set()
     assert audit(path).agrees
+
+
+def test_recording_alone_makes_the_reserve(disk):
+    """A disk that recording filled before anybody shipped can ship all the same."""
+    path = disk / "kiosk.db"
+    with Recorder("T", path) as recorder:
+        assert ReserveFile(path)._size() == RESERVE_BYTES
+        fill_up(disk, leave=400_000)
+        recorded, full = record(recorder)
+        assert full is not None
+    fill_up(disk)
+    with Journal(path) as journal:
+        report = Shipper(journal, Scripted(), AT_ONCE).ship()
+        assert (report.stopped_by, report.shipped) == ("done", recorded)
+    assert audit(path).agrees
+
+
+@pytest.mark.parametrize(
+    ("most", "profiles"),
+    [
+        (10_000, 40),
+        pytest.param(50_000, 40, marks=pytest.mark.long),
+        pytest.param(50_000, 50_000, marks=pytest.mark.long),
+    ],
+)
+def test_shipped_entries_make_room(disk, most, profiles):
+    """A disk full of shipped entries is pruned, however recent, also where the profiles are as large as they."""
+    path = disk / "kiosk.db"
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        recorded, _ = record(recorder, most, profiles)
+        shipper = Shipper(journal, Scripted(), AT_ONCE)
+        if most == 10_000:  # shipped before others filled the disk
+            shipper.ship()
+            fill_up(disk)
+            more, full = record(recorder, most, profiles)
+            assert full is not None
+            recorded += more
+        assert shipper.ship().stopped_by == "done"
+        assert recorder.statistics().pruned > recorded - 2_000  # all but the newest requests
+        assert recorder.statistics().pending == 0
+        recorder.people_set("ada", {"a": 1})
+        with JournalReader(path) as reader:
+            assert not reader.shipping().full
+    assert audit(path).agrees
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_full_disk_without_prunable_is_told(disk):
+    """Where nothing is left to prune, the status says that the disk is full, and the shipper does not toil."""
+    path = disk / "kiosk.db"
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        recorder.people_set("ada", {"a": 1})
+        shipper = Shipper(journal, Scripted(), AT_ONCE)
+        shipper.ship()
+        fill_up(disk)
+        for _ in range(3):
+            assert shipper.ship().stopped_by == "done"
+        with JournalReader(path) as reader:
+            shipping = shipping_of(reader.counts(), reader.shipping(), now=0.0)
+    assert shipping.state == "full"
+    assert "nothing more is recorded until space is freed on its disk. All shipped." in shipping.sentence
