@@ -15,7 +15,7 @@ from recorder.journal.space import Space
 from recorder.model.entries import NewEntry
 from recorder.model.errors import WrongToken
 from recorder.model.intake import Intake
-from recorder.model.operations import Operator
+from recorder.model.operations import Lane, Operator
 from recorder.model.tokens import check_token
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Journal:
         check_token(token)
         with self._connection.transaction() as connection:
             project.change_token(connection, token)
-            lanes.retry_paused(connection)
+            lanes.retry_paused_anew(connection, Lane, 0)
         self._token = token
 
     # --- recording

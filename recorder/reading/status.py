@@ -1,8 +1,9 @@
 """The accounts of a journal, and the state of shipping."""
 
 import os
+from dataclasses import replace
 
-from recorder.journal import project, shipper
+from recorder.journal import lanes, project, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.opening import making_sense
 from recorder.journal.space import refuses
@@ -74,10 +75,18 @@ class StatusReader(Source):
             )
 
     def _lanes(self) -> tuple[LaneStatus, ...]:
-        return tuple(
-            make(LaneStatus, row, lane=Lane(row[0]), outcome=as_outcome(row[1]))
-            for row in self._all(sql.LANES)
-        )
+        with self._snapshot() as connection:
+            rows, standings = connection.execute(sql.LANES).fetchall(), lanes.standings(connection)
+        found = (make(LaneStatus, row, lane=Lane(row[0]), outcome=as_outcome(row[1])) for row in rows)
+        return tuple(replace(one, retry_at=self._due(one, standings[one.lane])) for one in found)
+
+    def _due(self, lane: LaneStatus, standing: lanes.Standing) -> float | None:
+        """When the next try is due by the present clock, which may have been set since the wait began."""
+        if lane.retry_at is None:
+            return None
+        moment, now = uptime(), self._clock()
+        left = max(standing.backoff.left(moment), standing.asked.left(moment))
+        return now + left if left else min(lane.retry_at, now)
 
     def _full(self) -> bool:
         with self._snapshot() as connection:

@@ -117,6 +117,8 @@ def _all_set_aside(statistics: Statistics, shipper: ShipperStatus) -> bool:
 def _seen(shipper: ShipperStatus, now: float) -> str:
     if shipper.seen_at is None:
         return "none was ever seen"
+    if shipper.seen_at - now >= 1:
+        return "last seen before the clock was set back"
     return f"last seen {age(now - shipper.seen_at)} ago"
 
 
@@ -130,7 +132,7 @@ def _worst_lane(shipper: ShipperStatus) -> LaneStatus | None:
 def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
     cause = printable(lane.cause)
     long = now - lane.since if lane.since is not None else 0.0
-    since = f" for {age(long)}" if long >= 1 else ""
+    since = f" for {age(long)} so far" if long >= 1 else ""
     if state == "offline":
         return f"Offline{since}: {cause}."
     if state == "paused":
@@ -169,7 +171,8 @@ def _left(statistics: Statistics) -> str:
     parts = [f"{count(statistics.to_send, 'entry', 'entries')} pending"]
     if statistics.in_doubt:
         parts.append(f"{statistics.in_doubt:,} in doubt")
-    return f"Nothing is lost: {', '.join(parts)}."
+    begins = "Nothing is lost" if statistics.adds_up and not statistics.lost else "Still to be sent"
+    return f"{begins}: {', '.join(parts)}."
 
 
 def _done(statistics: Statistics) -> str:
@@ -177,10 +180,11 @@ def _done(statistics: Statistics) -> str:
         return "Nothing is recorded yet."
     parts = [
         count(number, f"{what} entry", f"{what} entries")
-        for number, what in ((statistics.rejected, "rejected"), (statistics.discarded, "discarded"))
-        if number
+        for what in ("rejected", "discarded", "lost")
+        if (number := getattr(statistics, what))
     ]
-    return f"All shipped but {' and '.join(parts)}." if parts else "All shipped."
+    begins = "All shipped" if statistics.shipped else "Nothing is left to ship"
+    return f"{begins} but {' and '.join(parts)}." if parts else f"{begins}."
 
 
 def report_sentence(report: ShipReport, statistics: Statistics, shipper: ShipperStatus, *, now: float) -> str:

@@ -8,8 +8,18 @@ import time
 
 import pytest
 
-from recorder import HttpTransport, Journal, Recorder, Shipper, ShippingPolicy, State, Statistics
+from recorder import (
+    HttpTransport,
+    Journal,
+    JournalReader,
+    Recorder,
+    Shipper,
+    ShippingPolicy,
+    State,
+    Statistics,
+)
 from recorder.journal.uptime import uptime
+from tests.doubles import AT_ONCE, PATIENCE, Scripted
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
 BALANCE = "recorded 3 = pending 3 + in doubt 0 + shipped 0 + rejected 0"
@@ -164,7 +174,9 @@ def test_paused_needs_attention(append, status, ship):
     ship({"at": 1, "fault": "status", "code": 401})
     ran = status()
     assert ran.code == 1
-    assert re.match(r"Paused(?: for \d+ s)?, something must be mended: HTTP 401: Unauthorized\.", ran.out)
+    assert re.match(
+        r"Paused(?: for \d+ s so far)?, something must be mended: HTTP 401: Unauthorized\.", ran.out
+    )
 
 
 def test_rejected_entries_need_attention(journal, status, ship):
@@ -290,3 +302,22 @@ def test_closed_pipe_is_silent(restante, journal, append):
     err = process.stderr.read().decode()
     assert process.wait(60) == 0
     assert err == ""
+
+
+# --- after the clock was set
+
+
+@pytest.mark.parametrize("off", [-86_400 * 30, 86_400 * 30])
+def test_waits_do_not_follow_the_clock(restante, journal, append, off):
+    """It was set while the lane waited for an hour, as the service asked."""
+    append({"$distinct_id": "ada", "$set": {"plan": "pro"}})
+    with Journal(journal) as opened:
+        Shipper(opened, Scripted(PATIENCE), AT_ONCE, clock=lambda: time.time() - off).ship()
+    (sentence, *_) = restante("status", "-j", journal).out.splitlines()
+    assert "Due in 59 m." in sentence
+    if off < 0:
+        assert "ago" not in sentence
+    with JournalReader(journal) as reader:
+        (lane,) = reader.shipping().lanes
+    assert 3_590 < lane.retry_at - time.time() <= 3_600
+    assert restante("doctor", "-j", journal).code in {0, 1}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from recorder import JournalReader
+from recorder import Journal, JournalReader, Shipper
+from tests.doubles import AT_ONCE, FORBIDDEN, Scripted
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
 
@@ -69,3 +70,13 @@ def test_what_is_no_token_exits_2(restante, journal, append, given, fault):
 def test_missing_journal_is_refused(restante, journal, tmp_path):
     assert restante("token", "NEW", "--yes", "-j", journal).code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pause_ends_with_its_token(restante, journal, append):
+    """What the service said of the earlier token is no cause any more."""
+    append({"$distinct_id": "ada", "$set": {"plan": "pro"}})
+    with Journal(journal) as opened:
+        Shipper(opened, Scripted(FORBIDDEN), AT_ONCE).ship()
+    assert restante("status", "-j", journal).out.startswith("Paused")
+    assert restante("token", "NEW", "--yes", "-j", journal).code == 0
+    assert restante("status", "-j", journal).out.startswith("No shipper is running")

@@ -80,7 +80,7 @@ def test_offline_says_since_and_next():
     assert shipping.state == "offline"
     assert (shipping.since, shipping.retry_at, shipping.cause) == (NOW - 240, NOW + 48, "connection refused")
     assert shipping.sentence == (
-        "Offline for 4 m: connection refused. Next try in 48 s (failure 3). "
+        "Offline for 4 m so far: connection refused. Next try in 48 s (failure 3). "
         "Nothing is lost: 12,000 entries pending."
     )
 
@@ -106,9 +106,9 @@ def test_try_that_is_due_is_now(retry_at):
         (
             AttemptOutcome.UNKNOWN,
             "waiting",
-            "Waiting for 4 m: no answer says whether the last request arrived (slow down).",
+            "Waiting for 4 m so far: no answer says whether the last request arrived (slow down).",
         ),
-        (AttemptOutcome.PAUSED, "paused", "Paused for 4 m, something must be mended: slow down."),
+        (AttemptOutcome.PAUSED, "paused", "Paused for 4 m so far, something must be mended: slow down."),
     ],
 )
 def test_trouble_names_its_cause(outcome, state, begins):
@@ -286,3 +286,33 @@ def test_full_journal_comes_first():
         "The journal is full: nothing more is recorded until something is shipped."
     )
     assert "Offline: no." in said.sentence
+
+
+def test_clock_that_was_set_back_is_told():
+    sentence = told(Statistics(recorded=1, pending=1), pid=7, seen_at=NOW + 7_300).sentence
+    assert sentence.startswith("No shipper is running (last seen before the clock was set back).")
+    sentence = told(PENDING, lane(AttemptOutcome.OFFLINE, since=NOW + 3_600)).sentence
+    assert sentence.startswith("Offline: connection refused.")
+
+
+@pytest.mark.parametrize(
+    ("statistics", "sentence"),
+    [
+        (Statistics(recorded=2, shipped=1, lost=1), "All shipped but 1 lost entry."),
+        (Statistics(recorded=2, discarded=2), "Nothing is left to ship but 2 discarded entries."),
+        (Statistics(recorded=1, forgotten=1), "Nothing is left to ship."),
+    ],
+)
+def test_not_all_was_shipped(statistics, sentence):
+    assert told(statistics).sentence == sentence
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    [Statistics(recorded=3, pending=1, lost=2), Statistics(recorded=3, pending=1)],
+    ids=["lost", "does not add up"],
+)
+def test_something_may_be_lost(statistics):
+    sentence = told(statistics).sentence
+    assert "Nothing is lost" not in sentence
+    assert sentence.endswith("Still to be sent: 1 entry pending.")
