@@ -56,8 +56,8 @@ def _stranger(request: Request) -> str | None:
     Any page can have a browser send requests to 127.0.0.1. It names itself in Origin, or, if its own name was made to
     resolve to 127.0.0.1, in Host. Browsers always send Host; programs may leave it out.
     """
-    host, origin = request.environ.get("HTTP_HOST"), request.headers.get("Origin")
-    if host is not None and not _is_local(host):
+    host, origin = (request.environ.get(name) for name in ("HTTP_HOST", "HTTP_ORIGIN"))
+    if host is not None and not _is_local(host.strip(" \t")):
         return f"Host is {host[:_MOST_SHOWN]!r}, not 127.0.0.1 or localhost"
     if origin is not None and origin != f"http://{host}":
         return f"Origin is {origin[:_MOST_SHOWN]!r}, a web page's"

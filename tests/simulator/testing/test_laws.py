@@ -174,7 +174,8 @@ def test_unittest_runs_laws():
     assert [case._testMethodName for case, _ in result.failures] == [f"test_{broken}"]
 
 
-def test_unittest_heeds_skip_and_xfail():
+def test_unittest_heeds_skip_and_xfail(monkeypatch):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
     name = "remove_takes_every_equal_element"
     skipping = outcome(law_suite(make=models.RemoveFirst, settings=FEW, skip={name: "not ours"}), name)
     assert [reason for _, reason in skipping.skipped] == ["not ours"]

@@ -182,3 +182,30 @@ def test_fixtures_load_everything_early(project):
     assert "1 failed, 1 passed" in text, text
     assert re.search(r"^test_theirs.py:\d+: AssertionError$", text, re.MULTILINE)
     assert "assertions.py" not in text
+
+
+def test_marks_work_in_both_kinds(project):
+    done = project("""
+        import unittest
+        from hypothesis import settings
+        from simulator import Simulator
+        from simulator.testing import law_suite
+
+        class Forgets(Simulator):
+            def apply(self, message):
+                return [] if "$unset" in message else super().apply(message)
+
+        marks = {"settings": settings(max_examples=20, deadline=None), "xfail": {"unset_absorbs": "known"}}
+        TestPlain = law_suite(make=Forgets, **marks)
+        TestFixed = law_suite(make=Simulator, **marks)
+
+        class Case(law_suite(make=Forgets, **marks), unittest.TestCase):
+            pass
+
+        class Fixed(law_suite(make=Simulator, **marks), unittest.TestCase):
+            pass
+    """, "-k", "unset_absorbs")  # fmt: skip
+    assert outcome(done)[0].startswith("2 failed, "), outcome(done)[1]
+    assert "2 xfailed" in outcome(done)[0]
+    assert done.stdout.count("- known") == 2
+    assert set(re.findall(r"^FAILED .*::(\w+)::", done.stdout, re.MULTILINE)) == {"TestFixed", "Fixed"}
