@@ -48,7 +48,7 @@ class Recorder(PeopleApi):
         serializer: A JSONEncoder class, or a function from an object to JSON types, for objects that JSON does not
             have. One that raises TypeError for a date or a datetime leaves it to restante.
         clock: Seconds since the epoch.
-        **journal_options: See `Journal`: ``durability``; with a path only.
+        **journal_options: See `Journal`: ``durability``, ``busy_timeout`` and others; with a path only.
 
     Raises:
         JournalError: The journal cannot be used.

@@ -44,8 +44,14 @@ class Connection:
     """
 
     def __init__(
-        self, path: Path, durability: Durability, in_child: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        durability: Durability,
+        in_child: Callable[[], None] = lambda: None,
+        *,
+        busy_timeout: float = BUSY_SECONDS,
     ) -> None:
+        self._busy_timeout = busy_timeout
         self._process = os.getpid()
         self._closed = False
         self._sqlite: sqlite3.Connection | None = None
@@ -76,7 +82,9 @@ class Connection:
         self._page_payload = page * 3 // 4  # roughly
 
     def _open(self) -> sqlite3.Connection:
-        connection = open_journal(self._path, self._held, synchronous=self._synchronous)
+        connection = open_journal(
+            self._path, self._held, synchronous=self._synchronous, busy_timeout=self._busy_timeout
+        )
         self._file = _identity(self._name)
         self._log_file: tuple[int, int] | None = None
         return connection
@@ -295,4 +303,4 @@ class Connection:
         else:
             return not busy
         finally:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout * 1000:.0f}")

@@ -10,7 +10,7 @@ from recorder.journal import lanes, project
 from recorder.journal.append import GroupCommit
 from recorder.journal.connection import Connection, Durability
 from recorder.journal.limits import check
-from recorder.journal.opening import resolved
+from recorder.journal.opening import BUSY_SECONDS, resolved
 from recorder.journal.space import Space
 from recorder.model.entries import NewEntry
 from recorder.model.errors import WrongToken
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Journal"]
 
+_MOST_BUSY = 86_400.0  # seconds; SQLite counts milliseconds in 32 bits
+
 
 class Journal:
     """The journal of one project's operations in one file.
@@ -39,6 +41,8 @@ class Journal:
         token: The project's token. The first one given is kept; the journal belongs to that project.
         durability: What a recording call waits for. ``"power"``: the entry survives a power loss.
             ``"process"``: it survives the death of the process, and the last ones may be lost with the power.
+        busy_timeout: Seconds that a call waits for another process that has the journal locked, before it raises
+            JournalBusy; nothing was recorded then. At most a day.
         max_bytes: How large the journal may grow, its write-ahead log included. A new journal has no such limit.
             One megabyte of it is reserved for shipping. At the limit, shipped entries are pruned, however
             recent; where that frees nothing, recording raises JournalFull.
@@ -65,12 +69,15 @@ class Journal:
         *,
         token: str | None = None,
         durability: Durability = "power",
+        busy_timeout: float = BUSY_SECONDS,
         max_bytes: float | None = None,
         keep_shipped_days: float | None = None,
         keep_shipped_entries: float | None = None,
     ) -> None:
         if durability not in ("power", "process"):
             raise ValueError(f"durability is 'power' or 'process', not {durability!r}")
+        if not 0 <= busy_timeout <= _MOST_BUSY:
+            raise ValueError(f"busy_timeout is from 0 to {_MOST_BUSY:,} seconds, not {busy_timeout!r}")
         limits = {
             "max_bytes": max_bytes,
             "keep_shipped_days": keep_shipped_days,
@@ -82,7 +89,7 @@ class Journal:
         self.path = resolved(path)
         self.durability = durability
         self._token: str | None = None
-        self._connection = Connection(self.path, durability, self._in_child)
+        self._connection = Connection(self.path, durability, self._in_child, busy_timeout=busy_timeout)
         self._space = Space(self._connection, self.path)
         self._commits = GroupCommit(self._connection, self.path, self._space)
         try:

@@ -19,7 +19,6 @@ from recorder.model.errors import JournalBusy, JournalError
 
 __all__ = ["OpenLock", "ShipLock", "beside"]
 
-_PATIENCE = 60.0  # seconds
 _POLL = 0.01
 
 if sys.platform == "win32":  # pragma: no cover
@@ -137,13 +136,13 @@ class OpenLock(_FileLock):
     def __init__(self, path: Path) -> None:
         super().__init__(path, ".open")
 
-    def share(self) -> None:
+    def share(self, timeout: float) -> None:
         """Lock it together with all others that have the journal open; wait while one creates it.
 
         Raises:
-            JournalBusy: One was still at it after a minute.
+            JournalBusy: One was still at it after `timeout` seconds.
         """
-        self._descriptor = _locked(self._file, self._path, shared=True, timeout=_PATIENCE)
+        self._descriptor = _locked(self._file, self._path, shared=True, timeout=timeout)
         if self._descriptor is None:
             raise JournalBusy(f"{self._file.name}: another process holds the journal alone")
 

@@ -112,7 +112,7 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
     """Return the JournalError for an SQLite error, by its primary result code."""
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return JournalBusy(f"{path.name}: another process has locked it for {BUSY_SECONDS:.0f} s")
+            return JournalBusy(f"{path.name}: another process kept it locked for too long")
         case sqlite3.SQLITE_FULL:
             return JournalFull(f"{path.name}: the disk is full; nothing was recorded by this call")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
@@ -167,13 +167,16 @@ def making_sense(path: Path) -> Iterator[None]:
         raise JournalDamaged(f"{path.name}: a value in it makes no sense ({error})") from error
 
 
-def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Connection:
+def open_journal(
+    path: Path, held: OpenLock, *, synchronous: str, busy_timeout: float = BUSY_SECONDS
+) -> sqlite3.Connection:
     """Return a connection to the journal, which is created where nothing is.
 
     Args:
         path: The journal's file.
         held: This process's lock on it; taken if it is not held yet.
         synchronous: ``FULL`` or ``NORMAL``.
+        busy_timeout: Seconds to wait for other processes, here and in each transaction.
 
     Raises:
         NotAJournal, JournalTooNew, JournalDamaged, JournalBusy, JournalError: It cannot be used; a foreign or
@@ -182,13 +185,13 @@ def open_journal(path: Path, held: OpenLock, *, synchronous: str) -> sqlite3.Con
     refuse_old_sqlite()
     if not path.parent.is_dir():
         raise JournalError(f"the folder {path.parent} does not exist", hint="Make it, or give another path.")
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + busy_timeout
     while True:
         _refuse_foreign(path)
         if not held.held:
-            held.share()
+            held.share(busy_timeout)
         try:
-            connection = _connect_existing(path, synchronous)
+            connection = _connect_existing(path, synchronous, busy_timeout)
         except BaseException:
             held.release()
             raise
@@ -249,9 +252,9 @@ def _perhaps(path: Path) -> str | None:
     return None
 
 
-def _header(path: Path, mode: str) -> tuple[int, int]:
+def _header(path: Path, mode: str, busy_timeout: float = BUSY_SECONDS) -> tuple[int, int]:
     """Return application id and schema version of a database, through a read-only connection."""
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&{mode}", uri=True, timeout=BUSY_SECONDS)
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&{mode}", uri=True, timeout=busy_timeout)
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -265,15 +268,15 @@ def _check_owner(path: Path, header: tuple[int, int]) -> None:
         raise NotAJournal(f"{path} is a database of another program")
 
 
-def _connect_existing(path: Path, synchronous: str) -> sqlite3.Connection | None:
+def _connect_existing(path: Path, synchronous: str, busy_timeout: float) -> sqlite3.Connection | None:
     """Return a connection to a journal; None if it is still to be created."""
     _refuse_remains(path)
     if not _size(path):
         return None
     _refuse_shared(path)
-    _check_version(path)
+    _check_version(path, busy_timeout)
     with making_sense(path):
-        connection = _connect(path)
+        connection = _connect(path, busy_timeout)
         try:
             _refuse_snapshot(connection, path)
             set_up(connection, synchronous)
@@ -314,10 +317,10 @@ def _refuse_snapshot(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalSnapshot(f"{path} is a snapshot of a journal, made {day} UTC")
 
 
-def _check_version(path: Path) -> None:
+def _check_version(path: Path, busy_timeout: float = BUSY_SECONDS) -> None:
     # Read-only, so that closing does not checkpoint into a file that may be newer than this program.
     try:
-        header = _header(path, "cache=private")
+        header = _header(path, "cache=private", busy_timeout)
     except sqlite3.Error as error:
         raise translated(error, path) from error
     _check_owner(path, header)
@@ -328,11 +331,11 @@ def _check_version(path: Path) -> None:
         )
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, busy_timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
         uri=True,
-        timeout=BUSY_SECONDS,
+        timeout=busy_timeout,
         isolation_level=None,  # BEGIN IMMEDIATE and COMMIT are ours to say
         check_same_thread=False,  # one connection, used under a lock
     )

@@ -138,7 +138,10 @@ class JournalFull(JournalError):
 class JournalBusy(JournalError):
     """Another process had the journal locked for too long."""
 
-    hint = "Try again; if it lasts, look for a process that was stopped while it had the journal locked."
+    hint = (
+        "Try again; if it lasts, look for a process that was stopped while it had the journal locked. "
+        "Journal(busy_timeout=) sets how many seconds a call waits."
+    )
 
 
 class JournalClosed(JournalError):

@@ -1,5 +1,6 @@
 """File of the journal: creation, appends that share commits, refusals, counts."""
 
+import math
 import os
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ from recorder import (
     JournalError,
     JournalFull,
     JournalReader,
+    Recorder,
     State,
     WrongToken,
 )
@@ -652,6 +654,40 @@ def test_busy_journal_writes_nothing(journal, path):
     other.execute("ROLLBACK")
     other.close()
     assert journal.append([row()]) == 1
+
+
+def test_busy_timeout_can_be_set(path):
+    """Recording, batches, opening and the shipper's part wait as long as the app said, also after a checkpoint."""
+    Journal(path, token="T").close()
+    with Recorder("T", path, busy_timeout=0.05) as recorder:
+        recorder.people_set("ada", {"a": 1})
+        recorder.journal._connection.empty_log()
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for call in (
+            lambda: recorder.people_set("ada", {"a": 2}),
+            lambda: recorder.journal.change_token("T2"),
+            lambda: recorder.journal.retry(""),
+            lambda: take_over(recorder.journal),
+        ):
+            begun = time.monotonic()
+            with pytest.raises(JournalBusy, match="kept it locked") as caught:
+                call()
+            assert time.monotonic() - begun < 30
+            assert "busy_timeout" in caught.value.hint
+        other.execute("ROLLBACK")
+        other.close()
+        assert recorder.statistics().recorded == 1
+    lock = OpenLock(path)
+    with lock.alone(0), pytest.raises(JournalBusy, match="holds the journal alone"):
+        Journal(path, busy_timeout=0.05)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.inf, math.nan, 1e6])
+def test_odd_busy_timeout_is_refused(path, seconds):
+    with pytest.raises(ValueError, match="busy_timeout"):
+        Journal(path, busy_timeout=seconds)
+    assert not path.exists()
 
 
 def test_recording_resumes_after_full_file(journal):
