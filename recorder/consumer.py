@@ -34,11 +34,16 @@ def _sdk_errors() -> Iterator[None]:
     except RestanteError as error:
         mixpanel = sys.modules.get("mixpanel")
         if mixpanel is not None and not isinstance(error, mixpanel.MixpanelException):
-            ours = type(error)
-            error.__class__ = type(
-                ours.__name__, (ours, mixpanel.MixpanelException), {"__module__": ours.__module__}
-            )
+            error.__class__ = _of_both(type(error), mixpanel.MixpanelException)
         raise
+
+
+def _of_both(ours: type[RestanteError], theirs: type[Exception]) -> type[RestanteError]:
+    def reduce(error: RestanteError) -> tuple[object, ...]:
+        """Pickle as the error that others can import: it crosses process borders, as from a worker."""
+        return (ours, *ours.__reduce__(error)[1:])
+
+    return type(ours.__name__, (ours, theirs), {"__module__": ours.__module__, "__reduce__": reduce})
 
 
 class JournalConsumer:
@@ -67,6 +72,7 @@ class JournalConsumer:
     >>> consumer.close()
     """
 
+    @_sdk_errors()
     def __init__(
         self,
         journal: str | PathLike[str] | Journal,

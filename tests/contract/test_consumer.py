@@ -1,6 +1,7 @@
 """The official SDK, mixpanel 5.4.1, recording through `JournalConsumer`."""
 
 import json
+import pickle
 import sqlite3
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from recorder import (
     InvalidOperation,
+    JournalBusy,
     JournalConsumer,
     JournalError,
     JournalReader,
@@ -108,9 +110,34 @@ def test_errors_are_the_sdks_own_too(path, monkeypatch):
             consumer.send("people", "[")
         assert isinstance(caught.value, InvalidOperation)
         assert isinstance(caught.value, ValueError)
+        assert caught.value.__notes__ == [caught.value.hint]
+        copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # our own bytes
+        assert (type(copy), str(copy), copy.hint) == (InvalidOperation, str(caught.value), caught.value.hint)
         monkeypatch.delitem(sys.modules, "mixpanel")
         with pytest.raises(RestanteError, match="no such endpoint"):
             consumer.send("flags", "{}")
+
+
+def test_journal_errors_are_the_sdks_own_too(path):
+    """At every call that an app makes: the constructor, recording, flushing."""
+    path.write_text("something else, and long enough to be no journal")
+    with pytest.raises(mixpanel.MixpanelException, match="is not a journal") as caught:
+        JournalConsumer(path)
+    assert isinstance(caught.value, JournalError)
+    path.unlink()
+    consumer = JournalConsumer(path, token="T", busy_timeout=0.05, background=True, url="http://127.0.0.1:9")
+    sdk = mixpanel.Mixpanel("T", consumer=consumer)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(mixpanel.MixpanelException, match="kept it locked") as caught:
+        sdk.people_set("ada", {"a": 1})
+    assert isinstance(caught.value, JournalBusy)
+    other.execute("ROLLBACK")
+    other.close()
+    consumer.close()
+    for call in (lambda: sdk.track("ada", "opened"), consumer.flush):
+        with pytest.raises(mixpanel.MixpanelException, match="is closed"):
+            call()
 
 
 def test_a_consumer_is_never_falsy(path):
