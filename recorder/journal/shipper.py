@@ -18,7 +18,8 @@ SELECT epoch, service, EXISTS (SELECT 1 FROM attempts WHERE outcome IS NULL)
   FROM shipper, project
 """
 _TAKE_OVER = """
-UPDATE shipper SET epoch = ?, pid = ?, running = 1, seen_at = ?, service = ?, in_doubt = ?, settle_after = ?,
+UPDATE shipper SET epoch = ?, pid = ?, running = 1, seen_at = ?, service = coalesce(nullif(?, ''), service),
+                   in_doubt = ?, settle_after = ?,
                    machine = ?, path = ?, inode = ?, moved_at = CASE WHEN ? THEN ? ELSE moved_at END
 """
 _EPOCH = "SELECT epoch FROM shipper"
@@ -61,7 +62,9 @@ def take_over(
         _TAKE_OVER,
         (number + 1, os.getpid(), now, service, policy.in_doubt, policy.settle_after, *here, moved, now),
     )
-    return TakeOver(number + 1, before not in {None, service}, bool(unsettled))
+    # A transport of an app's own may not say where it sends: then nothing is known to have changed.
+    new_service = bool(service) and before not in {None, service}
+    return TakeOver(number + 1, new_service, bool(unsettled))
 
 
 def epoch(connection: sqlite3.Connection) -> int:

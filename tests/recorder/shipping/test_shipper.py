@@ -601,3 +601,36 @@ def test_attempts_of_an_entry_are_found(journal, path):
     with JournalReader(path) as reader:
         assert [(attempt.first, attempt.last) for attempt in reader.attempts(3)] == [(3, 4)]
         assert reader.attempts(5) == []
+
+
+# --- where it ships to
+
+
+class Placed(Scripted):
+    """A transport that says where it sends to."""
+
+    def __init__(self, base, *answers):
+        super().__init__(*answers)
+        self.base = base
+
+
+def test_nameless_transport_keeps_the_destination(recorder, journal, path):
+    """A transport of an app's own may not say where it sends, and a person's `ship` must not end elsewhere."""
+    for transport in (Placed("http://a.test"), Scripted(PATIENCE)):
+        recorder.people_set("ada", {"n": 1})
+        Shipper(journal, transport).ship()
+        with JournalReader(path) as reader:
+            assert reader.shipping().service == "http://a.test"
+
+
+def test_other_service_begins_without_a_wait(recorder, journal):
+    recorder.people_set("ada", {"n": 1})
+    Shipper(journal, Placed("http://a.test", PATIENCE)).ship()
+    assert Shipper(journal, Placed("http://a.test")).ship().requests == 0
+    assert Shipper(journal, Placed("http://b.test")).ship().shipped == 1
+
+
+def test_now_skips_what_the_service_asked(recorder, journal):
+    recorder.people_set("ada", {"n": 1})
+    shipper = Shipper(journal, Scripted(PATIENCE, PATIENCE))
+    assert [shipper.ship(now=now).requests for now in (False, False, True, False, True)] == [1, 0, 1, 0, 1]
