@@ -127,6 +127,7 @@ def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place
         if not screenshot.absolute().parent.is_dir():
             raise options.BadInput(f"--screenshot: there is no folder {screenshot.absolute().parent}")
         _picture(app, screenshot, size)
+        options.narrate(f"Saved {screenshot}.")
         return None
     place = app.run()
     if app.changes.shipping:

@@ -14,7 +14,6 @@ from urllib.parse import urlencode, urlsplit
 import click
 
 from recorder import Entry, HttpTransport, JournalReader, State
-from recorder.journal.packing import as_folded
 from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compare
 from tui.cli import options
 from tui.cli.progress import tracked
@@ -142,8 +141,11 @@ class _History:
 
     def _sent(self, entries: list[Entry]) -> Iterator[Mapping[str, Any]]:
         """The updates that a request carried, for all of its entries."""
-        messages = [(entry.seq, dict(entry.message)) for entry in entries]
-        for number, message in as_folded(messages, self._token) if self._is_folded(entries[0]) else messages:
+        if self._is_folded(entries[0]):
+            messages = self._reader.folded(entries, self._token)
+        else:
+            messages = [(entry.seq, entry.message) for entry in entries]
+        for number, message in messages:
             yield self._message(number, message)
 
     def _is_folded(self, entry: Entry) -> bool:

@@ -16,6 +16,7 @@ from tui.text.format import age, clipped, count, printable, summary
 
 __all__ = ["entries_command"]
 
+_NARROWEST_TABLE = 40
 _COLUMNS = ("SEQ", "AGE", "PROFILE", "OP", "SUMMARY", "STATE")
 
 
@@ -51,7 +52,7 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
         options.write_json(entries)
         return
     now = time.time()
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and Console().width >= _NARROWEST_TABLE:
         _table(entries, now)
     else:
         for entry in entries:

@@ -74,7 +74,7 @@ def test_bad_keymap_is_refused(restante, journal, append, keymap, words):
 def test_screenshot_is_saved(restante, journal, append):
     append(SET)
     ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", "--size", "100x20")
-    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert (ran.code, ran.out, ran.err) == (0, "", "Saved screen.svg.\n")
     picture = (restante.folder / "screen.svg").read_text(encoding="utf-8")
     assert picture.startswith("<svg")
     assert "pending" in picture

@@ -183,3 +183,16 @@ def test_arguments_are_utf8_in_any_locale(recorded):
     assert len(recorded("entries", f"profile={raw}").out.splitlines()) == 2
     assert recorded("forget", raw, "--group", raw, "--yes").code == 0
     assert recorded("token", raw, "--yes").code in {0, 2}
+
+
+def test_interrupted_import_is_silent(restante):
+    """Ctrl-C before the command itself runs."""
+    finder = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+    )
+    ran = restante.process("status", program=f"{finder}from tui.cli import main\nmain()")
+    assert (ran.code, ran.out, ran.err) == (130, "", "")
