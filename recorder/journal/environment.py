@@ -100,9 +100,19 @@ def free_bytes(folder: Path) -> int | None:
     return status.f_bavail * status.f_frsize
 
 
+def allowed(file: Path, how: int) -> bool:
+    """Return True if this account, as it acts now, may use a file in these ways, as for `os.access`."""
+    return os.access(file, how, effective_ids=os.access in os.supports_effective_ids)
+
+
 def writable(folder: Path) -> bool:
     """Return True if this account may make files there."""
-    return os.access(folder, os.W_OK | os.X_OK)
+    return allowed(folder, os.W_OK | os.X_OK)
+
+
+def enterable(folder: Path) -> bool:
+    """Return True if this account may use files there; also where there is no such folder."""
+    return not folder.exists() or allowed(folder, os.X_OK)
 
 
 def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:

@@ -5,7 +5,7 @@ import shlex
 import stat
 from pathlib import Path
 
-from recorder.journal.environment import file_system, is_mount
+from recorder.journal.environment import allowed, enterable, file_system, is_mount, writable
 
 __all__ = ["PRIVATE", "obstacle", "private_file", "shared"]
 
@@ -49,7 +49,7 @@ def obstacle(path: Path) -> tuple[str, str] | None:
         path: The journal's file.
     """
     folder = path.parent
-    if not _may(folder, os.X_OK):
+    if not enterable(folder):
         return (
             f"{_me()} may not enter {folder}, which belongs to {_owner(folder)}",
             f"Run this as {_owner(folder)}.",
@@ -62,7 +62,7 @@ def obstacle(path: Path) -> tuple[str, str] | None:
     for part in _PARTS:
         if found := _file_obstacle(path.with_name(path.name + part), path):
             return found
-    if not _may(folder, os.W_OK):
+    if not writable(folder):
         return (
             f"{_me()} cannot write into {folder}, which belongs to {_owner(folder)}: the log and the locks are there",
             f"Run this as {_owner(folder)}, or give the folder to the account that records.",
@@ -91,7 +91,7 @@ def shared(path: Path) -> tuple[str, str] | None:
 def _file_obstacle(file: Path, path: Path) -> tuple[str, str] | None:
     if file.is_symlink():
         return f"{file} is a link", "Delete it: side files are never links."
-    if not file.exists() or _may(file, os.R_OK | os.W_OK):
+    if not file.exists() or allowed(file, os.R_OK | os.W_OK):
         return None
     if (owner := _owner(file)) == _me():
         mode = stat.S_IMODE(file.stat().st_mode)
@@ -105,10 +105,6 @@ def _file_obstacle(file: Path, path: Path) -> tuple[str, str] | None:
     else:
         advice = f"As root: chown {right.removeprefix('account ')} {shlex.quote(str(file))}"
     return f"{file.name} belongs to {owner}, and this is {_me()}", advice
-
-
-def _may(file: Path, how: int) -> bool:
-    return os.access(file, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _owner(file: Path) -> str:

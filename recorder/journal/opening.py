@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from recorder.journal import project
+from recorder.journal.environment import writable
 from recorder.journal.files import obstacle, private_file, shared
 from recorder.journal.locks import OpenLock, beside
 from recorder.journal.schema import APPLICATION_ID, OLDEST_SQLITE, SCHEMA_VERSION, create_schema
@@ -32,6 +33,7 @@ __all__ = [
     "SENSELESS",
     "connect_reader",
     "making_sense",
+    "never_written",
     "new_journal",
     "open_journal",
     "primary_code",
@@ -222,7 +224,10 @@ def _size(path: Path) -> int | None:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:  # a name too long, a NUL in it, a folder that may not be entered
+    except PermissionError as error:
+        cause, advice = obstacle(path) or (error.strerror, "Run this as the account that it belongs to.")
+        raise JournalError(f"{path!s} cannot be examined: {cause}", hint=advice) from error
+    except (OSError, ValueError) as error:  # a name too long, a NUL in it
         raise JournalError(f"{path!s} cannot be examined: {error}") from error
     if not path.is_file():
         raise NotAJournal(f"{path} is not a file")
@@ -317,10 +322,10 @@ def _refuse_snapshot(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalSnapshot(f"{path} is a snapshot of a journal, made {day} UTC")
 
 
-def _check_version(path: Path, busy_timeout: float = BUSY_SECONDS) -> None:
+def _check_version(path: Path, busy_timeout: float = BUSY_SECONDS, *, mode: str = "cache=private") -> None:
     # Read-only, so that closing does not checkpoint into a file that may be newer than this program.
     try:
-        header = _header(path, "cache=private", busy_timeout)
+        header = _header(path, mode, busy_timeout)
     except sqlite3.Error as error:
         raise translated(error, path) from error
     _check_owner(path, header)
@@ -404,6 +409,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def never_written(path: Path) -> bool:
+    """Return True if the journal is to be read as a file that does not change, for SQLite would have to make a log.
+
+    That is so where this account cannot make one, or where the log would be of another account than the journal's
+    and keep that from recording. Without a log nobody has the journal open.
+    """
+    log = beside(path, "-wal")
+    if _size(log) or (log.exists() and beside(path, "-shm").exists()):
+        return False
+    foreign = hasattr(os, "geteuid") and os.geteuid() not in {0, path.stat().st_uid}
+    return foreign or not writable(path.parent)
+
+
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Return a connection that only reads.
 
@@ -418,9 +436,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         raise JournalMissing(f"{path} is empty: nothing was recorded into it yet")
     _refuse_foreign(path)
     _refuse_shared(path)
-    _check_version(path)
+    mode = "immutable=1" if never_written(path) else "cache=private"
+    _check_version(path, mode=mode)
     connection = sqlite3.connect(
-        f"{path.as_uri()}?mode=ro",
+        f"{path.as_uri()}?mode=ro&{mode}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,

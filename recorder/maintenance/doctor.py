@@ -14,7 +14,8 @@ from pathlib import Path
 
 from recorder.journal import project, shipper
 from recorder.journal.copies import copy_reason, current_home
-from recorder.journal.environment import holders
+from recorder.journal.environment import enterable, holders
+from recorder.journal.files import obstacle
 from recorder.journal.locks import beside
 from recorder.journal.opening import BUSY_SECONDS, SALVAGING, SENSELESS, primary_code, resolved
 from recorder.journal.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -62,6 +63,8 @@ def diagnose(
     ['1 entry: every account agrees']
     """
     place = resolved(path)
+    if not enterable(place.parent) and (found := obstacle(place)):
+        return [attention("permissions", *found)]
     if not place.exists():
         if not file_size(beside(place, "-wal")) and not beside(place, SALVAGING).exists():
             raise JournalMissing(f"there is no journal at {place}")
@@ -101,14 +104,14 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
             f"{path.as_uri()}?mode=ro&{how}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
         )
     except sqlite3.Error as error:
-        return [_unreadable(error)]
+        return [_unreadable(error, path)]
     with closing(connection):
         try:
             application, version = (connection.execute(each).fetchone()[0] for each in sql.VERSIONS)
         except _ERRORS as error:
             if primary_code(error) == sqlite3.SQLITE_NOTADB and not beside(path, ".open").exists():
                 raise NotAJournal(f"{path} is not a journal: {error}") from None
-            return [_unreadable(error)]
+            return [_unreadable(error, path)]
         if application != APPLICATION_ID:
             if file_size(path):
                 raise NotAJournal(f"{path} is a database of another program")
@@ -120,7 +123,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
                 for look in (_clock, _copy, _shipper, _forgotten, _accounts)
                 for finding in _guarded(look, connection, path, now, tell)
             ]
-        return findings + _pages(connection, deep=deep, tell=tell)
+        return findings + _pages(connection, path, deep=deep, tell=tell)
 
 
 def _guarded(
@@ -134,10 +137,10 @@ def _guarded(
     try:
         return list(look(connection, path, now))
     except _ERRORS as error:
-        return [_unreadable(error)]
+        return [_unreadable(error, path)]
 
 
-def _unreadable(error: Exception) -> Finding:
+def _unreadable(error: Exception, path: Path) -> Finding:
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return attention(
@@ -146,11 +149,8 @@ def _unreadable(error: Exception) -> Finding:
                 "Look for a process that was stopped while it had the journal locked.",
             )
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_READONLY:
-            return attention(
-                "journal",
-                f"it cannot be opened ({error})",
-                "Run this as the account that the journal belongs to.",
-            )
+            cause, advice = obstacle(path) or (str(error), "Run this as the account that it belongs to.")
+            return attention("journal", f"it cannot be opened: {cause}", advice)
     text = "SQLite cannot read it" if primary_code(error) else "a value in it makes no sense"
     return _damaged(f"{text} ({error})")
 
@@ -268,7 +268,7 @@ def _accounts(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Fi
         yield ok("accounts", f"{entries}: every account agrees")
 
 
-def _pages(connection: sqlite3.Connection, *, deep: bool, tell: Progress) -> list[Finding]:
+def _pages(connection: sqlite3.Connection, path: Path, *, deep: bool, tell: Progress) -> list[Finding]:
     try:
         errors = []
         if deep:
@@ -279,7 +279,7 @@ def _pages(connection: sqlite3.Connection, *, deep: bool, tell: Progress) -> lis
         tell("all pages")
         errors += connection.execute("PRAGMA quick_check").fetchall()
     except _ERRORS as error:
-        return [_unreadable(error)]
+        return [_unreadable(error, path)]
     lines = sorted({line for (text,) in errors if text != "ok" for line in text.splitlines()} - {""})
     if lines:
         more = f" (and {len(lines) - 1:,} more)" if len(lines) > 1 else ""

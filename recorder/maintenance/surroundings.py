@@ -9,7 +9,15 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from recorder.journal.environment import FileSystem, file_system, free_bytes, holders, other_owners, writable
+from recorder.journal.environment import (
+    FileSystem,
+    allowed,
+    file_system,
+    free_bytes,
+    holders,
+    other_owners,
+    writable,
+)
 from recorder.journal.files import shared
 from recorder.journal.locks import beside
 from recorder.journal.opening import SALVAGING
@@ -209,6 +217,8 @@ def _file_permissions(file: Path, status: os.stat_result) -> Iterator[Finding]:
 def _named(path: Path, suffix: str) -> list[Path]:
     """Side files of a journal whose names begin with this suffix."""
     start = path.name + suffix
+    if not allowed(path.parent, os.R_OK):
+        return []
     return sorted(file for file in path.parent.iterdir() if file.name.startswith(start))
 
 

@@ -13,7 +13,7 @@ from os import PathLike
 from typing import Any, Self
 
 from recorder.journal.forks import at_forks, opening
-from recorder.journal.opening import connect_reader, making_sense, resolved
+from recorder.journal.opening import connect_reader, making_sense, never_written, resolved
 from recorder.journal.uptime import now
 from recorder.model.errors import JournalClosed, JournalError
 
@@ -47,6 +47,7 @@ class Source:
         self._torn = False
         self._closed = False
         self._connection: sqlite3.Connection | None = None
+        self._seen: tuple[int, ...] = ()
         with self._lock:
             self._connect()
 
@@ -96,12 +97,25 @@ class Source:
                 f"{self.path.name} was being read while this process was forked",
                 hint="Open it again in the child.",
             )
+        here = self._look()
+        if self._connection is not None and here != self._seen and not self._connection.in_transaction:
+            self._disconnect()
         if self._connection is None:
             with opening:
                 with making_sense(self.path):
                     self._connection = connect_reader(self.path)
+                self._seen = here
                 at_forks(self)
         return self._connection
+
+    def _look(self) -> tuple[int, ...]:
+        """Return marks of the file: it may be replaced, or written though it was opened as one that is not."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return ()
+        marks = (status.st_dev, status.st_ino)
+        return (*marks, status.st_size, status.st_mtime_ns) if never_written(self.path) else marks
 
     # --- reads
 

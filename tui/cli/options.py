@@ -90,7 +90,7 @@ def journal(command: Command) -> Command:
         "-j",
         "--journal",
         "path",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=click.Path(dir_okay=False, readable=False, path_type=Path),
         envvar="RESTANTE_JOURNAL",
         default="restante.db",
         show_default=True,

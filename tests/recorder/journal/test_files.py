@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -10,12 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from recorder import Journal, JournalError, JournalFull, JournalReader, Recorder, Shipper, diagnose, salvage
+from recorder import (
+    Journal,
+    JournalError,
+    JournalFull,
+    JournalReader,
+    Recorder,
+    Shipper,
+    audit,
+    diagnose,
+    salvage,
+    snapshot,
+)
 from recorder.journal.environment import is_mount
 from recorder.journal.files import obstacle, private_file
 from recorder.journal.locks import beside
 from recorder.journal.reserve import ReserveFile
 from recorder.model.entries import NewEntry
+from recorder.model.errors import JournalMissing
 from tests.doubles import Scripted
 
 OTHER = 12345
@@ -302,6 +315,129 @@ def test_closed_folder_is_named(others):
 
 def test_nothing_hinders_the_owner(filled):
     assert obstacle(filled) is None
+
+
+# --- looking without writing
+
+
+LOOKS = {
+    "status": lambda path: JournalReader(path).counts().recorded,
+    "entries": lambda path: len(list(JournalReader(path).entries())),
+    "audit": lambda path: audit(path).entries,
+    "snapshot": lambda path: JournalReader(snapshot(path, copy_of(path))).counts().recorded,
+    "doctor": lambda path: [one.text for one in diagnose(path)].count("1 entry: every account agrees"),
+}
+
+
+def copy_of(path):
+    return Path(tempfile.mkdtemp()) / path.name
+
+
+def state(folder):
+    return {file.name: (file.stat().st_uid, file.stat().st_mtime_ns) for file in folder.iterdir()}
+
+
+@as_root
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_other_account_looks_without_writing(others, look):
+    """An account that may read a journal makes no log in its folder, not even where it could."""
+    with account(), Journal(others, token="T") as journal:
+        journal.append([row()])
+    others.chmod(0o644)
+    for mode in (0o755, 0o777):
+        others.parent.chmod(mode)
+        before = state(others.parent)
+        with account(OTHER + 1):
+            assert look(others) == 1
+        assert state(others.parent) == before
+
+
+@as_root
+def test_other_account_sees_later_entries(others):
+    """A reader that began without a log sees what is recorded afterwards."""
+    with account(), Journal(others, token="T") as journal:
+        journal.append([row()])
+    others.chmod(0o644)
+    others.parent.chmod(0o755)
+    with account(OTHER + 1):
+        reader = JournalReader(others)
+        assert reader.counts().recorded == 1
+    with account(), Journal(others) as journal:
+        journal.append([row()])
+    with account(OTHER + 1):
+        assert reader.counts().recorded == 2
+        reader.close()
+
+
+def test_reader_follows_a_replaced_file(path):
+    with Journal(path, token="T") as journal:
+        journal.append([row()])
+    with JournalReader(path) as reader:
+        assert reader.counts().recorded == 1
+        path.unlink()
+        with pytest.raises(JournalMissing):
+            reader.counts()
+        Journal(path, token="T").close()
+        assert reader.counts().recorded == 0
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A folder, and the same mounted read-only elsewhere."""
+    card, mounted = tmp_path / "card", tmp_path / "mounted"
+    card.mkdir()
+    mounted.mkdir()
+    for arguments in (["--bind", card, mounted], ["-o", "remount,ro,bind", mounted]):
+        done = subprocess.run(["/bin/mount", *arguments], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this account may not mount: {done.stderr.decode().strip()}")
+    yield card, mounted
+    subprocess.run(["/bin/umount", "--lazy", mounted], check=True)
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("opened", [False, True])
+def test_read_only_medium_can_be_read(read_only, look, opened):
+    """A journal on a medium that is mounted read-only is read; also while its app records elsewhere."""
+    card, mounted = read_only
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(Journal(card / "kiosk.db", token="T"))
+        journal.append([row()])
+        if not opened:
+            stack.close()
+        assert look(mounted / "kiosk.db") == 1
+
+
+def test_log_on_read_only_medium_advises_copying(read_only):
+    card, mounted = read_only
+    with Journal(card / "kiosk.db", token="T") as journal:
+        journal.append([row()])
+        for part in ("", "-wal"):
+            shutil.copy(beside(card / "kiosk.db", part), beside(card / "left.db", part))
+    for look in (Journal, JournalReader, salvage):
+        with pytest.raises(JournalError, match="read-only") as refused:
+            look(mounted / "left.db")
+        assert "copy left.db and its -wal" in refused.value.hint
+    (finding,) = [one for one in diagnose(mounted / "left.db") if one.name == "journal"]
+    assert "copy left.db and its -wal" in finding.advice
+
+
+@as_root
+def test_doctor_says_whose_file_it_is(others):
+    with account():
+        Journal(others, token="T").close()
+    others.parent.chmod(0o755)
+    with account(OTHER + 1):
+        with pytest.raises(JournalError) as refused:
+            JournalReader(others)
+        (finding,) = [one for one in diagnose(others) if one.name == "journal"]
+    for text in (finding.text, str(refused.value)):
+        assert f"kiosk.db belongs to account {OTHER}, and this is account {OTHER + 1}" in text
+    for mode, name in ((0o711, "journal"), (0o700, "permissions")):
+        others.parent.chmod(mode)
+        with account(OTHER + 1):
+            (finding,) = [one for one in diagnose(others) if one.name == name and one.advice][:1]
+        assert f"account {OTHER}" in finding.text
 
 
 # --- links and modes
