@@ -1,5 +1,6 @@
 """`HttpTransport`, the only module that sends anything."""
 
+import contextlib
 import netrc  # noqa: F401  # requests would import it in a thread of ours: see recorder.background
 import os
 import threading
@@ -202,7 +203,7 @@ class HttpTransport:
             try:
                 content = self._content(response, exchange, deadline)
                 if response.status_code not in _EXPECTED:
-                    exchange.cancel()  # what says the unexpected may go on saying it
+                    _end(self._session, url, exchange)  # what says the unexpected may go on saying it
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # whatever a stranger's adapter raises, the entries stay
@@ -220,6 +221,7 @@ class HttpTransport:
         }
         if not _usual(session, url):
             exchange.measured = False
+            what["proxies"] = _own_proxies(url)
             return session.post(
                 url, **what, timeout=self._time_left(deadline), allow_redirects=False, stream=True
             )
@@ -291,11 +293,24 @@ def _usual(session: requests.Session, url: str) -> bool:
     )
 
 
+def _own_proxies(url: str) -> dict[str, str]:
+    """Return what lets a session pass over the environment's proxies: none of them can reach this machine."""
+    return {"no_proxy": "*"} if is_loopback(url) else {}
+
+
+def _end(session: requests.Session | None, url: str, exchange: Exchange) -> None:
+    """Let no later request travel on the connection of this one."""
+    exchange.cancel()
+    if exchange.connection is None and session is not None:
+        with contextlib.suppress(Exception):  # a stranger's adapter; what was answered stands
+            session.get_adapter(url).close()
+
+
 def _settings(session: requests.Session, request: requests.PreparedRequest) -> dict[str, Any]:
     """Return proxies and certificates for a request, from session and environment; its connection is a `Carrier`."""
     url = str(request.url)
-    settings = {**session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)}
-    if is_loopback(url):
-        settings["proxies"] = dict(session.proxies)  # whatever the environment says
+    settings = {
+        **session.merge_environment_settings(url, _own_proxies(url), stream=True, verify=None, cert=None)
+    }
     open_carriers(session.get_adapter(url), request, settings)
     return settings

@@ -346,6 +346,31 @@ def test_wrongly_encoded_page_keeps_its_status(status):
     assert (answered.status, answered.body) == (status, b"")
 
 
+class OwnAdapter(HTTPAdapter):
+    """An adapter of an app's own, whose connections nobody knows."""
+
+    def send(self, request, **options):
+        return super().send(request, **options)
+
+
+def test_interim_answer_ends_unknown_connections(monkeypatch):
+    """Such an adapter takes an interim answer for the final one; the connection ends with it."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
+
+    def late(wire, _):
+        wire.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        eventually(lambda: len(service.requests) > 1)
+        wire.send(answer())
+        return True
+
+    with RawService(late, answer(400, said_0("odd"))) as service, requests.Session() as session:
+        session.mount("http://", OwnAdapter())
+        transport = HttpTransport(url=service.url, session=session)
+        outcomes = [judge(transport.send(Lane.PEOPLE, BODY)).outcome for _ in range(2)]
+    assert outcomes == [AttemptOutcome.UNKNOWN, AttemptOutcome.REFUSED]
+    assert service.connections == 2
+
+
 def test_switched_protocols_end_the_connection():
     with RawService(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + answer()) as service:
         transport = HttpTransport(url=service.url)
