@@ -4,10 +4,11 @@ Pure: messages are given as JSON, and applied again on demand.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import index
-from typing import Any, overload
+from typing import Any
 
 from recorder.model.dialect import Dialect
 from recorder.model.outcomes import Outcome
@@ -20,13 +21,12 @@ from simulator.writers import Writers
 __all__ = ["Blame", "Start", "Step", "Timeline"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
-    """One message of a profile, and its effect.
+    """One message of a profile, and its effect, which is worked out on demand.
 
     Attributes:
         n: Its number among the profile's messages, from 1; 0 for all pruned messages together.
-        outcomes: The outcome of each operator; see `Outcome`.
         seq: Its sequence number in the journal; None if it comes from no journal.
 
     >>> from simulator import Simulator
@@ -38,10 +38,14 @@ class Step:
     """
 
     n: int
-    outcomes: tuple[Outcome, ...]
     seq: int | None
     _kept: str | Unreadable = field(repr=False)
     _timeline: "Timeline" = field(repr=False, compare=False)
+
+    @cached_property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The outcome of each operator; see `Outcome`."""
+        return () if self.n == 0 else self._timeline.outcomes(self.n)
 
     @property
     def message(self) -> Any:
@@ -125,7 +129,7 @@ class Timeline:
     [1, 2]
     """
 
-    __slots__ = ("_dialect", "_replay", "_seqs", "group_key", "id", "pruned")
+    __slots__ = ("_dialect", "_replay", "_seqs", "_steps", "group_key", "id", "pruned")
 
     def __init__(
         self,
@@ -141,6 +145,7 @@ class Timeline:
         self.id = id
         self.group_key = group_key
         self._seqs = tuple(seqs)
+        self._steps: tuple[Step, ...] | None = None
         self._dialect = dialect or Dialect()
         self._replay = Replay(history, self._dialect, start or Start(None, partly_known=False, entries=0))
         self.pruned = self._replay.start.entries
@@ -181,13 +186,15 @@ class Timeline:
         return None if state.properties is None else copy_properties(state.properties), state.partly_known
 
     @property
-    def steps(self) -> Sequence[Step]:
-        """The profile's messages in order, as a sequence that applies them on demand."""
-        return _Steps(self)
+    def steps(self) -> tuple[Step, ...]:
+        """The profile's messages in order."""
+        if self._steps is None:
+            self._steps = tuple(map(self._step, range(1, len(self) + 1)))
+        return self._steps
 
-    def step(self, n: int) -> Step:
-        """Return the step of message `n`, from 1."""
-        return self._step(n, self._replay.outcomes(n))
+    def outcomes(self, n: int) -> tuple[Outcome, ...]:
+        """Return the outcomes of message `n`, from 1."""
+        return self._replay.outcomes(n)
 
     def changes(self, n: int) -> tuple[Change, ...]:
         """Return the changes of message `n`, from 1."""
@@ -199,11 +206,10 @@ class Timeline:
         Raises:
             KeyError: The property is absent; the message says what removed it.
         """
-        outcomes: dict[int, tuple[Outcome, ...]] = {0: ()}
-        writers = self._writers(name, outcomes)
+        writers = self._writers(name)
         if (value := writers.value) is ABSENT:
             raise KeyError(self._missing(name, writers))
-        steps = {n: self._step(n, outcomes[n]) for n in writers.since}
+        steps = {n: self._step(n) for n in writers.since}
         return Blame(
             value=value,
             by=steps[writers.since[-1]],
@@ -221,23 +227,16 @@ class Timeline:
         >>> simulator.timeline("ada").removed_by("trial").n
         2
         """
-        writers = self._writers(name, {})
-        if writers.gone is None or writers.value is not ABSENT:
-            return None
-        return self.step(writers.gone[0])
+        writers = self._writers(name)
+        return None if writers.gone is None or writers.value is not ABSENT else self._step(writers.gone[0])
 
-    def _writers(self, name: str, outcomes: dict[int, tuple[Outcome, ...]]) -> Writers:
-        """Follow a property through all messages; add the outcomes of those that wrote it."""
+    def _writers(self, name: str) -> Writers:
+        """Follow a property through all messages."""
         properties, _ = self.properties(0)
         writers = Writers(name, self._dialect, properties)
         for n, kept in enumerate(self._replay.history, 1):
-            if isinstance(kept, Unreadable):
-                continue
-            made = writers.take(n, json.loads(kept))
-            if writers.since[-1:] == [n]:
-                if len(writers.since) == 1:  # earlier writers do not matter any more
-                    outcomes.clear()
-                outcomes[n] = tuple(made)
+            if not isinstance(kept, Unreadable):
+                writers.take(n, json.loads(kept))
         return writers
 
     def _missing(self, name: str, writers: Writers) -> str:
@@ -270,49 +269,8 @@ class Timeline:
         other._replay = self._replay.continued(history)
         return other
 
-    def _step(self, n: int, outcomes: tuple[Outcome, ...]) -> Step:
-        if n == 0:
-            return Step(0, (), None, "", self)
-        return Step(n, outcomes, self._seq(n), self._replay.history[n - 1], self)
+    def _step(self, n: int) -> Step:
+        return Step(0, None, "", self) if n == 0 else Step(n, self._seq(n), self._replay.history[n - 1], self)
 
     def _seq(self, n: int) -> int | None:
         return self._seqs[n - 1] if n <= len(self._seqs) else None
-
-
-_BLOCK = 256
-
-
-class _Steps(Sequence[Step]):
-    """The steps of a timeline, made on demand."""
-
-    __slots__ = ("_timeline",)
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-
-    def __len__(self) -> int:
-        return len(self._timeline)
-
-    @overload
-    def __getitem__(self, place: int) -> Step: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Step]: ...
-    def __getitem__(self, place: int | slice) -> Step | Sequence[Step]:
-        numbers = range(1, len(self) + 1)
-        if isinstance(place, slice):
-            return list(map(self._timeline.step, numbers[place]))
-        try:
-            n = numbers[place]
-        except IndexError:
-            raise IndexError(
-                f"steps[{place}]: the profile {self._timeline.id!r} has {len(self):,} messages"
-            ) from None
-        return self._timeline.step(n)
-
-    def __iter__(self) -> Iterator[Step]:
-        return map(self._timeline.step, range(1, len(self) + 1))
-
-    def __reversed__(self) -> Iterator[Step]:
-        # Block by block, each forwards: every step backwards would apply a block's messages again.
-        for end in range(len(self), 0, -_BLOCK):
-            yield from reversed(self[max(end - _BLOCK, 0) : end])

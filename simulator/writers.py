@@ -10,7 +10,7 @@ from recorder.model.dialect import Dialect
 from recorder.model.json_value import same_spelling
 from recorder.model.normalise import Message
 from recorder.model.operations import Operator, operators_of, split
-from recorder.model.outcomes import Outcome, Verdict
+from recorder.model.outcomes import Verdict
 from recorder.model.semantics import Properties, apply_message
 from simulator.difference import ABSENT
 
@@ -32,7 +32,7 @@ class Writers:
 
     >>> writers = Writers("tags", Dialect())
     >>> for n, payload in enumerate([{"$append": {"tags": "a"}}, {"$union": {"tags": ["a", "b"]}}], 1):
-    ...     _ = writers.take(n, {"$distinct_id": "ada", **payload})
+    ...     writers.take(n, {"$distinct_id": "ada", **payload})
     >>> writers.since, writers.elements
     ([1, 2], [1, 2])
     """
@@ -53,19 +53,19 @@ class Writers:
         """The property's value, `ABSENT` if there is none; not to be changed."""
         return ABSENT if self._properties is None else self._properties.get(self._name, ABSENT)
 
-    def take(self, number: int, message: Message) -> list[Outcome]:
+    def take(self, number: int, message: Message) -> None:
         """Apply the next message, and note what it wrote."""
         operators = operators_of(message)
         if len(operators) == 1:
-            return [self._operate(number, operators[0], message)]
+            self._operate(number, operators[0], message)
+            return
         # Validity does not depend on the profile.
         _, outcomes = apply_message(None, message, self._dialect)
-        for place, (operator, single) in enumerate(zip(operators, split(message, operators), strict=True)):
-            if outcomes[place].verdict is not Verdict.REJECTED:
-                outcomes[place] = self._operate(number, operator, single)
-        return outcomes
+        for outcome, single in zip(outcomes, split(message, operators), strict=False):  # none: one rejection
+            if outcome.verdict is not Verdict.REJECTED:
+                self._operate(number, outcome.operator, single)
 
-    def _operate(self, number: int, operator: str, message: Message) -> Outcome:
+    def _operate(self, number: int, operator: str, message: Message) -> None:
         before = self.value
         # Operations change lists in place; only a union that collapses duplicates moves elements.
         length = len(before) if isinstance(before, list) else 0
@@ -75,7 +75,6 @@ class Writers:
         payload = message[operator]
         if outcome.verdict is Verdict.APPLIED and (operator == Operator.DELETE or self._name in payload):
             self._note(number, operator, before, length)
-        return outcome
 
     def _note(self, number: int, operator: str, before: Any, length: int) -> None:
         after = self.value
