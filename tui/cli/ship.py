@@ -104,6 +104,8 @@ def ship_command(
         except KeyboardInterrupt:
             options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
             shipper.wait(_LAST_ANSWER)
+            left = count(reader.counts().unsent, "entry", "entries")
+            options.narrate(f"Interrupted: {left} still to be sent.")
             raise
         in_doubt = reader.counts().in_doubt
     transport.close()
