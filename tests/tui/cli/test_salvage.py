@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 
+from recorder import JournalReader
 from recorder.journal.opening import PAGE_SIZE
 
 UPDATES = [{"$distinct_id": f"u{number}", "$append": {"text": "x" * 200}} for number in range(100)]
@@ -55,6 +56,14 @@ def test_damaged_journal_suggests_salvage(restante, damaged):
     ran = restante("doctor", "-j", damaged)
     assert ran.code == 1
     assert "restante salvage" in ran.out
+
+
+def test_earlier_tokens_are_carried_over(restante, damaged):
+    for token in ("NEW", "NEWER"):
+        restante("token", token, "--yes", "-j", damaged)
+    restante("salvage", "-j", damaged)
+    with JournalReader(damaged) as reader:
+        assert (reader.token(), reader.earlier_tokens()) == ("NEWER", ["T", "NEW"])
 
 
 def test_healthy_journal_is_left(restante, journal, append):
