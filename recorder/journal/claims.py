@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from recorder.journal import accounts, attempts, doubt, entries, lanes, shipper
 from recorder.journal.connection import Connection
 from recorder.journal.entries import Carried
 from recorder.journal.lanes import WORTH_MOVING, Facts, Failure, Standing
-from recorder.journal.opening import SENSELESS
+from recorder.journal.opening import SENSELESS, onward
 from recorder.journal.packing import Packed, Row, pack
 from recorder.journal.settle import Settled, Settlement, settle, settle_late
 from recorder.journal.uptime import Due, Uptime
@@ -274,6 +275,7 @@ class Claims:
         packed = _pack(fresh.rows(), lane, facts.token, size, fold=fold)
         passed = fresh.pass_waiting(packed)
         if packed is not None:
+            onward(facts.cursor, packed.numbers[0])
             return _open(connection, lane, shipping, packed, picked=False), False
         if fresh.ended and not passed and facts.highest - facts.cursor > WORTH_MOVING:
             lanes.move_cursor(connection, lane, facts.highest)  # nothing of this lane is pending
@@ -356,6 +358,8 @@ def _pack(
 def _open(
     connection: sqlite3.Connection, lane: Lane, shipping: Shipping, packed: Packed, *, picked: bool
 ) -> Claim:
+    for before, number in pairwise(packed.numbers):
+        onward(before, number)
     claim = Claim(0, shipping.epoch, lane, packed.numbers, picked, packed.body, packed.updates)
     digest = hashlib.sha256(packed.body).hexdigest()[:16]
     attempt = attempts.insert(connection, claim.carried, len(packed.body), digest, shipping.now)

@@ -6,11 +6,12 @@ Functions take the connection of the caller's transaction. Those that change sta
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from recorder.journal import accounts
 from recorder.model.entries import NewEntry, State
+from recorder.model.errors import JournalDamaged
 from recorder.model.operations import Lane
 
 __all__ = [
@@ -268,14 +269,22 @@ def settle(connection: sqlite3.Connection, carried: Carried, state: State) -> No
     """Give the entries of an attempt that may have been applied their next state."""
     values = {**carried._asdict(), "state": state}
     if carried.picked is None:  # fresh entries were in no request before, and pending ones have no counter
-        accounts.add(connection, state, connection.execute(_SETTLE_FRESH, values).rowcount)
+        accounts.add(connection, state, _settled(connection, _SETTLE_FRESH, values))
         return
     before = connection.execute(_AGAIN_STATES, values).fetchall()
-    changes = Counter[str]({state: connection.execute(_SETTLE_AGAIN, values).rowcount})
+    changes = Counter[str]({state: _settled(connection, _SETTLE_AGAIN, values)})
     for was, entries, twice in before:
         changes[was] -= entries
         changes["possibly_twice"] += twice
     accounts.change(connection, changes)
+
+
+def _settled(connection: sqlite3.Connection, sql: str, values: Mapping[str, object]) -> int:
+    """Return how many entries a settlement changes: in a damaged table none may be found, to be sent again for ever."""
+    settled = connection.execute(sql, values).rowcount
+    if not settled:
+        raise JournalDamaged(f"of {values['entries']} entries that were sent, none is found again")
+    return settled
 
 
 def updates_of(
@@ -295,7 +304,7 @@ def single(connection: sqlite3.Connection, carried: Carried) -> tuple[int, str, 
 
 def reject(connection: sqlite3.Connection, seq: int, was: str, attempt: int | None, reason: str) -> None:
     """Set an entry aside that the service refused, or that damage made unreadable (no attempt then)."""
-    connection.execute(_REJECT, (attempt, reason, seq))
+    _change(connection, _REJECT, (attempt, reason, seq), 1)
     accounts.change(connection, {was: -1, State.REJECTED: 1})
 
 
@@ -327,7 +336,7 @@ def move(
 ) -> None:
     """Move entries from one state to another; None leaves the reason as it is."""
     if numbers:
-        connection.execute(_MOVE, (becomes, reason, json.dumps(numbers)))
+        _change(connection, _MOVE, (becomes, reason, json.dumps(numbers)), len(numbers))
         accounts.change(connection, {was: -len(numbers), becomes: len(numbers)})
 
 
@@ -523,4 +532,11 @@ _DELETE = "DELETE FROM entries WHERE seq IN (SELECT value FROM json_each(?))"
 
 def delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     """Delete rows; what is left of them must be counted as pruned."""
-    connection.execute(_DELETE, (json.dumps(numbers),))
+    _change(connection, _DELETE, (json.dumps(numbers),), len(numbers))
+
+
+def _change(connection: sqlite3.Connection, sql: str, values: Sequence[object], rows: int) -> None:
+    """Change rows that were just read; in a damaged table they may not be found, and the caller would try for ever."""
+    changed = connection.execute(sql, values).rowcount
+    if changed != rows:
+        raise JournalDamaged(f"{rows:,} entries were to be changed, and {changed:,} were found")

@@ -142,10 +142,14 @@ class Housekeeping:
 
     def _shrink(self, share: int, step: int = _VACUUM_PAGES) -> None:
         """Shrink the file if more than one page in `share` is free; 0 to give back all."""
+        before = None
         while True:
             began = time.monotonic()
             with self._connection.reading() as connection:
                 pages, free, size = space.pages(connection)
+                if before is not None and free >= before:
+                    break  # a damaged list of free pages gives nothing back
+                before = free
                 if free <= (max(_SPARE_PAGES, pages // share) if share else 0):
                     break
                 # execute() would free one page: it stops at the first row that the statement gives.

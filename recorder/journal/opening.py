@@ -35,6 +35,7 @@ __all__ = [
     "making_sense",
     "never_written",
     "new_journal",
+    "onward",
     "open_journal",
     "primary_code",
     "refuse_old_sqlite",
@@ -167,6 +168,17 @@ def making_sense(path: Path) -> Iterator[None]:
         raise translated(error, path) from error
     except SENSELESS as error:
         raise JournalDamaged(f"{path.name}: a value in it makes no sense ({error})") from error
+
+
+def onward(before: int, number: int) -> int:
+    """Return the number up to which rows were read; in a damaged table they may go in circles.
+
+    Raises:
+        JournalDamaged: It is no higher than the one before.
+    """
+    if number <= before:
+        raise JournalDamaged(f"its rows are out of order: {abs(number):,} comes after {abs(before):,}")
+    return number
 
 
 def open_journal(

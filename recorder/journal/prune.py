@@ -19,6 +19,7 @@ from sqlite3 import Connection
 
 from recorder.journal import accounts, attempts, baseline, entries
 from recorder.journal.baseline import Cut, Owner, Shipped
+from recorder.journal.opening import onward
 from recorder.model.fold import fold
 from recorder.model.operations import Lane
 
@@ -85,7 +86,7 @@ class Walk:
         # Forgotten entries no longer have a profile, and no decision needs them.
         _keep(connection, [row for row in given_up if row.state != "forgotten"])
         self._drop(connection, given_up)
-        self._after = rows[-1].seq if rows else 0
+        self._after = onward(self._after, rows[-1].seq) if rows else 0
         return not rows
 
     def _drop_attempts(self, connection: Connection) -> bool:
@@ -96,7 +97,7 @@ class Walk:
         attempts.delete(connection, spent)
         self.attempts += len(spent)
         self.written += len(spent) * _ATTEMPT_BYTES
-        self._after = rows[-1][0] if rows else 0
+        self._after = onward(self._after, rows[-1][0]) if rows else 0
         return not rows
 
     def _shipped(self, connection: Connection, upto: int) -> tuple[list[Shipped], int, bool]:
@@ -113,7 +114,7 @@ class Walk:
                     return found, after, False
                 found.append(row)
                 size += len(row.message)
-            after = attempt[0]
+            after = onward(after, attempt[0])
             if self._clock() >= self._until:  # many that nothing is taken from
                 return found, after, False
         return found, after, True

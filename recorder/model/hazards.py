@@ -45,8 +45,8 @@ class Update:
     @property
     def properties(self) -> frozenset[str]:
         """Names of the properties it touches; none for a delete, which removes the whole profile."""
-        named = isinstance(self.payload, Mapping) or self.operator == Operator.UNSET
-        return frozenset(self.payload) if named else frozenset()
+        named = isinstance(self.payload, Mapping | list)  # a list of names to unset
+        return frozenset(name for name in self.payload if isinstance(name, str)) if named else frozenset()
 
 
 def hazardous(run: Sequence[Update]) -> frozenset[int]:

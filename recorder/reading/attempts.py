@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from recorder.journal.opening import making_sense
+from recorder.journal.opening import making_sense, onward
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.operations import Lane
 from recorder.model.reports import Attempt, AttemptGroup, FailureGroup
@@ -101,7 +101,7 @@ def _failure_groups(read: Read, stop: Callable[[], bool]) -> list[FailureGroup]:
                     _merge(found, (state, words, status), (state, _REST, None), sums)
                 if sum(row[2] for row in rows) < _SLICE:
                     break
-                at = max(row[6] for row in rows)
+                at = onward(at, max(row[6] for row in rows))
     full = len(found) >= _MOST_GROUPS
     groups = [
         make(FailureGroup, (*key, *sums), rest=full and key[1:] == (_REST, None))

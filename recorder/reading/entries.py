@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from os import PathLike
 from typing import Any
 
-from recorder.journal.opening import making_sense
+from recorder.journal.opening import making_sense, onward
 from recorder.journal.uptime import now
 from recorder.model.entries import State
 from recorder.model.filters import where
@@ -113,7 +113,7 @@ class EntryReader(Source):
         query, last = self._query(filter), 0
         while entries := self._page(NEWER, query, than=last, limit=_PAGE):
             yield from entries
-            last = entries[-1].seq
+            last = onward(last, entries[-1].seq)
 
     def tally(
         self,

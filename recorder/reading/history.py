@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from recorder.journal.opening import making_sense
+from recorder.journal.opening import making_sense, onward
 from recorder.journal.packing import as_folded
 from recorder.model.entries import State
 from recorder.model.operations import Lane
@@ -78,7 +78,7 @@ class HistoryReader(EntryReader):
         others = json.dumps([id_ for (id_,) in self._all(sql.OTHER_ATTEMPTS, (latest, json.dumps([*known])))])
         while rows := self._all(statement, (last, latest, others, _PAGE)):
             yield rows
-            last = rows[-1][0]
+            last = onward(last, rows[-1][0])
 
     def _messages(self, rows: list[tuple[int, str]]) -> list[tuple[int, dict[str, Any]]]:
         # A page at a time: a guard around each message would take as long as parsing it.
@@ -121,7 +121,7 @@ class HistoryReader(EntryReader):
             with making_sense(self.path):
                 several = [as_baseline(row) for _, *row in rows]
             yield from several
-            last = rows[-1][0]
+            last = onward(last, rows[-1][0])
 
     def baseline_counts(
         self, before: int | None = None, limit: int = 10_000

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from recorder.journal.opening import onward
 from recorder.model.entries import State
 from recorder.model.filters import Where
 from recorder.model.operations import Lane
@@ -130,4 +131,5 @@ def _from_index(read: Read, query: Query, direction: Direction, than: int | None
         if not numbers:
             return
         yield numbers
-        at = numbers[-1]
+        way = 1 if direction is NEWER else -1
+        at = way * onward(way * at, way * numbers[-1])

@@ -8,6 +8,7 @@ every ten thousandth number is remembered.
 import threading
 from bisect import bisect_right
 
+from recorder.journal.opening import onward
 from recorder.reading import statements as sql
 from recorder.reading.source import Read
 
@@ -56,4 +57,4 @@ class Places:
                 ((count, highest),) = self._read(sql.PLACES_STEP, (last, _STEP))
                 if count < _STEP:
                     return tuple(self._marks)
-                self._marks.append(int(highest))
+                self._marks.append(onward(last, int(highest)))

@@ -10,6 +10,7 @@ from recorder.model.operations import Lane
 from tests.doubles import AT_ONCE, REFUSED, RESET, Scripted, claim, take_over
 
 TEXT = "CAST(x'ff41' AS TEXT)"  # not UTF-8
+LEAF = 0x0D  # the type of a page with rows
 VALUES = ("NULL", TEXT, "x'0001'", "'nonsense'", """'{"a":'""", "''", "-1", str(2**63 - 1), "1e308", "0.5")
 
 
@@ -73,6 +74,20 @@ def put(path, table, row, column, value):
         connection.execute("PRAGMA writable_schema = ON")
         connection.executemany("UPDATE sqlite_schema SET sql = ?2 WHERE rowid = ?1", before)
     return f"{table} {row}: {column} = {value} ({done})"
+
+
+def disorder(path, text):
+    """Swap the first and the last row of each page of rows that has this text: seeking does not find them any more."""
+    content = bytearray(path.read_bytes())
+    for at in range(PAGE_SIZE, len(content), PAGE_SIZE):
+        page = content[at : at + PAGE_SIZE]
+        if page[0] == LEAF and text in page:
+            first, last = at + 8, at + 8 + 2 * (int.from_bytes(page[3:5]) - 1)
+            content[first : first + 2], content[last : last + 2] = (
+                content[last : last + 2],
+                content[first : first + 2],
+            )
+    path.write_bytes(content)
 
 
 def _flip(path, chance):

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import signal
+import struct
 
 import pytest
 
@@ -20,10 +21,10 @@ from recorder import (
 )
 from recorder.maintenance.findings import Severity
 from tests.doubles import AT_ONCE, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, Scripted
-from tests.recorder.damage import damage, furnished
+from tests.recorder.damage import damage, disorder, furnished
 
 SHORT, LONG = range(10), range(10, 310)
-SECONDS = 120  # far more than any of these takes: something runs for ever
+SECONDS = 60  # far more than any of these takes: something runs for ever
 OF_THE_JOURNAL = {"journal", "accounts", "pages"}
 
 READS = {
@@ -125,6 +126,39 @@ def wrong(path):
         for finding in diagnose(path, deep=True)
         if finding.severity is Severity.ATTENTION and finding.name in OF_THE_JOURNAL
     ]
+
+
+def test_prune_ends_without_free_pages(path):
+    """The file says that pages are free, and none can be given back."""
+    furnished(path)
+    with Journal(path, durability="process") as journal:
+        journal.discard("")
+        Shipper(journal, Scripted(), AT_ONCE).ship()
+    with path.open("r+b") as file:
+        file.seek(36)  # how many pages are free
+        file.write(struct.pack(">I", 3))
+        file.seek(52)  # SQLite shrinks a file only where neither of these is 0
+        file.write(bytes(4))
+        file.seek(64)
+        file.write(bytes(4))
+    with contextlib.suppress(RestanteError), Journal(path, durability="process") as journal:
+        journal.prune(all_shipped=True)
+
+
+@pytest.mark.parametrize("settle_after", [0, 1_000])
+@pytest.mark.parametrize("act", [*WRITES.values(), *READS.values()], ids=[*WRITES, *READS])
+def test_rows_out_of_order_end(path, act, settle_after):
+    """A row that reading finds, and seeking does not, would be pruned, moved or read again and again."""
+    with Journal(path, durability="process") as journal, Recorder("T", journal) as recorder:
+        with recorder.batch() as batch:
+            for n in range(300):
+                batch.people_append(f"p{n % 7}", {"n": n, "text": "needle"})
+        Shipper(journal, Scripted(), AT_ONCE).ship(limit=200)
+        Shipper(journal, Scripted(RESET), ShippingPolicy(settle_after=settle_after, batch_updates=3)).ship()
+    disorder(path, b"needle")
+    opened = JournalReader(path) if act in READS.values() else Journal(path, durability="process")
+    with contextlib.suppress(RestanteError), opened as one:
+        act(one)
 
 
 @pytest.mark.parametrize("seed", SHORT)
