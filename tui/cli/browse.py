@@ -190,4 +190,4 @@ def _picture(app: Browser, file: Path, size: tuple[int, int]) -> None:
 
     app.run(headless=True, size=size, auto_pilot=shoot)
     if drawn:
-        file.write_text(drawn[0], encoding="utf-8")
+        options.make_private(file).write_text(drawn[0], encoding="utf-8")

@@ -42,8 +42,9 @@ def forget_command(
     then asks. Waits for a request under way. This cannot be undone. The service keeps what it was given, unless you
     add --delete-remote: the $delete it records names the profile until it is shipped.
 
-    Exits 1 if there was nothing to erase, if you did not agree, or if something remains to be done (a reader keeps
-    the log from being truncated; a salvage left files): run it again to finish. See docs/privacy.md.
+    Exits 0 when nothing of it is left, whether or not anything was, so after a kill run it again. Exits 1 if you did
+    not agree, or if something remains to be done (a reader keeps the log from being truncated; a salvage left files).
+    See docs/privacy.md.
 
     \b
     Examples:
@@ -64,4 +65,4 @@ def forget_command(
     else:
         for line in told(done):
             options.narrate(line)
-    context.exit(int(not (done.anything or done.deletion or done.remnants) or bool(done.copies)))
+    context.exit(int(bool(done.copies)))

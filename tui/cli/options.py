@@ -14,6 +14,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from recorder import JournalReader
+from recorder.journal.files import PRIVATE
 from recorder.model.addresses import SERVICE, base_of
 from recorder.model.errors import JournalMissing
 from recorder.model.filters import KEYS, seconds
@@ -31,6 +32,7 @@ __all__ = [
     "journal",
     "journal_hint",
     "json_flag",
+    "make_private",
     "narrate",
     "new_file",
     "say",
@@ -81,6 +83,12 @@ def new_file(value: str | Path) -> Path:
     file = Path(value)
     if file.exists() or file.is_symlink():
         raise click.BadParameter(f"{file} exists already. Give the name of a file that does not exist yet.")
+    return file
+
+
+def make_private(file: Path) -> Path:
+    """Make a file for output, unless there is one: its owner alone can read it, for it will have user data."""
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT, PRIVATE))
     return file
 
 

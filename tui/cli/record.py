@@ -105,7 +105,7 @@ def _opened(aside: Path | None, source: IO[bytes], follow: bool) -> "nullcontext
         raise options.BadInput(f"{aside} is the input itself; give --skip-invalid another file.")
     try:
         # A follower that is started again continues its file; a whole file is read afresh.
-        return aside.open("ab" if follow else "wb")
+        return options.make_private(aside).open("ab" if follow else "wb")
     except OSError as error:
         raise options.BadInput(f"{aside} cannot be written: {error.strerror}") from error
 

@@ -17,6 +17,7 @@ from os import PathLike
 from pathlib import Path
 
 from recorder.journal import project
+from recorder.journal.files import private_file
 from recorder.journal.locks import OpenLock, ShipLock, beside
 from recorder.journal.opening import (
     SALVAGING,
@@ -246,7 +247,7 @@ def _free_name(path: Path, now: float) -> Path:
 
 def _begin(path: Path, aside: Path) -> None:
     """Note, durably, where the damaged file goes: from here on no process opens the journal."""
-    descriptor = os.open(beside(path, SALVAGING), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = private_file(beside(path, SALVAGING), flags=os.O_WRONLY | os.O_TRUNC, owner_of=path)
     try:
         os.write(descriptor, json.dumps({"aside": aside.name}).encode())
         os.fsync(descriptor)

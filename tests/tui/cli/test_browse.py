@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import stat
 from contextlib import closing
 
 import pytest
@@ -75,7 +76,9 @@ def test_screenshot_is_saved(restante, journal, append):
     append(SET)
     ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", "--size", "100x20")
     assert (ran.code, ran.out, ran.err) == (0, "", "Saved screen.svg.\n")
-    picture = (restante.folder / "screen.svg").read_text(encoding="utf-8")
+    file = restante.folder / "screen.svg"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    picture = file.read_text(encoding="utf-8")
     assert picture.startswith("<svg")
     assert "pending" in picture
 

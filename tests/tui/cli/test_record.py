@@ -219,6 +219,7 @@ def test_bad_lines_are_set_aside(restante, journal, tmp_path, entries):
     assert [line.split(":")[0].strip() for line in told[2:]] == ["line 2", "line 5", "line 7"]
     assert numbers(entries(journal)) == [1, 2, 3]
     assert (tmp_path / "bad").read_bytes() == b"".join(bad) + b"\n"
+    assert stat.S_IMODE((tmp_path / "bad").stat().st_mode) == 0o600
 
 
 def test_only_first_reasons_are_shown(restante, journal):
