@@ -101,8 +101,7 @@ UPDATE lanes SET outcome = NULL, cause = '', since = NULL, failures = 0, retry_a
  WHERE outcome = 'paused' AND lane = ?
 """
 _DUE_AT_ONCE = """
-UPDATE lanes SET outcome = NULL, cause = '', since = NULL, failures = 0, retry_at = NULL,
-                 backoff_at = 0, backoff_span = 0, asked_at = 0, asked_span = 0 WHERE outcome <> 'shipped'
+UPDATE lanes SET failures = 0, retry_at = NULL, backoff_at = 0, backoff_span = 0, asked_at = 0, asked_span = 0
 """
 _FORGET_CAUSE = """
 UPDATE lanes SET cause = 'what was said is forgotten'
@@ -286,7 +285,7 @@ def retry_paused(connection: sqlite3.Connection, lane: Lane | None = None) -> No
 
 
 def due_at_once(connection: sqlite3.Connection) -> None:
-    """Forget every back-off, pause and Retry-After: another service never said them."""
+    """Forget every wait, also a Retry-After: another service never said it."""
     connection.execute(_DUE_AT_ONCE)
 
 
