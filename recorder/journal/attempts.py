@@ -11,6 +11,7 @@ from recorder.model.operations import Lane
 
 __all__ = [
     "add_unreachable",
+    "answered_lately",
     "end",
     "end_late",
     "erase_words",
@@ -40,6 +41,10 @@ SELECT previous.id FROM attempts AS this JOIN attempts AS previous
    AND previous.first = this.first AND previous.last = this.last AND previous.picked IS this.picked
 """
 _REPEAT = "UPDATE attempts SET times = times + 1, ended_at = ? WHERE id = ?"
+_ANSWERED_LATELY = """
+SELECT 1 FROM (SELECT outcome FROM attempts WHERE lane = ? AND outcome IS NOT NULL ORDER BY id DESC LIMIT 32)
+ WHERE outcome IN ('shipped', 'refused')
+"""
 _DELETE = "DELETE FROM attempts WHERE id IN (SELECT value FROM json_each(?))"
 _LATEST = "SELECT id, outcome, words FROM attempts WHERE lane = ? ORDER BY id DESC LIMIT 1"
 _INSERT_UNREACHABLE = """
@@ -125,6 +130,11 @@ def add_unreachable(connection: sqlite3.Connection, lane: Lane, epoch: int, word
         connection.execute(_REPEAT, (now, latest[0]))
     else:
         connection.execute(_INSERT_UNREACHABLE, (lane, epoch, now, now, words))
+
+
+def answered_lately(connection: sqlite3.Connection, lane: Lane) -> bool:
+    """Return True if one of the lane's last 32 requests was answered for its entries."""
+    return connection.execute(_ANSWERED_LATELY, (lane,)).fetchone() is not None
 
 
 def delete(connection: sqlite3.Connection, ids: Collection[int]) -> None:

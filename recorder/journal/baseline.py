@@ -203,7 +203,7 @@ SELECT {_SHIPPED_COLUMNS} FROM entries
  WHERE seq IN (SELECT value FROM json_each(:picked)) AND attempt = :attempt AND state = 'shipped' ORDER BY seq
 """
 _UNSETTLED = f"""
-SELECT lane, group_key, profile FROM entries WHERE state = 'in_doubt' AND {SET_ASIDE}
+SELECT lane, group_key, profile FROM entries WHERE state = 'in_doubt' AND {SET_ASIDE} AND profile IS NOT NULL
  UNION SELECT lane, group_key, profile FROM waits
 """
 _SET_ASIDE_ELSEWHERE = f"""

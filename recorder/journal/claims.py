@@ -15,13 +15,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from recorder.journal import accounts, attempts, doubt, entries, lanes, shipper
+from recorder.journal import accounts, attempts, doubt, entries, lanes, shipper, suspects
 from recorder.journal.connection import Connection
 from recorder.journal.entries import Carried
 from recorder.journal.lanes import WORTH_MOVING, Facts, Failure, Standing
 from recorder.journal.opening import SENSELESS, onward
 from recorder.journal.packing import Packed, Row, pack
 from recorder.journal.settle import Settled, Settlement, settle, settle_late
+from recorder.journal.suspects import Apart
 from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import JournalError
@@ -97,6 +98,7 @@ class Claim:
         picked: They were picked one by one, to be sent again, rather than the next in their lane.
         body: The request's body.
         updates: How many updates that is: fewer than entries if they are folded.
+        apart: It is a request of suspects only, which its lane does not wait for.
     """
 
     attempt: int
@@ -106,6 +108,7 @@ class Claim:
     picked: bool
     body: bytes
     updates: int
+    apart: Apart | None = None
 
     @property
     def carried(self) -> Carried:
@@ -186,8 +189,8 @@ class Claims:
         with self._connection.reading() as connection:
             return lanes.standing(connection, lane)
 
-    def settling(self, uptime: Uptime) -> float | None:
-        """Return the seconds until the first settling profile may go on; None if none settles."""
+    def settling(self, uptime: Uptime) -> tuple[float, bool] | None:
+        """Return the seconds until the first waiting profile may go on, and whether it is never answered."""
         with self._connection.reading() as connection:
             return doubt.shortest_wait(connection, uptime)
 
@@ -196,8 +199,8 @@ class Claims:
     def claim(self, lane: Lane, size: ClaimSize, shipping: Shipping) -> Claim | None:
         """Write down which entries go next, before they are sent; None if none may go.
 
-        Entries to be sent again go first, and never together with fresh ones. Entries of a profile that waits
-        are passed, and wait with it.
+        Entries to be sent again go first, and never together with fresh ones; suspects go last. Entries of a
+        profile that waits are passed, and wait with it. While the service does not answer, one entry goes.
 
         Raises:
             Overtaken: Another shipper took over.
@@ -225,6 +228,7 @@ class Claims:
             if not owners:
                 raise
             doubt.break_runs(connection, lane, owners)
+            doubt.clear_suspects(connection, lane)
             return None, True
 
     def _next_readable(
@@ -241,14 +245,47 @@ class Claims:
             doubt.end_settled_waits(connection, lane, shipping.uptime, shipping.policy.in_doubt)
         if facts.request_size is not None:
             size = size._replace(updates=min(size.updates, facts.request_size))
+        if facts.unanswered:
+            return self._probe(connection, lane, facts, size, shipping)
         packed = self._again(connection, lane, facts, size) if facts.again else None
         if packed is not None:
             return _open(connection, lane, shipping, packed, picked=True), False
-        if size.again_upto is not None:
-            # The part being isolated came to nothing: somebody decided about its entries. Others beyond it are
-            # still to be sent again, and nothing fresh may go before them.
+        # If a part being isolated came to nothing, somebody decided about its entries. Others beyond it are still to
+        # be sent again, and nothing fresh may go before them.
+        if size.again_upto is None:
+            claim, passed = self._fresh(connection, lane, facts, size, shipping)
+            if claim is not None or passed:
+                return claim, passed
+        return self._suspects(connection, lane, facts, size, shipping), False
+
+    def _probe(
+        self, connection: sqlite3.Connection, lane: Lane, facts: Facts, size: ClaimSize, shipping: Shipping
+    ) -> tuple[Claim | None, bool]:
+        size = size._replace(updates=1, fold=False)
+        upto = _again_upto(facts, size)
+        found = suspects.probe(connection, lane, upto, shipping.uptime, facts.unanswered)
+        if size.again_upto is None and (found is None or suspects.asks_for_fresh(facts.unanswered)):
+            claim, passed = self._fresh(connection, lane, facts, size, shipping)
+            if claim is not None or passed:
+                return claim, passed
+        packed = _pack(iter([found]), lane, facts.token, size, fold=False) if found else None
+        if packed is None:
             return None, False
-        return self._fresh(connection, lane, facts, size, shipping)
+        return _open(connection, lane, shipping, packed, picked=True), False
+
+    def _suspects(
+        self, connection: sqlite3.Connection, lane: Lane, facts: Facts, size: ClaimSize, shipping: Shipping
+    ) -> Claim | None:
+        if not facts.waits:
+            return None
+        group = suspects.Group(connection, lane, shipping.uptime)
+        size = size._replace(updates=min(size.updates, group.most))
+        with contextlib.closing(group.rows(_again_upto(facts, size))) as rows:
+            packed = _pack(rows, lane, facts.token, size, fold=False) if group.most else None
+        if packed is None:
+            return None
+        claim = _open(connection, lane, shipping, packed, picked=True)
+        return replace(claim, apart=group.apart(packed.numbers))
 
     def _check_epoch(self, found: int, ours: int) -> None:
         if found != ours:
@@ -257,9 +294,7 @@ class Claims:
     def _again(
         self, connection: sqlite3.Connection, lane: Lane, facts: Facts, size: ClaimSize
     ) -> Packed | None:
-        # Not above the cursor: an entry that waits there would overtake those that are pending below it.
-        upto = facts.cursor if size.again_upto is None else min(facts.cursor, size.again_upto)
-        with contextlib.closing(entries.to_send_again(connection, lane, upto)) as rows:
+        with contextlib.closing(entries.to_send_again(connection, lane, _again_upto(facts, size))) as rows:
             return _pack(rows, lane, facts.token, size, fold=False)
 
     def _fresh(
@@ -334,6 +369,11 @@ def _settle_open(connection: sqlite3.Connection, now: float, settled_at: Due) ->
             outcome=AttemptOutcome.UNKNOWN, words=_ABANDONED, now=now, settle=settled_at, failures=failures
         )
         settle(connection, carried, abandoned)
+
+
+def _again_upto(facts: Facts, size: ClaimSize) -> int:
+    """Return the last number that may be sent again: above the cursor it would overtake pending ones below it."""
+    return facts.cursor if size.again_upto is None else min(facts.cursor, size.again_upto)
 
 
 def _pack(

@@ -188,7 +188,7 @@ def _give_up(connection: sqlite3.Connection, rows: Sequence[Decidable]) -> None:
 def _owners(rows: Iterable[Decidable]) -> dict[str, set[Profile]]:
     owners: dict[str, set[Profile]] = defaultdict(set)
     for row in rows:
-        owners[row.lane].add((row.group_key, row.profile))
+        owners[row.lane].add(row.unit)
     return owners
 
 
@@ -196,7 +196,7 @@ def _resume(connection: sqlite3.Connection, rows: Sequence[Decidable], alike: in
     """Let profiles go on that nothing holds any more, and lanes that were paused."""
     by_lane = _owners(rows)
     for lane, owners in by_lane.items():
-        doubt.end_waits(connection, lane, owners, holds_only=True)
+        doubt.decided(connection, lane, owners)
     lanes.retry_paused_anew(connection, by_lane, alike)
 
 
@@ -220,7 +220,7 @@ def edit(connection: sqlite3.Connection, seq: int, message: Any, *, token: str, 
     if row.state in {State.REJECTED, State.IN_DOUBT}:
         _take_up(connection, [row], _overtaken(connection, [row]))
         if row.state == State.IN_DOUBT:
-            doubt.break_runs(connection, row.lane, {owner})
+            doubt.break_runs(connection, row.lane, {row.unit})
     _resume(connection, [row], 0)
 
 

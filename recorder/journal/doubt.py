@@ -1,7 +1,8 @@
-"""The table `waits`: profiles that may not be sent now, and entries in doubt.
+"""The table `waits`: profiles that are not sent with others now, and entries in doubt.
 
 A profile waits for `settle_after` seconds after an outcome nobody knows, or, under the policy ``hold``, until a
-person decides about its entries in doubt.
+person decides about its entries in doubt. If its own entries may be the reason why there was no answer, it is a
+suspect after that, until it is answered; see `suspects`.
 """
 
 import json
@@ -11,7 +12,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from recorder.journal import entries, erase
-from recorder.journal.entries import NOT_WAITING, SET_ASIDE, Doubtful, Profile
+from recorder.journal.entries import NOT_WAITING, SET_ASIDE, UNIT, Doubtful, Profile
 from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import State
 from recorder.model.hazards import Update, dropped
@@ -19,31 +20,47 @@ from recorder.model.operations import Lane
 from recorder.model.reports import InDoubt
 
 __all__ = [
+    "Suspect",
     "any_settling",
     "begin_wait",
     "break_runs",
+    "clear_suspects",
     "decide_settled",
+    "decided",
     "end_all_waits",
     "end_settled_waits",
     "end_waits",
+    "limits",
     "shortest_wait",
+    "suspects",
+    "wait_left",
 ]
 
 _DROPPED = "given up: it may have been applied, and in_doubt='drop' sends nothing twice"
 
-_WAITS = "SELECT id, group_key, profile, cause, boot, at, span FROM waits WHERE lane = ?"
-_SETTLING = "SELECT boot, at, span FROM waits WHERE cause = 'settle_after'"
+_WAITS = (
+    "SELECT id, group_key, profile, cause, behind, boot, at, span, most, backoff FROM waits WHERE lane = ?"
+)
+_TIMED = "SELECT boot, at, span, backoff FROM waits WHERE cause <> 'hold'"
 _INSERT = """
-INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)
-VALUES (?, ?, ?, 'settle_after', ?, ?, ?, ?)
+INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span, most, backoff)
+VALUES (?, ?, ?, 'settle_after', ?, ?, ?, ?, ?, ?)
 """
 # Hazardous entries that settled: a wait that is over makes the next claim ask the policy.
 _INSERT_SETTLED = f"""
 INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)
-SELECT lane, group_key, profile, 'settle_after', min(seq), '', 0, 0 FROM entries
+SELECT lane, group_key, {UNIT}, 'settle_after', min(seq), '', 0, 0 FROM entries
  WHERE state = 'in_doubt' AND {SET_ASIDE} AND hazardous AND lane = coalesce(?, lane) AND {NOT_WAITING}
- GROUP BY lane, group_key, profile
+ GROUP BY lane, group_key, {UNIT}
 """
+_SUSPECTS_SETTLED = """
+UPDATE waits SET cause = 'settle_after' WHERE cause = 'suspect' AND lane = coalesce(?, lane)
+"""
+_SUSPECT = "UPDATE waits SET cause = 'suspect' WHERE id IN (SELECT value FROM json_each(?))"
+_ANSWERED = "UPDATE waits SET most = most * 2, behind = ?, backoff = 0 WHERE id = ?"
+_DECIDED = (
+    "UPDATE waits SET cause = CASE cause WHEN 'hold' THEN 'suspect' ELSE cause END, backoff = 0 WHERE id = ?"
+)
 _HOLD = "UPDATE waits SET cause = 'hold', behind = ? WHERE id = ?"
 _DELETE = "DELETE FROM waits WHERE id IN (SELECT value FROM json_each(?))"
 _DELETE_OF_PROFILE = "DELETE FROM waits WHERE lane = ? AND profile IS ? AND group_key IS ?"
@@ -54,23 +71,105 @@ class _Wait(NamedTuple):
     group_key: str | None
     profile: str | None
     cause: str
+    behind: int
     boot: str
     at: float
     span: float
+    most: int | None
+    backoff: float
 
     @property
     def owner(self) -> Profile:
         return self.group_key, self.profile
+
+    def left(self, uptime: Uptime) -> float:
+        return wait_left(uptime, self.boot, self.at, self.span, self.backoff)
+
+
+def wait_left(uptime: Uptime, boot: str, at: float, span: float, backoff: float) -> float:
+    """Return how much of a wait is left, in seconds, and of the profile's own back-off that began with it."""
+    own = Due(boot, at - span + backoff, backoff)
+    return max(Due(boot, at, span).left(uptime), own.left(uptime))
+
+
+class Suspect(NamedTuple):
+    """A profile whose entries may be the reason why a request was not answered.
+
+    Attributes:
+        wait: Number of its wait.
+        most: Most updates in the request that carries it next: half of the last one that was not answered.
+    """
+
+    wait: int
+    most: int
 
 
 def _waits(connection: sqlite3.Connection, lane: str) -> list[_Wait]:
     return [_Wait(*row) for row in connection.execute(_WAITS, (lane,)).fetchall()]
 
 
-def begin_wait(connection: sqlite3.Connection, lane: Lane, owner: Profile, behind: int, until: Due) -> None:
-    """Keep a profile from being sent before then, in place of any wait it had."""
+def begin_wait(
+    connection: sqlite3.Connection,
+    lane: Lane,
+    owner: Profile,
+    behind: int,
+    until: Due,
+    *,
+    most: int | None,
+    backoff: float,
+) -> None:
+    """Keep a profile from being sent before then, in place of any wait it had; a suspect has a limit `most`."""
     end_all_waits(connection, lane, owner)
-    connection.execute(_INSERT, (lane, *owner, behind, *until))
+    connection.execute(_INSERT, (lane, *owner, behind, *until, most, backoff))
+
+
+def limits(connection: sqlite3.Connection, lane: Lane) -> dict[Profile, int]:
+    """Return the suspects of a lane, and most updates in the next request of each."""
+    return {wait.owner: wait.most for wait in _waits(connection, lane) if wait.most is not None}
+
+
+def suspects(connection: sqlite3.Connection, lane: Lane, uptime: Uptime) -> list[Suspect]:
+    """Return the suspects of a lane that may be sent now."""
+    return [
+        Suspect(wait.id, wait.most or 1)
+        for wait in _waits(connection, lane)
+        if wait.cause == "suspect" and wait.left(uptime) <= 0
+    ]
+
+
+def clear_suspects(connection: sqlite3.Connection, lane: Lane) -> None:
+    """Clear the suspects of which nothing is unsure any more; of others that were answered, more may go at once."""
+    found = [wait for wait in _waits(connection, lane) if wait.cause == "suspect"]
+    if not found:
+        return
+    unsure = entries.unsure(connection, lane)
+    connection.execute(_DELETE, (json.dumps([wait.id for wait in found if wait.owner not in unsure]),))
+    connection.executemany(
+        _ANSWERED,
+        [
+            (unsure[wait.owner], wait.id)
+            for wait in found
+            if wait.owner in unsure and unsure[wait.owner] > wait.behind
+        ],
+    )
+
+
+def decided(connection: sqlite3.Connection, lane: str, owners: Collection[Profile]) -> None:
+    """Let profiles go on that a person decided about; suspects still travel apart, without their own back-off."""
+    found = [wait for wait in _waits(connection, lane) if wait.owner in owners]
+    in_doubt = {entry.owner for entry in entries.doubtful(connection, lane)}
+    unsure = entries.unsure(connection, lane)
+    held = [wait for wait in found if wait.cause == "hold" and wait.owner not in in_doubt]
+    apart = [wait for wait in found if wait.cause != "hold"] + [
+        wait for wait in held if wait.most is not None
+    ]
+    connection.executemany(_DECIDED, [(wait.id,) for wait in apart])
+    over = [
+        wait.id
+        for wait in found
+        if (wait in held and wait.most is None) or (wait.cause != "settle_after" and wait.owner not in unsure)
+    ]
+    connection.execute(_DELETE, (json.dumps(over),))
 
 
 def end_all_waits(connection: sqlite3.Connection, lane: str, owner: Profile) -> None:
@@ -79,15 +178,11 @@ def end_all_waits(connection: sqlite3.Connection, lane: str, owner: Profile) -> 
     connection.execute(_DELETE_OF_PROFILE, (lane, profile, group_key))
 
 
-def end_waits(
-    connection: sqlite3.Connection, lane: str, owners: Collection[Profile], *, holds_only: bool = False
-) -> None:
+def end_waits(connection: sqlite3.Connection, lane: str, owners: Collection[Profile]) -> None:
     """End the waits of those of these profiles that have nothing in doubt any more."""
     in_doubt = {entry.owner for entry in entries.doubtful(connection, lane)}
     over = [
-        wait.id
-        for wait in _waits(connection, lane)
-        if wait.owner in owners and wait.owner not in in_doubt and (wait.cause == "hold" or not holds_only)
+        wait.id for wait in _waits(connection, lane) if wait.owner in owners and wait.owner not in in_doubt
     ]
     connection.execute(_DELETE, (json.dumps(over),))
 
@@ -105,22 +200,21 @@ def break_runs(connection: sqlite3.Connection, lane: str, owners: Collection[Pro
 
 def decide_settled(connection: sqlite3.Connection, lane: str | None = None) -> None:
     """Have the policy decide, at the next claim, about hazardous entries that settled; None for all lanes."""
+    connection.execute(_SUSPECTS_SETTLED, (lane,))
     connection.execute(_INSERT_SETTLED, (lane,))
 
 
 def end_settled_waits(connection: sqlite3.Connection, lane: Lane, uptime: Uptime, in_doubt: InDoubt) -> None:
     """Let profiles go on that have settled, as the policy says."""
     over = [
-        wait
-        for wait in _waits(connection, lane)
-        if wait.cause == "settle_after" and Due(wait.boot, wait.at, wait.span).left(uptime) <= 0
+        wait for wait in _waits(connection, lane) if wait.cause == "settle_after" and wait.left(uptime) <= 0
     ]
     if not over:
         return
     runs: dict[Profile, list[Doubtful]] = defaultdict(list)
     for entry in entries.doubtful(connection, lane):
         runs[entry.owner].append(entry)
-    ended = []
+    settled = []
     for wait in over:
         run = runs[wait.owner]
         risky = any(entry.hazardous for entry in run)
@@ -129,8 +223,15 @@ def end_settled_waits(connection: sqlite3.Connection, lane: Lane, uptime: Uptime
             continue
         if risky and in_doubt == "drop":
             _drop(connection, run)
-        ended.append(wait.id)
-    connection.execute(_DELETE, (json.dumps(ended),))
+        settled.append(wait)
+    _end_settled(connection, lane, settled)
+
+
+def _end_settled(connection: sqlite3.Connection, lane: Lane, settled: list[_Wait]) -> None:
+    unsure = entries.unsure(connection, lane)
+    suspects = [wait.id for wait in settled if wait.most is not None and wait.owner in unsure]
+    connection.execute(_SUSPECT, (json.dumps(suspects),))
+    connection.execute(_DELETE, (json.dumps([wait.id for wait in settled if wait.id not in set(suspects)]),))
 
 
 def _drop(connection: sqlite3.Connection, doubtful: list[Doubtful]) -> None:
@@ -145,11 +246,14 @@ def _drop(connection: sqlite3.Connection, doubtful: list[Doubtful]) -> None:
 
 
 def any_settling(connection: sqlite3.Connection, lane: Lane) -> bool:
-    """Return True if a profile of the lane waits for `settle_after`."""
-    return any(wait.cause == "settle_after" for wait in _waits(connection, lane))
+    """Return True if a profile of the lane waits that is likely to be sent soon."""
+    return any(wait.cause != "hold" and not wait.backoff for wait in _waits(connection, lane))
 
 
-def shortest_wait(connection: sqlite3.Connection, uptime: Uptime) -> float | None:
-    """Return the seconds until the first settling profile may go on; None if none settles."""
-    waits = connection.execute(_SETTLING).fetchall()
-    return min((Due(*wait).left(uptime) for wait in waits), default=None)
+def shortest_wait(connection: sqlite3.Connection, uptime: Uptime) -> tuple[float, bool] | None:
+    """Return the seconds until the first profile may go on that waits for a time; None if none does.
+
+    With it, whether that is a profile that is never answered.
+    """
+    waits = connection.execute(_TIMED).fetchall()
+    return min(((wait_left(uptime, *wait), wait[-1] > 0) for wait in waits), default=None)

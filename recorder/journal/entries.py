@@ -17,15 +17,18 @@ from recorder.model.operations import Lane
 __all__ = [
     "NOT_WAITING",
     "SET_ASIDE",
+    "UNIT",
     "Carried",
     "Decidable",
     "Doubtful",
     "Profile",
+    "Suspected",
     "delete",
     "discard",
     "doubtful",
     "edit_message",
     "erase",
+    "first_of_each",
     "forgotten_when_settled",
     "highest",
     "insert",
@@ -48,23 +51,29 @@ __all__ = [
     "settle",
     "single",
     "state_of",
+    "suspected",
     "take_up",
     "to_send_again",
     "unsent_deletion",
+    "unsure",
     "updates_of",
     "with_state",
 ]
 
 Profile = tuple[str | None, str | None]
-"""Owner of an entry in its lane: the group's key, or None for a user, and the id."""
+"""Owner of an entry in its lane: the group's key, or None for a user, and the id; an event's number."""
 
 SET_ASIDE = "state NOT IN ('pending', 'shipped')"
 """Condition of the partial index: SQLite uses it only for a query that repeats it word for word."""
 
-NOT_WAITING = """
-NOT EXISTS (SELECT 1 FROM waits WHERE waits.lane = entries.lane
-                                  AND waits.profile IS entries.profile AND waits.group_key IS entries.group_key)
-"""
+UNIT = "coalesce(entries.profile, CAST(entries.seq AS TEXT))"
+"""What waits as one: a profile, or an event, which has none, by its number."""
+
+_OF_ITS_UNIT = (
+    f"waits.lane = entries.lane AND waits.profile IS {UNIT} AND waits.group_key IS entries.group_key"
+)
+
+NOT_WAITING = f"NOT EXISTS (SELECT 1 FROM waits WHERE {_OF_ITS_UNIT})"
 """Condition: nothing keeps the entry's profile from being sent."""
 
 
@@ -170,12 +179,61 @@ def to_send_again(connection: sqlite3.Connection, lane: Lane, upto: int) -> sqli
     return connection.execute(_AGAIN, {"lane": lane, "upto": upto})
 
 
+# An entry may be sent by itself if its profile does not wait, or if its wait is one of these.
+_OF_WAITS = f"""
+EXISTS (SELECT 1 FROM waits WHERE {_OF_ITS_UNIT} AND id IN (SELECT value FROM json_each(:waits)))
+"""
+_SUSPECTED = f"""
+SELECT {_READ}, group_key, {UNIT}, sends FROM entries
+ WHERE state = 'waiting' AND {SET_ASIDE} AND lane = :lane AND seq <= :upto AND {_OF_WAITS}
+UNION ALL
+SELECT {_READ}, group_key, {UNIT}, sends FROM entries
+ WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = :lane AND seq <= :upto AND {_OF_WAITS}
+ ORDER BY seq
+"""
+_FIRST_OF_EACH = f"""
+SELECT {_READ}, min(seq) FROM entries
+ WHERE state IN ('waiting', 'in_doubt') AND {SET_ASIDE} AND lane = :lane AND seq <= :upto
+   AND ({NOT_WAITING} OR {_OF_WAITS})
+ GROUP BY group_key, {UNIT} ORDER BY seq
+"""
+
+
+class Suspected(NamedTuple):
+    """An entry that was in an unanswered request, or is behind one of its profile."""
+
+    seq: int
+    message: str
+    names: str
+    group_key: str | None
+    unit: str
+    sends: int
+
+
+def suspected(connection: sqlite3.Connection, lane: Lane, upto: int, waits: Sequence[int]) -> sqlite3.Cursor:
+    """Return a cursor over the waiting and doubtful entries of the profiles of these waits; see `Suspected`."""
+    return connection.execute(_SUSPECTED, {"lane": lane, "upto": upto, "waits": json.dumps(waits)})
+
+
+def first_of_each(
+    connection: sqlite3.Connection, lane: Lane, upto: int, waits: Sequence[int]
+) -> list[tuple[int, str, str, int]]:
+    """Return the first entry to be sent again of each profile, beginning with number and message.
+
+    Profiles that wait are left out, except for these waits.
+    """
+    values = {"lane": lane, "upto": upto, "waits": json.dumps(waits)}
+    return connection.execute(_FIRST_OF_EACH, values).fetchall()
+
+
 # --- what damage made unreadable
 
 _UNSENT_BYTES = f"""
 SELECT seq, state, typeof(message) = 'text', CAST(message AS BLOB), CAST(operator AS BLOB), CAST(group_key AS BLOB),
-       CAST(profile AS BLOB)
-  FROM entries WHERE lane = ? AND (state = 'pending' OR (state IN ('waiting', 'in_doubt') AND {NOT_WAITING}))
+       CAST({UNIT} AS BLOB)
+  FROM entries WHERE lane = ?
+   AND (state = 'pending' OR (state IN ('waiting', 'in_doubt')
+                              AND NOT EXISTS (SELECT 1 FROM waits WHERE {_OF_ITS_UNIT} AND cause <> 'suspect')))
 """
 _UNREADABLE = "it cannot be read: the journal is damaged; `restante salvage` mends it"
 
@@ -219,13 +277,13 @@ UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason
  WHERE {_CARRIED_AGAIN}
 """
 _UPDATES_FRESH = (
-    f"SELECT seq, group_key, profile, operator, message FROM entries WHERE {_CARRIED_FRESH} ORDER BY seq"
+    f"SELECT seq, group_key, {UNIT}, operator, message FROM entries WHERE {_CARRIED_FRESH} ORDER BY seq"
 )
 _UPDATES_AGAIN = (
-    f"SELECT seq, group_key, profile, operator, message FROM entries WHERE {_CARRIED_AGAIN} ORDER BY seq"
+    f"SELECT seq, group_key, {UNIT}, operator, message FROM entries WHERE {_CARRIED_AGAIN} ORDER BY seq"
 )
-_SINGLE_FRESH = f"SELECT seq, state, sends, group_key, profile FROM entries WHERE {_CARRIED_FRESH}"
-_SINGLE_AGAIN = f"SELECT seq, state, sends, group_key, profile FROM entries WHERE {_CARRIED_AGAIN}"
+_SINGLE_FRESH = f"SELECT seq, state, sends, group_key, {UNIT} FROM entries WHERE {_CARRIED_FRESH}"
+_SINGLE_AGAIN = f"SELECT seq, state, sends, group_key, {UNIT} FROM entries WHERE {_CARRIED_AGAIN}"
 _REJECT = "UPDATE entries SET state = 'rejected', attempt = ?, reason = ? WHERE seq = ?"
 _REJECTED_SINCE = (
     f"SELECT seq, sends FROM entries WHERE state = 'rejected' AND {SET_ASIDE} AND lane = ? AND attempt >= ?"
@@ -236,8 +294,8 @@ UPDATE entries SET state = 'pending'
  WHERE state = 'waiting' AND {SET_ASIDE} AND lane = :lane
    AND seq > (SELECT cursor FROM lanes WHERE lane = :lane)
 """
-_LATE = """
-SELECT seq, group_key, profile,
+_LATE = f"""
+SELECT seq, group_key, {UNIT},
        state = 'in_doubt' AND attempt = :attempt AND seq NOT IN (SELECT seq FROM carried)
   FROM entries WHERE seq IN (SELECT value FROM json_each(:numbers)) AND state <> 'forgotten' ORDER BY seq
 """
@@ -246,8 +304,13 @@ UPDATE entries SET state = ?, reason = coalesce(?, reason) WHERE seq IN (SELECT 
 """
 _MARK_HAZARDOUS = "UPDATE entries SET hazardous = 1 WHERE seq IN (SELECT value FROM json_each(?))"
 _DOUBTFUL = f"""
-SELECT seq, group_key, profile, hazardous FROM entries
+SELECT seq, group_key, {UNIT}, hazardous FROM entries
  WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? ORDER BY seq
+"""
+# Of those that a person took up again, too, nobody knows whether they were applied.
+_UNSURE = f"""
+SELECT min(seq), group_key, {UNIT} FROM entries
+ WHERE state IN ('in_doubt', 'waiting') AND {SET_ASIDE} AND lane = ? AND sends > 0 GROUP BY group_key, {UNIT}
 """
 
 
@@ -351,6 +414,12 @@ def doubtful(connection: sqlite3.Connection, lane: str) -> list[Doubtful]:
     return [Doubtful(*row) for row in connection.execute(_DOUBTFUL, (lane,)).fetchall()]
 
 
+def unsure(connection: sqlite3.Connection, lane: str) -> dict[Profile, int]:
+    """Return the lane's profiles with unsent entries that may have been applied, and the first number of each."""
+    rows = connection.execute(_UNSURE, (lane,)).fetchall()
+    return {(group_key, unit): seq for seq, group_key, unit in rows}
+
+
 # --- deciding
 
 _WITH_STATE = """
@@ -398,6 +467,11 @@ class Decidable(NamedTuple):
     def owner(self) -> tuple[str, str | None, str | None]:
         """Lane, group key and profile."""
         return self.lane, self.group_key, self.profile
+
+    @property
+    def unit(self) -> Profile:
+        """Group key and profile, or an event's own number: what its waits are about."""
+        return self.group_key, str(self.seq) if self.profile is None else self.profile
 
 
 def matching(connection: sqlite3.Connection, where: str, values: Sequence[str | float]) -> list[int]:

@@ -182,11 +182,10 @@ def _erase_some(connection: sqlite3.Connection, rows: list[Named]) -> None:
     erase(connection, [row.seq for row in rows])
     for lane in {row.lane for row in rows}:
         of_lane = [row for row in rows if row.lane == lane]
-        in_doubt = {(row.group_key, row.profile) for row in of_lane if row.state is State.IN_DOUBT}
+        in_doubt = {row.unit for row in of_lane if row.state is State.IN_DOUBT}
         if in_doubt:  # their runs cannot be sent again whole
             doubt.break_runs(connection, lane, in_doubt)
-        owners = {(row.group_key, row.profile) for row in of_lane}
-        doubt.end_waits(connection, lane, owners, holds_only=True)
+        doubt.decided(connection, lane, {row.unit for row in of_lane})
 
 
 def _finish(

@@ -33,6 +33,7 @@ __all__ = [
     "standing",
     "standings",
     "succeed",
+    "unanswered",
 ]
 
 NEVER_PAUSE = -1
@@ -55,7 +56,8 @@ SELECT shipper.epoch, project.token, lanes.cursor, lanes.request_size,
        (SELECT max(seq) FROM entries),
        EXISTS (SELECT 1 FROM attempts WHERE outcome IS NULL),
        EXISTS (SELECT 1 FROM waits WHERE waits.lane = lanes.lane),
-       EXISTS (SELECT 1 FROM counters WHERE account IN ('waiting', 'in_doubt') AND entries > 0)
+       EXISTS (SELECT 1 FROM counters WHERE account IN ('waiting', 'in_doubt') AND entries > 0),
+       CASE WHEN outcome = 'unknown' THEN failures ELSE 0 END
   FROM shipper, project, lanes WHERE lanes.lane = ?
 """
 _IDLE = """
@@ -72,13 +74,15 @@ UPDATE lanes SET outcome = 'shipped', cause = '', failures = 0, retry_at = NULL,
                  since = CASE WHEN outcome = 'shipped' THEN since ELSE :now END
  WHERE lane = :lane
 """
-# As _SUCCEED; the cursor moves, requests may grow, and rejections are counted anew.
+# As _SUCCEED; the cursor moves, requests may grow if this one was as large as they may be, and rejections are
+# counted anew.
 _SHIPPED = """
 UPDATE lanes SET outcome = 'shipped', cause = '', failures = 0, retry_at = NULL,
                  boot = '', backoff_at = 0, backoff_span = 0, asked_at = 0, asked_span = 0,
                  since = CASE WHEN outcome = 'shipped' THEN since ELSE :now END,
                  cursor = coalesce(:cursor, cursor), alike = 0, alike_since = NULL,
-                 request_size = CASE WHEN request_size * 2 <= 2000 THEN request_size * 2 END
+                 request_size = CASE WHEN :updates < request_size THEN request_size
+                                     WHEN request_size * 2 <= 2000 THEN request_size * 2 END
  WHERE lane = :lane
 """
 _FAIL = """
@@ -163,6 +167,7 @@ class Facts(NamedTuple):
         unsettled: An attempt of any lane is open.
         waits: A profile of the lane waits.
         again: Entries of any lane are waiting or in doubt.
+        unanswered: Tries in a row that did not go through, if the last one was not answered.
     """
 
     epoch: int
@@ -173,6 +178,7 @@ class Facts(NamedTuple):
     unsettled: int
     waits: int
     again: int
+    unanswered: int
 
 
 class Rejections(NamedTuple):
@@ -223,6 +229,12 @@ def idle(connection: sqlite3.Connection, lane: Lane) -> bool:
     return row is None or bool(row[0])
 
 
+def unanswered(connection: sqlite3.Connection, lane: Lane) -> bool:
+    """Return True if the lane's last request was not answered."""
+    found = standing(connection, lane)
+    return found.outcome is AttemptOutcome.UNKNOWN and found.failures > 0
+
+
 def cursors(connection: sqlite3.Connection) -> dict[str, int]:
     """Return each lane's cursor."""
     return dict(connection.execute(_CURSORS).fetchall())
@@ -233,9 +245,9 @@ def move_cursor(connection: sqlite3.Connection, lane: Lane, cursor: int) -> None
     connection.execute(_MOVE_CURSOR, (cursor, lane))
 
 
-def shipped(connection: sqlite3.Connection, lane: Lane, now: float, cursor: int | None) -> None:
+def shipped(connection: sqlite3.Connection, lane: Lane, now: float, cursor: int | None, updates: int) -> None:
     """Note an accepted request, which ended at `cursor`; None if its entries were picked."""
-    connection.execute(_SHIPPED, {"lane": lane, "now": now, "cursor": cursor})
+    connection.execute(_SHIPPED, {"lane": lane, "now": now, "cursor": cursor, "updates": updates})
 
 
 def succeed(connection: sqlite3.Connection, lane: Lane, now: float) -> None:

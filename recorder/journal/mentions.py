@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recorder.journal import baseline, entries, project
+from recorder.journal.entries import Profile
 from recorder.model.entries import State
 from recorder.model.errors import InvalidOperation
 from recorder.model.json_value import is_text
@@ -95,6 +96,11 @@ class Named(NamedTuple):
     group_key: str | None
     profile: str | None
     state: State
+
+    @property
+    def unit(self) -> Profile:
+        """Group key and profile, or an event's own number: what its waits are about."""
+        return self.group_key, str(self.seq) if self.profile is None else self.profile
 
 
 def numbers_naming(

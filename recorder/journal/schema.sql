@@ -104,17 +104,19 @@ CREATE TABLE shipper (
   moved_at REAL
 );
 
--- Profiles of which nothing may be sent now (doubt.py).
+-- Profiles that are not sent with others now (doubt.py).
 CREATE TABLE waits (
   id INTEGER PRIMARY KEY,
   lane TEXT NOT NULL,
   group_key TEXT,
-  profile TEXT,
-  cause TEXT NOT NULL,                   -- 'settle_after', or 'hold' until a person decides
+  profile TEXT,                          -- an event's own number: each of them waits for itself
+  cause TEXT NOT NULL,                   -- 'settle_after'; then 'suspect' until it is answered; 'hold' until a person decides
   behind INTEGER NOT NULL,               -- the entry in doubt that it is about
   boot TEXT NOT NULL,                    -- until when: a moment of uptime.py
   at REAL NOT NULL,
-  span REAL NOT NULL
+  span REAL NOT NULL,
+  most INTEGER,                          -- a suspect's: most updates in the request that carries it next
+  backoff REAL NOT NULL DEFAULT 0        -- its own back-off, counted from where the span begins
 );
 CREATE INDEX waits_of_profile ON waits(lane, profile);
 

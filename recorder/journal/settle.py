@@ -38,6 +38,7 @@ class Settlement:
         backoff: When the lane may be tried again.
         asked: Until when the service asked to wait.
         settle: After an unknown outcome: when its profiles may go on.
+        apart: It carried suspects only, and its lane stays as it is; a single profile has the back-off instead.
     """
 
     outcome: AttemptOutcome
@@ -48,6 +49,7 @@ class Settlement:
     backoff: Due = AT_ONCE
     asked: Due = AT_ONCE
     settle: Due = AT_ONCE
+    apart: bool = False
 
     def failure(self, outcome: AttemptOutcome | None = None) -> Failure:
         """Return how the lane stands if it did not go through; `outcome` replaces the attempt's own."""
@@ -86,11 +88,16 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
     match settlement.outcome:
         case AttemptOutcome.SHIPPED:
             entries.settle(connection, carried, State.SHIPPED)
-            lanes.shipped(connection, lane, now, carried.last if carried.picked is None else None)
+            lanes.shipped(
+                connection, lane, now, carried.last if carried.picked is None else None, carried.updates
+            )
+            if carried.picked is not None:
+                doubt.clear_suspects(connection, lane)
             erase_settled(connection)
         case AttemptOutcome.UNKNOWN:
             _leave_in_doubt(connection, carried, settlement)
-            lanes.fail(connection, lane, settlement.failure())
+            if not settlement.apart:
+                lanes.fail(connection, lane, settlement.failure())
         case AttemptOutcome.REFUSED:
             return _refuse(connection, carried, settlement)
         case _:
@@ -106,12 +113,19 @@ def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement
         runs[group_key, profile].append((seq, _update(operator, message)))
     entries.settle(connection, carried, State.IN_DOUBT)
     _move_cursor(connection, carried)
+    limits = doubt.limits(connection, carried.lane)
+    asks = carried.updates == 1 and lanes.unanswered(connection, carried.lane)
+    backoff = settlement.backoff.span if settlement.apart else 0.0
     risky: list[int] = []
     for owner, run in runs.items():
         risky += [run[place][0] for place in hazardous([update for _, update in run])]
-        doubt.begin_wait(connection, carried.lane, owner, run[0][0], settlement.settle)
+        most = limits.get(owner) if asks else max(1, carried.updates // 2)
+        doubt.begin_wait(
+            connection, carried.lane, owner, run[0][0], settlement.settle, most=most, backoff=backoff
+        )
     entries.mark_hazardous(connection, risky)
-    lanes.shrink_requests(connection, carried.lane, carried.updates)
+    if not asks and not settlement.apart:
+        lanes.shrink_requests(connection, carried.lane, carried.updates)
 
 
 def _update(operator: str | None, message: str) -> Update:
@@ -158,6 +172,7 @@ def _reject(connection: sqlite3.Connection, carried: Carried, settlement: Settle
     entries.reject(connection, seq, state, carried.attempt, reason)
     if sends:  # its run cannot be sent again whole
         doubt.break_runs(connection, carried.lane, {(group_key, profile)})
+        doubt.clear_suspects(connection, carried.lane)
     _move_cursor(connection, carried)
     return seq
 

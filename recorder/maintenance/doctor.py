@@ -120,7 +120,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
         if version <= SCHEMA_VERSION:
             findings += [
                 finding
-                for look in (_clock, _copy, _shipper, _forgotten, _accounts)
+                for look in (_clock, _copy, _shipper, _unanswered, _forgotten, _accounts)
                 for finding in _guarded(look, connection, path, now, tell)
             ]
         return findings + _pages(connection, path, deep=deep, tell=tell)
@@ -242,6 +242,17 @@ def _shipper(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[F
             "shipper",
             "no process ships it now",
             "Ship with `restante ship`, or `restante ship --watch` as a service, unless the app does.",
+        )
+
+
+def _unanswered(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:
+    profiles, first, tries = connection.execute(sql.UNANSWERED).fetchone()
+    if profiles:
+        yield attention(
+            "unanswered",
+            f"the service never answers the entries of {profiles:,} profile{'s' * (profiles > 1)}"
+            f" (up to {tries:,} tries, the first is entry {first:,}); others go on",
+            "Look at them with `restante entries state=in_doubt`, and discard them, or wait for the service.",
         )
 
 

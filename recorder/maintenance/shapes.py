@@ -81,7 +81,7 @@ _ALLOWED: dict[str, frozenset[Value]] = {
     "lane": _LANES,
     "state": _STATES,
     "outcome": frozenset({None, *(outcome.value for outcome in AttemptOutcome)}),
-    "waits.cause": frozenset({"hold", "settle_after"}),
+    "waits.cause": frozenset({"hold", "settle_after", "suspect"}),
     "counters.account": frozenset({*(state.value for state in State), "possibly_twice", "out_of_order"}),
     "limits.name": _LIMITS,
     "shipper.in_doubt": frozenset({None, *get_args(InDoubt)}),

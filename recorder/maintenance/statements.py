@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
+from recorder.journal.entries import UNIT
+
 # --- The schema, and rows that are not of their table's shape
 
 SCHEMA_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
@@ -99,11 +101,11 @@ SELECT count(*), min(behind) FROM waits
  WHERE cause <> 'hold' AND NOT EXISTS (SELECT 1 FROM entries WHERE seq = waits.behind AND sends > 0
                                                                AND lane = waits.lane)
 """
-_HELD_WITHOUT_CAUSE = """
+_HELD_WITHOUT_CAUSE = f"""
 SELECT count(*), min(behind) FROM waits
  WHERE cause = 'hold' AND NOT EXISTS (
    SELECT 1 FROM entries WHERE state = 'in_doubt' AND state NOT IN ('pending', 'shipped')
-                           AND entries.lane = waits.lane AND entries.profile IS waits.profile
+                           AND entries.lane = waits.lane AND waits.profile IS {UNIT}
                            AND entries.group_key IS waits.group_key)
 """
 _WAITS_TWICE = """
@@ -141,6 +143,10 @@ VERSIONS = ("PRAGMA application_id", "PRAGMA user_version")
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY rootpage"
 NEWEST = "SELECT recorded_at FROM entries ORDER BY seq DESC LIMIT 1"
 SHIPPER = "SELECT pid, running, moved_at FROM shipper"
+UNANSWERED = """
+SELECT count(*), min(seq), max(sends) FROM waits JOIN entries ON entries.seq = waits.behind
+ WHERE cause <> 'hold' AND backoff > 0
+"""
 
 
 def integrity_check(table: str) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "ShipperStatus",
     "Statistics",
     "StoppedBy",
+    "Unanswered",
 ]
 
 
@@ -389,6 +390,23 @@ class LaneStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """Profiles, and events, whose entries the service never answers, even alone in a request.
+
+    Attributes:
+        profiles: How many there are.
+        tries: How many requests with entries of the most tried one were not answered.
+        first: The lowest number among the entries that head them.
+        retry_at: When the next of them is tried, in seconds since the epoch.
+    """
+
+    profiles: int
+    tries: int
+    first: int
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShipperStatus:
     """Last shipper of a journal, and the state of its lanes.
 
@@ -401,6 +419,7 @@ class ShipperStatus:
         settle_after: Seconds that their profiles wait before anything of theirs is sent.
         settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
         held: How many profiles wait for a person to decide about an entry in doubt.
+        unanswered: Profiles that the service never answers; None if there are none.
         full: The journal has grown to its max_bytes: nothing more is recorded until something is shipped.
         lanes: State of each lane.
     """
@@ -413,5 +432,6 @@ class ShipperStatus:
     settle_after: float | None = None
     settling_until: float | None = None
     held: int = 0
+    unanswered: Unanswered | None = None
     full: bool = False
     lanes: tuple[LaneStatus, ...] = field(default=())

@@ -167,8 +167,13 @@ TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 EARLIER_TOKENS = "SELECT value FROM project, json_each(earlier_tokens)"
 LANES = f"SELECT {columns(LaneStatus)} FROM lanes ORDER BY rowid"
 SHIPPER = "SELECT pid, running, seen_at, nullif(service, ''), in_doubt, settle_after FROM shipper"
-SETTLING = "SELECT boot, at, span FROM waits WHERE cause = 'settle_after'"
+SETTLING = "SELECT boot, at, span FROM waits WHERE cause <> 'hold' AND backoff = 0"
+UNANSWERED = """
+SELECT sends, seq, boot, at, span, backoff FROM waits JOIN entries ON entries.seq = waits.behind
+ WHERE cause <> 'hold' AND backoff > 0
+"""
 HELD_PROFILES = "SELECT count(*) FROM waits WHERE cause = 'hold'"
 HOLD = """
-SELECT behind, cause, boot, at, span FROM waits WHERE lane = ? AND profile IS ? AND group_key IS ? ORDER BY id LIMIT 1
+SELECT behind, cause, boot, at, span, backoff FROM waits
+ WHERE lane = ? AND profile IS ? AND group_key IS ? ORDER BY id LIMIT 1
 """

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 from recorder.journal import lanes, project, shipper
 from recorder.journal.copies import copy_reason, current_home
+from recorder.journal.doubt import wait_left
 from recorder.journal.opening import making_sense
 from recorder.journal.space import refuses
 from recorder.journal.statistics import statistics
 from recorder.journal.uptime import Due, uptime
 from recorder.model.operations import Lane
-from recorder.model.reports import Entry, Hold, LaneStatus, ShipperStatus, Statistics
+from recorder.model.reports import Entry, Hold, LaneStatus, ShipperStatus, Statistics, Unanswered
 from recorder.reading import statements as sql
 from recorder.reading.rows import as_outcome, make
 from recorder.reading.source import Source
@@ -47,12 +48,13 @@ class StatusReader(Source):
 
     def hold(self, entry: Entry) -> Hold | None:
         """Return why an entry's profile cannot be sent now, or None."""
-        rows = self._all(sql.HOLD, (entry.lane, entry.profile, entry.group_key))
+        unit = str(entry.seq) if entry.profile is None else entry.profile
+        rows = self._all(sql.HOLD, (entry.lane, unit, entry.group_key))
         if not rows:
             return None
         behind, cause, *due = rows[0]
         by_person = cause == "hold"
-        until = None if by_person else self._clock() + Due(*due).left(uptime())
+        until = None if by_person else self._clock() + wait_left(uptime(), *due)
         return Hold(behind=behind, by_person=by_person, until=until)
 
     def shipping(self) -> ShipperStatus:
@@ -70,9 +72,22 @@ class StatusReader(Source):
                 settle_after=settle_after,
                 settling_until=None if settling is None else self._clock() + settling,
                 held=self._all(sql.HELD_PROFILES)[0][0],
+                unanswered=self._unanswered(),
                 full=self._full(),
                 lanes=self._lanes(),
             )
+
+    def _unanswered(self) -> Unanswered | None:
+        rows = self._all(sql.UNANSWERED)
+        if not rows:
+            return None
+        now = uptime()
+        return Unanswered(
+            profiles=len(rows),
+            tries=max(sends for sends, *_ in rows),
+            first=min(seq for _, seq, *_ in rows),
+            retry_at=self._clock() + min(wait_left(now, *due) for _, _, *due in rows),
+        )
 
     def _lanes(self) -> tuple[LaneStatus, ...]:
         with self._snapshot() as connection:

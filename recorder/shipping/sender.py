@@ -11,6 +11,7 @@ from recorder.journal import lanes
 from recorder.journal.claims import Claim, Claims, ClaimSize, Overtaken, Shipping
 from recorder.journal.lanes import Standing
 from recorder.journal.settle import Settled, Settlement
+from recorder.journal.suspects import Apart
 from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
@@ -19,7 +20,7 @@ from recorder.model.reports import LaneStatus, StoppedBy
 from recorder.shipping.drain import Call, Drain, Halves, Pace
 from recorder.shipping.logs import log
 from recorder.shipping.transport import Transport
-from recorder.shipping.verdicts import Answer, Verdict, backoff, judge
+from recorder.shipping.verdicts import Answer, Verdict, backoff, judge, own_backoff
 
 __all__ = ["Sender"]
 
@@ -145,7 +146,7 @@ class Sender:
         if cause is None:
             return True
         verdict = judge(Answer(left=False, url=self.service, error=cause))
-        settlement = self._settlement(verdict, drain.standings[lane])
+        settlement = self._settlement(verdict, drain.standings[lane], None)
         self._write(lambda: self._claims.unreachable(lane, self._epoch, settlement.failure()))
         self._stop(lane, settlement, drain)
         return False
@@ -179,11 +180,11 @@ class Sender:
             verdict = judge(answer, single=len(claim.numbers) == 1)
         except BaseException:  # a transport that raises: nobody knows the outcome of the request
             verdict = Verdict(outcome=AttemptOutcome.UNKNOWN, words="given up before the answer", status=None)
-            self._claims.settle(claim, self._settlement(verdict, standing))
+            self._claims.settle(claim, self._settlement(verdict, standing, claim.apart))
             raise
         drain.requests += 1
         self.pace.sent(claim.updates)
-        settlement = self._settlement(verdict, standing)
+        settlement = self._settlement(verdict, standing, claim.apart)
         self._unsettled = claim, settlement
         if alone and settlement.outcome is AttemptOutcome.SHIPPED and self._claims_at_once(claim, call):
             settled, following, more = self._settle_and_claim(claim, settlement, drain, last=last)
@@ -256,6 +257,9 @@ class Sender:
             case AttemptOutcome.UNKNOWN:
                 self._halves.passed(claim)
                 drain.count_in_doubt(len(claim.numbers))
+                if settlement.apart:
+                    log.info("shipping %s: no answer to what was not answered before", claim.lane)
+                    return True
         self._stop(claim.lane, settlement, drain)
         return False
 
@@ -268,21 +272,27 @@ class Sender:
         log.warning("shipping: the service rejected entry %d", settled.rejected)
         drain.events.append(settled.rejected)
 
-    def _settlement(self, verdict: Verdict, standing: Standing) -> Settlement:
+    def _settlement(self, verdict: Verdict, standing: Standing, apart: Apart | None) -> Settlement:
         if verdict.outcome is AttemptOutcome.SHIPPED:
             return Settlement(
                 outcome=verdict.outcome, status=verdict.status, words=verdict.words, now=self._clock()
             )
         now, failures = self._uptime(), standing.failures + 1
+        unanswered = verdict.outcome is AttemptOutcome.UNKNOWN
+        if apart is None or not unanswered:
+            wait = backoff(verdict.outcome, failures, self._chance())
+        else:
+            wait = 0.0 if apart.tries is None else own_backoff(apart.tries + 1, self._chance())
         return Settlement(
             outcome=verdict.outcome,
             status=verdict.status,
             words=verdict.words,
             now=self._clock(),
             failures=failures,
-            backoff=Due.after(now, backoff(verdict.outcome, failures, self._chance())),
+            backoff=Due.after(now, wait),
             asked=Due.after(now, verdict.retry_after or 0.0),
             settle=Due.after(now, self._policy.settle_after),
+            apart=apart is not None and unanswered,
         )
 
     def _stop(self, lane: Lane, settlement: Settlement, drain: Drain) -> None:

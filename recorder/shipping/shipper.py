@@ -32,6 +32,7 @@ _LOCK_INTERVAL = 5.0  # seconds before the lock is tried again: a take-over take
 _STEPS_BETWEEN = 5  # transactions of pruning between two drains, of some 20 ms each
 _STEPS_AFTER_CALL = 25
 
+_UNANSWERED = "what is left is never answered; its profiles wait for their own next try"
 _SETTLING = "what is in doubt may still arrive; its profiles wait"
 
 
@@ -342,8 +343,9 @@ class Shipper:
             return replace(report, stopped_by="done", message="")  # the limit, or the time, was just enough
         settling = self._claims.settling(self._uptime()) if unsent else None
         if report.stopped_by == "done" and settling is not None:
-            retry_at = self._clock() + settling
-            return replace(report, stopped_by="waiting", message=_SETTLING, retry_at=retry_at)
+            left, unanswered = settling
+            message = _UNANSWERED if unanswered else _SETTLING
+            return replace(report, stopped_by="waiting", message=message, retry_at=self._clock() + left)
         return report
 
     def _report_out_of_time(self, call: Call) -> ShipReport:

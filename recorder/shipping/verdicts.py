@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from recorder.model.entries import AttemptOutcome
 
-__all__ = ["Answer", "Verdict", "backoff", "judge"]
+__all__ = ["Answer", "Verdict", "backoff", "judge", "own_backoff"]
 
 LONGEST_BACKOFF = 300.0
 LONGEST_RETRY_AFTER = 86_400.0
@@ -285,3 +285,8 @@ def backoff(outcome: AttemptOutcome, failures: int, chance: float) -> float:
         return LONGEST_BACKOFF
     cap: float = min(_SHORTEST_BACKOFF * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
     return cap * chance
+
+
+def own_backoff(tries: int, chance: float) -> float:
+    """Return the seconds that a profile waits which is never answered; at least a second, so that others go first."""
+    return max(_SHORTEST_BACKOFF, backoff(AttemptOutcome.UNKNOWN, tries, chance))

@@ -58,8 +58,8 @@ def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -
         return replace(otherwise, state="full", sentence=sentence)
     if statistics.unsent == 0:
         return Shipping(state="done", since=None, retry_at=None, cause="", sentence=_done(statistics))
-    # Where nothing else is left to go, the next try is of what settles.
-    settling = shipper.settling_until if _all_set_aside(statistics, shipper) else None
+    # Where nothing else is left to go, the next try is of what settles, or is never answered.
+    settling = _next_set_aside(shipper) if _all_set_aside(statistics, shipper) else None
     lane = _worst_lane(shipper)
     since, retry_at, cause = None, settling, ""
     if lane is not None and lane.outcome is not None:
@@ -69,7 +69,7 @@ def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -
         lead = f"{_trouble(state, lane, now)} {_next(lane.failures, retry_at, shipper, now)}"
     elif _all_set_aside(statistics, shipper):
         state, lead = "waiting", ""
-        cause = "what is in doubt may still arrive" if settling is not None else "held for a person to decide"
+        cause = _cause(shipper)
         if settling is not None and not shipper.running:
             lead = "No shipper is running; `restante ship` goes on."
     elif shipper.running:
@@ -78,7 +78,13 @@ def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -
         state, lead = "no_shipper", f"No shipper is running ({_seen(shipper, now)})."
     if state == "paused" and statistics.waiting:
         lead += " Where it is the data after all, `restante retry state=waiting` sets bad entries aside one by one."
-    parts = (lead, _settling(shipper, now), _held(statistics, shipper), _left(statistics))
+    parts = (
+        lead,
+        _settling(shipper, now),
+        _unanswered(shipper, now),
+        _held(statistics, shipper),
+        _left(statistics),
+    )
     sentence = " ".join(" ".join(parts).split())
     return Shipping(state=state, since=since, retry_at=retry_at, cause=cause, sentence=sentence)
 
@@ -110,8 +116,33 @@ def standing_of(shipping: Shipping, statistics: Statistics, shipper: ShipperStat
 
 def _all_set_aside(statistics: Statistics, shipper: ShipperStatus) -> bool:
     """Return True if nothing can go before something settles, or a person decides."""
-    waits = shipper.settling_until is not None or shipper.held > 0
+    waits = _next_set_aside(shipper) is not None or shipper.held > 0
     return waits and statistics.pending + statistics.sending == 0
+
+
+def _next_set_aside(shipper: ShipperStatus) -> float | None:
+    unanswered = shipper.unanswered.retry_at if shipper.unanswered else None
+    return min((due for due in (shipper.settling_until, unanswered) if due is not None), default=None)
+
+
+def _cause(shipper: ShipperStatus) -> str:
+    if shipper.settling_until is not None:
+        return "what is in doubt may still arrive"
+    return "never answered" if shipper.unanswered else "held for a person to decide"
+
+
+def _unanswered(shipper: ShipperStatus, now: float) -> str:
+    found = shipper.unanswered
+    if found is None:
+        return ""
+    if found.profiles == 1:
+        who = f"1 profile is never answered ({count(found.tries, 'try', 'tries')})"
+        decide = f"`restante discard seq={found.first}`"
+    else:
+        who = f"{found.profiles:,} profiles are never answered (up to {count(found.tries, 'try', 'tries')})"
+        decide = "discard those that `restante entries state=in_doubt` lists with many sends"
+    left = found.retry_at - now
+    return f"{who}: {decide}, or wait{f' {age(left)} for the next try' if left >= 1 else ''}."
 
 
 def _seen(shipper: ShipperStatus, now: float) -> str:
@@ -200,6 +231,7 @@ def report_sentence(report: ShipReport, statistics: Statistics, shipper: Shipper
     if report.rejected:
         parts.append(f"{report.rejected:,} rejected: restante entries state=rejected.")
     parts.append(_stopped(report, shipper, now))
+    parts.append(_unanswered(shipper, now))
     parts.append(_held(statistics, shipper))
     if report.pending or statistics.in_doubt:
         in_doubt = f", {statistics.in_doubt:,} in doubt" if statistics.in_doubt else ""
@@ -222,7 +254,7 @@ def _stopped(report: ShipReport, shipper: ShipperStatus, now: float) -> str:
             return f"Stopped, something must be mended: {cause}."
     due = report.retry_at
     if report.in_doubt and not report.pending:
-        due = shipper.settling_until  # before that, nothing is left to go
+        due = _next_set_aside(shipper)  # before that, nothing is left to go
     when = f" Due in {age(due - now)}." if due is not None and due - now >= 1 else ""
     if due is not None and due - now > _LONGEST_BACKOFF:
         when += " `restante ship --now` asks at once."

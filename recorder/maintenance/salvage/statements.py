@@ -3,7 +3,7 @@
 Apart from `recorder.journal`, only salvage writes tables, and only those of a journal that no process uses yet.
 """
 
-from recorder.journal.entries import SET_ASIDE
+from recorder.journal.entries import SET_ASIDE, UNIT
 
 # --- Rows into the new journal
 
@@ -188,13 +188,13 @@ CLEAR_WAITS = "DELETE FROM waits"
 # A held profile stays held. If the last shipper's policy is not known, hazardous ones are held, too.
 WAITS = f"""
 INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)
-SELECT lane, group_key, profile,
-       CASE WHEN EXISTS (SELECT 1 FROM temp.held WHERE held.lane = entries.lane AND held.profile IS entries.profile
+SELECT lane, group_key, {UNIT},
+       CASE WHEN EXISTS (SELECT 1 FROM temp.held WHERE held.lane = entries.lane AND held.profile IS {UNIT}
                                                    AND held.group_key IS entries.group_key)
               OR (? AND max(hazardous))
             THEN 'hold' ELSE 'settle_after' END,
        min(seq), ?, ?, ?
-  FROM entries WHERE state = 'in_doubt' AND {SET_ASIDE} GROUP BY lane, group_key, profile
+  FROM entries WHERE state = 'in_doubt' AND {SET_ASIDE} GROUP BY lane, group_key, {UNIT}
 """
 END_HELD = "DROP TABLE temp.held"
 

@@ -218,7 +218,10 @@ def test_counter_that_is_gone_is_named(story):
             "waits for a late copy of nothing that was sent: counted 1, noted 0 (first: entry 6)",
         ),
         (
-            "INSERT INTO waits SELECT id + 1, lane, group_key, profile, cause, behind, boot, at, span FROM waits",
+            (
+                "INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span)"
+                " SELECT lane, group_key, profile, cause, behind, boot, at, span FROM waits"
+            ),
             "second waits of one profile: counted 1, noted 0 (first: entry 4)",
         ),
     ],

@@ -152,7 +152,7 @@ def test_entries_in_doubt_go_first(recorder, journal, path):
     assert states(path) == {"in_doubt": 2}
     recorder.people_append("ada", {"n": 2})
     assert shipper.ship().stopped_by == "done"
-    assert numbers(transport) == [[0, 1], [0], [1], [2]]
+    assert numbers(transport) == [[0, 1], [0], [1, 2]]
     assert states(path) == {"shipped": 3}
     with JournalReader(path) as reader:
         marked = [(entry.seq, entry.sends, entry.possibly_twice) for entry in reader.entries()]
@@ -170,7 +170,7 @@ def test_failing_resend_blocks_its_profile(recorder, journal, path):
         boot.passes(1)
     # A request after an unknown outcome is smaller.
     assert numbers(transport) == [[0, 1], [0], [0], [0]]
-    assert states(path) == {"pending": 2, "in_doubt": 2}
+    assert states(path) == {"waiting": 2, "in_doubt": 2}
     with JournalReader(path) as reader:
         first = reader.entry(1)
         # Two requests may have been applied; one never left, and one was told to wait.
@@ -209,7 +209,7 @@ def test_killed_shippers_request_is_in_doubt(recorder, journal, path):
     assert states(path) == {"in_doubt": 2, "pending": 1}
     transport = Scripted()
     Shipper(journal, transport, AT_ONCE).ship()
-    assert numbers(transport) == [[0], [1], [2]]
+    assert numbers(transport) == [[0], [1, 2]]
 
 
 def test_overtaken_shipper_neither_claims_nor_settles(recorder, journal, path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from recorder import ShipReport, Statistics
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
-from recorder.model.reports import LaneStatus, ShipperStatus
+from recorder.model.reports import LaneStatus, ShipperStatus, Unanswered
 from tui.text.sentence import report_sentence, shipping_of
 
 STOPPED = [AttemptOutcome.OFFLINE, AttemptOutcome.PAUSED, AttemptOutcome.WAIT, AttemptOutcome.UNKNOWN]
@@ -316,3 +316,26 @@ def test_something_may_be_lost(statistics):
     sentence = told(statistics).sentence
     assert "Nothing is lost" not in sentence
     assert sentence.endswith("Still to be sent: 1 entry pending.")
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "sentence"),
+    [
+        (
+            Unanswered(profiles=1, tries=12, first=812, retry_at=NOW + 240),
+            "1 profile is never answered (12 tries): `restante discard seq=812`, or wait 4 m for the next try.",
+        ),
+        (
+            Unanswered(profiles=3, tries=1_200, first=812, retry_at=NOW),
+            "3 profiles are never answered (up to 1,200 tries): discard those that `restante entries",
+        ),
+    ],
+)
+def test_what_is_never_answered_is_told(unanswered, sentence):
+    shipping = told(Statistics(recorded=5, shipped=4, in_doubt=1), running=True, pid=7, unanswered=unanswered)
+    assert sentence in shipping.sentence
+    assert (shipping.state, shipping.cause, shipping.retry_at) == (
+        "waiting",
+        "never answered",
+        unanswered.retry_at,
+    )
