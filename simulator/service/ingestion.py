@@ -203,19 +203,11 @@ def _finite(text: str) -> float:
     return number
 
 
-def _too_deep(messages: list[Any]) -> bool:
-    """True if anything nests too deep; level by level, as recursion would meet its own limit."""
-    level = messages
-    for _ in range(MAX_DEPTH + 3):
-        level = [
-            item
-            for value in level
-            if isinstance(value, list | dict)
-            for item in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not level:
-            return False
-    return True
+def _too_deep(value: Any, levels: int = MAX_DEPTH + 3) -> bool:
+    if not value or not isinstance(value, list | dict):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_too_deep(item, levels - 1) for item in items)
 
 
 # --- From messages to profiles ------------------------------------------------------------------

@@ -7,8 +7,9 @@ simulator with history, and by the local service.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recorder.model.errors import RestanteError
@@ -17,7 +18,7 @@ from recorder.model.operations import Identity
 from simulator.difference import ABSENT, Change, describe, difference
 from simulator.simulator import Simulator
 from simulator.testing.law import Implementation, groups_of, profiles_of
-from simulator.timeline import Blame, Step, Timeline
+from simulator.timeline import Step, Timeline
 
 if TYPE_CHECKING:
     from simulator.service.server import Service
@@ -123,7 +124,7 @@ def assert_profile(
         for name, value in expected.items()
     }
     if changes := difference(wanted, looked_at):
-        lines = differing(changes, subject.writers(found))
+        lines = differing(changes, subject.writer(found))
         raise AssertionError(f"{subject}, from expected to actual:\n{lines}")
 
 
@@ -187,18 +188,13 @@ def _clipped(value: Any) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
-def differing(changes: Iterable[Change], writers: "_Writers | None" = None) -> str:
-    """Return a line for each change, with the operation that wrote the actual value.
-
-    Args:
-        changes: From expected to actual.
-        writers: The actual profile's writers; None if unknown.
-    """
+def differing(changes: Iterable[Change], writer: Callable[[Change], Step | None] = lambda _: None) -> str:
+    """Return a line for each change from expected to actual, with the step that wrote the actual value, if known."""
     all_of_them = list(changes)
     lines = []
     for change in all_of_them[:_MOST]:
         line = "\n".join(f"  {text}" for text in describe([change]).splitlines())
-        step = None if writers is None else writers.of(change)
+        step = writer(change)
         lines.append(line if step is None else f"{line}\n    by {_called(step)}")
     return "\n".join(_cut(lines, len(all_of_them)))
 
@@ -208,38 +204,6 @@ def _called(step: Step) -> str:
         return "a pruned entry"
     name = f"entry {step.seq}" if step.seq is not None else f"message {step.n}"
     return f"{name}: {_clipped(step.message)}"
-
-
-class _Writers:
-    """Writers of an actual profile; none for a value that its timeline does not confirm."""
-
-    def __init__(self, timeline: Timeline, found: Mapping[str, Any]) -> None:
-        self._timeline = timeline
-        self._found = found
-        self._blames: dict[str, Blame | None] = {}
-
-    def of(self, change: Change) -> Step | None:
-        """Return the step that wrote the actual property or list element."""
-        name, *deeper = change.path
-        name = str(name)  # paths begin with a property
-        if name not in self._found:
-            return self._timeline.removed_by(name)
-        blame = self._blame(name)
-        if blame is None:
-            return None
-        place = deeper[0] if deeper else None
-        if isinstance(place, int) and blame.elements is not None and change.after is not ABSENT:
-            return blame.elements[place]
-        return blame.by
-
-    def _blame(self, name: str) -> Blame | None:
-        if name not in self._blames:
-            self._blames[name] = None
-            with suppress(KeyError):
-                blame = self._timeline.blame(name)
-                if same_spelling(blame.value, self._found[name]):
-                    self._blames[name] = blame
-        return self._blames[name]
 
 
 class _Subject:
@@ -267,10 +231,30 @@ class _Subject:
             return dict(found[id_]) if id_ in found else None
         return profiles_of(self._source).get(id_) if key is None else groups_of(self._source).get((key, id_))
 
-    def writers(self, found: Mapping[str, Any]) -> _Writers | None:
-        """Return the writers of the actual profile."""
+    def writer(self, found: Mapping[str, Any]) -> Callable[[Change], Step | None]:
+        """Return a function that finds the step which wrote the actual property or list element.
+
+        It finds none for a value that the timeline does not confirm.
+        """
         timeline = self._timeline()
-        return None if timeline is None else _Writers(timeline, found)
+        if timeline is None:
+            return lambda _: None
+        blame_of = cache(timeline.blame)
+
+        def writer(change: Change) -> Step | None:
+            name = str(change.path[0])  # paths begin with a property
+            if name not in found:
+                return timeline.removed_by(name)
+            with suppress(KeyError):
+                blame = blame_of(name)
+                if same_spelling(blame.value, found[name]):
+                    place = change.path[1] if len(change.path) > 1 and change.after is not ABSENT else None
+                    if isinstance(place, int) and blame.elements is not None:
+                        return blame.elements[place]
+                    return blame.by
+            return None
+
+        return writer
 
     def last(self) -> str:
         """Return the last operation, as the end of a sentence."""

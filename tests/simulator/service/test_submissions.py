@@ -213,6 +213,13 @@ def test_event_beyond_json_is_refused(service, http, value):
     assert listed["message"] == event[:1_000]  # unreadable: the beginning of its text
 
 
+@pytest.mark.parametrize(("depth", "status"), [(100, 1), (101, 0)])
+def test_value_nests_100_deep(service, http, depth, status):
+    deep = "[" * depth + "1" + "]" * depth
+    event = '{"event": "opened", "properties": {"token": "T", "n": ' + deep + "}}"
+    assert send(http, service, f"[{event}]", "/track").json()["status"] == status
+
+
 @pytest.mark.parametrize(
     "query", ["data=%FF", "data=[", "data=%7B%22a%22", "data=AAA", "data=%00", "%FF=%FF", ""]
 )
