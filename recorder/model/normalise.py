@@ -270,7 +270,7 @@ def _float(value: float, path: str) -> float:
 
 
 def _moment(value: datetime, path: str) -> str:
-    if value != value:  # noqa: PLR0124  # pandas.NaT is a datetime that is no time
+    if not isfinite(value.year):  # pandas.NaT is a datetime whose fields are NaN
         raise InvalidOperation(path, f"{value} is not JSON", hint=_MISSING_HINT)
     try:
         # A naive one is taken as UTC; astimezone() would take it as the machine's own time.

@@ -397,15 +397,9 @@ class Nanoseconds(datetime):
 
 
 class NoTime(datetime):
-    """A datetime that is no time and equals nothing, as pandas.NaT."""
+    """A datetime that is no time, as pandas.NaT."""
 
-    __hash__ = datetime.__hash__
-
-    def __eq__(self, other):
-        return False
-
-    def __ne__(self, other):
-        return True
+    year = month = day = hour = minute = second = math.nan
 
 
 class BeyondYears(datetime):
