@@ -1,5 +1,6 @@
 """Going around in the journal view, what stays where it is, and what may be changed."""
 
+import functools
 import json
 import runpy
 
@@ -8,7 +9,8 @@ import pytest
 from recorder import HttpTransport, JournalReader, Recorder, State
 from simulator.service.server import Service
 from tests.tui.browser.harness import browsing, press, screen_text, settled, type_in
-from tui.browser.gateway import PAGE
+from tui.browser.actions import Actions
+from tui.browser.gateway import PAGE, Gateway
 from tui.browser.keys import BINDINGS, KEY_IDS, WRITES
 from tui.browser.messages import FilterEntries, ShowEntry
 from tui.browser.widgets.entry_detail import EntryDetail
@@ -352,6 +354,20 @@ async def test_edited_entry_is_sent(kiosk):
         await press(pilot, "y")
         with JournalReader(kiosk.path) as reader:
             assert reader.entry(12).message["$union"] == {"tags": ["b"]}
+
+
+def test_ship_now_names_another_destination(tmp_path):
+    """The question says where the journal was shipped until now, if it is about to go elsewhere."""
+    path = tmp_path / "kiosk.db"
+    with Service() as service, Recorder("T", path, url=service.url) as recorder:
+        recorder.people_set("ada", {"n": 1})
+        recorder.flush()
+        recorder.people_set("ada", {"n": 2})
+        for url, told in ((service.url, False), ("http://127.0.0.1:9", True)):
+            with Gateway(path, write=True, transport=functools.partial(HttpTransport, url=url)) as gateway:
+                question = Actions(gateway).to_ship()
+                assert f"to {url} now?" in question
+                assert (f"Until now the journal was shipped to {service.url}." in question) is told
 
 
 async def test_ship_now_sends_and_reports(stage):
