@@ -18,6 +18,7 @@ from tui.browser.gateway import Gateway
 from tui.browser.keys import KEY_IDS, key_names
 from tui.browser.messages import Place
 from tui.cli import options
+from tui.cli.lines import whole_text
 from tui.cli.status import status_command
 
 __all__ = ["tui_command"]
@@ -152,7 +153,7 @@ def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
     if file is None:
         return {}
     try:
-        keymap = json.loads(file.read())
+        keymap = json.loads(whole_text(file))
     except ValueError as error:
         raise options.BadInput(f"--keymap: not JSON: {error}") from None
     if not isinstance(keymap, dict) or not all(isinstance(keys, str) for keys in keymap.values()):
@@ -190,4 +191,7 @@ def _picture(app: Browser, file: Path, size: tuple[int, int]) -> None:
 
     app.run(headless=True, size=size, auto_pilot=shoot)
     if drawn:
-        options.make_private(file).write_text(drawn[0], encoding="utf-8")
+        try:
+            options.make_private(file).write_text(drawn[0], encoding="utf-8")
+        except OSError as error:
+            raise options.BadInput(f"--screenshot: {file} cannot be written: {error.strerror}") from error

@@ -15,7 +15,7 @@ import click
 from recorder import Entry, InvalidOperation, Journal, JournalReader, State
 from recorder.journal.decisions import Verb
 from tui.cli import options
-from tui.cli.lines import parse_object
+from tui.cli.lines import parse_object, whole_text
 from tui.text.format import escaped_json, printable
 
 __all__ = ["edit_command"]
@@ -46,7 +46,7 @@ def edit_command(context: click.Context, seq: int, path: Path, message: str | No
     with JournalReader(path) as reader:
         entry = _editable(reader, seq)
     if message == "-":
-        context.exit(_edit(path, entry, click.open_file("-", "rb").read()))
+        context.exit(_edit(path, entry, whole_text(click.open_file("-", "rb"))))
     if message is not None:
         context.exit(_edit(path, entry, os.fsencode(message)))
     with _in_editor(entry, path) as text:

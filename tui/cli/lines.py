@@ -1,5 +1,6 @@
 """Update messages as JSON Lines: read, validated, and turned into rows for the journal."""
 
+import codecs
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from recorder.model.json_value import parse_json as parse_text
 from tui.cli.options import BadInput
 from tui.text.format import printable
 
-__all__ = ["Lines", "parse_json", "parse_object", "whole_lines"]
+__all__ = ["Lines", "parse_json", "parse_object", "whole_lines", "whole_text"]
 
 _LONGEST_LINE = 64_000_000  # bytes; an update has one million, which JSON's escapes can make six
 _CHUNK = 65_536
@@ -77,6 +78,15 @@ def whole_lines(source: IO[bytes]) -> Iterator[list[bytes]]:
         yield [last]
 
 
+def whole_text(source: IO[bytes]) -> bytes:
+    """Return all of an input.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
+    return b"".join(iter(lambda: _chunk(source), b""))
+
+
 def _chunk(source: IO[bytes]) -> bytes:
     try:
         return getattr(source, "read1", source.read)(_CHUNK)
@@ -122,7 +132,7 @@ class Lines:
 
     def _rows(self, line: bytes) -> list[NewEntry]:
         self.read += 1
-        if not line.strip():
+        if line.strip() in {b"", codecs.BOM_UTF8}:
             return []
         try:
             rows = self.intake.update(self._message(line), time.time())

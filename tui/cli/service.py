@@ -10,6 +10,7 @@ import click
 from simulator.service import Service
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from tui.cli import options
+from tui.cli.lines import whole_text
 
 __all__ = ["simulator_command"]
 
@@ -70,7 +71,7 @@ def _schedule(file: IO[bytes] | None) -> tuple[Fault, ...]:
     if file is None:
         return ()
     try:
-        return read_schedule(file.read())
+        return read_schedule(whole_text(file))
     except InvalidSchedule as error:
         raise click.BadParameter(f"{error}. {error.hint}", param_hint="--faults") from error
 

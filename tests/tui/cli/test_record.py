@@ -409,6 +409,11 @@ def test_files_are_private_whatever_the_umask(restante, journal, entries, until)
 # --- what cannot be read or written
 
 
+def test_byte_order_mark_alone_is_no_line(restante, journal):
+    ran = restante("record", "--token", "T", "-j", journal, stdin=b"\xef\xbb\xbf\r\n")
+    assert (ran.code, ran.err) == (0, "Journaled 0 entries from 1 line.\n")
+
+
 @pytest.mark.parametrize("following", [(), ("--follow", "--skip-invalid", "bad")])
 def test_closed_input_is_an_error(restante, journal, entries, following):
     ran = restante("record", "--token", "T", "-j", journal, *following, stdin=None)

@@ -116,7 +116,7 @@ def test_unwritable_errors_do_not_stop_work(recorded, here, name):
         again = {"token": ("token", "OTHER", "--yes"), "snapshot": ("snapshot", "another.db")}
         given = again.get(name, JSON[name])
         ran = recorded(*given, stderr=full, environment=here)
-    assert ran.code == (1 if name == "forget" else code)  # there is nothing more to forget
+    assert ran.code == code
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii:strict", "latin-1", "utf-16"])
@@ -183,6 +183,22 @@ def test_arguments_are_utf8_in_any_locale(recorded):
     assert len(recorded("entries", f"profile={raw}").out.splitlines()) == 2
     assert recorded("forget", raw, "--group", raw, "--yes").code == 0
     assert recorded("token", raw, "--yes").code in {0, 2}
+
+
+READING = {
+    "record": ("record",),
+    "profiles": ("profiles", "--from", "-"),
+    "edit": ("edit", "1", "--message", "-"),
+    "simulator": ("simulator", "--port", "0", "--faults", "-"),
+    "tui": ("tui", "--keymap", "-", "--screenshot", "screen.svg"),
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_closed_input_is_named(recorded, name):
+    ran = recorded(*READING[name], stdin=None)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("Error: standard input cannot be read: Bad file descriptor\n")
 
 
 def test_interrupted_import_is_silent(restante):
