@@ -13,7 +13,7 @@ import warnings
 import pytest
 
 from recorder import Journal, JournalError, JournalReader, Recorder, RestanteError, Shipper
-from recorder.journal.forks import at_forks, opening
+from recorder.journal.forks import _forks, at_forks, opening
 from simulator.service.server import Service
 from tests.doubles import Scripted
 from tests.services import RawService
@@ -216,13 +216,12 @@ def test_batch_across_fork_is_the_parents(path):
     assert recorded(path) == [("child", 0), ("parent", 0)]
 
 
-CHILDS_HOOK = """
+FORKED_IN_C = """
 import ctypes, os, sys
 from recorder import JournalError, Recorder
 recorder = Recorder("T", sys.argv[1])
 child = ctypes.PyDLL(None).fork()
 if child == 0:
-    ctypes.pythonapi.PyOS_AfterFork_Child()
     try:
         recorder.people_append("child", {"n": 0})
     except JournalError as error:
@@ -234,11 +233,21 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_fork_in_c_is_refused(path):
-    """Servers written in C call Python's hook of the child, and not the one before the fork."""
-    command = [sys.executable, "-W", "ignore", "-c", CHILDS_HOOK, path]
+    """Servers written in C fork past Python's hooks."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKED_IN_C, path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert recorded(path) == [("parent", 0)]
+
+
+@pytest.mark.parametrize("hook", [_forks.after_in_child, _forks.after_in_parent])
+def test_hook_without_its_fork_does_nothing(path, hook):
+    """Servers written in C may call Python's hook of the child, and not the one before the fork."""
+    with Recorder("T", path) as recorder:
+        recorder.people_append("parent", {"n": 0})
+        hook()
+        assert forked(lambda: recorder.people_append("child", {"n": 0})) == 0
+    assert recorded(path) == [("child", 0), ("parent", 0)]
 
 
 def test_failing_hook_keeps_nobody_waiting(path, capfd):
