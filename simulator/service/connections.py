@@ -175,6 +175,8 @@ class _Connection(WSGIRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002  # as in the standard library
         """Answer malformed HTTP like every other refusal, and close."""
         self.close_connection = True
+        if not self.server.service.hold(0):  # closing cut the request short, so its sender is not to blame
+            return
         self._endpoint = None
         self._send(_refusal(code, (message or HTTPStatus(code).phrase)[:_MAX_SHOWN]))
 

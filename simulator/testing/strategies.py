@@ -96,25 +96,17 @@ def property_names() -> SearchStrategy[str]:
     return st.sampled_from(["a", "b", "$transactions"])
 
 
-def states(
-    *,
-    names: SearchStrategy[str] | None = None,
-    values: SearchStrategy[Any] | None = None,
-    missing: bool = True,
-) -> SearchStrategy[Any]:
+def states(*, missing: bool = True) -> SearchStrategy[Any]:
     """Draw the initial properties of a profile: a dict, or None for no such profile.
 
     Args:
-        names: Names of properties.
-        values: Values of properties.
         missing: True to draw None, too.
 
     >>> from hypothesis import find
     >>> find(states(), lambda state: True) is None
     True
     """
-    chosen = _any_values() | st.sampled_from(_NUMBERS) if values is None else values
-    present = st.dictionaries(property_names() if names is None else names, chosen, max_size=3)
+    present = st.dictionaries(property_names(), values() | st.sampled_from(_NUMBERS), max_size=3)
     return st.none() | present if missing else present
 
 

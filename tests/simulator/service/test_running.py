@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from simulator.service.server import Service
-from tests.simulator.service.senders import TIMEOUT, fault, increment, send, update
+from tests.services import eventually
+from tests.simulator.service.senders import TIMEOUT, connected, fault, increment, posted, send, update
 
 
 @pytest.fixture
@@ -94,6 +95,17 @@ def test_close_applies_due_late_copies(http):
         assert list(service.profiles()) == ["due"]
         assert service.settle(0)
     assert "restante-late" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("part", [posted(update())[:-5], b"POST /engage HTTP/1.1\r\nContent-Le"])
+def test_close_blames_no_sender(part):
+    """A shipper would take 400 for a verdict on its entries."""
+    with Service() as service, connected(service) as wire:
+        wire.sendall(part)
+        eventually(lambda: service._running[0]._open)
+        service.close()
+        assert wire.recv(65_536) == b""
+    assert service.messages() == []
 
 
 def test_close_is_idempotent():
