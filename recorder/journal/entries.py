@@ -15,6 +15,8 @@ from recorder.model.errors import JournalDamaged
 from recorder.model.operations import Lane
 
 __all__ = [
+    "IS_OBJECT",
+    "NAMES",
     "NOT_WAITING",
     "SET_ASIDE",
     "UNIT",
@@ -75,6 +77,13 @@ _OF_ITS_UNIT = (
 
 NOT_WAITING = f"NOT EXISTS (SELECT 1 FROM waits WHERE {_OF_ITS_UNIT})"
 """Condition: nothing keeps the entry's profile from being sent."""
+
+
+IS_OBJECT = "json_valid(message) AND message LIKE '{%'"
+"""Condition: the message is the JSON object that it was recorded as."""
+
+NAMES = "coalesce(group_key, '') || coalesce(profile, '') || coalesce(operator, '')"
+"""All names of an entry as one text: reading it fails if one of them is not UTF-8."""
 
 
 class Carried(NamedTuple):
@@ -140,10 +149,7 @@ def highest(connection: sqlite3.Connection) -> int:
 # --- claiming
 
 # NULL for a message that is no object; and all text that settling will read, so that damage shows at once.
-_READ = """
-seq, CASE WHEN json_valid(message) AND message LIKE '{%' THEN message END,
-coalesce(group_key, '') || coalesce(profile, '') || coalesce(operator, '')
-"""
+_READ = f"seq, CASE WHEN {IS_OBJECT} THEN message END, {NAMES}"
 _PENDING = f"""
 SELECT {_READ} FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq

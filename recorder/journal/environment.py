@@ -16,6 +16,7 @@ __all__ = [
     "is_mount",
     "other_owners",
     "readers",
+    "ships",
     "writable",
 ]
 
@@ -122,6 +123,30 @@ def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
     """
     found = _locks(side_file, locks)
     return None if found is None else tuple(sorted({pid for kind, pid, _ in found if kind == "FLOCK"}))
+
+
+def ships(lock: Path, pid: int | None, *, running: bool) -> bool:
+    """Return True if the shipper that came last is at work.
+
+    Args:
+        lock: The shippers' lock file. Where it, or the system, does not say who holds it, the process must be alive.
+        pid: Of the process that came last.
+        running: It did not say that it stopped.
+    """
+    found = holders(lock) if lock.exists() else None
+    return running and (_alive(pid) if found is None else bool(found))
+
+
+def _alive(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another account's
+        return True
+    return True
 
 
 def readers(index: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from recorder.journal import project, shipper
 from recorder.journal.copies import copy_reason, current_home
-from recorder.journal.environment import enterable, holders
+from recorder.journal.environment import enterable, ships
 from recorder.journal.files import obstacle
 from recorder.journal.locks import beside
 from recorder.journal.opening import BUSY_SECONDS, SALVAGING, SENSELESS, primary_code, resolved
@@ -228,19 +228,18 @@ def _copy(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[Find
 
 def _shipper(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[Finding]:
     pid, running, _ = connection.execute(sql.SHIPPER).fetchone()
-    lock_holders = holders(beside(path, ".lock"))
-    if lock_holders or (lock_holders is None and running):
-        yield ok("shipper", f"process {pid} ships it")
+    if ships(beside(path, ".lock"), pid, running=bool(running)):
+        yield ok("shipper", f"process {pid} is shipping")
     elif running:
         yield notice(
             "shipper",
-            f"process {pid} shipped it, and was killed",
+            f"no shipper is running: process {pid} was killed",
             "Nothing: the next shipper settles the requests it left open.",
         )
     else:
         yield notice(
             "shipper",
-            "no process ships it now",
+            "no shipper is running",
             "Ship with `restante ship`, or `restante ship --watch` as a service, unless the app does.",
         )
 

@@ -4,7 +4,7 @@ A statement is a constant; one that takes a filter's condition, or goes in two d
 come from `recorder.model.filters`, and never contain user data.
 """
 
-from recorder.journal.entries import SET_ASIDE
+from recorder.journal.entries import IS_OBJECT, NAMES, SET_ASIDE
 from recorder.model.reports import Attempt, Baseline, Entry, LaneStatus
 from recorder.reading.rows import columns
 
@@ -161,6 +161,13 @@ SELECT lane, outcome, words, status, sum(times), min(started_at), max(coalesce(e
 """
 
 # --- Status
+
+KEPT = f"""
+SELECT {IS_OBJECT}, {NAMES} FROM lanes CROSS JOIN entries ON entries.lane = lanes.lane
+ WHERE seq > lanes.cursor AND entries.state = 'pending'
+UNION ALL
+SELECT {IS_OBJECT}, {NAMES} FROM entries WHERE state IN ('waiting', 'in_doubt', 'rejected') AND {SET_ASIDE}
+"""
 
 DATA_VERSION = "PRAGMA data_version"
 TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret

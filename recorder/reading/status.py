@@ -1,15 +1,18 @@
 """The accounts of a journal, and the state of shipping."""
 
-import os
 from dataclasses import replace
 
-from recorder.journal import lanes, project, shipper
+from recorder.journal import accounts, lanes, project, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.doubt import wait_left
+from recorder.journal.environment import ships
+from recorder.journal.locks import beside
 from recorder.journal.opening import making_sense
 from recorder.journal.space import refuses
 from recorder.journal.statistics import statistics
 from recorder.journal.uptime import Due, uptime
+from recorder.model.entries import State
+from recorder.model.errors import JournalDamaged
 from recorder.model.operations import Lane
 from recorder.model.reports import Entry, Hold, LaneStatus, ShipperStatus, Statistics, Unanswered
 from recorder.reading import statements as sql
@@ -19,6 +22,9 @@ from recorder.reading.source import Source
 __all__ = ["StatusReader"]
 
 
+_KEPT = (State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT, State.REJECTED)
+
+
 class StatusReader(Source):
     """The accounts of a journal, and the state of shipping."""
 
@@ -26,6 +32,21 @@ class StatusReader(Source):
         """Return the accounts, from counters and the highest number: nothing is scanned."""
         with self._snapshot() as connection, making_sense(self.path):
             return statistics(connection, self.path, now=self._clock())
+
+    def check_kept(self) -> None:
+        """Look through the entries that are still to be sent or decided about.
+
+        Raises:
+            JournalDamaged: Some cannot be read.
+        """
+        with self._snapshot() as connection, making_sense(self.path):
+            counts = accounts.read_all(connection)
+            kept = sum(counts[state] for state in _KEPT)
+            readable = sum(bool(is_object) for is_object, _ in connection.execute(sql.KEPT))
+        if readable != kept:
+            raise JournalDamaged(
+                f"{self.path.name}: {kept - readable:,} of {kept:,} entries to send or decide about cannot be read"
+            )
 
     def version(self) -> int:
         """Return a number that changes when another connection has changed the journal; a cheap read."""
@@ -65,7 +86,7 @@ class StatusReader(Source):
             settling = min((Due(*row).left(now) for row in self._all(sql.SETTLING)), default=None)
             return ShipperStatus(
                 pid=pid,
-                running=bool(running) and _alive(pid),
+                running=ships(beside(self.path, ".lock"), pid, running=bool(running)),
                 seen_at=seen_at,
                 service=service,
                 in_doubt=in_doubt,
@@ -106,15 +127,3 @@ class StatusReader(Source):
     def _full(self) -> bool:
         with self._snapshot() as connection:
             return refuses(connection, self.path, project.limits(connection))
-
-
-def _alive(pid: int | None) -> bool:
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another account's
-        return True
-    return True

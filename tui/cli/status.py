@@ -24,7 +24,7 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     """Show the state of shipping, and the accounts.
 
     Exits 1 if an entry is rejected, in doubt or older than --max-age, if shipping is paused, or if the journal
-    is full.
+    is full or damaged. `doctor` looks at everything else that can be wrong with it.
 
     \b
     Examples:
@@ -33,6 +33,7 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     """
     with JournalReader(path) as reader:
         statistics, shipper = reader.counts(), reader.shipping()
+        reader.check_kept()
     shipping = shipping_of(statistics, shipper, now=time.time())
     if for_programs:
         state = {**options.as_dict(shipping), "destination": shipper.service}
@@ -45,7 +46,8 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
 
 def _needs_attention(statistics: Statistics, shipping: Shipping, max_age: float | None) -> bool:
     too_old = max_age is not None and (statistics.oldest_pending_seconds or 0.0) > max_age
-    return bool(statistics.rejected or statistics.in_doubt or shipping.state in {"paused", "full"} or too_old)
+    wrong = statistics.rejected or statistics.in_doubt or not statistics.adds_up
+    return bool(wrong or shipping.state in {"paused", "full"} or too_old)
 
 
 def _accounts(statistics: Statistics) -> str:

@@ -278,7 +278,7 @@ def test_processes_that_use_it_are_named(filled):
     with Journal(filled):
         assert f"process {os.getpid()}" in found(filled, "open")[0].text
     assert holders(beside(filled, ".open")) == ()
-    assert "no process ships" in found(filled, "shipper")[0].text
+    assert "no shipper is running" in found(filled, "shipper")[0].text
     seen = []
 
     class Looking(Scripted):
@@ -288,7 +288,7 @@ def test_processes_that_use_it_are_named(filled):
 
     with Journal(filled) as journal:
         Shipper(journal, Looking()).ship()
-    assert seen[0].text == f"process {os.getpid()} ships it"
+    assert seen[0].text == f"process {os.getpid()} is shipping"
 
 
 def test_killed_shipper_is_named(filled):
