@@ -125,6 +125,11 @@ class _History:
         """True for those that carried fewer updates than entries."""
         self._numbers = array("q")
 
+    @property
+    def folded(self) -> bool:
+        """True if a request carried fewer updates than entries: sent again, it may have been folded otherwise."""
+        return any(self._attempts.values())
+
     def shipped(self) -> Iterator[Mapping[str, Any]]:
         for _, entries in groupby(self._reader.shipped_entries(), lambda entry: entry.attempt):
             yield from self._sent(list(entries))
@@ -173,7 +178,8 @@ class _Report:
         self._history = history
         self._comparison = comparison
         self._given_up = _given_up(reader, comparison.divergences)
-        self._pruned = reader.counts().pruned > 0
+        self._unless = ", as far as it is kept" * (reader.counts().pruned > 0)
+        self._unless += ", unless a folded request was sent twice" * history.folded
 
     def in_words(self, limit: int) -> None:
         divergences = self._comparison.divergences
@@ -183,7 +189,7 @@ class _Report:
             if (entry := self._given_up.get(_owner(divergence))) is not None:
                 options.say(f"  given up   {_called(entry)}")
             elif divergence.kind is DivergenceKind.UNEXPECTED:
-                options.say(f"  recorded   not in this journal{', as far as it is kept' * self._pruned}")
+                options.say(f"  recorded   not in this journal{self._unless}")
         if len(divergences) > limit:
             options.narrate(f"{limit:,} of {len(divergences):,} shown; --limit shows more.")
 

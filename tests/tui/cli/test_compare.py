@@ -366,6 +366,13 @@ def test_folded_shipment_in_doubt_agrees(append, ship, compared, service):
     assert (ran.code, ran.json["arrived_early"], ran.json["to_send"]) == (0, 2, 3)
 
 
+def test_unknown_update_may_be_a_fold(append, ship, compared, service):
+    append(*FOLDED)
+    ship("--fold")
+    send(service, {"$distinct_id": "ada", "$add": {"visits": 1.1}, "$time": 3.5})
+    assert "  recorded   not in this journal, unless a folded request was sent twice\n" in compared().out
+
+
 def test_folded_shipment_lost_is_named(append, ship, compared, service):
     append(*FOLDED)
     ship("--fold")
