@@ -14,7 +14,6 @@ from typing import IO, Any, TypeVar
 import click
 
 from recorder import JournalReader
-from recorder.journal.files import PRIVATE
 from recorder.model.addresses import SERVICE, base_of
 from recorder.model.errors import JournalMissing
 from recorder.model.filters import KEYS, seconds
@@ -88,7 +87,7 @@ def new_file(value: str | Path) -> Path:
 
 def make_private(file: Path) -> Path:
     """Make a file for output, unless there is one: its owner alone can read it, for it will have user data."""
-    os.close(os.open(file, os.O_WRONLY | os.O_CREAT, PRIVATE))
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
     return file
 
 
