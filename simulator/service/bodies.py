@@ -9,7 +9,7 @@ from email.message import Message
 from http import HTTPStatus
 from io import BufferedIOBase
 
-__all__ = ["BrokenBody", "HeadLines", "UnclearBody", "announced_length", "body_parts"]
+__all__ = ["CutShort", "HeadLines", "UnclearBody", "announced_length", "body_parts"]
 
 _PIECE = 64 * 1024
 _LONGEST_LINE = 1_000
@@ -23,7 +23,7 @@ _FIELD = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\0-\x08\x0a-\x1f\x7f]*)?
 
 
 class UnclearBody(ValueError):
-    """The head does not say where the body ends.
+    """The request does not say where its body ends.
 
     Attributes:
         status: The HTTP status to answer.
@@ -34,12 +34,15 @@ class UnclearBody(ValueError):
         self.status = status
 
 
-class BrokenBody(ValueError):
-    """The body ends too early, or its chunks are malformed."""
+class CutShort(ConnectionError):
+    """The connection ends before the request.
+
+    No answer is due: a status would be taken for a verdict on the messages.
+    """
 
 
 class HeadLines(BufferedIOBase):
-    """The header lines of a request; a malformed one raises `UnclearBody`.
+    """The header lines of a request; a malformed one raises `UnclearBody`, and a missing end `CutShort`.
 
     Python's parser is one for e-mail: it joins a line that begins with a space to the one before, divides one at a
     lone CR, and takes what it cannot read for the end of the head, with Content-Length unread behind it.
@@ -50,8 +53,8 @@ class HeadLines(BufferedIOBase):
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return the next line."""
-        line = self._stream.readline(size)
-        if len(line) != size and not _FIELD.fullmatch(line):
+        line = _line(self._stream, size)
+        if len(line) != size and not _FIELD.fullmatch(line):  # the caller says what is too long
             raise UnclearBody(f"a header line is malformed: {line[:_LONGEST_SHOWN]!r}")
         return line
 
@@ -96,7 +99,8 @@ def body_parts(stream: BufferedIOBase, length: int | None, *, piece: int = _PIEC
         piece: Largest piece, in bytes.
 
     Raises:
-        BrokenBody: The stream ends before the body, or a chunk is malformed.
+        CutShort: The stream ends before the body.
+        UnclearBody: A chunk is malformed.
 
     >>> from io import BytesIO
     >>> list(body_parts(BytesIO(b"[1, 2] and more"), 6, piece=4))
@@ -110,7 +114,7 @@ def _exactly(stream: BufferedIOBase, length: int, piece: int) -> Iterator[bytes]
     while left:
         part = stream.read(min(left, piece))
         if not part:
-            raise BrokenBody(f"the body ends too early: {left:,} bytes are missing")
+            raise CutShort(f"{left:,} bytes of the body are missing")
         left -= len(part)
         yield part
 
@@ -118,16 +122,26 @@ def _exactly(stream: BufferedIOBase, length: int, piece: int) -> Iterator[bytes]
 def _chunked(stream: BufferedIOBase, piece: int) -> Iterator[bytes]:
     while size := _chunk_size(stream):
         yield from _exactly(stream, size, piece)
-        if stream.read(2) != b"\r\n":
-            raise BrokenBody("a chunk is longer than it says")
+        if b"".join(_exactly(stream, 2, 2)) != b"\r\n":
+            raise UnclearBody("a chunk is longer than it says")
     for _ in range(_MOST_TRAILERS):
-        if stream.readline(_LONGEST_LINE) == b"\r\n":
+        line = _line(stream)
+        if line == b"\r\n":
             return
-    raise BrokenBody("no end after the last chunk")
+        if not line.endswith(b"\r\n"):
+            break
+    raise UnclearBody("no end after the last chunk")
 
 
 def _chunk_size(stream: BufferedIOBase) -> int:
-    line = _CHUNK_SIZE.fullmatch(stream.readline(_LONGEST_LINE))
+    line = _CHUNK_SIZE.fullmatch(_line(stream))
     if line is None:
-        raise BrokenBody("a chunk does not say how long it is")
+        raise UnclearBody("a chunk does not say how long it is")
     return int(line[1], 16)
+
+
+def _line(stream: BufferedIOBase, size: int | None = _LONGEST_LINE) -> bytes:
+    line = stream.readline(size)
+    if not line.endswith(b"\n") and len(line) != size:
+        raise CutShort("a line has no end")
+    return line

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
 
-from simulator.service.bodies import BrokenBody, HeadLines, UnclearBody, announced_length, body_parts
+from simulator.service.bodies import HeadLines, UnclearBody, announced_length, body_parts
 from simulator.service.faults import (
     AckLost,
     Fault,
@@ -175,8 +175,6 @@ class _Connection(WSGIRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002  # as in the standard library
         """Answer malformed HTTP like every other refusal, and close."""
         self.close_connection = True
-        if not self.server.service.hold(0):  # closing cut the request short, so its sender is not to blame
-            return
         self._endpoint = None
         self._send(_refusal(code, (message or HTTPStatus(code).phrase)[:_MAX_SHOWN]))
 
@@ -201,10 +199,7 @@ class _Connection(WSGIRequestHandler):
         except UnclearBody as error:
             self.send_error(error.status, str(error))
             return
-        except BrokenBody as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, str(error))
-            return
-        except OSError:
+        except OSError:  # such as CutShort
             self.close_connection = True
             return
         if body is None:

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 
-from simulator.service.bodies import BrokenBody, UnclearBody, announced_length, body_parts
+from simulator.service.bodies import CutShort, UnclearBody, announced_length, body_parts
 
 
 def length(head):
@@ -91,6 +91,16 @@ def test_chunks_are_joined(raw, whole):
         b"2\r\n[]\r\n",
         b"2\r\n[]\r\n0\r\n",
         b"2\r\n[]\r\n0\r\nTrailer: x\r\n",
+    ],
+)
+def test_missing_end_of_chunks_is_noticed(raw):
+    with pytest.raises(CutShort):
+        body(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
         b"1\r\n[]\r\n0\r\n\r\n",
         b"zz\r\n[]\r\n0\r\n\r\n",
         b"-2\r\n[]\r\n0\r\n\r\n",
@@ -106,19 +116,19 @@ def test_chunks_are_joined(raw, whole):
         b"0\r\n" + b"Trailer: x\r\n" * 1_000 + b"\r\n",
     ],
 )
-def test_malformed_chunks_are_broken(raw):
-    with pytest.raises(BrokenBody):
+def test_malformed_chunks_are_unclear(raw):
+    with pytest.raises(UnclearBody):
         body(raw)
 
 
 @pytest.mark.parametrize("size", [b"ffffff", b"7fffffffffffffff", b"ffffffffffffffff"])
-def test_truncated_huge_chunk_is_broken(size):
-    with pytest.raises(BrokenBody, match="are missing"):
+def test_truncated_huge_chunk_is_noticed(size):
+    with pytest.raises(CutShort, match="are missing"):
         body(size + b"\r\n[")
 
 
-def test_truncated_body_is_broken():
-    with pytest.raises(BrokenBody, match="90 bytes are missing"):
+def test_truncated_body_is_noticed():
+    with pytest.raises(CutShort, match="90 bytes of the body are missing"):
         body(b"[" * 10, 100)
 
 

@@ -63,9 +63,7 @@ def test_broken_request_applies_nothing(service, http, request_, capfd):
         (b"POST /engage HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "Content-Length, must be a number"),
         (b"POST /engage HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "Transfer-Encoding, must be chunked"),
         (b"POST /engage HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "Transfer-Encoding, unknown in HTTP/1.0"),
-        (b"POST /engage HTTP/1.1\r\nContent-Length: 9\r\n\r\n[", 400, "the body ends too early"),
         (b"POST /engage HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "a chunk does not say how long"),
-        (b"POST /engage HTTP/1.1\r\nContent-Le", 400, "a header line is malformed"),
     ],
 )  # fmt: skip
 def test_malformed_http_is_refused_as_json(service, request_, status, says, capfd):
@@ -112,8 +110,7 @@ def test_unclear_body_ends_connection(service, framing):
 @pytest.mark.parametrize("size", [b"ffffff", b"7fffffffffffffff"])
 def test_truncated_huge_chunk_ends_connection(service, size):
     head = b"POST /engage HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    ((status, _),) = answers_of(raw(service, head + size + b"\r\n["))
-    assert status == 400
+    assert raw(service, head + size + b"\r\n[") == b""
     assert service.messages() == []
 
 
