@@ -122,6 +122,17 @@ def test_http_09_gets_a_head(service, request_):
 
 
 @pytest.mark.parametrize(
+    "part",
+    [b"POST /simulator/reset HTTP/1.1\r\n", b"POST /engage HTTP/1.1\r\nContent-Le", posted(update())[:-5]],
+)
+def test_request_cut_short_is_not_answered(service, part):
+    """A shipper would take 400 for a verdict on its entries."""
+    assert raw(service, posted(update())).endswith(b"1")
+    assert raw(service, part) == b""
+    assert len(service.messages()) == 1
+
+
+@pytest.mark.parametrize(
     "framing", [b"Content-Length: many", b"Content-Length: 5\r\nTransfer-Encoding: chunked"]
 )
 def test_unclear_body_is_not_invited(service, framing):
