@@ -236,9 +236,7 @@ def _end_settled(connection: sqlite3.Connection, lane: Lane, settled: list[_Wait
 
 def _drop(connection: sqlite3.Connection, doubtful: list[Doubtful]) -> None:
     numbers = [entry.seq for entry in doubtful]
-    run = [
-        Update.of(operator, json.loads(text)) for operator, text in entries.message_of(connection, numbers)
-    ]
+    run = [Update.read(operator, text) for operator, text in entries.message_of(connection, numbers)]
     hazardous = frozenset(place for place, entry in enumerate(doubtful) if entry.hazardous)
     given_up = [numbers[place] for place in sorted(dropped(run, hazardous))]
     entries.move(connection, given_up, State.IN_DOUBT, State.DISCARDED, _DROPPED)

@@ -265,6 +265,7 @@ def _readable(message: bytes, *names: bytes | None) -> bool:
 
 # --- settling
 
+_MESSAGE = "CAST(message AS BLOB)"  # whoever parses it also sees if it is not UTF-8
 _CARRIED_FRESH = "lane = :lane AND seq BETWEEN :first AND :last AND state = 'pending'"
 _CARRIED_AGAIN = (
     f"seq IN (SELECT value FROM json_each(:picked)) AND state IN ('waiting', 'in_doubt') AND {SET_ASIDE}"
@@ -283,10 +284,10 @@ UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason
  WHERE {_CARRIED_AGAIN}
 """
 _UPDATES_FRESH = (
-    f"SELECT seq, group_key, {UNIT}, operator, message FROM entries WHERE {_CARRIED_FRESH} ORDER BY seq"
+    f"SELECT seq, group_key, {UNIT}, operator, {_MESSAGE} FROM entries WHERE {_CARRIED_FRESH} ORDER BY seq"
 )
 _UPDATES_AGAIN = (
-    f"SELECT seq, group_key, {UNIT}, operator, message FROM entries WHERE {_CARRIED_AGAIN} ORDER BY seq"
+    f"SELECT seq, group_key, {UNIT}, operator, {_MESSAGE} FROM entries WHERE {_CARRIED_AGAIN} ORDER BY seq"
 )
 _SINGLE_FRESH = f"SELECT seq, state, sends, group_key, {UNIT} FROM entries WHERE {_CARRIED_FRESH}"
 _SINGLE_AGAIN = f"SELECT seq, state, sends, group_key, {UNIT} FROM entries WHERE {_CARRIED_AGAIN}"
@@ -358,7 +359,7 @@ def _settled(connection: sqlite3.Connection, sql: str, values: Mapping[str, obje
 
 def updates_of(
     connection: sqlite3.Connection, carried: Carried
-) -> list[tuple[int, str | None, str | None, str, str]]:
+) -> list[tuple[int, str | None, str | None, str, bytes]]:
     """Return number, group key, profile, operator and message of each entry that an attempt carries."""
     sql = _UPDATES_FRESH if carried.picked is None else _UPDATES_AGAIN
     return connection.execute(sql, carried._asdict()).fetchall()
@@ -453,7 +454,9 @@ UPDATE entries SET state = 'discarded', reason = coalesce(reason, 'discarded by 
 """
 _MARK_OUT_OF_ORDER = "UPDATE entries SET out_of_order = 1 WHERE seq IN (SELECT value FROM json_each(?))"
 _EDIT = "UPDATE entries SET message = ?, operator = ?, group_key = ?, profile = ? WHERE seq = ?"
-_ENTRY = "SELECT operator, message FROM entries WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+_ENTRY = (
+    f"SELECT operator, {_MESSAGE} FROM entries WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+)
 
 
 class Decidable(NamedTuple):
@@ -527,7 +530,7 @@ def edit_message(connection: sqlite3.Connection, seq: int, new: NewEntry) -> Non
     connection.execute(_EDIT, (new.message, new.operator, new.group_key, new.profile, seq))
 
 
-def message_of(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[tuple[str | None, str]]:
+def message_of(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[tuple[str | None, bytes]]:
     """Return operator and message of each of these entries, by number."""
     return connection.execute(_ENTRY, (json.dumps(numbers),)).fetchall()
 

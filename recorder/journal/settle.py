@@ -1,6 +1,5 @@
 """Settling an attempt, in one transaction: states of its entries, accounts, cursor, waits, and how its lane stands."""
 
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from recorder.journal import attempts, doubt, entries, lanes
 from recorder.journal.entries import Carried, Profile
 from recorder.journal.erase import erase_settled
 from recorder.journal.lanes import Failure
-from recorder.journal.opening import SENSELESS
 from recorder.journal.uptime import AT_ONCE, Due
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.hazards import Update, hazardous
@@ -110,7 +108,7 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
 def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> None:
     runs: dict[Profile, list[tuple[int, Update]]] = defaultdict(list)
     for seq, group_key, profile, operator, message in entries.updates_of(connection, carried):
-        runs[group_key, profile].append((seq, _update(operator, message)))
+        runs[group_key, profile].append((seq, Update.read(operator, message)))
     entries.settle(connection, carried, State.IN_DOUBT)
     _move_cursor(connection, carried)
     limits = doubt.limits(connection, carried.lane)
@@ -126,13 +124,6 @@ def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement
     entries.mark_hazardous(connection, risky)
     if not asks and not settlement.apart:
         lanes.shrink_requests(connection, carried.lane, carried.updates)
-
-
-def _update(operator: str | None, message: str) -> Update:
-    try:
-        return Update.of(operator, json.loads(message))
-    except SENSELESS:  # damaged since it was claimed: any repetition is taken for hazardous
-        return Update("", None)
 
 
 def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> Settled:

@@ -7,6 +7,7 @@ Sources: the service documents what set, set once, union, unset and delete do; w
 element or all is not known, and of other operators nothing is.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,18 @@ class Update:
         Update(operator='$set', payload={'plan': 'pro'})
         """
         return cls(operator, message.get("properties" if operator is None else operator))
+
+    @classmethod
+    def read(cls, operator: str | None, text: str | bytes) -> "Update":
+        """Return the update in a message's JSON; one of an unknown operator if damage made it unreadable.
+
+        >>> Update.read("$set", '{"$distinct_id": "ada", "$s')
+        Update(operator='', payload=None)
+        """
+        try:
+            return cls.of(operator, json.loads(text))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return cls("", None)
 
     @property
     def properties(self) -> frozenset[str]:

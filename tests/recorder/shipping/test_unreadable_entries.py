@@ -7,7 +7,7 @@ import pytest
 
 from recorder import Journal, JournalDamaged, Recorder, Shipper, ShippingPolicy, State, audit, diagnose
 from recorder.maintenance.findings import Severity
-from tests.doubles import RESET, Scripted, claim, take_over
+from tests.doubles import RESET, Boot, Scripted, claim, take_over
 from tests.recorder.damage import TEXT, put
 
 BROKEN = ('\'{"$distinct_id":"p1",\'', "'{},{}'", "'[1]'", "NULL", "x'01'", "17", TEXT)
@@ -56,13 +56,14 @@ def test_unreadable_name_is_set_aside(filled, column):
     assert (counts.shipped, counts.rejected, counts.unsent) == (11, 1, 0)
 
 
+@pytest.mark.parametrize("value", BROKEN)
 @pytest.mark.parametrize("damaged_first", [True, False])
-def test_damage_behind_a_wait_passes(filled, damaged_first):
+def test_damage_behind_a_wait_passes(filled, damaged_first, value):
     """The profile of the entry waits, or its own doubt is what cannot be read any more."""
     with Journal(filled) as journal:
         claimed = claim(journal, take_over(journal), HURT if damaged_first else 2)
         assert claimed.numbers[-1] == (HURT if damaged_first else 2)
-    put(filled, "entries", HURT, "message", BROKEN[0])
+    put(filled, "entries", HURT, "message", value)
     _, counts = ship(filled)
     assert (counts.shipped, counts.rejected, counts.unsent) == (11, 1, 0)
 
@@ -73,6 +74,28 @@ def test_damage_in_a_held_profile_waits(filled):
     put(filled, "entries", HURT, "message", BROKEN[0])
     _, counts = ship(filled, in_doubt="hold")
     assert (counts.in_doubt, counts.rejected) == (12, 0)
+
+
+@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize("in_doubt", ["resend", "drop"])
+def test_damage_of_a_suspect_passes(filled, value, in_doubt):
+    """It was in two requests that were not answered, and is read once more when its wait is over."""
+    policy, boot = ShippingPolicy(settle_after=0, in_doubt=in_doubt, batch_updates=5), Boot()
+    with Journal(filled) as journal:
+        shipper = Shipper(journal, Scripted(RESET, RESET), policy, uptime=boot)
+        for _ in range(2):
+            boot.passes(400)
+            shipper.ship()
+    put(filled, "entries", HURT, "message", value)
+    with Journal(filled) as journal:
+        shipper = Shipper(journal, Scripted(), policy, uptime=boot)
+        for _ in range(12):
+            boot.passes(400)
+            shipper.ship()
+        counts = journal.statistics(1.0)
+    assert counts.unsent == 0
+    assert counts.shipped + counts.discarded + counts.rejected == 12
+    assert counts.shipped >= 6
 
 
 @pytest.mark.parametrize("value", BROKEN)
