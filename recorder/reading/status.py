@@ -14,6 +14,7 @@ from recorder.journal.uptime import Due, uptime
 from recorder.model.entries import State
 from recorder.model.errors import JournalDamaged
 from recorder.model.operations import Lane
+from recorder.model.policy import ShippingPolicy
 from recorder.model.reports import Entry, Hold, LaneStatus, ShipperStatus, Statistics, Unanswered
 from recorder.reading import statements as sql
 from recorder.reading.rows import as_outcome, make
@@ -65,7 +66,8 @@ class StatusReader(Source):
         """Return why this looks like a copy of a journal that ships elsewhere, or None."""
         with self._snapshot() as connection:
             identity, before = shipper.home(connection)
-        return copy_reason(before, current_home(self.path, identity))
+        with making_sense(self.path):
+            return copy_reason(before, current_home(self.path, identity))
 
     def hold(self, entry: Entry) -> Hold | None:
         """Return why an entry's profile cannot be sent now, or None."""
@@ -83,6 +85,10 @@ class StatusReader(Source):
         with making_sense(self.path):
             ((pid, running, seen_at, service, in_doubt, settle_after),) = self._all(sql.SHIPPER)
             now = uptime()
+            policy = {"in_doubt": in_doubt, "settle_after": settle_after}
+            ShippingPolicy(
+                **{name: value for name, value in policy.items() if value is not None}
+            )  # or it is damaged
             settling = min((Due(*row).left(now) for row in self._all(sql.SETTLING)), default=None)
             return ShipperStatus(
                 pid=pid,

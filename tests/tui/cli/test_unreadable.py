@@ -17,6 +17,7 @@ from recorder import Journal, Recorder, Shipper
 from recorder.journal.locks import beside
 from recorder.journal.opening import PAGE_SIZE
 from tests.doubles import AT_ONCE, REFUSED, Scripted
+from tests.recorder.damage import put
 from tui.cli import main, restante
 
 NOBODY = "http://127.0.0.1:1"
@@ -201,6 +202,35 @@ def test_damage_in_the_middle_is_reported(path, monkeypatch, name, cut):
     else:
         assert any(file.read_bytes() == content for file in path.parent.glob("*.damaged-*"))
         assert run("audit", path, monkeypatch)[0] == 0
+
+
+DAMAGED_VALUES = (
+    ("entries", 340, "message", "'{'"),
+    ("entries", 340, "state", "'posted'"),
+    ("lanes", 1, "outcome", "'posted'"),
+    ("counters", 1, "pruned", "'many'"),
+    ("project", 1, "identity", "7"),
+    ("shipper", 1, "settle_after", "'long'"),
+)
+
+
+@pytest.mark.parametrize("name", sorted({*COMMANDS} - {"tui", "salvage"}))
+@pytest.mark.parametrize("where", DAMAGED_VALUES, ids=lambda where: f"{where[0]}.{where[2]}")
+def test_damaged_value_is_told_in_words(path, monkeypatch, where, name):
+    put(path, *where)
+    code, said = run(name, path, monkeypatch)
+    assert code in {0, 1, 2}
+    if "makes no sense" in said:
+        assert code == 1
+        assert "restante salvage" in said
+
+
+def test_salvage_mends_damaged_values(path, monkeypatch):
+    for where in DAMAGED_VALUES[1:]:
+        put(path, *where)
+    assert run("doctor", path, monkeypatch)[0] == 1
+    assert run("salvage", path, monkeypatch)[0] in {0, 1}
+    assert run("audit", path, monkeypatch)[0] == 0
 
 
 @pytest.mark.parametrize("name", LOOKING)
