@@ -75,8 +75,8 @@ class Walk:
     def _fold_some(self, connection: Connection) -> bool:
         upto = baseline.limited(connection, self.cut.attempt)
         shipped, self._after, done = self._shipped(connection, upto)
-        self._drop(connection, shipped)  # first: its pages take the profiles, which may be as large
         _keep(connection, shipped)
+        self._drop(connection, shipped)
         return done
 
     def _drop_given_up(self, connection: Connection) -> bool:

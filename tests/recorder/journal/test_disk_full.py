@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from recorder import Journal, JournalFull, JournalReader, Recorder, Shipper, audit
+from recorder.journal.locks import beside
 from recorder.journal.reserve import RESERVE_BYTES, ReserveFile
 from simulator import Simulator
 from tests.doubles import AT_ONCE, Scripted
@@ -208,6 +209,24 @@ def test_shipped_entries_make_room(disk, most, profiles):
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.parametrize("profiles", [40, 50_000])
+def test_pruning_works_without_reserve(disk, profiles):
+    """Where no reserve file ever was, and little is free, pruning takes little and makes room."""
+    path = disk / "kiosk.db"
+    fill_up(disk, leave=8_000_000)
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        recorded, _ = record(recorder, 4_000, profiles)
+        Shipper(journal, Scripted(), AT_ONCE).ship()
+        assert not beside(path, ".ballast").exists()
+    fill_up(disk, leave=500_000)  # the log, which could be written over, is gone
+    with Journal(path) as journal, Recorder("T", journal) as recorder:
+        assert Shipper(journal, Scripted(), AT_ONCE).ship().stopped_by == "done"
+        assert recorder.statistics().pruned > recorded - 2_000
+        recorder.people_set("ada", {"a": 1})
+    assert free(disk) > 500_000
+    assert audit(path).agrees
+
+
 def test_full_disk_without_prunable_is_told(disk):
     """Where nothing is left to prune, the status says that the disk is full, and the shipper does not toil."""
     path = disk / "kiosk.db"
@@ -216,6 +235,8 @@ def test_full_disk_without_prunable_is_told(disk):
         shipper = Shipper(journal, Scripted(), AT_ONCE)
         shipper.ship()
         fill_up(disk)
+        with JournalReader(path) as reader:
+            assert reader.shipping().full
         for _ in range(3):
             assert shipper.ship().stopped_by == "done"
         with JournalReader(path) as reader:
