@@ -458,6 +458,7 @@ def test_lock_through_a_link_is_refused(filled, tmp_path, suffix):
 def test_reserve_file_follows_no_link(filled, tmp_path):
     target = tmp_path / "precious"
     target.write_text("precious", encoding="utf-8")
+    beside(filled, ".ballast").unlink(missing_ok=True)
     beside(filled, ".ballast").symlink_to(target)
     reserve = ReserveFile(filled)
     assert not reserve.release()
