@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from operator import lt
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from recorder.journal.settle import Settled, Settlement, settle, settle_late
 from recorder.journal.suspects import Apart
 from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import AttemptOutcome, State
-from recorder.model.errors import JournalError
+from recorder.model.errors import JournalDamaged, JournalError
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
 
@@ -398,8 +398,8 @@ def _pack(
 def _open(
     connection: sqlite3.Connection, lane: Lane, shipping: Shipping, packed: Packed, *, picked: bool
 ) -> Claim:
-    for before, number in pairwise(packed.numbers):
-        onward(before, number)
+    if not all(map(lt, packed.numbers, packed.numbers[1:])):  # a claim settles whole only in its order
+        raise JournalDamaged(f"its rows are out of order, near entry {packed.numbers[0]:,}")
     claim = Claim(0, shipping.epoch, lane, packed.numbers, picked, packed.body, packed.updates)
     digest = hashlib.sha256(packed.body).hexdigest()[:16]
     attempt = attempts.insert(connection, claim.carried, len(packed.body), digest, shipping.now)
