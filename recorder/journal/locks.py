@@ -6,6 +6,7 @@ process ends. The files are empty, are never deleted, and only their owner can r
 """
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -20,6 +21,13 @@ from recorder.model.errors import JournalBusy, JournalError
 __all__ = ["OpenLock", "ShipLock", "beside"]
 
 _POLL = 0.01
+
+_LOOK = "Run `restante doctor`: it examines the journal and its folder."
+_ADVICE = {
+    errno.EMFILE: "Close files that this process has open, or raise its limit (ulimit -n).",
+    errno.ENOSPC: "Free space on the disk.",
+    errno.ENOLCK: "Move the journal to a disk of this machine, where files can be locked.",
+}
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
@@ -55,7 +63,7 @@ def _locked(file: Path, path: Path, *, shared: bool = False, timeout: float = 0.
             if not taken:
                 os.close(descriptor)
     except OSError as error:
-        cause, advice = obstacle(path) or (error.strerror, "The journal's folder must be writable.")
+        cause, advice = obstacle(path) or (error.strerror, _ADVICE.get(error.errno or 0, _LOOK))
         raise JournalError(f"{file} cannot be locked: {cause}", hint=advice) from error
     return descriptor if taken else None
 

@@ -25,7 +25,7 @@ from recorder import (
 )
 from recorder.journal.environment import is_mount
 from recorder.journal.files import obstacle, private_file
-from recorder.journal.locks import beside
+from recorder.journal.locks import OpenLock, beside
 from recorder.journal.reserve import ReserveFile
 from recorder.model.entries import NewEntry
 from recorder.model.errors import JournalMissing
@@ -247,6 +247,18 @@ def test_dropped_recorder_returns_its_files(path):
     gc.collect()
     assert opened() == []
     assert salvage(path) is None
+
+
+def test_too_many_files_are_told(filled):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with pytest.raises(JournalError, match="Too many open files") as refused:
+            OpenLock(filled).share(0.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "ulimit -n" in refused.value.hint
 
 
 # --- other accounts
