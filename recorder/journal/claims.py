@@ -73,12 +73,14 @@ class Shipping(NamedTuple):
         now: Seconds since the epoch.
         uptime: The same moment, on the clock that nobody sets.
         policy: For entries in doubt.
+        began: When the drain began: a suspect that was tried since then waits for the next one, so that drains end.
     """
 
     epoch: int
     now: float
     uptime: Uptime
     policy: ShippingPolicy
+    began: Uptime | None = None
 
     @property
     def settled_at(self) -> Due:
@@ -278,7 +280,7 @@ class Claims:
     ) -> Claim | None:
         if not facts.waits:
             return None
-        group = suspects.Group(connection, lane, shipping.uptime)
+        group = suspects.Group(connection, lane, shipping.uptime, shipping.began)
         size = size._replace(updates=min(size.updates, group.most))
         with contextlib.closing(group.rows(_again_upto(facts, size))) as rows:
             packed = _pack(rows, lane, facts.token, size, fold=False) if group.most else None

@@ -128,12 +128,15 @@ def limits(connection: sqlite3.Connection, lane: Lane) -> dict[Profile, int]:
     return {wait.owner: wait.most for wait in _waits(connection, lane) if wait.most is not None}
 
 
-def suspects(connection: sqlite3.Connection, lane: Lane, uptime: Uptime) -> list[Suspect]:
-    """Return the suspects of a lane that may be sent now."""
+def suspects(
+    connection: sqlite3.Connection, lane: Lane, uptime: Uptime, since: Uptime | None = None
+) -> list[Suspect]:
+    """Return the suspects of a lane that may be sent now, without those whose wait began after `since`."""
     return [
         Suspect(wait.id, wait.most or 1)
         for wait in _waits(connection, lane)
         if wait.cause == "suspect" and wait.left(uptime) <= 0
+        if since is None or wait.boot != since.boot or wait.at - wait.span <= since.seconds
     ]
 
 

@@ -43,10 +43,12 @@ class Apart(NamedTuple):
 class Group:
     """The suspects of a lane that travel together next: those of the largest limit."""
 
-    def __init__(self, connection: sqlite3.Connection, lane: Lane, uptime: Uptime) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, lane: Lane, uptime: Uptime, began: Uptime | None
+    ) -> None:
         self._connection = connection
         self._lane = lane
-        due = doubt.suspects(connection, lane, uptime)
+        due = doubt.suspects(connection, lane, uptime, began)
         self.most = max((suspect.most for suspect in due), default=0)
         self._waits = [suspect.wait for suspect in due if suspect.most == self.most]
         self._rows: dict[int, Suspected] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from recorder.journal.claims import Claim
 from recorder.journal.lanes import Standing
-from recorder.journal.uptime import uptime
+from recorder.journal.uptime import Uptime, uptime
 from recorder.model.operations import Lane
 from recorder.model.reports import LaneStatus, ShipReport, StoppedBy
 
@@ -22,6 +22,7 @@ class Drain:
     """Results of a drain so far."""
 
     left: int | None
+    began: Uptime | None = None
     shipped: int = 0
     rejected: int = 0
     in_doubt: int = 0

@@ -163,11 +163,13 @@ class Sender:
             fold=self._policy.fold,
         )
 
-    def _shipping(self) -> Shipping:
-        return Shipping(self._epoch, self._clock(), self._uptime(), self._policy)
+    def _shipping(self, drain: Drain) -> Shipping:
+        return Shipping(self._epoch, self._clock(), self._uptime(), self._policy, drain.began)
 
     def _claim(self, lane: Lane, drain: Drain) -> Claim | None:
-        return self._write(lambda: self._claims.claim(lane, self._size(lane, drain.left), self._shipping()))
+        return self._write(
+            lambda: self._claims.claim(lane, self._size(lane, drain.left), self._shipping(drain))
+        )
 
     # --- send and settle
 
@@ -217,7 +219,7 @@ class Sender:
         size = self._size(claim.lane, left)
         try:
             settled, following, passed = self._claims.settle_and_claim(
-                claim, settlement, size, self._shipping(), hand_over=last
+                claim, settlement, size, self._shipping(drain), hand_over=last
             )
         except Exception as error:  # noqa: BLE001  # an error of the next claim is met when it is made by itself
             log.debug("shipping: settled without the next claim: %s: %s", type(error).__name__, error)
@@ -278,11 +280,15 @@ class Sender:
                 outcome=verdict.outcome, status=verdict.status, words=verdict.words, now=self._clock()
             )
         now, failures = self._uptime(), standing.failures + 1
-        unanswered = verdict.outcome is AttemptOutcome.UNKNOWN
-        if apart is None or not unanswered:
+        patience = bool(verdict.retry_after) and apart is not None and apart.tries is None
+        if patience or verdict.outcome is not AttemptOutcome.UNKNOWN:
+            apart = None  # the lane waits
+        if apart is None:
             wait = backoff(verdict.outcome, failures, self._chance())
-        else:
-            wait = 0.0 if apart.tries is None else own_backoff(apart.tries + 1, self._chance())
+        elif apart.tries is None:
+            wait = 0.0
+        else:  # what the service asks for is about this entry: it answers others
+            wait = max(own_backoff(apart.tries + 1, self._chance()), verdict.retry_after or 0.0)
         return Settlement(
             outcome=verdict.outcome,
             status=verdict.status,
@@ -292,7 +298,7 @@ class Sender:
             backoff=Due.after(now, wait),
             asked=Due.after(now, verdict.retry_after or 0.0),
             settle=Due.after(now, self._policy.settle_after),
-            apart=apart is not None and unanswered,
+            apart=apart is not None,
         )
 
     def _stop(self, lane: Lane, settlement: Settlement, drain: Drain) -> None:

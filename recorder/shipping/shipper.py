@@ -303,7 +303,7 @@ class Shipper:
 
     def _drain(self, call: Call) -> ShipReport:
         drain, sender = call.drain, self._sender
-        drain.standings = self._claims.standings()
+        drain.standings, drain.began = self._claims.standings(), self._uptime()
         turns = deque(lane for lane in drain.standings if sender.may_go(lane, call))
         while turns and not drain.over and not call.stop.is_set():
             if drain.left == 0:

@@ -59,6 +59,7 @@ class Service:
         self.requests = []
         self.refused = set()
         self.patience = 0
+        self.headers = {}
 
     def uptime(self):
         return Uptime("boot", self.seconds)
@@ -90,7 +91,10 @@ class Service:
             return ACCEPTED
         if failures[0] == "time-out":
             self.seconds += 60.0
-        return RESET if failures[0] == "reset" else Answer(left=True, url=URL, status=500, body=b"<html>")
+        return RESET if failures[0] == "reset" else self.error()
+
+    def error(self):
+        return Answer(left=True, url=URL, status=500, headers=self.headers, body=b"<html>")
 
 
 class Device:
@@ -288,6 +292,18 @@ def test_isolated_poison_has_its_own_back_off(device):
     assert 6_000 / 330 <= len(kiosk.service.requests) - before <= 6_000 / 90
 
 
+def test_round_tries_each_suspect_once(device):
+    """Time-outs take longer than the waits: what is due again meanwhile is left to the next round."""
+    service = Service(dict.fromkeys(range(8), "time-out"))
+    kiosk = device(service)
+    kiosk.record(f"u{n}" for n in range(60))
+    kiosk.run(3_600)
+    service.seconds += 301
+    before = len(service.requests)
+    kiosk.round()
+    assert [places for _, places in service.requests[before:]] == [[n] for n in range(8)]
+
+
 def test_reader_tells_what_is_never_answered(device):
     kiosk = isolated(device)
     with JournalReader(kiosk.path) as reader:
@@ -390,6 +406,19 @@ def test_patience_delays_suspects_only(device):
         service.patience = 1
     assert len(service.arrived) == 59
     assert max(service.sends[n] for n in service.arrived) <= 8
+
+
+def test_error_with_patience_delays_its_entry(device):
+    """A Retry-After beside an error page is about the entry that gets it, once that is alone."""
+    kiosk = isolated(device)
+    kiosk.service.headers = {"retry-after": "3600"}
+    for pause, requests in ((301, 1), (0, 0), (3_500, 0), (200, 1)):
+        before = len(kiosk.service.requests)
+        kiosk.service.seconds += pause
+        kiosk.round()
+        assert len(kiosk.service.requests) - before == requests
+    kiosk.record([f"fresh{n}" for n in range(5)], first=100)
+    assert kiosk.round().shipped == 5
 
 
 @pytest.mark.parametrize("settle_after", [0.0, 1.0, 600.0])
