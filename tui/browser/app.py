@@ -16,7 +16,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from recorder import InvalidOperation, JournalBusy, RestanteError
+from recorder import InvalidOperation, JournalBusy, JournalDamaged, RestanteError
 from tui.browser.ascii_filter import AsciiFilter
 from tui.browser.changes import Changes
 from tui.browser.gateway import Gateway
@@ -317,7 +317,7 @@ class Browser(App[Place], Asking):
         words = str(error) if known else f"{type(error).__name__}: {error}"
         if message.job not in _ASKED:
             # Repeated by itself: what is shown stays, under a banner that goes with the next success.
-            self._troubles[message.job] = "The writer is busy" if isinstance(error, JournalBusy) else words
+            self._troubles[message.job] = banner_words(error, words)
             self._show_troubles()
             return
         if (
@@ -344,3 +344,17 @@ class Browser(App[Place], Asking):
         """Show a single line below the least size."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
         self.screen_stack[0].set_class(small, "too-small")  # whatever lies over it now
+
+
+def banner_words(error: Exception, words: str) -> str:
+    """Return what the banner says of an error: in a line there is no space for its hint.
+
+    >>> banner_words(JournalDamaged("kiosk.db: …"), "kiosk.db: …")
+    'The journal is damaged, `restante salvage` mends it (kiosk.db: …)'
+    """
+    match error:
+        case JournalBusy():
+            return "The writer is busy"
+        case JournalDamaged():
+            return f"The journal is damaged, `restante salvage` mends it ({words})"
+    return words
