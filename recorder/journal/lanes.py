@@ -207,11 +207,12 @@ def standing(connection: sqlite3.Connection, lane: Lane) -> Standing:
 
 
 def _standing(row: tuple[str, str | None, str, int, str, float, float, float, float]) -> Standing:
-    _, outcome, cause, failures, boot, backoff_at, backoff_span, asked_at, asked_span = row
+    _, outcome, cause, failures, boot, *moments = row
+    backoff_at, backoff_span, asked_at, asked_span = map(float, moments)  # or it is damaged
     return Standing(
         AttemptOutcome(outcome) if outcome else None,
         cause,
-        failures,
+        int(failures),
         Due(boot, backoff_at, backoff_span),
         Due(boot, asked_at, asked_span),
     )

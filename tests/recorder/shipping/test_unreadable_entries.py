@@ -108,9 +108,12 @@ def test_damage_is_named(filled, value):
     assert any(finding.advice == JournalDamaged.hint for finding in wrong)
 
 
-def test_unknown_outcome_stops_with_its_name(filled):
+@pytest.mark.parametrize(
+    "column", ["outcome", "failures", "backoff_at", "backoff_span", "asked_at", "asked_span"]
+)
+def test_damaged_lane_stops_with_a_hint(filled, column):
     """A lane's own row has no substitute: nothing is sent, and the error says what to do."""
-    put(filled, "lanes", 1, "outcome", "'posted'")
+    put(filled, "lanes", 1, column, "'posted'")
     with Journal(filled) as journal, pytest.raises(JournalDamaged, match="posted") as raised:
         Shipper(journal, Scripted()).ship()
     assert "restante salvage" in raised.value.hint
