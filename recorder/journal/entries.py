@@ -267,9 +267,8 @@ def _readable(message: bytes, *names: bytes | None) -> bool:
 
 _MESSAGE = "CAST(message AS BLOB)"  # whoever parses it also sees if it is not UTF-8
 _CARRIED_FRESH = "lane = :lane AND seq BETWEEN :first AND :last AND state = 'pending'"
-_CARRIED_AGAIN = (
-    f"seq IN (SELECT value FROM json_each(:picked)) AND state IN ('waiting', 'in_doubt') AND {SET_ASIDE}"
-)
+# By number, not through the index: if the two disagree, an entry would be sent for ever.
+_CARRIED_AGAIN = "seq IN (SELECT value FROM json_each(:picked)) AND state IN ('waiting', 'in_doubt')"
 # An earlier request may have applied it, and repeating it is hazardous.
 _TWICE = "sends > 0 AND hazardous AND NOT possibly_twice"
 _AGAIN_STATES = (

@@ -76,6 +76,19 @@ def put(path, table, row, column, value):
     return f"{table} {row}: {column} = {value} ({done})"
 
 
+def put_past_indexes(path, statement):
+    """Change the table `entries`, so that its indexes do not agree with it any more."""
+    index = "type = 'index' AND tbl_name = 'entries'"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        before = connection.execute(f"SELECT * FROM sqlite_schema WHERE {index}").fetchall()
+        connection.execute(f"DELETE FROM sqlite_schema WHERE {index}")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.executemany("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", before)
+
+
 def disorder(path, text):
     """Swap the first and the last row of each page of rows that has this text: seeking does not find them any more."""
     content = bytearray(path.read_bytes())

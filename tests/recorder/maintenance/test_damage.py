@@ -9,6 +9,7 @@ import pytest
 
 from recorder import (
     Journal,
+    JournalDamaged,
     JournalReader,
     Recorder,
     RestanteError,
@@ -21,7 +22,7 @@ from recorder import (
 )
 from recorder.maintenance.findings import Severity
 from tests.doubles import AT_ONCE, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, Scripted
-from tests.recorder.damage import damage, disorder, furnished
+from tests.recorder.damage import damage, disorder, furnished, put_past_indexes
 
 SHORT, LONG = range(10), range(10, 310)
 SECONDS = 60  # far more than any of these takes: something runs for ever
@@ -159,6 +160,20 @@ def test_rows_out_of_order_end(path, act, settle_after):
     opened = JournalReader(path) if act in READS.values() else Journal(path, durability="process")
     with contextlib.suppress(RestanteError), opened as one:
         act(one)
+
+
+def test_entry_only_in_an_index_is_no_loop(path):
+    """It is sent once more, and not again and again."""
+    with Journal(path) as journal, Recorder("T", journal) as recorder:
+        recorder.people_append("ada", {"n": 1})
+        Shipper(journal, Scripted(RESET), AT_ONCE).ship()
+    put_past_indexes(path, "UPDATE entries SET state = 'shipped'")
+    transport = Scripted()
+    for _ in range(3):
+        with Journal(path) as journal, pytest.raises(JournalDamaged, match="found again"):
+            Shipper(journal, transport, AT_ONCE).ship()
+    assert len(transport.sent) == 1
+    assert wrong(path)
 
 
 @pytest.mark.parametrize("seed", SHORT)
