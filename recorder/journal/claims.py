@@ -422,10 +422,12 @@ class _Fresh:
 
     def rows(self) -> Iterator[Row]:
         upto = _NO_LIMIT if self._upto is None else self._upto
-        waits = bool(self._facts.waits)
-        cursor = entries.pending(self._connection, self._lane, self._facts.cursor, upto, beside_waits=waits)
+        waits, again = bool(self._facts.waits), bool(self._facts.unanswered)
+        cursor = entries.pending(
+            self._connection, self._lane, self._facts.cursor, upto, beside_waits=waits, beside_again=again
+        )
         with contextlib.closing(cursor) as found:
-            if not waits:
+            if not waits and not again:
                 yield from found
             elif not (yield from self._beside_waits(found)):
                 return

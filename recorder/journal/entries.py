@@ -158,6 +158,14 @@ _PENDING_BESIDE_WAITS = f"""
 SELECT {_READ}, NOT {NOT_WAITING} FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
+_OWNER = f"{UNIT}, coalesce(entries.group_key, '')"
+# While the service does not answer, a fresh entry may be tried before those to be sent again: not its own profile's.
+_PENDING_BESIDE_AGAIN = f"""
+SELECT {_READ}, NOT {NOT_WAITING} OR ({_OWNER}) IN (
+    SELECT {_OWNER} FROM entries WHERE state IN ('waiting', 'in_doubt') AND {SET_ASIDE} AND lane = :lane
+  ) FROM entries
+ WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
+"""
 # Two walks along the index, merged by number: no further than a request needs, however many wait.
 _AGAIN = f"""
 SELECT {_READ} FROM entries
@@ -170,13 +178,20 @@ SELECT {_READ} FROM entries
 
 
 def pending(
-    connection: sqlite3.Connection, lane: Lane, cursor: int, upto: int, *, beside_waits: bool
+    connection: sqlite3.Connection,
+    lane: Lane,
+    cursor: int,
+    upto: int,
+    *,
+    beside_waits: bool,
+    beside_again: bool,
 ) -> sqlite3.Cursor:
     """Return a cursor over number and message of a lane's pending entries above its cursor.
 
-    With `beside_waits` each row also says whether its profile waits; looking at each takes a third longer.
+    With `beside_waits` each row also says whether its profile waits; looking at each takes a third longer. With
+    `beside_again` it says so, too, of a profile that has earlier entries to be sent again.
     """
-    sql = _PENDING_BESIDE_WAITS if beside_waits else _PENDING
+    sql = _PENDING_BESIDE_AGAIN if beside_again else _PENDING_BESIDE_WAITS if beside_waits else _PENDING
     return connection.execute(sql, {"lane": lane, "cursor": cursor, "upto": upto})
 
 
