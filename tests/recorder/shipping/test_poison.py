@@ -247,6 +247,17 @@ def test_outage_makes_no_suspects(device):
     ends_well(device(Service()), 600, hours=1)
 
 
+@pytest.mark.parametrize("minutes", range(1, 60, 7))
+def test_outage_keeps_each_profiles_order(device, minutes):
+    """Not even the first request that is answered overtakes what was sent in vain."""
+    service = Service(down=60.0 * minutes)
+    kiosk = device(service, ShippingPolicy(settle_after=1.0, batch_updates=2))
+    kiosk.record(f"u{n % 7}" for n in range(60))
+    kiosk.run(service.down + 3_600, lambda: len(service.arrived) == 60)
+    for profile in range(7):
+        assert [place for place in service.arrived if place % 7 == profile] == list(range(profile, 60, 7))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("in_doubt", ["resend", "hold", "drop"])
 def test_long_outage_makes_no_suspects(device, in_doubt):
