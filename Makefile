@@ -4,7 +4,8 @@
 # `make test PYTHON=python3.13` does it with another Python; .venv is made anew when the version differs.
 PYTHON ?= python3
 VENV ?= .venv
-WORKERS ?= 3
+# More than cores: many tests wait for a moment, a process or a disk.
+WORKERS ?= 4
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')

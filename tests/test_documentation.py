@@ -66,8 +66,8 @@ settings.register_profile("calm", deadline=None, suppress_health_check=slow)  # 
 settings.load_profile("calm")
 """
 FEW = """
-machines._EXAMPLES = suite._EXAMPLES = 5
-settings.register_profile("few", settings.get_profile("calm"), max_examples=5)
+machines._EXAMPLES = suite._EXAMPLES = 2
+settings.register_profile("few", settings.get_profile("calm"), max_examples=2)
 settings.load_profile("few")
 """
 

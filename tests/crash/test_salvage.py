@@ -157,6 +157,7 @@ def test_killed_salvage_loses_nothing_readable(damaged, tmp_path):
     assert half >= 1
 
 
+@pytest.mark.long
 def test_killed_salvage_carries_pruned_over_once(pruned, tmp_path):
     few = dict.fromkeys(STEPS, 0) | {"rename": 2, "fsync": 1}
     assert each_step(pruned, tmp_path, few)[0] >= 2

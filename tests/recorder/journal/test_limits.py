@@ -52,6 +52,7 @@ def test_full_journal_refuses_recording(limited, path):
         limited.people_set("ada", {"a": TEXT * 1_000})
 
 
+@pytest.mark.long
 def test_shipping_makes_space_under_limit(limited, path):
     """Filled again and again, the journal stays within its limit and loses nothing."""
     total = 0

@@ -52,7 +52,7 @@ def rounds(path, boot, transport, wall=lambda: 1_000.0):
 def test_offline_probe_claims_nothing(recorder, journal, path):
     """While offline, a try opens the connection first, and claims nothing before it is open."""
     recorder.people_set("ada", {"n": 1})
-    transport = Walled(500, UNREACHABLE)
+    transport = Walled(100, UNREACHABLE)
     seen = []
 
     def look():
@@ -64,15 +64,15 @@ def test_offline_probe_claims_nothing(recorder, journal, path):
     transport.looking = look
     shipper = Shipper(journal, transport)
     assert shipper.ship().requests == 1  # the first failure is a request that did not leave
-    for _ in range(499):
+    for _ in range(99):
         assert shipper.ship().requests == 0
     assert len(transport.sent) == 1
     assert {pending for pending, _ in seen} == {1}
     assert not any(any(under_way) for _, under_way in seen)
     with JournalReader(path) as reader:
         rows = [(attempt.updates, attempt.times, attempt.words) for attempt in reader.attempts()]
-        assert rows == [(0, 499, "no route to the service"), (1, 1, "connection refused")]
-        assert reader.shipping().lanes[0].failures == 500
+        assert rows == [(0, 99, "no route to the service"), (1, 1, "connection refused")]
+        assert reader.shipping().lanes[0].failures == 100
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM attempts").fetchone() == (2,)
     assert shipper.ship().requests == 0

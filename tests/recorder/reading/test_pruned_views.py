@@ -155,7 +155,7 @@ DONE = st.one_of(
 )
 
 
-@costly(3)
+@costly(6)
 @given(story=st.lists(DONE, min_size=15, max_size=50))
 def test_pruning_changes_no_profile_or_account(story):
     """The same done to a journal that is pruned in between and to one that is not gives the same."""

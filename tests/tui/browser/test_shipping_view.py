@@ -53,6 +53,7 @@ def test_wrong_accounts_say_so():
     assert next(accounts_lines(Statistics(recorded=3, shipped=2))).endswith("✗ DOES NOT ADD UP")
 
 
+@pytest.mark.long
 async def test_enter_shows_entries_of_failure(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3")

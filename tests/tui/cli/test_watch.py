@@ -86,6 +86,7 @@ def test_ctrl_c_ends_it_with_130(watch, append):
     assert watching.end(signal.SIGINT)[0] == 130
 
 
+@pytest.mark.long
 def test_missing_journal_is_waited_for(watch, journal, append, tmp_path, service):
     watching = watch()
     assert watching.said() == f"Waiting for a journal at {journal}.\n"
@@ -143,6 +144,7 @@ def test_json_is_one_report_per_line(watch, append):
     assert watching.end()[0] == 0
 
 
+@pytest.mark.long
 def test_last_policy_is_kept(watch, journal, append):
     append(UPDATES[0])
     first = watch("--in-doubt", "hold", "--settle-after", "1m")
