@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -50,7 +51,7 @@ def counts(path):
 
 
 def rows(path, sql):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         found = connection.execute(sql).fetchall()
     connection.close()
     return found
@@ -515,7 +516,10 @@ def test_growing_failure_delays_no_pruning(recorder, journal, path):
     ship(journal, FORBIDDEN, now=1.0)
     fill(recorder, 3)
     ship(journal, now=1.0, limit=3)
-    with sqlite3.connect(path) as connection:  # the failure is repeated, and its row grows
+    with (
+        closing(sqlite3.connect(path)) as connection,
+        connection,
+    ):  # the failure is repeated, and its row grows
         connection.execute("UPDATE attempts SET ended_at = ? WHERE id = 1", (30 * DAY,))
     connection.close()
     fill(recorder, 1, "bob")

@@ -2,6 +2,7 @@
 
 import math
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_shipper_shrinks_the_file(path):
             boot.passes(120)
         with JournalReader(path) as reader:
             assert reader.counts().kept <= 1_200
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection, connection:
             pages, free = (
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count")

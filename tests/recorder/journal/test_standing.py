@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_offline_probe_claims_nothing(recorder, journal, path):
         rows = [(attempt.updates, attempt.times, attempt.words) for attempt in reader.attempts()]
         assert rows == [(0, 99, "no route to the service"), (1, 1, "connection refused")]
         assert reader.shipping().lanes[0].failures == 100
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT count(*) FROM attempts").fetchone() == (2,)
     assert shipper.ship().requests == 0
     assert shipper.ship().shipped == 1

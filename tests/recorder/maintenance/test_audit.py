@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 from collections import Counter
+from contextlib import closing
 
 import pytest
 
@@ -110,7 +111,7 @@ def story(path, journal, shipper):
 
 def told(path, *statements):
     """What `audit` says after these changes."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
     connection.close()
@@ -263,7 +264,7 @@ def test_wrong_open_attempt_is_named(story, values, wrong):
 
 
 def test_disagreement_text_names_first_entry(story):
-    with sqlite3.connect(story) as connection:
+    with closing(sqlite3.connect(story)) as connection, connection:
         connection.execute("UPDATE entries SET sends = 1 WHERE seq >= 6")
     connection.close()
     audited = audit(story)
@@ -283,7 +284,7 @@ def test_what_is_no_journal_is_refused(tmp_path, path):
 
 
 def test_damage_is_told_as_damage(story):
-    with sqlite3.connect(story) as connection:
+    with closing(sqlite3.connect(story)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'entries'").fetchone()
     connection.close()

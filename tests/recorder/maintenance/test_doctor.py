@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -293,7 +294,7 @@ def test_processes_that_use_it_are_named(filled):
 
 
 def test_killed_shipper_is_named(filled):
-    with sqlite3.connect(filled) as connection:
+    with closing(sqlite3.connect(filled)) as connection, connection:
         connection.execute("UPDATE shipper SET running = 1, pid = 4711")
     connection.close()
     assert "4711" in found(filled, "shipper")[0].text
@@ -313,7 +314,7 @@ def test_wrong_clock_is_named(path, now, severity):
 
 
 def test_a_newer_schema_needs_attention(filled):
-    with sqlite3.connect(filled) as connection:
+    with closing(sqlite3.connect(filled)) as connection, connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     assert wrong(filled) == {"schema"}
@@ -321,7 +322,7 @@ def test_a_newer_schema_needs_attention(filled):
 
 
 def test_disagreeing_accounts_are_listed(filled):
-    with sqlite3.connect(filled) as connection:
+    with closing(sqlite3.connect(filled)) as connection, connection:
         connection.execute("UPDATE counters SET entries = 5 WHERE account = 'shipped'")
     connection.close()
     assert [finding.text for finding in found(filled, "accounts")] == [
@@ -343,12 +344,12 @@ def test_damaged_pages_advise_salvage(filled):
 def test_what_only_a_deep_look_finds(filled):
     """An index that lacks a row: a quick check does not compare the two."""
     index = "name = 'entries_set_aside'"
-    with sqlite3.connect(filled) as connection:
+    with closing(sqlite3.connect(filled)) as connection, connection:
         connection.execute("PRAGMA writable_schema = ON")
         kept = connection.execute(f"SELECT * FROM sqlite_schema WHERE {index}").fetchone()
         connection.execute(f"DELETE FROM sqlite_schema WHERE {index}")
     connection.close()
-    with sqlite3.connect(filled) as connection:
+    with closing(sqlite3.connect(filled)) as connection, connection:
         connection.execute("UPDATE entries SET state = 'rejected' WHERE seq = 7")
         connection.execute("UPDATE counters SET entries = 1 WHERE account = 'rejected'")
         connection.execute("PRAGMA writable_schema = ON")
@@ -390,7 +391,7 @@ def test_missing_or_foreign_file_is_refused(path):
     with pytest.raises(NotAJournal):
         diagnose(path)
     path.unlink()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE theirs (a)")
     connection.close()
     before = files(path.parent)

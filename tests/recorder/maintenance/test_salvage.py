@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -100,7 +101,7 @@ def overwrite(path, page, content):
 
 def whole(path):
     """A journal that is well: SQLite's own check, the accounts, and every rule of the audit."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
     connection.close()
@@ -138,7 +139,7 @@ def kept(path):
 def test_unsent_entries_are_salvaged_in_doubt(damaged):
     before = entries(damaged)
     assert {entry.state for entry in before.values()} == set(State) - {State.FORGOTTEN, State.LOST}
-    with sqlite3.connect(damaged) as connection:
+    with closing(sqlite3.connect(damaged)) as connection, connection:
         (root,) = connection.execute(
             "SELECT rootpage FROM sqlite_schema WHERE name = 'entries_set_aside'"
         ).fetchone()
@@ -155,7 +156,7 @@ def test_unsent_entries_are_salvaged_in_doubt(damaged):
     (aside,) = kept(damaged)
     assert str(aside) == salvaged.kept
     assert aside.read_bytes() == content
-    with sqlite3.connect(damaged) as connection:
+    with closing(sqlite3.connect(damaged)) as connection, connection:
         assert connection.execute("SELECT identity FROM project").fetchone() != identity
         assert connection.execute("SELECT DISTINCT cursor FROM lanes").fetchall() == [(len(before),)]
     connection.close()
@@ -205,14 +206,14 @@ def test_snapshot_becomes_a_journal_in_doubt(pristine, path):
 
 
 def causes(path):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         found = dict(connection.execute("SELECT cause, count(*) FROM waits GROUP BY cause").fetchall())
     connection.close()
     return found
 
 
 def root_of(path, table):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
     connection.close()
     return root
@@ -245,7 +246,7 @@ def test_held_profile_stays_held(path):
 
 def test_number_far_above_is_damage(damaged):
     before = entries(damaged)
-    with sqlite3.connect(damaged) as connection:
+    with closing(sqlite3.connect(damaged)) as connection, connection:
         connection.execute("UPDATE entries SET seq = 300000 WHERE seq = 200")
     connection.close()
     salvaged = salvage(damaged)
@@ -258,7 +259,7 @@ def test_number_far_above_is_damage(damaged):
     ["state = CAST(x'ff' AS TEXT)", "state = 'sent'", "lane = 'peeple'", "message = '{'", "message = '[]'"],
 )
 def test_senseless_values_are_lost(damaged, damage):
-    with sqlite3.connect(damaged) as connection:
+    with closing(sqlite3.connect(damaged)) as connection, connection:
         connection.execute(f"UPDATE entries SET {damage} WHERE seq = 3")
     connection.close()
     if damage != "message = '[]'":  # an object is what is asked for; a reader takes what is JSON
@@ -319,7 +320,7 @@ def test_salvage_of_other_file_is_refused(path):
     with pytest.raises(NotAJournal):
         salvage(path)
     path.unlink()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, lane TEXT)")
         connection.execute("INSERT INTO entries VALUES (1, 'people')")
         connection.execute("CREATE TABLE friends (name TEXT, kind TEXT)")
@@ -343,7 +344,7 @@ def test_salvage_needs_a_new_sqlite(damaged, monkeypatch):
 
 
 def test_salvage_of_newer_journal_is_refused(damaged):
-    with sqlite3.connect(damaged) as connection:
+    with closing(sqlite3.connect(damaged)) as connection, connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     overwrite(damaged, 9, b"\xa5" * PAGE_SIZE)
@@ -411,7 +412,7 @@ def survives(path, before, expect):
 def places(path):
     """On which pages each entry is, found by its bytes: which page lost costs it."""
     content = path.read_bytes()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         rows = connection.execute("SELECT seq, message FROM entries").fetchall()
     connection.close()
     found = {}

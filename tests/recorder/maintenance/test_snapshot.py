@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_snapshots_while_others_record(path, tmp_path):
 
 
 def shipped_from(path):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         row = connection.execute("SELECT machine, path, inode, moved_at FROM shipper").fetchone()
     connection.close()
     return row

@@ -1,6 +1,7 @@
 """`restante audit`: a line for each account that disagrees, and an exit code for monitors."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -15,7 +16,7 @@ def shipped(restante, journal, append, service):
 
 
 def put_wrong(journal):
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("UPDATE counters SET entries = 5 WHERE account = 'shipped'")
         connection.execute("UPDATE entries SET attempt = NULL WHERE seq = 2")
     connection.close()

@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -193,7 +194,7 @@ def test_rejected_entries_need_attention(journal, status, ship):
 def test_service_words_are_escaped(restante, journal, append, ship):
     append({"$distinct_id": "ada", "$set": {"plan": "pro"}})
     ship({"at": 1, "fault": "status", "code": 429})
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("UPDATE lanes SET cause = ?", ("slow \x1b]0;pwned\x07\u202e down",))
     connection.close()
     ran = restante.on_terminal("status", "-j", journal)

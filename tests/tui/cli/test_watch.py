@@ -6,6 +6,7 @@ import select
 import signal
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -213,7 +214,7 @@ def test_closed_pipe_ends_it(watch, append):
 def test_other_shipper_is_taken_over(watch, journal, append, service):
     append(*UPDATES)
     with ShipLock(journal):
-        with sqlite3.connect(journal) as connection:
+        with closing(sqlite3.connect(journal)) as connection, connection:
             connection.execute("UPDATE shipper SET running = 1, pid = ?", (os.getpid(),))
         connection.close()
         watching = watch()
@@ -237,7 +238,7 @@ def test_replaced_journal_ends_it(watch, journal, append, tmp_path):
 
 def test_damaged_journal_ends_it(watch, journal, append):
     append(*UPDATES)
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'entries'").fetchone()
     connection.close()
