@@ -73,11 +73,12 @@ class Connection:
         self._torn = False  # this process forks in the middle of a call
         self._on_child = in_child
         with opening:
-            self._sqlite = self._open()
-            at_forks(self)
+            connection = self._open()
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
+            self._sqlite = connection
+            at_forks(self)  # from here on a fork of another thread may close it
         self._reserve.restore()  # a disk that recording fills before anybody ships needs one, too
         self._looks_at_disk = self._reserve.released
-        (page,) = self._sqlite.execute("PRAGMA page_size").fetchone()
         self._frame = page + _FRAME_HEADER
         self._page_payload = page * 3 // 4  # roughly
 
@@ -143,7 +144,8 @@ class Connection:
         self.lock = threading.Lock()
         self.owner = 0
         self._process = os.getpid()
-        self._held.release()  # the parent's descriptor of the same lock stays
+        with contextlib.suppress(OSError):  # a descriptor that the app closed
+            self._held.release()  # the parent's descriptor of the same lock stays
         self._written = self._pages = self._looked_at = self._log_size = 0
         self._on_child()
 

@@ -72,7 +72,7 @@ class _Forks:
                 opening.release()
             self._opening = False
             for member in self._ready:
-                with contextlib.suppress(OSError):  # such as a descriptor that the app closed
+                with contextlib.suppress(Exception):  # whatever one raises, the others are released
                     call(member)
             self._ready.clear()
         self._depth -= 1

@@ -128,7 +128,8 @@ class Journal:
 
     def _in_child(self) -> None:
         """Forget calls that other threads of the parent had queued: this process was forked."""
-        self._commits.reset()
+        if hasattr(self, "_commits"):  # not while another thread opens it
+            self._commits.reset()
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"
