@@ -74,6 +74,7 @@ class Shipping(NamedTuple):
         uptime: The same moment, on the clock that nobody sets.
         policy: For entries in doubt.
         began: When the drain began: a suspect that was tried since then waits for the next one, so that drains end.
+        upto: The newest entry then, for the same reason; None for no limit.
     """
 
     epoch: int
@@ -81,6 +82,7 @@ class Shipping(NamedTuple):
     uptime: Uptime
     policy: ShippingPolicy
     began: Uptime | None = None
+    upto: int | None = None
 
     @property
     def settled_at(self) -> Due:
@@ -185,6 +187,11 @@ class Claims:
         """Return how each lane stands that has an entry."""
         with self._connection.reading() as connection:
             return lanes.standings(connection)
+
+    def highest(self) -> int:
+        """Return the number of the newest entry."""
+        with self._connection.reading() as connection:
+            return entries.highest(connection)
 
     def standing(self, lane: Lane) -> Standing:
         """Return how a lane stands."""
@@ -307,15 +314,19 @@ class Claims:
         size: ClaimSize,
         shipping: Shipping,
     ) -> tuple[Claim | None, bool]:
-        fresh = _Fresh(connection, lane, facts, size.fresh_upto)
-        fold = size.fold and size.fresh_upto is None
+        upto, isolating = shipping.upto, size.fresh_upto is not None
+        if isolating:
+            upto = size.fresh_upto
+        fresh = _Fresh(connection, lane, facts, upto)
+        fold = size.fold and not isolating
         packed = _pack(fresh.rows(), lane, facts.token, size, fold=fold)
         passed = fresh.pass_waiting(packed)
         if packed is not None:
             onward(facts.cursor, packed.numbers[0])
             return _open(connection, lane, shipping, packed, picked=False), False
-        if fresh.ended and not passed and facts.highest - facts.cursor > WORTH_MOVING:
-            lanes.move_cursor(connection, lane, facts.highest)  # nothing of this lane is pending
+        end = facts.highest if upto is None else min(facts.highest, upto)
+        if fresh.ended and not isolating and not passed and end - facts.cursor > WORTH_MOVING:
+            lanes.move_cursor(connection, lane, end)  # nothing of this lane is pending up to there
         return None, passed
 
     # --- settle
@@ -418,7 +429,7 @@ class _Fresh:
         self._upto = upto
         self._passed: list[int] = []
         self.ended = False
-        """True once all rows were read, to the lane's end: no limit cut them."""
+        """True once all rows were read: no limit of the claim cut them."""
 
     def rows(self) -> Iterator[Row]:
         upto = _NO_LIMIT if self._upto is None else self._upto
@@ -431,7 +442,7 @@ class _Fresh:
                 yield from found
             elif not (yield from self._beside_waits(found)):
                 return
-        self.ended = self._upto is None
+        self.ended = True
 
     def _beside_waits(self, found: sqlite3.Cursor) -> Generator[Row, None, bool]:
         most = self._most_passed()

@@ -19,10 +19,17 @@ _URGENCY: tuple[StoppedBy, ...] = ("offline", "paused", "waiting")
 
 @dataclass(slots=True)
 class Drain:
-    """Results of a drain so far."""
+    """Results of a drain so far.
+
+    Attributes:
+        left: Most entries that it may still send; None for no limit.
+        began: The moment when it began.
+        upto: The newest entry then, if the drain ends there; None for no limit.
+    """
 
     left: int | None
     began: Uptime | None = None
+    upto: int | None = None
     shipped: int = 0
     rejected: int = 0
     in_doubt: int = 0

@@ -164,7 +164,7 @@ class Sender:
         )
 
     def _shipping(self, drain: Drain) -> Shipping:
-        return Shipping(self._epoch, self._clock(), self._uptime(), self._policy, drain.began)
+        return Shipping(self._epoch, self._clock(), self._uptime(), self._policy, drain.began, drain.upto)
 
     def _claim(self, lane: Lane, drain: Drain) -> Claim | None:
         return self._write(

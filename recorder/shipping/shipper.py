@@ -232,8 +232,8 @@ class Shipper:
                     told = report
                 if report.stopped_by == "busy":
                     return  # somebody took over, lock or no lock
-                if more:
-                    continue
+                if more or (report.requests and report.stopped_by == "done" and report.pending):
+                    continue  # some came since the drain began
                 if report.stopped_by == "done":
                     self._wake.wait(_LOOK_INTERVAL)
                     self._wake.clear()
@@ -304,6 +304,8 @@ class Shipper:
     def _drain(self, call: Call) -> ShipReport:
         drain, sender = call.drain, self._sender
         drain.standings, drain.began = self._claims.standings(), self._uptime()
+        # A round of `run` ends, however much comes meanwhile, or whatever waits for the next would wait for ever.
+        drain.upto = None if call.explicit else self._claims.highest()
         turns = deque(lane for lane in drain.standings if sender.may_go(lane, call))
         while turns and not drain.over and not call.stop.is_set():
             if drain.left == 0:

@@ -316,6 +316,25 @@ def test_round_tries_each_suspect_once(device):
     assert [places for _, places in service.requests[before:]] == [[n] for n in range(8)]
 
 
+def test_round_ends_while_entries_come(device):
+    """Or suspects, lanes that failed and pruning would wait for as long as an app records."""
+
+    class Busy(Service):
+        def send(self, lane, body, *, timeout=None):
+            answer = super().send(lane, body, timeout=timeout)
+            assert len(self.requests) < 300
+            kiosk.record(["busy"], 1_000 + len(self.requests))
+            return answer
+
+    kiosk = device(Busy({0: "error"}), ShippingPolicy(batch_updates=10))
+    kiosk.record(f"u{n}" for n in range(10))
+    rounds = 0
+    while not kiosk.service.arrived.keys() >= set(range(1, 10)):
+        kiosk.run(1.0)
+        rounds += 1
+    assert rounds < 120
+
+
 def test_reader_tells_what_is_never_answered(device):
     kiosk = isolated(device)
     with JournalReader(kiosk.path) as reader:
