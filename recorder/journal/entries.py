@@ -49,6 +49,7 @@ __all__ = [
     "reject",
     "reject_unreadable",
     "rejected_since",
+    "row",
     "sending",
     "settle",
     "single",
@@ -213,11 +214,12 @@ SELECT {_READ}, group_key, {UNIT}, sends FROM entries
  ORDER BY seq
 """
 _FIRST_OF_EACH = f"""
-SELECT {_READ}, min(seq) FROM entries
+SELECT min(seq) FROM entries
  WHERE state IN ('waiting', 'in_doubt') AND {SET_ASIDE} AND lane = :lane AND seq <= :upto
    AND ({NOT_WAITING} OR {_OF_WAITS})
- GROUP BY group_key, {UNIT} ORDER BY seq
+ GROUP BY group_key, {UNIT} ORDER BY 1
 """
+_ROW = f"SELECT {_READ} FROM entries WHERE seq = ?"
 
 
 class Suspected(NamedTuple):
@@ -236,15 +238,19 @@ def suspected(connection: sqlite3.Connection, lane: Lane, upto: int, waits: Sequ
     return connection.execute(_SUSPECTED, {"lane": lane, "upto": upto, "waits": json.dumps(waits)})
 
 
-def first_of_each(
-    connection: sqlite3.Connection, lane: Lane, upto: int, waits: Sequence[int]
-) -> list[tuple[int, str, str, int]]:
-    """Return the first entry to be sent again of each profile, beginning with number and message.
+def first_of_each(connection: sqlite3.Connection, lane: Lane, upto: int, waits: Sequence[int]) -> list[int]:
+    """Return the number of the first entry to be sent again of each profile.
 
     Profiles that wait are left out, except for these waits.
     """
     values = {"lane": lane, "upto": upto, "waits": json.dumps(waits)}
-    return connection.execute(_FIRST_OF_EACH, values).fetchall()
+    return [seq for (seq,) in connection.execute(_FIRST_OF_EACH, values).fetchall()]
+
+
+def row(connection: sqlite3.Connection, seq: int) -> tuple[int, str, str]:
+    """Return an entry as claims read it, beginning with number and message."""
+    found: tuple[int, str, str] = connection.execute(_ROW, (seq,)).fetchone()
+    return found
 
 
 # --- what damage made unreadable

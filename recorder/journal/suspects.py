@@ -84,4 +84,4 @@ def probe(
     """Return the entry that asks whether the service answers: another profile's each time, so not always poison."""
     waits = [suspect.wait for suspect in doubt.suspects(connection, lane, uptime)]
     found = entries.first_of_each(connection, lane, upto, waits)
-    return found[int(unanswered * _GOLDEN % 1 * len(found))] if found else None
+    return entries.row(connection, found[int(unanswered * _GOLDEN % 1 * len(found))]) if found else None

@@ -103,10 +103,9 @@ SELECT count(*), min(behind) FROM waits
 """
 _HELD_WITHOUT_CAUSE = f"""
 SELECT count(*), min(behind) FROM waits
- WHERE cause = 'hold' AND NOT EXISTS (
-   SELECT 1 FROM entries WHERE state = 'in_doubt' AND state NOT IN ('pending', 'shipped')
-                           AND entries.lane = waits.lane AND waits.profile IS {UNIT}
-                           AND entries.group_key IS waits.group_key)
+ WHERE cause = 'hold' AND (lane, profile, coalesce(group_key, '')) NOT IN (
+   SELECT lane, {UNIT}, coalesce(group_key, '') FROM entries
+    WHERE state = 'in_doubt' AND state NOT IN ('pending', 'shipped'))
 """
 _WAITS_TWICE = """
 SELECT coalesce(sum(several - 1), 0), min(behind) FROM (
