@@ -70,9 +70,10 @@ def is_mount(file: Path, mounts: Path = _MOUNTS) -> bool:
 
 def _mount_lines(mounts: Path) -> list[str]:
     try:
-        return mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        text = mounts.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return []
+    return [line for line in text.split("\n") if line]  # not splitlines: a name may have other ends of lines
 
 
 def _mounted(mounts: Path) -> Iterator[FileSystem]:
@@ -98,7 +99,7 @@ def free_bytes(folder: Path) -> int | None:
         status = os.statvfs(folder)
     except (AttributeError, OSError):
         return None
-    return status.f_bavail * status.f_frsize
+    return status.f_bavail * status.f_frsize if status.f_blocks else None
 
 
 def allowed(file: Path, how: int) -> bool:

@@ -1,5 +1,6 @@
 """The files of a journal: made for their owner only, never opened through a link, and why they cannot be used."""
 
+import contextlib
 import os
 import shlex
 import stat
@@ -38,7 +39,8 @@ def private_file(file: Path, *, flags: int = os.O_RDWR, owner_of: Path | None = 
         os.fchmod(descriptor, PRIVATE)  # whatever the umask
         if owner_of is not None and os.geteuid() == 0 and owner_of.exists():
             owner = owner_of.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            with contextlib.suppress(PermissionError):  # in a container, root may lack the right
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
     return descriptor
 
 
@@ -75,7 +77,11 @@ def shared(path: Path) -> tuple[str, str] | None:
 
     Whoever opens the file elsewhere has a log and locks of its own there, and each deletes what the other recorded.
     """
-    if (names := path.stat().st_nlink) > 1:
+    try:
+        names = path.stat().st_nlink
+    except OSError:  # it is gone: what opens it says so
+        return None
+    if names > 1:
         return (
             f"its file has {names} names (hard links), and each would have a log and locks of its own",
             f"Find the others with: find / -xdev -samefile {shlex.quote(str(path))}; delete them, or copy the file.",
