@@ -294,15 +294,17 @@ class Round:
         self._service.hold_at("arrived", 1)  # and what the first one had sent is answered
         lock.unlink()
         second = self._start_shipper()
-        reached = self._until(lambda: self._service.holds, second)
+        if not self._until(lambda: self._service.holds, second):
+            self._kill(first, second)  # nothing is left to send: the first need not notice
+            return False
         said, attempts = len(first.said), self._ask(_ATTEMPTS)
         first.process.send_signal(signal.SIGCONT)
         assert self._until(lambda: first.has_said("busy", after=said), first, "busy")
         # What it had settled may have ended its call: that call's word comes first then, and nothing else does.
-        assert not reached or first.said[said:].index("busy") <= 1 - open_attempts, first.said[said:]
-        assert not reached or self._ask(_ATTEMPTS) == attempts, "it claimed although it was overtaken"
+        assert first.said[said:].index("busy") <= 1 - open_attempts, first.said[said:]
+        assert self._ask(_ATTEMPTS) == attempts, "it claimed although it was overtaken"
         self._kill(first, second)
-        return reached
+        return True
 
     def _at_a_call(self, name: str) -> bool:
         shipper = self._start_shipper(at=(name, self._chance.randint(1, CALLS[name])))
