@@ -203,14 +203,16 @@ class Browser(App[Place], Asking):
         known, ages, gateway = self._version, self._polls % _POLLS_A_SECOND == 0, self.gateway
 
         def job() -> _Look:
-            whereabouts, refusal = gateway.whereabouts(), ""
+            whereabouts = gateway.whereabouts()
+            if whereabouts == "gone":
+                return _Look(known, None, whereabouts, "")  # what shows is what was read before
             if whereabouts == "replaced":
                 try:
                     gateway.check_file()
                 except RestanteError as error:
-                    refusal = str(error)
+                    return _Look(known, None, whereabouts, str(error))
             version = gateway.version()
-            return _Look(version, gateway.facts() if ages or version != known else None, whereabouts, refusal)
+            return _Look(version, gateway.facts() if ages or version != known else None, whereabouts, "")
 
         self.ask(job, self._show_look, group="look", once=True)
 
