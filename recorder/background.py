@@ -121,12 +121,16 @@ class Delivery:
 
     def _start(self, after: float = 0.0) -> None:
         """Start the background thread, which ships after so many seconds."""
-        with self._starting:
+        if not self._starting.acquire(blocking=False):
+            return  # another thread starts it, or this one does, and a signal handler records
+        try:
             if self._thread is None:
                 self._ready()
                 thread = threading.Thread(target=self._run, args=(after,), name="restante-ship", daemon=True)
                 thread.start()
                 self._thread = thread
+        finally:
+            self._starting.release()
 
     def _run(self, after: float) -> None:
         shipper, _ = self._ready()

@@ -448,3 +448,35 @@ def test_threads_that_fork_take_turns():
         thread.join(PATIENCE)
     assert codes == [0] * 3
     assert watching.most == 1
+
+
+IN_THE_MIDDLE = """
+import os, signal, sys
+from recorder import Recorder
+
+recorder = Recorder("T", sys.argv[1], background=True, url="http://127.0.0.1:9")
+within = []
+
+def record_once(frame, event, _):  # as a signal handler may, while a thread is started
+    if (event, frame.f_code.co_qualname) == ("call", "Thread.start") and not within:
+        within.append(event)
+        recorder.people_append("handler", {"n": 0})
+
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    sys.setprofile(record_once)
+    recorder.people_append("child", {"n": 0})
+    os._exit(not within)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+recorder.close()
+sys.exit(code)
+"""
+
+
+def test_signal_handler_may_record_in_child(path):
+    """The child's first call starts a thread; a handler that records in the middle of that waits for nobody."""
+    command = [sys.executable, "-W", "ignore", "-c", IN_THE_MIDDLE, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert recorded(path) == [("child", 0), ("handler", 0)]
