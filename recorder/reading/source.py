@@ -38,6 +38,8 @@ class Source:
         clock: Seconds since the epoch, for ages and for filters such as ``since=2h``.
     """
 
+    _connection: sqlite3.Connection | None = None
+
     def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = now) -> None:
         self._clock = clock
         self.path = resolved(path)
@@ -46,7 +48,6 @@ class Source:
         self._reading = 0  # the thread that is in the middle of a read
         self._torn = False
         self._closed = False
-        self._connection: sqlite3.Connection | None = None
         self._seen: tuple[int, ...] = ()
         with self._lock:
             self._connect()
@@ -62,6 +63,10 @@ class Source:
         with self._lock:
             self._closed = True
             self._disconnect()
+
+    def __del__(self) -> None:
+        """Close the file of a reader that was dropped without `close`."""
+        self._disconnect()
 
     # --- forks: see recorder.journal.forks
 

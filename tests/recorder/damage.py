@@ -72,7 +72,9 @@ def put(path, table, row, column, value):
         except sqlite3.IntegrityError as error:  # a row's own number is a whole one
             done = str(error)
         connection.execute("PRAGMA writable_schema = ON")
-        connection.executemany("UPDATE sqlite_schema SET sql = ?2 WHERE rowid = ?1", before)
+        connection.executemany(
+            "UPDATE sqlite_schema SET sql = ? WHERE rowid = ?", [(sql, row) for row, sql in before]
+        )
     return f"{table} {row}: {column} = {value} ({done})"
 
 
