@@ -210,8 +210,13 @@ def test_poison_costs_its_own_profile(tmp_path_factory, **mix):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("failures", [FAILURES, ("error",), ("reset",), ("time-out",)])
-@pytest.mark.parametrize("where", ["first", "middle", "last", "random"])
+@pytest.mark.parametrize(
+    ("where", "failures"),
+    [
+        *((where, FAILURES) for where in ("first", "middle", "last", "random")),
+        *(("random", (failure,)) for failure in FAILURES),
+    ],
+)
 @pytest.mark.parametrize("size", LARGE)
 def test_much_poison_costs_its_profiles(tmp_path, size, where, failures):
     good, poison, in_doubt = size
