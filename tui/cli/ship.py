@@ -99,14 +99,7 @@ def ship_command(
     with Journal(path) as journal, JournalReader(path) as reader:
         warn_of_copy(reader)
         shipper = Shipper(journal, transport, _policy(given, reader.shipping()))
-        try:
-            report = ship_with_progress(shipper, limit, now=now)
-        except KeyboardInterrupt:
-            options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
-            shipper.wait(_LAST_ANSWER)
-            left = count(reader.counts().unsent, "entry", "entries")
-            options.narrate(f"Interrupted: {left} still to be sent.")
-            raise
+        report = _ship(shipper, reader, limit, now=now)
         in_doubt = reader.counts().in_doubt
     transport.close()
     if for_programs:
@@ -114,6 +107,17 @@ def ship_command(
     else:
         options.narrate(format_report(path, report))
     context.exit(int(report.stopped_by != "done" or report.pending + report.rejected + in_doubt > 0))
+
+
+def _ship(shipper: Shipper, reader: JournalReader, limit: int | None, *, now: bool) -> ShipReport:
+    try:
+        return ship_with_progress(shipper, limit, now=now)
+    except KeyboardInterrupt:
+        options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
+        shipper.wait(_LAST_ANSWER)
+        left = count(reader.counts().unsent, "entry", "entries")
+        options.narrate(f"Interrupted: {left} still to be sent.")
+        raise
 
 
 def _may_ship_to(reader: JournalReader, base: str, *, watching: bool, yes: bool) -> bool:
