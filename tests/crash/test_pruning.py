@@ -97,6 +97,7 @@ def kill_at_all(whole, folder, steps):
     return reached
 
 
+@pytest.mark.long
 def test_killed_pruning_has_pruned_less(whole, steps, tmp_path):
     """And changed nothing else."""
     each = max(1, len(steps) // 5)

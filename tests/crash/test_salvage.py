@@ -150,6 +150,7 @@ def each_step(damaged, tmp_path, few):
     return killed, half
 
 
+@pytest.mark.long
 def test_killed_salvage_loses_nothing_readable(damaged, tmp_path):
     """And the next one finishes it."""
     killed, half = each_step(damaged, tmp_path, FEW)

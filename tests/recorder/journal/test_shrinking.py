@@ -60,6 +60,7 @@ def drain(number, path):
     return before, after
 
 
+@pytest.mark.long
 def test_file_shrinks_after_drain(path):
     before, after = drain(30_000, path)
     assert after < before / 10

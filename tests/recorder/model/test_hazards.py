@@ -87,6 +87,7 @@ def test_some_hazardous_runs_differ():
     assert sum(differs(run, Dialect()) for run in risky) > len(risky) / 5
 
 
+@pytest.mark.long
 @UNDER_DIALECTS
 def test_rest_after_dropping_is_harmless(dialect):
     for run in RUNS:

@@ -184,6 +184,7 @@ def test_fixtures_load_everything_early(project):
     assert "assertions.py" not in text
 
 
+@pytest.mark.long
 def test_marks_work_in_both_kinds(project):
     done = project("""
         import unittest

@@ -106,6 +106,7 @@ def test_wait_for_journal_can_end(watch, tmp_path, number, code):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_outage_is_one_line(watch, journal, append, closed_port, until):
     append(*UPDATES)
     watching = watch(url=closed_port)
