@@ -162,15 +162,20 @@ def decided(connection: sqlite3.Connection, lane: str, owners: Collection[Profil
     found = [wait for wait in _waits(connection, lane) if wait.owner in owners]
     in_doubt = {entry.owner for entry in entries.doubtful(connection, lane)}
     unsure = entries.unsure(connection, lane)
-    held = [wait for wait in found if wait.cause == "hold" and wait.owner not in in_doubt]
-    apart = [wait for wait in found if wait.cause != "hold"] + [
-        wait for wait in held if wait.most is not None
-    ]
-    connection.executemany(_DECIDED, [(wait.id,) for wait in apart])
+    freed = {wait.id for wait in found if wait.cause == "hold" and wait.owner not in in_doubt}
+    connection.executemany(
+        _DECIDED,
+        [
+            (wait.id,)
+            for wait in found
+            if wait.cause != "hold" or (wait.id in freed and wait.most is not None)
+        ],
+    )
     over = [
         wait.id
         for wait in found
-        if (wait in held and wait.most is None) or (wait.cause != "settle_after" and wait.owner not in unsure)
+        if (wait.id in freed and wait.most is None)
+        or (wait.cause != "settle_after" and wait.owner not in unsure)
     ]
     connection.execute(_DELETE, (json.dumps(over),))
 
@@ -232,9 +237,9 @@ def end_settled_waits(connection: sqlite3.Connection, lane: Lane, uptime: Uptime
 
 def _end_settled(connection: sqlite3.Connection, lane: Lane, settled: list[_Wait]) -> None:
     unsure = entries.unsure(connection, lane)
-    suspects = [wait.id for wait in settled if wait.most is not None and wait.owner in unsure]
-    connection.execute(_SUSPECT, (json.dumps(suspects),))
-    connection.execute(_DELETE, (json.dumps([wait.id for wait in settled if wait.id not in set(suspects)]),))
+    suspects = {wait.id for wait in settled if wait.most is not None and wait.owner in unsure}
+    connection.execute(_SUSPECT, (json.dumps([*suspects]),))
+    connection.execute(_DELETE, (json.dumps([wait.id for wait in settled if wait.id not in suspects]),))
 
 
 def _drop(connection: sqlite3.Connection, doubtful: list[Doubtful]) -> None:
