@@ -57,6 +57,7 @@ __all__ = [
     "suspected",
     "take_up",
     "to_send_again",
+    "unit_of",
     "unsent_deletion",
     "unsure",
     "updates_of",
@@ -70,7 +71,13 @@ SET_ASIDE = "state NOT IN ('pending', 'shipped')"
 """Condition of the partial index: SQLite uses it only for a query that repeats it word for word."""
 
 UNIT = "coalesce(entries.profile, CAST(entries.seq AS TEXT))"
-"""What waits as one: a profile, or an event, which has none, by its number."""
+"""SQL for the profile that waits as one; of an event, which has none, its number."""
+
+
+def unit_of(seq: int, group_key: str | None, profile: str | None) -> Profile:
+    """Return group key and profile, or an event's own number: what its waits are about; see `UNIT`."""
+    return group_key, str(seq) if profile is None else profile
+
 
 _OF_ITS_UNIT = (
     f"waits.lane = entries.lane AND waits.profile IS {UNIT} AND waits.group_key IS entries.group_key"
@@ -499,8 +506,8 @@ class Decidable(NamedTuple):
 
     @property
     def unit(self) -> Profile:
-        """Group key and profile, or an event's own number: what its waits are about."""
-        return self.group_key, str(self.seq) if self.profile is None else self.profile
+        """Group key and profile as waits know them."""
+        return unit_of(self.seq, self.group_key, self.profile)
 
 
 def matching(connection: sqlite3.Connection, where: str, values: Sequence[str | float]) -> list[int]:

@@ -99,8 +99,8 @@ class Named(NamedTuple):
 
     @property
     def unit(self) -> Profile:
-        """Group key and profile, or an event's own number: what its waits are about."""
-        return self.group_key, str(self.seq) if self.profile is None else self.profile
+        """Group key and profile as waits know them."""
+        return entries.unit_of(self.seq, self.group_key, self.profile)
 
 
 def numbers_naming(
