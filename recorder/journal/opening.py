@@ -63,7 +63,7 @@ SALVAGING = ".salvaging"
 """Suffix of the side file that exists while salvage exchanges a damaged journal for a new one."""
 
 SENSELESS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What Python raises for a value that its column cannot have."""
+"""Errors that Python raises for a value that its column cannot have."""
 
 _WAIT_FOR_CREATOR = 0.1
 _WRITE_AT_ONCE = 65_536  # bytes, the largest page
@@ -71,7 +71,7 @@ _LONGEST_SUFFIX = len(".damaged-20260101T000000Z-10-wal")
 _LONGEST_NAME = 255 - _LONGEST_SUFFIX  # bytes: nearly every file system takes 255
 _LONGEST_PATH = 511 - _LONGEST_SUFFIX  # bytes: SQLite takes 511
 # Values, not SQL, cause these: text that is not UTF-8 or JSON, sums beyond 64 bits, a row that is there twice.
-_SENSELESS = ("decode", "malformed JSON", "overflow", "mismatch", "constraint failed", "no such")
+_CAUSED_BY_VALUES = ("decode", "malformed JSON", "overflow", "mismatch", "constraint failed", "no such")
 
 
 def resolved(path: str | PathLike[str]) -> Path:
@@ -132,7 +132,7 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
                 f"{path.name}: this process may write no file over {limit:,} bytes; nothing was recorded",
                 hint="Raise its limit on the size of files (ulimit -f, RLIMIT_FSIZE, LimitFSIZE=).",
             )
-    if any(word in str(error) for word in _SENSELESS):
+    if any(word in str(error) for word in _CAUSED_BY_VALUES):
         return JournalDamaged(f"{path.name}: a value in it makes no sense ({error})")
     return JournalError(
         f"{path.name}: {error}", hint="Run `restante doctor`: it examines the journal and its folder."

@@ -211,7 +211,7 @@ def test_shipped_entries_make_room(disk, most, profiles):
 
 @pytest.mark.parametrize("profiles", [40, 50_000])
 def test_pruning_works_without_reserve(disk, profiles):
-    """Where no reserve file ever was, and little is free, pruning takes little and makes room."""
+    """Pruning takes little and makes room if no reserve file ever was and little is free."""
     path = disk / "kiosk.db"
     fill_up(disk, leave=8_000_000)
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
@@ -228,7 +228,7 @@ def test_pruning_works_without_reserve(disk, profiles):
 
 
 def test_full_disk_without_prunable_is_told(disk):
-    """Where nothing is left to prune, the status says that the disk is full, and the shipper does not toil."""
+    """The status says that the disk is full, and the shipper does not toil, if nothing is left to prune."""
     path = disk / "kiosk.db"
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         recorder.people_set("ada", {"a": 1})

@@ -309,7 +309,7 @@ ONE = b"1\r\n1\r\n0\r\n"
     ],
 )
 def test_odd_answer_ends_the_connection(odd):
-    """What is left over would be the next request's answer."""
+    """Bytes left over would be the next request's answer."""
     refusal = answer(400, said_0("$append, wrong"))
     with RawService(odd, refusal) as service:
         transport = HttpTransport(url=service.url)
@@ -545,7 +545,7 @@ class Playing(BaseAdapter):
     ids=repr,
 )
 def test_test_double_sees_the_body(monkeypatch, error, left, patched):
-    """Where nobody can see the body leave, an exception has to say that no connection stood."""
+    """An exception has to say that no connection stood if nobody can see the body leave."""
     playing = Playing(error)
     with requests.Session() as session:
         if patched:  # as requests-mock and responses do
