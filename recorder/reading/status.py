@@ -5,6 +5,7 @@ from dataclasses import replace
 from recorder.journal import accounts, lanes, project, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.doubt import wait_left
+from recorder.journal.entries import unit_of
 from recorder.journal.environment import ships
 from recorder.journal.locks import beside
 from recorder.journal.opening import making_sense
@@ -71,8 +72,8 @@ class StatusReader(Source):
 
     def hold(self, entry: Entry) -> Hold | None:
         """Return why an entry's profile cannot be sent now, or None."""
-        unit = str(entry.seq) if entry.profile is None else entry.profile
-        rows = self._all(sql.HOLD, (entry.lane, unit, entry.group_key))
+        group_key, unit = unit_of(entry.seq, entry.group_key, entry.profile)
+        rows = self._all(sql.HOLD, (entry.lane, unit, group_key))
         if not rows:
             return None
         behind, cause, *due = rows[0]
