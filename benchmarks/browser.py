@@ -60,7 +60,7 @@ async def measure_browser(path: Path, begun: float) -> dict[str, float]:
                 key = "ctrl+u" if page % 2 and len(table.window.rows) <= FEW else "ctrl+d"
                 before, started = table.cursor, time.perf_counter()
                 app.simulate_key(key)
-                await until(lambda before=before: table.cursor != before and table.row is not None)
+                await until(lambda before=before: table.cursor != before and not table.under_way)
                 await drawn(table)
                 times.append(time.perf_counter() - started)
                 await until(lambda: app.settled)

@@ -163,10 +163,11 @@ SELECT lane, outcome, words, status, sum(times), min(started_at), max(coalesce(e
 # --- Status
 
 KEPT = f"""
-SELECT {IS_OBJECT}, {NAMES} FROM lanes CROSS JOIN entries ON entries.lane = lanes.lane
- WHERE seq > lanes.cursor AND entries.state = 'pending'
+SELECT {IS_OBJECT}, {NAMES} FROM lanes CROSS JOIN entries ON +entries.lane = lanes.lane
+ WHERE seq > lanes.cursor AND +entries.state = 'pending'
 UNION ALL
 SELECT {IS_OBJECT}, {NAMES} FROM entries WHERE state IN ('waiting', 'in_doubt', 'rejected') AND {SET_ASIDE}
+ LIMIT ?
 """
 
 DATA_VERSION = "PRAGMA data_version"
