@@ -369,7 +369,7 @@ def set_up(connection: sqlite3.Connection, synchronous: str) -> None:
     # connection checkpoints, as it would by itself, while another writes.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     # A log that outgrew this, because a reader pinned it, is cut back when it is next written over from its start.
-    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES * 2}")
 
 
 def _create(path: Path) -> None:
