@@ -1,19 +1,28 @@
-"""Our own conformance cases, in the format of the shared ones: a grid of classes, and what it leaves out.
+"""The published vectors: a grid of classes, and what it leaves out.
 
 The grid is each operator by each class of present value by each class of payload. Its expectations were put down
 from the rules, not taken from the simulator.
 """
 
+import json
+from dataclasses import fields
+from importlib.resources import files
 from itertools import product
+from pathlib import Path
 
+import jsonschema
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
-from simulator import Simulator
-from tests.simulator.vectors import HERE, SHARED, by_key, cases, expected, ids, spelled
+from simulator import Dialect, Simulator
+from simulator.conformance import read_vectors
+from simulator.conformance.policies import policies_of
+from tests.simulator.vectors import GRID, OWN, PUBLISHED, SHARED, by_key, cases, expected, ids, spelled
 
-GRID = cases(HERE / "grid.json")
-CASES = cases(HERE / "cases.json")
-OWN = [*CASES, *GRID]
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads(files("simulator.conformance").joinpath("schema.json").read_text(encoding="utf-8"))
+
+CASES = [case for case in OWN if case not in GRID]
 
 
 def outcome(case):
@@ -106,11 +115,45 @@ def test_grid_is_complete():
     assert set(covered) == wanted
 
 
-def test_cases_have_names_and_sources():
+def test_vectors_follow_the_schema():
+    """The shared ones, too, which have the same keys."""
     every = [*cases(SHARED), *OWN]
     assert len(set(ids(every))) == len(every)
-    assert {case["source"] for case in every} <= {"documented", "sdk", "third-party", "policy"}
-    assert all(case["about"] for case in every)
-    assert {frozenset(case) for case in every} == {
-        frozenset({"id", "about", "source", "given", "messages", "expect", "expect_groups", "verdicts"})
-    }
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate({**PUBLISHED, "vectors": every}, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": "somebody"},
+        {"about": ""},
+        {"messages": []},
+        {"given": {"u1": 1}},
+        {"expect_groups": {"k": {"g": 1}}},
+        {"source": "sdk", "dialect": ["creating"]},
+        {"note": "a key of no meaning"},
+    ],
+    ids=str,
+)
+def test_schema_refuses(change):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**PUBLISHED, "vectors": [{**OWN[0], **change}]}, SCHEMA)
+
+
+def test_vectors_name_their_policies():
+    """Those whose profiles another value of a field of `Dialect` changes, and no others."""
+    vectors = read_vectors()
+    assert [vector.id for vector in vectors if vector.dialect != policies_of(vector)] == []
+    named = {name for vector in vectors for name in vector.dialect}
+    assert named == {field.name for field in fields(Dialect)}
+
+
+def test_vectors_are_read_whole():
+    assert [vector.as_json() for vector in read_vectors()] == OWN
+
+
+def test_wheel_has_the_vectors():
+    """An installed package has what a checkout has."""
+    built = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    assert {f"simulator/conformance/{name}.json" for name in ("vectors", "schema")} <= built

@@ -4,8 +4,8 @@ import pytest
 import requests
 
 from simulator.service.server import Service
-from tests.simulator.test_cases import OWN, outcome
-from tests.simulator.vectors import MISSING, SHARED, cases, expected, ids, sampled, spelled
+from tests.simulator.test_cases import outcome
+from tests.simulator.vectors import MISSING, OWN, SHARED, cases, expected, ids, sampled, spelled
 
 CASES = cases(SHARED)
 TIMEOUT = 60

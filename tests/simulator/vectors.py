@@ -1,13 +1,16 @@
-"""Conformance cases, shared and our own: their files, and the text that is compared with `expect`."""
+"""Conformance vectors, shared and our own, and the text that is compared with what they expect."""
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-SHARED = HERE.parents[2] / "shared" / "vectors" / "semantics.json"
+SHARED = Path(__file__).parents[3] / "shared" / "vectors" / "semantics.json"
 MISSING = "this checkout has no shared conformance vectors"
+PUBLISHED = json.loads(files("simulator.conformance").joinpath("vectors.json").read_text(encoding="utf-8"))
+OWN = PUBLISHED["vectors"]
+GRID = [case for case in OWN if "-on-" in case["id"]]
 
 
 def cases(path):

@@ -1,0 +1,95 @@
+"""Policies: points that no document settles, and which of them explains a result other than the expected one."""
+
+from functools import cache
+from itertools import combinations
+from typing import Any, get_args, get_type_hints
+
+from recorder.model.dialect import Dialect
+from recorder.model.json_value import json_equal, same_spelling
+from recorder.model.operations import ENVELOPE, Operator
+from simulator.conformance.vectors import Profiles, Vector, predict
+
+__all__ = ["NUMBERS", "explain", "policies_of"]
+
+NUMBERS = "numbers"
+"""The policy that integers are exact, and differ from floats in spelling."""
+
+_MOST = 2  # fields of one case that differ from the default
+_CREATING_LESS = Dialect().creating - {Operator.UNSET, Operator.REMOVE}
+
+
+def explain(vector: Vector, found: Profiles) -> tuple[str, ...] | None:
+    """Return the fewest policies under which the simulator makes these profiles, too; None if there are none.
+
+    They are fields of `Dialect` with another value than the default, and ``numbers``: values are equal to the
+    expected ones and spelled otherwise (1 and 1.0), or right if all numbers are doubles. Empty for what is expected.
+
+    >>> given, messages = {"ada": {"l": [1]}}, [{"$distinct_id": "ada", "$remove": {"l": 1}}]
+    >>> vector = Vector.of(given, messages, id="emptied", about="a list is emptied", source="policy")
+    >>> explain(vector, predict({"ada": {}}, [])[0])
+    ("emptied_list='unset'",)
+    """
+    if same_spelling(found, vector.expected):
+        return ()
+    doubled = _in_doubles(found)
+    for policies, dialect in _dialects():
+        if json_equal(found, predict(vector.given, vector.messages, dialect)[0]):
+            return policies or (NUMBERS,)
+        messages = [_message_in_doubles(message) for message in vector.messages]
+        if json_equal(doubled, predict(_in_doubles(vector.given), messages, dialect)[0]):
+            return (NUMBERS, *policies)
+    return None
+
+
+def policies_of(vector: Vector) -> tuple[str, ...]:
+    """Return the fields of `Dialect` that decide about a vector's profiles.
+
+    >>> vector = Vector.of({}, [{"$distinct_id": "ada", "$unset": ["a"]}], id="x", about="x", source="policy")
+    >>> policies_of(vector)
+    ('creating',)
+    """
+    return tuple(
+        policies[0].partition("=")[0]
+        for policies, dialect in _dialects()
+        if len(policies) == 1
+        and not same_spelling(vector.expected, predict(vector.given, vector.messages, dialect)[0])
+    )
+
+
+@cache
+def _dialects() -> list[tuple[tuple[str, ...], Dialect]]:
+    """Return the default, then dialects of one and of two other values, with these values as text."""
+    changes = [(name, value) for name, values in _alternatives().items() for value in values]
+    return [
+        (tuple(f"{name}={_shown(value)}" for name, value in chosen), Dialect(**dict(chosen)))
+        for number in range(_MOST + 1)
+        for chosen in combinations(changes, number)
+        if len({name for name, _ in chosen}) == number
+    ]
+
+
+def _alternatives() -> dict[str, list[Any]]:
+    """Return the values of each field that are not its default."""
+    default = Dialect()
+    found: dict[str, list[Any]] = {}
+    for name, kind in get_type_hints(Dialect).items():
+        known: dict[Any, list[Any]] = {bool: [True, False], frozenset[str]: [_CREATING_LESS]}
+        values = known.get(kind) or get_args(kind)
+        found[name] = [value for value in values if value != getattr(default, name)]
+    return found
+
+
+def _shown(value: Any) -> str:
+    return repr(sorted(map(str, value)) if isinstance(value, frozenset) else value)
+
+
+def _message_in_doubles(message: dict[str, Any]) -> dict[str, Any]:
+    return {name: value if name in ENVELOPE else _in_doubles(value) for name, value in message.items()}
+
+
+def _in_doubles(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_doubles(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_in_doubles(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
