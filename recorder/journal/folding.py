@@ -95,7 +95,10 @@ def joined(earlier: Message, later: Message) -> Message | None:
     ...        {"$time": 2, "$distinct_id": "ada", "$add": {"n": 2}})
     {'$time': 2, '$distinct_id': 'ada', '$add': {'n': 3}}
     """
-    (first,), (then,) = operators_of(earlier), operators_of(later)
+    operators = operators_of(earlier), operators_of(later)
+    if [len(each) for each in operators] != [1, 1]:
+        return None  # recorded when another key counted as an operator
+    (first,), (then,) = operators
     if not same_spelling(_without_payload(earlier, first), _without_payload(later, then)):
         return None
     if then == Operator.DELETE:

@@ -61,16 +61,10 @@ class Lane(StrEnum):
 
 ENVELOPE = frozenset(
     {
-        "$token",
-        "$distinct_id",
-        "$group_key",
-        "$group_id",
-        "$time",
-        "$ip",
-        "$ignore_time",
-        "$ignore_alias",
-        "$latitude",
-        "$longitude",
+        *("$token", "$distinct_id", "$group_key", "$group_id"),
+        *("$time", "$ip", "$ignore_time", "$ignore_alias", "$latitude", "$longitude"),
+        # The official client SDKs add these to each update: JavaScript two of them, the others up to four.
+        *("$device_id", "$user_id", "$had_persisted_distinct_id", "$mp_metadata"),
     }
 )
 """Keys that begin with ``$`` and are no operators. Any other such key is one, known or not."""

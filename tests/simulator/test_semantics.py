@@ -431,6 +431,14 @@ def test_several_operators_apply_in_order():
         assert simulator.apply({"$distinct_id": "u1", "$set": {"a": 9}})[0].verdict is Verdict.APPLIED
 
 
+def test_client_sdk_envelope_is_no_operator():
+    message = {"$distinct_id": "u1", "$set": {"a": 1}, "$device_id": "dev-1", "$user_id": "u1"}
+    message |= {"$had_persisted_distinct_id": True, "$mp_metadata": {"$mp_session_seq_id": 0}}
+    simulator = Simulator(Dialect(several_operators="reject"))
+    assert [outcome.verdict for outcome in simulator.apply(message)] == [Verdict.APPLIED]
+    assert not simulator.profile("u1").partly_known
+
+
 def test_malformed_operator_policy():
     message = {"$distinct_id": "u1", "$set": {"a": 2}, "$unset": "b", "$append": {"l": 1}}
     for value, verdicts, after in [

@@ -190,6 +190,21 @@ def test_fold_needs_equal_modifiers():
     }
 
 
+def test_client_sdk_envelopes_must_be_equal():
+    one, two = (
+        message("$set", {"a": n}, **{"$device_id": "dev-1", "$mp_metadata": {"$mp_session_seq_id": n}})
+        for n in (1, 2)
+    )
+    assert joined(one, two) is None
+    assert joined(one, two | {"$mp_metadata": one["$mp_metadata"]}) == one | {"$set": {"a": 2}}
+
+
+def test_recorded_envelope_alone_never_folds():
+    """Journals may have such entries from when `$device_id` counted as an operator."""
+    alone, whole = message("$device_id", "dev-1"), message("$set", {"a": 1})
+    assert joined(alone, whole) is joined(whole, alone) is joined(alone, alone) is None
+
+
 def test_unknown_operators_never_fold():
     unknown = message("$merge", {"$into": "bob"})
     assert joined(unknown, unknown) is None

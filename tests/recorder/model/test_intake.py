@@ -81,6 +81,27 @@ def test_operators_become_rows_in_written_order():
     assert {(row.profile, row.state, row.recorded_at) for row in taken} == {("u1", "pending", NOW)}
 
 
+CLIENT = {
+    "$device_id": "dev-1",
+    "$user_id": "ada",
+    "$had_persisted_distinct_id": False,
+    "$mp_metadata": {"$mp_session_id": "91be", "$mp_session_seq_id": 0},
+}
+
+
+def test_client_sdk_envelope_travels_whole():
+    """The official client SDKs add these keys to each update."""
+    message = {"$set": {"plan": "pro"}, "$time": 1767323045123, "$distinct_id": "ada", **CLIENT}
+    (row,) = rows(message)
+    assert (row.operator, json.loads(row.message)) == ("$set", message)
+    one, two = rows(message | {"$unset": ["trial"]})
+    assert json.loads(one.message) == message
+    del message["$set"]
+    assert json.loads(two.message) == message | {"$unset": ["trial"]}
+    del message["$time"]
+    assert refused(message).path == "message"
+
+
 @given(st.permutations(["$time", "$distinct_id", "$set", "$set_once", "$append", "$merge", "note", "$token"]))
 def test_rows_keep_any_written_order(names):
     values = {"$time": 1, "$distinct_id": 5, "note": None, "$token": "T"}

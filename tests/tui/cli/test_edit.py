@@ -11,7 +11,7 @@ import pytest
 
 from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
 
-GOOD = {"$distinct_id": "ada", "$set": {"plan": "pro", "city": "Zürich"}, "$time": 5}
+GOOD = {"$distinct_id": "ada", "$set": {"plan": "pro", "city": "Zürich"}, "$time": 5, "$device_id": "d"}
 MENDED = {"$distinct_id": "ada", "$set": {"plan": "free"}}
 
 

@@ -10,7 +10,7 @@ from recorder import Journal, JournalReader, Recorder
 from recorder.model.entries import NewEntry
 
 UPDATES = [
-    {"$distinct_id": "ada", "$set": {"plan": "pro", "city": "Zürich"}, "$time": 1},
+    {"$distinct_id": "ada", "$set": {"plan": "pro", "city": "Zürich"}, "$time": 1, "$device_id": "d"},
     {"$group_key": "company", "$group_id": "acme", "$union": {"sites": ["Oslo"]}, "$time": 2},
     {"$distinct_id": "bob", "$add": {"visits": 1.0, "big": 2**80}, "$time": 3},
 ]
