@@ -10,6 +10,8 @@ from collections import deque
 from contextlib import suppress
 from typing import NamedTuple
 
+import pytest
+
 SAID_1 = b'{"status": 1, "error": null}'
 
 
@@ -41,6 +43,17 @@ def eventually(condition, timeout=60.0):
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.005)
     return met
+
+
+def _has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+NEEDS_IPV6 = pytest.mark.skipif(not _has_ipv6(), reason="this computer has no IPv6")
 
 
 class Request(NamedTuple):

@@ -1,9 +1,9 @@
-"""The local service: an HTTP server on 127.0.0.1 that takes what SDKs send, and fails on request.
+"""The local service: an HTTP server that takes what SDKs send, and fails on request.
 
 Its parts, from the network inwards:
 
     server, connections    sockets, threads, scheduled faults
-    routes                 the WSGI application
+    routes, origins        the WSGI application, and who may use its own routes
     ingestion              from bytes to messages, from messages to profiles
     faults, bodies, late   fault schedules, request bodies, delayed copies
 

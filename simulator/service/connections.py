@@ -71,7 +71,7 @@ class HttpServer(ThreadedWSGIServer):
         self._open: set[Any] = set()
         self._refused: deque[tuple[float, socket.socket]] = deque()
         self._changed = Condition()
-        host, port = listener.getsockname()
+        host, port = listener.getsockname()[:2]
         super().__init__(host, port, service.application(), _Connection, fd=listener.fileno())
 
     def get_request(self) -> tuple[Any, Any]:

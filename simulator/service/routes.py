@@ -1,7 +1,6 @@
 """Routes of the local service: a WSGI application that answers as the real service does, and shows its state."""
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from werkzeug.wrappers import Request, Response
 
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from simulator.service.ingestion import Acceptance, Endpoint, Inbox, read_submission
+from simulator.service.origins import web_page
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -18,9 +18,6 @@ __all__ = ["Application", "endpoint_of"]
 
 _PAGE_SIZE = 1_000
 """Profiles on a page of the query API."""
-
-_MOST_SHOWN = 100
-
 
 _ROUTES = (
     ("POST GET", "/engage", "_take", "takes updates of users' profiles"),
@@ -50,40 +47,21 @@ def endpoint_of(path: str) -> Endpoint | None:
     return Endpoint(bare) if bare in set(Endpoint) else None
 
 
-def _stranger(request: Request) -> str | None:
-    """Return why a web page may be asking; None if none can.
-
-    Any page can have a browser send requests to 127.0.0.1. It names itself in Origin, or, if its own name was made to
-    resolve to 127.0.0.1, in Host. Browsers always send Host; programs may leave it out.
-    """
-    host, origin = (request.environ.get(name) for name in ("HTTP_HOST", "HTTP_ORIGIN"))
-    if host is not None and not _is_local(host.strip(" \t")):
-        return f"Host is {host[:_MOST_SHOWN]!r}, not 127.0.0.1 or localhost"
-    if origin is not None and origin != f"http://{host}":
-        return f"Origin is {origin[:_MOST_SHOWN]!r}, a web page's"
-    return None
-
-
-def _is_local(host: str) -> bool:
-    return (
-        re.fullmatch(
-            r"(127(\.\d{1,3}){3}|\[::1\]|([a-z\d-]+\.)*localhost)(:\d*)?", host, re.ASCII | re.IGNORECASE
-        )
-        is not None
-    )
-
-
 class Application:
     """Routes over an inbox.
 
     Args:
         inbox: Messages and profiles.
         schedule: Called with the faults of ``PUT /simulator/faults``.
+        own_name: The name or address of a service that others can reach; None for one on a loopback address.
     """
 
-    def __init__(self, inbox: Inbox, schedule: Callable[[Iterable[Fault]], None]) -> None:
+    def __init__(
+        self, inbox: Inbox, schedule: Callable[[Iterable[Fault]], None], own_name: str | None = None
+    ) -> None:
         self._inbox = inbox
         self._schedule = schedule
+        self._own_name = own_name
         self._routes: dict[str, dict[str, Callable[[Request], Response]]] = {
             path: dict.fromkeys(methods.split(), getattr(self, name)) for methods, path, name, _ in _ROUTES
         }
@@ -94,8 +72,8 @@ class Application:
 
     def _answer(self, request: Request) -> Response:
         path = request.path.rstrip("/") or "/"
-        if endpoint_of(path) is None and (stranger := _stranger(request)):
-            return _error(f"{path} is for programs on this computer: {stranger}", HTTPStatus.FORBIDDEN)
+        if endpoint_of(path) is None and (reason := web_page(request.environ, self._own_name)):
+            return _error(f"{path} is for programs, not for web pages: {reason}", HTTPStatus.FORBIDDEN)
         methods = self._routes.get(path)
         if methods is None:
             return _error(f"no route {path}; GET / lists them", HTTPStatus.NOT_FOUND)

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
@@ -23,14 +24,14 @@ except ModuleNotFoundError as missing:
 
 __all__ = ["MAX_BODY", "Service"]
 
-HOST = "127.0.0.1"
-
 
 class Service:
     """The local service, running on its own thread from `start` to `close` or inside ``with``; it starts once.
 
     Args:
-        port: TCP port on 127.0.0.1; 0 for any free port.
+        port: TCP port; 0 for any free port.
+        host: Address or name to listen on; ``"0.0.0.0"`` for all IPv4 addresses, ``"::"`` for all IPv6 ones. Whoever
+            reaches it can read and reset the profiles; web pages cannot.
         mixed: Treatment of a batch with some malformed updates, which the real service does not document:
             ``"reject-all"`` answers 0 and applies nothing, ``"apply-valid"`` applies the valid ones.
         faults: A fault schedule, as JSON values or as faults; see `simulator.service.faults`.
@@ -56,6 +57,7 @@ class Service:
         self,
         port: int = 0,
         *,
+        host: str = "127.0.0.1",
         mixed: str = Mixed.REJECT_ALL,
         faults: Iterable[Any] = (),
         dialect: Dialect | None = None,
@@ -63,6 +65,8 @@ class Service:
     ) -> None:
         self.patience = patience
         self._port = port
+        self._host = host
+        self._own_name: str | None = None  # on a loopback address, the names of other computers are refused
         self.dialect = dialect or Dialect()
         self._new_inbox = partial(Inbox, Mixed(mixed), self.dialect)
         self._inbox = self._new_inbox()
@@ -78,11 +82,18 @@ class Service:
         """Listen and answer on another thread; once this returns, the URL answers.
 
         Raises:
-            OSError: The port is in use or not permitted.
+            OSError: The port is in use or not permitted, or `host` is no address of this computer.
+            UnicodeError: `host` cannot be a name.
         """
         # Bound here: werkzeug prints a message and ends the process if a port is in use.
-        with socket.create_server((HOST, self._port), backlog=128) as listener:
-            self._port = listener.getsockname()[1]
+        family, *_, wanted = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)[0]
+        with socket.create_server(wanted, family=family, backlog=128) as listener:
+            bound, self._port = listener.getsockname()[:2]
+            address = ip_address(bound)
+            if not address.is_loopback:
+                self._own_name = self._host
+            if address.is_unspecified:  # no address to send to, but the loopback one is among those it means
+                self._host = "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004
             server = HttpServer(self, listener)
         thread = Thread(target=server.serve_forever, args=(0.05,), name="restante-service", daemon=True)
         self._running = server, thread
@@ -121,8 +132,9 @@ class Service:
 
     @property
     def url(self) -> str:
-        """The base URL, such as ``http://127.0.0.1:8765``."""
-        return f"http://{HOST}:{self._port}"
+        """The base URL for programs on this computer, such as ``http://127.0.0.1:8765``."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
 
     def profiles(self, token: str | None = None) -> dict[str, dict[str, Any]]:
         """Users' profiles, id to properties, of one project or of all.
@@ -185,14 +197,14 @@ class Service:
 
     def application(self) -> Application:
         """Return the routes as a WSGI application without faults."""
-        return Application(self._inbox, self._schedule)
+        return Application(self._inbox, self._schedule, self._own_name)
 
     def rehearsal(self) -> Application:
         """Return the same routes over an empty inbox: equal answers, nothing applied.
 
         Equal because an answer depends on the request alone, not on stored profiles.
         """
-        return Application(self._new_inbox(), self._schedule)
+        return Application(self._new_inbox(), self._schedule, self._own_name)
 
     def _schedule(self, faults: Iterable[Fault]) -> None:
         with self._counting:

@@ -1,6 +1,6 @@
 """`restante simulator`: the local service, until it is ended."""
 
-import os
+import errno
 import signal
 import sys
 from typing import IO, Any
@@ -15,6 +15,7 @@ from tui.cli.lines import whole_text
 __all__ = ["simulator_command"]
 
 _INTERRUPTED = 130  # the exit code that shells give to what Ctrl-C ended
+_OF_PORT = {errno.EADDRINUSE, errno.EACCES}
 
 
 @click.command("simulator")
@@ -23,7 +24,16 @@ _INTERRUPTED = 130  # the exit code that shells give to what Ctrl-C ended
     type=click.IntRange(0, 65535),
     default=8765,
     show_default=True,
-    help="Where it listens on 127.0.0.1; 0 for any free port.",
+    help="Where it listens; 0 for any free port.",
+)
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address it listens on, for devices, containers and emulators; 0.0.0.0 for all. Whoever reaches it can "
+    "read and reset the profiles, but no web page: its own routes take addresses, names without a dot, .local, "
+    ".internal and this ADDRESS as Host.",
 )
 @click.option(
     "--faults", type=click.File("rb"), metavar="FILE", help="A fault schedule, a JSON list; - for stdin."
@@ -35,7 +45,7 @@ _INTERRUPTED = 130  # the exit code that shells give to what Ctrl-C ended
     show_default=True,
     help="What becomes of a batch in which some updates are malformed (unknown of the real service).",
 )
-def simulator_command(port: int, faults: IO[bytes] | None, mixed: str) -> None:
+def simulator_command(port: int, host: str, faults: IO[bytes] | None, mixed: str) -> None:
     """Run a local service that SDKs can send to.
 
     It takes profile updates as the real service does, keeps the profiles in memory, and shows them at
@@ -58,7 +68,7 @@ def simulator_command(port: int, faults: IO[bytes] | None, mixed: str) -> None:
         curl http://127.0.0.1:8765/simulator/profiles
     """  # \b is click's mark for lines to be left alone
     try:
-        _serve(port, _schedule(faults), mixed)
+        _serve(Service(port, host=host, mixed=mixed, faults=_schedule(faults)), host, port)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
@@ -76,12 +86,11 @@ def _schedule(file: IO[bytes] | None) -> tuple[Fault, ...]:
         raise click.BadParameter(f"{error}. {error.hint}", param_hint="--faults") from error
 
 
-def _serve(port: int, faults: tuple[Fault, ...], mixed: str) -> None:
-    service = Service(port, mixed=mixed, faults=faults)
+def _serve(service: Service, host: str, port: int) -> None:
     try:
         service.start()
-    except OSError as error:
-        raise click.ClickException(_unavailable(port, error)) from error
+    except (OSError, UnicodeError) as error:
+        raise click.ClickException(_unavailable(host, port, error)) from error
     try:
         signal.signal(signal.SIGTERM, _end)
         options.say(service.url)
@@ -91,6 +100,8 @@ def _serve(port: int, faults: tuple[Fault, ...], mixed: str) -> None:
         service.close()
 
 
-def _unavailable(port: int, error: OSError) -> str:
-    reason = os.strerror(error.errno).lower() if error.errno else str(error)
-    return f"cannot listen on port {port} ({reason}); give another with --port, or 0 for any free one"
+def _unavailable(host: str, port: int, error: OSError | UnicodeError) -> str:
+    reason = str(getattr(error, "strerror", "no such name")).partition(" (")[0].lower()
+    if getattr(error, "errno", None) in _OF_PORT:
+        return f"cannot listen on port {port} ({reason}); give another with --port, or 0 for any free one"
+    return f"cannot listen on {host!r} ({reason}); give an address of this computer with --host"

@@ -4,6 +4,7 @@ import base64
 import json
 import socket
 from contextlib import closing
+from urllib.parse import urlsplit
 
 TIMEOUT = 60  # seconds; only a hang takes as long, however busy the machine is
 
@@ -35,7 +36,8 @@ def encoded(value):
 
 
 def connected(service):
-    return closing(socket.create_connection(service.url.removeprefix("http://").split(":"), TIMEOUT))
+    url = urlsplit(service.url)
+    return closing(socket.create_connection((url.hostname, url.port), TIMEOUT))
 
 
 def posted(*messages, path="/engage", headers="", encoding="ascii"):

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from simulator.service.server import Service
-from tests.services import eventually
-from tests.simulator.service.senders import TIMEOUT, connected, fault, increment, posted, send, update
+from tests.services import NEEDS_IPV6, eventually
+from tests.simulator.service.senders import TIMEOUT, connected, fault, increment, posted, raw, send, update
 
 
 @pytest.fixture
@@ -132,8 +132,28 @@ def test_serve_forever_ends_on_close(http):
     assert not thread.is_alive()
 
 
-def test_service_listens_on_localhost_only(service):
-    assert service.url.startswith("http://127.0.0.1:")
+@pytest.mark.parametrize(
+    ("given", "listens_on", "shown"),
+    [
+        ({}, "127.0.0.1", "127.0.0.1"),
+        ({"host": "127.0.0.2"}, "127.0.0.2", "127.0.0.2"),
+        ({"host": "0.0.0.0"}, "0.0.0.0", "127.0.0.1"),  # noqa: S104  # what is tested
+        pytest.param({"host": "::1"}, "::1", "[::1]", marks=NEEDS_IPV6),
+        pytest.param({"host": "::"}, "::", "[::1]", marks=NEEDS_IPV6),
+    ],
+)
+def test_service_listens_where_told(given, listens_on, shown):
+    with Service(**given) as service:
+        assert service._running[0].socket.getsockname()[0] == listens_on
+        assert service.url.startswith(f"http://{shown}:")
+        assert raw(service, posted(update())).endswith(b"\r\n\r\n1")
+
+
+@pytest.mark.parametrize("host", ["", "203.0.113.1", "a..b", "x" * 70])
+def test_foreign_address_is_error(host):
+    """An empty one, which sockets take for every address, too."""
+    with pytest.raises((OSError, UnicodeError)):
+        Service(host=host).start()
 
 
 def test_missing_werkzeug_is_named():

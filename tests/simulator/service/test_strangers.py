@@ -1,7 +1,10 @@
 """Who may use the service's own routes: programs on this computer, and no web page in a browser there."""
 
+import socket
+
 import pytest
 
+from simulator.service.server import Service
 from tests.simulator.service.senders import answers_of, posted, raw, update
 
 OWN = [
@@ -67,7 +70,7 @@ def test_web_page_is_refused(filled, headers):
     for method, path in OWN:
         status, said = ask(filled, method, path, *headers)
         assert status == 403
-        assert "for programs on this computer" in said
+        assert "for programs, not for web pages" in said
         assert "ada" not in said
     assert filled.profiles() == {"ada": {"plan": "pro"}}
 
@@ -103,3 +106,63 @@ def test_refusal_shows_little_of_host(service):
     request = b"GET / HTTP/1.1\r\nHost: " + b"a" * 5_000 + b"\r\n\r\n"
     ((status, said),) = answers_of(raw(service, request))
     assert (status, len(said["error"]) < 300) == (403, True)
+
+
+@pytest.fixture(scope="module")
+def reachable():
+    """A service that listens on every address."""
+    with Service(host="0.0.0.0") as service:  # noqa: S104  # what is tested
+        yield service
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.2.2:80",
+        "[fd00::2]:8765",
+        "0.0.0.0",  # noqa: S104  # a name that a sender may use
+        "kiosk",
+        "my_kiosk:1",
+        "host.docker.internal",
+        "Kiosk.local",
+        "localhost",
+    ],
+)
+def test_unregistrable_host_is_answered(reachable, host):
+    """No page of a stranger can have such a name, so none can have a browser send it."""
+    for method, path in OWN:
+        assert ask(reachable, method, path, f"Host: {host}")[0] == 200
+        assert ask(reachable, method, path, f"Host: {host}", f"Origin: http://{host}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Host: evil.test"],
+        ["Host: 192.168.0.2.evil.test"],
+        ["Host: kiosk.local.evil.test:80"],
+        ["Host: 192.168.0.2@evil.test"],
+        ["Host: evil.internal.test"],
+        ["Host: [::1].evil.test"],
+        ["Host: "],
+        ["Host: kiosk", "Host: evil.test"],
+        ["Host: 192.168.0.2", "Origin: http://192.168.0.3"],
+        ["Host: kiosk", "Origin: null"],
+    ],
+)
+def test_web_page_is_refused_on_network(reachable, headers):
+    for method, path in OWN:
+        assert ask(reachable, method, path, *headers)[0] == 403
+
+
+def test_name_given_is_answered(monkeypatch):
+    """The name of `host` may be one of the public DNS: its owner chose it."""
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *more, **options: look_up(host.replace("kiosk.test", "0.0.0.0"), *more, **options),  # noqa: S104
+    )
+    with Service(host="kiosk.test") as service:
+        for host, status in (("KIOSK.test", 200), ("shop.test", 403)):
+            assert ask(service, "GET", "/simulator/profiles", f"Host: {host}")[0] == status

@@ -16,6 +16,7 @@ import requests
 from click.testing import CliRunner
 
 from simulator.service.faults import FAULTS
+from tests.services import NEEDS_IPV6
 from tui.cli import restante
 
 TIMEOUT = 20
@@ -101,6 +102,30 @@ def test_port_in_use_is_reported():
     assert result.stdout == ""
     reason = f"cannot listen on port {port} (address already in use)"
     assert result.stderr == f"Error: {reason}; give another with --port, or 0 for any free one\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("203.0.113.1", "cannot assign requested address"),
+        ("a..b", "no such name"),
+        ("", "name or service not known"),
+    ],
+)
+def test_foreign_address_is_reported(host, reason):
+    result = run("--port", "0", "--host", host)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert (
+        result.stderr
+        == f"Error: cannot listen on {host!r} ({reason}); give an address of this computer with --host\n"
+    )
+
+
+@NEEDS_IPV6
+def test_host_can_be_chosen():
+    with running("--port", "0", "--host", "::1") as (_, url):
+        assert re.fullmatch(r"http://\[::1\]:\d+", url)
+        assert requests.get(url + "/simulator/profiles", timeout=TIMEOUT).json() == {}
 
 
 @pytest.mark.parametrize(
