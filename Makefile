@@ -11,13 +11,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 INSTALLED := $(VENV)/installed-$(VERSION)
 MEASURING := $(VENV)/measuring-$(VERSION)
+SDKS := .sdks/installed
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 # Tests and benchmarks start many programs, and none should have to compile its sources anew.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test test-rest test-all bench pictures format clean
+.PHONY: help install demo check test sdks test-rest test-all bench pictures format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,10 +50,19 @@ check: $(INSTALLED) ## format, lint, types, import contracts
 test: check ## check, and the tests that take seconds
 	$(PYTEST) --hypothesis-profile=ci -m 'not long'
 
+sdks: $(SDKS) ## fetch the Node and browser SDKs, which some long tests run (needs npm)
+
+$(SDKS): tests/contract/sdks/package.json
+	@mkdir -p $(@D) && cp $< $(@D)
+	npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 test-rest: check ## what `make test` leaves out: the long tests, and more Hypothesis examples
+	-@$(MAKE) --no-print-directory sdks  # without them, their tests are skipped
 	$(PYTEST) --hypothesis-profile=long -m 'long or hypothesis'
 
 test-all: check ## every test, at its full length
+	-@$(MAKE) --no-print-directory sdks
 	$(PYTEST) --hypothesis-profile=long
 
 bench: $(MEASURING) ## figures, each next to a baseline of the same run, into docs/performance.md
@@ -67,4 +77,4 @@ format: $(INSTALLED) ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 
 clean: ## remove what make made
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .sdks .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,17 +1,19 @@
 "use strict";
 // Makes every call of the official Node SDK that sends, one after the other, and prints how each ended.
 //
-//     NODE_PATH=... node calls.js HOST:PORT TOKEN plain|verbose
+//     NODE_PATH=... node node.js URL TOKEN plain|verbose
 //
 // One line of JSON on standard output: {"offered": […], "ended": [[call, error or null], …]}.
 
 const Mixpanel = require("mixpanel");
 
-const [host, token, mode] = process.argv.slice(2);
+const [url, token, mode] = process.argv.slice(2);
+const { protocol, host, pathname } = new URL(url);
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 const mp = Mixpanel.init(token, {
   host,
-  protocol: "http",
+  path: pathname.replace(/\/$/, ""),
+  protocol: protocol.slice(0, -1),
   verbose: mode === "verbose",
   key: "K", // what lets it import over plain HTTP
   logger: quiet,
