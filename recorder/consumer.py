@@ -1,6 +1,7 @@
 """`JournalConsumer`, for the official SDK: ``Mixpanel(token, consumer=JournalConsumer(...))``."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from os import PathLike
@@ -50,8 +51,9 @@ class JournalConsumer:
     """A consumer for the official Python SDK that journals instead of posting.
 
     People and group messages are validated and split like those of ``people_update``; events and imports
-    travel as they are, each in a lane of its own. The first message's token makes the journal that project's.
-    Threads may share one, from the first message on. Where mixpanel is imported, its errors are also
+    travel as they are, each in a lane of its own, but that an event gets a ``time`` and an ``$insert_id`` where
+    it has none. The first message's token makes the journal that project's. Threads may share one, from the
+    first message on. Where mixpanel is imported, its errors are also
     ``mixpanel.MixpanelException``, so that an app's handlers catch them.
 
     ``Mixpanel.alias()`` bypasses every consumer and posts at once. To have it journaled in the order of the other
@@ -165,7 +167,8 @@ class JournalConsumer:
         token = properties.get("token") if isinstance(properties, dict) else None
         intake = self._for_project(token)
         fault = other_project(token) if token is not None and token != intake.token else None
-        return [intake.event(lane, message, now, fault)]
+        stamps = {"time": int(now), "$insert_id": os.urandom(16).hex()} if lane is Lane.EVENTS else None
+        return [intake.event(lane, message, now, stamps=stamps, fault=fault)]
 
     def _for_project(self, token: Any) -> Intake:
         """Return the intake of the journal's project: the first message's, if it belongs to none yet."""

@@ -1,5 +1,6 @@
 """From a caller's message to rows for the journal: normalise, check, split, write as JSON. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
 from recorder.model.entries import NewEntry, State
@@ -128,21 +129,37 @@ class Intake:
             str(lane), *identity, operators[0] if len(operators) == 1 else None, text, now, state, reason
         )
 
-    def event(self, lane: Lane, message: Any, now: float, fault: WrongToken | None = None) -> NewEntry:
-        """Return the row of an event or an import, which is sent as it is.
+    def event(
+        self,
+        lane: Lane,
+        message: Any,
+        now: float,
+        *,
+        stamps: Mapping[str, Any] | None = None,
+        fault: WrongToken | None = None,
+    ) -> NewEntry:
+        """Return the row of an event or an import, which is sent as it is, but for its stamps.
 
         Args:
             lane: Events or imports.
             message: As the caller gave it.
             now: Seconds since the epoch.
+            stamps: Properties of those that it has no value for, such as its ``time``; without any properties it is
+                malformed, and stays as it is.
             fault: An error that the caller found already.
 
         Raises:
             InvalidOperation: It is no JSON object, or too large.
             WrongToken: The fault.
+
+        >>> Intake("T").event(Lane.EVENTS, {"event": "e", "properties": {}}, 1.5, stamps={"time": 1}).message
+        '{"event":"e","properties":{"time":1}}'
         """
         plain = normalise(message)
         properties = plain.get("properties")
+        if stamps and isinstance(properties, dict):
+            lacking = {name: value for name, value in stamps.items() if name not in properties}
+            plain = {**plain, "properties": {**properties, **lacking}}
         id_ = properties.get("distinct_id") if isinstance(properties, dict) else None
         profile = id_ if isinstance(id_, str) else None
         try:

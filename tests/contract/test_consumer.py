@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import sqlite3
 import sys
 import threading
@@ -322,3 +323,19 @@ def test_unknown_on_invalid_is_refused(path):
     with pytest.raises(ValueError, match="'raise' or 'reject', not 'ignore'"):
         JournalConsumer(path, on_invalid="ignore")
     assert not path.exists()
+
+
+def test_events_are_stamped_when_recorded(path):
+    """With the call's time and an id to know them by, where they have none; imports travel as they are."""
+    given = {"token": "T", "time": None, "$insert_id": "own"}
+    with JournalConsumer(path, clock=lambda: 1_700_000_000.9) as consumer:
+        for properties in ({"token": "T"}, {"token": "T"}, given):
+            consumer.send("events", json.dumps({"event": "e", "properties": properties}))
+        for malformed in ({"event": "e"}, {"event": "e", "properties": "x"}):
+            consumer.send("events", json.dumps(malformed))
+        consumer.send("imports", json.dumps({"event": "e", "properties": {"token": "T"}}))
+    first, second, *others = (entry.message.get("properties") for entry in entries(path))
+    assert first["time"] == second["time"] == 1_700_000_000
+    assert len({first["$insert_id"], second["$insert_id"]}) == 2
+    assert re.fullmatch("[0-9a-f]{32}", first["$insert_id"])
+    assert others == [given, None, "x", {"token": "T"}]

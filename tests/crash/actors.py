@@ -151,9 +151,9 @@ def _record(path: str, task: Recording) -> None:
 
 
 def _event(chance: random.Random, tag: int) -> dict[str, Any]:
-    known_again = {"$insert_id": str(tag)} if chance.random() < 0.5 else {}
-    properties = {"token": "T", "distinct_id": chance.choice(USERS), "time": tag}
-    return {"event": "visit", "properties": properties | known_again}
+    known_again = str(tag) if chance.random() < 0.5 else ""
+    properties = {"token": "T", "distinct_id": chance.choice(USERS), "time": tag, "$insert_id": known_again}
+    return {"event": "visit", "properties": properties}
 
 
 def _update(people: PeopleApi, chance: random.Random, tag: int) -> None:

@@ -237,7 +237,7 @@ def risky(run: Sequence[Row]) -> set[int]:
     delete at the end makes all of it harmless, anywhere else none. An event is known again by its id.
     """
     if run[0].lane == "events":
-        return {row.tag for row in run if "$insert_id" not in row.message["properties"]}
+        return {row.tag for row in run if not row.message["properties"]["$insert_id"]}
     operators = [row.operator for row in run]
     if "$delete" in operators[:-1]:
         return {row.tag for row in run}

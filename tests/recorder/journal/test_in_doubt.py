@@ -241,7 +241,7 @@ def test_events_without_insert_id_are_hazardous(journal, path, boot):
     from recorder import JournalConsumer
 
     consumer = JournalConsumer(journal)
-    for properties in ({"token": "T", "$insert_id": "x"}, {"token": "T"}):
+    for properties in ({"token": "T", "$insert_id": "x"}, {"token": "T", "$insert_id": ""}):
         consumer.send(
             "events", json.dumps({"event": "opened", "properties": {"distinct_id": "ada", **properties}})
         )

@@ -22,7 +22,7 @@ from tests.doubles import ACCEPTED, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACH
 from tests.profiles import costly
 
 ANSWERS = [ACCEPTED, ACCEPTED, RESET, REFUSED, FORBIDDEN, PATIENCE, UNREACHABLE]
-EVENT = '{"event": "e", "properties": {"token": "T", "distinct_id": "%s"}}'
+EVENT = '{"event": "e", "properties": {"token": "T", "distinct_id": "%s", "$insert_id": ""}}'
 
 
 class Twin:
