@@ -6,6 +6,7 @@ connection reset, one closed without an answer, half a body read or sent.
 
 import errno
 import json
+import re
 import socket
 import struct
 import time
@@ -36,6 +37,7 @@ from simulator.service.faults import (
     Truncate,
 )
 from simulator.service.ingestion import Endpoint
+from simulator.service.requestlog import NOTES, request_line
 from simulator.service.routes import endpoint_of
 
 if TYPE_CHECKING:
@@ -56,7 +58,10 @@ _BACK_OFF = 0.1
 _MAX_REFUSED = 32
 _REFUSED_FOR = 2.0
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# What a parser's error quotes of the request, and so may be a token, follows one of these.
+_QUOTED = re.compile(r" \(|: ")
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+_BUSY = f"all {MAX_CONNECTIONS} connections are in use"
 _PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
 
 
@@ -95,6 +100,7 @@ class HttpServer(ThreadedWSGIServer):
 
     def _refuse(self, request: socket.socket) -> None:
         """Answer 503, and close later: a close with the request unread would be a reset, and hide the answer."""
+        self.service.note(f"connection 503 · {_BUSY}")
         with suppress(OSError):
             request.sendall(_busy())
             request.shutdown(socket.SHUT_WR)
@@ -138,10 +144,16 @@ class _Connection(WSGIRequestHandler):
     disable_nagle_algorithm = True
     raw_requestline: bytes
     _endpoint: Endpoint | None = None
+    _fault: Fault | None  # of this request, once it is played
+    _summary: str | None
 
     def setup(self) -> None:
         super().setup()
         self.connection.settimeout(self.server.service.patience)
+
+    def handle_one_request(self) -> None:
+        self._fault = self._summary = None
+        super().handle_one_request()
 
     def parse_request(self) -> bool:
         if not self.raw_requestline.strip(b"\r\n"):  # some senders end a body with an empty line too many
@@ -167,7 +179,7 @@ class _Connection(WSGIRequestHandler):
         return announced_length(self.headers, self.request_version)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # werkzeug's name
-        """Do not log: tests want their own output only."""
+        """Do not log: `_tell` does, without user data, and only if somebody asked for it."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Do not log: werkzeug's own method fails on a target that is not a URL."""
@@ -176,7 +188,11 @@ class _Connection(WSGIRequestHandler):
         """Answer malformed HTTP like every other refusal, and close."""
         self.close_connection = True
         self._endpoint = None
-        self._send(_refusal(code, (message or HTTPStatus(code).phrase)[:_MAX_SHOWN]))
+        text = (message or HTTPStatus(code).phrase)[:_MAX_SHOWN]
+        reason = _QUOTED.split(text)[0]
+        if self.raw_requestline.startswith(b"\x16\x03"):
+            reason = "a TLS handshake, and this port takes plain HTTP"
+        self._send(_refusal(code, text), reason=reason)
 
     def run_wsgi(self) -> None:
         """Take one request; `werkzeug.serving` calls this for every method."""
@@ -191,6 +207,7 @@ class _Connection(WSGIRequestHandler):
         fault = self.server.service.next_fault() if counted else None
         try:
             if isinstance(fault, Refuse | PartialRead):
+                self._fault = fault
                 if isinstance(fault, PartialRead):
                     self._read_half()
                 self._reset()
@@ -199,8 +216,8 @@ class _Connection(WSGIRequestHandler):
         except UnclearBody as error:
             self.send_error(error.status, str(error))
             return
-        except OSError:  # such as CutShort
-            self.close_connection = True
+        except OSError as error:  # such as CutShort
+            self._close(error.strerror or str(error))
             return
         if body is None:
             self._send(
@@ -247,20 +264,21 @@ class _Connection(WSGIRequestHandler):
 
     def _play(self, fault: Fault | None, environ: dict[str, Any]) -> None:
         service = self.server.service
+        self._fault = fault
         if isinstance(fault, Slow) and not service.hold(fault.seconds):
             self.close_connection = True
             return
         if isinstance(fault, Late):
+            self._close()
             if fault.applied:
-                service.add_late(fault.seconds, partial(self._answer, environ))
-            self.close_connection = True
+                service.add_late(fault.seconds, partial(self._arrive, environ))
             return
         answer = self._answer(environ, applied=fault is None or fault.applied)
         match fault:
             case Reset():
                 self._reset()
             case AckLost():
-                self.close_connection = True
+                self._close()
             case Status():
                 self._send(_failure(fault))
             case Redirect():
@@ -275,10 +293,35 @@ class _Connection(WSGIRequestHandler):
 
     def _answer(self, environ: dict[str, Any], *, applied: bool = True) -> Response:
         app = self.server.app if applied else self.server.service.rehearsal()
-        return Response.from_app(app, environ, buffered=True)
+        notes = environ[NOTES] = list[str]()
+        answer = Response.from_app(app, environ, buffered=True)
+        self._summary = ", ".join(notes) if applied else None
+        return answer
 
-    def _send(self, response: Response, *, whole: bool = True) -> None:
+    def _arrive(self, environ: dict[str, Any]) -> None:
+        """Apply a late request, long after its connection was closed."""
+        self._answer(environ)
+        self._tell("arrived")
+
+    def _tell(self, outcome: int | str, reason: str | None = None) -> None:
+        """Log the request."""
+        notes = [self._summary or reason]
+        if self._fault is not None:
+            notes.insert(0, f"fault {self._fault.name}{'' if self._fault.applied else ', not applied'}")
+        target = self.path if self.command else ""
+        self.server.service.note(request_line(self.command, target, outcome, *notes))
+
+    def _close(self, reason: str | None = None) -> None:
+        """Close without an answer once this request is done."""
+        self._tell("closed", reason)
+        self.close_connection = True
+
+    def _send(self, response: Response, *, whole: bool = True, reason: str | None = None) -> None:
+        """Send an answer, or half of one; the log says the reason of a refusal."""
         body = response.get_data()
+        if response.status_code >= HTTPStatus.BAD_REQUEST and self._fault is None:
+            reason = reason or (response.get_json(silent=True) or {}).get("error")
+        self._tell(response.status_code, reason)
         bodiless = response.status_code in _BODILESS
         del response.headers["Content-Length"]
         if self._endpoint is not None:
@@ -303,6 +346,7 @@ class _Connection(WSGIRequestHandler):
         A plain close with part of a body unread ends either way: by RST if the kernel still has bytes, in an orderly
         manner if the reader's buffer took them all.
         """
+        self._tell("reset")
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()  # a socket is closed once the files made of it are
@@ -335,7 +379,7 @@ def _refusal(code: int, text: str, headers: dict[str, str] | None = None) -> Res
 
 
 def _busy() -> bytes:
-    text = json.dumps({"status": 0, "error": f"all {MAX_CONNECTIONS} connections are in use; close one"})
+    text = json.dumps({"status": 0, "error": f"{_BUSY}; close one"})
     head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
     return f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode()
 

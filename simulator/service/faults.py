@@ -52,6 +52,11 @@ class Fault:
     at: int
     applied: bool = False
 
+    @property
+    def name(self) -> str:
+        """Its name in a schedule."""
+        return next(name for name, kind in FAULTS.items() if isinstance(self, kind))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread(Fault):
@@ -233,9 +238,8 @@ def read_schedule(text: str | bytes) -> tuple[Fault, ...]:
 def _parse(item: Any, place: str) -> Fault:
     fault = item if isinstance(item, Fault) else _made(item, place)
     if isinstance(fault, Unread) and fault.applied:
-        name = next(name for name, kind in FAULTS.items() if isinstance(fault, kind))
         raise InvalidSchedule(
-            f'{place}: "applied" cannot be true with {name}, which does not read the whole body'
+            f'{place}: "applied" cannot be true with {fault.name}, which does not read the whole body'
         )
     return fault
 

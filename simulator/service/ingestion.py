@@ -69,10 +69,20 @@ class Receipt:
     Attributes:
         accepted: Number of accepted messages.
         error: The service's error text; None for status 1.
+        refused: Number of refused messages.
+        reason: Why the first malformed one was refused.
     """
 
     accepted: int = 0
     error: str | None = None
+    refused: int = 0
+    reason: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """The counts and the reason as words."""
+        accepted = f"{self.accepted:,} accepted"
+        return f"{accepted}, {self.refused:,} refused: {self.reason}" if self.refused else accepted
 
 
 # --- From bytes to messages ---------------------------------------------------------------------
@@ -231,7 +241,7 @@ class Inbox:
 
     >>> inbox = Inbox()
     >>> inbox.take(Endpoint.ENGAGE, read_submission(b"", b'{"$token": "T", "$set": {"plan": "pro"}}'))
-    Receipt(accepted=0, error='$distinct_id, missing or empty')
+    Receipt(accepted=0, error='$distinct_id, missing or empty', refused=1, reason='$distinct_id, missing or empty')
     """
 
     def __init__(self, mixed: Mixed = Mixed.REJECT_ALL, dialect: Dialect | None = None) -> None:
@@ -260,7 +270,7 @@ class Inbox:
             accepted = [one for one in received if one.verdict is Acceptance.ACCEPTED]
             if endpoint in _UPDATES:
                 self._apply(accepted)
-        return Receipt(len(accepted), None if accepted else error)
+        return Receipt(len(accepted), None if accepted else error, len(received) - len(accepted), error)
 
     def _judged(self, endpoint: Endpoint, message: Any, fault: str | None) -> Received:
         verdict = Acceptance.ACCEPTED if fault is None else Acceptance.REJECTED

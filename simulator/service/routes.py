@@ -10,6 +10,7 @@ from werkzeug.wrappers import Request, Response
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from simulator.service.ingestion import Acceptance, Endpoint, Inbox, read_submission
 from simulator.service.origins import web_page
+from simulator.service.requestlog import NOTES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -91,6 +92,7 @@ class Application:
         endpoint = Endpoint("/" + request.path.strip("/"))
         submission = read_submission(request.query_string, request.get_data())
         receipt = self._inbox.take(endpoint, submission)
+        request.environ.setdefault(NOTES, []).append(receipt.summary)
         status = int(receipt.error is None)
         if submission.verbose:
             return _json({"status": status, "error": receipt.error})

@@ -37,6 +37,8 @@ class Service:
         faults: A fault schedule, as JSON values or as faults; see `simulator.service.faults`.
         dialect: Policies for what else the real service does not document.
         patience: Seconds until a silent or idle connection is closed.
+        log: Called with a line for each request before it is answered: ``print``, or a logger's ``info``. The call
+            should be quick, as the answer waits for it; its errors are ignored.
 
     Attributes:
         dialect: As given.
@@ -62,8 +64,10 @@ class Service:
         faults: Iterable[Any] = (),
         dialect: Dialect | None = None,
         patience: float = 60.0,
+        log: Callable[[str], object] | None = None,
     ) -> None:
         self.patience = patience
+        self._log = log
         self._port = port
         self._host = host
         self._own_name: str | None = None  # on a loopback address, the names of other computers are refused
@@ -220,6 +224,12 @@ class Service:
     def add_late(self, seconds: float, apply: Callable[[], object]) -> None:
         """Call `apply` in so many seconds unless the service closes first."""
         self._late.add(seconds, apply)
+
+    def note(self, line: str) -> None:
+        """Hand a line to the log, whose errors must not become the sender's."""
+        if self._log is not None:
+            with suppress(Exception):
+                self._log(line)
 
     def hold(self, seconds: float) -> bool:
         """Wait; return False if the service closes meanwhile."""

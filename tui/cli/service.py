@@ -1,8 +1,12 @@
 """`restante simulator`: the local service, until it is ended."""
 
 import errno
+import os
+import select
 import signal
 import sys
+import time
+from threading import Lock
 from typing import IO, Any
 
 import click
@@ -11,6 +15,7 @@ from simulator.service import Service
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from tui.cli import options
 from tui.cli.lines import whole_text
+from tui.text.format import count
 
 __all__ = ["simulator_command"]
 
@@ -45,7 +50,8 @@ _OF_PORT = {errno.EADDRINUSE, errno.EACCES}
     show_default=True,
     help="What becomes of a batch in which some updates are malformed (unknown of the real service).",
 )
-def simulator_command(port: int, host: str, faults: IO[bytes] | None, mixed: str) -> None:
+@click.option("--quiet", is_flag=True, help="Do not write a line for each request to standard error.")
+def simulator_command(port: int, host: str, faults: IO[bytes] | None, mixed: str, quiet: bool) -> None:
     """Run a local service that SDKs can send to.
 
     It takes profile updates as the real service does, keeps the profiles in memory, and shows them at
@@ -68,9 +74,39 @@ def simulator_command(port: int, host: str, faults: IO[bytes] | None, mixed: str
         curl http://127.0.0.1:8765/simulator/profiles
     """  # \b is click's mark for lines to be left alone
     try:
-        _serve(Service(port, host=host, mixed=mixed, faults=_schedule(faults)), host, port)
+        log = None if quiet else _Log()
+        _serve(Service(port, host=host, mixed=mixed, faults=_schedule(faults), log=log), host, port)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+
+
+class _Log:
+    """Writes lines to standard error, unless that would wait: a slow reader costs lines, and not the senders' time."""
+
+    def __init__(self) -> None:
+        self._writing = Lock()
+        self._lost = 0
+
+    def __call__(self, line: str) -> None:
+        with self._writing:
+            if self._lost and _write(f"{count(self._lost, 'line')} left out: standard error was full"):
+                self._lost = 0
+            if self._lost or not _write(line):
+                self._lost += 1
+
+
+def _write(line: str) -> bool:
+    """Write a line with the time to standard error; return False if it does not take it now.
+
+    Not through `sys.stderr`, whose lock a stuck writer would hold, also when the interpreter ends.
+    """
+    shown = f"{time.strftime('%H:%M:%S')} {line}".encode(sys.stderr.encoding, "backslashreplace")
+    try:
+        descriptor = sys.stderr.fileno()
+        _, ready, _ = select.select([], [descriptor], [], 0)
+        return bool(ready) and os.write(descriptor, shown[: select.PIPE_BUF - 1] + b"\n") > 0
+    except OSError:
+        return False
 
 
 def _end(number: int, frame: Any) -> None:  # noqa: ARG001  # as signal handlers are called
@@ -93,8 +129,8 @@ def _serve(service: Service, host: str, port: int) -> None:
         raise click.ClickException(_unavailable(host, port, error)) from error
     try:
         signal.signal(signal.SIGTERM, _end)
-        options.say(service.url)
         options.narrate(f"Updates go to {service.url}/engage and /groups; Ctrl-C ends it.")
+        options.say(service.url)
         service.serve_forever()
     finally:
         service.close()

@@ -290,7 +290,9 @@ def _send(random, wire, attack):
     wire.sendall(left)
 
 
-# --- what may come back
+# --- what may come back, and be logged
+
+LOG_LINE = re.compile(r"(malformed request|connection|\S[^·]* \S[^·]*) (\d{3}|closed|reset)( · .+)*")
 
 _HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [\x20-\x7e]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 _LENGTH = re.compile(rb"^Content-Length: (\d+)\r\n", re.MULTILINE)

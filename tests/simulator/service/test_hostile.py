@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.services import eventually
-from tests.simulator.service.hostility import PATIENCE, attack, carry_out, every_body, flaw
+from tests.simulator.service.hostility import LOG_LINE, PATIENCE, attack, carry_out, every_body, flaw
 
 COMMAND = [sys.executable, "-c", "from tui.cli import main; main()", "simulator", "--port", "0"]
 ATTACKERS = 4
@@ -176,6 +176,7 @@ def test_service_survives_hostile_senders(tmp_path):
             f" resident {before:,} KB before, {after:,} KB after, {vitals.peak():,} KB at the most"
         )
         assert after < before + LEFT_BEHIND
-    assert log.read_text().splitlines() == [
-        f"Updates go to http://127.0.0.1:{port}/engage and /groups; Ctrl-C ends it."
-    ]
+    said, *lines = log.read_text(encoding="utf-8").splitlines()
+    assert said == f"Updates go to http://127.0.0.1:{port}/engage and /groups; Ctrl-C ends it."
+    assert len(lines) > fight.attacks // 2
+    assert [line for line in lines if not LOG_LINE.fullmatch(line[9:]) or not line.isprintable()] == []

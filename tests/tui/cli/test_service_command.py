@@ -1,6 +1,8 @@
 """`restante simulator`, as a process of its own: what it prints, where, and how it ends."""
 
+import fcntl
 import json
+import os
 import re
 import shlex
 import shutil
@@ -8,8 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import requests
@@ -70,8 +73,92 @@ def test_signal_ends_it_quietly(sent, code):
             process.send_signal(sent)
             _, narration = process.communicate(timeout=TIMEOUT)
         assert process.returncode == code
-    assert len(narration.splitlines()) <= 1  # none if the signal comes before the line that follows the URL
+    assert re.fullmatch(rf"Updates go to {url}.*\n\d\d:\d\d:\d\d GET / 200\n", narration)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_signal_ends_requests_under_way(schedule, sent, code):
+    """One request waits for its fault, one for its body, and one for its head."""
+    path = schedule([{"at": 1, "fault": "slow", "seconds": 3_600}])
+    with running("--port", "0", "--quiet", "--faults", path) as (process, url), ExitStack() as open_:
+        for part in (
+            b"POST /engage HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+            b"POST /engage HTTP/1.1\r\nContent-Length: 9\r\n\r\n",
+            b"POST",
+        ):
+            wire = open_.enter_context(socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))))
+            wire.sendall(part)
+        requests.get(url, timeout=TIMEOUT)
+        process.send_signal(sent)
+        _, narration = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == code
     assert "Traceback" not in narration
+
+
+def test_request_is_a_line_on_stderr():
+    with running("--port", "0") as (process, url):
+        requests.post(url + "/engage?token=hidden", json=[{}], timeout=TIMEOUT)
+        process.terminate()
+        rest, narration = process.communicate(timeout=TIMEOUT)
+    assert rest == ""
+    assert re.search(
+        r"^\d\d:\d\d:\d\d POST /engage 200 · 0 accepted, 1 refused: \$token, missing or empty$",
+        narration,
+        re.MULTILINE,
+    )
+    assert "hidden" not in narration
+
+
+def test_quiet_logs_nothing():
+    with running("--port", "0", "--quiet") as (process, url):
+        requests.get(url, timeout=TIMEOUT)
+        process.terminate()
+        _, narration = process.communicate(timeout=TIMEOUT)
+    assert narration == f"Updates go to {url}/engage and /groups; Ctrl-C ends it.\n"
+
+
+def test_reader_of_log_may_be_slow():
+    """Nobody reads the pipe until it is full: requests are answered, and the lines left out are counted."""
+    with running("--port", "0") as (process, url), requests.Session() as session:
+        session.trust_env = False
+        capacity = fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 8_192)
+        assert process.stderr.readline()
+        path = "/" + "a" * 99
+        for _ in range(capacity // 200 + 20):
+            assert session.get(url + path, timeout=TIMEOUT).status_code == 404
+        first = os.read(process.stderr.fileno(), capacity)
+        assert session.get(url + "/", timeout=TIMEOUT).status_code == 200
+        left_out, last = os.read(process.stderr.fileno(), capacity).decode().splitlines()
+        written = first.decode().splitlines()
+        assert all(line.endswith("GET / lists them") for line in written)
+        assert re.fullmatch(r"\S+ (\d+) lines left out: standard error was full", left_out)
+        assert len(written) + int(left_out.split()[1]) == capacity // 200 + 20
+        assert last.endswith("GET / 200")
+
+
+def test_full_log_does_not_hold_up_the_end():
+    with running("--port", "0") as (process, url), requests.Session() as session:
+        capacity = fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 8_192)
+        for _ in range(capacity // 100):
+            session.get(url + "/" + "a" * 99, timeout=TIMEOUT)
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("stderr", ["/dev/full", "closed pipe", "closed"])
+def test_unwritable_log_harms_no_sender(stderr):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe, Path("/dev/full").open("w") as full:
+        given = {"/dev/full": full, "closed pipe": pipe, "closed": None}[stderr]
+        command = [*COMMAND, "--port", "0"]
+        if given is None:
+            command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=given, text=True) as process:
+            url = process.stdout.readline().rstrip("\n")
+            codes = [requests.get(url, timeout=TIMEOUT).status_code for _ in range(2)]
+            process.terminate()
+            assert (codes, process.wait(TIMEOUT)) == ([200, 200], 0)
 
 
 def test_port_can_be_chosen():
