@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
 
+from recorder.model.payloads import MAX_BODY, Endpoint, endpoint_of
 from simulator.service.bodies import HeadLines, UnclearBody, announced_length, body_parts
 from simulator.service.faults import (
     AckLost,
@@ -36,17 +37,12 @@ from simulator.service.faults import (
     Status,
     Truncate,
 )
-from simulator.service.ingestion import Endpoint
 from simulator.service.requestlog import NOTES, request_line
-from simulator.service.routes import endpoint_of
 
 if TYPE_CHECKING:
     from simulator.service.server import Service
 
-__all__ = ["MAX_BODY", "MAX_CONNECTIONS", "HttpServer"]
-
-MAX_BODY = 10 * 1024 * 1024
-"""The largest body accepted, in bytes; a larger one is answered 413."""
+__all__ = ["MAX_CONNECTIONS", "HttpServer"]
 
 MAX_CONNECTIONS = 128
 """Connections at once, each with a thread; one more is answered 503, and closed."""

@@ -1,30 +1,17 @@
-"""Ingestion of the local service: from a request's bytes to messages, and from messages to profiles. No HTTP."""
+"""Ingestion of the local service: from messages to profiles. No HTTP."""
 
-import json
-from base64 import b64decode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
 from threading import Lock
-from typing import Any, NoReturn
-from urllib.parse import parse_qsl
+from typing import Any
 
 from recorder.model.dialect import Dialect
-from recorder.model.normalise import MAX_DEPTH
 from recorder.model.outcomes import Verdict
+from recorder.model.payloads import Endpoint, Submission
 from simulator.simulator import Simulator
 
-__all__ = ["Acceptance", "Endpoint", "Inbox", "Mixed", "Receipt", "Received", "Submission", "read_submission"]
-
-
-class Endpoint(StrEnum):
-    """Paths that SDKs send to."""
-
-    ENGAGE = "/engage"
-    GROUPS = "/groups"
-    TRACK = "/track"
-    IMPORT = "/import"
+__all__ = ["Acceptance", "Inbox", "Mixed", "Receipt", "Received"]
 
 
 class Mixed(StrEnum):
@@ -85,143 +72,6 @@ class Receipt:
         return f"{accepted}, {self.refused:,} refused: {self.reason}" if self.refused else accepted
 
 
-# --- From bytes to messages ---------------------------------------------------------------------
-
-MAX_MESSAGES = 2_000
-"""The documented limit of messages in a request."""
-
-_MOST_FIELDS = 100  # of a form or a query: one of separators only would take seconds and gigabytes
-
-MAX_SHOWN = 1_000
-"""Characters kept of an unreadable text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """The content of one ingestion request.
-
-    Attributes:
-        messages: The updates or events, unchecked.
-        verbose: The ``verbose`` parameter; None if missing.
-        unreadable: Why no message could be read; None if they could.
-        text: The beginning of an unreadable request.
-    """
-
-    messages: list[Any] = field(default_factory=list)
-    verbose: bool | None = None
-    unreadable: str | None = None
-    text: str = ""
-
-
-class _Unreadable(ValueError):
-    """The request has no readable messages."""
-
-
-def read_submission(query: bytes, body: bytes = b"") -> Submission:
-    """Return the messages in a request's body or query.
-
-    They are a JSON array or one object, alone or in the field ``data`` of a form or of the query, there also in
-    base64. The content type is ignored: SDKs and hand-made requests disagree about it.
-
-    >>> read_submission(b"verbose=1", b'{"$token": "T"}').messages
-    [{'$token': 'T'}]
-    >>> read_submission(b"data=W10=").unreadable
-    'data, missing or empty'
-    """
-    verbose = None
-    try:
-        asked = _fields(query)
-        verbose = _verbose(asked)
-        text = _text(body)
-        if not _looks_like_json(text):
-            asked = {**asked, **_fields(body)}
-            verbose = _verbose(asked)
-            text = asked.get("data", "")
-        return Submission(_messages(text), verbose)
-    except _Unreadable as error:
-        shown = (body or query)[: 4 * MAX_SHOWN].decode(errors="replace")[:MAX_SHOWN]
-        return Submission([], verbose, str(error), shown)
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise _Unreadable(f"data, not UTF-8: {error.reason} at byte {error.start}") from None
-
-
-def _fields(raw: bytes) -> dict[str, str]:
-    try:
-        return dict(
-            parse_qsl(_text(raw), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
-        )
-    except UnicodeDecodeError:
-        raise _Unreadable("data, not UTF-8 once unescaped") from None
-    except ValueError:
-        raise _Unreadable(f"data, a form of more than {_MOST_FIELDS} fields") from None
-
-
-def _verbose(asked: dict[str, str]) -> bool | None:
-    return asked["verbose"] == "1" if "verbose" in asked else None
-
-
-def _looks_like_json(text: str) -> bool:
-    return text.lstrip()[:1] in {"[", "{"}
-
-
-def _messages(text: str) -> list[Any]:
-    if not text.strip():
-        raise _Unreadable("data, missing or empty")
-    value = _json(text if _looks_like_json(text) else _from_base64(text))
-    messages = value if isinstance(value, list) else [value]
-    if not messages:
-        raise _Unreadable("data, missing or empty")
-    if len(messages) > MAX_MESSAGES:
-        raise _Unreadable(f"data, more than {MAX_MESSAGES:,} messages")
-    if _too_deep(messages):
-        raise _Unreadable(f"data, nested deeper than {MAX_DEPTH}")
-    return messages
-
-
-def _from_base64(text: str) -> str:
-    # A plus sign that was not escaped in a form arrives as a space.
-    try:
-        return _text(b64decode(text.strip().replace(" ", "+"), validate=True))
-    except ValueError:
-        raise _Unreadable("data, neither JSON nor base64 of it") from None
-
-
-def _json(text: str) -> Any:
-    try:
-        value = json.loads(text, parse_constant=_no_json, parse_float=_finite)
-    except RecursionError:
-        raise _Unreadable(f"data, nested deeper than {MAX_DEPTH}") from None
-    except ValueError as error:
-        raise _Unreadable(f"data, malformed JSON: {error}") from None
-    if not isinstance(value, list | dict):
-        raise _Unreadable("data, must be an array or an object")
-    return value
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(text: str) -> float:
-    if not isfinite(number := float(text)):
-        raise ValueError(f"{text[:20]} is beyond what a double holds")
-    return number
-
-
-def _too_deep(value: Any, levels: int = MAX_DEPTH + 3) -> bool:
-    if not value or not isinstance(value, list | dict):
-        return False
-    items = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_too_deep(item, levels - 1) for item in items)
-
-
-# --- From messages to profiles ------------------------------------------------------------------
-
 _REQUIRED = {
     Endpoint.ENGAGE: ("$token", "$distinct_id"),
     Endpoint.GROUPS: ("$token", "$group_key", "$group_id"),
@@ -240,7 +90,7 @@ class Inbox:
         dialect: Policies for what the real service does not document.
 
     >>> inbox = Inbox()
-    >>> inbox.take(Endpoint.ENGAGE, read_submission(b"", b'{"$token": "T", "$set": {"plan": "pro"}}'))
+    >>> inbox.take(Endpoint.ENGAGE, Submission([{"$token": "T", "$set": {"plan": "pro"}}]))
     Receipt(accepted=0, error='$distinct_id, missing or empty', refused=1, reason='$distinct_id, missing or empty')
     """
 

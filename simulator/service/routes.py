@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
+from recorder.model.payloads import Endpoint, endpoint_of, read_submission
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
-from simulator.service.ingestion import Acceptance, Endpoint, Inbox, read_submission
+from simulator.service.ingestion import Acceptance, Inbox
 from simulator.service.origins import web_page
 from simulator.service.requestlog import NOTES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["Application", "endpoint_of"]
+__all__ = ["Application"]
 
 _PAGE_SIZE = 1_000
 """Profiles on a page of the query API."""
@@ -34,18 +35,6 @@ _ROUTES = (
     ("GET", "/", "_index", "this page"),
 )
 """Methods, path, method of `Application`, and what the front page says."""
-
-
-def endpoint_of(path: str) -> Endpoint | None:
-    """Return the ingestion endpoint at a path, None for any other path.
-
-    Leading and trailing slashes are ignored: browser SDKs end paths with one.
-
-    >>> endpoint_of("/engage/")
-    <Endpoint.ENGAGE: '/engage'>
-    """
-    bare = "/" + path.strip("/")
-    return Endpoint(bare) if bare in set(Endpoint) else None
 
 
 class Application:
@@ -90,14 +79,20 @@ class Application:
 
     def _take(self, request: Request) -> Response:
         endpoint = Endpoint("/" + request.path.strip("/"))
-        submission = read_submission(request.query_string, request.get_data())
+        submission = read_submission(
+            endpoint,
+            request.query_string,
+            request.get_data(),
+            content_type=request.headers.get("Content-Type", ""),
+            content_encoding=request.headers.get("Content-Encoding", ""),
+        )
         receipt = self._inbox.take(endpoint, submission)
         request.environ.setdefault(NOTES, []).append(receipt.summary)
         status = int(receipt.error is None)
-        if submission.verbose:
+        if submission.asks("verbose"):
             return _json({"status": status, "error": receipt.error})
         # The Node SDK sends verbose=0 to /import, too, and takes anything but the digit for a failure.
-        if endpoint is not Endpoint.IMPORT or submission.verbose is False:
+        if endpoint is not Endpoint.IMPORT or "verbose" in submission.options:
             return Response(str(status), mimetype="text/plain")
         if receipt.error is None:
             return _json({"code": 200, "num_records_imported": receipt.accepted, "status": "OK"})

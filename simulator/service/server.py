@@ -15,14 +15,14 @@ from simulator.service.ingestion import Acceptance, Inbox, Mixed, Received
 from simulator.service.late import LateArrivals
 
 try:
-    from simulator.service.connections import MAX_BODY, HttpServer
+    from simulator.service.connections import HttpServer
     from simulator.service.routes import Application
 except ModuleNotFoundError as missing:
     raise ImportError(
         f"the local service needs {missing.name}: pip install 'restante[service]'", name=missing.name
     ) from missing
 
-__all__ = ["MAX_BODY", "Service"]
+__all__ = ["Service"]
 
 
 class Service:

@@ -7,8 +7,8 @@ import mixpanel
 import pytest
 
 from recorder import JournalConsumer, JournalReader
+from recorder.model.payloads import Endpoint
 from simulator import Simulator
-from simulator.service.ingestion import Endpoint
 from simulator.service.server import Service
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001  # the SDK drops an offset

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.request import urlopen
 
-from simulator.service.ingestion import Endpoint
-from simulator.service.routes import endpoint_of
+from recorder.model.payloads import Endpoint, endpoint_of
 from simulator.service.server import Service
 
 PATIENCE = 30.0  # seconds, for what should take none

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from recorder import Lane
 from recorder.journal.uptime import Uptime
+from recorder.model.payloads import Endpoint, read_submission
 from recorder.shipping.verdicts import Answer
-from simulator.service.ingestion import Endpoint, Inbox, read_submission
+from simulator.service.ingestion import Inbox
 
 URL = "http://service.test/engage"
 ENDPOINTS = {Lane.PEOPLE: Endpoint.ENGAGE, Lane.GROUPS: Endpoint.GROUPS, Lane.EVENTS: Endpoint.TRACK}
@@ -94,8 +95,9 @@ class World:
                 status=400,
                 body=b'{"status": 0, "error": "bad %d"}' % updates[0]["serial"],
             )
-        receipt = self.inbox.take(ENDPOINTS[lane], read_submission(b"verbose=1", body))
-        assert receipt.error is None, receipt
+        endpoint = ENDPOINTS[lane]
+        receipt = self.inbox.take(endpoint, read_submission(endpoint, b"verbose=1", body))
+        assert receipt.accepted == len(updates), receipt
         self.applied += [update["serial"] for update in updates]
         return Answer(left=True, url=URL, status=200, body=b'{"status": 1, "error": null}')
 

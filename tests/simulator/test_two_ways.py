@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from recorder.model.operations import Operator
+from recorder.model.payloads import MAX_MESSAGES
 from simulator import Simulator, Verdict
-from simulator.service.ingestion import MAX_MESSAGES
 from tests.simulator.service.scribbler import message
 
 RESTANTE = [sys.executable, "-c", "from tui.cli import main; main()"]

@@ -9,7 +9,8 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from simulator.service.server import MAX_BODY, Service
+from recorder.model.payloads import MAX_BODY
+from simulator.service.server import Service
 from tests.services import eventually
 from tests.simulator.service.senders import (
     CORS,

@@ -8,9 +8,10 @@ from http.client import HTTPConnection, IncompleteRead
 import pytest
 import requests
 
+from recorder.model.payloads import MAX_BODY
 from simulator import Dialect
 from simulator.service.faults import FAULTS, InvalidSchedule
-from simulator.service.server import MAX_BODY, Service
+from simulator.service.server import Service
 from tests.simulator.service.senders import (
     CORS,
     MIXED,

@@ -9,8 +9,9 @@ from contextlib import closing
 
 import pytest
 
+from recorder.model.payloads import MAX_BODY
 from simulator import Dialect
-from simulator.service.server import MAX_BODY, Service
+from simulator.service.server import Service
 from tests.simulator.service.senders import MIXED, TIMEOUT, encoded, group, increment, send, update
 
 
