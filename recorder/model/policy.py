@@ -27,8 +27,10 @@ class ShippingPolicy:
             limit; longer is safer.
         linger: Seconds that background shipping waits, after something was recorded, for more to send with it.
             `Recorder.flush` and `Shipper.ship` do not wait.
-        batch_updates: Updates in a request, from 1 to 2,000, which is the service's limit.
-        batch_bytes: Bytes in a request; an update that fills it alone travels alone.
+        batch_updates: Most updates in a request, from 1 to 2,000, which is the service's limit. Requests begin with
+            200 and grow while they take less than five seconds.
+        batch_bytes: Most bytes in a request, which carries what the line takes in five seconds. An update that
+            is larger travels alone.
         fold: A profile's entries may be sent as fewer updates with the same result, when they are sent for
             the first time; see `recorder.journal.folding`. Entries stay as they were recorded. A sum on a
             float may differ by rounding.
@@ -45,7 +47,7 @@ class ShippingPolicy:
     settle_after: float = 30.0
     fold: bool = False
     linger: float = 0.5
-    batch_updates: int = 200
+    batch_updates: int = MOST_UPDATES
     batch_bytes: int = MAX_UPDATE_BYTES
     updates_per_second: float | None = None
 

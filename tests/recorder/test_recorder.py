@@ -401,7 +401,9 @@ def test_background_lingers_for_more(path):
             recorder.people_set("ada", {"last": number})
         recorder.close(timeout=20)
         assert service.profiles() == {"ada": {"n": 200, "last": 199}}
-    assert sum(report.requests for report in reports) <= 2  # what was there as it began; the flush reports itself
+    assert (
+        sum(report.requests for report in reports) <= 2
+    )  # what was there as it began; the flush reports itself
 
 
 @pytest.fixture
