@@ -96,11 +96,10 @@ def official(number: int, *, buffered: bool) -> Measure:
 
 def pairs() -> Iterator[Pair]:
     """All of them."""
-    whole = ShippingPolicy(batch_updates=UPDATES)
     yield Pair(
         "draining 200,000, 2,000 a request",
         "a bare loop: the same rows and bodies",
-        drained(DRAINED, whole),
+        drained(DRAINED, ShippingPolicy()),
         bare,
         0.5,
         prepare=prepared(DRAINED),
@@ -108,14 +107,6 @@ def pairs() -> Iterator[Pair]:
     slow = drained(OVER_SLOW, ShippingPolicy(), SLOW)
     for name, other, to_reach in (
         ("the official Consumer", official(BY_ONE, buffered=False), 100),
-        ("the official BufferedConsumer", official(BUFFERED, buffered=True), 4),
+        ("the official BufferedConsumer", official(BUFFERED, buffered=True), 25),
     ):
         yield Pair("draining 20,000 over 50 ms", name, slow, other, to_reach, prepare=prepared(OVER_SLOW))
-    yield Pair(
-        "the same, 2,000 a request",
-        "the official BufferedConsumer",
-        drained(OVER_SLOW, whole, SLOW),
-        official(BUFFERED, buffered=True),
-        None,
-        prepare=prepared(OVER_SLOW),
-    )
