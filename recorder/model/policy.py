@@ -25,8 +25,12 @@ class ShippingPolicy:
         settle_after: Seconds that profiles wait after an unknown outcome before anything of theirs is
             sent: a late first copy must not land on top of later entries. The service promises no such
             limit; longer is safer.
-        batch_updates: Updates in a request, from 1 to 2,000, which is the service's limit.
-        batch_bytes: Bytes in a request; an update that fills it alone travels alone.
+        linger: Seconds that background shipping waits, after something was recorded, for more to send with it.
+            `Recorder.flush` and `Shipper.ship` do not wait.
+        batch_updates: Most updates in a request, from 1 to 2,000, which is the service's limit. Requests begin with
+            200 and grow while they take less than five seconds.
+        batch_bytes: Most bytes in a request, which carries what the line takes in five seconds. An update that
+            is larger travels alone.
         fold: A profile's entries may be sent as fewer updates with the same result, when they are sent for
             the first time; see `recorder.journal.folding`. Entries stay as they were recorded. A sum on a
             float may differ by rounding.
@@ -42,7 +46,8 @@ class ShippingPolicy:
     in_doubt: InDoubt = "resend"
     settle_after: float = 30.0
     fold: bool = False
-    batch_updates: int = 200
+    linger: float = 0.5
+    batch_updates: int = MOST_UPDATES
     batch_bytes: int = MAX_UPDATE_BYTES
     updates_per_second: float | None = None
 
@@ -51,6 +56,8 @@ class ShippingPolicy:
             raise ValueError(f"in_doubt is {', '.join(get_args(InDoubt))}, not {self.in_doubt!r}")
         if not 0 <= self.settle_after <= _A_DAY:
             raise ValueError(f"settle_after is from 0 to {_A_DAY:,} seconds, not {self.settle_after!r}")
+        if not 0 <= self.linger <= _A_MINUTE:
+            raise ValueError(f"linger is from 0 to {_A_MINUTE} seconds, not {self.linger!r}")
         if not 1 <= self.batch_updates <= MOST_UPDATES:
             raise ValueError(f"batch_updates is from 1 to {MOST_UPDATES:,}, not {self.batch_updates!r}")
         if self.batch_bytes < 1:
@@ -59,4 +66,5 @@ class ShippingPolicy:
             raise ValueError(f"updates_per_second is more than 0, or None, not {self.updates_per_second!r}")
 
 
+_A_MINUTE = 60
 _A_DAY = 86_400

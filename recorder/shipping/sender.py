@@ -18,6 +18,7 @@ from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
 from recorder.model.reports import LaneStatus, StoppedBy
 from recorder.shipping.drain import Call, Drain, Halves, Pace
+from recorder.shipping.line import Line
 from recorder.shipping.logs import log
 from recorder.shipping.transport import Transport
 from recorder.shipping.verdicts import Answer, Verdict, backoff, judge, own_backoff
@@ -76,6 +77,7 @@ class Sender:
         self._epoch = 0
         self.handed_over = False
         self.pace = Pace(policy.updates_per_second)
+        self._line = Line()
         self._halves = Halves()
         self._unsettled: tuple[Claim, Settlement] | None = None
         self._last_outcome: dict[Lane, AttemptOutcome] = {}
@@ -155,8 +157,8 @@ class Sender:
 
     def _size(self, lane: Lane, left: int | None) -> ClaimSize:
         return ClaimSize(
-            updates=self.pace.most(self._policy.batch_updates),
-            bytes=self._policy.batch_bytes,
+            updates=self.pace.most(min(self._policy.batch_updates, self._line.updates)),
+            bytes=min(self._policy.batch_bytes, self._line.bytes),
             fresh_upto=self._halves.end(lane, picked=False),
             again_upto=self._halves.end(lane, picked=True),
             entries=left,
@@ -178,7 +180,7 @@ class Sender:
         drain = call.drain
         standing = drain.standings[claim.lane]
         try:
-            answer = self._transport.send(claim.lane, claim.body)
+            answer = self._answer(claim)
             verdict = judge(answer, single=len(claim.numbers) == 1)
         except BaseException:  # a transport that raises: nobody knows the outcome of the request
             verdict = Verdict(outcome=AttemptOutcome.UNKNOWN, words="given up before the answer", status=None)
@@ -198,6 +200,15 @@ class Sender:
             return False, None
         goes_on = self._go_on(claim, settlement, settled, drain)
         return goes_on and (more or following is not None), following
+
+    def _answer(self, claim: Claim) -> Answer:
+        began = self._uptime().seconds
+        answer = self._transport.send(claim.lane, claim.body)
+        if answer.status is not None:
+            self._line.answered(claim.updates, len(claim.body), self._uptime().seconds - began)
+        elif answer.left:
+            self._line.unanswered(len(claim.body))
+        return answer
 
     def _claims_at_once(self, claim: Claim, call: Call) -> bool:
         """Return True if nothing is to be done between an accepted request and its lane's next one."""

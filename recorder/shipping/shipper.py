@@ -232,15 +232,22 @@ class Shipper:
                     told = report
                 if report.stopped_by == "busy":
                     return  # somebody took over, lock or no lock
-                if more or (report.requests and report.stopped_by == "done" and report.pending):
-                    continue  # some came since the drain began
-                if report.stopped_by == "done":
-                    self._wake.wait(_LOOK_INTERVAL)
-                    self._wake.clear()
-                else:
-                    stop.wait(_LOOK_INTERVAL)  # backing off: recording more is no reason to look again
+                if not more:
+                    self._rest(report, stop)
         finally:
             self._leave()
+
+    def _rest(self, report: ShipReport, stop: threading.Event) -> None:
+        """Wait for something to send, and then a moment for more: a request for each entry costs both ends dearly."""
+        if report.stopped_by != "done":
+            stop.wait(_LOOK_INTERVAL)  # backing off: recording more is no reason to look again
+            return
+        came = report.pending if report.requests else 0  # since the drain began
+        if came >= self._policy.batch_updates:
+            return
+        if came or self._wake.wait(_LOOK_INTERVAL):
+            stop.wait(self._policy.linger)
+        self._wake.clear()
 
     # --- who ships
 

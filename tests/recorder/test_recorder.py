@@ -386,6 +386,26 @@ def test_background_ships_by_itself(path):
         assert service.profiles() == {"ada": {"a": 1, "b": 2}}  # closing ships what is left
 
 
+def test_background_lingers_for_more(path):
+    """Entries recorded one by one share a request; neither a flush nor the end waits for more of them."""
+    reports = []
+    policy = ShippingPolicy(linger=60)
+    with Service() as service:
+        recorder = Recorder(
+            "T", path, background=True, url=service.url, policy=policy, on_event=reports.append
+        )
+        for _ in range(200):
+            recorder.people_increment("ada", {"n": 1})
+        assert recorder.flush(timeout=20).stopped_by == "done"
+        for number in range(200):
+            recorder.people_set("ada", {"last": number})
+        recorder.close(timeout=20)
+        assert service.profiles() == {"ada": {"n": 200, "last": 199}}
+    assert (
+        sum(report.requests for report in reports) <= 2
+    )  # what was there as it began; the flush reports itself
+
+
 @pytest.fixture
 def frozen(monkeypatch):
     """Time as freezegun stops it: what `time` gives out stands still, locks and the boot's clock go on."""

@@ -216,12 +216,13 @@ def test_many_held_profiles_are_decided_fast(path):
 
     with Recorder("T", path, durability="process") as recorder, Journal(path) as journal:
         with recorder.batch() as batch:
-            for n in range(4_000):
+            for n in range(3_000):
                 batch.people_increment(f"u{n}", {"n": 1})
         boot = Boot()
-        policy = ShippingPolicy(in_doubt="hold", batch_updates=2_000, settle_after=0)
-        shipper = Shipper(journal, Scripted(RESET, RESET, RESET, RESET), policy, uptime=boot)
-        for _ in range(4):
+        policy = ShippingPolicy(in_doubt="hold", settle_after=0)
+        transport = Scripted(ACCEPTED, ACCEPTED, RESET)  # after 200 and 800, one of 2,000
+        shipper = Shipper(journal, transport, policy, uptime=boot)
+        for _ in range(2):
             shipper.ship()
         steps = 0
 
@@ -235,7 +236,7 @@ def test_many_held_profiles_are_decided_fast(path):
             assert held >= 2_000
         connection = journal._connection.use()
         connection.set_progress_handler(step, 1_000)
-        journal.discard("state=in_doubt profile!=u0")
+        journal.discard("state=in_doubt profile!=u1000")
         connection.set_progress_handler(None, 0)
         assert steps < 4_000
         with JournalReader(path) as reader:

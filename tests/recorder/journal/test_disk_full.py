@@ -213,11 +213,12 @@ def test_shipped_entries_make_room(disk, most, profiles):
 def test_pruning_works_without_reserve(disk, profiles):
     """Pruning takes little and makes room if no reserve file ever was and little is free."""
     path = disk / "kiosk.db"
-    fill_up(disk, leave=8_000_000)
+    fill_up(disk, leave=9_000_000)
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         recorded, _ = record(recorder, 4_000, profiles)
         Shipper(journal, Scripted(), AT_ONCE).ship()
         assert not beside(path, ".ballast").exists()
+        assert recorder.statistics().pruned == 0
     fill_up(disk, leave=500_000)  # the log, which could be written over, is gone
     with Journal(path) as journal, Recorder("T", journal) as recorder:
         assert Shipper(journal, Scripted(), AT_ONCE).ship().stopped_by == "done"

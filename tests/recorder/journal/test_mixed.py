@@ -39,10 +39,10 @@ def test_bad_entry_is_rejected_alone(filled, path):
 def test_silently_dropped_update_counts_as_shipped(filled, path):
     """Only the service's own list of rejected messages shows this gap of docs/guarantees.md."""
     with Service(mixed="apply-valid") as service:
-        report = Shipper(filled, HttpTransport(url=service.url), ShippingPolicy(batch_updates=2_000)).ship()
+        report = Shipper(filled, HttpTransport(url=service.url)).ship()
         dropped = service.messages("rejected")
         assert service.profiles() == {"ada": {"n": 1_999}}
-    assert (report.shipped, report.rejected, report.requests) == (2_000, 0, 1)
+    assert (report.shipped, report.rejected, report.requests) == (2_000, 0, 3)
     with JournalReader(path) as reader:
         shipped = {json.dumps(entry.message["$add"]): entry.seq for entry in reader.entries(limit=3_000)}
     assert [shipped[json.dumps(one.message["$add"])] for one in dropped] == [1_235]
