@@ -52,13 +52,13 @@ __all__ = [
     "row",
     "sending",
     "settle",
-    "single",
     "state_of",
     "suspected",
     "take_up",
     "to_send_again",
     "unit_of",
     "unsent_deletion",
+    "unsettled",
     "unsure",
     "updates_of",
     "with_state",
@@ -316,8 +316,10 @@ _UPDATES_FRESH = (
 _UPDATES_AGAIN = (
     f"SELECT seq, group_key, {UNIT}, operator, {_MESSAGE} FROM entries WHERE {_CARRIED_AGAIN} ORDER BY seq"
 )
-_SINGLE_FRESH = f"SELECT seq, state, sends, group_key, {UNIT} FROM entries WHERE {_CARRIED_FRESH}"
-_SINGLE_AGAIN = f"SELECT seq, state, sends, group_key, {UNIT} FROM entries WHERE {_CARRIED_AGAIN}"
+_UNSETTLED = f"""
+SELECT seq, state, sends, group_key, {UNIT} FROM entries
+ WHERE seq IN (SELECT value FROM json_each(?)) AND state IN ('pending', 'waiting', 'in_doubt') ORDER BY seq
+"""
 _REJECT = "UPDATE entries SET state = 'rejected', attempt = ?, reason = ? WHERE seq = ?"
 _REJECTED_SINCE = (
     f"SELECT seq, sends FROM entries WHERE state = 'rejected' AND {SET_ASIDE} AND lane = ? AND attempt >= ?"
@@ -392,11 +394,11 @@ def updates_of(
     return connection.execute(sql, carried._asdict()).fetchall()
 
 
-def single(connection: sqlite3.Connection, carried: Carried) -> tuple[int, str, int, str | None, str | None]:
-    """Return number, state, sends, group key and profile of an attempt's only entry."""
-    sql = _SINGLE_FRESH if carried.picked is None else _SINGLE_AGAIN
-    row: tuple[int, str, int, str | None, str | None] = connection.execute(sql, carried._asdict()).fetchone()
-    return row
+def unsettled(
+    connection: sqlite3.Connection, numbers: Sequence[int]
+) -> list[tuple[int, str, int, str | None, str | None]]:
+    """Return number, state, sends, group key and profile of those of these entries that are still to be settled."""
+    return connection.execute(_UNSETTLED, (json.dumps(numbers),)).fetchall()
 
 
 def reject(connection: sqlite3.Connection, seq: int, was: str, attempt: int | None, reason: str) -> None:

@@ -2,8 +2,8 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from recorder.journal import attempts, doubt, entries, lanes
 from recorder.journal.entries import Carried, Profile
@@ -11,6 +11,7 @@ from recorder.journal.erase import erase_settled
 from recorder.journal.lanes import Failure
 from recorder.journal.uptime import AT_ONCE, Due
 from recorder.model.entries import AttemptOutcome, State
+from recorder.model.errors import JournalDamaged
 from recorder.model.hazards import Update, hazardous
 from recorder.model.operations import Lane
 
@@ -29,6 +30,8 @@ class Settlement:
 
     Attributes:
         outcome: See `AttemptOutcome`. A request of one entry that is refused ends as a rejected entry.
+        rejected: Words of the service about each entry that it refuses, by number, where it names them: all that a
+            refused request carried, or some that a shipped one did.
         status: The HTTP status of the answer, if there was one.
         words: The service's words, or the error on the way.
         now: Seconds since the epoch.
@@ -48,6 +51,7 @@ class Settlement:
     asked: Due = AT_ONCE
     settle: Due = AT_ONCE
     apart: bool = False
+    rejected: Mapping[int, str] = field(default_factory=dict)
 
     def failure(self, outcome: AttemptOutcome | None = None) -> Failure:
         """Return how the lane stands if it did not go through; `outcome` replaces the attempt's own."""
@@ -66,12 +70,12 @@ class Settled:
     """Effects of a settlement that the shipper cannot know beforehand.
 
     Attributes:
-        rejected: The number of the entry that was rejected.
+        rejected: The numbers of the entries that were rejected.
         paused: The refusals look like a configuration error, and the lane was paused.
         taken_back: How many entries rejected before are to be sent again therefore.
     """
 
-    rejected: int | None = None
+    rejected: tuple[int, ...] = ()
     paused: bool = False
     taken_back: int = 0
 
@@ -85,6 +89,7 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
         return None
     match settlement.outcome:
         case AttemptOutcome.SHIPPED:
+            rejected = _reject(connection, carried, settlement.rejected)
             entries.settle(connection, carried, State.SHIPPED)
             lanes.shipped(
                 connection, lane, now, carried.last if carried.picked is None else None, carried.updates
@@ -92,6 +97,7 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
             if carried.picked is not None:
                 doubt.clear_suspects(connection, lane)
             erase_settled(connection)
+            return Settled(rejected=rejected)
         case AttemptOutcome.UNKNOWN:
             _leave_in_doubt(connection, carried, settlement)
             if not settlement.apart:
@@ -134,38 +140,50 @@ def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settle
         return Settled(paused=True)
     # The service answers: refusing data is no failure of the lane.
     lanes.succeed(connection, carried.lane, settlement.now)
-    if carried.entries > 1:
+    if not settlement.rejected and carried.entries > 1:
         entries.put_back(connection, carried.lane)
         return Settled()
-    seq = _reject(connection, carried, settlement)
+    reasons = settlement.rejected or {carried.first: settlement.words}
+    rejected = _reject(connection, carried, reasons)
+    _move_cursor(connection, carried)
     alike, since, words = lanes.rejections(connection, carried.lane)
     if alike == lanes.NEVER_PAUSE:
-        return Settled(rejected=seq)
-    if words == settlement.words and since is not None:
-        alike += 1
+        return Settled(rejected=rejected)
+    if set(reasons.values()) != {settlement.words}:
+        alike, since = 0, None  # several words are about data
+    elif words == settlement.words and since is not None:
+        alike += len(rejected)
     else:
-        alike, since = 1, carried.attempt
-    if alike < MOST_ALIKE:
+        alike, since = len(rejected), carried.attempt
+    if alike < MOST_ALIKE or since is None:
         lanes.keep_rejections(connection, carried.lane, alike, since)
-        return Settled(rejected=seq)
+        return Settled(rejected=rejected)
     taken_back = _take_back(connection, carried.lane, since)
     _pause(connection, carried.lane, settlement)
-    return Settled(paused=True, taken_back=taken_back - 1)  # this one was not reported as rejected
+    # Those of this request were not reported as rejected.
+    return Settled(paused=True, taken_back=taken_back - len(rejected))
 
 
 def _pause(connection: sqlite3.Connection, lane: Lane, settlement: Settlement) -> None:
     lanes.fail(connection, lane, settlement.failure(AttemptOutcome.PAUSED))
 
 
-def _reject(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> int:
-    seq, state, sends, group_key, profile = entries.single(connection, carried)
-    reason = settlement.words + (_MAYBE_APPLIED if sends else "")
-    entries.reject(connection, seq, state, carried.attempt, reason)
-    if sends:  # its run cannot be sent again whole
-        doubt.break_runs(connection, carried.lane, {(group_key, profile)})
+def _reject(connection: sqlite3.Connection, carried: Carried, reasons: Mapping[int, str]) -> tuple[int, ...]:
+    """Reject entries that a request carried, and return their numbers."""
+    rows = entries.unsettled(connection, list(reasons)) if reasons else []
+    if len(rows) != len(reasons):
+        raise JournalDamaged(f"of {len(reasons):,} entries that were refused, {len(rows):,} are found again")
+    sent_before = set()
+    for seq, state, sends, group_key, profile in rows:
+        entries.reject(
+            connection, seq, state, carried.attempt, reasons[seq] + (_MAYBE_APPLIED if sends else "")
+        )
+        if sends:
+            sent_before.add((group_key, profile))
+    if sent_before:  # their runs cannot be sent again whole
+        doubt.break_runs(connection, carried.lane, sent_before)
         doubt.clear_suspects(connection, carried.lane)
-    _move_cursor(connection, carried)
-    return seq
+    return tuple(seq for seq, *_ in rows)
 
 
 def _take_back(connection: sqlite3.Connection, lane: Lane, since: int) -> int:
@@ -185,11 +203,13 @@ def settle_late(
 ) -> None:
     """Settle an attempt that was accepted after another shipper had settled it as unknown.
 
-    Whole runs only: if a part of one was sent again since, or decided about, the rest still has to follow it.
+    Whole runs only: if a part of one was sent again since, or decided about, the rest still has to follow it. Entries
+    that it refuses stay in doubt: they are sent again, and refused then.
     """
     if attempts.outcome_of(connection, carried) != AttemptOutcome.UNKNOWN:
         return
     runs: dict[Profile, list[tuple[int, int]]] = defaultdict(list)
+    numbers = [seq for seq in numbers if seq not in settlement.rejected]
     for seq, group_key, profile, untouched in entries.late(connection, carried.attempt, numbers):
         runs[group_key, profile].append((seq, untouched))
     whole = {owner: run for owner, run in runs.items() if all(untouched for _, untouched in run)}

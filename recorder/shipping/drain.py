@@ -53,10 +53,10 @@ class Drain:
         self.shipped += entries
         self._count(entries)
 
-    def count_rejected(self) -> None:
-        """Count a rejected entry."""
-        self.rejected += 1
-        self._count(1)
+    def count_rejected(self, entries: int) -> None:
+        """Count rejected entries."""
+        self.rejected += entries
+        self._count(entries)
 
     def count_in_doubt(self, entries: int) -> None:
         """Count entries in doubt."""

@@ -181,16 +181,20 @@ class Sender:
         standing = drain.standings[claim.lane]
         try:
             answer = self._answer(claim)
-            verdict = judge(answer, single=len(claim.numbers) == 1)
+            verdict = judge(answer, updates=claim.updates)
         except BaseException:  # a transport that raises: nobody knows the outcome of the request
             verdict = Verdict(outcome=AttemptOutcome.UNKNOWN, words="given up before the answer", status=None)
             self._claims.settle(claim, self._settlement(verdict, standing, claim.apart))
             raise
         drain.requests += 1
         self.pace.sent(claim.updates)
-        settlement = self._settlement(verdict, standing, claim.apart)
+        settlement = replace(
+            self._settlement(verdict, standing, claim.apart),
+            rejected={claim.numbers[place]: words for place, words in verdict.failed.items()},
+        )
         self._unsettled = claim, settlement
-        if alone and settlement.outcome is AttemptOutcome.SHIPPED and self._claims_at_once(claim, call):
+        accepted = settlement.outcome is AttemptOutcome.SHIPPED and not settlement.rejected
+        if alone and accepted and self._claims_at_once(claim, call):
             settled, following, more = self._settle_and_claim(claim, settlement, drain, last=last)
         else:
             settled, following, more = self._settle(claim, settlement), None, True
@@ -255,7 +259,8 @@ class Sender:
         match settlement.outcome:
             case AttemptOutcome.SHIPPED:
                 self._halves.passed(claim)
-                drain.count_shipped(len(claim.numbers))
+                drain.count_shipped(len(claim.numbers) - len(settled.rejected))
+                self._note_rejected(settled, drain)
                 self._log_change(claim.lane, AttemptOutcome.SHIPPED, "")
                 drain.standings[claim.lane] = lanes.SHIPPED
                 return True
@@ -264,7 +269,11 @@ class Sender:
                 drain.rejected = max(0, drain.rejected - settled.taken_back)
                 settlement = replace(settlement, outcome=AttemptOutcome.PAUSED)
             case AttemptOutcome.REFUSED:
-                self._isolate(claim, settled, drain)
+                if settled.rejected:
+                    self._halves.passed(claim)
+                    self._note_rejected(settled, drain)
+                else:
+                    self._halves.split(claim)
                 drain.standings[claim.lane] = lanes.SHIPPED  # it answers
                 return True
             case AttemptOutcome.UNKNOWN:
@@ -276,14 +285,11 @@ class Sender:
         self._stop(claim.lane, settlement, drain)
         return False
 
-    def _isolate(self, claim: Claim, settled: Settled, drain: Drain) -> None:
-        if settled.rejected is None:
-            self._halves.split(claim)
-            return
-        self._halves.passed(claim)
-        drain.count_rejected()
-        log.warning("shipping: the service rejected entry %d", settled.rejected)
-        drain.events.append(settled.rejected)
+    def _note_rejected(self, settled: Settled, drain: Drain) -> None:
+        for seq in settled.rejected:
+            log.warning("shipping: the service rejected entry %d", seq)
+        drain.count_rejected(len(settled.rejected))
+        drain.events += settled.rejected
 
     def _settlement(self, verdict: Verdict, standing: Standing, apart: Apart | None) -> Settlement:
         if verdict.outcome is AttemptOutcome.SHIPPED:

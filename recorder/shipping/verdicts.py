@@ -8,7 +8,7 @@ been is unknown, never assumed.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -26,6 +26,10 @@ _MOST_WORDS = 500
 _TITLE = re.compile(r"<title>([^<]*)", re.IGNORECASE)
 _OWN_KEYS = {"status", "error", "code", "num_records_imported", "failed_records"}
 _MAY_BE_FOREIGN = {400, 413, 422}
+_GIVE_CREDENTIALS = (
+    "imports, and events that are too old for /track, need other credentials: a project's secret, or a service"
+    " account's user, password and project (import_credentials, or RESTANTE_IMPORT_CREDENTIALS)"
+)
 # The service says none of these. 409 is said by what keeps requests apart that it has passed on before, 499 and 460
 # by gateways whose client seemed gone: each may come after the request was applied.
 _AFTER_PASSING_ON = {409, 460, 499}
@@ -61,12 +65,15 @@ class Verdict:
         words: The service's words, or what went wrong on the way; empty if there is nothing to say.
         status: The HTTP status, if an answer came.
         retry_after: Seconds that the service asks us to wait, at least; None if it does not say.
+        failed: What the service says of each update that it refuses, by its place in the request, if it names them.
+            Shipped with failed ones: it took the others.
     """
 
     outcome: AttemptOutcome
     words: str
     status: int | None
     retry_after: float | None = None
+    failed: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +85,22 @@ class _Reply:
         own: The words are the service's, not those of a proxy or gateway on the way.
         words: What it says, or the text of a foreign answer.
         applied: Something of the request was applied, whatever the status.
+        failed: See `Verdict`.
     """
 
     accepted: bool | None
     own: bool
     words: str
     applied: bool = False
+    failed: Mapping[int, str] = field(default_factory=dict)
 
 
-def judge(answer: Answer, *, single: bool = False) -> Verdict:
+def judge(answer: Answer, *, updates: int | None = None) -> Verdict:
     """Return the verdict on an answer.
 
     Args:
         answer: The answer, or the reason why there is none.
-        single: The request carried one entry: nothing is left to halve.
+        updates: How many updates the request carried; None if that is not known.
 
     >>> judge(Answer(left=True, url="https://api.mixpanel.com/engage", status=200, body=b'1')).outcome
     <AttemptOutcome.SHIPPED: 'shipped'>
@@ -102,11 +111,11 @@ def judge(answer: Answer, *, single: bool = False) -> Verdict:
         return _verdict(answer, AttemptOutcome.OFFLINE, answer.error or "nothing was sent")
     if answer.status is None:
         return _verdict(answer, AttemptOutcome.UNKNOWN, answer.error or "no answer")
-    return _judge_status(answer, answer.status, single=single)
+    return _judge_status(answer, answer.status, updates)
 
 
-def _judge_status(answer: Answer, status: int, *, single: bool) -> Verdict:
-    reply = _reply(answer)
+def _judge_status(answer: Answer, status: int, updates: int | None) -> Verdict:
+    reply = _reply(answer, updates)
     match status:
         case 200:
             return _judge_ok(answer, reply)
@@ -114,7 +123,7 @@ def _judge_status(answer: Answer, status: int, *, single: bool) -> Verdict:
             return _judge_redirect(answer, status)
         case 400 | 413 | 422 if reply.own:
             return _judge_refusal(answer, reply)
-        case 413 if not single:
+        case 413 if updates != 1:
             return _verdict(answer, AttemptOutcome.REFUSED, "HTTP 413: the request is too large")
         case 400 | 413 | 422:
             return _verdict(answer, AttemptOutcome.WAIT, _foreign(answer, reply))
@@ -132,7 +141,8 @@ def _judge_status(answer: Answer, status: int, *, single: bool) -> Verdict:
 
 
 def _with_code(answer: Answer, reply: _Reply) -> str:
-    return f"HTTP {answer.status}: {reply.words}" if reply.words else f"HTTP {answer.status}"
+    advice = _GIVE_CREDENTIALS if answer.status in {401, 403} and _is_import(answer) else ""
+    return ": ".join(filter(None, (f"HTTP {answer.status}", advice, reply.words)))
 
 
 def _foreign(answer: Answer, reply: _Reply) -> str:
@@ -159,6 +169,9 @@ def _judge_ok(answer: Answer, reply: _Reply) -> Verdict:
 
 def _judge_refusal(answer: Answer, reply: _Reply) -> Verdict:
     words = reply.words or f"HTTP {answer.status}, without a reason"
+    if reply.failed:
+        outcome = AttemptOutcome.SHIPPED if reply.applied else AttemptOutcome.REFUSED
+        return replace(_verdict(answer, outcome, _in_one(reply.failed)), failed=reply.failed)
     if reply.applied:
         return _verdict(answer, AttemptOutcome.UNKNOWN, f"{words}; a part of the request was imported")
     if re.search(r"\btoken\b", words, re.IGNORECASE):
@@ -166,6 +179,12 @@ def _judge_refusal(answer: Answer, reply: _Reply) -> Verdict:
     if answer.status == 200 and "temporary failure" in words.lower():  # noqa: PLR2004
         return _verdict(answer, AttemptOutcome.WAIT, words)
     return _verdict(answer, AttemptOutcome.REFUSED, words)
+
+
+def _in_one(failed: Mapping[int, str]) -> str:
+    """Return what is said of several updates: the same of each, or how many and the first."""
+    first, *others = dict.fromkeys(failed.values())
+    return f"{len(failed):,} updates were refused; the first: {first}" if others else first
 
 
 def _judge_redirect(answer: Answer, status: int) -> Verdict:
@@ -201,7 +220,11 @@ def _header(answer: Answer, name: str) -> str:
     return (answer.headers or {}).get(name, "")
 
 
-def _reply(answer: Answer) -> _Reply:
+def _is_import(answer: Answer) -> bool:
+    return urlsplit(answer.url).path.endswith("/import")
+
+
+def _reply(answer: Answer, updates: int | None) -> _Reply:
     text = answer.body.decode("utf-8", "replace").strip()
     try:
         value: Any = json.loads(text)
@@ -211,27 +234,48 @@ def _reply(answer: Answer) -> _Reply:
     flag = _flag(value)
     if not isinstance(value, dict):
         return _Reply(flag, own=flag is not None, words="" if flag is not None else text)
-    if not _is_own(value, urlsplit(answer.url).path):
+    if not _is_own(value, imports=_is_import(answer)):
         return _Reply(_flag(value.get("status")), own=False, words=text)
     error = value.get("error")
     words = error if isinstance(error, str) else "" if error is None else json.dumps(error)
     accepted = True if _imported(value) else _flag(value.get("status"))
-    return _Reply(accepted, own=True, words=words, applied=bool(value.get("num_records_imported")))
+    # Where the count is left out, it may be 0, or any number that the others make.
+    applied = bool(value.get("num_records_imported", value.get("failed_records")))
+    failed = _failed(value, updates) if _is_import(answer) and answer.status == 400 else {}  # noqa: PLR2004
+    return _Reply(accepted, own=True, words=words, applied=applied and len(failed) != updates, failed=failed)
 
 
-def _is_own(value: dict[str, Any], path: str) -> bool:
+def _failed(value: dict[str, Any], updates: int | None) -> dict[int, str]:
+    """Return what /import says of each update that it refuses; nothing unless all of it fits the request.
+
+    It says so with ``strict=1``, and has ingested the updates that it does not name.
+    """
+    failed: dict[int, str] = {}
+    records = value.get("failed_records")
+    for record in records if isinstance(records, list) else []:
+        match record:
+            case {"index": index, "field": str(name), "message": str(message)} if type(index) is int:
+                failed[index] = _tidy(f"{name}: {message}")
+    imported = value.get("num_records_imported", 0)
+    fits = (
+        bool(failed)
+        and len(failed) == len(records or ())
+        and updates is not None
+        and all(0 <= index < updates for index in failed)
+        and type(imported) is int
+        and imported + len(failed) == updates
+    )
+    return failed if fits else {}
+
+
+def _is_own(value: dict[str, Any], *, imports: bool) -> bool:
     """Return True for an object as the service makes it: no key that it does not use, no HTTP status as `status`.
 
     Gateways, too, say ``{"status": 400, "error": "Bad Request", "path": "/engage"}``.
     """
     named = "status" in value or "error" in value
     status_fits = type(value.get("status")) is not int or _flag(value["status"]) is not None
-    return (
-        named
-        and value.keys() <= _OWN_KEYS
-        and status_fits
-        and ("code" in value or not path.endswith("/import"))
-    )
+    return named and value.keys() <= _OWN_KEYS and status_fits and ("code" in value or not imports)
 
 
 def _imported(value: dict[str, Any]) -> bool:

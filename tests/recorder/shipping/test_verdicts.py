@@ -156,11 +156,67 @@ def test_verdict_table(given, outcome):
     assert judge(given).outcome is outcome
 
 
+def refused(*places, imported=0, **more):
+    records = [{"index": place, "insert_id": "i", "field": "event", "message": "bad"} for place in places]
+    said = {"code": 400, "num_records_imported": imported, "status": "Bad Request", "failed_records": records}
+    kept = {name: value for name, value in {**said, **more}.items() if value is not None}
+    return answer(400, json.dumps(kept).encode(), url=IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome", "failed"),
+    [
+        (refused(1, imported=2), AttemptOutcome.SHIPPED, {1}),
+        (refused(2, 0, imported=1, error="some failed"), AttemptOutcome.SHIPPED, {0, 2}),
+        (refused(0, 1, 2), AttemptOutcome.REFUSED, {0, 1, 2}),
+        (refused(0, 1, 2, num_records_imported=None), AttemptOutcome.REFUSED, {0, 1, 2}),
+        # What does not add up says nothing about single events.
+        (refused(1, imported=1), AttemptOutcome.UNKNOWN, set()),
+        (refused(1, imported=3), AttemptOutcome.UNKNOWN, set()),
+        (refused(1, num_records_imported=None), AttemptOutcome.UNKNOWN, set()),
+        (refused(1, 1, imported=1), AttemptOutcome.UNKNOWN, set()),
+        (refused(3, imported=2), AttemptOutcome.UNKNOWN, set()),
+        (refused(-1, imported=2), AttemptOutcome.UNKNOWN, set()),
+        (refused(True, imported=2), AttemptOutcome.UNKNOWN, set()),
+        (refused("1", imported=2), AttemptOutcome.UNKNOWN, set()),
+        (refused(1, imported=2, failed_records=[{"index": 1}]), AttemptOutcome.UNKNOWN, set()),
+        (refused(imported=3), AttemptOutcome.UNKNOWN, set()),
+        (refused(1), AttemptOutcome.REFUSED, set()),  # nothing was imported: it is halved
+        (refused(1, imported=2, message="a gateway's"), AttemptOutcome.WAIT, set()),
+        (answer(400, refused(1, imported=2).body), AttemptOutcome.UNKNOWN, set()),  # not of /import
+        (answer(200, refused(1, imported=2).body, url=IMPORT), AttemptOutcome.UNKNOWN, set()),
+    ],
+)
+def test_failed_records_must_add_up(given, outcome, failed):
+    """Of three events: those that the service names are refused, and the others shipped, if it all fits."""
+    verdict = judge(given, updates=3)
+    assert (verdict.outcome, set(verdict.failed)) == (outcome, failed)
+    assert set(verdict.failed.values()) <= {"event: bad"}
+
+
+def test_failed_records_are_told_in_one():
+    assert judge(refused(1, 2, imported=1), updates=3).words == "event: bad"
+    records = [{"index": place, "field": "a\x1b", "message": str(place)} for place in range(2)]
+    words = judge(refused(imported=1, failed_records=records), updates=3).words
+    assert words == "2 updates were refused; the first: a : 0"
+    assert judge(refused(1, imported=2)).failed == {}  # of how many is not known
+
+
+def test_import_asks_for_credentials():
+    """Whoever may not import is told what to give, and what the service says."""
+    for status in (401, 403):
+        verdict = judge(answer(status, b'{"code":401,"error":"nobody","status":"Unauthorized"}', url=IMPORT))
+        assert verdict.outcome is AttemptOutcome.PAUSED
+        assert "import_credentials" in verdict.words
+        assert verdict.words.endswith("nobody")
+    assert "import_credentials" not in judge(answer(401)).words
+
+
 def test_foreign_413_refuses_no_entry():
     """A proxy's limit halves a request; it says nothing about an entry that travels alone."""
     assert judge(answer(413, PAGE)).outcome is AttemptOutcome.REFUSED
-    assert judge(answer(413, PAGE), single=True).outcome is AttemptOutcome.WAIT
-    assert judge(answer(413, said(0, "too large")), single=True).outcome is AttemptOutcome.REFUSED
+    assert judge(answer(413, PAGE), updates=1).outcome is AttemptOutcome.WAIT
+    assert judge(answer(413, said(0, "too large")), updates=1).outcome is AttemptOutcome.REFUSED
 
 
 @pytest.mark.parametrize("status", [400, 422])
