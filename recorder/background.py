@@ -156,11 +156,12 @@ class Delivery:
                 self._ready()[0].wake()
 
     def use_import_credentials(self, credentials: "ImportCredentials") -> None:
-        """Send imports with these from now on; if their lane is paused for want of them, it is due at once."""
+        """Send what goes to ``/import`` with these from now on; lanes that are paused for want of them are due."""
         _, transport = self._ready()
         if transport.import_credentials != credentials:
             self._credentials = transport.import_credentials = credentials
-            self.journal.claims.try_paused(Lane.IMPORTS)
+            for lane in (Lane.EVENTS, Lane.IMPORTS):
+                self.journal.claims.try_paused(lane)
 
     def flush(self, timeout: float | None) -> "ShipReport":
         """Send all that may go now, and report."""

@@ -22,9 +22,11 @@ class Scripted:
     def __init__(self, *answers):
         self.answers = deque(answers)
         self.sent = []
+        self.routes = []
 
-    def send(self, lane, body, *, timeout=None):
+    def send(self, lane, body, *, route=None, timeout=None):
         self.sent.append((lane.value, body))
+        self.routes.append(route)
         given = self.answers.popleft() if self.answers else ACCEPTED
         return given(lane, body, timeout) if callable(given) else given
 

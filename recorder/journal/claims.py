@@ -28,6 +28,7 @@ from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import JournalDamaged, JournalError
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
+from recorder.model.routes import Import
 
 __all__ = ["Claim", "ClaimSize", "Claims", "Overtaken", "Shipping"]
 
@@ -103,6 +104,7 @@ class Claim:
         body: The request's body.
         updates: How many updates that is: fewer than entries if they are folded.
         apart: It is a request of suspects only, which its lane does not wait for.
+        route: How it goes to ``/import``; None if it goes to its lane's own endpoint.
     """
 
     attempt: int
@@ -113,6 +115,7 @@ class Claim:
     body: bytes
     updates: int
     apart: Apart | None = None
+    route: Import | None = None
 
     @property
     def carried(self) -> Carried:
@@ -256,7 +259,7 @@ class Claims:
             size = size._replace(updates=min(size.updates, facts.request_size))
         if facts.unanswered:
             return self._probe(connection, lane, facts, size, shipping)
-        packed = self._again(connection, lane, facts, size) if facts.again else None
+        packed = self._again(connection, lane, facts, size, shipping) if facts.again else None
         if packed is not None:
             return _open(connection, lane, shipping, packed, picked=True), False
         # If a part being isolated came to nothing, somebody decided about its entries. Others beyond it are still to
@@ -277,7 +280,7 @@ class Claims:
             claim, passed = self._fresh(connection, lane, facts, size, shipping)
             if claim is not None or passed:
                 return claim, passed
-        packed = _pack(iter([found]), lane, facts.token, size, fold=False) if found else None
+        packed = _pack(iter([found]), lane, facts, size, shipping, fold=False) if found else None
         if packed is None:
             return None, False
         return _open(connection, lane, shipping, packed, picked=True), False
@@ -290,7 +293,7 @@ class Claims:
         group = suspects.Group(connection, lane, shipping.uptime, shipping.began)
         size = size._replace(updates=min(size.updates, group.most))
         with contextlib.closing(group.rows(_again_upto(facts, size))) as rows:
-            packed = _pack(rows, lane, facts.token, size, fold=False) if group.most else None
+            packed = _pack(rows, lane, facts, size, shipping, fold=False) if group.most else None
         if packed is None:
             return None
         claim = _open(connection, lane, shipping, packed, picked=True)
@@ -301,10 +304,10 @@ class Claims:
             raise Overtaken(f"{self._path.name}: another process ships now")
 
     def _again(
-        self, connection: sqlite3.Connection, lane: Lane, facts: Facts, size: ClaimSize
+        self, connection: sqlite3.Connection, lane: Lane, facts: Facts, size: ClaimSize, shipping: Shipping
     ) -> Packed | None:
         with contextlib.closing(entries.to_send_again(connection, lane, _again_upto(facts, size))) as rows:
-            return _pack(rows, lane, facts.token, size, fold=False)
+            return _pack(rows, lane, facts, size, shipping, fold=False)
 
     def _fresh(
         self,
@@ -319,7 +322,7 @@ class Claims:
             upto = size.fresh_upto
         fresh = _Fresh(connection, lane, facts, upto)
         fold = size.fold and not isolating
-        packed = _pack(fresh.rows(), lane, facts.token, size, fold=fold)
+        packed = _pack(fresh.rows(), lane, facts, size, shipping, fold=fold)
         passed = fresh.pass_waiting(packed)
         if packed is not None:
             onward(facts.cursor, packed.numbers[0])
@@ -392,17 +395,19 @@ def _again_upto(facts: Facts, size: ClaimSize) -> int:
 def _pack(
     rows: Iterator[Row] | sqlite3.Cursor,
     lane: Lane,
-    token: str | None,
+    facts: Facts,
     size: ClaimSize,
+    shipping: Shipping,
     *,
     fold: bool,
 ) -> Packed | None:
     return pack(
         rows,
         lane=lane,
-        token=token or "",
+        token=facts.token or "",
         most_updates=size.updates,
         most_bytes=size.bytes,
+        now=shipping.now,
         most_entries=size.entries,
         fold=fold,
     )
@@ -413,7 +418,9 @@ def _open(
 ) -> Claim:
     if not all(map(lt, packed.numbers, packed.numbers[1:])):  # a claim settles whole only in its order
         raise JournalDamaged(f"its rows are out of order, near entry {packed.numbers[0]:,}")
-    claim = Claim(0, shipping.epoch, lane, packed.numbers, picked, packed.body, packed.updates)
+    claim = Claim(
+        0, shipping.epoch, lane, packed.numbers, picked, packed.body, packed.updates, route=packed.route
+    )
     digest = hashlib.sha256(packed.body).hexdigest()[:16]
     attempt = attempts.insert(connection, claim.carried, len(packed.body), digest, shipping.now)
     return replace(claim, attempt=attempt)

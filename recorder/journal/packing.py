@@ -10,6 +10,7 @@ from recorder.model.intake import token_prefix
 from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.normalise import Message
 from recorder.model.operations import Identity, Lane, Operator, identity_of
+from recorder.model.routes import Import, route_of
 
 __all__ = ["Packed", "Row", "as_folded", "pack"]
 
@@ -25,11 +26,13 @@ class Packed:
         numbers: Their numbers, ascending.
         body: The request's body: a JSON array of updates.
         updates: How many updates that is: one for each entry, or fewer if they are folded.
+        route: How it goes to ``/import``; None if it goes to its lane's own endpoint.
     """
 
     numbers: tuple[int, ...]
     body: bytes
     updates: int
+    route: Import | None = None
 
 
 _NO_LIMIT = 2**62
@@ -44,10 +47,13 @@ def pack(
     token: str,
     most_updates: int,
     most_bytes: int,
+    now: float,
     most_entries: int | None = None,
     fold: bool = False,
 ) -> Packed | None:
     """Return the first rows that fit one request, in the order given; None if there is no row.
+
+    Events of one request have one route: it ends where that changes.
 
     Args:
         rows: Entry numbers and messages, and whatever else; read no further than needed, so that a long backlog of
@@ -56,15 +62,17 @@ def pack(
         token: The project's token.
         most_updates: At least 1.
         most_bytes: Of the body. An update that fills it alone travels alone, rather than not at all.
+        now: Seconds since the epoch, for the age of events.
         most_entries: Fewer than updates, or more if entries are folded; None for no limit.
         fold: Send a profile's updates as fewer ones with the same result; see `recorder.journal.folding`.
 
     >>> pack([(1, '{"$distinct_id":"u1","$set":{}}')], lane=Lane.PEOPLE, token="T", most_updates=200,
-    ...      most_bytes=1_000_000)
-    Packed(numbers=(1,), body=b'[{"$token":"T","$distinct_id":"u1","$set":{}}]', updates=1)
+    ...      most_bytes=1_000_000, now=1.5).body
+    b'[{"$token":"T","$distinct_id":"u1","$set":{}}]'
     """
     prefix = token_prefix(token).encode()
     profiles = lane in {Lane.PEOPLE, Lane.GROUPS}
+    route = None
     if fold and profiles:
         return _pack_folded(
             rows, prefix, most_updates, most_bytes, min(most_entries or MOST_FOLDED, MOST_FOLDED)
@@ -82,6 +90,11 @@ def pack(
         size += len(text) + more
         if messages and size > most_bytes:
             break
+        if not profiles:
+            own = route_of(lane, message, token=token, now=now)
+            if messages and own != route:
+                break
+            route = own
         numbers.append(number)
         messages.append(text)
         if len(messages) == most_updates:
@@ -89,7 +102,7 @@ def pack(
     if not messages:
         return None
     body = (b"," + prefix).join([text[behind:] for text in messages])
-    return Packed(tuple(numbers), b"[" + prefix + body + b"]", len(messages))
+    return Packed(tuple(numbers), b"[" + prefix + body + b"]", len(messages), route)
 
 
 def _pack_folded(

@@ -207,12 +207,18 @@ class Sender:
 
     def _answer(self, claim: Claim) -> Answer:
         began = self._uptime().seconds
-        answer = self._transport.send(claim.lane, claim.body)
+        answer = self._request(claim)
         if answer.status is not None:
             self._line.answered(claim.updates, len(claim.body), self._uptime().seconds - began)
         elif answer.left:
             self._line.unanswered(len(claim.body))
         return answer
+
+    def _request(self, claim: Claim) -> Answer:
+        """Send a claim; what has no route may be sent by a transport that knows none."""
+        if claim.route is None:
+            return self._transport.send(claim.lane, claim.body)
+        return self._transport.send(claim.lane, claim.body, route=claim.route)
 
     def _claims_at_once(self, claim: Claim, call: Call) -> bool:
         """Return True if nothing is to be done between an accepted request and its lane's next one."""

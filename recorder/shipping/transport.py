@@ -16,6 +16,7 @@ from requests.auth import HTTPBasicAuth
 
 from recorder.model.addresses import SERVICE, base_of, is_loopback
 from recorder.model.operations import Lane
+from recorder.model.routes import Import
 from recorder.shipping.causes import in_words, nothing_sent, timed_out
 from recorder.shipping.connections import Exchange, open_carriers
 from recorder.shipping.verdicts import Answer
@@ -40,12 +41,15 @@ _Result = TypeVar("_Result")
 class Transport(Protocol):
     """The way of a `Shipper` to the service; a test can give its own."""
 
-    def send(self, lane: Lane, body: bytes, *, timeout: float | None = None) -> Answer:
+    def send(
+        self, lane: Lane, body: bytes, *, route: Import | None = None, timeout: float | None = None
+    ) -> Answer:
         """Send one request; never raise for what the network does.
 
         Args:
             lane: The endpoint.
             body: A JSON array.
+            route: How to send events or imports to ``/import``; not given for any other request.
             timeout: At most so many seconds in all; None leaves the transport's own limit.
         """
 
@@ -74,7 +78,8 @@ class HttpTransport:
             thread at a time. Without one, the environment's proxies are used, but not for loopback addresses, and
             ``~/.netrc`` is not read.
         import_credentials: User name and password for ``/import``, such as a project's secret and ``""``; for a
-            service account its project's id comes third. Never written to the journal.
+            service account its project's id comes third. Never written to the journal. Without them, events that
+            are too old for ``/track`` are sent there with the project's token, unless `session` has an auth.
 
     Raises:
         ShippingError: `url` is no base address.
@@ -105,12 +110,14 @@ class HttpTransport:
     def __repr__(self) -> str:
         return f"HttpTransport(url={self.base!r})"
 
-    def send(self, lane: Lane, body: bytes, *, timeout: float | None = None) -> Answer:
+    def send(
+        self, lane: Lane, body: bytes, *, route: Import | None = None, timeout: float | None = None
+    ) -> Answer:
         """Send one request; see `Transport.send`."""
         exchange = Exchange(body)
-        url = self._address(lane)
+        url, auth = self._address(lane, route), self._auth(lane, route)
         deadline = time.monotonic() + (self._total if timeout is None else min(self._total, timeout))
-        answer = self._within(deadline, exchange, lambda: self._post(url, lane, exchange, deadline))
+        answer = self._within(deadline, exchange, lambda: self._post(url, auth, exchange, deadline))
         left = exchange.left
         return answer or Answer(left=left, url=url, error=timed_out(left=left))
 
@@ -163,19 +170,30 @@ class HttpTransport:
         self._given_up[0].join(max(0.0, deadline - time.monotonic()))
         return not self._given_up[0].is_alive()
 
-    def _address(self, lane: Lane) -> str:
-        query = _QUERY
+    def _address(self, lane: Lane, route: Import | None = None) -> str:
+        endpoint = lane if route is None else Lane.IMPORTS
+        query = _QUERY + "&strict=1" * (route is not None and route.strict)
         match self.import_credentials:
-            case (_, _, project) if lane is Lane.IMPORTS:
+            case (_, _, project) if endpoint is Lane.IMPORTS:
                 query += f"&project_id={quote(project, safe='')}"
-        return self.base + _PATHS[lane] + query
+        return self.base + _PATHS[endpoint] + query
 
-    def _auth(self, lane: Lane) -> HTTPBasicAuth | None:
-        if lane is not Lane.IMPORTS or not self.import_credentials:
+    def _auth(self, lane: Lane, route: Import | None) -> HTTPBasicAuth | None:
+        if lane is not Lane.IMPORTS and route is None:
+            return None
+        credentials = self.import_credentials
+        if not credentials and route is not None and route.token and not self._brings_auth():
+            credentials = route.token, ""  # documented: the token as the user's name, without a password
+        if not credentials:
             return None
         # As bytes, whatever is in them: requests encodes text as Latin-1, or fails, and then nothing leaves.
-        user, password = (part.encode("utf-8", "surrogatepass") for part in self.import_credentials[:2])
+        user, password = (part.encode("utf-8", "surrogatepass") for part in credentials[:2])
         return HTTPBasicAuth(user, password)
+
+    def _brings_auth(self) -> bool:
+        """Return True if the app's own session authorizes its requests, as for a gateway."""
+        session = None if self._own_session else self._session
+        return session is not None and bool(session.auth or "Authorization" in session.headers)
 
     def _open(self, url: str, deadline: float) -> str:
         """Open a pooled connection as a request would; return why it does not stand, or nothing."""
@@ -197,9 +215,9 @@ class HttpTransport:
         if self._session is not None:
             self._session.close()
 
-    def _post(self, url: str, lane: Lane, exchange: Exchange, deadline: float) -> Answer:
+    def _post(self, url: str, auth: HTTPBasicAuth | None, exchange: Exchange, deadline: float) -> Answer:
         try:
-            response = self._answered(url, lane, exchange, deadline)
+            response = self._answered(url, auth, exchange, deadline)
             try:
                 content = self._content(response, exchange, deadline)
                 if response.status_code not in _EXPECTED:
@@ -212,12 +230,14 @@ class HttpTransport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(left=True, url=url, status=response.status_code, headers=headers, body=content)
 
-    def _answered(self, url: str, lane: Lane, exchange: Exchange, deadline: float) -> requests.Response:
+    def _answered(
+        self, url: str, auth: HTTPBasicAuth | None, exchange: Exchange, deadline: float
+    ) -> requests.Response:
         session = self._ready_session()
         what: dict[str, Any] = {
             "data": exchange,
             "headers": {"Content-Type": "application/json"},
-            "auth": self._auth(lane),
+            "auth": auth,
         }
         if not _usual(session, url):
             exchange.measured = False

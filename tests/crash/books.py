@@ -49,7 +49,7 @@ class Row:
 
 def tag_of(message: dict[str, Any]) -> int:
     """The tag in an update or an event."""
-    return int(message["$time"] if "$time" in message else message["properties"]["time"])
+    return int(message["$time"] if "$time" in message else message["properties"]["tag"])
 
 
 class Books:

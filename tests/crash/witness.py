@@ -27,7 +27,12 @@ class Applied:
     messages: list[dict[str, Any]]
 
 
-_LANES = {Endpoint.ENGAGE: "people", Endpoint.GROUPS: "groups", Endpoint.TRACK: "events"}
+_LANES = {
+    Endpoint.ENGAGE: "people",
+    Endpoint.GROUPS: "groups",
+    Endpoint.TRACK: "events",
+    Endpoint.IMPORT: "events",
+}
 
 
 class Witness(Service):

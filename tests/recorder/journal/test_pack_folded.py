@@ -14,7 +14,7 @@ from simulator.testing import strategies
 
 def packed(messages, *, fold=True, updates=2_000, size=10_000_000, lane=Lane.PEOPLE):
     rows = enumerate(map(compact, messages), 1)
-    return pack(rows, lane=lane, token="T", most_updates=updates, most_bytes=size, fold=fold)
+    return pack(rows, lane=lane, token="T", most_updates=updates, most_bytes=size, now=0.0, fold=fold)
 
 
 def bodies(messages, **limits):

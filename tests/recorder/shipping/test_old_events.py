@@ -1,0 +1,406 @@
+"""Events that outlive five days: where they go, and what becomes of each of them."""
+
+import base64
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from recorder import HttpTransport, Journal, JournalConsumer, JournalReader, Shipper, ShippingPolicy, audit
+from recorder.journal.settle import MOST_ALIKE
+from recorder.model.entries import AttemptOutcome
+from recorder.shipping.verdicts import Answer
+from tests.doubles import RESET, Boot, Scripted
+from tests.services import RawService, answer
+
+DAY = 86_400.0
+NOW = 1_790_000_000.0
+IMPORT_URL = "https://service.test/import?verbose=1&ip=0&strict=1"
+
+
+class Clock:
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        return self.now
+
+    def passes(self, days):
+        self.now += days * DAY
+
+
+class Ingestion(RawService):
+    """A service that keeps the documented rules: five days at /track; at /import, credentials and a verdict on each.
+
+    Attributes:
+        held: The events that it ingested, by `$insert_id`.
+        users: User names that may import.
+    """
+
+    def __init__(self, clock, *users):
+        super().__init__()
+        self.clock = clock
+        self.users = users
+        self.held = {}
+
+    @property
+    def endpoints(self):
+        return [urlsplit(request.target).path for request in self.requests]
+
+    def _take(self, wire, request):
+        self.requests.append(request)
+        status, said = self._judged(request)
+        wire.send(answer(status, json.dumps(said).encode()))
+        return True
+
+    def _judged(self, request):
+        target = urlsplit(request.target)
+        if target.path.endswith("/track"):
+            self._keep(event for event in request.updates if self.clock() - _time(event) <= 5 * DAY)
+            return 200, {"status": 1, "error": None}
+        user, _, _ = base64.b64decode(request.headers.get("authorization", "")[6:]).decode().partition(":")
+        if user not in self.users:
+            return 401, {"code": 401, "error": "Invalid credentials", "status": "Unauthorized"}
+        assert parse_qs(target.query)["strict"] == ["1"]
+        faults = {place: fault for place, event in enumerate(request.updates) if (fault := _fault(event))}
+        self._keep(event for place, event in enumerate(request.updates) if place not in faults)
+        code = 400 if faults else 200
+        said = {"code": code, "num_records_imported": len(request.updates) - len(faults)}
+        if not faults:
+            return code, {**said, "status": "OK"}
+        failed = [
+            {"index": place, "insert_id": request.updates[place]["properties"]["$insert_id"], **fault}
+            for place, fault in faults.items()
+        ]
+        return code, {**said, "error": "some failed", "failed_records": failed, "status": "Bad Request"}
+
+    def _keep(self, events):
+        self.held |= {event["properties"]["$insert_id"]: event for event in events}
+
+
+def _time(event):
+    return event["properties"]["time"]
+
+
+def _fault(event):
+    if not event.get("event"):
+        return {"field": "event", "message": "must be specified"}
+    if _time(event) < 31_536_000:
+        return {"field": "properties.time", "message": "must be after 1971-01-01"}
+    return None
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def service(clock):
+    with Ingestion(clock, "T") as running:
+        yield running
+
+
+@pytest.fixture
+def consumer(path, clock, service):
+    with JournalConsumer(path, token="T", url=service.url, clock=clock, durability="process") as opened:
+        yield opened
+
+
+def record(consumer, n, name="opened", **properties):
+    event = {"event": name, "properties": {"token": "T", "distinct_id": "ada", "n": n, **properties}}
+    consumer.send("events", json.dumps(event))
+
+
+def entries(path, condition=""):
+    with JournalReader(path) as reader:
+        return list(reader.stream([condition] if condition else []))
+
+
+@pytest.mark.parametrize("days", [0, 4, 5, 6, 200])
+def test_outage_loses_no_event(consumer, path, clock, service, days):
+    """Events of an outage are all held afterwards, each on its own day."""
+    recorded = []
+    for n in range(91):
+        record(consumer, n)
+        recorded.append(int(clock()))
+        clock.passes(days / 91)
+    report = consumer.flush()
+    assert (report.shipped, report.stopped_by) == (91, "done")
+    held = sorted(service.held.values(), key=lambda event: event["properties"]["n"])
+    assert [_time(event) for event in held] == recorded
+    assert set(service.endpoints) == ({"/track"} if days <= 4 else {"/import", "/track"})
+    assert audit(path).agrees
+
+
+def test_event_keeps_its_day(consumer, clock, service):
+    record(consumer, 1)
+    clock.passes(7)
+    consumer.flush()
+    (event,) = service.held.values()
+    assert _time(event) == NOW
+    assert service.endpoints == ["/import"]
+
+
+def test_own_events_stay_on_track(consumer, clock, service):
+    record(consumer, 1, "$identify")
+    clock.passes(7)
+    assert consumer.flush().shipped == 1
+    assert service.endpoints == ["/track"]
+
+
+def test_route_change_keeps_order(consumer, service):
+    """A backlog of old and young events goes in the order of recording, a request for each route in a row."""
+    for n, age in enumerate([9, 8, 1, 0, 9, 0]):
+        record(consumer, n, time=int(NOW - age * DAY))
+    assert consumer.flush().shipped == 6
+    assert service.endpoints == ["/import", "/track", "/import", "/track"]
+    assert [[event["properties"]["n"] for event in each.updates] for each in service.requests] == [
+        [0, 1],
+        [2, 3],
+        [4],
+        [5],
+    ]
+
+
+def test_doubtful_event_is_routed_anew(path, clock):
+    """An event that may have arrived at /track goes to /import once it is old."""
+    boot = Boot()
+    with JournalConsumer(path, token="T", clock=clock) as consumer:
+        record(consumer, 1)
+        transport = Scripted(RESET)
+        shipper = Shipper(consumer.journal, transport, clock=clock, uptime=boot)
+        shipper.ship()
+        clock.passes(5)
+        boot.passes(5 * DAY)
+        assert shipper.ship().shipped == 1
+    assert transport.routes == [None, (True, "T")]
+    assert not entries(path)[0].possibly_twice  # it has an $insert_id
+
+
+# --- bad events
+
+
+def record_old(consumer, number, bad=(), lane="events"):
+    """Record events of last week, in one call; bad ones have no name."""
+    consumer.send(
+        lane,
+        json.dumps(
+            [
+                {
+                    "event": "" if n in bad else "opened",
+                    "properties": {"token": "T", "n": n, "time": int(NOW - 7 * DAY), "$insert_id": f"e-{n}"},
+                }
+                for n in range(number)
+            ]
+        ),
+    )
+
+
+def shipped_by(consumer, transport, clock, updates=2_000, **options):
+    policy = ShippingPolicy(batch_updates=updates)
+    return Shipper(consumer.journal, transport, policy, clock=clock, **options).ship()
+
+
+@pytest.mark.parametrize("lane", ["events", "imports"])
+def test_one_request_finds_a_bad_event(consumer, path, clock, service, lane):
+    """One bad event among two thousand ends rejected, with the service's words, and the others are held."""
+    told = []
+    record_old(consumer, 3_000, bad={1_234}, lane=lane)
+    transport = HttpTransport(url=service.url, import_credentials=("T", ""))
+    report = shipped_by(consumer, transport, clock, on_event=told.append, uptime=Boot())
+    transport.close()
+    assert [len(request.updates) for request in service.requests] == [200, 800, 2_000]
+    assert (report.shipped, report.rejected, report.stopped_by) == (2_999, 1, "done")
+    (rejected,) = entries(path, "state=rejected")
+    assert (rejected.seq, rejected.reason) == (1_235, "event: must be specified")
+    assert told == [rejected]
+    assert len(service.held) == 2_999
+    assert audit(path).agrees
+
+
+def test_bad_events_are_told_at_once(consumer, clock, service):
+    """Before the next request, as other rejected entries are."""
+    told = []
+    record_old(consumer, 4, bad={0})
+    transport = HttpTransport(url=service.url)
+    report = shipped_by(consumer, transport, clock, 2, on_event=lambda _: told.append(len(service.requests)))
+    transport.close()
+    assert (report.requests, told) == (2, [1])
+
+
+def test_bad_events_differ(consumer, path):
+    """A request of which nothing is taken rejects each event with its own words."""
+    record(consumer, 1, "", time=int(NOW - 7 * DAY))
+    record(consumer, 2, time=86_400)
+    report = consumer.flush()
+    assert (report.shipped, report.rejected, report.requests) == (0, 2, 1)
+    assert [entry.reason for entry in entries(path)] == [
+        "event: must be specified",
+        "properties.time: must be after 1971-01-01",
+    ]
+
+
+def test_batch_refused_in_several_ways_is_data(consumer, path, service):
+    record_old(consumer, 12, bad=range(12))
+    for n in range(12):
+        record(consumer, n, time=86_400)
+    report = consumer.flush()
+    assert (report.stopped_by, report.rejected, len(service.requests)) == ("done", 24, 1)
+    assert audit(path).agrees
+
+
+@pytest.mark.parametrize(("number", "stopped_by"), [(MOST_ALIKE - 1, "done"), (MOST_ALIKE, "paused")])
+def test_batch_refused_alike_pauses(consumer, path, number, stopped_by):
+    """As many equal rejections as mean a configuration mean it in one request, too."""
+    record_old(consumer, number, bad=range(number))
+    report = consumer.flush()
+    paused = stopped_by == "paused"
+    assert (report.stopped_by, report.rejected, report.requests) == (stopped_by, 0 if paused else number, 1)
+    states = {entry.state.value for entry in entries(path)}
+    assert states == ({"waiting"} if paused else {"rejected"})
+    assert audit(path).agrees
+    if paused:
+        assert consumer.flush().message == "event: must be specified"
+        consumer.journal.retry("state=waiting")
+        assert consumer.flush().rejected == number
+
+
+def test_refused_event_in_doubt_says_so(consumer, path, clock, service):
+    """Events of an unanswered request that the service refuses later may have been applied before."""
+    boot = Boot()
+    record_old(consumer, 1, bad={0})
+    shipped_by(consumer, Scripted(RESET), clock, uptime=boot)
+    boot.passes(31)
+    transport = HttpTransport(url=service.url)
+    assert shipped_by(consumer, transport, clock, uptime=boot).rejected == 1
+    transport.close()
+    assert entries(path)[0].reason.startswith("event: must be specified (an earlier request")
+    assert audit(path).agrees
+
+
+def failed(number, *bad, imported=None):
+    said = {
+        "code": 400,
+        "num_records_imported": number - len(bad) if imported is None else imported,
+        "failed_records": [{"index": place, "field": "event", "message": "bad"} for place in bad],
+        "status": "Bad Request",
+    }
+    return Answer(left=True, url=IMPORT_URL, status=400, body=json.dumps(said).encode())
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("bad", [(), (3,)])
+def test_kill_after_the_answer_loses_nothing(path, clock, service, bad):
+    """A shipper killed between answer and settlement leaves events in doubt: they go again, and are held once."""
+    boot = Boot()
+
+    class Dying(HttpTransport):
+        def send(self, *arguments, **options):
+            super().send(*arguments, **options)
+            raise Killed
+
+    with JournalConsumer(path, token="T", clock=clock) as consumer:
+        record_old(consumer, 5, bad)
+        with pytest.raises(Killed):
+            shipped_by(consumer, Dying(url=service.url), clock, uptime=boot)
+    assert {entry.state.value for entry in entries(path)} == {"in_doubt"}
+    boot.passes(31)
+    with Journal(path) as journal:
+        report = Shipper(journal, HttpTransport(url=service.url), clock=clock, uptime=boot).ship()
+    assert (report.shipped, report.rejected) == (5 - len(bad), len(bad))
+    assert len(service.held) == 5 - len(bad)
+    assert not any(entry.possibly_twice for entry in entries(path))
+    assert audit(path).agrees
+
+
+def test_late_partial_acceptance_ships_the_rest(consumer, path, clock):
+    """An overtaken shipper settles what was accepted; what was refused stays in doubt, and is refused again."""
+    record_old(consumer, 4)
+    claims, boot = consumer.journal.claims, Boot()
+
+    def overtake(*_):
+        claims.take_over(clock(), boot(), service="", policy=ShippingPolicy())
+        return failed(4, 2)
+
+    assert shipped_by(consumer, Scripted(overtake), clock, uptime=boot).stopped_by == "busy"
+    assert [entry.state.value for entry in entries(path)] == ["shipped", "shipped", "in_doubt", "shipped"]
+    assert audit(path).agrees
+    boot.passes(31)
+    assert shipped_by(consumer, Scripted(failed(1, 0)), clock, uptime=boot).rejected == 1
+    assert audit(path).agrees
+
+
+def test_picked_events_need_no_halving(consumer, path, clock):
+    """Events that a person takes up again are told apart by one answer, too."""
+    record_old(consumer, 5)
+    consumer.journal.discard("seq=1..4")
+    shipped_by(consumer, Scripted(), clock)
+    consumer.journal.retry("state=discarded")
+    report = shipped_by(consumer, Scripted(failed(4, 0, 3)), clock)
+    assert (report.shipped, report.rejected, report.requests) == (2, 2, 1)
+    assert audit(path).agrees
+
+
+# --- credentials
+
+
+def test_refused_credentials_pause_and_tell(path, clock):
+    with (
+        Ingestion(clock, "secret") as service,
+        JournalConsumer(path, token="T", url=service.url, clock=clock) as consumer,
+    ):
+        record_old(consumer, 2)
+        report = consumer.flush()
+        assert report.stopped_by == "paused"
+        assert "a project's secret, or a service account's" in report.message
+        assert "Invalid credentials" in report.message
+        with JournalReader(path) as reader:
+            assert [lane.outcome for lane in reader.shipping().lanes] == [AttemptOutcome.PAUSED]
+        event = {"event": "old", "properties": {"token": "T", "time": 40_000_000, "$insert_id": "i"}}
+        consumer.send("imports", json.dumps(event), None, "secret")
+        with JournalReader(path) as reader:
+            assert reader.shipping().lanes[0].retry_at is None  # it is due
+        assert consumer.flush().shipped == 3
+
+
+def test_apps_credentials_win(path, clock):
+    with (
+        Ingestion(clock, "secret") as service,
+        JournalConsumer(
+            path, token="T", url=service.url, clock=clock, import_credentials=("secret", "x", "47")
+        ) as consumer,
+    ):
+        record_old(consumer, 1)
+        assert consumer.flush().shipped == 1
+    assert service.requests[0].target == "/import?verbose=1&ip=0&strict=1&project_id=47"
+
+
+def test_own_session_keeps_its_auth(consumer, clock, service):
+    """An auth for a gateway stays; without one the session sends the token."""
+    session = requests.Session()
+    session.auth = ("gateway", "x")
+    record_old(consumer, 1)
+    transport = HttpTransport(url=f"{service.url}/mp", session=session)
+    assert shipped_by(consumer, transport, clock).stopped_by == "paused"
+    session.auth = None
+    assert shipped_by(consumer, transport, clock).shipped == 1
+    session.close()
+    assert {request.target for request in service.requests} == {"/mp/import?verbose=1&ip=0&strict=1"}
+
+
+def test_merge_is_imported_strictly(consumer, clock):
+    """Imports without a time or an `$insert_id` are not: the service would refuse them."""
+    for name, properties in (
+        ("old", {"time": 40_000_000, "$insert_id": "i"}),
+        ("$merge", {"$distinct_ids": ["a", "b"]}),
+        ("old", {"time": 40_000_000}),
+    ):
+        consumer.send("imports", json.dumps({"event": name, "properties": {"token": "T", **properties}}))
+    transport = Scripted()
+    assert shipped_by(consumer, transport, clock).shipped == 3
+    assert transport.routes == [(True, None), None]
