@@ -15,7 +15,7 @@ import pytest
 import recorder
 import simulator
 import tui
-from simulator import service, testing
+from simulator import conformance, service, testing
 from simulator.testing import machines, suite
 from tui.cli import restante as command
 
@@ -137,7 +137,7 @@ def test_pages_name_existing_methods():
 
 
 @pytest.mark.parametrize(
-    "package", [recorder, simulator, service, testing], ids=lambda package: package.__name__
+    "package", [recorder, simulator, service, testing, conformance], ids=lambda package: package.__name__
 )
 def test_reference_lists_public_names(package):
     named = set(re.findall(r"`(\w+)", text_of(ROOT / "docs" / "reference.md")))

@@ -125,6 +125,12 @@ def test_missing_package_is_named_with_extra(command):
     assert "Traceback" not in done.stderr
 
 
+def test_drawing_without_hypothesis_names_extra():
+    done = python(BLOCK, "conform", "--laws", "--", "cat")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: --laws needs hypothesis: pip install 'restante[testing]'\n"
+
+
 def test_browser_without_textual_names_extra(tmp_path):
     path = tmp_path / "kiosk.db"
     assert loaded_by(f"from recorder import Recorder; Recorder('T', {str(path)!r}).close()")

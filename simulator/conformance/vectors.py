@@ -11,7 +11,7 @@ from recorder.model.operations import Identity
 from recorder.model.semantics import Properties
 from simulator.simulator import Simulator
 
-__all__ = ["Profiles", "Vector", "predict", "read_vectors"]
+__all__ = ["Profiles", "Vector", "predict", "read_vectors", "users_and_groups"]
 
 Profiles = dict[Identity, Properties]
 """Properties by profile."""
@@ -49,17 +49,14 @@ class Vector:
     ) -> Self:
         """Return a vector that expects what the simulator makes."""
         profiles, verdicts = predict(given, messages)
-        expect: dict[str, Properties] = {}
-        groups: dict[str, dict[str, Properties]] = {}
-        for (key, id_), properties in profiles.items():
-            (expect if key is None else groups.setdefault(key, {}))[id_] = properties
+        users, groups = users_and_groups(profiles)
         return cls(
             id=id,
             about=about,
             source=source,
             given=given,
             messages=messages,
-            expect=expect,
+            expect=users,
             expect_groups=groups,
             verdicts=verdicts,
         )
@@ -67,20 +64,14 @@ class Vector:
     @property
     def expected(self) -> Profiles:
         """Users' and groups' profiles afterwards."""
-        users = {Identity(None, id_): dict(profile) for id_, profile in self.expect.items()}
-        groups = {
-            Identity(key, id_): dict(profile)
-            for key, profiles in self.expect_groups.items()
-            for id_, profile in profiles.items()
-        }
-        return users | groups
+        keyed = [(None, self.expect), *self.expect_groups.items()]
+        return {Identity(key, id_): dict(one) for key, profiles in keyed for id_, one in profiles.items()}
 
     def as_json(self) -> dict[str, Any]:
         """Return it as in `vectors.json`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            name: list(value) if name == "dialect" else value for name, value in values.items() if value != ()
-        }
+        dialect = list(values.pop("dialect"))
+        return {**values, "dialect": dialect} if dialect else values
 
 
 def read_vectors() -> list[Vector]:
@@ -105,5 +96,15 @@ def predict(
     for id_, properties in given.items():
         simulator.apply({"$distinct_id": id_, "$set": properties})
     verdicts = [[outcome.verdict.value for outcome in simulator.apply(message)] for message in messages]
-    users: Profiles = {Identity(None, id_): dict(profile) for id_, profile in simulator.profiles.items()}
-    return users | {Identity(*whose): dict(profile) for whose, profile in simulator.groups.items()}, verdicts
+    users = {Identity(None, id_): dict(profile) for id_, profile in simulator.profiles.items()}
+    groups = {Identity(*whose): dict(profile) for whose, profile in simulator.groups.items()}
+    return {**users, **groups}, verdicts
+
+
+def users_and_groups(profiles: Profiles) -> tuple[dict[str, Properties], dict[str, dict[str, Properties]]]:
+    """Return profiles as vectors have them: users' by id, and groups' by key and id."""
+    users: dict[str, Properties] = {}
+    groups: dict[str, dict[str, Properties]] = {}
+    for (key, id_), properties in profiles.items():
+        (users if key is None else groups.setdefault(key, {}))[id_] = properties
+    return users, groups

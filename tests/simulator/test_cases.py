@@ -156,4 +156,4 @@ def test_vectors_are_read_whole():
 def test_wheel_has_the_vectors():
     """An installed package has what a checkout has."""
     built = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
-    assert {f"simulator/conformance/{name}.json" for name in ("vectors", "schema")} <= built
+    assert {f"simulator/conformance/{name}.json" for name in ("vectors", "schema", "order")} <= built

@@ -36,6 +36,7 @@ COMMANDS = {
     "snapshot": ("snapshot", "Copy the journal, to look into."),
     "compare": ("compare", "Compare the journal with what a service received."),
     "simulator": ("service", "Run a local service that SDKs can send to."),
+    "conform": ("conform", "Compare another implementation with the simulator."),
     "demo": ("demo", "Show everything in a few seconds."),
 }
 """By name: the module in `tui.cli` with the function ``<name>_command``, and a line for the list of commands."""

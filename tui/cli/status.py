@@ -24,8 +24,7 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     """Show the state of shipping, and the accounts.
 
     Exits 1 if an entry is rejected, in doubt or older than --max-age, if shipping is paused, or if the journal
-    is full or damaged. `doctor` looks at everything else that can be wrong with it. Of old events at most 10,000
-    are counted.
+    is full or damaged. `doctor` looks at everything else that can be wrong with it.
 
     \b
     Examples:
@@ -35,17 +34,13 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     with JournalReader(path) as reader:
         statistics, shipper = reader.counts(), reader.shipping()
         reader.check_kept()
-        old_events = reader.old_events()
     shipping = shipping_of(statistics, shipper, now=time.time())
     if for_programs:
-        state = {**options.as_dict(shipping), "destination": shipper.service, "old_events": old_events}
+        state = {**options.as_dict(shipping), "destination": shipper.service}
         options.write_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
     else:
         shipped_to = f"\nships to: {printable(shipper.service)}" if shipper.service else ""
-        by_import = (
-            f"\nevents older than four days, which go to /import: {old_events:,}" if old_events else ""
-        )
-        options.say(f"{shipping.sentence}\n{_accounts(statistics)}{by_import}{shipped_to}")
+        options.say(f"{shipping.sentence}\n{_accounts(statistics)}{shipped_to}")
     context.exit(int(_needs_attention(statistics, shipping, max_age)))
 
 

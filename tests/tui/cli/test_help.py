@@ -24,6 +24,7 @@ COMMANDS = [
     "snapshot",
     "compare",
     "simulator",
+    "conform",
     "demo",
 ]
 PAGES = [[], *([command] for command in COMMANDS)]

@@ -1,0 +1,115 @@
+"""An implementation that is a service: `/engage` as SDKs send to it, and the query API to read profiles back."""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, Self
+from urllib.parse import urlencode, urlsplit
+
+from recorder.model.addresses import base_of
+from recorder.model.errors import InvalidOperation
+from recorder.model.json_value import compact
+from recorder.model.operations import Identity, identity_of
+from recorder.model.semantics import Properties
+from simulator.conformance.implementation import ImplementationFailed, Skipped, read_object
+from simulator.conformance.vectors import Profiles
+
+__all__ = ["Remote"]
+
+_MOST_BYTES = 64_000_000
+_CHUNK = 65_536
+_QUERY = "/api/query/engage"
+
+
+class Remote:
+    """A service that takes ``POST /engage`` and answers ``POST /api/query/engage``.
+
+    For each case it deletes the profiles that the case names, and sets those that are given. Groups are skipped: the
+    query API identifies them by numbers of the project's own.
+
+    Args:
+        url: The service's base address. It gets profiles of made-up users.
+        token: The project's token.
+        timeout: Seconds for each answer.
+
+    Raises:
+        ShippingError: The address is none.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout: float = 10.0) -> None:
+        self._base = urlsplit(base_of(url, ""))
+        self._token = token
+        self._timeout = timeout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: no connection stays open."""
+
+    def run(self, given: Mapping[str, Properties], messages: list[Any]) -> Profiles:
+        """Return what the messages make of the given users' profiles.
+
+        Raises:
+            Skipped: A message names a group.
+            ImplementationFailed: The service cannot be asked, or its answer cannot be read.
+        """
+        ids = dict.fromkeys(given)
+        for message in messages:
+            if message.keys() & {"$group_key", "$group_id"}:
+                raise Skipped("the query API cannot be asked for groups by key and id")
+            with suppress(InvalidOperation):
+                ids[identity_of(message).id] = None
+        self._update([{"$distinct_id": id_, "$delete": ""} for id_ in ids])
+        self._update([{"$distinct_id": id_, "$set": properties} for id_, properties in given.items()])
+        for message in messages:
+            self._update([message])
+        return self._profiles(list(ids))
+
+    def _update(self, messages: list[Any]) -> None:
+        if messages:
+            body = compact([{**message, "$token": self._token} for message in messages])
+            self._post("/engage?verbose=1", body, "application/json")
+
+    def _profiles(self, ids: list[str]) -> Profiles:
+        form = urlencode({"distinct_ids": json.dumps(ids), "token": self._token})
+        text = self._post(_QUERY, form, "application/x-www-form-urlencoded")
+        try:
+            results = read_object(text)["results"]
+            found = {one["$distinct_id"]: one["$properties"] for one in results}
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._failed(f"its answer for {_QUERY} is not the query API's ({error})") from error
+        return {Identity(None, id_): found[id_] for id_ in ids if id_ in found}
+
+    def _post(self, path: str, body: str, kind: str) -> bytes:
+        # http.client uses no proxies and follows no redirects.
+        connect = HTTPSConnection if self._base.scheme == "https" else HTTPConnection
+        connection = connect(self._base.hostname or "", self._base.port, timeout=self._timeout)
+        until = time.monotonic() + self._timeout
+        text = bytearray()
+        try:
+            connection.request("POST", self._base.path + path, body.encode(), {"Content-Type": kind})
+            with connection.getresponse() as answer:
+                if answer.status not in {
+                    HTTPStatus.OK,
+                    HTTPStatus.BAD_REQUEST,
+                }:  # which a malformed update may get
+                    raise self._failed(f"it answers {answer.status} for {path}")
+                while part := answer.read1(_CHUNK):
+                    text += part
+                    if len(text) > _MOST_BYTES or time.monotonic() > until:
+                        raise self._failed(f"its answer for {path} does not end")
+        except (OSError, HTTPException) as error:
+            raise self._failed(f"it cannot be asked: {error or type(error).__name__}") from error
+        finally:
+            connection.close()
+        return bytes(text)
+
+    def _failed(self, reason: str) -> ImplementationFailed:
+        return ImplementationFailed(
+            f"the service at {self._base.geturl()} failed: {reason}",
+            hint="Is it running, and --url its address?",
+        )

@@ -1,0 +1,175 @@
+"""`restante conform`: compare another implementation of the operations with the simulator."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from simulator.conformance import (
+    Command,
+    Deviation,
+    Implementation,
+    Remote,
+    Report,
+    Vector,
+    check_vectors,
+    read_vectors,
+)
+from simulator.conformance.vectors import users_and_groups
+from tui.cli import options
+from tui.cli.progress import progress_bar
+
+__all__ = ["conform_command"]
+
+_SHOWN = 5  # faults of vectors
+_KINDS = ("passed", "failed", "policy", "skipped")
+_REAL = "mixpanel.com"
+
+
+@click.command("conform")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option("--url", help="Ask a service at this base address instead; it gets made-up profiles.")
+@click.option("--token", default="conform", show_default=True, help="The project's token, for --url.")
+@click.option("--vectors", is_flag=True, help="Run the published vectors only.")
+@click.option("--laws", is_flag=True, help="Draw random states and messages only.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), default=60, show_default=True, help="How long to draw."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), default=10, show_default=True, help="Seconds for each answer."
+)
+@click.option("--strict", is_flag=True, help="Undocumented points count, too.")
+@options.json_flag
+@click.pass_context
+def conform_command(
+    context: click.Context,
+    command: tuple[str, ...],
+    url: str | None,
+    token: str,
+    vectors: bool,
+    laws: bool,
+    seconds: float,
+    timeout: float,
+    strict: bool,
+    for_programs: bool,
+) -> None:
+    """Compare another implementation of the operations with the simulator.
+
+    COMMAND is started once, and asked in JSON lines: for {"n": 7, "state": {...}, "message": {...}} it writes {"n": 7,
+    "state": {...}}, the profile's properties afterwards; null stands for no profile. It may leave n out, or answer
+    {"skip": "why"}. docs/conformance.md has an example.
+
+    Published vectors are run, then states and messages are drawn; of each operator the smallest deviation is
+    shown, as a vector and as a test. What another Dialect explains, or that all numbers are doubles, is undocumented:
+    it is told, and counts with --strict only.
+
+    Exit codes: 0 it conforms; 1 it deviates; 2 it cannot be asked.
+
+    \b
+    --json: conforms, strict, counts (by source: passed, failed, policy,
+      skipped) and deviations, each with vector, found, found_groups,
+      policies and test.
+
+    \b
+    Examples:
+      restante conform -- node mock.js
+      restante conform --laws --seconds 5 --url http://127.0.0.1:8765
+    """
+    if bool(command) == (url is not None):
+        raise click.UsageError("Give a COMMAND after --, or --url.", context)
+    report = Report(strict=strict)
+    both = vectors == laws
+    with _implementation(command, url, token, timeout) as implementation:
+        if vectors or both:
+            check_vectors(implementation, _counted(read_vectors()), report)
+        if laws or both:
+            _draw(implementation, seconds, report)
+    if for_programs:
+        options.write_json(_for_programs(report))
+    else:
+        options.say("\n".join(_in_words(report)))
+    context.exit(int(bool(report.faults)))
+
+
+def _implementation(
+    command: tuple[str, ...], url: str | None, token: str, timeout: float
+) -> Command | Remote:
+    if url is None:
+        return Command([options.text(word) for word in command], timeout=timeout)
+    host = urlsplit(url).hostname or ""
+    if host == _REAL or host.endswith(f".{_REAL}"):
+        raise options.BadInput(f"{host} is the real service, and its project would get made-up profiles.")
+    return Remote(url, token, timeout=timeout)
+
+
+def _counted(vectors: list[Vector]) -> Iterator[Vector]:
+    with progress_bar("vectors") as show:
+        for number, vector in enumerate(vectors):
+            if show is not None:
+                show(number, len(vectors))
+            yield vector
+
+
+def _draw(implementation: Implementation, seconds: float, report: Report) -> None:
+    try:
+        from simulator.conformance.draw import check_drawn  # noqa: PLC0415  # needs Hypothesis
+    except ModuleNotFoundError as missing:
+        raise click.ClickException(
+            f"--laws needs {missing.name}: pip install 'restante[testing]'"
+        ) from missing
+    with progress_bar("seconds of drawing") as show:
+        tell = (lambda done: show(int(done), int(seconds))) if show else float
+        check_drawn(implementation, seconds, report, tell)
+
+
+def _for_programs(report: Report) -> dict[str, Any]:
+    return {
+        "conforms": not report.faults,
+        "strict": report.strict,
+        "counts": report.counts,
+        "deviations": [_deviation(one) for one in report.deviations],
+    }
+
+
+def _deviation(deviation: Deviation) -> dict[str, Any]:
+    found, groups = users_and_groups(deviation.found)
+    return {
+        "vector": deviation.vector.as_json(),
+        "found": found,
+        "found_groups": groups,
+        "policies": deviation.policies,
+        "test": deviation.as_test(),
+    }
+
+
+def _in_words(report: Report) -> Iterator[str]:
+    yield "".join(word.rjust(12) for word in ("", *_KINDS))
+    for source, counts in report.counts.items():
+        yield f"{source:<12}" + "".join(f"{counts[kind]:>12,}" for kind in _KINDS)
+    for policies, ids in _undocumented(report).items():
+        yield f"undocumented: {policies} explains {len(ids):,} deviations, such as {ids[0]}"
+    faults = sorted(report.faults, key=lambda one: (one.vector.about != "drawn", len(str(one.vector))))
+    for fault in faults[:_SHOWN]:
+        shown = _deviation(fault)
+        yield f"\n{fault.vector.id}: {fault.vector.about} ({fault.vector.source}{_policies(fault)})"
+        yield f"found: {options.as_json([shown['found'], shown['found_groups']])}"
+        yield f"vector: {options.as_json(shown['vector'])}\n"
+        yield shown["test"]
+    if faults:
+        yield f"It deviates in {len(faults):,} cases; --json has all of them."
+    else:
+        yield "It conforms."
+
+
+def _policies(fault: Deviation) -> str:
+    named = fault.policies or fault.vector.dialect
+    return f"; undocumented: {', '.join(named)}" if named else ""
+
+
+def _undocumented(report: Report) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in report.deviations:
+        if one.policies:
+            found.setdefault(" and ".join(one.policies), []).append(one.vector.id)
+    return found
