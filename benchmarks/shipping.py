@@ -9,15 +9,16 @@ from pathlib import Path
 
 import requests
 
-from benchmarks.journals import make
+from benchmarks.journals import PROPERTIES, make
 from benchmarks.pairs import Measure, Pair, seconds
 from benchmarks.sink import sink
-from recorder import HttpTransport, Journal, Shipper, ShippingPolicy
+from recorder import HttpTransport, Journal, Recorder, Shipper, ShippingPolicy
 
 __all__ = ["pairs"]
 
 DRAINED = 200_000
 UPDATES = 2_000  # in a request: the service's limit
+BESIDE = 10_000  # recorded while a thread ships: some seconds
 SLOW = 0.05  # seconds of round trip
 OVER_SLOW = 20_000
 BY_ONE = 100  # what Consumer sends is measured on so many, a request each
@@ -42,6 +43,17 @@ def drained(entries: int, policy: ShippingPolicy, delay: float = 0.0) -> Measure
             taken = seconds(lambda: shipper.ship(timeout=None))
             assert journal.statistics(0.0).shipped == entries
         return taken / entries
+
+    return measure
+
+
+def recorded(*, background: bool) -> Measure:
+    """One entry after another, each a call, with a thread that ships them or without."""
+
+    def measure(folder: Path) -> float:
+        with sink() as url, Recorder("T", folder / "ours.db", background=background, url=url) as recorder:
+            work = lambda: [recorder.people_set("cdnow-00001", PROPERTIES) for _ in range(BESIDE)]  # noqa: E731
+            return seconds(work) / BESIDE
 
     return measure
 
@@ -103,6 +115,13 @@ def pairs() -> Iterator[Pair]:
         bare,
         0.5,
         prepare=prepared(DRAINED),
+    )
+    yield Pair(
+        "people_set beside its shipper",
+        "with nothing shipping",
+        recorded(background=True),
+        recorded(background=False),
+        0.9,
     )
     slow = drained(OVER_SLOW, ShippingPolicy(), SLOW)
     for name, other, to_reach in (
