@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from recorder.model.entries import State
 
 __all__ = [
+    "MOST_COUNTED",
     "add",
     "add_pruned",
     "any_pruned",
     "change",
     "kept_shipped",
+    "old_events",
     "oldest_unsent",
     "read",
     "read_all",
     "unsent",
 ]
+
+MOST_COUNTED = 10_000
+"""Most old events that are counted; a backlog may be a hundred times as long."""
 
 _ADD = "UPDATE counters SET entries = entries + ? WHERE account = ?"
 _ADD_PRUNED = "UPDATE counters SET pruned = pruned + ? WHERE account = ?"
@@ -31,6 +36,17 @@ SELECT min(recorded_at) FROM (
   SELECT (SELECT recorded_at FROM entries
            WHERE entries.lane = lanes.lane AND seq > lanes.cursor AND state = 'pending' ORDER BY seq LIMIT 1)
     FROM lanes)
+"""
+# The events that are recorded first come first: what is counted is at the beginning of the backlog.
+_OLD_EVENTS = f"""
+SELECT count(*) FROM (
+  SELECT 1 FROM lanes CROSS JOIN entries ON +entries.lane = lanes.lane
+   WHERE lanes.lane = 'events' AND seq > lanes.cursor AND +entries.state = 'pending' AND recorded_at < :before
+  UNION ALL
+  SELECT 1 FROM entries
+   WHERE state IN ('waiting', 'in_doubt') AND state NOT IN ('pending', 'shipped') AND lane = 'events'
+     AND recorded_at < :before
+   LIMIT {MOST_COUNTED})
 """
 _UNSENT = """
 SELECT sum(entries), sum(CASE WHEN account = 'in_doubt' THEN entries ELSE 0 END) FROM accounts
@@ -90,3 +106,12 @@ def oldest_unsent(connection: sqlite3.Connection) -> float | None:
     """Return when the oldest unsent entry was recorded, in seconds since the epoch; None if all are sent."""
     (recorded_at,) = connection.execute(_OLDEST).fetchone()
     return None if recorded_at is None else float(recorded_at)
+
+
+def old_events(connection: sqlite3.Connection, before: float) -> int:
+    """Return how many unsent events were recorded before a moment, up to 10,000; nothing is read if none may be."""
+    oldest = oldest_unsent(connection)
+    if oldest is None or oldest >= before:
+        return 0
+    (events,) = connection.execute(_OLD_EVENTS, {"before": before}).fetchone()
+    return int(events)

@@ -12,7 +12,7 @@ from contextlib import closing
 from os import PathLike
 from pathlib import Path
 
-from recorder.journal import project, shipper
+from recorder.journal import accounts, project, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.environment import enterable, ships
 from recorder.journal.files import obstacle
@@ -25,6 +25,7 @@ from recorder.maintenance.audit import recount
 from recorder.maintenance.findings import Finding, Severity, attention, notice, ok
 from recorder.maintenance.surroundings import file_size, inspect_surroundings, sqlite_too_old
 from recorder.model.errors import JournalDamaged, JournalMissing, JournalTooNew, NotAJournal
+from recorder.model.routes import OLD_AFTER
 
 __all__ = ["Finding", "Severity", "diagnose", "inspect_journal"]
 
@@ -120,7 +121,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
         if version <= SCHEMA_VERSION:
             findings += [
                 finding
-                for look in (_clock, _copy, _shipper, _unanswered, _forgotten, _accounts)
+                for look in (_clock, _copy, _shipper, _old_events, _unanswered, _forgotten, _accounts)
                 for finding in _guarded(look, connection, path, now, tell)
             ]
         return findings + _pages(connection, path, deep=deep, tell=tell)
@@ -241,6 +242,17 @@ def _shipper(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[F
             "shipper",
             "no shipper is running",
             "Ship with `restante ship`, or `restante ship --watch` as a service, unless the app does.",
+        )
+
+
+def _old_events(connection: sqlite3.Connection, _: Path, now: float) -> Iterator[Finding]:
+    events = accounts.old_events(connection, now - OLD_AFTER)
+    if events:
+        yield notice(
+            "events",
+            f"{events:,}{' or more' * (events == accounts.MOST_COUNTED)} unsent event{'s' * (events > 1)} recorded over"
+            " four days ago: the service would drop them at /track, so they go to /import",
+            "Ship them. If the service refuses the project's token there, give it RESTANTE_IMPORT_CREDENTIALS.",
         )
 
 

@@ -17,6 +17,7 @@ from recorder.model.errors import JournalDamaged
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
 from recorder.model.reports import Entry, Hold, LaneStatus, ShipperStatus, Statistics, Unanswered
+from recorder.model.routes import OLD_AFTER
 from recorder.reading import statements as sql
 from recorder.reading.rows import as_outcome, make
 from recorder.reading.source import Source
@@ -51,6 +52,11 @@ class StatusReader(Source):
             raise JournalDamaged(
                 f"{self.path.name}: {kept - readable:,} of {kept:,} entries to send or decide about cannot be read"
             )
+
+    def old_events(self) -> int:
+        """Return how many unsent events were recorded over four days ago, and so go to ``/import``; at most 10,000."""
+        with self._snapshot() as connection, making_sense(self.path):
+            return accounts.old_events(connection, self._clock() - OLD_AFTER)
 
     def version(self) -> int:
         """Return a number that changes when another connection has changed the journal; a cheap read."""

@@ -24,7 +24,8 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     """Show the state of shipping, and the accounts.
 
     Exits 1 if an entry is rejected, in doubt or older than --max-age, if shipping is paused, or if the journal
-    is full or damaged. `doctor` looks at everything else that can be wrong with it.
+    is full or damaged. `doctor` looks at everything else that can be wrong with it. Of old events at most 10,000
+    are counted.
 
     \b
     Examples:
@@ -34,13 +35,17 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     with JournalReader(path) as reader:
         statistics, shipper = reader.counts(), reader.shipping()
         reader.check_kept()
+        old_events = reader.old_events()
     shipping = shipping_of(statistics, shipper, now=time.time())
     if for_programs:
-        state = {**options.as_dict(shipping), "destination": shipper.service}
+        state = {**options.as_dict(shipping), "destination": shipper.service, "old_events": old_events}
         options.write_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
     else:
         shipped_to = f"\nships to: {printable(shipper.service)}" if shipper.service else ""
-        options.say(f"{shipping.sentence}\n{_accounts(statistics)}{shipped_to}")
+        by_import = (
+            f"\nevents older than four days, which go to /import: {old_events:,}" if old_events else ""
+        )
+        options.say(f"{shipping.sentence}\n{_accounts(statistics)}{by_import}{shipped_to}")
     context.exit(int(_needs_attention(statistics, shipping, max_age)))
 
 

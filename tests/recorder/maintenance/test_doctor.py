@@ -144,6 +144,17 @@ def test_doctor_cancels_no_locks(path):
     assert wrong(path) == set()
 
 
+def test_old_events_are_told(path):
+    message = '{"event":"opened","properties":{"token":"T"}}'
+    with Journal(path, token="T") as journal:
+        journal.append([NewEntry("events", None, None, None, message, 1_700_000_000.0)] * 2)
+        journal.append([NewEntry("events", None, None, None, message, 1_700_500_000.0)])
+    (finding,) = found(path, "events", clock=lambda: 1_700_500_000.0)
+    assert finding.severity is NOTICE
+    assert finding.text.startswith("2 unsent events recorded over four days ago")
+    assert found(path, "events", clock=lambda: 1_700_000_000.0) == []
+
+
 # --- what is wrong with the place
 
 

@@ -20,7 +20,8 @@ from recorder import (
     Statistics,
 )
 from recorder.journal.uptime import uptime
-from tests.doubles import AT_ONCE, PATIENCE, Scripted
+from recorder.model.entries import NewEntry
+from tests.doubles import ACCEPTED, AT_ONCE, PATIENCE, RESET, Scripted
 
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
 BALANCE = "recorded 3 = pending 3 + in doubt 0 + shipped 0 + rejected 0"
@@ -219,6 +220,7 @@ def test_json_has_sentence_shipping_accounts(append, status):
         "retry_at": None,
         "cause": "",
         "destination": None,
+        "old_events": 0,
     }
     assert list(told["accounts"]) == [field.name for field in dataclasses.fields(Statistics)]
     assert told["accounts"]["recorded"] == sum(told["accounts"][state] for state in State) == 3
@@ -248,6 +250,22 @@ def test_json_state_is_one_word(append, status, ship, fault, state):
     append(*UPDATES)
     ship(fault)
     assert status("--json").json["shipping"]["state"] == state
+
+
+def test_old_events_are_counted(journal, append, status):
+    """Those that go to /import, waiting or pending; not the young ones, and no updates."""
+    old, young = (
+        NewEntry("events", None, None, None, '{"event":"e","properties":{}}', time.time() - days * 86_400)
+        for days in (4.1, 3.9)
+    )
+    append(*UPDATES, recorded_at=old.recorded_at)
+    with Journal(journal) as opened:
+        opened.append([old, old, old, young])
+        opened.discard("seq=4")
+        assert status("--json").json["shipping"]["old_events"] == 2
+        Shipper(opened, Scripted(ACCEPTED, RESET), AT_ONCE).ship()
+    assert status("--json").json["shipping"]["old_events"] == 2
+    assert "\nevents older than four days, which go to /import: 2\n" in status().out
 
 
 # --- how old it may be
