@@ -16,8 +16,9 @@ import click
 from recorder import Entry, HttpTransport, JournalReader, State
 from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compare
 from tui.cli import options
+from tui.cli.lost_events import LostEvent, lost_events
 from tui.cli.progress import tracked
-from tui.text.format import printable
+from tui.text.format import count, printable
 
 __all__ = ["compare_command"]
 
@@ -47,7 +48,7 @@ _IDENTITY = frozenset({"$token", "$distinct_id", "$group_key", "$group_id"})
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="Largest number of profiles in the report.",
+    help="Largest number of profiles, and of lost events, in the report.",
 )
 @options.json_flag
 @click.pass_context
@@ -57,8 +58,9 @@ def compare_command(
     """Compare shipped and unsent entries with what a local service received.
 
     Shows the first divergence of each profile, with the entry's number: lost, duplicated, reordered or changed.
-    Unsent entries need not have arrived; those that have (in doubt, or being sent) are compared, too. Exits 1 if
-    a profile differs, or the service cannot be asked.
+    Unsent entries need not have arrived; those that have (in doubt, or being sent) are compared, too. Of events it
+    shows the shipped ones that the service did not keep. Exits 1 if a profile differs, an event is lost, or the
+    service cannot be asked.
 
     The service is `restante simulator`, asked for what it accepted with the journal's token, and with those it had
     before `restante token`; --token names another. The real service cannot be asked.
@@ -74,7 +76,8 @@ def compare_command(
       kind, profile, group_key, place, predicted (seq, state, possibly_twice,
       operator, message), received and elsewhere (number, operator, message),
       alike, missing, surplus, harmless (the profile comes out as predicted), and
-      given_up (seq, state, reason): the rejected or discarded entry that came.
+      given_up (seq, state, reason): the rejected or discarded entry that came;
+      and lost_events (seq, reason).
 
     \b
     Examples:
@@ -85,12 +88,13 @@ def compare_command(
     with JournalReader(path) as reader:
         tokens = [token] if token else _tokens(reader)
         history, comparison = reader.unpruned(lambda: _compared(reader, base, tokens))
-        report = _Report(reader, history, comparison)
+        lost = lost_events(reader, lambda: _messages(base))
+        report = _Report(reader, history, comparison, lost)
         if for_programs:
             options.write_json(report.for_programs())
         else:
             report.in_words(limit)
-    context.exit(int(not comparison.agrees))
+    context.exit(int(not comparison.agrees or bool(lost)))
 
 
 def _tokens(reader: JournalReader) -> list[str]:
@@ -173,8 +177,11 @@ class _History:
 class _Report:
     """A comparison with the numbers and states of the journal's entries."""
 
-    def __init__(self, reader: JournalReader, history: _History, comparison: Comparison) -> None:
+    def __init__(
+        self, reader: JournalReader, history: _History, comparison: Comparison, lost: Sequence[LostEvent]
+    ) -> None:
         self._reader = reader
+        self._lost = lost
         self._history = history
         self._comparison = comparison
         self._given_up = _given_up(reader, comparison.divergences)
@@ -190,8 +197,13 @@ class _Report:
                 options.say(f"  given up   {_called(entry)}")
             elif divergence.kind is DivergenceKind.UNEXPECTED:
                 options.say(f"  recorded   not in this journal{self._unless}")
-        if len(divergences) > limit:
-            options.narrate(f"{limit:,} of {len(divergences):,} shown; --limit shows more.")
+        if self._lost:
+            options.say(f"\n{count(len(self._lost), 'shipped event')} lost:")
+        for event in self._lost[:limit]:
+            options.say(f"  #{event.seq}: {printable(event.reason)}")
+        most = max(len(divergences), len(self._lost))
+        if most > limit:
+            options.narrate(f"{limit:,} of {most:,} shown; --limit shows more.")
 
     def _called(self, operation: Occurrence) -> str:
         seq = self._history.seq(operation)
@@ -202,7 +214,9 @@ class _Report:
         fields = options.as_dict(self._comparison)
         del fields["divergences"]
         divergences = [self._divergence(one) for one in self._comparison.divergences]
-        return {"agrees": self._comparison.agrees, **fields, "divergences": divergences}
+        agrees = self._comparison.agrees and not self._lost
+        lost = [event._asdict() for event in self._lost]
+        return {"agrees": agrees, **fields, "divergences": divergences, "lost_events": lost}
 
     def _divergence(self, one: Divergence) -> dict[str, Any]:
         given_up = self._given_up.get(_owner(one))
@@ -274,16 +288,22 @@ def _local(url: str) -> str:
 def _received(base: str, tokens: Sequence[str]) -> Iterator[Any]:
     """The updates that a service accepted with one of the tokens, in order of arrival; asked when the first is read."""
     asked = {"verdict": "accepted"} | ({"token": tokens[0]} if len(tokens) == 1 else {})
+    for received in _messages(base, **asked):
+        message = received.get("message")
+        ours = not isinstance(message, dict) or message.get("$token") in {None, *tokens}
+        if received["endpoint"] in _UPDATES and ours:
+            yield message
+
+
+def _messages(base: str, **asked: str) -> Iterator[dict[str, Any]]:
+    """All that a service received, or what is asked for, with endpoint, verdict and reason."""
     answer = _asked(base, f"{_MESSAGES}?{urlencode(asked, errors='replace')}")
     if not isinstance(answer, list):
         raise _stranger(base, "its answer is no list of messages")
     for received in answer:
         if not isinstance(received, dict) or not isinstance(received.get("endpoint"), str):
             raise _stranger(base, "its answer is no list of messages")
-        message = received.get("message")
-        ours = not isinstance(message, dict) or message.get("$token") in {None, *tokens}
-        if received["endpoint"] in _UPDATES and ours:
-            yield message
+        yield received
 
 
 def _asked(base: str, target: str) -> Any:

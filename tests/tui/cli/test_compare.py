@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from recorder import HttpTransport, Journal, Shipper, ShippingPolicy
+from recorder.model.entries import NewEntry
 from tests.services import RawService, answer, said_0
 
 UPDATES = [
@@ -26,6 +27,7 @@ KEYS = [
     "malformed_predicted",
     "malformed_received",
     "divergences",
+    "lost_events",
 ]
 OF_A_DIVERGENCE = [
     "kind",
@@ -161,6 +163,33 @@ def test_other_messages_are_not_compared(ship, compared, service):
         1,
         "3 of 3 profiles differ: 3 lost. Predicted 4 operations, received 0.",
     )
+
+
+def test_lost_events_are_shown(journal, ship, compared):
+    """With the service's reason where it has one; events that are not known by an id are not looked for."""
+    events = [
+        {"event": "opened", "properties": {"token": "T", "distinct_id": "ada", "$insert_id": known}}
+        for known in ("a", "b", "c", "")
+    ]
+    with Journal(journal, token="T") as opened:
+        opened.append([NewEntry("events", None, "ada", None, json.dumps(event), 1.0) for event in events])
+    ship()
+    ran = compared("--json")
+    assert (ran.code, ran.json["agrees"], ran.json["lost_events"]) == (0, True, [])
+    held = [
+        {"endpoint": "/track", "message": events[0], "verdict": "rejected", "reason": "too old"},
+        {"endpoint": "/import", "message": events[0], "verdict": "accepted", "reason": None},
+        {"endpoint": "/track", "message": events[1], "verdict": "rejected", "reason": "too \x1b old"},
+        {"endpoint": "/engage", "message": events[2], "verdict": "accepted", "reason": None},
+    ]
+    said = [answer(200, b"[]"), answer(200, json.dumps(held).encode())]
+    with RawService(*said, *said) as other:
+        ran = compared(url=other.url)
+        assert ran.code == 1
+        assert ran.out.endswith("\n2 shipped events lost:\n  #2: too \\x1b old\n  #3: it is not there\n")
+        ran = compared("--json", "--limit", 1, url=other.url)
+    lost = [{"seq": 2, "reason": "too \x1b old"}, {"seq": 3, "reason": "it is not there"}]
+    assert (ran.code, ran.json["agrees"], ran.json["lost_events"]) == (1, False, lost)
 
 
 @pytest.mark.usefixtures("recorded")
