@@ -15,7 +15,7 @@ from recorder.model.entries import NewEntry
 from recorder.model.errors import InvalidOperation, RestanteError, WrongToken
 from recorder.model.intake import Intake, OnInvalid, other_project
 from recorder.model.json_value import parse_json
-from recorder.model.operations import Lane
+from recorder.model.operations import Lane, UnknownOperators
 from recorder.model.people import stamped
 from recorder.model.tokens import check_token
 
@@ -84,13 +84,14 @@ class JournalConsumer:
         api_host: str = SERVICE,
         policy: "ShippingPolicy | None" = None,
         on_invalid: OnInvalid = "raise",
+        unknown_operators: UnknownOperators = "refuse",
         on_event: Callable[[Any], None] | None = None,
         import_credentials: "ImportCredentials | None" = None,
         clock: Callable[[], float] = now,
         **journal_options: Any,
     ) -> None:
         self._clock = clock
-        self._intake = Intake("", on_invalid)  # of no project yet
+        self._intake = Intake("", on_invalid, unknown_operators=unknown_operators)  # of no project yet
         self._takes_credentials = import_credentials is None
         self._delivery = Delivery(
             journal,

@@ -13,7 +13,7 @@ from recorder.model.entries import NewEntry
 from recorder.model.errors import RestanteError
 from recorder.model.intake import Intake, OnInvalid
 from recorder.model.normalise import Serializer
-from recorder.model.operations import Lane
+from recorder.model.operations import Lane, UnknownOperators
 from recorder.model.people import Batch, Check, Meta, PeopleApi, stamped
 from recorder.model.tokens import check_token
 
@@ -41,6 +41,8 @@ class Recorder(PeopleApi):
         on_invalid: ``"raise"``: InvalidOperation at the call. ``"reject"``: an operation that is JSON but malformed
             is journaled as a rejected entry with its reason, for apps that must never see an exception from
             their analytics. Input that is not JSON still raises.
+        unknown_operators: ``"ship"`` records and sends operators that the service does not document as they are, rather
+            than refuse them.
         on_event: Called with events that an app may want to know of, from whichever thread ships: an `Entry` that
             the service rejected, a `LaneStatus` when a lane is paused; from the background thread also a
             `ShipReport`, or the error that kept it from shipping, such as a `JournalError`. It may record and
@@ -76,6 +78,7 @@ class Recorder(PeopleApi):
         api_host: str = SERVICE,
         policy: "ShippingPolicy | None" = None,
         on_invalid: OnInvalid = "raise",
+        unknown_operators: UnknownOperators = "refuse",
         on_event: Callable[[Any], None] | None = None,
         serializer: Serializer | None = None,
         clock: Callable[[], float] = now,
@@ -83,7 +86,7 @@ class Recorder(PeopleApi):
     ) -> None:
         check_token(token)
         self._clock = clock
-        self._intake = Intake(token, on_invalid, serializer)
+        self._intake = Intake(token, on_invalid, serializer, unknown_operators)
         self._delivery = Delivery(
             journal,
             token=token,

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
-from recorder.model.dialect import Dialect
+from recorder.model.dialect import Dialect, of_recorded
 from recorder.model.errors import InvalidOperation
 from recorder.model.json_value import same_spelling, spell
 from recorder.model.normalise import Message, normalise
@@ -77,7 +77,7 @@ def compare(
     early = sum(history.move_arrived() for history in histories.values())
     # Profiles that only `to_send` names are not compared.
     known = {owner: history for owner, history in histories.items() if history.predicted or history.received}
-    compared = [_divergence(owner, history, dialect or Dialect()) for owner, history in known.items()]
+    compared = [_divergence(owner, history, of_recorded(dialect)) for owner, history in known.items()]
     divergences = tuple(one for one in compared if one is not None)
     return Comparison(
         divergences=divergences,
@@ -176,7 +176,7 @@ class _Side:
             self.messages += 1
             try:
                 plain = normalise(message)
-                identity, operators = examine(plain)
+                identity, operators = examine(plain, unknown_operators="ship")
             except InvalidOperation:
                 self.malformed += 1
                 continue

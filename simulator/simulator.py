@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from recorder.model.dialect import Dialect
+from recorder.model.dialect import Dialect, of_recorded
 from recorder.model.errors import InvalidOperation, RestanteError
 from recorder.model.json_value import check_size, compact
 from recorder.model.normalise import (
@@ -161,7 +161,7 @@ class Simulator(PeopleApi):
         """Apply a plain message, and add it to the history as `kept` unless None."""
         operators: tuple[str, ...]
         try:
-            identity, operators = examine(message)
+            identity, operators = examine(message, None, self._dialect.unknown_operators)
         except InvalidOperation:
             operators = ()
             try:
@@ -189,7 +189,7 @@ class Simulator(PeopleApi):
         return outcomes
 
     def _note(self, identity: Identity, message: Message, outcomes: list[Outcome]) -> None:
-        """Note unknown operators and rejections."""
+        """Note operators of unknown effect, and rejections."""
         refusal = None
         for outcome in outcomes:
             if outcome.verdict is Verdict.NOT_SIMULATED:
@@ -218,7 +218,7 @@ class Simulator(PeopleApi):
         plain, text = normalise_with_text(stamped(message, meta, self._clock()), self._serializer)
         if check is not None:
             check(plain)
-        _, operators = examine(plain, lane)
+        _, operators = examine(plain, lane, self._dialect.unknown_operators)
         # A recorder would refuse what is too large.
         if len(operators) == 1:
             check_size(text, operators[0])
@@ -404,7 +404,8 @@ class Simulator(PeopleApi):
             path: The journal's file, which is only read.
             shipped_only: True for shipped entries only, in shipped order. Otherwise the prediction: these, then all
                 entries still to be sent, by sequence number.
-            dialect: Policies for what the service does not document.
+            dialect: Policies for what the service does not document. No entry is rejected for its operator: whoever
+                recorded it wanted that shipped.
 
         Raises:
             JournalError: The file is missing or not a journal.
@@ -416,7 +417,7 @@ class Simulator(PeopleApi):
 
     @classmethod
     def _read(cls, reader: "JournalReader", journal: _Journal, dialect: Dialect | None) -> Self:
-        simulator = cls(dialect)
+        simulator = cls(of_recorded(dialect))
         simulator._journal = journal
         for kept in reader.baseline():
             identity = Identity(kept.group_key, kept.profile)

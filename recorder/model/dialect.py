@@ -1,11 +1,11 @@
 """Policies for what the service leaves undocumented, so that a measured fact can replace one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from recorder.model.operations import Operator
+from recorder.model.operations import Operator, UnknownOperators
 
-__all__ = ["Dialect"]
+__all__ = ["Dialect", "of_recorded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,5 +47,17 @@ class Dialect:
     malformed_operator: Literal["message", "operator"] = "message"
     """A malformed operator rejects its whole message, or itself alone."""
 
+    unknown_operators: UnknownOperators = "refuse"
+    """A message of an operator that is not documented is rejected, or taken to an effect that is not known."""
+
     creating: frozenset[str] = frozenset(set(Operator) - {Operator.DELETE})
     """Operators that create a missing profile. The others change nothing then."""
+
+
+def of_recorded(dialect: Dialect | None = None) -> Dialect:
+    """Return the policies for what a journal holds: whatever its operators are, they were taken when it was recorded.
+
+    >>> of_recorded().unknown_operators
+    'ship'
+    """
+    return replace(dialect or Dialect(), unknown_operators="ship")

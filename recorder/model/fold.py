@@ -7,14 +7,14 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from recorder.model.dialect import Dialect
+from recorder.model.dialect import of_recorded
 from recorder.model.json_value import compact
 from recorder.model.outcomes import Verdict
 from recorder.model.semantics import apply_message
 
 __all__ = ["Folded", "fold"]
 
-_DIALECT = Dialect()
+_DIALECT = of_recorded()
 
 
 class Folded(NamedTuple):

@@ -7,7 +7,16 @@ from recorder.model.entries import NewEntry, State
 from recorder.model.errors import InvalidOperation, WrongToken
 from recorder.model.json_value import check_size, compact
 from recorder.model.normalise import MESSAGE_DEPTH, Message, Serializer, is_plain, normalise
-from recorder.model.operations import Identity, Lane, examine, identity_of, lane_of, operators_of, split
+from recorder.model.operations import (
+    Identity,
+    Lane,
+    UnknownOperators,
+    examine,
+    identity_of,
+    lane_of,
+    operators_of,
+    split,
+)
 from recorder.model.people import Check, stamped
 from recorder.model.tokens import check_token
 
@@ -34,23 +43,31 @@ class Intake:
             refused.
         on_invalid: ``"raise"``, or ``"reject"``: what is JSON but malformed becomes a rejected row.
         serializer: Converts objects that JSON does not have; see `normalise`.
+        unknown_operators: ``"refuse"``, or ``"ship"``: see `examine`.
     """
 
-    __slots__ = ("_token_bytes", "on_invalid", "serializer", "token")
+    __slots__ = ("_token_bytes", "on_invalid", "serializer", "token", "unknown_operators")
 
     def __init__(
-        self, token: str, on_invalid: OnInvalid = "raise", serializer: Serializer | None = None
+        self,
+        token: str,
+        on_invalid: OnInvalid = "raise",
+        serializer: Serializer | None = None,
+        unknown_operators: UnknownOperators = "refuse",
     ) -> None:
         if on_invalid not in get_args(OnInvalid):
             raise ValueError(f"on_invalid is 'raise' or 'reject', not {on_invalid!r}")
+        if unknown_operators not in get_args(UnknownOperators):
+            raise ValueError(f"unknown_operators is 'refuse' or 'ship', not {unknown_operators!r}")
         self.token = token
         self.on_invalid = on_invalid
         self.serializer = serializer
+        self.unknown_operators = unknown_operators
         self._token_bytes = len(token_prefix(token).encode()) - 1  # what the token adds to an update
 
     def of_project(self, token: str) -> Self:
         """Return a copy for another project's messages."""
-        return type(self)(token, self.on_invalid, self.serializer)
+        return type(self)(token, self.on_invalid, self.serializer, self.unknown_operators)
 
     def rows(self, lane: Lane, message: Any, now: float, check: Check | None = None) -> list[NewEntry]:
         """Return one row per operator of a people or groups message.
@@ -95,7 +112,7 @@ class Intake:
     def _valid(self, lane: Lane, message: Message, now: float) -> list[NewEntry]:
         if "$token" in message:
             message = self._without_token(message)
-        identity, operators = examine(message, lane)
+        identity, operators = examine(message, lane, self.unknown_operators)
         message = _with_identity(message, identity)
         return [
             NewEntry(

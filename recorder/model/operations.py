@@ -10,7 +10,7 @@ are silent the rule is ours.
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from recorder.model.errors import InvalidOperation
 from recorder.model.json_value import kind_of
@@ -22,6 +22,7 @@ __all__ = [
     "Identity",
     "Lane",
     "Operator",
+    "UnknownOperators",
     "examine",
     "identity_of",
     "lane_of",
@@ -34,7 +35,7 @@ MAX_IDENTITY = 255
 
 
 class Operator(StrEnum):
-    """The operators whose effect on a profile is known.
+    """The operators that the service documents.
 
     >>> Operator("$add") is Operator.ADD
     True
@@ -48,6 +49,10 @@ class Operator(StrEnum):
     REMOVE = "$remove"
     UNSET = "$unset"
     DELETE = "$delete"
+
+
+UnknownOperators = Literal["refuse", "ship"]
+"""What becomes of an update with another operator: it is refused, or shipped as it is. Its effect is not known then."""
 
 
 class Lane(StrEnum):
@@ -67,7 +72,7 @@ ENVELOPE = frozenset(
         *("$device_id", "$user_id", "$had_persisted_distinct_id", "$mp_metadata"),
     }
 )
-"""Keys that begin with ``$`` and are no operators. Any other such key is one, known or not."""
+"""Keys that begin with ``$`` and are no operators. Any other such key counts as one, documented or not."""
 
 
 class Identity(NamedTuple):
@@ -78,7 +83,7 @@ class Identity(NamedTuple):
 
 
 def operators_of(message: Iterable[str]) -> list[str]:
-    """List the operators of a message in written order, known or not.
+    """List the operators of a message in written order, documented or not.
 
     >>> operators_of({"$distinct_id": "u1", "$time": 1, "note": "x", "$set": {}, "$merge": {}})
     ['$set', '$merge']
@@ -170,7 +175,10 @@ def _refuse_export(operator: str, _payload: Any) -> None:
     )
 
 
-# A delete ignores its value, and nothing is known of operators outside the vocabulary: no rule.
+def _takes_anything(_operator: str, _payload: Any) -> None:
+    pass
+
+
 _SHAPES: dict[str, Callable[[str, Any], None]] = {
     Operator.SET: _needs_object,
     Operator.SET_ONCE: _needs_object,
@@ -179,6 +187,7 @@ _SHAPES: dict[str, Callable[[str, Any], None]] = {
     Operator.UNION: _needs_members,
     Operator.REMOVE: _needs_object,
     Operator.UNSET: _needs_names,
+    Operator.DELETE: _takes_anything,
     "$properties": _refuse_export,
 }
 
@@ -191,15 +200,18 @@ _MOST_FORMS = 256
 _KNOWN = ENVELOPE | set(Operator)
 
 
-def examine(message: Message, lane: Lane | None = None) -> tuple[Identity, tuple[str, ...]]:
+def examine(
+    message: Message, lane: Lane | None = None, unknown_operators: UnknownOperators = "refuse"
+) -> tuple[Identity, tuple[str, ...]]:
     """Validate a plain message; return its identity and its operators in written order.
 
     Args:
         message: Plain JSON; see `recorder.model.normalise`.
         lane: People, for a user's message only; groups, for a group's only; None for either.
+        unknown_operators: ``"ship"`` lets operators pass that the service does not document.
 
     Raises:
-        InvalidOperation: No identity, no operator, or an operator whose payload has the wrong shape.
+        InvalidOperation: No identity, no operator, one that does not exist, or one whose payload has the wrong shape.
 
     >>> examine({"$distinct_id": "u1", "$set": {"plan": "pro"}})
     (Identity(group_key=None, id='u1'), ('$set',))
@@ -219,6 +231,10 @@ def examine(message: Message, lane: Lane | None = None) -> tuple[Identity, tuple
         check_shape = _SHAPES.get(operator)
         if check_shape is not None:
             check_shape(operator, message[operator])
+        elif unknown_operators != "ship":
+            from recorder.model.suggestions import no_operator  # noqa: PLC0415  # needed for this error alone
+
+            raise no_operator(operator)
     return identity, operators
 
 

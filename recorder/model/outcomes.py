@@ -18,7 +18,7 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
     """Malformed: the whole message has no effect."""
     NOT_SIMULATED = "not_simulated"
-    """An unknown operator: its effect in the service is not known."""
+    """An operator that is not documented, and not refused: its effect in the service is not known."""
 
 
 @dataclass(frozen=True, slots=True)

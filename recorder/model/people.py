@@ -149,7 +149,7 @@ class PeopleApi(ABC):
         self._update(Lane.PEOPLE, {"$distinct_id": distinct_id, "$delete": ""}, meta)
 
     def people_update(self, message: dict[str, Any], meta: Meta = None) -> None:
-        """Record an update message of a user, with one operator or several, known or not."""
+        """Record an update message of a user, with one operator or several."""
         self._update(Lane.PEOPLE, message, meta)
 
     # --- groups
@@ -189,7 +189,7 @@ class PeopleApi(ABC):
         self._group(Operator.DELETE, group_key, group_id, "", meta)
 
     def group_update(self, message: dict[str, Any], meta: Meta = None) -> None:
-        """Record an update message of a group, with one operator or several, known or not."""
+        """Record an update message of a group, with one operator or several."""
         self._update(Lane.GROUPS, message, meta)
 
     def _group(

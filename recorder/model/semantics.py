@@ -283,9 +283,9 @@ def apply_message(
     if dialect.several_operators == "reject" and len(written) > 1:
         return properties, [_rejected(operator, "message", "has several operators") for operator in written]
     if dialect.malformed_operator == "operator" and len(written) > 1:
-        faults = [_fault(_alone(message, operator, written)) for operator in written]
+        faults = [_fault(_alone(message, operator, written), dialect) for operator in written]
     else:
-        faults = [_fault(message)] * max(len(written), 1)
+        faults = [_fault(message, dialect)] * max(len(written), 1)
     outcomes = []
     for operator, fault in zip(written or [""], faults, strict=True):
         if fault is not None:
@@ -300,9 +300,9 @@ def _alone(message: Message, operator: str, written: list[str]) -> Message:
     return {name: value for name, value in message.items() if name == operator or name not in written}
 
 
-def _fault(message: Message) -> InvalidOperation | None:
+def _fault(message: Message, dialect: Dialect) -> InvalidOperation | None:
     try:
-        examine(message)
+        examine(message, unknown_operators=dialect.unknown_operators)
     except InvalidOperation as error:
         return error
     return None

@@ -173,6 +173,16 @@ def test_malformed_messages_may_become_rejected_entries(path):
     assert [(entry.state, entry.profile) for entry in entries(path)] == [(State.REJECTED, "ada")]
 
 
+def test_unknown_operators_are_refused_or_recorded(path):
+    message = {"$distinct_id": "ada", "$setOnce": {"plan": "pro"}}
+    refused = pytest.raises(mixpanel.MixpanelException, match=r"did you mean \$set_once\?")
+    with JournalConsumer(path) as consumer, refused:
+        mixpanel.Mixpanel("T", consumer=consumer).people_update(message)
+    with JournalConsumer(path, unknown_operators="ship") as consumer:
+        mixpanel.Mixpanel("T", consumer=consumer).people_update(message)
+    assert [entry.operator for entry in entries(path)] == ["$setOnce"]
+
+
 def test_first_token_is_kept(path):
     with JournalConsumer(path) as consumer:
         mixpanel.Mixpanel("T", consumer=consumer).people_set("ada", {"a": 1})

@@ -23,7 +23,10 @@ PRUNE = "import sys; from recorder import Journal; Journal(sys.argv[1]).prune(al
 
 def recorded(path):
     """A journal with a bit of everything, and what a pruning takes three transactions for."""
-    with Journal(path, token="T", durability="process") as journal, Recorder("T", journal) as recorder:
+    with (
+        Journal(path, token="T", durability="process") as journal,
+        Recorder("T", journal, unknown_operators="ship") as recorder,
+    ):
         recorder.people_append("eve", {"n": 1})
         Shipper(journal, Scripted(REFUSED)).ship()
         recorder.people_append("dan", {"n": 1})

@@ -24,7 +24,7 @@ from recorder import (
     WrongToken,
 )
 from recorder.model.errors import JournalClosed, ShippingError
-from simulator import Simulator
+from simulator import Dialect, Simulator
 from simulator.service.server import Service
 
 
@@ -143,6 +143,39 @@ def test_malformed_json_becomes_a_rejected_entry(path, name):
     assert (first.state, second.state) == (State.REJECTED, State.PENDING)
     assert first.reason.startswith(place)
     assert (counted.recorded, counted.rejected, counted.pending, counted.adds_up) == (2, 1, 1, True)
+
+
+INCREMENT = {"$distinct_id": "ada", "$increment": {"visits": 1}}
+
+
+def test_unknown_operator_records_nothing(recorder, path):
+    for record in (recorder.people_update, recorder.batch().__enter__().people_update):
+        with pytest.raises(InvalidOperation, match=r"\$increment: .* did you mean \$add\?") as caught:
+            record(INCREMENT)
+        assert 'unknown_operators="ship"' in caught.value.hint
+    assert entries(path) == []
+
+
+def test_unknown_operator_may_be_rejected(path):
+    with Recorder("T", path, on_invalid="reject") as recorder:
+        recorder.people_update(INCREMENT)
+    (entry,) = entries(path)
+    assert (entry.state, entry.operator) == (State.REJECTED, "$increment")
+    assert entry.reason == "$increment: is not an operator; did you mean $add?"
+
+
+def test_unknown_operator_may_be_shipped(path):
+    """Whoever ships it: a journal's entries are sent as they were recorded."""
+    with Recorder("T", path, unknown_operators="ship") as recorder:
+        recorder.people_update(INCREMENT)
+        recorder.people_set("ada", {"plan": "pro"})
+    with Service() as service, Recorder("T", path, url=service.url) as recorder:
+        assert recorder.flush().rejected == 1
+    assert Simulator.from_journal(path).profiles["ada"] == {"plan": "pro"}
+    with Recorder("T", path, unknown_operators="ship") as recorder:
+        recorder.people_update(INCREMENT)
+    simulator = Simulator.from_journal(path, dialect=Dialect())
+    assert (simulator.rejected, simulator.profile("ada").partly_known) == ((), True)
 
 
 @pytest.mark.parametrize("name", ["nan", "huge", "surrogate", "cycle", "bytes", "set", "name", "deep"])
@@ -266,6 +299,8 @@ def test_bad_address_leaves_no_file(path):
 def test_bad_choice_is_refused(path):
     with pytest.raises(ValueError, match="on_invalid"):
         Recorder("T", path, on_invalid="ignore")
+    with pytest.raises(ValueError, match="unknown_operators"):
+        Recorder("T", path, unknown_operators="send")
     with pytest.raises(ValueError, match="durability"):
         Recorder("T", path, durability="hope")
 

@@ -17,7 +17,18 @@ from hatchling.builders.wheel import WheelBuilder
 from simulator import Dialect, Simulator
 from simulator.conformance import read_vectors
 from simulator.conformance.policies import policies_of
-from tests.simulator.vectors import GRID, OWN, PUBLISHED, SHARED, by_key, cases, expected, ids, spelled
+from tests.simulator.vectors import (
+    GRID,
+    OWN,
+    PUBLISHED,
+    SHARED,
+    by_key,
+    cases,
+    dialect_of,
+    expected,
+    ids,
+    spelled,
+)
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads(files("simulator.conformance").joinpath("schema.json").read_text(encoding="utf-8"))
@@ -27,7 +38,7 @@ CASES = [case for case in OWN if case not in GRID]
 
 def outcome(case):
     """Return the profiles after a case's messages, and the verdicts."""
-    simulator = Simulator()
+    simulator = Simulator(dialect_of(case))
     for profile, properties in case["given"].items():
         simulator.people_set(profile, properties)
     verdicts = [[one.verdict for one in simulator.apply(message)] for message in case["messages"]]

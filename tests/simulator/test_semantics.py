@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from recorder.model.errors import InvalidOperation
 from recorder.model.operations import ENVELOPE, Operator
 from simulator import Dialect, Outcome, Simulator, Verdict, apply_operation
 
@@ -67,8 +68,10 @@ DIALECTS = st.builds(
     emptied_list=st.sampled_from(["keep", "unset"]),
     union_duplicates=st.sampled_from(["keep", "collapse"]),
     null_counts_as_set=st.booleans(),
+    unknown_operators=st.sampled_from(["refuse", "ship"]),
     creating=st.frozensets(st.sampled_from(sorted(set(Operator) - {Operator.DELETE}))),
 )
+SHIP = Dialect(unknown_operators="ship")
 
 
 def spelling(value):
@@ -217,8 +220,13 @@ def test_malformed_operation_changes_nothing(properties, operation, dialect):
 @given(PROPERTIES, UNKNOWN, DIALECTS)
 def test_unknown_operator_changes_nothing(properties, operation, dialect):
     after, outcome = apply_operation(properties, *operation, dialect)
-    assert outcome == Outcome(operation[0], Verdict.NOT_SIMULATED)
     assert json.dumps(after) == json.dumps(properties)
+    if dialect.unknown_operators == "ship":
+        assert outcome == Outcome(operation[0], Verdict.NOT_SIMULATED)
+    else:
+        assert outcome.verdict is Verdict.REJECTED
+        ((_, reason),) = outcome.reasons
+        assert "is not an operator" in reason
 
 
 @pytest.mark.parametrize("operator", ["set", "", "add", "$time", "$ip", "$token"])
@@ -304,7 +312,7 @@ def test_message_equals_its_operation(properties, operation):
 
 
 def test_unknown_operator_makes_partly_known():
-    simulator = Simulator()
+    simulator = Simulator(SHIP)
     simulator.people_set("u1", {"a": 1})
     simulator.people_set("u2", {"a": 1})
     assert not simulator.profile("u1").partly_known
@@ -319,8 +327,25 @@ def test_unknown_operator_makes_partly_known():
     assert simulator.profile("u1").partly_known
 
 
-def test_unknown_operator_creates_no_profile():
+def test_unknown_operator_is_rejected():
+    """Wherever it stands, and by a simulator's verbs as by a recorder's."""
     simulator = Simulator()
+    message = {"$distinct_id": "u1", "$set": {"a": 1}, "$increment": {"n": 1}}
+    reason = "is not an operator; did you mean $add?"
+    assert simulator.apply(message) == [
+        Outcome(name, Verdict.REJECTED, (("$increment", reason),)) for name in ("$set", "$increment")
+    ]
+    del message["$set"]
+    assert simulator.apply(message) == [Outcome("$increment", Verdict.REJECTED, (("$increment", reason),))]
+    assert [rejected.reason for rejected in simulator.rejected] == [f"$increment: {reason}"] * 2
+    with pytest.raises(InvalidOperation, match="did you mean"):
+        simulator.people_update(message)
+    assert simulator.profiles == {}
+    assert [step.outcomes[0].verdict for step in simulator.timeline("u1").steps] == [Verdict.REJECTED] * 2
+
+
+def test_unknown_operator_creates_no_profile():
+    simulator = Simulator(SHIP)
     simulator.people_update({"$distinct_id": "u1", "$merge": {"o": 1}})
     assert simulator.profiles == {}
     simulator.people_set("u1", {"a": 1})
@@ -328,7 +353,7 @@ def test_unknown_operator_creates_no_profile():
 
 
 def test_partly_known_is_per_profile():
-    simulator = Simulator()
+    simulator = Simulator(SHIP)
     simulator.people_set("x", {})
     simulator.group_set("k", "x", {})
     simulator.group_update({"$group_key": "k", "$group_id": "x", "$merge": 1})
@@ -338,7 +363,7 @@ def test_partly_known_is_per_profile():
 
 
 def test_rejected_unknown_operator_is_ignored():
-    simulator = Simulator()
+    simulator = Simulator(SHIP)
     simulator.people_set("u1", {})
     outcomes = simulator.apply({"$distinct_id": "u1", "$merge": 1, "$add": {"n": "x"}})
     assert [outcome.verdict for outcome in outcomes] == [Verdict.REJECTED, Verdict.REJECTED]
@@ -347,7 +372,7 @@ def test_rejected_unknown_operator_is_ignored():
 
 @pytest.mark.parametrize("names", [["$add", "$merge"], ["$merge", "$add"]])
 def test_unknown_beside_malformed_operator_counts(names):
-    simulator = Simulator(Dialect(malformed_operator="operator"))
+    simulator = Simulator(replace(SHIP, malformed_operator="operator"))
     simulator.people_set("u1", {})
     payloads_ = {"$add": {"n": "x"}, "$merge": 1}
     simulator.apply({"$distinct_id": "u1", **{name: payloads_[name] for name in names}})
@@ -419,9 +444,10 @@ SEVERAL = {"$distinct_id": "u1", "$set": {"a": 2}, "$unset": ["b"], "$merge": 1}
 
 def test_several_operators_apply_in_order():
     for dialect, verdicts, after in [
-        (Dialect(), ["applied", "applied", "not_simulated"], {"a": 2}),
-        (Dialect(several_operators="in_order"), ["applied", "applied", "not_simulated"], {"a": 2}),
-        (Dialect(several_operators="reject"), ["rejected"] * 3, {"a": 1, "b": 1}),
+        (SHIP, ["applied", "applied", "not_simulated"], {"a": 2}),
+        (replace(SHIP, several_operators="reject"), ["rejected"] * 3, {"a": 1, "b": 1}),
+        (Dialect(), ["rejected"] * 3, {"a": 1, "b": 1}),
+        (Dialect(malformed_operator="operator"), ["applied", "applied", "rejected"], {"a": 2}),
     ]:
         simulator = Simulator(dialect)
         simulator.people_set("u1", {"a": 1, "b": 1})
@@ -465,6 +491,7 @@ def test_every_dialect_field_is_tested():
     assert {field.name for field in fields(Dialect)} == tried | {
         "several_operators",
         "malformed_operator",
+        "unknown_operators",
     }
     for name in tried:
         assert len({value for field, value, *_ in ALTERNATIVES if field == name}) > 1

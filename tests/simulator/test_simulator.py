@@ -12,14 +12,14 @@ import pytest
 
 from recorder.model.json_value import compact
 from recorder.model.reports import ShipReport
-from simulator import Profile, Rejected, Simulator, Verdict
+from simulator import Dialect, Profile, Rejected, Simulator, Verdict
 
 CDNOW = Path(__file__).parents[3] / "shared" / "data" / "cdnow_sample.ops.jsonl.gz"
 
 
 @pytest.fixture
 def simulator():
-    return Simulator(clock=lambda: 1_767_323_045)
+    return Simulator(Dialect(unknown_operators="ship"), lambda: 1_767_323_045)
 
 
 def held(simulator):

@@ -75,6 +75,7 @@ DIALECTS = st.just(Dialect()) | st.builds(
     null_counts_as_set=st.booleans(),
     several_operators=st.sampled_from(["in_order", "in_order", "reject"]),
     malformed_operator=st.sampled_from(["message", "operator"]),
+    unknown_operators=st.sampled_from(["refuse", "ship"]),
     creating=st.frozensets(st.sampled_from(sorted(set(Operator) - {Operator.DELETE})), min_size=5),
 )
 
@@ -124,7 +125,8 @@ def test_at_refuses_unknown_moments(n):
 
 
 def test_at_knows_partly_known():
-    timeline = ada({"$set": {"a": 1}}, {"$merge": 1}, {"$delete": ""}, {"$set": {"a": 2}})
+    messages = [{"$set": {"a": 1}}, {"$merge": 1}, {"$delete": ""}, {"$set": {"a": 2}}]
+    timeline = of([{"$distinct_id": "ada", **one} for one in messages], Dialect(unknown_operators="ship"))
     assert [timeline.at(n).partly_known for n in (1, 2, 4)] == [False, True, True]
 
 
@@ -848,7 +850,7 @@ def test_timeline_from_messages_alone():
 @pytest.fixture
 def pruned(path):
     """Six entries of ada's, four of them pruned."""
-    with Recorder("T", path) as recorder:
+    with Recorder("T", path, unknown_operators="ship") as recorder:
         recorder.people_set("ada", {"plan": "free", "l": ["a"], "old": 1})
         recorder.people_append("ada", {"l": "b"})
         recorder.people_increment("ada", {"n": 1})

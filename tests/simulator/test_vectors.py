@@ -1,11 +1,14 @@
 """The shared conformance cases, if this checkout has them: in memory, and through the service."""
 
+from contextlib import ExitStack
+
 import pytest
 import requests
 
+from simulator import Dialect
 from simulator.service.server import Service
 from tests.simulator.test_cases import outcome
-from tests.simulator.vectors import MISSING, OWN, SHARED, cases, expected, ids, sampled, spelled
+from tests.simulator.vectors import MISSING, OWN, SHARED, cases, dialect_of, expected, ids, sampled, spelled
 
 CASES = cases(SHARED)
 TIMEOUT = 60
@@ -19,25 +22,28 @@ def test_shared_vector(case):
 
 @pytest.fixture(scope="module")
 def send():
-    """Send a message to one service, over one connection; or ask it something."""
-    with Service() as service, requests.Session() as session:
+    """Send a message to a service of that dialect, over one connection; or ask it something."""
+    with ExitStack() as stack:
+        dialects = [Dialect(), Dialect(unknown_operators="ship")]
+        services = {dialect: stack.enter_context(Service(dialect=dialect)) for dialect in dialects}
+        session = stack.enter_context(requests.Session())
         session.trust_env = False
 
-        def send(path, message=None, **params):
-            params["verbose"] = "1"
+        def send(dialect, path, message=None, **params):
+            url = services[dialect].url + path
             method = "GET" if message is None else "POST"
-            answer = session.request(method, service.url + path, params=params, json=message, timeout=TIMEOUT)
-            return answer.json()
+            params["verbose"] = "1"
+            return session.request(method, url, params=params, json=message, timeout=TIMEOUT).json()
 
         yield send
 
 
 def through_the_service(send, case):
     """Return the service's profiles after a case, under a token of its own, and a bool for each accepted message."""
-    token = case["id"]
+    token, dialect = case["id"], dialect_of(case)
 
     def ask(path, message):
-        return send(path, {**message, "$token": token})["status"] == 1
+        return send(dialect, path, {**message, "$token": token})["status"] == 1
 
     for profile, properties in case["given"].items():
         assert ask("/engage", {"$distinct_id": profile, "$set": properties})
@@ -46,7 +52,8 @@ def through_the_service(send, case):
         # As an SDK would: who names a group sends there; who names both is refused at either.
         named = {"$group_key", "$group_id"} & message.keys()
         taken.append(ask("/groups" if named else "/engage", message))
-    return spelled(send("/simulator/profiles", token=token), send("/simulator/groups", token=token)), taken
+    profiles, groups = (send(dialect, f"/simulator/{each}", token=token) for each in ("profiles", "groups"))
+    return spelled(profiles, groups), taken
 
 
 def is_taken(verdicts):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from simulator import Dialect
+
 SHARED = Path(__file__).parents[3] / "shared" / "vectors" / "semantics.json"
 MISSING = "this checkout has no shared conformance vectors"
 PUBLISHED = json.loads(files("simulator.conformance").joinpath("vectors.json").read_text(encoding="utf-8"))
@@ -27,6 +29,12 @@ def sampled(cases):
 
 def ids(cases):
     return [case["id"] for case in cases]
+
+
+def dialect_of(case):
+    """The default one; for a case in which an operator is not simulated, one whose service takes such operators."""
+    taken = any("not_simulated" in verdicts for verdicts in case["verdicts"])
+    return Dialect(unknown_operators="ship") if taken else Dialect()
 
 
 def expected(case):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from io import BufferedWriter
 from typing import IO, Any
 
-from recorder import InvalidOperation, Operator, State, WrongToken
+from recorder import InvalidOperation, State, WrongToken
 from recorder.model.entries import NewEntry
 from recorder.model.intake import Intake
 from recorder.model.json_value import parse_json as parse_text
@@ -20,7 +20,6 @@ _LONGEST_LINE = 64_000_000  # bytes; an update has one million, which JSON's esc
 _CHUNK = 65_536
 _REASONS_KEPT = 5
 
-_KNOWN_OPERATORS = frozenset(operator.value for operator in Operator)
 _EXPORTED = {"state", "message"}
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -108,7 +107,6 @@ class Lines:
         entries: The number of rows they became.
         skipped: The number of lines set aside.
         reasons: Why the first few of them were.
-        unknown: Operators outside the vocabulary; recorded and shipped all the same.
     """
 
     source: IO[bytes]
@@ -119,7 +117,6 @@ class Lines:
     entries: int = 0
     skipped: int = 0
     reasons: list[str] = field(default_factory=list)
-    unknown: set[str] = field(default_factory=set)
 
     def batches(self) -> Iterator[list[NewEntry]]:
         """Yield rows as they arrive, as many at a time as one read brings.
@@ -140,9 +137,6 @@ class Lines:
             self._set_aside(line, str(error))
             return []
         self.entries += len(rows)
-        self.unknown.update(
-            row.operator for row in rows if row.operator not in _KNOWN_OPERATORS and row.operator
-        )
         return rows
 
     def _message(self, line: bytes) -> dict[str, Any]:

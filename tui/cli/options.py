@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, get_args
 
 import click
 
@@ -17,6 +17,7 @@ from recorder import JournalReader
 from recorder.model.addresses import SERVICE, base_of
 from recorder.model.errors import JournalMissing
 from recorder.model.filters import KEYS, seconds
+from recorder.model.operations import UnknownOperators
 from tui.text.format import escaped_json, printable
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "speaks_utf8",
     "text",
     "token",
+    "unknown_operators",
     "write_json",
     "write_json_lines",
     "yes",
@@ -112,6 +114,17 @@ def filter_words(command: Command) -> Command:
 
 def _words(_context: click.Context, _argument: click.Parameter, given: tuple[str, ...]) -> list[str]:
     return [text(word) for words in given for word in _BEFORE_KEYS.split(words)]
+
+
+def unknown_operators(command: Command) -> Command:
+    """Add ``--unknown-operators``."""
+    return click.option(
+        "--unknown-operators",
+        type=click.Choice(get_args(UnknownOperators)),
+        default="refuse",
+        show_default=True,
+        help="What becomes of updates with operators that are not documented, such as a misspelled one.",
+    )(command)
 
 
 def yes(command: Command) -> Command:

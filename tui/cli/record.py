@@ -11,11 +11,12 @@ from recorder import Journal, JournalError, JournalReader
 from recorder.model.entries import NewEntry
 from recorder.model.errors import JournalMissing
 from recorder.model.intake import Intake
+from recorder.model.operations import UnknownOperators
 from recorder.model.tokens import check_token
 from tui.cli import options
 from tui.cli.lines import Lines
 from tui.cli.progress import progress_bar
-from tui.text.format import count, printable
+from tui.text.format import count
 
 __all__ = ["record_command"]
 
@@ -32,6 +33,7 @@ __all__ = ["record_command"]
     help="Write invalid lines to FILE, unchanged, and continue.",
 )
 @click.option("--again", is_flag=True, help="Also record exported lines of entries that are not pending.")
+@options.unknown_operators
 @click.option("--follow", is_flag=True, help="Commit lines as they arrive; requires --skip-invalid.")
 @click.option(
     "--max-bytes",
@@ -47,6 +49,7 @@ def record_command(
     token: str | None,
     aside: Path | None,
     again: bool,
+    unknown_operators: UnknownOperators,
     follow: bool,
     max_bytes: int | None,
     for_programs: bool,
@@ -72,7 +75,7 @@ def record_command(
     with _opened(aside, source, follow) as bad, _journal(path, token, max_bytes) as journal:
         if source.isatty():
             options.narrate("Reading update messages from the terminal; Ctrl-D ends them.")
-        lines = Lines(source, Intake(token), bad, again)
+        lines = Lines(source, Intake(token, unknown_operators=unknown_operators), bad, again)
         if follow:
             _follow(journal, lines)
         else:
@@ -154,9 +157,6 @@ def _tell(lines: Lines, for_programs: bool) -> None:
         options.write_json({"lines": lines.read, "entries": lines.entries, "skipped": lines.skipped})
         return
     options.narrate(f"Journaled {count(lines.entries, 'entry', 'entries')} from {count(lines.read, 'line')}.")
-    if lines.unknown:
-        names = printable(", ".join(sorted(lines.unknown)))
-        options.narrate(f"Recorded with operators that restante does not know: {names}")
     if lines.skipped:
         options.narrate(f"Set {count(lines.skipped, 'bad line')} aside:")
         for reason in lines.reasons:

@@ -11,6 +11,8 @@ from typing import IO, Any
 
 import click
 
+from recorder.model.operations import UnknownOperators
+from simulator import Dialect
 from simulator.service import Service
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from tui.cli import options
@@ -51,7 +53,15 @@ _OF_PORT = {errno.EADDRINUSE, errno.EACCES}
     help="What becomes of a batch in which some updates are malformed (unknown of the real service).",
 )
 @click.option("--quiet", is_flag=True, help="Do not write a line for each request to standard error.")
-def simulator_command(port: int, host: str, faults: IO[bytes] | None, mixed: str, quiet: bool) -> None:
+@options.unknown_operators
+def simulator_command(
+    port: int,
+    host: str,
+    faults: IO[bytes] | None,
+    mixed: str,
+    quiet: bool,
+    unknown_operators: UnknownOperators,
+) -> None:
     """Run a local service that SDKs can send to.
 
     It takes profile updates as the real service does, keeps the profiles in memory, and shows them at
@@ -75,7 +85,9 @@ def simulator_command(port: int, host: str, faults: IO[bytes] | None, mixed: str
     """  # \b is click's mark for lines to be left alone
     try:
         log = None if quiet else _Log()
-        _serve(Service(port, host=host, mixed=mixed, faults=_schedule(faults), log=log), host, port)
+        dialect = Dialect(unknown_operators=unknown_operators)
+        service = Service(port, host=host, mixed=mixed, faults=_schedule(faults), dialect=dialect, log=log)
+        _serve(service, host, port)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 

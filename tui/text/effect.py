@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recorder import Entry, State
+from recorder.model.dialect import of_recorded
 from simulator import Start, Timeline, Verdict, describe
 
 __all__ = ["Effect", "effect_of"]
@@ -52,7 +53,7 @@ def effect_of(entry: Entry, history: Sequence[tuple[int, str]], start: Start | N
     else:
         place = numbers.index(entry.seq)
     messages = [text for _, text in history[: place + 1]]
-    timeline = Timeline(entry.profile or "", messages, group_key=entry.group_key, start=start)
+    timeline = Timeline(entry.profile or "", messages, of_recorded(), group_key=entry.group_key, start=start)
     step = timeline.steps[place]
     lines = describe(step.changes).splitlines()
     for outcome in step.outcomes:

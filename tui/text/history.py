@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recorder import State
+from recorder.model.dialect import of_recorded
 from recorder.model.reports import Baseline, EntryRow
 from simulator import Profile, Start, Timeline
 from tui.text.format import count
@@ -102,7 +103,9 @@ class History:
         seqs = [passage.seq for passage in self.passages]
         if before is not None:
             return before.continued(self.texts, seqs=seqs)
-        return Timeline(self.profile, self.texts, group_key=self.group_key, seqs=seqs, start=self.start)
+        return Timeline(
+            self.profile, self.texts, of_recorded(), group_key=self.group_key, seqs=seqs, start=self.start
+        )
 
     def same(self, other: "History") -> bool:
         """Return True if it is the same reading, confirmed or not."""
@@ -227,7 +230,7 @@ def _applied(
     """Return the timeline and its lock; continuing another one takes that one's lock."""
     seqs = [passage.seq for passage in passages]
     if known is None:
-        timeline = Timeline(profile, texts, group_key=group_key, seqs=seqs, start=start)
+        timeline = Timeline(profile, texts, of_recorded(), group_key=group_key, seqs=seqs, start=start)
     else:
         with known._turn:  # noqa: SLF001  # of the same class's making
             timeline = known._timeline.continued(texts, seqs=seqs)  # noqa: SLF001

@@ -70,7 +70,7 @@ def test_operators_become_rows_in_written_order():
         "$set": {"a": 1},
         "$ip": 0,
     }
-    taken = rows(message)
+    taken = rows(message, unknown_operators="ship")
     assert [row.operator for row in taken] == ["$unset", "$merge", "$add", "$set"]
     assert [row.message for row in taken] == [
         '{"$time":1,"$unset":["a"],"$distinct_id":"u1","note":"x","$ip":0}',
@@ -102,7 +102,7 @@ def test_client_sdk_envelope_travels_whole():
     assert refused(message).path == "message"
 
 
-@given(st.permutations(["$time", "$distinct_id", "$set", "$set_once", "$append", "$merge", "note", "$token"]))
+@given(st.permutations(["$time", "$distinct_id", "$set", "$set_once", "$append", "$union", "note", "$token"]))
 def test_rows_keep_any_written_order(names):
     values = {"$time": 1, "$distinct_id": 5, "note": None, "$token": "T"}
     message = {name: values.get(name, {"a": name}) for name in names}
@@ -250,7 +250,8 @@ def test_too_large_message_is_rejected_whole():
         ({"$distinct_id": "u1"}, "message"),
         ({"$distinct_id": "u1", "$set": [1]}, "$set"),
         ({"$distinct_id": "u1", "$add": {"n": "1"}}, "$add.n"),
-        ({"$distinct_id": "u1", "$set": {}, "$merge": 1, "$unset": []}, "$unset"),
+        ({"$distinct_id": "u1", "$set": {}, "$delete": 1, "$unset": []}, "$unset"),
+        ({"$distinct_id": "u1", "$set": {}, "$setOnce": {"a": 1}}, "$setOnce"),
         ({"$distinct_id": "u1", "$group_key": "k", "$group_id": "g", "$set": {}}, "$distinct_id"),
         ({"$group_key": "k", "$group_id": "g", "$set": {}}, "$group_key"),
     ],

@@ -68,9 +68,9 @@ class Metres(float):
 Pair = namedtuple("Pair", "left right")  # noqa: PYI024  # the plainest tuple subclass there is
 
 
-def refused(message):
+def refused(message, **options):
     with pytest.raises(InvalidOperation) as caught:
-        examine(normalise(message))
+        examine(normalise(message), **options)
     return caught.value
 
 
@@ -517,7 +517,8 @@ def test_text_is_compact_utf8():
 def test_forms_remember_few_known_names():
     forms = operations._forms
     for n in range(10):
-        examine({f"somebody's {n}": n, "$distinct_id": "u1", "$set": {}, f"$made_up_{n}": 1})
+        made_up = {f"somebody's {n}": n, "$distinct_id": "u1", "$set": {}, f"$made_up_{n}": 1}
+        examine(made_up, unknown_operators="ship")
     for names in permutations(sorted(ENVELOPE - {"$group_key", "$group_id"}), 5):
         assert examine(dict.fromkeys((*names, "$distinct_id"), "u1") | {"$set": {}, "$unset": ["a"]}) == (
             (None, "u1"),
@@ -673,7 +674,7 @@ RIGHT_SHAPES = [
     ("$add", {"a": 0, "b": -1.5, "c": MOST, "": 1}),
     ("$unset", ["a", "a", "", "$b"]),
     ("$unset", ("a",)),
-    *((operator, value) for operator in ("$delete", "$merge", "$") for value in ANYTHING),
+    *(("$delete", value) for value in ANYTHING),
 ]
 
 
@@ -682,6 +683,44 @@ RIGHT_SHAPES = [
 )
 def test_well_formed_payload_is_taken(operator, payload):
     assert examine(normalise({"$distinct_id": "u1", operator: payload}))[0] == Identity(None, "u1")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("$increment", "$add"),  # the methods' names
+        ("$track_charge", "$append"),
+        ("$clearCharges", "$unset"),
+        ("$delete_user", "$delete"),
+        ("$setOnce", "$set_once"),  # the operators', otherwise spelled
+        ("$Set", "$set"),
+        ("$SET_ONCE", "$set_once"),
+        ("$addd", "$add"),
+        ("$apend", "$append"),
+        ("$unsset", "$unset"),
+        ("$union ", "$union"),
+        ("$ignoreTime", "$ignore_time"),  # the envelope's
+    ],
+)
+def test_refusal_names_meant_operator(name, expected):
+    error = refused({"$distinct_id": "u1", name: {"n": 1}})
+    assert error.reason == f"is not an operator; did you mean {expected}?"
+    assert "unknown_operators" in error.hint
+
+
+@pytest.mark.parametrize("name", ["$merge", "$email", "$name", "$", "$created", "$ü", "$" + "x" * 500_000])
+def test_refusal_guesses_only_near_names(name):
+    error = refused({"$distinct_id": "u1", name: {"n": 1}})
+    assert error.reason == "is not an operator; a property of that name belongs inside $set"
+    assert len(error.path) < 80
+
+
+@pytest.mark.parametrize("value", ANYTHING)
+def test_unknown_operators_can_be_shipped(value):
+    message = {"$distinct_id": "u1", "$increment": value, "$": value}
+    assert examine(message, unknown_operators="ship")[1] == ("$increment", "$")
+    assert refused({**message, "$unset": []}, unknown_operators="ship").path == "$unset"
+    assert refused({**message, "$properties": {}}, unknown_operators="ship").path == "$properties"
 
 
 def test_split_keeps_everything_else():

@@ -34,7 +34,7 @@ class Twin:
         self.clock = lambda: float(next(ticks))
         self.boot = Boot()
         self.journal = Journal(path, token="T", durability="process", keep_shipped_days=math.inf)
-        self.recorder = Recorder("T", self.journal, clock=self.clock)
+        self.recorder = Recorder("T", self.journal, clock=self.clock, unknown_operators="ship")
         self.consumer = JournalConsumer(self.journal, clock=self.clock)
         self.unanswered = []
 

@@ -314,5 +314,18 @@ def test_dialect_decides_what_is_malformed(http):
         assert send(http, service, [several]).json()["status"] == 1
 
 
-def test_operator_outside_the_vocabulary_is_accepted(service, http):
-    assert send(http, service, [update(operator="$merge")]).json()["status"] == 1
+@pytest.mark.parametrize(
+    ("operator", "reason"),
+    [
+        ("$increment", "$increment, is not an operator; did you mean $add?"),
+        ("$merge", "$merge, is not an operator; a property of that name belongs inside $set"),
+        ("$device_id", "message, has no operator such as $set"),
+    ],
+)
+def test_unknown_operator_is_refused(service, http, operator, reason):
+    assert send(http, service, [update(operator=operator)]).json() == {"status": 0, "error": reason}
+
+
+def test_dialect_takes_unknown_operators(http):
+    with Service(dialect=Dialect(unknown_operators="ship")) as service:
+        assert send(http, service, [update(operator="$merge")]).json()["status"] == 1

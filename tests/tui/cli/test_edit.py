@@ -89,6 +89,7 @@ def test_unchanged_text_exits_1(*, edit, journal, append, tmp_path, editor, says
         ("text = text.replace('}', '', 1)", "is not JSON: Expecting"),
         ("text = '[1]'", "is not a JSON object"),
         ("text = text.replace('$set', '$add')", "$add.plan: "),
+        ("text = text.replace('$set', '$setOnce')", "$setOnce: is not an operator; did you mean $set_once?"),
         ("text = text.replace('ada', 'eve')", "is about another profile"),
         ("file.unlink(); file.touch(); text = '[1]'", "is not a JSON object"),  # as editors that rename
     ],

@@ -159,10 +159,12 @@ def test_missing_files_are_refused(restante, journal, tmp_path):
 # --- on a terminal
 
 
-def test_unknown_operators_are_partly_known(restante):
+def test_unknown_operators_are_partly_known(restante, journal):
     line = '{"$distinct_id":"ada","$merge":{"x":1},"$set":{"plan":"pro"}}'
     ran = restante("profiles", "--from", "-", stdin=line)
-    assert ran.out == 'ada (partly known)\t{"plan": "pro"}\n'
+    assert (ran.out, ran.err) == ("", "1 malformed message had no effect.\n")
+    restante("record", "--token", "T", "-j", journal, "--unknown-operators", "ship", stdin=line)
+    assert restante("profiles", "-j", journal).out == 'ada (partly known)\t{"plan": "pro"}\n'
 
 
 def test_hostile_names_are_escaped(restante, journal):

@@ -120,6 +120,15 @@ def test_foreign_file_without_token_is_refused(restante, tmp_path):
 # --- what a line may be
 
 
+def test_unknown_operator_is_a_bad_line(restante, journal, entries):
+    line = '{"$distinct_id":"ada","$increment":{"visits":1}}'
+    ran = restante("record", "--token", "T", "-j", journal, stdin=line)
+    assert (ran.code, entries(journal)) == (2, [])
+    assert "line 1: $increment: is not an operator; did you mean $add?" in ran.err
+    ran = restante("record", "--token", "T", "-j", journal, "--unknown-operators", "ship", stdin=line)
+    assert [entry.operator for entry in entries(journal)] == ["$increment"]
+
+
 def test_editor_leftovers_are_accepted(restante, journal, entries):
     lines = [b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n", b"\r\n", b"  \t\n", b"\n", b" " + GOOD.encode()]
     ran = restante("record", "--token", "T", "-j", journal, stdin=b"".join(lines))

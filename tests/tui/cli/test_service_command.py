@@ -181,6 +181,12 @@ def test_mixed_batches_follow_the_option():
         assert requests.post(url + "/engage", json=[good, {}], timeout=TIMEOUT).text == "1"
 
 
+def test_unknown_operators_follow_the_option():
+    update = {"$token": "T", "$distinct_id": "ada", "$increment": {"n": 1}}
+    with running("--port", "0", "--unknown-operators", "ship") as (_, url):
+        assert requests.post(url + "/engage", json=[update], timeout=TIMEOUT).text == "1"
+
+
 def test_port_in_use_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
