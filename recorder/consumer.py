@@ -61,7 +61,7 @@ class JournalConsumer:
 
     Args:
         journal: A path or a `Journal`, as for `Recorder`; so are the arguments not named here.
-        import_credentials: For the imports lane, as for `HttpTransport`: ``(secret, "")``, or a service
+        import_credentials: For imports and old events, as for `HttpTransport`: ``(secret, "")``, or a service
             account's ``(user, password, project_id)``. They win over those that ``import_data`` and ``merge``
             hand to `send`. Neither is ever written down: they are gone when the process ends, and imports
             that a service refuses for want of them wait, paused, until they are given again.

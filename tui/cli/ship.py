@@ -72,7 +72,8 @@ def ship_command(
     Without --url and --api-host, it ships to where the journal was shipped last. It asks before it ships to another
     place; without a terminal, that needs --yes.
 
-    Imports need RESTANTE_IMPORT_CREDENTIALS: user:password or user:password:project_id.
+    Imports need RESTANTE_IMPORT_CREDENTIALS: user:password or user:password:project_id. Events older than four days
+    are sent with them, too, or with the project's token.
 
     \b
     Examples:

@@ -7,11 +7,21 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from recorder import HttpTransport, Journal, JournalConsumer, JournalReader, Shipper, ShippingPolicy, audit
+from recorder import (
+    HttpTransport,
+    Journal,
+    JournalConsumer,
+    JournalReader,
+    Shipper,
+    ShippingPolicy,
+    audit,
+    salvage,
+    snapshot,
+)
 from recorder.journal.settle import MOST_ALIKE
 from recorder.model.entries import AttemptOutcome
 from recorder.shipping.verdicts import Answer
-from tests.doubles import RESET, Boot, Scripted
+from tests.doubles import ACCEPTED, REFUSED, RESET, Boot, Scripted
 from tests.services import RawService, answer
 
 DAY = 86_400.0
@@ -164,6 +174,23 @@ def test_route_change_keeps_order(consumer, service):
     ]
 
 
+def test_halving_keeps_order_over_routes(consumer, clock):
+    """A bad young event between old ones is found by halving, and a limit ends where it should."""
+    for n, age in enumerate([0, 9, 0, 0, 0, 9]):
+        record(consumer, n, time=int(NOW - age * DAY))
+
+    def refuses(_, body, __):
+        return REFUSED if b'"n":3' in body else ACCEPTED
+
+    transport = Scripted(*[refuses] * 9)
+    first = shipped_by(consumer, transport, clock, limit=2)
+    assert (first.shipped, first.pending) == (2, 4)
+    assert shipped_by(consumer, transport, clock).rejected == 1
+    sent = [[event["properties"]["n"] for event in json.loads(body)] for _, body in transport.sent]
+    assert sent == [[0], [1], [2, 3, 4], [2], [3, 4], [3], [4], [5]]
+    assert transport.routes == [None, (True, "T"), *[None] * 5, (True, "T")]
+
+
 def test_doubtful_event_is_routed_anew(path, clock):
     """An event that may have arrived at /track goes to /import once it is old."""
     boot = Boot()
@@ -198,9 +225,9 @@ def record_old(consumer, number, bad=(), lane="events"):
     )
 
 
-def shipped_by(consumer, transport, clock, updates=2_000, **options):
+def shipped_by(consumer, transport, clock, updates=2_000, limit=None, **options):
     policy = ShippingPolicy(batch_updates=updates)
-    return Shipper(consumer.journal, transport, policy, clock=clock, **options).ship()
+    return Shipper(consumer.journal, transport, policy, clock=clock, **options).ship(limit=limit)
 
 
 @pytest.mark.parametrize("lane", ["events", "imports"])
@@ -344,6 +371,21 @@ def test_picked_events_need_no_halving(consumer, path, clock):
     report = shipped_by(consumer, Scripted(failed(4, 0, 3)), clock)
     assert (report.shipped, report.rejected, report.requests) == (2, 2, 1)
     assert audit(path).agrees
+
+
+def test_partial_acceptance_outlives_a_salvage(consumer, path, clock):
+    """What was named as bad and what was taken stay apart in audit, in the attempt, and after a salvage."""
+    record_old(consumer, 4)
+    shipped_by(consumer, Scripted(failed(4, 2)), clock)
+    with JournalReader(path) as reader:
+        (attempt,) = reader.attempts(3)
+        assert (attempt.outcome, attempt.status, attempt.words) == ("shipped", 400, "event: bad")
+        assert reader.carried_by(attempt.id) == [1, 2, 3, 4]
+    copy = path.with_name("copy.db")
+    snapshot(path, copy)
+    salvaged = salvage(copy)
+    assert (salvaged.states["shipped"], salvaged.states["rejected"], salvaged.disagreements) == (3, 1, ())
+    assert [entry.reason for entry in entries(copy, "state=rejected")] == ["event: bad"]
 
 
 # --- credentials
