@@ -106,6 +106,6 @@ def test_killed_forgetting_finishes_when_repeated(whole, steps, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(4))
-def test_forgetting_killed_at_every_step(whole, steps, tmp_path, part):
-    assert len(kill_at_all(whole, tmp_path, steps[part::4])) >= 3
+@pytest.mark.parametrize("part", range(2))
+def test_forgetting_killed_at_every_second_step(whole, steps, tmp_path, part):
+    assert len(kill_at_all(whole, tmp_path, steps[2 * part :: 4])) >= 3

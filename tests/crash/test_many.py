@@ -82,8 +82,8 @@ def test_crowds_record_while_two_ship(tmp_path, durability):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("durability", "seconds"), [("power", 60), ("process", 10)])
-def test_crowds_record_for_a_minute(tmp_path, durability, seconds):
+@pytest.mark.parametrize(("durability", "seconds"), [("power", 30), ("process", 10)])
+def test_crowds_record_for_long(tmp_path, durability, seconds):
     crowds_record_while_two_ship(
         tmp_path / "kiosk.db", crowds=8, threads=4, seconds=seconds, durability=durability
     )

@@ -226,7 +226,7 @@ def test_unsynced_disk_is_found(tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("durability", ["power", "process"])
 def test_power_loss_while_log_is_overwritten(tmp_path, durability):
-    disk, states = lose_power_all_day(tmp_path, Day(seed=2, calls=36, largest=60_000), durability, every=3)
+    disk, states = lose_power_all_day(tmp_path, Day(seed=2, calls=36, largest=60_000), durability, every=4)
     # The journal is opened twice, each time with a log of its own; one of them began anew.
     assert disk.writes[f"{NAME}-wal"].count(0) > 2
     assert states > 1_000

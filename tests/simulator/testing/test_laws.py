@@ -12,14 +12,15 @@ from hypothesis.database import InMemoryExampleDatabase
 
 from simulator import Simulator
 from simulator.testing import Operation, law_suite, laws
+from tests.profiles import costly
 from tests.simulator.testing import models
 
 # Derandomised: what must be found is found again.
 MANY = settings(deadline=None, max_examples=3_000, database=None, derandomize=True, phases=[Phase.generate])
 
-TestSimulator = law_suite(make=Simulator, settings=settings())
-TestPlain = law_suite(make=models.Plain, settings=settings())
-TestQueue = pytest.mark.long(law_suite(make=models.Queue, settings=settings()))
+TestSimulator = law_suite(make=Simulator, settings=costly(2))
+TestPlain = law_suite(make=models.Plain, settings=costly(2))
+TestQueue = pytest.mark.long(law_suite(make=models.Queue, settings=costly(2)))
 
 
 def check(law, make):

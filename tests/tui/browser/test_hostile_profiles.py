@@ -128,7 +128,7 @@ ANY = given(
     ascii_only=some.booleans(),
 )
 # Each example is a walk through a dozen screens, and shrinking one takes longer than reading it.
-WALK = settings(costly(40), suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
+WALK = settings(costly(60), suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
 
 
 @pytest.mark.long
