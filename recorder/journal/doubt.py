@@ -196,11 +196,14 @@ def end_waits(connection: sqlite3.Connection, lane: str, owners: Collection[Prof
 
 
 def break_runs(connection: sqlite3.Connection, lane: str, owners: Collection[Profile]) -> None:
-    """Mark the rest of runs that are not sent again whole: a part of a harmless run may be hazardous."""
+    """Mark the rest of runs that are not sent again whole: a part of a harmless run may be hazardous.
+
+    Not of events: each is harmless or not by itself.
+    """
     rest = [
         entry.seq
         for entry in entries.doubtful(connection, lane)
-        if not entry.hazardous and entry.owner in owners
+        if not entry.hazardous and entry.owner in owners and lane in {Lane.PEOPLE, Lane.GROUPS}
     ]
     entries.mark_hazardous(connection, rest)
     decide_settled(connection, lane)

@@ -26,6 +26,7 @@ from tests.services import RawService, answer
 
 DAY = 86_400.0
 NOW = 1_790_000_000.0
+OLD = {"token": "T", "distinct_id": "ada", "time": int(NOW - 7 * DAY), "$insert_id": "i"}
 IMPORT_URL = "https://service.test/import?verbose=1&ip=0&strict=1"
 
 
@@ -217,7 +218,7 @@ def record_old(consumer, number, bad=(), lane="events"):
             [
                 {
                     "event": "" if n in bad else "opened",
-                    "properties": {"token": "T", "n": n, "time": int(NOW - 7 * DAY), "$insert_id": f"e-{n}"},
+                    "properties": {**OLD, "n": n, "$insert_id": f"e-{n}"},
                 }
                 for n in range(number)
             ]
@@ -403,7 +404,7 @@ def test_refused_credentials_pause_and_tell(path, clock):
         assert "Invalid credentials" in report.message
         with JournalReader(path) as reader:
             assert [lane.outcome for lane in reader.shipping().lanes] == [AttemptOutcome.PAUSED]
-        event = {"event": "old", "properties": {"token": "T", "time": 40_000_000, "$insert_id": "i"}}
+        event = {"event": "old", "properties": OLD}
         consumer.send("imports", json.dumps(event), None, "secret")
         with JournalReader(path) as reader:
             assert reader.shipping().lanes[0].retry_at is None  # it is due
@@ -436,11 +437,11 @@ def test_own_session_keeps_its_auth(consumer, clock, service):
 
 
 def test_merge_is_imported_strictly(consumer, clock):
-    """Imports without a time or an `$insert_id` are not: the service would refuse them."""
+    """Imports without a time, an id or an `$insert_id` are not: the service would refuse them."""
     for name, properties in (
-        ("old", {"time": 40_000_000, "$insert_id": "i"}),
+        ("old", OLD),
         ("$merge", {"$distinct_ids": ["a", "b"]}),
-        ("old", {"time": 40_000_000}),
+        ("old", {"distinct_id": "ada", "time": 40_000_000}),
     ):
         consumer.send("imports", json.dumps({"event": name, "properties": {"token": "T", **properties}}))
     transport = Scripted()
