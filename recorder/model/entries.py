@@ -33,7 +33,7 @@ class AttemptOutcome(StrEnum):
     """Result of an attempt, which decides what happens next."""
 
     SHIPPED = "shipped"
-    """Accepted."""
+    """Accepted, but for updates that the service named as bad."""
     REFUSED = "refused"
     """Nothing was applied: the service says that something in it is bad."""
     UNKNOWN = "unknown"

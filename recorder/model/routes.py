@@ -35,8 +35,8 @@ def route_of(lane: Lane, message: str, *, token: str, now: float) -> Import | No
     """Return how an event is sent to ``/import``; None if it is sent to its lane's own endpoint, as it is.
 
     Old events are, but for those of the service's own, such as ``$identify``. Strict is for events that have what it
-    demands, a time and an ``$insert_id``, and for ``$merge``, of which it demands neither (documented): others are
-    ingested without it, and would be refused.
+    demands, a time, a ``distinct_id`` and an ``$insert_id``, and for ``$merge``, of which it demands none of them
+    (documented): others may be ingested without it, and would be refused.
 
     Args:
         lane: Events or imports.
@@ -44,7 +44,8 @@ def route_of(lane: Lane, message: str, *, token: str, now: float) -> Import | No
         token: The project's token.
         now: Seconds since the epoch.
 
-    >>> opened = '{"event": "opened", "properties": {"time": 1700000000, "$insert_id": "a1"}}'
+    >>> properties = '{"time": 1700000000, "distinct_id": "ada", "$insert_id": "a1"}'
+    >>> opened = f'{{"event": "opened", "properties": {properties}}}'
     >>> route_of(Lane.EVENTS, opened, token="T", now=1700000000.0 + 5 * 86400)
     Import(strict=True, token='T')
     >>> route_of(Lane.EVENTS, opened, token="T", now=1700000000.0 + 60) is None
@@ -58,7 +59,8 @@ def route_of(lane: Lane, message: str, *, token: str, now: float) -> Import | No
     if not isinstance(properties, dict):
         return None
     name, time = event.get("event"), properties.get("time")
-    strict = name == "$merge" or (time is not None and bool(properties.get("$insert_id")))
+    demanded = None not in (time, properties.get("distinct_id")) and bool(properties.get("$insert_id"))
+    strict = name == "$merge" or demanded
     if lane is Lane.IMPORTS:
         return Import(strict=True, token=None) if strict else None
     own = isinstance(name, str) and name.startswith("$")

@@ -14,7 +14,7 @@ STRICT, LENIENT = Import(strict=True, token="T"), Import(strict=False, token="T"
 
 
 def routed(lane=Lane.EVENTS, name="opened", now=NOW, **properties):
-    event = {"event": name, "properties": {"$insert_id": "a1", **properties}}
+    event = {"event": name, "properties": {"$insert_id": "a1", "distinct_id": "", **properties}}
     return route_of(lane, json.dumps(event), token="T", now=now)
 
 
@@ -49,9 +49,9 @@ def test_own_events_have_no_route():
     assert routed(name=7, time=OLD) == STRICT
 
 
-@pytest.mark.parametrize("lacking", ["time", "$insert_id"])
-def test_strictness_needs_time_and_id(lacking):
+@pytest.mark.parametrize("lacking", ["time", "$insert_id", "distinct_id"])
+def test_strictness_needs_what_it_demands(lacking):
     assert routed(Lane.IMPORTS, time=1) == Import(strict=True, token=None)
     assert routed(Lane.IMPORTS, **{"time": 1, lacking: None}) is None
     assert routed(Lane.IMPORTS, "$merge", **{lacking: None}) == Import(strict=True, token=None)
-    assert routed(time=OLD, **{"$insert_id": None}) == LENIENT
+    assert routed(**{"time": OLD, lacking: None}) == (None if lacking == "time" else LENIENT)
