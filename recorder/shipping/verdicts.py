@@ -255,7 +255,7 @@ def _failed(value: dict[str, Any], updates: int | None) -> dict[int, str]:
     for record in records if isinstance(records, list) else []:
         match record:
             case {"index": index, "field": str(name), "message": str(message)} if type(index) is int:
-                failed[index] = _tidy(f"{name}: {message}")
+                failed[index] = _tidy(f"{name}: {message}" if name else message)
     imported = value.get("num_records_imported", 0)
     fits = (
         bool(failed)

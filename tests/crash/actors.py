@@ -152,7 +152,7 @@ def _record(path: str, task: Recording) -> None:
 
 def _event(chance: random.Random, tag: int) -> dict[str, Any]:
     """A visit, of today or so long ago that it is imported; the service knows half of them again."""
-    known_again = str(tag) if chance.random() < 0.5 else ""
+    known_again = f"visit-{tag}" if chance.random() < 0.5 else ""
     properties = {"token": "T", "distinct_id": chance.choice(USERS), "tag": tag, "$insert_id": known_again}
     when = {"time": 1_600_000_000} if chance.random() < 0.5 else {}
     return {"event": "visit", "properties": properties | when}

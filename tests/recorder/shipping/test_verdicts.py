@@ -196,9 +196,10 @@ def test_failed_records_must_add_up(given, outcome, failed):
 
 def test_failed_records_are_told_in_one():
     assert judge(refused(1, 2, imported=1), updates=3).words == "event: bad"
-    records = [{"index": place, "field": "a\x1b", "message": str(place)} for place in range(2)]
-    words = judge(refused(imported=1, failed_records=records), updates=3).words
-    assert words == "2 updates were refused; the first: a : 0"
+    records = [{"index": place, "field": "a\x1b" * place, "message": str(place)} for place in range(2)]
+    verdict = judge(refused(imported=1, failed_records=records), updates=3)
+    assert verdict.failed == {0: "0", 1: "a : 1"}
+    assert verdict.words == "2 updates were refused; the first: 0"
     assert judge(refused(1, imported=2)).failed == {}  # of how many is not known
 
 
