@@ -8,6 +8,7 @@ import errno
 import json
 import re
 import socket
+import ssl
 import struct
 import time
 from collections import deque
@@ -38,6 +39,7 @@ from simulator.service.faults import (
     Truncate,
 )
 from simulator.service.requestlog import NOTES, request_line
+from simulator.service.tls import end, handshake_failure, stop_reading, wrapped
 
 if TYPE_CHECKING:
     from simulator.service.server import Service
@@ -67,17 +69,22 @@ class HttpServer(ThreadedWSGIServer):
     It tracks open connections, so that closing need not wait for clients.
     """
 
-    def __init__(self, service: "Service", listener: socket.socket) -> None:
+    def __init__(
+        self, service: "Service", listener: socket.socket, context: ssl.SSLContext | None = None
+    ) -> None:
         self.service = service
         self._open: set[Any] = set()
         self._refused: deque[tuple[float, socket.socket]] = deque()
         self._changed = Condition()
         host, port = listener.getsockname()[:2]
         super().__init__(host, port, service.application(), _Connection, fd=listener.fileno())
+        # Given only now: werkzeug would shake hands where it accepts, and all connections wait for one.
+        self.ssl_context = context
 
     def get_request(self) -> tuple[Any, Any]:
         try:
-            return super().get_request()
+            request, address = super().get_request()
+            return (wrapped(self.ssl_context, request) if self.ssl_context else request), address
         except OSError as error:
             if error.errno in _EXHAUSTED:  # the connection still waits, and would be reported again at once
                 with self._changed:
@@ -95,10 +102,14 @@ class HttpServer(ThreadedWSGIServer):
             super().process_request(request, client_address)
 
     def _refuse(self, request: socket.socket) -> None:
-        """Answer 503, and close later: a close with the request unread would be a reset, and hide the answer."""
+        """Answer 503, and close later: a close with the request unread would be a reset, and hide the answer.
+
+        Over TLS there is no answer: the handshake would hold up all others.
+        """
         self.service.note(f"connection 503 · {_BUSY}")
         with suppress(OSError):
-            request.sendall(_busy())
+            if self.ssl_context is None:
+                request.sendall(_busy())
             request.shutdown(socket.SHUT_WR)
         self._refused.append((time.monotonic(), request))
 
@@ -114,6 +125,8 @@ class HttpServer(ThreadedWSGIServer):
         super().server_close()
 
     def shutdown_request(self, request: Any) -> None:
+        if isinstance(request, ssl.SSLSocket):
+            end(request)
         super().shutdown_request(request)
         with self._changed:
             self._open.discard(request)
@@ -124,7 +137,7 @@ class HttpServer(ThreadedWSGIServer):
         with self._changed:
             for connection in self._open:
                 with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RD)
+                    stop_reading(connection)
             self._changed.wait_for(lambda: not self._open, timeout=2)
 
 
@@ -146,6 +159,16 @@ class _Connection(WSGIRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.connection.settimeout(self.server.service.patience)
+
+    def handle(self) -> None:
+        """Shake hands if the service speaks TLS, and take requests."""
+        if isinstance(self.connection, ssl.SSLSocket):
+            try:
+                self.connection.do_handshake()
+            except OSError as error:
+                self.server.service.note(handshake_failure(error))
+                return
+        super().handle()
 
     def handle_one_request(self) -> None:
         self._fault = self._summary = None

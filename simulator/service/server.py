@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,7 @@ from recorder.model.dialect import Dialect
 from simulator.service.faults import Fault, parse_schedule
 from simulator.service.ingestion import Acceptance, Inbox, Mixed, Received
 from simulator.service.late import LateArrivals
+from simulator.service.tls import certified
 
 try:
     from simulator.service.connections import HttpServer
@@ -32,6 +34,8 @@ class Service:
         port: TCP port; 0 for any free port.
         host: Address or name to listen on; ``"0.0.0.0"`` for all IPv4 addresses, ``"::"`` for all IPv6 ones. Whoever
             reaches it can read and reset the profiles; web pages cannot.
+        tls: Speak HTTPS, with a certificate made at each start for localhost, 127.0.0.1, ::1, `host`, and the names
+            by which containers and the Android emulator reach this computer.
         mixed: Treatment of a batch with some malformed updates, which the real service does not document:
             ``"reject-all"`` answers 0 and applies nothing, ``"apply-valid"`` applies the valid ones.
         faults: A fault schedule, as JSON values or as faults; see `simulator.service.faults`.
@@ -42,6 +46,8 @@ class Service:
 
     Attributes:
         dialect: As given.
+        ca_file: The file with the certificate of the authority that senders must trust, from `start` to `close`; None
+            without `tls`. Its private key was never written.
 
     Raises:
         InvalidSchedule: `faults` is not a schedule.
@@ -60,6 +66,7 @@ class Service:
         port: int = 0,
         *,
         host: str = "127.0.0.1",
+        tls: bool = False,
         mixed: str = Mixed.REJECT_ALL,
         faults: Iterable[Any] = (),
         dialect: Dialect | None = None,
@@ -70,6 +77,8 @@ class Service:
         self._log = log
         self._port = port
         self._host = host
+        self._tls = tls
+        self.ca_file: Path | None = None
         self._own_name: str | None = None  # on a loopback address, the names of other computers are refused
         self.dialect = dialect or Dialect()
         self._new_inbox = partial(Inbox, Mixed(mixed), self.dialect)
@@ -88,6 +97,7 @@ class Service:
         Raises:
             OSError: The port is in use or not permitted, or `host` is no address of this computer.
             UnicodeError: `host` cannot be a name.
+            ImportError: `tls` needs trustme, which is not installed.
         """
         # Bound here: werkzeug prints a message and ends the process if a port is in use.
         family, *_, wanted = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)[0]
@@ -98,7 +108,8 @@ class Service:
                 self._own_name = self._host
             if address.is_unspecified:  # no address to send to, but the loopback one is among those it means
                 self._host = "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004
-            server = HttpServer(self, listener)
+            context, self.ca_file = certified(self._host) if self._tls else (None, None)
+            server = HttpServer(self, listener, context)
         thread = Thread(target=server.serve_forever, args=(0.05,), name="restante-service", daemon=True)
         self._running = server, thread
         thread.start()
@@ -122,6 +133,8 @@ class Service:
             server.shutdown()
             thread.join()
             server.end_connections()
+        if self.ca_file is not None:
+            self.ca_file.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         self.start()
@@ -138,7 +151,7 @@ class Service:
     def url(self) -> str:
         """The base URL for programs on this computer, such as ``http://127.0.0.1:8765``."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
 
     def profiles(self, token: str | None = None) -> dict[str, dict[str, Any]]:
         """Users' profiles, id to properties, of one project or of all.

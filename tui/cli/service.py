@@ -52,6 +52,12 @@ _OF_PORT = {errno.EADDRINUSE, errno.EACCES}
     show_default=True,
     help="What becomes of a batch in which some updates are malformed (unknown of the real service).",
 )
+@click.option(
+    "--tls",
+    is_flag=True,
+    help="Speak HTTPS, for SDKs that demand it. The second line of output names the file with the certificate that "
+    "senders must trust; it is made anew at each start.",
+)
 @click.option("--quiet", is_flag=True, help="Do not write a line for each request to standard error.")
 @options.unknown_operators
 def simulator_command(
@@ -59,6 +65,7 @@ def simulator_command(
     host: str,
     faults: IO[bytes] | None,
     mixed: str,
+    tls: bool,
     quiet: bool,
     unknown_operators: UnknownOperators,
 ) -> None:
@@ -86,7 +93,9 @@ def simulator_command(
     try:
         log = None if quiet else _Log()
         dialect = Dialect(unknown_operators=unknown_operators)
-        service = Service(port, host=host, mixed=mixed, faults=_schedule(faults), dialect=dialect, log=log)
+        service = Service(
+            port, host=host, tls=tls, mixed=mixed, faults=_schedule(faults), dialect=dialect, log=log
+        )
         _serve(service, host, port)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
@@ -139,10 +148,12 @@ def _serve(service: Service, host: str, port: int) -> None:
         service.start()
     except (OSError, UnicodeError) as error:
         raise click.ClickException(_unavailable(host, port, error)) from error
+    except ImportError as error:
+        raise click.ClickException(str(error)) from error
     try:
         signal.signal(signal.SIGTERM, _end)
         options.narrate(f"Updates go to {service.url}/engage and /groups; Ctrl-C ends it.")
-        options.say(service.url)
+        options.say("\n".join(map(str, filter(None, (service.url, service.ca_file)))))
         service.serve_forever()
     finally:
         service.close()

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import select
 import socket
+import ssl
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -37,7 +39,11 @@ def encoded(value):
 
 def connected(service):
     url = urlsplit(service.url)
-    return closing(socket.create_connection((url.hostname, url.port), TIMEOUT))
+    wire = socket.create_connection((url.hostname, url.port), TIMEOUT)
+    if service.ca_file is not None:
+        trusting = ssl.create_default_context(cafile=service.ca_file)
+        wire = trusting.wrap_socket(wire, server_hostname=url.hostname, suppress_ragged_eofs=False)
+    return closing(wire)
 
 
 def posted(*messages, path="/engage", headers="", encoding="ascii"):
@@ -51,7 +57,7 @@ def raw(service, request, *, shut=True):
     """Send these bytes, and return the answer up to the close."""
     with connected(service) as wire:
         wire.sendall(request)
-        if shut:
+        if shut and service.ca_file is None:  # TLS cannot be closed by half
             wire.shutdown(socket.SHUT_WR)
         answer = b""
         while part := wire.recv(65536):
@@ -88,6 +94,10 @@ def seen(service, request):
                 answer += part
         except ConnectionResetError:
             return answer, "reset"
+        except ssl.SSLEOFError:  # no word of TLS that this is the end; 3.11 says so of a reset, too
+            state = select.poll()
+            state.register(wire, 0)
+            return answer, "reset" if state.poll(0) else "cut off"  # after RST, nothing can be sent either
     lines = [line for line in answer.split(b"\r\n") if not line.startswith((b"Date: ", b"Server: "))]
     return b"\r\n".join(lines), "closed"
 

@@ -221,6 +221,60 @@ def test_host_can_be_chosen():
         assert requests.get(url + "/simulator/profiles", timeout=TIMEOUT).json() == {}
 
 
+TRUSTING = {
+    "REQUESTS_CA_BUNDLE": [
+        sys.executable,
+        "-c",
+        "import requests, sys; print(requests.get(sys.argv[1]).text)",
+    ],
+    "SSL_CERT_FILE": [
+        sys.executable,
+        "-c",
+        "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())",
+    ],
+    "NODE_EXTRA_CA_CERTS": ["node", "-e", "fetch(process.argv[1]).then(it => it.text()).then(console.log)"],
+}
+
+
+def test_variables_of_page_make_programs_trust():
+    """docs/simulator.md names them; without them, none of the programs trusts the certificate."""
+    with running("--port", "0", "--tls") as (process, url):
+        authority = process.stdout.readline().rstrip("\n")
+        assert url.startswith("https://127.0.0.1:")
+        for variable, command in TRUSTING.items():
+            if shutil.which(command[0]) is None:
+                continue
+            for environment, trusts in (({variable: authority}, True), ({}, False)):
+                kept = {name: value for name, value in os.environ.items() if name not in TRUSTING}
+                done = subprocess.run(
+                    [*command, url + "/simulator/profiles"],
+                    env=kept | environment,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=TIMEOUT,
+                    check=False,
+                )
+                assert (variable, done.stdout == b"{}\n") == (variable, trusts)
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+    assert not Path(authority).exists()
+
+
+def test_journal_ships_to_https(restante, append, journal):
+    append({"$distinct_id": "ada", "$set": {"plan": "pro"}})
+    with running("--port", "0", "--tls") as (process, url):
+        trusting = {"REQUESTS_CA_BUNDLE": process.stdout.readline().rstrip("\n"), "RESTANTE_URL": url}
+        for command in ("ship", "compare"):
+            ran = restante(command, "-j", journal, environment=trusting)
+            assert ran.code == 0, ran.err
+        for given, says in (
+            ({}, "was not accepted: unable to get local issuer"),
+            ({"REQUESTS_CA_BUNDLE": "nowhere"}, "'nowhere'"),
+        ):
+            ran = restante("compare", "-j", journal, environment={"RESTANTE_URL": url} | given)
+            assert (ran.code > 0, says in ran.err) == (True, True), ran.err
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
