@@ -169,9 +169,11 @@ def _judge_ok(answer: Answer, reply: _Reply) -> Verdict:
 
 def _judge_refusal(answer: Answer, reply: _Reply) -> Verdict:
     words = reply.words or f"HTTP {answer.status}, without a reason"
+    if reply.failed and reply.applied:  # what is said of these is no word about the others
+        words = f"all but {len(reply.failed):,} were accepted"
+        return replace(_verdict(answer, AttemptOutcome.SHIPPED, words), failed=reply.failed)
     if reply.failed:
-        outcome = AttemptOutcome.SHIPPED if reply.applied else AttemptOutcome.REFUSED
-        return replace(_verdict(answer, outcome, _in_one(reply.failed)), failed=reply.failed)
+        return replace(_verdict(answer, AttemptOutcome.REFUSED, _in_one(reply.failed)), failed=reply.failed)
     if reply.applied:
         return _verdict(answer, AttemptOutcome.UNKNOWN, f"{words}; a part of the request was imported")
     if re.search(r"\btoken\b", words, re.IGNORECASE):

@@ -380,8 +380,9 @@ def test_partial_acceptance_outlives_a_salvage(consumer, path, clock):
     shipped_by(consumer, Scripted(failed(4, 2)), clock)
     with JournalReader(path) as reader:
         (attempt,) = reader.attempts(3)
-        assert (attempt.outcome, attempt.status, attempt.words) == ("shipped", 400, "event: bad")
+        assert (attempt.outcome, attempt.status, attempt.words) == ("shipped", 400, "all but 1 were accepted")
         assert reader.carried_by(attempt.id) == [1, 2, 3, 4]
+        assert [entry.seq for entry in reader.entries("error=bad")] == [3]
     copy = path.with_name("copy.db")
     snapshot(path, copy)
     salvaged = salvage(copy)

@@ -195,9 +195,9 @@ def test_failed_records_must_add_up(given, outcome, failed):
 
 
 def test_failed_records_are_told_in_one():
-    assert judge(refused(1, 2, imported=1), updates=3).words == "event: bad"
+    assert judge(refused(0, 1, 2), updates=3).words == "event: bad"
     records = [{"index": place, "field": "a\x1b" * place, "message": str(place)} for place in range(2)]
-    verdict = judge(refused(imported=1, failed_records=records), updates=3)
+    verdict = judge(refused(failed_records=records), updates=2)
     assert verdict.failed == {0: "0", 1: "a : 1"}
     assert verdict.words == "2 updates were refused; the first: 0"
     assert judge(refused(1, imported=2)).failed == {}  # of how many is not known
