@@ -192,7 +192,8 @@ def _take_back(connection: sqlite3.Connection, lane: Lane, since: int) -> int:
     doubtful = [seq for seq, sends in rows if sends]
     entries.move(connection, doubtful, State.REJECTED, State.IN_DOUBT)
     entries.move(connection, [seq for seq, sends in rows if not sends], State.REJECTED, State.WAITING)
-    entries.mark_hazardous(connection, doubtful)
+    if lane in {Lane.PEOPLE, Lane.GROUPS}:  # an event is harmless or not by itself, and marked already
+        entries.mark_hazardous(connection, doubtful)
     doubt.decide_settled(connection, lane)
     lanes.keep_rejections(connection, lane, 0, None)
     return len(rows)

@@ -308,6 +308,25 @@ def test_refused_event_in_doubt_says_so(consumer, path, clock, service):
     assert audit(path).agrees
 
 
+def test_events_taken_back_stay_harmless(consumer, path, clock):
+    """Events in doubt whose refusal was a configuration go again, and count once: each has an `$insert_id`."""
+    boot = Boot()
+    record_old(consumer, MOST_ALIKE)
+    shipped_by(consumer, Scripted(RESET), clock, uptime=boot)
+    boot.passes(31)
+
+    def refuse_all(_, body, __):
+        number = len(json.loads(body))
+        return failed(number, *range(number))
+
+    refusing = Scripted(*[refuse_all] * MOST_ALIKE)
+    assert shipped_by(consumer, refusing, clock, uptime=boot).stopped_by == "paused"
+    assert {entry.state.value for entry in entries(path)} == {"in_doubt"}
+    assert shipped_by(consumer, Scripted(), clock, uptime=boot).shipped == MOST_ALIKE
+    assert not any(entry.possibly_twice for entry in entries(path))
+    assert audit(path).agrees
+
+
 def failed(number, *bad, imported=None):
     said = {
         "code": 400,
