@@ -3,11 +3,14 @@
 Its parts, from the network inwards:
 
     server, connections    sockets, threads, scheduled faults
+    tls, bodies, answers   HTTPS, request bodies, answers beside the application's
     routes, origins        the WSGI application, and who may use its own routes
-    ingestion              from bytes to messages, from messages to profiles
-    faults, bodies, late   fault schedules, request bodies, delayed copies
+    ingestion              from messages to profiles
+    requestlog             lines of the log
+    faults, late           fault schedules, delayed copies
 
-`Service` needs werkzeug (``pip install 'restante[service]'``) and is imported on first use; `faults` needs nothing.
+`Service` needs werkzeug, and trustme for HTTPS (``pip install 'restante[service]'``), and is imported on first use;
+`faults` needs nothing.
 """
 
 from typing import TYPE_CHECKING

@@ -5,7 +5,6 @@ connection reset, one closed without an answer, half a body read or sent.
 """
 
 import errno
-import json
 import re
 import socket
 import ssl
@@ -13,7 +12,6 @@ import struct
 import time
 from collections import deque
 from contextlib import suppress
-from email.message import Message
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
@@ -24,6 +22,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
 
 from recorder.model.payloads import MAX_BODY, Endpoint, endpoint_of
+from simulator.service.answers import busy, cross_origin, failure, page, refusal
 from simulator.service.bodies import HeadLines, UnclearBody, announced_length, body_parts
 from simulator.service.faults import (
     AckLost,
@@ -59,8 +58,6 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 # What a parser's error quotes of the request, and so may be a token, follows one of these.
 _QUOTED = re.compile(r" \(|: ")
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-_BUSY = f"all {MAX_CONNECTIONS} connections are in use"
-_PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
 
 
 class HttpServer(ThreadedWSGIServer):
@@ -106,10 +103,11 @@ class HttpServer(ThreadedWSGIServer):
 
         Over TLS there is no answer: the handshake would hold up all others.
         """
-        self.service.note(f"connection 503 · {_BUSY}")
+        reason = f"all {MAX_CONNECTIONS} connections are in use"
+        self.service.note(f"connection 503 · {reason}")
         with suppress(OSError):
             if self.ssl_context is None:
-                request.sendall(_busy())
+                request.sendall(busy(f"{reason}; close one"))
             request.shutdown(socket.SHUT_WR)
         self._refused.append((time.monotonic(), request))
 
@@ -211,7 +209,7 @@ class _Connection(WSGIRequestHandler):
         reason = _QUOTED.split(text)[0]
         if self.raw_requestline.startswith(b"\x16\x03"):
             reason = "a TLS handshake, and this port takes plain HTTP"
-        self._send(_refusal(code, text), reason=reason)
+        self._send(refusal(code, text), reason=reason)
 
     def run_wsgi(self) -> None:
         """Take one request; `werkzeug.serving` calls this for every method."""
@@ -240,7 +238,7 @@ class _Connection(WSGIRequestHandler):
             return
         if body is None:
             self._send(
-                _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body takes over {MAX_BODY:,} bytes")
+                refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body takes over {MAX_BODY:,} bytes")
             )
             return
         environ["wsgi.input"] = BytesIO(body)
@@ -299,11 +297,11 @@ class _Connection(WSGIRequestHandler):
             case AckLost():
                 self._close()
             case Status():
-                self._send(_failure(fault))
+                self._send(failure(fault))
             case Redirect():
-                self._send(_refusal(HTTPStatus.FOUND, HTTPStatus.FOUND.phrase, {"Location": fault.location}))
+                self._send(refusal(HTTPStatus.FOUND, HTTPStatus.FOUND.phrase, {"Location": fault.location}))
             case Garbage():
-                self._send(Response(_PAGE, mimetype="text/html"))
+                self._send(page())
             case Truncate():
                 self._send(answer, whole=False)
                 self.close_connection = True  # only now: the head does not announce it
@@ -344,7 +342,7 @@ class _Connection(WSGIRequestHandler):
         bodiless = response.status_code in _BODILESS
         del response.headers["Content-Length"]
         if self._endpoint is not None:
-            response.headers.update(_cross_origin(self.headers))
+            response.headers.update(cross_origin(self.headers))
         if not bodiless:
             response.headers["Content-Length"] = str(len(body))
         if self.close_connection:
@@ -370,45 +368,3 @@ class _Connection(WSGIRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()  # a socket is closed once the files made of it are
         self.connection.close()
-
-
-def _cross_origin(asked: Message) -> dict[str, str]:
-    """Return headers that let a browser SDK read the answer.
-
-    mixpanel-js sends credentials, and then browsers want the page's origin by name: they hide an answer that says
-    ``*``, and the SDK would send the batch again.
-    """
-    return {
-        "Access-Control-Allow-Origin": _echo(asked.get("Origin"), "*"),
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-        "Access-Control-Allow-Headers": _echo(asked.get("Access-Control-Request-Headers"), "Content-Type"),
-        "Access-Control-Expose-Headers": "Retry-After",
-        "Vary": "Origin",
-    }
-
-
-def _echo(asked: str | None, otherwise: str) -> str:
-    """Return `asked` if it is legal in a header: folded lines and NUL are not."""
-    return asked if asked is not None and asked.isprintable() else otherwise
-
-
-def _refusal(code: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps({"status": 0, "error": text}), code, headers, mimetype="application/json")
-
-
-def _busy() -> bytes:
-    text = json.dumps({"status": 0, "error": f"{_BUSY}; close one"})
-    head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-    return f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode()
-
-
-def _failure(fault: Status) -> Response:
-    phrases = {status.value: status.phrase for status in HTTPStatus}
-    after = fault.retry_after
-    headers = (
-        {"Retry-After": f"{after:g}" if isinstance(after, int | float) else after}
-        if after is not None
-        else {}
-    )
-    return _refusal(fault.code, phrases.get(fault.code, "Unknown"), headers)
