@@ -16,7 +16,7 @@ from recorder.journal.uptime import Uptime, now, uptime
 from recorder.model.errors import JournalFull
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
-from recorder.model.reports import Entry, ShipReport, StoppedBy
+from recorder.model.reports import ShipReport, StoppedBy
 from recorder.reading.reader import JournalReader
 from recorder.shipping.drain import Call, Drain
 from recorder.shipping.logs import log
@@ -375,14 +375,11 @@ class Shipper:
             return
         self._turn.release()
         try:
-            for event in events:
-                self._tell(self._entry(event) if isinstance(event, int) else event)
+            with JournalReader(self._journal.path) as reader:
+                for event in events:
+                    self._tell(reader.entry(event) if isinstance(event, int) else event)
         finally:
             self._turn.acquire()
-
-    def _entry(self, seq: int) -> Entry | None:
-        with JournalReader(self._journal.path) as reader:
-            return reader.entry(seq)
 
     def _tell(self, event: object) -> None:
         if self._on_event is None:
