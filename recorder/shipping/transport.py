@@ -30,7 +30,9 @@ _PATHS = {Lane.PEOPLE: "/engage", Lane.GROUPS: "/groups", Lane.EVENTS: "/track",
 # verbose: an answer with a reason; ip=0: no geolocation from the sender's address (the documented default of
 # /engage contradicts itself, so it is always said).
 _QUERY = "?verbose=1&ip=0"
+_STRICT = "&strict=1"
 _MOST_ANSWER = 64 * 1024
+_MOST_STRICT = 4 * 1024 * 1024  # it names up to 2,000 events, with words about each
 _EXPECTED = {200, 400}  # after these the connection is used again
 _AT_LEAST = 0.001  # seconds: 0 would mean something else
 _MOST_HUNG = 4  # threads given up at their deadline that may hang at a time, in a resolver that never answers
@@ -172,7 +174,7 @@ class HttpTransport:
 
     def _address(self, lane: Lane, route: Import | None = None) -> str:
         endpoint = lane if route is None else Lane.IMPORTS
-        query = _QUERY + "&strict=1" * (route is not None and route.strict)
+        query = _QUERY + _STRICT * (route is not None and route.strict)
         match self.import_credentials:
             case (_, _, project) if endpoint is Lane.IMPORTS:
                 query += f"&project_id={quote(project, safe='')}"
@@ -219,7 +221,8 @@ class HttpTransport:
         try:
             response = self._answered(url, auth, exchange, deadline)
             try:
-                content = self._content(response, exchange, deadline)
+                most = _MOST_STRICT if _STRICT in url else _MOST_ANSWER
+                content = self._content(response, exchange, deadline, most)
                 if response.status_code not in _EXPECTED:
                     _end(self._session, url, exchange)  # what says the unexpected may go on saying it
             finally:
@@ -259,21 +262,21 @@ class HttpTransport:
         return max(connect, _AT_LEAST), max(read, _AT_LEAST)
 
     @staticmethod
-    def _content(response: requests.Response, exchange: Exchange, deadline: float) -> bytes:
+    def _content(response: requests.Response, exchange: Exchange, deadline: float, most: int) -> bytes:
         content = bytearray()
         # A connection that is known is cut at the deadline. Any other is read byte by byte, so that a dripping answer
         # is noticed, which takes longer than all else about it; those of the service have some thirty.
         try:
             for chunk in response.iter_content(1 if exchange.connection is None else _MOST_ANSWER):
                 content += chunk
-                if len(content) >= _MOST_ANSWER:
+                if len(content) >= most:
                     break
                 if time.monotonic() > deadline:
                     raise TimeoutError("the answer did not end in time")
         except requests.exceptions.ContentDecodingError:
             exchange.cancel()
             return b""  # a page that is not encoded as it says; its status says enough
-        return bytes(content[:_MOST_ANSWER])
+        return bytes(content[:most])
 
     def _ready_session(self) -> requests.Session:
         if self._own_session and self._process != os.getpid():

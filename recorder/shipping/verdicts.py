@@ -44,7 +44,7 @@ class Answer:
         url: The address it was sent to.
         status: The HTTP status; None if no whole answer came.
         headers: Of the answer; names in lower case.
-        body: Of the answer, up to 64 kB.
+        body: Of the answer, up to 64 kB; where it names events, up to 4 MB.
         error: What went wrong on the way, in words; empty if an answer came.
     """
 

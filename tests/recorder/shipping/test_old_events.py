@@ -248,6 +248,15 @@ def test_one_request_finds_a_bad_event(consumer, path, clock, service, lane):
     assert audit(path).agrees
 
 
+def test_two_thousand_bad_events_are_found(consumer, clock, service):
+    """An answer that names them all is longer than others may be."""
+    record_old(consumer, 3_000, bad=range(1_001, 3_000))
+    transport = HttpTransport(url=service.url)
+    report = shipped_by(consumer, transport, clock, uptime=Boot())
+    transport.close()
+    assert (report.shipped, report.rejected, report.requests) == (1_001, 1_999, 3)
+
+
 def test_bad_events_are_told_at_once(consumer, clock, service):
     """Before the next request, as other rejected entries are."""
     told = []
