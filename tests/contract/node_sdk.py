@@ -74,19 +74,21 @@ def package(name):
     return found
 
 
-def make_calls(url, token, mode):
+def make_calls(url, token, mode, authority=None):
     """Make every call, and return what the driver tells: the methods that the SDK offers, and how each call ended.
 
     Args:
         url: Base URL of a service, or of what stands for one.
         token: The project's.
         mode: ``"plain"`` or ``"verbose"``, the SDK's two ways to be answered.
+        authority: The file with the certificate that Node is to trust, for HTTPS.
     """
     node = shutil.which("node") or pytest.skip("node is not installed")
     direct = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    trusting = {"NODE_EXTRA_CA_CERTS": str(authority)} if authority else {}
     done = subprocess.run(
         [node, DRIVER, url, token, mode],
-        env={**direct, "NODE_PATH": str(package("mixpanel").parent)},
+        env={**direct, **trusting, "NODE_PATH": str(package("mixpanel").parent)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=TIMEOUT,

@@ -9,11 +9,12 @@ from tests.contract.node_sdk import DRIVER, EVENTS, GROUPS, MODIFIERS, REFUSED, 
 pytestmark = pytest.mark.long  # it starts Node
 
 
-@pytest.fixture(params=["plain", "verbose"])
+@pytest.fixture(params=["plain", "verbose", "plain over HTTPS"])
 def played(request):
     """The service after all calls, how each of them ended, and how the SDK was told."""
-    with Service() as service:
-        yield service, make_calls(service.url, "T", request.param), request.param
+    mode, _, tls = request.param.partition(" over ")
+    with Service(tls=bool(tls)) as service:
+        yield service, make_calls(service.url, "T", mode, service.ca_file), mode
 
 
 def test_node_sdk_leaves_predicted_profiles(played):

@@ -27,6 +27,19 @@ def test_every_sending_verb_is_called():
 def test_python_sdk_leaves_predicted_profiles(kind, options):
     with Service() as service:
         make_calls(service.url, "T", kind, **options)
+    assert_all_arrived(service)
+
+
+@pytest.mark.parametrize("kind", ["Consumer", "BufferedConsumer"])
+@pytest.mark.long
+def test_python_sdk_sends_over_https(kind, monkeypatch):
+    with Service(tls=True) as service:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(service.ca_file))
+        make_calls(service.url, "T", kind)
+    assert_all_arrived(service)
+
+
+def assert_all_arrived(service):
     assert service.messages("rejected") == []
     assert len(service.messages("accepted", "T")) == len(CALLS)
     assert_agreement(service, "T", USERS, GROUPS)

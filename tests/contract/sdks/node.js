@@ -15,7 +15,7 @@ const mp = Mixpanel.init(token, {
   path: pathname.replace(/\/$/, ""),
   protocol: protocol.slice(0, -1),
   verbose: mode === "verbose",
-  key: "K", // what lets it import over plain HTTP
+  ...(protocol === "https:" ? { secret: "S" } : { key: "K" }), // without either it refuses to import
   logger: quiet,
 });
 
