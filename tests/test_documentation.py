@@ -3,10 +3,12 @@
 import doctest
 import importlib
 import itertools
+import json
 import pkgutil
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -172,6 +174,18 @@ def test_pages_name_existing_targets():
     }
     assert "test" in named
     assert named <= targets
+
+
+def test_sdk_versions_are_those_tested():
+    """Those of the SDKs that tests/contract runs."""
+    page = text_of(ROOT / "docs" / "sdks.md")
+    told = dict(re.findall(r"^\| \[(Python|Node|browsers)\]\(#\w+\) \| ([\d.]+)", page, re.MULTILINE))
+    packages = json.loads(text_of(ROOT / "tests" / "contract" / "sdks" / "package.json"))["dependencies"]
+    assert told == {
+        "Python": version("mixpanel"),
+        "Node": packages["mixpanel"],
+        "browsers": packages["mixpanel-browser"],
+    }
 
 
 def test_format_names_tables_and_files():
