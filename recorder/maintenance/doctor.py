@@ -25,6 +25,8 @@ from recorder.maintenance.audit import recount
 from recorder.maintenance.findings import Finding, Severity, attention, notice, ok
 from recorder.maintenance.surroundings import file_size, inspect_surroundings, sqlite_too_old
 from recorder.model.errors import JournalDamaged, JournalMissing, JournalTooNew, NotAJournal
+from recorder.model.hazards import Update
+from recorder.model.limits import updates_beyond_limits
 from recorder.model.routes import OLD_AFTER
 
 __all__ = ["Finding", "Severity", "diagnose", "inspect_journal"]
@@ -33,6 +35,7 @@ Progress = Callable[[str], None]
 
 _BEFORE_US = 1_577_836_800.0  # 2020-01-01: no device recorded anything with this before
 _SKEW = 60.0  # seconds
+_MOST_ENTRIES, _MOST_BYTES = 10_000, 16_000_000  # of the newest: what a second is enough for
 _ERRORS = (sqlite3.Error, JournalDamaged, *SENSELESS)
 
 
@@ -121,7 +124,16 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
         if version <= SCHEMA_VERSION:
             findings += [
                 finding
-                for look in (_clock, _copy, _shipper, _old_events, _unanswered, _forgotten, _accounts)
+                for look in (
+                    _clock,
+                    _copy,
+                    _shipper,
+                    _old_events,
+                    _unanswered,
+                    _forgotten,
+                    _accounts,
+                    _limits,
+                )
                 for finding in _guarded(look, connection, path, now, tell)
             ]
         return findings + _pages(connection, path, deep=deep, tell=tell)
@@ -288,6 +300,28 @@ def _accounts(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Fi
     if audited.agrees:
         entries = f"{audited.entries:,} {'entry' if audited.entries == 1 else 'entries'}"
         yield ok("accounts", f"{entries}: every account agrees")
+
+
+def _limits(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:
+    updates, size, values, newest = 0, 0, 0, ""
+    for seq, operator, message in connection.execute(sql.NEWEST_UPDATES, [_MOST_ENTRIES]):
+        updates += 1
+        size += len(message)
+        for excess in updates_beyond_limits(operator, Update.read(operator, message).payload):
+            values += 1
+            newest = newest or f"entry {seq}, {operator} {excess}"
+        if size > _MOST_BYTES:
+            break
+    looked_at = f"of the newest {updates:,} update{'s' * (updates != 1)}"
+    if values:
+        number = f"{values:,} values {looked_at} are" if values > 1 else f"1 value {looked_at} is"
+        yield notice(
+            "limits",
+            f"{number} beyond the limits of the service, such as {newest}",
+            "The service may cut or drop them: record less where that matters.",
+        )
+    else:
+        yield ok("limits", f"no value {looked_at} is beyond the limits of the service")
 
 
 def _pages(connection: sqlite3.Connection, path: Path, *, deep: bool, tell: Progress) -> list[Finding]:

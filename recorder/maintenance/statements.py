@@ -141,6 +141,11 @@ SELECT count(*), coalesce(sum(entries), 0), (SELECT entries FROM accounts WHERE 
 VERSIONS = ("PRAGMA application_id", "PRAGMA user_version")
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY rootpage"
 NEWEST = "SELECT recorded_at FROM entries ORDER BY seq DESC LIMIT 1"
+NEWEST_UPDATES = """
+SELECT seq, operator, CAST(message AS BLOB)
+  FROM (SELECT seq, lane, operator, message FROM entries ORDER BY seq DESC LIMIT ?)
+ WHERE lane IN ('people', 'groups')
+"""
 SHIPPER = "SELECT pid, running, moved_at FROM shipper"
 UNANSWERED = """
 SELECT count(*), min(seq), max(sends) FROM waits JOIN entries ON entries.seq = waits.behind

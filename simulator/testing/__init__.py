@@ -6,7 +6,13 @@ Assertions and `to_test` need the standard library only. The rest needs Hypothes
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.testing.assertions import assert_absent, assert_nothing_rejected, assert_profile, unordered
+from simulator.testing.assertions import (
+    assert_absent,
+    assert_nothing_rejected,
+    assert_profile,
+    assert_within_limits,
+    unordered,
+)
 from simulator.testing.operation import Operation
 from simulator.testing.replay import to_test
 
@@ -20,6 +26,7 @@ __all__ = [
     "assert_absent",
     "assert_nothing_rejected",
     "assert_profile",
+    "assert_within_limits",
     "law_suite",
     "laws",
     "machine",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recorder.model.errors import RestanteError
 from recorder.model.json_value import same_spelling
+from recorder.model.limits import beyond_limits
 from recorder.model.operations import Identity
 from simulator.difference import ABSENT, Change, describe, difference
 from simulator.simulator import Simulator
@@ -23,7 +24,14 @@ from simulator.timeline import Step, Timeline
 if TYPE_CHECKING:
     from simulator.service.server import Service
 
-__all__ = ["assert_absent", "assert_nothing_rejected", "assert_profile", "differing", "unordered"]
+__all__ = [
+    "assert_absent",
+    "assert_nothing_rejected",
+    "assert_profile",
+    "assert_within_limits",
+    "differing",
+    "unordered",
+]
 
 __tracebackhide__ = __unittest = True
 
@@ -176,6 +184,36 @@ def assert_nothing_rejected(source: "Simulator | Service") -> None:
         count = f"{len(rejected):,} messages were" if len(rejected) > 1 else "1 message was"
         lines = [f"  {one.reason}\n    {_clipped(one.message)}" for one in rejected[:_MOST]]
         raise AssertionError(f"{count} rejected:\n" + "\n".join(_cut(lines, len(rejected))))
+
+
+def assert_within_limits(source: Source) -> None:
+    """Assert that no property is larger than the service documents: it may cut or drop one that is.
+
+    Args:
+        source: A simulator, the local service, or any implementation with ``profiles`` (and ``groups``).
+
+    Raises:
+        AssertionError: Some are; names each, its size and the limit.
+
+    >>> from simulator import Simulator
+    >>> simulator = Simulator()
+    >>> simulator.people_set("ada", {"bio": "a" * 300})
+    >>> assert_within_limits(simulator)
+    Traceback (most recent call last):
+    AssertionError: 1 value is beyond the limits of the service:
+      profile 'ada' bio: 300 bytes in a string; the limit is 255
+    """
+    users = {Identity(None, id_): found for id_, found in profiles_of(source).items()}
+    groups = groups_of(source) if hasattr(source, "groups") else {}
+    lines = [
+        f"  {_Subject(source, Identity(*whose), None)} {excess}"
+        for whose, found in (*users.items(), *groups.items())
+        for excess in beyond_limits(found)
+    ]
+    if lines:
+        number = f"{len(lines):,} values are" if len(lines) > 1 else "1 value is"
+        shown = _cut(lines[:_MOST], len(lines))
+        raise AssertionError(f"{number} beyond the limits of the service:\n" + "\n".join(shown))
 
 
 def _cut(lines: list[str], all_of_them: int) -> list[str]:

@@ -7,12 +7,15 @@ from typing import IO, Any
 
 import click
 
+from recorder.model.limits import beyond_limits
 from simulator import Profile, Simulator
 from tui.cli import options
 from tui.cli.lines import parse_json, whole_lines
 from tui.text.format import count, printable
 
 __all__ = ["profiles_command"]
+
+_SHOWN = 3  # values beyond a limit
 
 
 @click.command("profiles")
@@ -39,6 +42,8 @@ def profiles_command(
 ) -> None:
     """Show the profiles that the entries make once all of them are shipped.
 
+    Values beyond the limits that the service documents are told on standard error.
+
     \b
     Examples:
       restante profiles -j kiosk.db
@@ -61,7 +66,29 @@ def profiles_command(
     else:
         for profile in profiles:
             options.say(_line(profile))
+    _tell_excesses(profiles)
     context.exit(int(profile_id is not None and not profiles))
+
+
+def _tell_excesses(profiles: list[Profile]) -> None:
+    number, shown = 0, []
+    for profile in profiles:
+        for excess in beyond_limits(profile):
+            number += 1
+            if number <= _SHOWN:
+                shown.append(f"  {printable(f'{_owner(profile)} {excess}')}")
+    if number:
+        options.narrate(
+            f"{count(number, 'value')} beyond the limits of the service, which may cut or drop such:"
+        )
+        for line in shown:
+            options.narrate(line)
+        if number > _SHOWN:
+            options.narrate(f"  and {number - _SHOWN:,} more")
+
+
+def _owner(profile: Profile) -> str:
+    return f"{profile.group_key}:{profile.id}" if profile.group_key is not None else profile.id
 
 
 def _by_id(profiles: list[Profile], groups: bool) -> dict[str, Any]:
@@ -74,9 +101,8 @@ def _by_id(profiles: list[Profile], groups: bool) -> dict[str, Any]:
 
 
 def _line(profile: Profile) -> str:
-    owner = f"{profile.group_key}:{profile.id}" if profile.group_key is not None else profile.id
     partly = " (partly known)" if profile.partly_known else ""
-    return f"{printable(owner)}{partly}\t{printable(options.as_json(profile))}"
+    return f"{printable(_owner(profile))}{partly}\t{printable(options.as_json(profile))}"
 
 
 def _messages(source: IO[bytes]) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from recorder import Journal, JournalReader, Shipper, diagnose, snapshot
 from recorder.journal.environment import FileSystem, file_system, free_bytes, holders
 from recorder.journal.locks import beside
 from recorder.journal.opening import PAGE_SIZE
+from recorder.maintenance import doctor
 from recorder.maintenance.doctor import Severity
 from recorder.maintenance.surroundings import _file_system, _free_space, _packages, _sqlite
 from recorder.model.entries import NewEntry
@@ -415,3 +416,40 @@ def test_clock_finding_uses_the_real_clock(path):
     with Journal(path, token="T") as journal:
         journal.append([row(recorded_at=time.time() + 3600)])
     assert "clock" in wrong(path)
+
+
+# --- values beyond the limits of the service
+
+
+def long(number, operator="$set", lane="people"):
+    message = f'{{"$distinct_id":"ada","{operator}":{{"bio":"{"a" * (300 + number)}"}}}}'
+    return NewEntry(lane, None, "ada", operator, message, 1.0)
+
+
+def test_limits_of_the_service_are_told(path):
+    with Journal(path, token="T") as journal:
+        journal.append(
+            [row(), long(1), long(2, "$append"), long(3, "$remove"), long(4, lane="events"), row()]
+        )
+    (finding,) = found(path, "limits")
+    assert finding.severity is NOTICE
+    assert finding.text == (
+        "2 values of the newest 5 updates are beyond the limits of the service, "
+        "such as entry 3, $append bio[0]: 302 bytes in a string; the limit is 255"
+    )
+
+
+def test_limits_are_sought_in_newest_entries(filled, monkeypatch):
+    assert (
+        found(filled, "limits")[0].text
+        == "no value of the newest 500 updates is beyond the limits of the service"
+    )
+    with Journal(filled) as journal:
+        journal.append([long(0), *(row() for _ in range(7))])
+    for name, most in (("_MOST_ENTRIES", 7), ("_MOST_BYTES", 200)):
+        with monkeypatch.context() as patched:
+            patched.setattr(doctor, name, most)
+            (finding,) = found(filled, "limits")
+            assert finding.severity is OK
+            assert "newest 500" not in finding.text
+    assert found(filled, "limits")[0].severity is NOTICE

@@ -6,7 +6,13 @@ import requests
 from recorder import Recorder
 from simulator import Dialect, Simulator
 from simulator.service.server import Service
-from simulator.testing import assert_absent, assert_nothing_rejected, assert_profile, unordered
+from simulator.testing import (
+    assert_absent,
+    assert_nothing_rejected,
+    assert_profile,
+    assert_within_limits,
+    unordered,
+)
 
 
 @pytest.fixture
@@ -114,6 +120,23 @@ def test_rejections_are_told_with_their_reasons(simulator):
         "  message: must be an object, not a string\n"
         "    'nonsense'"
     )
+
+
+def test_values_beyond_limits_are_named(simulator):
+    assert_within_limits(simulator)
+    simulator.people_set("ada", {"bio": "a" * 256, "plan": "pro"})
+    group = {"$group_key": "company", "$group_id": "acme"}
+    simulator.group_update({**group, "$append": {"offices": {"o": {}}}})
+    assert failure(assert_within_limits, simulator) == (
+        "2 values are beyond the limits of the service:\n"
+        "  profile 'ada' bio: 256 bytes in a string; the limit is 255\n"
+        "  group 'company': 'acme' offices: 2 levels of objects in a list; the limit is 1"
+    )
+
+    class Theirs:
+        profiles = {"ada": {str(n): "a" * 256 for n in range(30)}}  # noqa: RUF012
+
+    assert failure(assert_within_limits, Theirs()).endswith("\n  … and 10 more")
 
 
 def test_user_data_styles_nothing(simulator):

@@ -167,6 +167,25 @@ def test_unknown_operators_are_partly_known(restante, journal):
     assert restante("profiles", "-j", journal).out == 'ada (partly known)\t{"plan": "pro"}\n'
 
 
+def test_values_beyond_limits_are_told(restante):
+    lines = [
+        {"$distinct_id": "ada", "$set": {"bio": "a" * 300, "plan": "pro"}},
+        *({"$distinct_id": f"\x1b{n}", "$set": {"\x1b[31m": "a" * 256}} for n in range(5)),
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    for options in ([], ["--json"]):
+        ran = restante("profiles", "--from", "-", *options, stdin=text)
+        assert (ran.code, ran.out.count("a" * 256)) == (0, 6)
+        assert ran.err.splitlines() == [
+            "6 values beyond the limits of the service, which may cut or drop such:",
+            "  ada bio: 300 bytes in a string; the limit is 255",
+            '  \\x1b0 "\\u001b[31m": 256 bytes in a string; the limit is 255',
+            '  \\x1b1 "\\u001b[31m": 256 bytes in a string; the limit is 255',
+            "  and 3 more",
+        ]
+    assert restante("profiles", "u9", "--from", "-", stdin=text).err == "There is no profile u9.\n"
+
+
 def test_hostile_names_are_escaped(restante, journal):
     text = "\x1b]0;pwned\x07\u202e\r\n\t\x9b"
     line = json.dumps({"$distinct_id": text, "$set": {text: [text]}})
