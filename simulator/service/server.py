@@ -123,6 +123,8 @@ class Service:
     def close(self) -> None:
         """Stop. Answers under way are sent; delayed requests and late copies not yet due are dropped."""
         self._closing.set()
+        if self.ca_file is not None:  # before anything that waits: a second signal may end that
+            self.ca_file.unlink(missing_ok=True)
         self._late.close()
         if self._running is not None:
             server, thread = self._running
@@ -133,8 +135,6 @@ class Service:
             server.shutdown()
             thread.join()
             server.end_connections()
-        if self.ca_file is not None:
-            self.ca_file.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         self.start()

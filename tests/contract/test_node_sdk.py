@@ -46,3 +46,12 @@ def test_node_sdk_sends_modifiers_in_envelope(played):
     assert len(modified) == DRIVER.read_text(encoding="utf-8").count(", modifiers]")
     for message in modified:
         assert {name: value for name, value in message.items() if name in MODIFIERS} == MODIFIERS
+
+
+def test_node_sdk_agrees_over_https(monkeypatch):
+    """As it demands of imports with a secret."""
+    with Service(tls=True) as service:
+        monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(service.ca_file))
+        make_calls(service.url, "T", "plain")
+        assert events(service, "T") == EVENTS
+        assert_agreement(service, "T", USERS, GROUPS)
