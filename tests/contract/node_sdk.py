@@ -64,6 +64,7 @@ MODIFIERS = {
     "$longitude": 13.4,
 }
 EVENTS = ["opened", "one", "two", "old", "older", "oldest", "$create_alias"]
+IMPORTED = {"old", "older", "oldest"}  # over HTTPS only
 
 
 def package(name):

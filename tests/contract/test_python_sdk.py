@@ -30,12 +30,18 @@ def test_python_sdk_leaves_predicted_profiles(kind, options):
     assert_all_arrived(service)
 
 
-@pytest.mark.parametrize("kind", ["Consumer", "BufferedConsumer"])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("Consumer", {"credentials": mixpanel.ServiceAccountCredentials("account", "password", "123")}),
+        ("BufferedConsumer", {}),
+    ],
+)
 @pytest.mark.long
-def test_python_sdk_sends_over_https(kind, monkeypatch):
+def test_python_sdk_sends_over_https(kind, options, monkeypatch):
     with Service(tls=True) as service:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(service.ca_file))
-        make_calls(service.url, "T", kind)
+        make_calls(service.url, "T", kind, **options)
     assert_all_arrived(service)
 
 
