@@ -90,10 +90,10 @@ class HttpServer(ThreadedWSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._changed:
-            busy = len(self._open) >= MAX_CONNECTIONS
-            if not busy:
+            full = len(self._open) >= MAX_CONNECTIONS
+            if not full:
                 self._open.add(request)
-        if busy:
+        if full:
             self._refuse(request)
         else:
             super().process_request(request, client_address)

@@ -236,6 +236,7 @@ TRUSTING = {
 }
 
 
+@pytest.mark.long  # six interpreters
 def test_variables_of_page_make_programs_trust():
     """docs/simulator.md names them; without them, none of the programs trusts the certificate."""
     with running("--port", "0", "--tls") as (process, url):
