@@ -37,6 +37,7 @@ from simulator.service.faults import (
     Status,
     Truncate,
 )
+from simulator.service.replies import too_large
 from simulator.service.requestlog import NOTES, request_line
 from simulator.service.tls import end, handshake_failure, stop_reading, wrapped
 
@@ -237,9 +238,7 @@ class _Connection(WSGIRequestHandler):
             self._close(error.strerror or str(error))
             return
         if body is None:
-            self._send(
-                refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body takes over {MAX_BODY:,} bytes")
-            )
+            self._send(too_large(self._endpoint))
             return
         environ["wsgi.input"] = BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))

@@ -1,26 +1,38 @@
 """Ingestion of the local service: from messages to profiles. No HTTP."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from threading import Lock
 from typing import Any
 
 from recorder.model.dialect import Dialect
+from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.outcomes import Verdict
 from recorder.model.payloads import Endpoint, Submission
+from simulator.service.events import check_event, is_old
 from simulator.simulator import Simulator
 
-__all__ = ["Acceptance", "Inbox", "Mixed", "Receipt", "Received"]
+__all__ = ["Acceptance", "FailedRecord", "Inbox", "Mixed", "OldEvents", "Receipt", "Received"]
 
 
 class Mixed(StrEnum):
-    """Policies for a batch with some malformed updates; the real service's policy is unknown."""
+    """Treatments of a batch with some malformed messages."""
 
-    REJECT_ALL = "reject-all"
-    """Nothing is applied."""
     APPLY_VALID = "apply-valid"
-    """Valid updates are applied."""
+    """Valid ones are taken: by the service's reference, 1 means that one or more are valid."""
+    REJECT_ALL = "reject-all"
+    """Nothing is taken, and the answer is 0: stricter than documented."""
+
+
+class OldEvents(StrEnum):
+    """Answers of /track to events of more than five days ago, which it does not ingest."""
+
+    DROP = "drop"
+    """As if they were ingested."""
+    REFUSE = "refuse"
+    """As to malformed ones."""
 
 
 class Acceptance(StrEnum):
@@ -50,6 +62,23 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedRecord:
+    """An event that failed the validation of /import.
+
+    Attributes:
+        index: Its place in the request, from 0.
+        insert_id: Its ``$insert_id``; None if it has none.
+        field: The path of what is wrong, such as ``properties.time``.
+        message: The service's error text.
+    """
+
+    index: int
+    insert_id: Any
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The answer to a submission.
 
@@ -57,13 +86,15 @@ class Receipt:
         accepted: Number of accepted messages.
         error: The service's error text; None for status 1.
         refused: Number of refused messages.
-        reason: Why the first malformed one was refused.
+        reason: Why the first of them was refused.
+        failed: Those that failed the validation of /import.
     """
 
     accepted: int = 0
     error: str | None = None
     refused: int = 0
     reason: str | None = None
+    failed: tuple[FailedRecord, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -80,53 +111,106 @@ _REQUIRED = {
 }
 _UPDATES = frozenset({Endpoint.ENGAGE, Endpoint.GROUPS})
 _SPOILT = "not applied: its batch holds a malformed one"
+_OLD = "older than five days: /track does not ingest it, /import would"
+_FAILED = "some data points in the request failed validation"
 
 
 class Inbox:
     """The service's state: a simulator for each project, and every message received. Thread-safe.
 
     Args:
-        mixed: Policy for a batch with some malformed updates.
+        mixed: Treatment of a batch with some malformed messages.
+        old_events: Answer of /track to events of more than five days ago.
         dialect: Policies for what the real service does not document.
+        clock: Returns the seconds since the epoch, against which an event's age is measured.
 
     >>> inbox = Inbox()
-    >>> inbox.take(Endpoint.ENGAGE, Submission([{"$token": "T", "$set": {"plan": "pro"}}]))
-    Receipt(accepted=0, error='$distinct_id, missing or empty', refused=1, reason='$distinct_id, missing or empty')
+    >>> inbox.take(Endpoint.ENGAGE, Submission([{"$token": "T", "$set": {"plan": "pro"}}])).error
+    '$distinct_id, missing or empty'
     """
 
-    def __init__(self, mixed: Mixed = Mixed.REJECT_ALL, dialect: Dialect | None = None) -> None:
+    def __init__(
+        self,
+        mixed: Mixed = Mixed.APPLY_VALID,
+        old_events: OldEvents = OldEvents.DROP,
+        dialect: Dialect | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._mixed = mixed
+        self._old_events = old_events
         self._dialect = dialect or Dialect()
+        self._clock = clock
         self._lock = Lock()
         self._projects: dict[str, Simulator] = {}
         self._received: list[Received] = []
 
-    def take(self, endpoint: Endpoint, submission: Submission) -> Receipt:
-        """Apply a submission's messages as `mixed` demands, and keep them with their verdicts."""
+    def take(self, endpoint: Endpoint, submission: Submission, project: str | None = None) -> Receipt:
+        """Apply a submission's messages, and keep them with their verdicts.
+
+        Args:
+            endpoint: Where it was sent.
+            submission: Its content.
+            project: The token of imported events that name none.
+        """
         if submission.unreadable is not None:
-            received = [self._judged(endpoint, submission.text, submission.unreadable)]
-        else:
-            received = [
-                self._judged(endpoint, message, self._fault(endpoint, message))
-                for message in submission.messages
-            ]
-        error = next((one.reason for one in received if one.reason is not None), None)
-        if error is not None and self._mixed is Mixed.REJECT_ALL:
-            received = [
-                one if one.reason else self._judged(endpoint, one.message, _SPOILT) for one in received
-            ]
+            return self._keep(
+                endpoint, [submission.text], [submission.unreadable], project, error=submission.unreadable
+            )
+        now = self._clock()
+        if endpoint is Endpoint.IMPORT and submission.asks("strict"):
+            return self._import_strictly(submission.messages, now, project)
+        reasons = [self._fault(endpoint, message, now) for message in submission.messages]
+        malformed = [reason for reason in reasons if reason and not self._is_silent(reason)]
+        error = malformed[0] if len(malformed) == len(reasons) else None
+        if malformed and self._mixed is Mixed.REJECT_ALL:
+            error = malformed[0]
+            reasons = [reason or _SPOILT for reason in reasons]
+        return self._keep(endpoint, submission.messages, reasons, project, error=error)
+
+    def _import_strictly(self, events: list[Any], now: float, project: str | None) -> Receipt:
+        """Validate each event by itself; valid ones are taken, whatever the others are."""
+        faults = [_strict_fault(event, now) for event in events]
+        failed = tuple(
+            FailedRecord(index, _insert_id(event), *fault)
+            for index, (event, fault) in enumerate(zip(events, faults, strict=True))
+            if fault is not None
+        )
+        reasons = [fault and fault[1] for fault in faults]
+        receipt = self._keep(Endpoint.IMPORT, events, reasons, project, error=_FAILED if failed else None)
+        return replace(receipt, failed=failed)
+
+    def _is_silent(self, reason: str) -> bool:
+        return reason == _OLD and self._old_events is OldEvents.DROP
+
+    def _keep(
+        self,
+        endpoint: Endpoint,
+        messages: list[Any],
+        reasons: list[str | None],
+        project: str | None,
+        *,
+        error: str | None,
+    ) -> Receipt:
+        """Keep messages, those with a reason as rejected, and apply the others."""
+        received = [
+            Received(
+                endpoint,
+                message,
+                Acceptance.ACCEPTED if reason is None else Acceptance.REJECTED,
+                reason,
+                _token(endpoint, message) or project,
+            )
+            for message, reason in zip(messages, reasons, strict=True)
+        ]
+        accepted = [one for one in received if one.reason is None]
         with self._lock:
             self._received += received
-            accepted = [one for one in received if one.verdict is Acceptance.ACCEPTED]
             if endpoint in _UPDATES:
                 self._apply(accepted)
-        return Receipt(len(accepted), None if accepted else error, len(received) - len(accepted), error)
+        first = error or next(filter(None, reasons), None)
+        return Receipt(len(accepted), error, len(received) - len(accepted), first)
 
-    def _judged(self, endpoint: Endpoint, message: Any, fault: str | None) -> Received:
-        verdict = Acceptance.ACCEPTED if fault is None else Acceptance.REJECTED
-        return Received(endpoint, message, verdict, fault, _token(endpoint, message))
-
-    def _fault(self, endpoint: Endpoint, message: Any) -> str | None:
+    def _fault(self, endpoint: Endpoint, message: Any, now: float) -> str | None:
         """Return the error of a message in the service's own style, None for a valid one."""
         if not isinstance(message, dict):
             return "data, must be an array of objects"
@@ -134,8 +218,10 @@ class Inbox:
             value = _token(endpoint, message) if name in {"$token", "token"} else message.get(name)
             if value is None or value == "":
                 return f"{name}, missing or empty"
+        if fault := _spelling_fault(message):
+            return fault
         if endpoint not in _UPDATES:
-            return None
+            return _OLD if endpoint is Endpoint.TRACK and is_old(message, now) else None
         # Validity depends on the message alone, so an empty simulator can decide.
         outcomes = Simulator(self._dialect, history=False).apply(message)
         if any(outcome.verdict is not Verdict.REJECTED for outcome in outcomes):
@@ -198,3 +284,21 @@ def _token(endpoint: Endpoint, message: Any) -> str | None:
     holder, name = (message, "$token") if endpoint in _UPDATES else (message.get("properties"), "token")
     token = holder.get(name) if isinstance(holder, dict) else None
     return token if isinstance(token, str) else None
+
+
+def _strict_fault(event: Any, now: float) -> tuple[str, str] | None:
+    fault = _spelling_fault(event)
+    return ("", fault) if fault else check_event(event, now)
+
+
+def _spelling_fault(message: Any) -> str | None:
+    try:
+        size = len(compact(message).encode())
+    except UnicodeEncodeError:
+        return "message, half a surrogate pair in a text"
+    return f"message, more than {MAX_UPDATE_BYTES:,} bytes" if size > MAX_UPDATE_BYTES else None
+
+
+def _insert_id(event: Any) -> Any:
+    properties = event.get("properties") if isinstance(event, dict) else None
+    return properties.get("$insert_id") if isinstance(properties, dict) else None

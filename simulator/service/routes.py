@@ -1,16 +1,17 @@
 """Routes of the local service: a WSGI application that answers as the real service does, and shows its state."""
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
 from recorder.model.payloads import Endpoint, endpoint_of, read_submission
+from simulator.service.credentials import Unauthorized, authorize
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from simulator.service.ingestion import Acceptance, Inbox
 from simulator.service.origins import web_page
+from simulator.service.replies import answer, is_callback, json_answer, unauthorized
 from simulator.service.requestlog import NOTES
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ _PAGE_SIZE = 1_000
 _ROUTES = (
     ("POST GET", "/engage", "_take", "takes updates of users' profiles"),
     ("POST GET", "/groups", "_take", "takes updates of groups' profiles"),
-    ("POST GET", "/track", "_take", "takes events, and keeps them unchanged"),
-    ("POST GET", "/import", "_take", "takes past events, and keeps them unchanged"),
+    ("POST GET", "/track", "_take", "takes events of the last five days, and keeps them unchanged"),
+    ("POST GET", "/import", "_take", "takes events of any age, with HTTP Basic; strict=1 validates each"),
     ("POST", "/api/query/engage", "_query", "shows users' profiles in pages, like the real service (page=1)"),
     ("GET", "/simulator/profiles", "_profiles", "shows users' profiles: id to properties"),
     ("GET", "/simulator/groups", "_groups", "shows groups' profiles: key to id to properties"),
@@ -43,14 +44,21 @@ class Application:
     Args:
         inbox: Messages and profiles.
         schedule: Called with the faults of ``PUT /simulator/faults``.
+        account: The only service account's name and secret; None accepts any.
         own_name: The name or address of a service that others can reach; None for one on a loopback address.
     """
 
     def __init__(
-        self, inbox: Inbox, schedule: Callable[[Iterable[Fault]], None], own_name: str | None = None
+        self,
+        inbox: Inbox,
+        schedule: Callable[[Iterable[Fault]], None],
+        *,
+        account: tuple[str, str] | None = None,
+        own_name: str | None = None,
     ) -> None:
         self._inbox = inbox
         self._schedule = schedule
+        self._account = account
         self._own_name = own_name
         self._routes: dict[str, dict[str, Callable[[Request], Response]]] = {
             path: dict.fromkeys(methods.split(), getattr(self, name)) for methods, path, name, _ in _ROUTES
@@ -86,17 +94,18 @@ class Application:
             content_type=request.headers.get("Content-Type", ""),
             content_encoding=request.headers.get("Content-Encoding", ""),
         )
-        receipt = self._inbox.take(endpoint, submission)
+        callback = submission.options.get("callback")
+        if callback and endpoint is not Endpoint.IMPORT and not is_callback(callback):
+            return _error("callback, must be a function's name", HTTPStatus.BAD_REQUEST)
+        project = None
+        if endpoint is Endpoint.IMPORT:
+            try:
+                project = self._authorized(request, submission.options)
+            except Unauthorized as error:
+                return unauthorized(str(error))
+        receipt = self._inbox.take(endpoint, submission, project)
         request.environ.setdefault(NOTES, []).append(receipt.summary)
-        status = int(receipt.error is None)
-        if submission.asks("verbose"):
-            return _json({"status": status, "error": receipt.error})
-        # The Node SDK sends verbose=0 to /import, too, and takes anything but the digit for a failure.
-        if endpoint is not Endpoint.IMPORT or "verbose" in submission.options:
-            return Response(str(status), mimetype="text/plain")
-        if receipt.error is None:
-            return _json({"code": 200, "num_records_imported": receipt.accepted, "status": "OK"})
-        return _json({"code": 400, "error": receipt.error, "status": "Bad Request"}, HTTPStatus.BAD_REQUEST)
+        return answer(endpoint, submission, receipt)
 
     def _query(self, request: Request) -> Response:
         """Show profiles as the real query API does; of its filters, only ``page`` is supported."""
@@ -105,7 +114,7 @@ class Application:
         page = max(request.values.get("page", 0, type=int), 0)
         profiles = self._inbox.profiles(request.values.get("token"))
         results = [{"$distinct_id": id_, "$properties": profile} for id_, profile in profiles.items()]
-        return _json(
+        return json_answer(
             {
                 "results": results[page * _PAGE_SIZE :][:_PAGE_SIZE],
                 "page": page,
@@ -116,13 +125,16 @@ class Application:
             }
         )
 
+    def _authorized(self, request: Request, options: Mapping[str, str]) -> str | None:
+        return authorize(request.headers.get("Authorization", ""), options, self._account)
+
     # --- the simulator's own routes
 
     def _profiles(self, request: Request) -> Response:
-        return _json(self._inbox.profiles(request.args.get("token")))
+        return json_answer(self._inbox.profiles(request.args.get("token")))
 
     def _groups(self, request: Request) -> Response:
-        return _json(self._inbox.groups(request.args.get("token")))
+        return json_answer(self._inbox.groups(request.args.get("token")))
 
     def _messages(self, request: Request) -> Response:
         verdict = request.args.get("verdict")
@@ -131,11 +143,11 @@ class Application:
         chosen = None if verdict is None else Acceptance(verdict)
         shown = ("endpoint", "message", "verdict", "reason")
         received = self._inbox.messages(chosen, request.args.get("token"))
-        return _json([{name: getattr(one, name) for name in shown} for one in received])
+        return json_answer([{name: getattr(one, name) for name in shown} for one in received])
 
     def _reset(self, request: Request) -> Response:
         self._inbox.reset(request.args.get("token"))
-        return _json({"status": 1, "error": None})
+        return json_answer({"status": 1, "error": None})
 
     def _faults(self, request: Request) -> Response:
         try:
@@ -143,7 +155,7 @@ class Application:
         except InvalidSchedule as error:
             return _error(str(error), HTTPStatus.BAD_REQUEST)
         self._schedule(faults)
-        return _json({"status": 1, "error": None})
+        return json_answer({"status": 1, "error": None})
 
     def _index(self, _request: Request) -> Response:
         lines = [f"{methods:<10}{path:<22}{about}\n" for methods, path, _, about in _ROUTES]
@@ -153,17 +165,14 @@ class Application:
 _BEFORE = "The local service of restante takes what SDKs send, and shows the resulting profiles.\n\n"
 _AFTER = """
 Requests carry a JSON array or one object, as the body or as data= in a form or the query, there also in
-base64. The answer is 1 or 0; with verbose=1, JSON with the error. token= narrows what is shown or forgotten
-to one project.
+base64; at /track and /import also in gzip, at /import also as lines (application/x-ndjson). The answer is
+1 if one or more messages are valid, and 0 otherwise; with verbose=1, JSON with the error. token= narrows what
+is shown or forgotten to one project.
 """
 
 
-def _json(value: Any, status: int = HTTPStatus.OK) -> Response:
-    return Response(json.dumps(value), status, mimetype="application/json")
-
-
 def _error(text: str, status: int) -> Response:
-    return _json({"status": 0, "error": text}, status)
+    return json_answer({"status": 0, "error": text}, status)
 
 
 def _allowing(methods: Iterable[str], response: Response) -> Response:

@@ -1,6 +1,7 @@
 """`Service`: the local service as a context manager."""
 
 import socket
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, Self
 
 from recorder.model.dialect import Dialect
 from simulator.service.faults import Fault, parse_schedule
-from simulator.service.ingestion import Acceptance, Inbox, Mixed, Received
+from simulator.service.ingestion import Acceptance, Inbox, Mixed, OldEvents, Received
 from simulator.service.late import LateArrivals
 from simulator.service.tls import certified
 
@@ -36,11 +37,15 @@ class Service:
             reaches it can read and reset the profiles; web pages cannot.
         tls: Speak HTTPS, with a certificate made at each start for localhost, 127.0.0.1, ::1, `host`, and the names
             by which containers and the Android emulator reach this computer.
-        mixed: Treatment of a batch with some malformed updates, which the real service does not document:
-            ``"reject-all"`` answers 0 and applies nothing, ``"apply-valid"`` applies the valid ones.
+        mixed: Treatment of a batch with some malformed messages: ``"apply-valid"`` answers 1 and takes the valid ones,
+            as the real service documents; ``"reject-all"`` answers 0 and takes nothing.
+        old_events: Answer of /track to an event of more than five days ago, which is not ingested: ``"drop"`` counts it
+            as valid, ``"refuse"`` as malformed.
+        credentials: Name and secret of the only service account that may import; None admits any.
         faults: A fault schedule, as JSON values or as faults; see `simulator.service.faults`.
         dialect: Policies for what else the real service does not document.
         patience: Seconds until a silent or idle connection is closed.
+        clock: Returns the seconds since the epoch, against which events' times are measured.
         log: Called with a line for each request before it is answered: ``print``, or a logger's ``info``. The call
             should be quick, as the answer waits for it; its errors are ignored.
 
@@ -51,7 +56,7 @@ class Service:
 
     Raises:
         InvalidSchedule: `faults` is not a schedule.
-        ValueError: `mixed` is unknown.
+        ValueError: `mixed` or `old_events` is unknown.
 
     >>> from urllib.request import urlopen
     >>> with Service() as service:
@@ -67,10 +72,13 @@ class Service:
         *,
         host: str = "127.0.0.1",
         tls: bool = False,
-        mixed: str = Mixed.REJECT_ALL,
+        mixed: str = Mixed.APPLY_VALID,
+        old_events: str = OldEvents.DROP,
+        credentials: tuple[str, str] | None = None,
         faults: Iterable[Any] = (),
         dialect: Dialect | None = None,
         patience: float = 60.0,
+        clock: Callable[[], float] = time.time,
         log: Callable[[str], object] | None = None,
     ) -> None:
         self.patience = patience
@@ -81,7 +89,8 @@ class Service:
         self.ca_file: Path | None = None
         self._own_name: str | None = None  # on a loopback address, the names of other computers are refused
         self.dialect = dialect or Dialect()
-        self._new_inbox = partial(Inbox, Mixed(mixed), self.dialect)
+        self._new_inbox = partial(Inbox, Mixed(mixed), OldEvents(old_events), self.dialect, clock)
+        self._credentials = credentials
         self._inbox = self._new_inbox()
         self._late = LateArrivals()
         self._counting = Lock()
@@ -214,14 +223,17 @@ class Service:
 
     def application(self) -> Application:
         """Return the routes as a WSGI application without faults."""
-        return Application(self._inbox, self._schedule, self._own_name)
+        return self._application(self._inbox)
 
     def rehearsal(self) -> Application:
         """Return the same routes over an empty inbox: equal answers, nothing applied.
 
-        Equal because an answer depends on the request alone, not on stored profiles.
+        Equal because an answer depends on the request and the clock, not on stored profiles.
         """
-        return Application(self._new_inbox(), self._schedule, self._own_name)
+        return self._application(self._new_inbox())
+
+    def _application(self, inbox: Inbox) -> Application:
+        return Application(inbox, self._schedule, account=self._credentials, own_name=self._own_name)
 
     def _schedule(self, faults: Iterable[Fault]) -> None:
         with self._counting:

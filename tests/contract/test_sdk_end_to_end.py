@@ -40,8 +40,8 @@ CALLS = [
     ("group_update", {"$group_key": "company", "$group_id": "acme", "$set": {"late": True}, "$union": {"tags": ["z"]}}),
     ("track", "ada", "opened the till"),
     ("track", 12, "paid", {"amount": 2.5, "when": WHEN}, {"extra": True}),
-    ("import_data", "key", "ada", "old", 1_000, {"page": 2}),
-    ("merge", "key", "ada", "bob"),
+    ("import_data", "key", "ada", "old", 1_000, {"page": 2}, None, "secret"),
+    ("merge", "key", "ada", "bob", None, "secret"),
 ]  # fmt: skip
 
 NOT_COMPARED = {"alias"}  # it posts by itself: see below
@@ -157,7 +157,7 @@ def test_another_process_ships_what_sdk_recorded(path):
     with JournalConsumer(path) as consumer:
         make_every_call(mixpanel.Mixpanel("T", consumer))
     with Service() as service:
-        with JournalConsumer(path, url=service.url) as consumer:
+        with JournalConsumer(path, url=service.url, import_credentials=("secret", "")) as consumer:
             assert consumer.flush().stopped_by == "done"
         assert service.profiles() == {
             id_: dict(profile) for id_, profile in Simulator.from_journal(path).profiles.items()

@@ -234,7 +234,8 @@ def append(journal):
 
 @pytest.fixture
 def service():
-    with Service() as running:
+    """A service that refuses a batch whole, so that the bad entry in it is looked for."""
+    with Service(mixed="reject-all") as running:
         yield running
 
 

@@ -47,10 +47,17 @@ _OF_PORT = {errno.EADDRINUSE, errno.EACCES}
 )
 @click.option(
     "--mixed",
-    type=click.Choice(["reject-all", "apply-valid"]),
-    default="reject-all",
+    type=click.Choice(["apply-valid", "reject-all"]),
+    default="apply-valid",
     show_default=True,
-    help="What becomes of a batch in which some updates are malformed (unknown of the real service).",
+    help="What becomes of a batch in which some messages are malformed: the documented way, or a stricter one.",
+)
+@click.option(
+    "--old-events",
+    type=click.Choice(["drop", "refuse"]),
+    default="drop",
+    show_default=True,
+    help="What /track answers to events of more than five days ago, which it does not ingest: 1 or 0.",
 )
 @click.option(
     "--tls",
@@ -65,6 +72,7 @@ def simulator_command(
     host: str,
     faults: IO[bytes] | None,
     mixed: str,
+    old_events: str,
     tls: bool,
     quiet: bool,
     unknown_operators: UnknownOperators,
@@ -92,9 +100,15 @@ def simulator_command(
     """  # \b is click's mark for lines to be left alone
     try:
         log = None if quiet else _Log()
-        dialect = Dialect(unknown_operators=unknown_operators)
         service = Service(
-            port, host=host, tls=tls, mixed=mixed, faults=_schedule(faults), dialect=dialect, log=log
+            port,
+            host=host,
+            tls=tls,
+            mixed=mixed,
+            old_events=old_events,
+            faults=_schedule(faults),
+            dialect=Dialect(unknown_operators=unknown_operators),
+            log=log,
         )
         _serve(service, host, port)
     except KeyboardInterrupt:

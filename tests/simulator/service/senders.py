@@ -8,6 +8,7 @@ import ssl
 from contextlib import closing
 from urllib.parse import urlsplit
 
+IMPORTER = ("T", "")  # a project's token does where credentials are needed
 TIMEOUT = 60  # seconds; only a hang takes as long, however busy the machine is
 
 
@@ -29,6 +30,7 @@ def increment(profile="ada"):
 
 def send(http, service, body, path="/engage", **options):
     options.setdefault("params", {"verbose": "1"})
+    options.setdefault("auth", IMPORTER if path == "/import" else None)
     data = body if isinstance(body, bytes | str) else json.dumps(body)
     return http.post(service.url + path, data=data, timeout=TIMEOUT, **options)
 

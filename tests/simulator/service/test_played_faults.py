@@ -43,7 +43,7 @@ def test_fault_respects_applied(service, name, applied, path):
         "/import": {"event": "opened", "properties": {"token": "T"}},
     }[path]
     service.set_faults([fault(name, applied=applied)])
-    seen(service, posted(message, path=path, headers="Connection: close\r\n"))
+    seen(service, posted(message, path=path, headers="Connection: close\r\nAuthorization: Basic T:\r\n"))
     assert service.settle(TIMEOUT)
     assert [one.message for one in service.messages("accepted")] == [message] * applied
     assert service.messages("rejected") == []

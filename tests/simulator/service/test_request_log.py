@@ -41,7 +41,7 @@ def asked(target="/engage", *headers, method="POST"):
             "GET / 403 · / is for programs, not for web pages: Origin is 'http://evil.test', a web page's",
         ),
         (asked("/engage", "Content-Length: many"), "POST /engage 400 · Content-Length, must be a number of bytes"),
-        (asked("/engage", "Content-Length: 999999999"), "POST /engage 413 · the body takes over 10,485,760 bytes"),
+        (asked("/track", "Content-Length: 999999999"), "POST /track 413 · request exceeds max limit of 10485760 bytes"),
         (asked("/engage", "Content-Length: 7") + b"[]", "POST /engage closed · 5 bytes of the body are missing"),
         (asked("http://["), "POST / 400 · the request's target is no URL"),
     ],

@@ -128,7 +128,7 @@ def test_curl_sends_by_get_and_post(service, curl):
 
 def test_curl_expects_100_continue(service, curl, tmp_path):
     path = tmp_path / "large.json"
-    path.write_text(json.dumps(update(payload={"note": "x" * 3_000_000})))
+    path.write_text(json.dumps([update(payload={"note": "x" * 900_000})] * 3))
     assert curl("/engage", "-H", "Expect: 100-continue", "--data-binary", f"@{path}") == "1"
     assert curl("/engage", "-H", "Transfer-Encoding: chunked", "--data-binary", f"@{path}") == "1"
-    assert len(service.messages("accepted")) == 2
+    assert len(service.messages("accepted")) == 6

@@ -20,7 +20,14 @@ OWN = [
 
 def ask(service, method, path, *headers, version="1.1"):
     """Return the status and the body of an answer."""
-    lines = [f"{method} {path} HTTP/{version}", *headers, "Content-Length: 2", "", "[]"]
+    lines = [
+        f"{method} {path} HTTP/{version}",
+        *headers,
+        "Authorization: Basic T:",
+        "Content-Length: 2",
+        "",
+        "[]",
+    ]
     head, _, body = raw(service, "\r\n".join(lines).encode("latin-1")).partition(b"\r\n\r\n")
     return int(head.split()[1]), body.decode()
 

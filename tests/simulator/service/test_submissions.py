@@ -93,22 +93,6 @@ def test_events_change_no_profile(service, http, path):
     assert service.profiles() == {}
 
 
-def test_import_answers_plainly_as_documented(service, http):
-    event = {"event": "opened", "properties": {"distinct_id": "ada"}}
-    answer = send(http, service, [event, event], "/import", params={})
-    assert answer.json() == {"code": 200, "num_records_imported": 2, "status": "OK"}
-    refused = send(http, service, [{"properties": {}}], "/import", params={})
-    assert refused.status_code == 400
-    assert refused.json()["error"] == "event, missing or empty"
-
-
-@pytest.mark.parametrize(("event", "digit"), [({"event": "a", "properties": {}}, "1"), ({}, "0")])
-def test_import_answers_digit_when_asked(service, http, event, digit):
-    """The Node SDK asks for the digit, and takes anything else for a failure."""
-    answer = send(http, service, [event], "/import", params={"verbose": "0"})
-    assert (answer.status_code, answer.text) == (200, digit)
-
-
 @pytest.mark.parametrize(("message", "digit"), [(update(), "1"), ({"$set": {}}, "0")])
 def test_plain_answer_is_one_digit(service, http, message, digit):
     answer = send(http, service, [message], params={})
@@ -234,10 +218,41 @@ def test_missing_data_has_documented_error(service, http):
     assert send(http, service, b"").json() == {"status": 0, "error": "data, missing or empty"}
 
 
+def noted(size):
+    """An update of so many bytes."""
+    text = json.dumps(update(payload={"note": ""}), separators=(",", ":"))
+    return text.replace('""', '"' + "x" * (size - len(text)) + '"')
+
+
+@pytest.mark.parametrize(("size", "status"), [(1_000_000, 1), (1_000_001, 0)])
+def test_update_is_at_most_1_mb(service, http, size, status):
+    answer = send(http, service, noted(size)).json()
+    assert answer == {"status": status, "error": None if status else "message, more than 1,000,000 bytes"}
+
+
+def test_event_with_half_a_pair_is_refused(service, http):
+    event = '{"event": "opened", "properties": {"token": "T", "n": "\\ud83c"}}'
+    answer = send(http, service, event, "/track").json()
+    assert answer == {"status": 0, "error": "message, half a surrogate pair in a text"}
+
+
+def test_text_of_browser_sdk_arrives_unchanged(service, http):
+    """It writes the tree's two surrogates as three bytes each, and all that in base64."""
+    text = json.dumps(update(payload={"note": "text 🌳"}), ensure_ascii=False)
+    raw = text.encode().replace("🌳".encode(), b"\xed\xa0\xbc\xed\xbc\xb3")
+    assert send(http, service, b"data=" + base64.b64encode(raw)).json()["status"] == 1
+    assert service.profiles() == {"ada": {"note": "text 🌳"}}
+
+
+def test_engage_refuses_gzip_in_words(service, http):
+    body, headers = gzip.compress(json.dumps([update()]).encode()), {"Content-Encoding": "gzip"}
+    answer = send(http, service, body, headers=headers).json()
+    assert answer == {"status": 0, "error": "Content-Encoding, /engage does not support gzip"}
+
+
 def test_body_over_10_mb_is_413(service, http):
     def sized(size):
-        text = json.dumps(update(payload={"note": ""}))
-        return text.replace('""', '"' + "x" * (size - len(text)) + '"')
+        return noted(1_000_000) + " " * (size - 1_000_000)
 
     assert send(http, service, sized(MAX_BODY)).json()["status"] == 1
     assert send(http, service, sized(MAX_BODY + 1)).status_code == 413
@@ -272,32 +287,32 @@ def test_nagle_is_off(service, http):
     assert time.perf_counter() - started < 25 * 0.040
 
 
-def test_reject_all_applies_nothing(service, http):
-    answer = send(http, service, MIXED).json()
-    assert answer == {"status": 0, "error": "$distinct_id, missing or empty"}
-    assert service.profiles() == {}
-    assert service.messages("accepted") == []
-    reasons = [one.reason for one in service.messages("rejected")]
-    assert reasons == [
-        "not applied: its batch holds a malformed one",
-        "$distinct_id, missing or empty",
-        "$unset, must be a list of property names, not a string",
-        "not applied: its batch holds a malformed one",
-    ]
-
-
-def test_apply_valid_applies_valid_updates(http):
-    with Service(mixed="apply-valid") as service:
-        assert send(http, service, MIXED).json() == {"status": 1, "error": None}
-        assert service.profiles() == {"ada": {"plan": "pro"}, "cy": {"plan": "pro"}}
-        assert [one.message for one in service.messages("accepted")] == [MIXED[0], MIXED[3]]
-        assert [one.message for one in service.messages("rejected")] == MIXED[1:3]
-
-
-def test_apply_valid_without_valid_answers_0(http):
-    with Service(mixed="apply-valid") as service:
-        answer = send(http, service, MIXED[1:3]).json()
+def test_reject_all_applies_nothing(http):
+    with Service(mixed="reject-all") as service:
+        answer = send(http, service, MIXED).json()
         assert answer == {"status": 0, "error": "$distinct_id, missing or empty"}
+        assert service.profiles() == {}
+        assert service.messages("accepted") == []
+        reasons = [one.reason for one in service.messages("rejected")]
+        assert reasons == [
+            "not applied: its batch holds a malformed one",
+            "$distinct_id, missing or empty",
+            "$unset, must be a list of property names, not a string",
+            "not applied: its batch holds a malformed one",
+        ]
+
+
+def test_valid_updates_of_batch_are_applied(service, http):
+    """Documented: 1 means that one or more are valid."""
+    assert send(http, service, MIXED).json() == {"status": 1, "error": None}
+    assert service.profiles() == {"ada": {"plan": "pro"}, "cy": {"plan": "pro"}}
+    assert [one.message for one in service.messages("accepted")] == [MIXED[0], MIXED[3]]
+    assert [one.message for one in service.messages("rejected")] == MIXED[1:3]
+
+
+def test_batch_without_valid_update_is_answered_0(service, http):
+    answer = send(http, service, MIXED[1:3]).json()
+    assert answer == {"status": 0, "error": "$distinct_id, missing or empty"}
 
 
 def test_unknown_mixed_policy_is_refused():

@@ -165,8 +165,8 @@ def test_close_lets_answer_end(http):
     """Nothing of an answer under way goes out unencrypted, or is lost."""
     with Service(tls=True) as service:
         http.verify = str(service.ca_file)
-        large = update("ada", "$set", {"text": "a" * 5_000_000})
-        http.post(service.url + "/engage", json=[large], timeout=TIMEOUT)
+        large = [update(f"u{number}", "$set", {"text": "a" * 900_000}) for number in range(6)]
+        http.post(service.url + "/engage", json=large, timeout=TIMEOUT)
         http.close()
         server = service._running[0]
         eventually(lambda: not server._open)

@@ -175,10 +175,18 @@ def test_faults_of_the_file_are_played(schedule):
     assert codes == [503, 200]
 
 
-def test_mixed_batches_follow_the_option():
+@pytest.mark.parametrize(("choice", "digit"), [("apply-valid", "1"), ("reject-all", "0")])
+def test_mixed_batches_follow_the_option(choice, digit):
     good = {"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}
-    with running("--port", "0", "--mixed", "apply-valid") as (_, url):
-        assert requests.post(url + "/engage", json=[good, {}], timeout=TIMEOUT).text == "1"
+    with running("--port", "0", "--mixed", choice) as (_, url):
+        assert requests.post(url + "/engage", json=[good, {}], timeout=TIMEOUT).text == digit
+
+
+@pytest.mark.parametrize(("choice", "digit"), [("drop", "1"), ("refuse", "0")])
+def test_old_events_follow_the_option(choice, digit):
+    event = {"event": "opened", "properties": {"token": "T", "time": 1_700_000_000}}
+    with running("--port", "0", "--old-events", choice) as (_, url):
+        assert requests.post(url + "/track", json=[event], timeout=TIMEOUT).text == digit
 
 
 def test_unknown_operators_follow_the_option():
