@@ -2,6 +2,7 @@
 
 import json
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -91,7 +92,10 @@ class Remote:
         until = time.monotonic() + self._timeout
         text = bytearray()
         try:
-            connection.request("POST", self._base.path + path, body.encode(), {"Content-Type": kind})
+            # The query API wants credentials; the local service takes a project's token for some.
+            authorization = "Basic " + b64encode(f"{self._token}:".encode()).decode()
+            headers = {"Content-Type": kind, "Authorization": authorization}
+            connection.request("POST", self._base.path + path, body.encode(), headers)
             with connection.getresponse() as answer:
                 if answer.status not in {
                     HTTPStatus.OK,

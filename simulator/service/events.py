@@ -64,7 +64,7 @@ def check_event(event: Any, now: float) -> Fault | None:
     ('properties.time', "'properties.time' is invalid: must be after 1971-01-01")
     """
     if not isinstance(event, dict):
-        return "", "must be an object"
+        return "event", "must be an object"
     if not _is_name(event.get("event")):
         return "event", "'event' must not be missing or blank"
     properties = event.get("properties")

@@ -288,7 +288,7 @@ def _token(endpoint: Endpoint, message: Any) -> str | None:
 
 def _strict_fault(event: Any, now: float) -> tuple[str, str] | None:
     fault = _spelling_fault(event)
-    return ("", fault) if fault else check_event(event, now)
+    return ("event", fault) if fault else check_event(event, now)
 
 
 def _spelling_fault(message: Any) -> str | None:

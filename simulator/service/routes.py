@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
-from recorder.model.payloads import Endpoint, endpoint_of, read_submission
+from recorder.model.payloads import Endpoint, Unreadable, endpoint_of, form_fields, read_submission
 from simulator.service.credentials import Unauthorized, authorize
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from simulator.service.ingestion import Acceptance, Inbox
 from simulator.service.origins import web_page
+from simulator.service.queries import Queries, Refused, TooMany
 from simulator.service.replies import answer, is_callback, json_answer, unauthorized
 from simulator.service.requestlog import NOTES
 
@@ -19,15 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Application"]
 
-_PAGE_SIZE = 1_000
-"""Profiles on a page of the query API."""
-
 _ROUTES = (
     ("POST GET", "/engage", "_take", "takes updates of users' profiles"),
     ("POST GET", "/groups", "_take", "takes updates of groups' profiles"),
     ("POST GET", "/track", "_take", "takes events of the last five days, and keeps them unchanged"),
     ("POST GET", "/import", "_take", "takes events of any age, with HTTP Basic; strict=1 validates each"),
-    ("POST", "/api/query/engage", "_query", "shows users' profiles in pages, like the real service (page=1)"),
+    ("POST GET", "/api/query/engage", "_query", "shows profiles in pages, by id or group, with HTTP Basic"),
+    ("POST GET", "/api/2.0/engage", "_query", "the same, for mixpanel-utils"),
     ("GET", "/simulator/profiles", "_profiles", "shows users' profiles: id to properties"),
     ("GET", "/simulator/groups", "_groups", "shows groups' profiles: key to id to properties"),
     ("GET", "/simulator/messages", "_messages", "shows messages with verdict and reason (verdict=rejected)"),
@@ -44,6 +44,7 @@ class Application:
     Args:
         inbox: Messages and profiles.
         schedule: Called with the faults of ``PUT /simulator/faults``.
+        queries: The query API over the inbox.
         account: The only service account's name and secret; None accepts any.
         own_name: The name or address of a service that others can reach; None for one on a loopback address.
     """
@@ -52,12 +53,14 @@ class Application:
         self,
         inbox: Inbox,
         schedule: Callable[[Iterable[Fault]], None],
+        queries: Queries,
         *,
         account: tuple[str, str] | None = None,
         own_name: str | None = None,
     ) -> None:
         self._inbox = inbox
         self._schedule = schedule
+        self._queries = queries
         self._account = account
         self._own_name = own_name
         self._routes: dict[str, dict[str, Callable[[Request], Response]]] = {
@@ -108,22 +111,16 @@ class Application:
         return answer(endpoint, submission, receipt)
 
     def _query(self, request: Request) -> Response:
-        """Show profiles as the real query API does; of its filters, only ``page`` is supported."""
-        if "where" in request.values:
-            return _error("the local service cannot evaluate where", HTTPStatus.BAD_REQUEST)
-        page = max(request.values.get("page", 0, type=int), 0)
-        profiles = self._inbox.profiles(request.values.get("token"))
-        results = [{"$distinct_id": id_, "$properties": profile} for id_, profile in profiles.items()]
-        return json_answer(
-            {
-                "results": results[page * _PAGE_SIZE :][:_PAGE_SIZE],
-                "page": page,
-                "page_size": _PAGE_SIZE,
-                "session_id": "restante",  # each page is computed anew: there is no session to continue
-                "status": "ok",
-                "total": len(results),
-            }
-        )
+        try:
+            options = form_fields(request.query_string) | form_fields(request.get_data())
+            self._authorized(request, options)
+            return json_answer(self._queries.answer(options))
+        except Unauthorized as error:
+            return _query_error(f"Invalid credentials: {error}", HTTPStatus.UNAUTHORIZED)
+        except TooMany as error:
+            return _query_error(str(error), HTTPStatus.TOO_MANY_REQUESTS, error.retry_after)
+        except (Refused, Unreadable) as error:
+            return _query_error(str(error), HTTPStatus.BAD_REQUEST)
 
     def _authorized(self, request: Request, options: Mapping[str, str]) -> str | None:
         return authorize(request.headers.get("Authorization", ""), options, self._account)
@@ -169,6 +166,11 @@ base64; at /track and /import also in gzip, at /import also as lines (applicatio
 1 if one or more messages are valid, and 0 otherwise; with verbose=1, JSON with the error. token= narrows what
 is shown or forgotten to one project.
 """
+
+
+def _query_error(text: str, status: int, retry_after: float | None = None) -> Response:
+    headers = {} if retry_after is None else {"Retry-After": str(ceil(retry_after))}
+    return json_answer({"error": text, "status": "error"}, status, headers)
 
 
 def _error(text: str, status: int) -> Response:

@@ -15,6 +15,7 @@ from recorder.model.dialect import Dialect
 from simulator.service.faults import Fault, parse_schedule
 from simulator.service.ingestion import Acceptance, Inbox, Mixed, OldEvents, Received
 from simulator.service.late import LateArrivals
+from simulator.service.queries import Queries
 from simulator.service.tls import certified
 
 try:
@@ -41,11 +42,12 @@ class Service:
             as the real service documents; ``"reject-all"`` answers 0 and takes nothing.
         old_events: Answer of /track to an event of more than five days ago, which is not ingested: ``"drop"`` counts it
             as valid, ``"refuse"`` as malformed.
-        credentials: Name and secret of the only service account that may import; None admits any.
+        credentials: Name and secret of the only service account that may import and query; None admits any.
+        queries_an_hour: Queries answered in an hour, over which 429 is answered, as the real service does over 60.
         faults: A fault schedule, as JSON values or as faults; see `simulator.service.faults`.
         dialect: Policies for what else the real service does not document.
         patience: Seconds until a silent or idle connection is closed.
-        clock: Returns the seconds since the epoch, against which events' times are measured.
+        clock: Returns the seconds since the epoch, against which events' times and the hour are measured.
         log: Called with a line for each request before it is answered: ``print``, or a logger's ``info``. The call
             should be quick, as the answer waits for it; its errors are ignored.
 
@@ -75,6 +77,7 @@ class Service:
         mixed: str = Mixed.APPLY_VALID,
         old_events: str = OldEvents.DROP,
         credentials: tuple[str, str] | None = None,
+        queries_an_hour: int | None = None,
         faults: Iterable[Any] = (),
         dialect: Dialect | None = None,
         patience: float = 60.0,
@@ -90,6 +93,7 @@ class Service:
         self._own_name: str | None = None  # on a loopback address, the names of other computers are refused
         self.dialect = dialect or Dialect()
         self._new_inbox = partial(Inbox, Mixed(mixed), OldEvents(old_events), self.dialect, clock)
+        self._new_queries = partial(Queries, an_hour=queries_an_hour, clock=clock)
         self._credentials = credentials
         self._inbox = self._new_inbox()
         self._late = LateArrivals()
@@ -233,7 +237,8 @@ class Service:
         return self._application(self._new_inbox())
 
     def _application(self, inbox: Inbox) -> Application:
-        return Application(inbox, self._schedule, account=self._credentials, own_name=self._own_name)
+        queries = self._new_queries(inbox)
+        return Application(inbox, self._schedule, queries, account=self._credentials, own_name=self._own_name)
 
     def _schedule(self, faults: Iterable[Fault]) -> None:
         with self._counting:

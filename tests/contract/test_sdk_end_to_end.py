@@ -40,7 +40,7 @@ CALLS = [
     ("group_update", {"$group_key": "company", "$group_id": "acme", "$set": {"late": True}, "$union": {"tags": ["z"]}}),
     ("track", "ada", "opened the till"),
     ("track", 12, "paid", {"amount": 2.5, "when": WHEN}, {"extra": True}),
-    ("import_data", "key", "ada", "old", 1_000, {"page": 2}, None, "secret"),
+    ("import_data", "key", "ada", "old", 1_000_000_000, {"page": 2}, None, "secret"),
     ("merge", "key", "ada", "bob", None, "secret"),
 ]  # fmt: skip
 

@@ -169,7 +169,7 @@ def test_unknown_operator_may_be_shipped(path):
     with Recorder("T", path, unknown_operators="ship") as recorder:
         recorder.people_update(INCREMENT)
         recorder.people_set("ada", {"plan": "pro"})
-    with Service() as service, Recorder("T", path, url=service.url) as recorder:
+    with Service(mixed="reject-all") as service, Recorder("T", path, url=service.url) as recorder:
         assert recorder.flush().rejected == 1
     assert Simulator.from_journal(path).profiles["ada"] == {"plan": "pro"}
     with Recorder("T", path, unknown_operators="ship") as recorder:

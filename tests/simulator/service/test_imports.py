@@ -98,7 +98,7 @@ INVALID = {
     "name is a number": ({**event(), "event": 5}, "event"),
     "no properties": ({"event": "opened"}, "properties"),
     "list of properties": ({"event": "opened", "properties": []}, "properties"),
-    "no object": ("opened", ""),
+    "no object": ("opened", "event"),
     "no time": (without("time"), "properties.time"),
     "time is text": (event(time="1700000000"), "properties.time"),
     "time is true": (event(time=True), "properties.time"),
@@ -123,7 +123,7 @@ INVALID = {
         {"event": "$merge", "properties": {"$distinct_ids": ["ada"]}},
         "properties.$distinct_ids",
     ),
-    "more than 1 MB": (event(note="x" * 1_000_000), ""),
+    "more than 1 MB": (event(note="x" * 1_000_000), "event"),
 }
 
 

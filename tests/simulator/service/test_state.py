@@ -65,39 +65,6 @@ def test_reset_forgets_everything(service, http):
     assert (service.profiles(), service.groups(), service.messages()) == ({}, {}, [])
 
 
-def test_query_shows_profiles_as_documented(service, http):
-    send(http, service, [update("ada"), update("bob", token="B")])
-    answer = http.post(service.url + "/api/query/engage", timeout=TIMEOUT).json()
-    assert answer["results"] == [
-        {"$distinct_id": "ada", "$properties": {"plan": "pro"}},
-        {"$distinct_id": "bob", "$properties": {"plan": "pro"}},
-    ]
-    assert {name: answer[name] for name in ("page", "page_size", "status", "total")} == {
-        "page": 0,
-        "page_size": 1000,
-        "status": "ok",
-        "total": 2,
-    }
-    assert isinstance(answer["session_id"], str)
-    of_one = http.post(service.url + "/api/query/engage", params={"token": "B"}, timeout=TIMEOUT).json()
-    assert of_one["total"] == 1
-
-
-def test_query_comes_in_pages(service, http):
-    send(http, service, [update(f"u{number}") for number in range(1_001)])
-    page = http.post(service.url + "/api/query/engage", data={"page": 1}, timeout=TIMEOUT).json()
-    assert ([one["$distinct_id"] for one in page["results"]], page["page"], page["total"]) == (
-        ["u1000"],
-        1,
-        1001,
-    )
-
-
-def test_query_refuses_where(service, http):
-    answer = http.post(service.url + "/api/query/engage", data={"where": "1 == 1"}, timeout=TIMEOUT)
-    assert (answer.status_code, "where" in answer.json()["error"]) == (400, True)
-
-
 def test_front_page_lists_routes(service, http):
     page = http.get(service.url, timeout=TIMEOUT)
     assert page.headers["Content-Type"].startswith("text/plain")
@@ -108,6 +75,7 @@ def test_front_page_lists_routes(service, http):
         "/track",
         "/import",
         "/api/query/engage",
+        "/api/2.0/engage",
         "/simulator/profiles",
         "/simulator/groups",
         "/simulator/messages",
