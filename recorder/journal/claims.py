@@ -186,6 +186,10 @@ class Claims:
         with self._connection.reading() as connection:
             return accounts.unsent(connection)
 
+    def any_unsent(self) -> bool:
+        """Return True if an entry is unsent."""
+        return self.unsent()[0] > 0
+
     def standings(self) -> dict[Lane, Standing]:
         """Return how each lane stands that has an entry."""
         with self._connection.reading() as connection:

@@ -1,7 +1,7 @@
 """Packing entries into requests: how many, how large, in which order. Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,6 @@ def pack(
     """
     prefix = token_prefix(token).encode()
     profiles = lane in {Lane.PEOPLE, Lane.GROUPS}
-    route = None
     if fold and profiles:
         return _pack_folded(
             rows, prefix, most_updates, most_bytes, min(most_entries or MOST_FOLDED, MOST_FOLDED)
@@ -81,17 +80,33 @@ def pack(
         most_updates = min(most_updates, most_entries)
     # The prefix replaces a message's first brace: the rest of each message is joined by it.
     prefix, behind = (prefix, 1) if profiles else (b"", 0)
-    more = len(prefix) - behind + 1  # a comma or the bracket that closes
+    routed = None if profiles else lambda message: route_of(lane, message, token=token, now=now)
+    numbers, messages, route = _first(rows, most_updates, most_bytes, len(prefix) - behind, routed)
+    if not messages:
+        return None
+    body = (b"," + prefix).join([text[behind:] for text in messages])
+    return Packed(tuple(numbers), b"[" + prefix + body + b"]", len(messages), route)
+
+
+def _first(
+    rows: Iterable[Row],
+    most_updates: int,
+    most_bytes: int,
+    more: int,
+    routed: Callable[[str], Import | None] | None,
+) -> tuple[list[int], list[bytes], Import | None]:
+    """Return numbers, messages and route of the first rows that fit; each message takes so many bytes more."""
     numbers: list[int] = []
     messages: list[bytes] = []
+    route = None
     size = 1  # the bracket that opens
     for number, message, *_ in rows:
         text = message.encode()
-        size += len(text) + more
+        size += len(text) + more + 1  # a comma or the bracket that closes
         if messages and size > most_bytes:
             break
-        if not profiles:
-            own = route_of(lane, message, token=token, now=now)
+        if routed is not None:
+            own = routed(message)
             if messages and own != route:
                 break
             route = own
@@ -99,10 +114,7 @@ def pack(
         messages.append(text)
         if len(messages) == most_updates:
             break
-    if not messages:
-        return None
-    body = (b"," + prefix).join([text[behind:] for text in messages])
-    return Packed(tuple(numbers), b"[" + prefix + body + b"]", len(messages), route)
+    return numbers, messages, route
 
 
 def _pack_folded(

@@ -179,7 +179,7 @@ class Shipper:
         if not self._turn.acquire(timeout=left):
             return self._report(stopped_by="timeout", message="a request was still under way")
         try:
-            if not self._any_unsent() and not self._reserve.short:
+            if not self._claims.any_unsent() and not self._reserve.short:
                 return ShipReport()
             if not self._enter():
                 return self._report(stopped_by="busy", message="another process ships this journal")
@@ -225,7 +225,7 @@ class Shipper:
             told: ShipReport | None = None
             while not stop.is_set():
                 with self._turn:
-                    report = self._drain(Call(stop=stop)) if self._any_unsent() else ShipReport()
+                    report = self._drain(Call(stop=stop)) if self._claims.any_unsent() else ShipReport()
                     more = self._keep_small(_STEPS_BETWEEN)
                 if report.requests or told is None or report.stopped_by != told.stopped_by:
                     self._tell(report)
@@ -302,9 +302,6 @@ class Shipper:
         except Exception as error:  # noqa: BLE001  # whatever goes wrong, shipping goes on
             log.warning("pruning: %s: %s", type(error).__name__, error)
             return False
-
-    def _any_unsent(self) -> bool:
-        return self._claims.unsent()[0] > 0
 
     # --- a drain: requests of all lanes in turn, until nothing may go
 

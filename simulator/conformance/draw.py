@@ -84,7 +84,7 @@ class _Search:
         self._shrinking = False
 
     def run(self, random: Random) -> None:
-        """Search once."""
+        """Search for one more operator that deviates."""
         with suppress(NoSuchExample):
             _, operation = find(_DRAWN, self._deviates, settings=_SETTINGS, random=random)
             self._done.add(operation.operator)

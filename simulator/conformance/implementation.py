@@ -1,4 +1,4 @@
-"""What is asked of an implementation, and the errors of one that cannot be asked."""
+"""Questions to an implementation, and the errors of one that cannot be asked."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

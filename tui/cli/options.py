@@ -117,7 +117,7 @@ def _words(_context: click.Context, _argument: click.Parameter, given: tuple[str
 
 
 def unknown_operators(command: Command) -> Command:
-    """Add ``--unknown-operators``."""
+    """Add the option ``--unknown-operators`` to a command."""
     return click.option(
         "--unknown-operators",
         type=click.Choice(get_args(UnknownOperators)),
