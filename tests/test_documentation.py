@@ -179,10 +179,15 @@ def test_pages_name_existing_targets():
 def test_sdk_versions_are_those_tested():
     """Those of the SDKs that tests/contract runs."""
     page = text_of(ROOT / "docs" / "sdks.md")
-    told = dict(re.findall(r"^\| \[(Python|Node|browsers)\]\(#\w+\) \| ([\d.]+)", page, re.MULTILINE))
+    told = dict(
+        re.findall(
+            r"^\| \[(Python|mixpanel-utils|Node|browsers)\]\(#[\w-]+\) \| ([\d.]+)", page, re.MULTILINE
+        )
+    )
     packages = json.loads(text_of(ROOT / "tests" / "contract" / "sdks" / "package.json"))["dependencies"]
     assert told == {
         "Python": version("mixpanel"),
+        "mixpanel-utils": version("mixpanel-utils"),
         "Node": packages["mixpanel"],
         "browsers": packages["mixpanel-browser"],
     }

@@ -15,7 +15,7 @@ from tests.contract.node_sdk import package
 
 PAGES = Path(__file__).parent / "sdks"
 TIMEOUT = 120
-MODES = ["plain", "verbose", "get", "json", "preflight", "batched"]
+MODES = ["plain", "verbose", "get", "json", "preflight", "script", "img", "batched"]
 
 WHEN = "2026-01-02T03:04:05"
 ADA = {
