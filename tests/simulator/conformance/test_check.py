@@ -16,6 +16,7 @@ from simulator.conformance import (
     ImplementationFailed,
     Report,
     Skipped,
+    Vector,
     check_vectors,
     predict,
     read_vectors,
@@ -169,6 +170,13 @@ def test_doubles_are_explained_as_numbers():
     rounded = predict({"u1": {"a": 2**53}}, [])[0]
     assert explain(vector, rounded) == ("numbers",)
     assert explain(vector, predict({"u1": {"a": 2**53 + 4}}, [])[0]) is None
+
+
+def test_two_policies_are_explained_together():
+    """A list is looked for as one element, which was the last one."""
+    message = {"$distinct_id": "u1", "$remove": {"l": [1]}}
+    vector = Vector.of({"u1": {"l": [[1]]}}, [message], id="two", about="two", source="policy")
+    assert explain(vector, predict({"u1": {}}, [])[0]) == ("remove_list='whole'", "emptied_list='unset'")
 
 
 def test_deviation_can_be_published_and_run():
