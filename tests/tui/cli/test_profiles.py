@@ -170,7 +170,7 @@ def test_unknown_operators_are_partly_known(restante, journal):
 def test_values_beyond_limits_are_told(restante):
     lines = [
         {"$distinct_id": "ada", "$set": {"bio": "a" * 300, "plan": "pro"}},
-        *({"$distinct_id": f"\x1b{n}", "$set": {"\x1b[31m": "a" * 256}} for n in range(5)),
+        *({"$distinct_id": f"\x1b\n{n}", "$set": {"\x1b[31m": "a" * 256}} for n in range(5)),
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     for options in ([], ["--json"]):
@@ -179,8 +179,8 @@ def test_values_beyond_limits_are_told(restante):
         assert ran.err.splitlines() == [
             "6 values beyond the limits of the service, which may cut or drop such:",
             "  ada bio: 300 bytes in a string; the limit is 255",
-            '  \\x1b0 "\\u001b[31m": 256 bytes in a string; the limit is 255',
-            '  \\x1b1 "\\u001b[31m": 256 bytes in a string; the limit is 255',
+            '  \\x1b\\n0 "\\u001b[31m": 256 bytes in a string; the limit is 255',
+            '  \\x1b\\n1 "\\u001b[31m": 256 bytes in a string; the limit is 255',
             "  and 3 more",
         ]
     assert restante("profiles", "u9", "--from", "-", stdin=text).err == "There is no profile u9.\n"
