@@ -352,9 +352,14 @@ class _Connection(WSGIRequestHandler):
         self.send_response(response.status_code)
         for name, value in response.headers.items():
             self.send_header(name, value)
+        head = BytesIO()
+        stream, self.wfile = self.wfile, head
         self.end_headers()
-        if not bodiless and self.command != "HEAD":
-            self.wfile.write(body if whole else body[: len(body) // 2])
+        self.wfile = stream
+        if bodiless or self.command == "HEAD":
+            body = b""
+        # In one write: the SDK for PHP takes what one read brings for the whole answer.
+        stream.write(head.getvalue() + (body if whole else body[: len(body) // 2]))
 
     def _reset(self) -> None:
         """Close with RST: a linger time of 0 drops unread and unsent bytes.

@@ -8,7 +8,7 @@ from contextlib import closing
 import mixpanel
 import pytest
 
-from tests.simulator.service.senders import TIMEOUT, encoded, update
+from tests.simulator.service.senders import TIMEOUT, connected, encoded, increment, posted, update
 
 
 @pytest.fixture
@@ -132,3 +132,11 @@ def test_curl_expects_100_continue(service, curl, tmp_path):
     assert curl("/engage", "-H", "Expect: 100-continue", "--data-binary", f"@{path}") == "1"
     assert curl("/engage", "-H", "Transfer-Encoding: chunked", "--data-binary", f"@{path}") == "1"
     assert len(service.messages("accepted")) == 6
+
+
+def test_answer_comes_in_one_read(service):
+    """The SDK for PHP reads once, and takes what it left for the answer to its next request, which it repeats."""
+    with connected(service) as wire:
+        for _ in range(50):
+            wire.sendall(posted(increment()))
+            assert wire.recv(65_536).endswith(b"\r\n\r\n1")
