@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
@@ -80,16 +81,14 @@ class Browser:
         self._program = next(filter(None, map(shutil.which, names)), None)
         if self._program is None:
             pytest.skip("chromium is not installed")
-        self._files = {
-            "/sdk.js": package("mixpanel-browser") / "dist" / "mixpanel.umd.js",
-            **{f"/{path.name}": path for path in PAGES.iterdir()},
-        }
+        sdk = package("mixpanel-browser") / "dist" / "mixpanel.umd.js"
+        files = {"/sdk.js": sdk, **{f"/{path.name}": path for path in PAGES.iterdir()}}
         self._profile = profile
-        self._next = Queue()
-        self._reports = Queue()
+        self._visits, self._reports = Queue(), Queue()
+        self._pages = partial(_Pages, files, self._visits, self._reports)
 
     def __enter__(self):
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._pages)
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -100,11 +99,15 @@ class Browser:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._reports.get(timeout=TIMEOUT)
+        try:
+            self._reports.get(timeout=TIMEOUT)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
-        self._next.put("/left.html")  # answers the request that waits for it
+        self._visits.put("/left.html")  # answers the request that waits for it
         self._process.kill()
         self._process.wait(TIMEOUT)
         self._server.shutdown()
@@ -113,33 +116,37 @@ class Browser:
 
     def visit(self, url, token, mode):
         """Open a page whose SDK sends to a base URL, and return its report; the page stays until the next visit."""
-        self._next.put("/page.html?" + urlencode({"url": url, "token": token, "mode": mode}))
+        self._visits.put("/page.html?" + urlencode({"url": url, "token": token, "mode": mode}))
         return self._reports.get(timeout=TIMEOUT)
 
-    def _handler(browser):  # noqa: N805  # the handler is self, in its methods
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                path = self.path.partition("?")[0]
-                if path == "/next":
-                    self._answer(browser._next.get().encode(), "text/plain")
-                elif path in browser._files:
-                    kind = "text/javascript" if path.endswith(".js") else "text/html"
-                    self._answer(browser._files[path].read_bytes(), kind)
-                else:
-                    self.send_error(404)
 
-            def do_POST(self):
-                browser._reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self._answer(b"", "text/plain")
+class _Pages(BaseHTTPRequestHandler):
+    """Serves the pages, takes their reports, and answers where to go next once that is known."""
 
-            def _answer(self, body, kind):
-                self.send_response(200)
-                self.send_header("Content-Type", f"{kind}; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def __init__(self, files, visits, reports, *connection):
+        self._files, self._visits, self._reports = files, visits, reports
+        super().__init__(*connection)
 
-            def log_message(self, *_):
-                """Keep quiet."""
+    def do_GET(self):
+        path = self.path.partition("?")[0]
+        if path == "/next":
+            self._answer(self._visits.get().encode(), "text/plain")
+        elif path in self._files:
+            kind = "text/javascript" if path.endswith(".js") else "text/html"
+            self._answer(self._files[path].read_bytes(), kind)
+        else:
+            self.send_error(404)
 
-        return Handler
+    def do_POST(self):
+        self._reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer(b"", "text/plain")
+
+    def _answer(self, body, kind):
+        self.send_response(200)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Keep quiet."""
