@@ -19,7 +19,7 @@ class Deviation:
     Attributes:
         vector: The vector.
         found: The profiles that the implementation made.
-        policies: The undocumented points that explain them; empty if none do.
+        policies: The undocumented points of which each explains them; empty if none does.
     """
 
     vector: Vector

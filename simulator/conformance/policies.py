@@ -1,5 +1,6 @@
 """Policies: points that no document settles, and which of them explains a result other than the expected one."""
 
+from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
 from typing import Any, get_args, get_type_hints
@@ -19,10 +20,11 @@ _CREATING_LESS = Dialect().creating - {Operator.UNSET, Operator.REMOVE}
 
 
 def explain(vector: Vector, found: Profiles) -> tuple[str, ...] | None:
-    """Return the fewest policies under which the simulator makes these profiles, too; None if there are none.
+    """Return the policies under which the simulator makes these profiles, too; None if there are none.
 
     They are fields of `Dialect` with another value than the default, and ``numbers``: values are equal to the
-    expected ones and spelled otherwise (1 and 1.0), or right if all numbers are doubles. Empty for what is expected.
+    expected ones and spelled otherwise (1 and 1.0), or right if all numbers are doubles. Each explains the profiles
+    alone, unless it takes two: ``a and b``. Empty for what is expected.
 
     >>> given, messages = {"ada": {"l": [1]}}, [{"$distinct_id": "ada", "$remove": {"l": 1}}]
     >>> vector = Vector.of(given, messages, id="emptied", about="a list is emptied", source="policy")
@@ -31,14 +33,21 @@ def explain(vector: Vector, found: Profiles) -> tuple[str, ...] | None:
     """
     if same_spelling(found, vector.expected):
         return ()
+    explanations = list(_explanations(vector, found))
+    if (NUMBERS,) in explanations:  # whatever the other policies are
+        return (NUMBERS,)
+    fewest = min(map(len, explanations), default=0)
+    return tuple(" and ".join(one) for one in explanations if len(one) == fewest) or None
+
+
+def _explanations(vector: Vector, found: Profiles) -> Iterator[tuple[str, ...]]:
     doubled = _in_doubles(found)
+    messages = [_message_in_doubles(message) for message in vector.messages]
     for policies, dialect in _dialects():
         if json_equal(found, predict(vector.given, vector.messages, dialect)[0]):
-            return policies or (NUMBERS,)
-        messages = [_message_in_doubles(message) for message in vector.messages]
-        if json_equal(doubled, predict(_in_doubles(vector.given), messages, dialect)[0]):
-            return (NUMBERS, *policies)
-    return None
+            yield policies or (NUMBERS,)
+        elif json_equal(doubled, predict(_in_doubles(vector.given), messages, dialect)[0]):
+            yield (NUMBERS, *policies)
 
 
 def policies_of(vector: Vector) -> tuple[str, ...]:

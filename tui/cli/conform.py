@@ -164,12 +164,12 @@ def _in_words(report: Report) -> Iterator[str]:
 
 def _policies(fault: Deviation) -> str:
     named = fault.policies or fault.vector.dialect
-    return f"; undocumented: {', '.join(named)}" if named else ""
+    return f"; undocumented: {' or '.join(named)}" if named else ""
 
 
 def _undocumented(report: Report) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for one in report.deviations:
         if one.policies:
-            found.setdefault(" and ".join(one.policies), []).append(one.vector.id)
+            found.setdefault(" or ".join(one.policies), []).append(one.vector.id)
     return found

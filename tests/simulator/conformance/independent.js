@@ -46,7 +46,7 @@ const OPERATIONS = {
 function isMalformed(operator, payload) {
   if (operator === '$unset') return !Array.isArray(payload) || !payload.length || payload.some((name) => typeof name !== 'string');
   if (operator === '$delete') return false;
-  if (!isObject(payload)) return operator in OPERATIONS;
+  if (!isObject(payload) || !Object.hasOwn(OPERATIONS, operator)) return true;
   const values = Object.values(payload);
   return (operator === '$add' && !values.every(isNumber))
     || (operator === '$union' && values.some((value) => Array.isArray(value) && !value.length));
@@ -62,7 +62,7 @@ function apply(before, message) {
       state = null;
     } else if (operator === '$unset') {
       state = Object.fromEntries(Object.entries(state || {}).filter(([name]) => !payload.includes(name)));
-    } else if (operator in OPERATIONS) {
+    } else {
       state = new Map(Object.entries(state || {}));
       for (const [name, value] of Object.entries(payload)) {
         const after = OPERATIONS[operator](state.get(name), value);

@@ -87,9 +87,9 @@ OPERATORS = {"$set", "$set_once", "$add", "$append", "$union", "$remove", "$unse
 
 def apply(state, message):
     written = [name for name in message if name.startswith("$") and name not in ENVELOPE]
-    if any(operator in OPERATORS and malformed(operator, message[operator]) for operator in written):
+    if any(operator not in OPERATORS or malformed(operator, message[operator]) for operator in written):
         return state
-    for operator in filter(OPERATORS.__contains__, written):
+    for operator in written:
         if operator == "$delete":
             state = {} if FAULT == "delete empties" and state is not None else None
             continue

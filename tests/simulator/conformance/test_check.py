@@ -1,6 +1,7 @@
 """Implementations of others, against the vectors and against drawn cases: faults are found, and shrunk."""
 
 import json
+import re
 import shutil
 import sys
 from collections import Counter
@@ -140,6 +141,7 @@ def test_fault_in_another_language_is_shrunk(fault, given, payload):
         {"null_counts_as_set": False},
         {"several_operators": "reject"},
         {"malformed_operator": "operator"},
+        {"unknown_operators": "ship"},
         {"union_duplicates": "collapse", "add_beyond_doubles": "clamp"},
         {"creating": Dialect().creating - {"$remove", "$unset"}},
     ],
@@ -150,8 +152,9 @@ def test_other_policy_is_told_and_no_fault(policies):
     lenient, strict = Report(), Report(strict=True)
     for report in (lenient, strict):
         check_vectors(InProcess(Dialect(**policies)), VECTORS, report)
-    named = {policy.partition("=")[0] for one in lenient.deviations for policy in one.policies}
-    assert named == policies.keys()
+    told = [set(re.findall(r"(\w+)=", " ".join(one.policies))) for one in lenient.deviations]
+    assert {name for named in told for name in named & policies.keys()} == policies.keys()
+    assert all(named & policies.keys() for named in told)
     assert lenient.faults == []
     assert strict.faults == strict.deviations == lenient.deviations
     assert all(set(one.vector.dialect) & policies.keys() for one in lenient.deviations)
@@ -176,7 +179,14 @@ def test_two_policies_are_explained_together():
     """A list is looked for as one element, which was the last one."""
     message = {"$distinct_id": "u1", "$remove": {"l": [1]}}
     vector = Vector.of({"u1": {"l": [[1]]}}, [message], id="two", about="two", source="policy")
-    assert explain(vector, predict({"u1": {}}, [])[0]) == ("remove_list='whole'", "emptied_list='unset'")
+    assert explain(vector, predict({"u1": {}}, [])[0]) == ("remove_list='whole' and emptied_list='unset'",)
+
+
+def test_alternative_policies_are_both_told():
+    """Nobody can see whether an unknown operator was rejected alone, or taken and applied to nothing."""
+    (vector,) = (one for one in VECTORS if one.id == "unknown-between")
+    kept = predict({"u1": {}}, [])[0]
+    assert explain(vector, kept) == ("malformed_operator='operator'", "unknown_operators='ship'")
 
 
 def test_deviation_can_be_published_and_run():
