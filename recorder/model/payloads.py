@@ -233,14 +233,7 @@ def _lines_of_json(endpoint: Endpoint, content_type: str) -> bool:
 
 
 def _lines(text: str) -> list[Any]:
-    messages: list[Any] = []
-    for line in re.finditer(r"[^\n]+", text):
-        if line[0].isspace():
-            continue
-        if len(messages) == MAX_MESSAGES:
-            raise _too_many()
-        messages.append(_json(line[0]))
-    return messages
+    return [_json(line[0]) for line in re.finditer(r"[^\n]+", text) if not line[0].isspace()]
 
 
 def _messages(text: str) -> list[Any]:
@@ -254,13 +247,9 @@ def _check(messages: list[Any]) -> None:
     if not messages:
         raise Unreadable("data, missing or empty")
     if len(messages) > MAX_MESSAGES:
-        raise _too_many()
+        raise Unreadable(f"data, more than {MAX_MESSAGES:,} messages")
     if _too_deep(messages):
         raise Unreadable(f"data, nested deeper than {MAX_DEPTH}")
-
-
-def _too_many() -> Unreadable:
-    return Unreadable(f"data, more than {MAX_MESSAGES:,} messages")
 
 
 def _json(text: str) -> Any:

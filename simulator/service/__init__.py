@@ -5,7 +5,9 @@ Its parts, from the network inwards:
     server, connections    sockets, threads, scheduled faults
     tls, bodies, answers   HTTPS, request bodies, answers beside the application's
     routes, origins        the WSGI application, and who may use its own routes
-    ingestion              from messages to profiles
+    replies                the forms of an answer: a digit, JSON, a script, a pixel
+    credentials, queries   HTTP Basic, and the query API
+    ingestion, events      from messages to profiles, and the rules for events
     requestlog             lines of the log
     faults, late           fault schedules, delayed copies
 
