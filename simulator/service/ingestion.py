@@ -207,7 +207,7 @@ class Inbox:
             self._received += received
             if endpoint in _UPDATES:
                 self._apply(accepted)
-        first = error or next(filter(None, reasons), None)
+        first = next((reason for reason in reasons if reason and reason != _SPOILT), None)
         return Receipt(len(accepted), error, len(received) - len(accepted), first)
 
     def _fault(self, endpoint: Endpoint, message: Any, now: float) -> str | None:

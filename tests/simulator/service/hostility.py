@@ -115,13 +115,16 @@ _METHODS = (
     + ["OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "post", "BREW", "\x7f", "A" * 500]
 )
 _PATHS = ["/engage"] * 12 + [
-    "/groups", "/track", "/import", "/engage/", "//engage", "/api/query/engage", "/simulator/profiles",
+    "/groups", "/track", "/track", "/import", "/import", "/import", "/engage/", "//engage",
+    "/api/query/engage", "/api/2.0/engage", "/simulator/profiles",
     "/simulator/groups", "/simulator/messages", "/simulator/nothing", "/", "*", "engage", "http://[", "http://x/engage",
     "/%", "/%zz", "/engage%00", "/%ff%fe", "/engage;x", "/\xff", "/" + "a" * 5_000, "/" + "a" * 70_000, "/" + "/" * 500,
     "/../engage", "/engage#x", "?", "://", "/engage\t",
 ]  # fmt: skip
 _QUERIES = [""] * 8 + [
     "?verbose=1", "?verbose=1", "?verbose=", "?verbose=1&verbose=0", "?data=%FF", "?data=[", "?data=" + "[" * 10_000,
+    "?strict=1", "?verbose=1&strict=1&project_id=1", "?callback=f&verbose=1", "?callback=%0Af", "?img=1",
+    "?page=1&session_id=1-LOCAL", "?distinct_ids=" + "[" * 9_000, "?output_properties=[]&distinct_id=ada",
     "?data=%5B%7B%7D%5D", "?data=W3t9XQ==", "?%ff=%00", "?" + "&" * 30_000, "?page=" + "9" * 5_000, "?page=-1",
     "?token=%FF", "?verdict=x", "?verdict=%00", "?ip=0&verbose=1&data=" + "%7B" * 9_000, "?\xe9=1", "?" + "a" * 66_000,
 ]  # fmt: skip
@@ -129,6 +132,9 @@ _VERSIONS = ["HTTP/1.1"] * 12 + ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/1.²"
 _HEADERS = [""] * 10 + [
     "Content-Type: application/json\r\n", "Content-Type: application/x-www-form-urlencoded\r\n",
     "Content-Type: multipart/form-data; boundary=x\r\n", "Content-Type: \xff;;;=\r\n", "Content-Encoding: gzip\r\n",
+    "Content-Encoding: gzip\r\nAuthorization: Basic T:\r\n", "Content-Type: application/x-ndjson\r\n",
+    "Content-Type: application/x-ndjson\r\nAuthorization: Basic T:\r\n", "Authorization: Basic \xff\r\n",
+    "Authorization: Basic T:\r\n", "Authorization: \r\n", "Authorization: Bearer x\r\n",
     "Expect: 100-continue\r\n", "Connection: close\r\n", "Connection: upgrade\r\n", "Origin: http://x\r\n\tfolded\r\n",
     "Origin: a\0b\r\n", "Origin: a\rb\r\n", "Access-Control-Request-Headers: \x85\xff\r\n", "no colon\r\n",
     ": no name\r\n",
@@ -334,9 +340,13 @@ def flaw(answers, *, whole, bodiless):
 def _documented(status, kind, body):
     if kind == b"text/plain":
         return status == 200 and (body in {b"0", b"1"} or body.startswith(b"The local service of restante"))
+    if kind in {b"image/gif", b"text/javascript"}:
+        return status == 200 and (body.startswith(b"GIF89a") or re.fullmatch(rb"f\(.*\);", body) is not None)
     if kind != b"application/json":
         return False
     said = json.loads(body)
     if status == 200:
         return isinstance(said, dict | list)
-    return status in {400, 403, 404, 405, 413, 414, 431, 501, 503, 505} and isinstance(said["error"], str)
+    return status in {400, 401, 403, 404, 405, 413, 414, 431, 501, 503, 505} and isinstance(
+        said["error"], str
+    )

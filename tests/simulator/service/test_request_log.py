@@ -25,12 +25,21 @@ def asked(target="/engage", *headers, method="POST"):
     return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode("latin-1")
 
 
+OLD = {"event": "opened", "properties": {"token": "T", "time": 1_700_000_000}}
+DROPPED = "older than five days: /track does not ingest it, /import would"
+
+
 @pytest.mark.parametrize(
     ("request_", "line"),
     [
         (posted(update()), "POST /engage 200 · 1 accepted"),
         (posted(*[update()] * 2_000), "POST /engage 200 · 2,000 accepted"),
         (posted({}), "POST /engage 200 · 0 accepted, 1 refused: $token, missing or empty"),
+        (posted(OLD, path="/track"), f"POST /track 200 · 0 accepted, 1 refused: {DROPPED}"),
+        (
+            posted({"event": ""}, path="/import?strict=1", headers="Authorization: Basic T:\r\n"),
+            "POST /import 400 · 0 accepted, 1 refused: 'event' must not be missing or blank",
+        ),
         (asked("/engage/"), "POST /engage/ 200 · 0 accepted, 1 refused: data, missing or empty"),
         (asked("/simulator/profiles?token=hidden", method="GET"), "GET /simulator/profiles 200"),
         (asked(method="OPTIONS"), "OPTIONS /engage 204"),
