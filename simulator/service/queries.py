@@ -41,7 +41,7 @@ class TooMany(Exception):
 class Queries:
     """Answers queries about the profiles of an inbox. Thread-safe.
 
-    The pages of a query show one moment: its results are kept for its session, those of the last five sessions.
+    The pages of a query show one moment: its results are kept for its session, those of the five sessions asked last.
 
     Args:
         inbox: Where the profiles are.
@@ -93,13 +93,14 @@ class Queries:
         while self._asked and self._asked[0] <= now - _HOUR:
             self._asked.popleft()
         if len(self._asked) >= self._an_hour:
-            raise TooMany(self._an_hour, self._asked[0] + _HOUR - now)
+            raise TooMany(self._an_hour, (self._asked or [now])[0] + _HOUR - now)
         self._asked.append(now)
 
     def _session(self, options: Mapping[str, str], page: int) -> tuple[str, list[Any]]:
         asked = options.get("session_id", "")
         with self._lock:
             if asked in self._sessions:
+                self._sessions.move_to_end(asked)
                 return asked, self._sessions[asked]
         if page:
             raise Refused("page above 0 needs the session_id of the query's first answer")
