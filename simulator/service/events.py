@@ -5,9 +5,10 @@ Source: the service's reference, pages "Import Events" and "Track Events", of Au
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DISALLOWED_IDS", "FIVE_DAYS", "check_event", "is_old"]
+__all__ = ["DISALLOWED_IDS", "FIVE_DAYS", "FailedRecord", "check_event", "insert_id_of", "is_old"]
 
 Fault = tuple[str, str]
 """The path of what is wrong, such as ``properties.time``, and the service's error text."""
@@ -46,6 +47,23 @@ _MOST_ITEMS = 255  # of properties, keys of an object and elements of a list the
 _MOST_LEVELS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class FailedRecord:
+    """An event that failed the validation of /import.
+
+    Attributes:
+        index: Its place in the request, from 0.
+        insert_id: Its ``$insert_id``; None if it has none.
+        field: The path of what is wrong, such as ``properties.time``.
+        message: The service's error text.
+    """
+
+    index: int
+    insert_id: Any
+    field: str
+    message: str
+
+
 def is_old(event: dict[str, Any], now: float) -> bool:
     """Return True if an event's ``time`` is more than five days before `now`.
 
@@ -82,6 +100,12 @@ def check_event(event: Any, now: float) -> Fault | None:
         or _check_distinct_id(properties)
         or _check_size(properties)
     )
+
+
+def insert_id_of(event: Any) -> Any:
+    """Return an event's ``$insert_id``, whatever it is; None if it has none."""
+    properties = event.get("properties") if isinstance(event, dict) else None
+    return properties.get("$insert_id") if isinstance(properties, dict) else None
 
 
 def _fault(name: str, reason: str) -> Fault:

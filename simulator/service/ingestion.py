@@ -11,10 +11,10 @@ from recorder.model.dialect import Dialect
 from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.outcomes import Verdict
 from recorder.model.payloads import Endpoint, Submission
-from simulator.service.events import check_event, is_old
+from simulator.service.events import FailedRecord, check_event, insert_id_of, is_old
 from simulator.simulator import Simulator
 
-__all__ = ["Acceptance", "FailedRecord", "Inbox", "Mixed", "OldEvents", "Receipt", "Received"]
+__all__ = ["Acceptance", "Inbox", "Mixed", "OldEvents", "Receipt", "Received"]
 
 
 class Mixed(StrEnum):
@@ -59,23 +59,6 @@ class Received:
     verdict: Acceptance
     reason: str | None = None
     token: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FailedRecord:
-    """An event that failed the validation of /import.
-
-    Attributes:
-        index: Its place in the request, from 0.
-        insert_id: Its ``$insert_id``; None if it has none.
-        field: The path of what is wrong, such as ``properties.time``.
-        message: The service's error text.
-    """
-
-    index: int
-    insert_id: Any
-    field: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +154,7 @@ class Inbox:
         """Validate each event by itself; valid ones are taken, whatever the others are."""
         faults = [_strict_fault(event, now) for event in events]
         failed = tuple(
-            FailedRecord(index, _insert_id(event), *fault)
+            FailedRecord(index, insert_id_of(event), *fault)
             for index, (event, fault) in enumerate(zip(events, faults, strict=True))
             if fault is not None
         )
@@ -218,6 +201,8 @@ class Inbox:
             value = _token(endpoint, message) if name in {"$token", "token"} else message.get(name)
             if value is None or value == "":
                 return f"{name}, missing or empty"
+            if name == "properties" and not isinstance(value, dict):
+                return "properties, must be an object"
         if fault := _spelling_fault(message):
             return fault
         if endpoint not in _UPDATES:
@@ -297,8 +282,3 @@ def _spelling_fault(message: Any) -> str | None:
     except UnicodeEncodeError:
         return "message, half a surrogate pair in a text"
     return f"message, more than {MAX_UPDATE_BYTES:,} bytes" if size > MAX_UPDATE_BYTES else None
-
-
-def _insert_id(event: Any) -> Any:
-    properties = event.get("properties") if isinstance(event, dict) else None
-    return properties.get("$insert_id") if isinstance(properties, dict) else None

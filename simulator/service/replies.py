@@ -11,7 +11,8 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from recorder.model.payloads import MAX_BODY, Endpoint, Submission
-from simulator.service.ingestion import FailedRecord, Receipt
+from simulator.service.events import FailedRecord
+from simulator.service.ingestion import Receipt
 
 __all__ = ["answer", "is_callback", "json_answer", "too_large", "unauthorized"]
 

@@ -127,6 +127,8 @@ def test_verbose_answer_is_json_with_200(service, http, verbose_in):
         ("/engage", "text", "data, must be an array of objects"),
         ("/track", {"event": "opened", "properties": {}}, "token, missing or empty"),
         ("/track", {"properties": {"token": "T"}}, "event, missing or empty"),
+        ("/track", {"event": "opened", "properties": []}, "properties, must be an object"),
+        ("/import", {"event": "opened", "properties": "none"}, "properties, must be an object"),
     ],
 )
 def test_malformed_message_is_answered_0(service, http, path, message, error):
