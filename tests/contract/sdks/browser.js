@@ -64,7 +64,9 @@ const calls = [
   ["people.delete_user"],
   ["alias", "elsewhere"],
 ];
-const uncalled = new Set(["identify", "people.delete_user", "people.track_charge", "track_pageview", "alias"]);
+const withoutCallback = new Set([
+  "identify", "people.delete_user", "people.track_charge", "track_pageview", "alias",
+]);
 
 // --- requests under way: as XMLHttpRequest, or as elements that load
 
@@ -109,8 +111,8 @@ const make = async ([name, ...given]) => {
   if (name.startsWith("group.")) [owner, method] = [mixpanel.get_group(...given.shift()), name.slice("group.".length)];
   let answer = null;
   const called = new Promise((resolve) => {
-    owner[method](...given, ...(uncalled.has(name) ? [] : [(said) => resolve((answer = said))]));
-    if (uncalled.has(name) || !configs[mode].batch_requests) resolve();
+    owner[method](...given, ...(withoutCallback.has(name) ? [] : [(said) => resolve((answer = said))]));
+    if (withoutCallback.has(name) || !configs[mode].batch_requests) resolve();
   });
   await called;
   await answered();
