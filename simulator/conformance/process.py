@@ -91,7 +91,7 @@ class LineProcess:
         if not self._is_open(self._stdout):
             raise ProcessFailed(self._ended())
         if time.monotonic() > until:
-            raise ProcessFailed(f"it gave no answer in {seconds:g} seconds")
+            raise ProcessFailed(f"it gave no answer in {seconds:g} seconds; does it flush each line?")
 
     def _advance(self, until: float) -> list[Any]:
         """Read what there is, or wait for it; return the streams that were ready."""

@@ -34,6 +34,7 @@ def ends(start, *histories):
 
 
 def test_published_table_is_computed(tables):
+    """`python -m simulator.conformance.order_page docs/conformance.md` writes both."""
     published = files("simulator.conformance").joinpath("order.json").read_text(encoding="utf-8")
     assert published == as_json(tables)
     assert as_markdown(tables) in PAGE.read_text(encoding="utf-8")
