@@ -21,7 +21,7 @@ def authorize(header: str, options: Mapping[str, str], account: tuple[str, str] 
     Args:
         header: ``Authorization``; empty if missing.
         options: The request's parameters.
-        account: The only service account's name and secret; None accepts any.
+        account: The only service account's name and secret; None accepts any, and requests without credentials.
 
     Raises:
         Unauthorized: They are missing, malformed, or another account's.
@@ -29,6 +29,8 @@ def authorize(header: str, options: Mapping[str, str], account: tuple[str, str] 
     >>> authorize("Basic VG9rZW46", {})
     'Token'
     """
+    if account is None and not header:
+        return None
     scheme, _, text = header.strip().partition(" ")
     if scheme.lower() == "bearer" and text:
         return None

@@ -237,6 +237,14 @@ def test_import_without_fit_credentials_is_401(http, kind):
         assert service.messages() == []
 
 
+def test_import_without_credentials_is_taken(http):
+    """Unless an account is given: a first try should work, and a wrong header is refused all the same."""
+    with Service() as service:
+        assert post(http, service, [event()], "strict=1", auth=None).status_code == 200
+        headers = {"Authorization": "Basic Og=="}
+        assert post(http, service, [event()], "strict=1", auth=None, **headers).status_code == 401
+
+
 @pytest.mark.parametrize("kind", ADMITTED)
 def test_credentials_name_events_project(http, kind):
     query, headers, token = ADMITTED[kind]
