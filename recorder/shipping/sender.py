@@ -40,6 +40,7 @@ _STOPS: dict[AttemptOutcome, StoppedBy] = {
     AttemptOutcome.WAIT: "waiting",
     AttemptOutcome.UNKNOWN: "waiting",
 }
+_TOO_LARGE = 413
 _OVERTAKEN = "another process took over"
 
 
@@ -180,8 +181,7 @@ class Sender:
         drain = call.drain
         standing = drain.standings[claim.lane]
         try:
-            answer = self._answer(claim)
-            verdict = judge(answer, updates=claim.updates)
+            verdict = self._verdict(claim)
         except BaseException:  # a transport that raises: nobody knows the outcome of the request
             verdict = Verdict(outcome=AttemptOutcome.UNKNOWN, words="given up before the answer", status=None)
             self._claims.settle(claim, self._settlement(verdict, standing, claim.apart))
@@ -205,14 +205,17 @@ class Sender:
         goes_on = self._go_on(claim, settlement, settled, drain)
         return goes_on and (more or following is not None), following
 
-    def _answer(self, claim: Claim) -> Answer:
+    def _verdict(self, claim: Claim) -> Verdict:
+        """Send a claim, judge the answer, and note what that says of the line."""
         began = self._uptime().seconds
-        answer = self._request(claim)
-        if answer.status is not None:
-            self._line.answered(claim.updates, len(claim.body), self._uptime().seconds - began)
-        elif answer.left:
+        verdict = judge(self._request(claim), updates=claim.updates)
+        if verdict.outcome is AttemptOutcome.OFFLINE:
+            self._line = Line()  # the one that comes back may be another
+        elif verdict.outcome is AttemptOutcome.UNKNOWN or verdict.status == _TOO_LARGE:
             self._line.unanswered(len(claim.body))
-        return answer
+        else:
+            self._line.answered(claim.updates, len(claim.body), self._uptime().seconds - began)
+        return verdict
 
     def _request(self, claim: Claim) -> Answer:
         """Send a claim; what has no route may be sent by a transport that knows none."""
