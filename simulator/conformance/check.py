@@ -51,6 +51,11 @@ class Report:
     deviations: list[Deviation] = field(default_factory=list)
 
     @property
+    def conforms(self) -> bool:
+        """True if there is no fault, and something passed: who skips everything is not checked."""
+        return not self.faults and any(counts["passed"] for counts in self.counts.values())
+
+    @property
     def faults(self) -> list[Deviation]:
         """The deviations because of which the implementation does not conform."""
         return [one for one in self.deviations if self.counts_as_fault(one)]

@@ -1,12 +1,13 @@
 """An implementation that is a service: `/engage` as SDKs send to it, and the query API to read profiles back."""
 
 import json
-import time
+import socket
 from base64 import b64encode
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from threading import Timer
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
@@ -21,7 +22,7 @@ from simulator.conformance.vectors import Profiles
 __all__ = ["Remote"]
 
 _MOST_BYTES = 64_000_000
-_CHUNK = 65_536
+_ANSWERED = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}  # the second for a malformed update
 _QUERY = "/api/query/engage"
 
 
@@ -89,31 +90,43 @@ class Remote:
         # http.client uses no proxies and follows no redirects.
         connect = HTTPSConnection if self._base.scheme == "https" else HTTPConnection
         connection = connect(self._base.hostname or "", self._base.port, timeout=self._timeout)
-        until = time.monotonic() + self._timeout
-        text = bytearray()
+        # The query API wants credentials; the local service takes a project's token for some.
+        authorization = "Basic " + b64encode(f"{self._token}:".encode()).decode()
+        headers = {"Content-Type": kind, "Authorization": authorization}
         try:
-            # The query API wants credentials; the local service takes a project's token for some.
-            authorization = "Basic " + b64encode(f"{self._token}:".encode()).decode()
-            headers = {"Content-Type": kind, "Authorization": authorization}
-            connection.request("POST", self._base.path + path, body.encode(), headers)
-            with connection.getresponse() as answer:
-                if answer.status not in {
-                    HTTPStatus.OK,
-                    HTTPStatus.BAD_REQUEST,
-                }:  # which a malformed update may get
-                    raise self._failed(f"it answers {answer.status} for {path}")
-                while part := answer.read1(_CHUNK):
-                    text += part
-                    if len(text) > _MOST_BYTES or time.monotonic() > until:
-                        raise self._failed(f"its answer for {path} does not end")
+            connection.connect()
+            with _deadline(connection.sock, self._timeout) as timer:
+                connection.request("POST", self._base.path + path, body.encode(), headers)
+                with connection.getresponse() as answer:
+                    text = answer.read(_MOST_BYTES)
+                if timer.finished.is_set() or len(text) == _MOST_BYTES:
+                    raise self._failed(f"its answer for {path} does not end")
         except (OSError, HTTPException) as error:
             raise self._failed(f"it cannot be asked: {error or type(error).__name__}") from error
         finally:
             connection.close()
-        return bytes(text)
+        if answer.status not in _ANSWERED:
+            raise self._failed(f"it answers {answer.status} for {path}")
+        return text
 
     def _failed(self, reason: str) -> ImplementationFailed:
         return ImplementationFailed(
             f"the service at {self._base.geturl()} failed: {reason}",
             hint="Is it running, and --url its address?",
         )
+
+
+@contextmanager
+def _deadline(connection: socket.socket, seconds: float) -> Iterator[Timer]:
+    """End a connection after a time, as its own time-out begins anew with each byte."""
+    timer = Timer(seconds, lambda: _end(connection))
+    timer.start()
+    try:
+        yield timer
+    finally:
+        timer.cancel()
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):  # it has ended
+        connection.shutdown(socket.SHUT_RDWR)

@@ -64,7 +64,7 @@ def conform_command(
     shown, as a vector and as a test. What another Dialect explains, or that all numbers are doubles, is undocumented:
     it is told, and counts with --strict only.
 
-    Exit codes: 0 it conforms; 1 it deviates; 2 it cannot be asked.
+    Exit codes: 0 it conforms; 1 it deviates, or skips everything; 2 it cannot be asked.
 
     \b
     --json: conforms, strict, counts (by source: passed, failed, policy,
@@ -89,7 +89,7 @@ def conform_command(
         options.write_json(_for_programs(report))
     else:
         options.say("\n".join(_in_words(report)))
-    context.exit(int(bool(report.faults)))
+    context.exit(int(not report.conforms))
 
 
 def _implementation(
@@ -125,7 +125,7 @@ def _draw(implementation: Implementation, seconds: float, report: Report) -> Non
 
 def _for_programs(report: Report) -> dict[str, Any]:
     return {
-        "conforms": not report.faults,
+        "conforms": report.conforms,
         "strict": report.strict,
         "counts": report.counts,
         "deviations": [_deviation(one) for one in report.deviations],
@@ -159,7 +159,7 @@ def _in_words(report: Report) -> Iterator[str]:
     if faults:
         yield f"It deviates in {len(faults):,} cases; --json has all of them."
     else:
-        yield "It conforms."
+        yield "It conforms." if report.conforms else "Nothing was checked: no case passed, and none failed."
 
 
 def _policies(fault: Deviation) -> str:

@@ -11,7 +11,7 @@ import pytest
 from recorder.model.errors import ShippingError
 from simulator.conformance import ImplementationFailed, Remote, Report, check_vectors, read_vectors, remote
 from simulator.service import Service
-from tests.services import closed_port
+from tests.services import RawService, closed_port
 
 MESSAGE = {"$distinct_id": "ada", "$add": {"visits": 1}}
 
@@ -99,6 +99,23 @@ def test_other_read_back_is_told(broken, body):
 def test_endless_answer_is_given_up(broken, monkeypatch):
     monkeypatch.setattr(remote, "_MOST_BYTES", 10**6)
     assert "does not end" in failure_of(broken, always=True, said=(200, repeat(b"x" * 10**5)))
+
+
+@pytest.mark.parametrize(
+    "begun", ["HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"]
+)
+def test_dripping_answer_is_given_up(begun):
+    """Each byte comes in time, and there is always one more."""
+
+    def drip(wire, _request):
+        wire.send(begun.encode())
+        wire.drip(b"x", every=0.01)
+
+    with (
+        RawService(drip) as service,
+        pytest.raises(ImplementationFailed, match=r"cannot be asked|does not end"),
+    ):
+        Remote(service.url, "T", timeout=0.3).run({}, [MESSAGE])
 
 
 def test_missing_service_is_told():

@@ -75,6 +75,15 @@ def test_many_faults_are_listed_in_json(conform):
     assert f"It deviates in {len(report['deviations']):,} cases; --json has all of them." in words.out
 
 
+def test_skipping_everything_is_no_success(restante):
+    program = ["sh", "-c", """while read line; do echo '{"skip": "all"}'; done"""]
+    ran = restante("conform", "--vectors", "--timeout", "60", "--", *program)
+    assert (ran.code, ran.out.splitlines()[-1]) == (
+        1,
+        "Nothing was checked: no case passed, and none failed.",
+    )
+
+
 def test_laws_draw_only(conform):
     ran = conform("--laws", "--seconds", "0.2", "--json", program=RIGHT)
     assert ran.code == 0
