@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import recording
-from benchmarks.journals import INSERT, ROW, raw
+from benchmarks.journals import INSERT, PROPERTIES, ROW, raw
 from benchmarks.pairs import seconds
+from benchmarks.sink import sink
+from recorder import Recorder
 
 IMAGE = 400_000_000  # bytes
 ROUNDS = 5
@@ -65,11 +67,36 @@ def usual(synchronous: str) -> Callable[[Path], float]:
     return measure
 
 
+FLUSHED = 200
+
+
+def flushed(folder: Path) -> float:
+    """Record and ship one by one: an entry's whole life, at its dearest."""
+    with sink() as url, Recorder("T", folder / "ours.db", url=url) as recorder:
+
+        def work() -> None:
+            for _ in range(FLUSHED):
+                recorder.people_set("cdnow-00001", PROPERTIES)
+                recorder.flush()
+
+        return seconds(work) / FLUSHED
+
+
+def lingered(folder: Path) -> float:
+    """Record while a thread ships, as an app does."""
+    with sink() as url, Recorder("T", folder / "ours.db", background=True, url=url) as recorder:
+        took = recording.singles(recorder)
+        recorder.flush()
+        return took
+
+
 KINDS: dict[str, tuple[Callable[[Path], float], int]] = {
     "raw sqlite3, a commit each, FULL": (usual("FULL"), recording.SINGLES),
     "people_set, power": (recording.ours("power"), recording.SINGLES),
     "raw sqlite3, a commit each, NORMAL": (usual("NORMAL"), recording.SINGLES),
     "people_set, process": (recording.ours("process"), recording.SINGLES),
+    "people_set and flush, power": (flushed, FLUSHED),
+    "people_set beside a shipper, power": (lingered, recording.SINGLES),
     "batch() of 1,000, power": (recording.our_batches, recording.BATCH * recording.BATCHES),
 }
 
