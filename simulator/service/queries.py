@@ -19,7 +19,7 @@ __all__ = ["Queries", "Refused", "TooMany"]
 _PAGE_SIZE = 1_000
 _HOUR = 3_600
 _MOST_SESSIONS = 5  # as many queries may run at once, by the reference
-_UNSUPPORTED = ("where", "filter_by_cohort", "behaviors")
+_UNSUPPORTED = ("where", "selector", "filter_by_cohort", "behaviors")  # mixpanel-utils sends a selector, too
 
 
 class Refused(ValueError):

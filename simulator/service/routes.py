@@ -112,7 +112,10 @@ class Application:
 
     def _query(self, request: Request) -> Response:
         try:
-            options = form_fields(request.query_string) | form_fields(request.get_data())
+            body = request.get_data()
+            if body.lstrip().startswith((b"{", b"[")):
+                raise Refused("the body must be a form, not JSON")
+            options = form_fields(request.query_string) | form_fields(body)
             self._authorized(request, options)
             return json_answer(self._queries.answer(options))
         except Unauthorized as error:

@@ -64,6 +64,7 @@ def test_query_answers_as_documented(service, http):
     ("asked", "says"),
     [
         ({"where": "true"}, "cannot evaluate where"),
+        ({"selector": "true"}, "cannot evaluate selector"),
         ({"filter_by_cohort": '{"id": 5}'}, "cannot evaluate filter_by_cohort"),
         ({"behaviors": "5"}, "cannot evaluate behaviors"),
         ({"distinct_ids": "u1"}, "distinct_ids must be a JSON list"),
@@ -81,11 +82,14 @@ def test_query_refuses_what_it_cannot_answer(service, http, asked, says):
     assert says in answer.json()["error"]
 
 
-def test_malformed_query_is_400(service, http):
+@pytest.mark.parametrize(
+    ("body", "says"), [(b"\xff", "not UTF-8"), (b' {"distinct_id": "u1"}', "a form, not JSON")]
+)
+def test_malformed_query_is_400(service, http, body, says):
     answer = http.post(
-        f"{service.url}/api/query/engage?project_id=1", data=b"\xff", auth=ACCOUNT, timeout=TIMEOUT
+        f"{service.url}/api/query/engage?project_id=1", data=body, auth=ACCOUNT, timeout=TIMEOUT
     )
-    assert (answer.status_code, "not UTF-8" in answer.json()["error"]) == (400, True)
+    assert (answer.status_code, says in answer.json()["error"]) == (400, True)
 
 
 def test_query_pages_show_one_moment(service, http):
