@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl
 
 from recorder.model.normalise import MAX_DEPTH
 
@@ -40,6 +39,7 @@ MAX_SHOWN = 1_000
 
 _MOST_FIELDS = 100  # of a form or a query: one of separators only would take seconds and gigabytes
 _MOST_NAMED = 60  # characters of a header in an error
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say: a gzip header and trailer, and nothing else
 
 
@@ -193,13 +193,18 @@ def form_fields(raw: bytes) -> dict[str, str]:
     >>> form_fields(b"verbose=1&data=%5B%5D")
     {'verbose': '1', 'data': '[]'}
     """
-    text = _text(raw)
-    try:
-        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS))
-    except UnicodeDecodeError:
-        raise Unreadable("data, not UTF-8 once unescaped") from None
-    except ValueError:
-        raise Unreadable(f"data, a form of more than {_MOST_FIELDS} fields") from None
+    if raw.count(b"&") >= _MOST_FIELDS:
+        raise Unreadable(f"data, a form of more than {_MOST_FIELDS} fields")
+    pairs = (part.partition(b"=")[::2] for part in raw.split(b"&") if part)
+    return {_unescaped(name): _unescaped(value) for name, value in pairs}
+
+
+def _unescaped(raw: bytes) -> str:
+    # Not by urllib, which takes five seconds and a gigabyte for nine megabytes of percent signs.
+    octets = _ESCAPES.sub(
+        lambda run: bytes.fromhex(run[0].replace(b"%", b" ").decode()), raw.replace(b"+", b" ")
+    )
+    return _text(octets)
 
 
 def _looks_like_json(text: str) -> bool:

@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 import tracemalloc
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pytest
 
@@ -141,3 +141,17 @@ def test_options_survive_unreadable_data():
 
 def test_form_keeps_last_of_a_name():
     assert form_fields(b"a=1&a=2&b") == {"a": "2", "b": ""}
+
+
+def test_form_is_unescaped_as_by_urllib():
+    form = "a=%7b%C3%A9+%2B&%26==%&&b=100%25%2&c=%%41%zz%2541&é"
+    assert form_fields(form.encode()) == dict(parse_qsl(form, keep_blank_values=True))
+
+
+def test_form_of_percent_signs_takes_little_memory():
+    tracemalloc.start()
+    try:
+        assert form_fields(b"%" * 1_000_000) == {"%" * 1_000_000: ""}
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
