@@ -179,9 +179,12 @@ def _unpacked(endpoint: Endpoint, body: bytes, encoding: str) -> bytes:
 
 def _text(raw: bytes) -> str:
     try:
-        return raw.decode()
+        text = raw.decode()
     except UnicodeDecodeError as error:
         raise Unreadable(f"data, not UTF-8: {error.reason} at byte {error.start}") from None
+    if text.startswith("\ufeff"):
+        raise Unreadable("data, begins with a byte order mark")
+    return text
 
 
 def form_fields(raw: bytes) -> dict[str, str]:
@@ -238,7 +241,15 @@ def _lines_of_json(endpoint: Endpoint, content_type: str) -> bool:
 
 
 def _lines(text: str) -> list[Any]:
-    return [_json(line[0]) for line in re.finditer(r"[^\n]+", text) if not line[0].isspace()]
+    messages = []
+    for line in re.finditer(r"[^\n]+", text):
+        try:
+            if not line[0].isspace():
+                messages.append(_json(line[0]))
+        except Unreadable as error:
+            number = text.count("\n", 0, line.start()) + 1
+            raise Unreadable(f"line {number} of {error}") from None
+    return messages
 
 
 def _messages(text: str) -> list[Any]:

@@ -81,6 +81,8 @@ def test_lines_of_json_are_messages():
     [
         ({"body": as_browser(TEXT)}, "not UTF-8"),
         ({"body": in_base64(b"\xff")}, "base64 of no UTF-8 text"),
+        ({"body": b"\xef\xbb\xbf[{}]"}, "begins with a byte order mark"),
+        ({"body": b"data=%FF"}, "not UTF-8"),
         ({"body": b"data=!"}, "neither JSON nor base64"),
         ({"body": b"&" * 101}, "more than 100 fields"),
         ({"body": PLAIN, "encoding": "br"}, "Content-Encoding, 'br' is not supported"),
@@ -97,7 +99,10 @@ def test_lines_of_json_are_messages():
         ({"endpoint": TRACK, "body": gzip.compress(PLAIN) * 2, "encoding": "gzip"}, "bytes behind the end"),
         ({"endpoint": TRACK, "body": PLAIN, "kind": NDJSON}, "/track does not support application/x-ndjson"),
         ({"endpoint": IMPORT, "body": b"\n\n", "kind": NDJSON}, "missing or empty"),
-        ({"endpoint": IMPORT, "body": b'{"n": 1}\n{"n":', "kind": NDJSON}, "malformed JSON"),
+        (
+            {"endpoint": IMPORT, "body": b'{"n": 1}\n\n{"n":', "kind": NDJSON},
+            "line 3 of data, malformed JSON",
+        ),
         ({"endpoint": IMPORT, "body": b"1\n2", "kind": NDJSON}, "must be an array or an object"),
         ({"endpoint": IMPORT, "body": b"{}\n" * (MAX_MESSAGES + 1), "kind": NDJSON}, "more than 2,000"),
         ({"body": b"[" + b"{}," * MAX_MESSAGES + b"{}]"}, "more than 2,000"),
