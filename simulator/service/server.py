@@ -42,8 +42,8 @@ class Service:
             as the real service documents; ``"reject-all"`` answers 0 and takes nothing.
         old_events: Answer of /track to an event of more than five days ago, which is not ingested: ``"drop"`` counts it
             as valid, ``"refuse"`` as malformed.
-        credentials: Name and secret of the only service account that may import and query. With None anybody may, also
-            without credentials, whom the real service answers with 401.
+        credentials: Name and secret of the only service account that may import and query; any token or secret without
+            a password may, too. With None anybody may, also without credentials, whom the real service answers 401.
         queries_an_hour: Queries answered in an hour, over which 429 is answered, as the real service does over 60.
         faults: A fault schedule, as JSON values or as faults; see `simulator.service.faults`.
         dialect: Policies for what else the real service does not document.
