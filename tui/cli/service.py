@@ -79,17 +79,28 @@ def simulator_command(
 ) -> None:
     """Run a local service that SDKs can send to.
 
-    It takes profile updates as the real service does, keeps the profiles in memory, and shows them at
-    /simulator/profiles. It prints its URL once it answers, and runs until Ctrl-C.
+    It takes profile updates and events as the real service does, keeps them in memory, and shows the profiles at
+    /simulator/profiles. / lists all routes. It prints its URL once it answers, and runs until Ctrl-C.
+
+    A FILE of faults says which requests that carry updates or events, counted from 1, go wrong, and how:
 
     \b
-    A FILE of faults says which requests, counted from 1, go wrong, and how:
         [{"at": 2, "fault": "ack_lost"},
          {"at": 3, "fault": "status", "code": 503, "retry_after": 2}]
 
-    They are refuse, partial_read, reset, ack_lost, late (with seconds), status (code, retry_after),
-    redirect (location), garbage, truncate and slow (seconds). Each but the first two may say whether what
-    the request carries is applied: "applied": true or false.
+    \b
+    refuse        reset before the body is read
+    partial_read  half of the body is read, then a reset
+    reset         the request is read, then a reset
+    ack_lost      closed without an answer; applied
+    late          closed without an answer; applied "seconds" later
+    status        the answer is "code", with "retry_after" if given
+    redirect      a redirect to "location"
+    garbage       status 200 and a web page
+    truncate      half an answer; applied
+    slow          the answer takes "seconds"; applied
+
+    All but the first two take "applied": true or false.
 
     \b
     Example:
