@@ -57,7 +57,7 @@ NEEDS_IPV6 = pytest.mark.skipif(not _has_ipv6(), reason="this computer has no IP
 
 
 class Request(NamedTuple):
-    """What came in: the request's method, target and headers (names in lower case), and its body as JSON."""
+    """What came in: the request's method, target and headers (names in lower case), and its body if it is JSON."""
 
     method: str
     target: str
@@ -88,7 +88,7 @@ class Wire:
             if not self._more():
                 return None
         body, self._read = self._read[:length], self._read[length:]
-        return Request(method, target, headers, json.loads(body) if body else None)
+        return Request(method, target, headers, json.loads(body) if body[:1] in {b"[", b"{"} else None)
 
     def _more(self):
         try:
