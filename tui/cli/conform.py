@@ -56,9 +56,12 @@ def conform_command(
 ) -> None:
     """Compare another implementation of the operations with the simulator.
 
-    COMMAND is started once, and asked in JSON lines: for {"n": 7, "state": {...}, "message": {...}} it writes {"n": 7,
-    "state": {...}}, the profile's properties afterwards; null stands for no profile. It may leave n out, or answer
+    COMMAND is started once. For each line {"n": 7, "state": {...}, "message": {...}} of its standard input it writes
+    a line {"n": 7, "state": {...}} at once: the properties of the message's profile, before and afterwards. null
+    stands for no profile; a malformed message leaves the state as it is. It may leave n out, or answer
     {"skip": "why"}. docs/conformance.md has an example.
+
+    A service at --url is asked by POST /engage, and POST /api/query/engage with distinct_ids in a form.
 
     Published vectors are run, then states and messages are drawn; of each operator the smallest deviation is
     shown, as a vector and as a test. What another Dialect explains, or that all numbers are doubles, is undocumented:
