@@ -187,7 +187,7 @@ class _Connection(WSGIRequestHandler):
             self.rfile = stream
 
     def handle_expect_100(self) -> bool:
-        """Invite the body, unless it will be refused."""
+        """Invite the body, unless nobody could say where it ends."""
         with suppress(UnclearBody):
             self._announced()
             return super().handle_expect_100()
