@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from threading import Timer
+from threading import Event, Timer
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
@@ -95,11 +95,11 @@ class Remote:
         headers = {"Content-Type": kind, "Authorization": authorization}
         try:
             connection.connect()
-            with _deadline(connection.sock, self._timeout) as timer:
+            with _deadline(connection.sock, self._timeout) as late:
                 connection.request("POST", self._base.path + path, body.encode(), headers)
                 with connection.getresponse() as answer:
                     text = answer.read(_MOST_BYTES)
-                if timer.finished.is_set() or len(text) == _MOST_BYTES:
+                if late.is_set() or len(text) == _MOST_BYTES:
                     raise self._failed(f"its answer for {path} does not end")
         except (OSError, HTTPException) as error:
             raise self._failed(f"it cannot be asked: {error or type(error).__name__}") from error
@@ -117,16 +117,18 @@ class Remote:
 
 
 @contextmanager
-def _deadline(connection: socket.socket, seconds: float) -> Iterator[Timer]:
-    """End a connection after a time, as its own time-out begins anew with each byte."""
-    timer = Timer(seconds, lambda: _end(connection))
+def _deadline(connection: socket.socket, seconds: float) -> Iterator[Event]:
+    """End a connection after a time, as its own time-out begins anew with each byte; the event is set before."""
+    late = Event()
+    timer = Timer(seconds, _end, (connection, late))
     timer.start()
     try:
-        yield timer
+        yield late
     finally:
         timer.cancel()
 
 
-def _end(connection: socket.socket) -> None:
+def _end(connection: socket.socket, late: Event) -> None:
+    late.set()
     with suppress(OSError):  # it has ended
         connection.shutdown(socket.SHUT_RDWR)
