@@ -3,7 +3,7 @@
 __all__ = ["Line"]
 
 _FIRST_UPDATES = 200  # as the service's own sample sends
-_FIRST_BYTES = 65_536  # 8 s at 64 kbit/s
+_FIRST_BYTES = 24_576  # 20 s at 9.6 kbit/s, of the 30 s that an answer may take
 _LEAST_BYTES = 16_384  # fewer show how far the service is, not how much the line carries
 _AIM = 5.0  # seconds for a request: a twelfth of the time-out
 _SHORTEST = 0.001  # seconds
@@ -24,7 +24,7 @@ class Line:
 
     >>> line = Line()
     >>> line.updates, line.bytes
-    (200, 65536)
+    (200, 24576)
     >>> line.answered(updates=200, size=40_000, seconds=0.5)
     >>> line.updates, line.bytes
     (800, 160000)
