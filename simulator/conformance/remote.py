@@ -4,9 +4,9 @@ import json
 import socket
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from threading import Event, Timer
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
@@ -18,6 +18,7 @@ from recorder.model.operations import Identity, identity_of
 from recorder.model.semantics import Properties
 from simulator.conformance.implementation import ImplementationFailed, Skipped, read_object
 from simulator.conformance.vectors import Profiles
+from simulator.connection import TRUSTED, connection_to
 
 __all__ = ["Remote"]
 
@@ -87,24 +88,20 @@ class Remote:
         return {Identity(None, id_): found[id_] for id_ in ids if id_ in found}
 
     def _post(self, path: str, body: str, kind: str) -> bytes:
-        # http.client uses no proxies and follows no redirects.
-        connect = HTTPSConnection if self._base.scheme == "https" else HTTPConnection
-        connection = connect(self._base.hostname or "", self._base.port, timeout=self._timeout)
         # The query API wants credentials; the local service takes a project's token for some.
         authorization = "Basic " + b64encode(f"{self._token}:".encode()).decode()
         headers = {"Content-Type": kind, "Authorization": authorization}
         try:
-            connection.connect()
-            with _deadline(connection.sock, self._timeout) as late:
-                connection.request("POST", self._base.path + path, body.encode(), headers)
-                with connection.getresponse() as answer:
-                    text = answer.read(_MOST_BYTES)
-                if late.is_set() or len(text) == _MOST_BYTES:
-                    raise self._failed(f"its answer for {path} does not end")
+            with closing(connection_to(self._base.geturl(), self._timeout)) as connection:
+                connection.connect()
+                with _deadline(connection.sock, self._timeout) as late:
+                    connection.request("POST", self._base.path + path, body.encode(), headers)
+                    with connection.getresponse() as answer:
+                        text = answer.read(_MOST_BYTES)
+                    if late.is_set() or len(text) == _MOST_BYTES:
+                        raise self._failed(f"its answer for {path} does not end")
         except (OSError, HTTPException) as error:
             raise self._failed(f"it cannot be asked: {error or type(error).__name__}") from error
-        finally:
-            connection.close()
         if answer.status not in _ANSWERED:
             raise self._failed(f"it answers {answer.status} for {path}")
         return text
@@ -112,7 +109,7 @@ class Remote:
     def _failed(self, reason: str) -> ImplementationFailed:
         return ImplementationFailed(
             f"the service at {self._base.geturl()} failed: {reason}",
-            hint="Is it running, and --url its address?",
+            hint=f"Is it running, and --url its address? Over HTTPS, {TRUSTED} names the file of its authority.",
         )
 
 

@@ -1,13 +1,12 @@
 """`restante compare`: compare the journal with what a local service received."""
 
 import json
-import os
 import ssl
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import click
 
 from recorder import Entry, HttpTransport, JournalReader, State
 from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compare
+from simulator.connection import TRUSTED, connection_to
 from tui.cli import options
 from tui.cli.lost_events import LostEvent, lost_events
 from tui.cli.progress import tracked
@@ -29,7 +29,6 @@ _LONGEST = 600.0  # seconds for the whole answer
 _MOST_BYTES = 512 * 2**20
 _CHUNK = 2**16
 _MESSAGES = "/simulator/messages"
-_TRUSTED = "REQUESTS_CA_BUNDLE"
 _UPDATES = frozenset({"/engage", "/groups"})
 _REAL = "mixpanel.com"
 _NEVER_PREDICTED = frozenset({DivergenceKind.CHANGED, DivergenceKind.UNEXPECTED})
@@ -310,8 +309,10 @@ def _messages(base: str, **asked: str) -> Iterator[dict[str, Any]]:
 
 
 def _asked(base: str, target: str) -> Any:
-    # http.client uses no proxies and follows no redirects: this machine's own service is asked.
-    connection = _connection(base)
+    try:
+        connection = connection_to(base, _SILENCE)
+    except OSError as error:
+        raise options.BadInput(str(error)) from error
     try:
         connection.request("GET", target)
         with connection.getresponse() as answer:
@@ -321,7 +322,7 @@ def _asked(base: str, target: str) -> Any:
     except ssl.SSLCertVerificationError as error:  # a ValueError, too
         raise click.ClickException(
             f"the certificate of {base} was not accepted: {error.verify_message}. Name the file of its authority in "
-            f"{_TRUSTED}."
+            f"{TRUSTED}."
         ) from error
     except (ValueError, RecursionError):
         raise _stranger(base, f"its answer for {_MESSAGES} is not JSON") from None
@@ -336,20 +337,6 @@ def _asked(base: str, target: str) -> Any:
         raise _stranger(base, f"it does not speak HTTP ({type(error).__name__})") from error
     finally:
         connection.close()
-
-
-def _connection(base: str) -> HTTPConnection:
-    """A connection that trusts the same authorities as `restante ship`."""
-    parts = urlsplit(base)
-    host = parts.hostname or ""
-    if parts.scheme != "https":
-        return HTTPConnection(host, parts.port, timeout=_SILENCE)
-    authorities = os.environ.get(_TRUSTED)
-    try:
-        trusting = ssl.create_default_context(cafile=authorities)
-    except OSError as error:
-        raise options.BadInput(f"{_TRUSTED} names {authorities!r}, which cannot be read") from error
-    return HTTPSConnection(host, parts.port, timeout=_SILENCE, context=trusting)
 
 
 def _whole(answer: HTTPResponse, base: str) -> bytes:

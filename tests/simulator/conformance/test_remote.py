@@ -47,6 +47,20 @@ def test_lost_update_is_a_deviation():
     assert [one.found for one in report.faults] == [{(None, "u1"): {"a": {"x": 1}}}]
 
 
+def test_https_trusts_what_shipping_trusts(monkeypatch):
+    with Service(tls=True) as service:
+        for authorities, says in (
+            (None, "self-signed|local issuer"),
+            ("nowhere", "'nowhere', which cannot be read"),
+        ):
+            if authorities:
+                monkeypatch.setenv("REQUESTS_CA_BUNDLE", authorities)
+            with pytest.raises(ImplementationFailed, match=says):
+                Remote(service.url, "T").run({}, [MESSAGE])
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(service.ca_file))
+        assert Remote(service.url, "T").run({}, [MESSAGE]) == {(None, "ada"): {"visits": 1}}
+
+
 class Broken(BaseHTTPRequestHandler):
     """Answers updates with 1, and the query, or everything, as the test says."""
 
