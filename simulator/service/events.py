@@ -14,7 +14,7 @@ Fault = tuple[str, str]
 """The path of what is wrong, such as ``properties.time``, and the service's error text."""
 
 FIVE_DAYS = 5 * 86_400
-"""Age in seconds from which /track does not ingest an event."""
+"""Age in seconds beyond which /track does not ingest an event."""
 
 DISALLOWED_IDS = frozenset(
     {

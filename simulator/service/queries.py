@@ -103,7 +103,9 @@ class Queries:
                 self._sessions.move_to_end(asked)
                 return asked, self._sessions[asked]
         if page:
-            raise Refused("page above 0 needs the session_id of the query's first answer")
+            raise Refused(
+                f"page above 0 needs the session_id of the query's first answer, one of the {_MOST_SESSIONS} asked last"
+            )
         results = self._results(options)
         with self._lock:
             self._numbers += 1
