@@ -146,7 +146,11 @@ class Application:
         return json_answer([{name: getattr(one, name) for name in shown} for one in received])
 
     def _reset(self, request: Request) -> Response:
-        self._inbox.reset(request.args.get("token"))
+        try:
+            options = form_fields(request.query_string) | form_fields(request.get_data())
+        except Unreadable as error:
+            return _error(str(error), HTTPStatus.BAD_REQUEST)
+        self._inbox.reset(options.get("token"))
         return json_answer({"status": 1, "error": None})
 
     def _faults(self, request: Request) -> Response:

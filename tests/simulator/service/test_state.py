@@ -58,6 +58,14 @@ def test_token_separates_projects(service, http):
     assert [one.token for one in service.messages()] == ["B"]
 
 
+def test_reset_takes_a_form(service, http):
+    send(http, service, [update(), {**update("bob"), "$token": "B"}])
+    http.post(service.url + "/simulator/reset", data={"token": "B"}, timeout=TIMEOUT)
+    assert list(service.profiles()) == ["ada"]
+    answer = http.post(service.url + "/simulator/reset", data=b"token=%FF", timeout=TIMEOUT)
+    assert (answer.status_code, list(service.profiles())) == (400, ["ada"])
+
+
 def test_reset_forgets_everything(service, http):
     send(http, service, [update(), {"$set": {}}])
     send(http, service, [group()], "/groups")
