@@ -21,6 +21,7 @@ from recorder import (
     diagnose,
 )
 from recorder.journal.uptime import Uptime
+from recorder.model.policy import MOST_UPDATES
 from recorder.shipping.drain import Call
 from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, REFUSED, RESET, URL
@@ -186,7 +187,7 @@ def isolate(path, *, good, poison, where, per_profile, in_doubt, failures, seed)
     wanted = {n for n in range(good + poison) if n not in service.poison}
     device.run(86_400, lambda: service.arrived.keys() >= wanted)
     assert service.arrived.keys() >= wanted
-    assert max(service.sends[n] for n in wanted) <= 1 + math.log2(200)
+    assert max(service.sends[n] for n in wanted) <= 1 + math.log2(MOST_UPDATES)
     silent = 60.0 * sum(
         any(service.poison.get(place) == "time-out" for place in request) for _, request in service.requests
     )
@@ -365,7 +366,7 @@ def test_good_entries_before_poison_arrive(device):
     """Of one profile, what was recorded before a poison entry arrives; what came after it waits."""
     kiosk = isolated(device, poison=(7, 9), behind=4)
     assert set(range(7)) <= kiosk.service.arrived.keys()
-    assert max(kiosk.service.sends[n] for n in range(7)) <= 1 + math.log2(200)
+    assert max(kiosk.service.sends[n] for n in range(7)) <= 1 + math.log2(MOST_UPDATES)
     assert not kiosk.service.arrived.keys() & set(range(7, 14))
 
 
