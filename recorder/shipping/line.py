@@ -50,7 +50,7 @@ class Line:
             self.bytes = max(self.bytes, min(in_time, size * _STEP, self._limit))
         elif size >= _LEAST_BYTES or seconds > _AIM:
             self.bytes = max(in_time, _LEAST_BYTES)
-        if seconds < _AIM and updates >= self.updates:
+        if seconds < _AIM and updates * 2 > self.updates:  # or its bytes ended it a little earlier
             self.updates *= _STEP
 
     def _lift(self, size: int) -> None:

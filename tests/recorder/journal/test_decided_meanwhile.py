@@ -220,7 +220,7 @@ def test_many_held_profiles_are_decided_fast(path):
                 batch.people_increment(f"u{n}", {"n": 1})
         boot = Boot()
         policy = ShippingPolicy(in_doubt="hold", settle_after=0)
-        transport = Scripted(ACCEPTED, ACCEPTED, RESET)  # after 200 and 800, one of 2,000
+        transport = Scripted(ACCEPTED, ACCEPTED, RESET)  # after 200 and some 800, one of 2,000
         shipper = Shipper(journal, transport, policy, uptime=boot)
         for _ in range(2):
             shipper.ship()
