@@ -74,7 +74,7 @@ def crowds_record_while_two_ship(path, *, crowds, threads, seconds, durability):
     print(f"{len(there):,} entries by {crowds} x {threads} threads in {seconds} s ({durability})")
 
 
-@pytest.mark.parametrize("durability", ["power", "process"])
+@pytest.mark.parametrize("durability", ["power", pytest.param("process", marks=pytest.mark.long)])
 def test_crowds_record_while_two_ship(tmp_path, durability):
     crowds_record_while_two_ship(
         tmp_path / "kiosk.db", crowds=3, threads=4, seconds=0.5, durability=durability
