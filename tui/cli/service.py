@@ -176,7 +176,9 @@ def _serve(service: Service, host: str, port: int) -> None:
     except ImportError as error:
         raise click.ClickException(str(error)) from error
     try:
-        signal.signal(signal.SIGTERM, _end)
+        for ending in (signal.SIGTERM, signal.SIGHUP):  # the second when the terminal closes
+            if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(ending, _end)
         options.narrate(f"Updates go to {service.url}/engage and /groups; Ctrl-C ends it.")
         options.say("\n".join(map(str, filter(None, (service.url, service.ca_file)))))
         service.serve_forever()

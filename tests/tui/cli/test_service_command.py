@@ -65,7 +65,13 @@ def test_url_is_all_of_stdout():
     assert url in narration
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+UNLESS_NOHUP = pytest.mark.skipif(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="under nohup")
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 0), pytest.param(signal.SIGHUP, 0, marks=UNLESS_NOHUP)],
+)
 def test_signal_ends_it_quietly(sent, code):
     with running("--port", "0") as (process, url):
         with requests.Session() as session:  # a connection kept open does not hold it up
@@ -282,6 +288,9 @@ def test_journal_ships_to_https(restante, append, journal):
         ):
             ran = restante("compare", "-j", journal, environment={"RESTANTE_URL": url} | given)
             assert (ran.code > 0, says in ran.err) == (True, True), ran.err
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+    assert not Path(trusting["REQUESTS_CA_BUNDLE"]).exists()
 
 
 @pytest.mark.parametrize(
