@@ -37,6 +37,9 @@ _MOST_PASSED_AT_ONCE = 2_000  # entries of waiting profiles in one transaction
 # into single numbers to pick, to save others half a minute.
 _MOST_PASSED = 10_000
 _NO_LIMIT = 2**62
+# Under `max_bytes`: settling writes the pages of a request's entries once more, into the space reserved for shipping.
+_MOST_UPDATES_LIMITED = 200
+_MOST_BYTES_LIMITED = 262_144
 _ROW_BYTES = 100  # a small row, roughly; of large ones the body says more
 
 _ABANDONED = "the request was given up before its answer was settled"
@@ -261,6 +264,10 @@ class Claims:
             doubt.end_settled_waits(connection, lane, shipping.uptime, shipping.policy.in_doubt)
         if facts.request_size is not None:
             size = size._replace(updates=min(size.updates, facts.request_size))
+        if self._connection.limited_log:
+            size = size._replace(
+                updates=min(size.updates, _MOST_UPDATES_LIMITED), bytes=min(size.bytes, _MOST_BYTES_LIMITED)
+            )
         if facts.unanswered:
             return self._probe(connection, lane, facts, size, shipping)
         packed = self._again(connection, lane, facts, size, shipping) if facts.again else None

@@ -74,7 +74,9 @@ class Space:
         """Read the limits from the journal."""
         self._limits = project.limits(connection)
         if self._limits.max_bytes is not None:
-            self._connection.limit_log(max(_SMALLEST_LOG, int(self._limits.max_bytes // 8)))
+            self._connection.limit_log(
+                max(_SMALLEST_LOG, int(min(self._limits.max_bytes // 8, _RESERVED // 2)))
+            )
 
     @property
     def limited(self) -> bool:

@@ -79,6 +79,13 @@ def test_failing_attempts_spare_the_reserve(limited, path):
     assert size(path) <= max(before, MOST)
 
 
+def test_settling_keeps_within_the_limit(limited, path):
+    fill(limited)
+    sizes = []
+    Shipper(limited.journal, Scripted(), AT_ONCE).ship(progress=lambda _: sizes.append(size(path)))
+    assert max(sizes) <= MOST
+
+
 def test_oversized_call_fails_alone(limited, path):
     """Threads share commits: the call that does not fit is refused, the others are recorded."""
     fill(limited)
