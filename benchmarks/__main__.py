@@ -9,6 +9,7 @@ is the ratio of each pair; medians and spread are printed.
 import argparse
 import os
 import platform
+import re
 import sqlite3
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 
 from benchmarks import browser, recording, shipping, simulating, starting, writing
-from benchmarks.pairs import HEAD, Pair, lines, measured
+from benchmarks.pairs import Pair, lines, measured
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 NL = "\n"
@@ -39,8 +40,16 @@ def pairs() -> Iterator[Pair]:
 
 def named(line: str) -> tuple[str, str]:
     """Return what a line of the page measures, and its baseline: some are measured against several."""
-    text = line.removeprefix(_INDENT)
-    return text[:36], text[HEAD.rindex("baseline") :].removesuffix("MISSED").rstrip()
+    text = line.removeprefix(_INDENT).removesuffix("MISSED").rstrip()
+    return text[:36].rstrip(), re.split(r" {3,}", text)[-1]
+
+
+def merged(there: list[str], measured_now: list[str]) -> list[str]:
+    """Return a page's table with the lines of some pairs measured again, and without those of pairs that are gone."""
+    known = {named(line): line for line in [*there, *measured_now]}
+    end = there.index("", _ABOVE)
+    current = (known.get((pair.what[:36].rstrip(), pair.baseline)) for pair in pairs())
+    return [*there[:_ABOVE], *filter(None, current), *there[end:]]
 
 
 def report(rounds: int, only: str) -> Iterator[str]:
@@ -86,8 +95,7 @@ def main() -> None:
         table = [f"{_INDENT}{line}".rstrip() for line in printed]
         if given.only:  # in the place of the lines that are there
             there = page.split(BEGIN)[1].split(END)[0].strip("\n").split("\n")
-            again = {named(line): line for line in table[_ABOVE:]}
-            table = [again.get(named(line), line) for line in there]
+            table = merged(there, table[_ABOVE:])
         PAGE.write_text(f"{before}{BEGIN}\n\n{NL.join(table)}\n\n{END}{after}", encoding="utf-8")
 
 
