@@ -54,8 +54,9 @@ async def settled(pilot, condition=lambda: True, seconds=30.0):
 
 
 def _idle(app):
-    pumps = (app, *app.screen.walk_children(with_self=True))
-    return app.settled and not any(pump.message_queue_size for pump in pumps)
+    widgets = app.screen.walk_children(with_self=True)
+    under_way = any(widget.message_queue_size or widget._layout_required for widget in widgets)
+    return app.settled and not app.message_queue_size and not under_way
 
 
 @asynccontextmanager
