@@ -52,7 +52,7 @@ class Operator(StrEnum):
 
 
 UnknownOperators = Literal["refuse", "ship"]
-"""What becomes of an update with another operator: it is refused, or shipped as it is. Its effect is not known then."""
+"""Treatment of an update with another operator: it is refused, or shipped as it is. Its effect is not known then."""
 
 
 class Lane(StrEnum):
