@@ -67,7 +67,6 @@ class Connection:
         self._looked_at = 0
         self._log_size = 0  # at the last checkpoint
         self._large_log = LOG_BYTES
-        self.limited_log = False
         self._reserve = ReserveFile(path)
         self._looks_at_disk = False
         self._removed = False
@@ -275,7 +274,11 @@ class Connection:
     def limit_log(self, size: int) -> None:
         """Checkpoint at this size in bytes, if it is smaller than the usual one."""
         self._large_log = min(LOG_BYTES, size)
-        self.limited_log = True
+
+    @property
+    def limited_log(self) -> bool:
+        """True if the log is checkpointed earlier than usual, as in a journal with a limit."""
+        return self._large_log < LOG_BYTES
 
     def empty_log(self, patience: float = 0.0) -> bool:
         """Checkpoint and truncate the log, if nobody prevents it. Under `lock`.
