@@ -57,7 +57,7 @@ NEEDS_IPV6 = pytest.mark.skipif(not _has_ipv6(), reason="this computer has no IP
 
 
 class Request(NamedTuple):
-    """What came in: the request's method, target and headers (names in lower case), and its body if it is JSON."""
+    """A request as it came in: method, target and headers (names in lower case), and its body if it is JSON."""
 
     method: str
     target: str

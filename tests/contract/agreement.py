@@ -21,7 +21,7 @@ def held(simulator):
 
 
 def assert_agreement(service, token, users, groups):
-    """What a service holds, what its accepted updates mean to a simulator, and what was meant are the same."""
+    """Compare what a service holds with what its accepted updates mean to a simulator, and with what was meant."""
     arrived = service.messages("accepted", token)
     predicted = Simulator.from_messages(one.message for one in arrived if one.endpoint in UPDATES)
     assert predicted.rejected == ()

@@ -1,4 +1,4 @@
-"""What SDKs put on the wire, and the messages that are read from it."""
+"""Bytes as SDKs put them on the wire, and the messages that are read from them."""
 
 import base64
 import gzip

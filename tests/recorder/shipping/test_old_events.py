@@ -406,7 +406,7 @@ def test_picked_events_need_no_halving(consumer, path, clock):
 
 
 def test_partial_acceptance_outlives_a_salvage(consumer, path, clock):
-    """What was named as bad and what was taken stay apart in audit, in the attempt, and after a salvage."""
+    """Events named as bad, and those that were taken, stay apart in audit, in the attempt, and after a salvage."""
     record_old(consumer, 4)
     shipped_by(consumer, Scripted(failed(4, 2)), clock)
     with JournalReader(path) as reader:

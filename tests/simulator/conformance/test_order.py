@@ -26,7 +26,7 @@ def tables():
 
 
 def ends(start, *histories):
-    """What the simulator makes of each history."""
+    """Return the profiles that the simulator makes of each history."""
     given = [] if start is None else [Operation("$set", start)]
     for history in histories:
         simulator = Simulator.from_messages(operation.on("ada") for operation in [*given, *history])

@@ -1,4 +1,4 @@
-"""What the service says of each request, and what it keeps to itself."""
+"""Lines about each request in the log, and the values that never stand there."""
 
 from random import Random
 
