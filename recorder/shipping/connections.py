@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 
-__all__ = ["Cancelled", "Carrier", "Exchange", "Repeated", "open_carriers"]
+__all__ = ["Cancelled", "Carrier", "CarrierAdapter", "Exchange", "Repeated", "open_carriers"]
 
 _IDLE = (
     5.0  # seconds after which a pooled connection is not trusted: the other side may have gone without a word
@@ -234,6 +235,16 @@ def _stands(used: Any) -> bool:
 @functools.cache
 def _carrier(connection: type) -> type:
     return connection if issubclass(connection, Carrier) else type("Carrier", (Carrier, connection), {})
+
+
+class CarrierAdapter(HTTPAdapter):
+    """An adapter of our own session, whose pools open carriers."""
+
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
+        """Return the pool for a request."""
+        pool: Any = super().get_connection_with_tls_context(*arguments, **options)
+        pool.ConnectionCls = _carrier(pool.ConnectionCls)
+        return pool
 
 
 def open_carriers(adapter: Any, request: PreparedRequest, settings: dict[str, Any]) -> None:

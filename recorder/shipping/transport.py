@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 import requests
-from requests import Request
+from requests import PreparedRequest, Request
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
@@ -18,7 +18,7 @@ from recorder.model.addresses import SERVICE, base_of, is_loopback
 from recorder.model.operations import Lane
 from recorder.model.routes import Import
 from recorder.shipping.causes import in_words, nothing_sent, timed_out
-from recorder.shipping.connections import Exchange, open_carriers
+from recorder.shipping.connections import CarrierAdapter, Exchange, open_carriers
 from recorder.shipping.verdicts import Answer
 
 __all__ = ["HttpTransport", "ImportCredentials", "Transport"]
@@ -31,6 +31,7 @@ _PATHS = {Lane.PEOPLE: "/engage", Lane.GROUPS: "/groups", Lane.EVENTS: "/track",
 # /engage contradicts itself, so it is always said).
 _QUERY = "?verbose=1&ip=0"
 _STRICT = "&strict=1"
+_HEADERS = {"Content-Type": "application/json"}
 _MOST_ANSWER = 64 * 1024
 _MOST_STRICT = 4 * 1024 * 1024  # it names up to 2,000 events, with words about each
 _EXPECTED = {200, 400}  # after these the connection is used again
@@ -77,8 +78,9 @@ class HttpTransport:
         total: Seconds for a whole request, name resolution and a dripping answer included.
         session: A `requests.Session` of your own: proxies, certificates, adapters, an auth. Redirects are not
             followed, and a body is sent once, whatever its retries say. Like any such session it is for one
-            thread at a time. Without one, the environment's proxies are used, but not for loopback addresses, and
-            ``~/.netrc`` is not read.
+            thread at a time. Without one, the environment's proxies are used, but not for loopback addresses;
+            they are read at the first request, and again after one that failed. ``~/.netrc`` is not read, and no
+            cookie is kept.
         import_credentials: User name and password for ``/import``, such as a project's secret and ``""``; for a
             service account its project's id comes third. Never written to the journal. Without them, events that
             are too old for ``/track`` are sent there with the project's token, unless `session` has an auth.
@@ -108,6 +110,7 @@ class HttpTransport:
         self._process = os.getpid()
         self.import_credentials = import_credentials
         self._given_up: list[threading.Thread] = []
+        self._kept: dict[str, tuple[PreparedRequest, dict[str, Any]]] = {}  # by address; see _prepared
 
     def __repr__(self) -> str:
         return f"HttpTransport(url={self.base!r})"
@@ -203,12 +206,12 @@ class HttpTransport:
             session = self._ready_session()
             if not _usual(session, url):
                 return ""  # the request itself will show
-            request = Request("POST", url).prepare()
-            settings = _settings(session, request)
+            request, settings = self._prepared(session, url)
             adapter = session.get_adapter(url)
             response = adapter.send(request, timeout=self._time_left(deadline), **settings)
             response.raw.release_conn()  # into the pool, where the next request finds it
         except Exception as error:  # noqa: BLE001  # as in _post
+            self._kept.clear()
             return in_words(error, left=False)
         return ""
 
@@ -228,6 +231,7 @@ class HttpTransport:
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # whatever a stranger's adapter raises, the entries stay
+            self._kept.clear()
             exchange.measured |= nothing_sent(error)
             return Answer(left=exchange.left, url=url, error=in_words(error, left=exchange.left))
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -236,25 +240,45 @@ class HttpTransport:
     def _answered(
         self, url: str, auth: HTTPBasicAuth | None, exchange: Exchange, deadline: float
     ) -> requests.Response:
-        session = self._ready_session()
-        what: dict[str, Any] = {
-            "data": exchange,
-            "headers": {"Content-Type": "application/json"},
-            "auth": auth,
-        }
+        session, timeout = self._ready_session(), self._time_left(deadline)
         if not _usual(session, url):
             exchange.measured = False
-            what["proxies"] = _own_proxies(url)
             return session.post(
-                url, **what, timeout=self._time_left(deadline), allow_redirects=False, stream=True
+                url,
+                data=exchange,
+                headers=_HEADERS,
+                auth=auth,
+                proxies=_own_proxies(url),
+                timeout=timeout,
+                allow_redirects=False,
+                stream=True,
             )
+        if self._own_session:
+            request, settings = self._prepared(session, url)
+            request.prepare_body(exchange, None)
+            if auth is not None:
+                request.prepare_auth(auth)
+            return session.get_adapter(url).send(request, timeout=timeout, **settings)
         # The steps of Session.post: the pool must be known before it opens a connection.
-        request = session.prepare_request(Request("POST", url, **what))
+        request = session.prepare_request(Request("POST", url, data=exchange, headers=_HEADERS, auth=auth))
         if request.body is not exchange:
             exchange.replace_body(request.body)
             request.body = exchange
         settings = _settings(session, request)
-        return session.send(request, timeout=self._time_left(deadline), allow_redirects=False, **settings)
+        return session.send(request, timeout=timeout, allow_redirects=False, **settings)
+
+    def _prepared(self, session: requests.Session, url: str) -> tuple[PreparedRequest, dict[str, Any]]:
+        """Return a request without a body, and its settings.
+
+        Those of our own session are kept until a request fails: making them takes as long as the request itself.
+        """
+        kept = self._kept.get(url)
+        if kept is None:
+            request = session.prepare_request(Request("POST", url, headers=_HEADERS))
+            kept = request, _settings(session, request)
+            if self._own_session:
+                self._kept[url] = kept
+        return kept[0].copy(), kept[1]
 
     def _time_left(self, deadline: float) -> tuple[float, float]:
         """Return the time-outs to connect and to read, which end no later than the deadline."""
@@ -289,12 +313,12 @@ class HttpTransport:
             session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # noqa: ARG005
             # One connection, never repeated: a repetition nobody wrote down is what this library exists to avoid.
             for scheme in ("http://", "https://"):
-                session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
+                session.mount(scheme, CarrierAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
             self._session = session
         return self._session
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _as_it_is(request: PreparedRequest) -> PreparedRequest:
     return request
 
 
@@ -329,11 +353,13 @@ def _end(session: requests.Session | None, url: str, exchange: Exchange) -> None
             session.get_adapter(url).close()
 
 
-def _settings(session: requests.Session, request: requests.PreparedRequest) -> dict[str, Any]:
+def _settings(session: requests.Session, request: PreparedRequest) -> dict[str, Any]:
     """Return proxies and certificates for a request, from session and environment; its connection is a `Carrier`."""
     url = str(request.url)
     settings = {
         **session.merge_environment_settings(url, _own_proxies(url), stream=True, verify=None, cert=None)
     }
-    open_carriers(session.get_adapter(url), request, settings)
+    adapter = session.get_adapter(url)
+    if not isinstance(adapter, CarrierAdapter):
+        open_carriers(adapter, request, settings)
     return settings

@@ -624,6 +624,39 @@ def test_loopback_needs_no_proxy(monkeypatch, session):
     assert HttpTransport(url="http://service.test").reach(Lane.PEOPLE).startswith("the proxy")
 
 
+@pytest.mark.parametrize("fails", ["reach", "send"])
+def test_proxies_are_read_after_failure(monkeypatch, fails):
+    """What a request is prepared with is kept as long as requests go through."""
+    transport = HttpTransport(url="http://service.test")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
+    if fails == "reach":
+        assert transport.reach(Lane.PEOPLE).startswith("the proxy")
+    else:
+        assert transport.send(Lane.PEOPLE, BODY).error.startswith("the proxy")
+    with RawService() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert transport.send(Lane.PEOPLE, BODY).status == 200
+        transport.close()
+    assert proxy.requests[0].target == "http://service.test/engage?verbose=1&ip=0"
+
+
+def test_requests_share_only_their_address():
+    """Neither a body, nor credentials, nor a cookie of the one before."""
+    with RawService(answer(Set_Cookie="a=1; Path=/")) as service:
+        transport = HttpTransport(url=service.url, import_credentials=("own", ""))
+        for lane, body in ((Lane.IMPORTS, BODY), (Lane.PEOPLE, b"[]"), (Lane.IMPORTS, b'[{"n":1}]')):
+            assert transport.send(lane, body).status == 200
+        transport.close()
+    assert [request.updates for request in service.requests] == [json.loads(BODY), [], [{"n": 1}]]
+    assert [request.headers.get("authorization") for request in service.requests] == [
+        "Basic b3duOg==",
+        None,
+        "Basic b3duOg==",
+    ]
+    assert not any("cookie" in request.headers for request in service.requests)
+    assert service.connections == 1
+
+
 def test_netrc_is_not_read(monkeypatch, tmp_path):
     """Its default entry would travel to any host, unencrypted."""
     netrc = tmp_path / "netrc"
