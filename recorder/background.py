@@ -1,7 +1,8 @@
 """The journal of an app, what ships it, and the background thread: the part `Recorder` and `JournalConsumer` share.
 
-What ships is imported by the first thread that ships, or by the constructor with `background`; never by a thread of
-ours. CPython lets a fork come in the middle of another thread's import, and the child would wait for ever for its end.
+What ships is imported by the first thread that ships, or by the constructor with `background`; a thread of ours imports
+only under a lock that forks wait for. CPython lets a fork come in the middle of another thread's import, and the child
+would wait for ever for its end.
 
 A forked child has none of its parent's threads. With `background` it starts one of its own when it first records: the
 parent may have been a program that made itself a daemon, and nobody else would ship. As long as the parent ships, its

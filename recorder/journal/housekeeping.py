@@ -6,12 +6,15 @@ Bounded steps, with a pause after each as long as it took: others record and shi
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recorder.journal import baseline, project, space
 from recorder.journal.baseline import Cut
 from recorder.journal.connection import Connection
-from recorder.journal.prune import Walk
 from recorder.model.reports import Pruned
+
+if TYPE_CHECKING:
+    from recorder.journal.prune import Walk
 
 __all__ = ["Housekeeping"]
 
@@ -50,7 +53,7 @@ class Housekeeping:
         if dry_run:
             return Pruned(entries=going)
         before = self._bytes()
-        walk = Walk(cut)
+        walk = self._walk_to(cut)
         while not walk.over:
             self._step(walk)
             if progress is not None:
@@ -90,7 +93,7 @@ class Housekeeping:
             self._shrink(0, _SPARING_PAGES)
         return False
 
-    def _walk_on(self, walk: Walk, steps: int) -> bool:
+    def _walk_on(self, walk: "Walk", steps: int) -> bool:
         """Make so many steps at most; return True if the walk is over."""
         for _ in range(steps):
             self._step(walk)
@@ -105,13 +108,13 @@ class Housekeeping:
             self._shrink(_SPARE_SHARE)
         return True
 
-    def _begin_walk_of_all(self, now: float) -> Walk | None:
+    def _begin_walk_of_all(self, now: float) -> "Walk | None":
         cut = self._cut(now, all_shipped=True)
         if cut.attempt <= self._all_upto:
             return None
-        return Walk(cut, sparing=True)
+        return self._walk_to(cut, sparing=True)
 
-    def _begin_walk(self, now: float, uptime: float) -> Walk | None:
+    def _begin_walk(self, now: float, uptime: float) -> "Walk | None":
         if uptime < self._next_look:
             return None
         self._next_look = uptime + _LOOK_INTERVAL
@@ -122,13 +125,18 @@ class Housekeeping:
         if cut.attempt <= self._upto and uptime < self._next_round:
             return None
         self._next_round = uptime + _ATTEMPTS_INTERVAL
-        return Walk(cut)
+        return self._walk_to(cut)
+
+    def _walk_to(self, cut: Cut, *, sparing: bool = False) -> "Walk":
+        with self._connection.reading():  # forks wait for the end of the import, with all that folding needs
+            from recorder.journal.prune import Walk
+        return Walk(cut, sparing=sparing)
 
     def _cut(self, now: float, *, all_shipped: bool = False) -> Cut:
         with self._connection.reading() as connection:
             return baseline.cut_now(connection, project.limits(connection), now, all_shipped=all_shipped)
 
-    def _step(self, walk: Walk) -> None:
+    def _step(self, walk: "Walk") -> None:
         began, written = time.monotonic(), walk.written
         if walk.sparing:
             with self._connection.reading():

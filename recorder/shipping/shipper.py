@@ -7,8 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from recorder.journal.forks import opening
 from recorder.journal.journal import Journal
 from recorder.journal.locks import ShipLock
 from recorder.journal.reserve import ReserveFile
@@ -17,11 +18,13 @@ from recorder.model.errors import JournalFull
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
 from recorder.model.reports import ShipReport, StoppedBy
-from recorder.reading.reader import JournalReader
 from recorder.shipping.drain import Call, Drain
 from recorder.shipping.logs import log
 from recorder.shipping.sender import Sender
 from recorder.shipping.transport import Transport
+
+if TYPE_CHECKING:
+    from recorder.reading.reader import JournalReader
 
 __all__ = ["Shipper"]
 
@@ -356,12 +359,17 @@ class Shipper:
 
     def _report_out_of_time(self, call: Call) -> ShipReport:
         """Return the report of a call that is out of time in the middle of a request, without waiting for it."""
-        with JournalReader(self._journal.path) as reader:
+        with self._reader() as reader:
             pending = reader.counts().to_send
         message = call.drain.message or "the time given was up; a request is still under way"
         return replace(
             call.drain.report(pending=pending), stopped_by="timeout", message=message, retry_at=None
         )
+
+    def _reader(self) -> "JournalReader":
+        with opening:  # forks wait for the end of the import; most programs never need it
+            from recorder.reading.reader import JournalReader
+        return JournalReader(self._journal.path)
 
     # --- events
 
@@ -372,7 +380,7 @@ class Shipper:
             return
         self._turn.release()
         try:
-            with JournalReader(self._journal.path) as reader:
+            with self._reader() as reader:
                 for event in events:
                     self._tell(reader.entry(event) if isinstance(event, int) else event)
         finally:

@@ -16,7 +16,7 @@ from recorder import Journal, JournalError, JournalReader, Recorder, RestanteErr
 from recorder.journal.forks import _forks, at_forks, opening
 from simulator.service.server import Service
 from tests.doubles import Scripted
-from tests.services import RawService
+from tests.services import RawService, answer, said_0
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -417,6 +417,50 @@ def test_child_of_an_import_records_only(path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert recorded(path) == [("child", 0), ("parent", 0)]
+
+
+IN_A_THREAD = """
+import os, signal, sys, threading
+from recorder import Recorder
+
+path, url, file = sys.argv[1:]
+begun, go_on = threading.Event(), threading.Event()
+
+def wait_in_import(event, args):
+    if event == "exec" and args[0].co_filename.endswith(file):
+        begun.set()
+        go_on.wait(0.5)  # a fork that does not wait comes meanwhile
+
+def work(path):
+    with Recorder("T", path, url=url, on_event=lambda entry: None) as recorder:
+        recorder.people_append("ada", {"n": 0})
+        recorder.flush()
+        recorder.journal.prune(all_shipped=True)
+
+sys.addaudithook(wait_in_import)
+thread = threading.Thread(target=work, args=(path,))
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    work(path + "-child")
+    os._exit(0)
+go_on.set()
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("file", ["recorder/reading/reader.py", "recorder/journal/prune.py"])
+def test_fork_waits_for_late_imports(path, file):
+    """What shipping seldom needs is imported by its thread, then; a child has no such thread to end that."""
+    refused = answer(400, said_0("bad"))
+    with RawService(refused, refused) as service:
+        command = [sys.executable, "-W", "ignore", "-c", IN_A_THREAD, path, service.url, file]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(service.requests) == 2
 
 
 class Watching:
