@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from recorder.shipping.shipper import Shipper
     from recorder.shipping.transport import HttpTransport
 
+__version__ = "0.2.0.dev0"
+
 __all__ = [
     "Attempt",
     "Batch",

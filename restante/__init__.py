@@ -10,8 +10,7 @@
 from typing import TYPE_CHECKING
 
 import recorder
-
-__version__ = "0.2.0.dev0"
+from recorder import __version__ as __version__
 
 __all__ = ["Dialect", "Profile", "Simulator", "compare"]
 __all__ += recorder.__all__

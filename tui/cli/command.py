@@ -10,6 +10,7 @@ from typing import IO, Any, NoReturn
 
 import click
 
+import recorder
 from recorder import JournalError, RestanteError, WrongToken
 from recorder.model.errors import JournalMissing, JournalSnapshot, JournalTooNew, NotAJournal
 from tui.cli.options import narrate
@@ -100,7 +101,7 @@ def _missing(error: ImportError) -> str:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
-@click.version_option(package_name="restante", prog_name="restante")
+@click.version_option(recorder.__version__, prog_name="restante")
 def restante() -> None:
     """Record profile updates on this device, and ship them when the network is back.
 

@@ -13,7 +13,6 @@ from typing import IO, Any, TypeVar, get_args
 
 import click
 
-from recorder import JournalReader
 from recorder.model.addresses import SERVICE, base_of
 from recorder.model.errors import JournalMissing
 from recorder.model.filters import KEYS, seconds
@@ -162,6 +161,8 @@ def destination(path: Path, url: str | None, api_host: str | None) -> str:
     """
     if url is not None or api_host is not None:
         return base_of(url, SERVICE if api_host is None else api_host)
+    from recorder import JournalReader  # noqa: PLC0415  # most commands that share this module read none
+
     with contextlib.suppress(JournalMissing), JournalReader(path) as reader:
         return reader.shipping().service or base_of(None, SERVICE)
     return base_of(None, SERVICE)

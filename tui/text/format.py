@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recorder import Entry
+if TYPE_CHECKING:
+    from recorder import Entry
 
 __all__ = [
     "MOST_COPIED",
@@ -124,7 +125,7 @@ def clipped(text: str, length: int) -> str:
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
 
 
-def summary(entry: Entry, length: int = 60) -> str:
+def summary(entry: "Entry", length: int = 60) -> str:
     """Return an entry's first property, and how many more there are."""
     # Spelling out takes its time: of a megabyte only what may be shown is.
     payload: Any = entry.message.get(entry.operator or "", entry.message)
