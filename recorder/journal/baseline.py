@@ -123,7 +123,9 @@ SELECT max(id) FROM (SELECT id, sum(updates) OVER (ORDER BY id DESC) AS since FR
 """
 _LAST_SHIPPED = "SELECT max(id) FROM attempts WHERE outcome = 'shipped'"
 _REACHED = "SELECT max(last) FROM attempts WHERE outcome = 'shipped' AND id <= ?"
-_NEWEST = "SELECT seq, CASE state WHEN 'shipped' THEN attempt END FROM entries ORDER BY seq DESC LIMIT 1"
+_NEWEST = (
+    "SELECT seq, CASE state WHEN 'shipped' THEN attempt END FROM entries_with_state ORDER BY seq DESC LIMIT 1"
+)
 _BOUNDS = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM entries"
 
 
@@ -195,11 +197,11 @@ SELECT id, lane, first, last, picked FROM attempts WHERE outcome = 'shipped' AND
 """
 _SHIPPED_COLUMNS = "seq, group_key, profile, message, sends, possibly_twice, out_of_order"
 _SHIPPED_RANGE = f"""
-SELECT {_SHIPPED_COLUMNS} FROM entries
+SELECT {_SHIPPED_COLUMNS} FROM entries_with_state
  WHERE seq BETWEEN :first AND :last AND attempt = :attempt AND state = 'shipped' ORDER BY seq
 """
 _SHIPPED_PICKED = f"""
-SELECT {_SHIPPED_COLUMNS} FROM entries
+SELECT {_SHIPPED_COLUMNS} FROM entries_with_state
  WHERE seq IN (SELECT value FROM json_each(:picked)) AND attempt = :attempt AND state = 'shipped' ORDER BY seq
 """
 _UNSETTLED = f"""
@@ -217,7 +219,7 @@ SELECT seq, lane, group_key, profile, state, sends, possibly_twice, out_of_order
 """
 _PRUNABLE = f"""
 WITH unsettled AS MATERIALIZED ({_UNSETTLED})
-SELECT count(*) FROM entries
+SELECT count(*) FROM entries_with_state AS entries
  WHERE seq BETWEEN :first AND :last
    AND ((state = 'shipped' AND attempt <= :attempt) OR (state IN ('discarded', 'forgotten') AND seq <= :number))
    AND seq NOT IN (SELECT behind FROM waits)
@@ -238,8 +240,8 @@ SELECT id, outcome IS NOT NULL
             THEN NOT EXISTS (SELECT 1 FROM entries
                               WHERE seq BETWEEN attempts.first AND attempts.last AND lane = attempts.lane AND sends > 0
                                 AND (picked IS NULL OR seq IN (SELECT value FROM json_each(picked))))
-            ELSE NOT EXISTS (SELECT 1 FROM entries WHERE seq BETWEEN attempts.first AND attempts.last
-                                                     AND attempt = attempts.id) END
+            ELSE NOT EXISTS (SELECT 1 FROM entries_with_state WHERE seq BETWEEN attempts.first AND attempts.last
+                                                                AND attempt = attempts.id) END
   FROM attempts WHERE id > :after ORDER BY id LIMIT :most
 """
 

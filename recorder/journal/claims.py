@@ -21,7 +21,7 @@ from recorder.journal.entries import Carried
 from recorder.journal.lanes import WORTH_MOVING, Facts, Failure, Standing
 from recorder.journal.opening import SENSELESS, onward
 from recorder.journal.packing import Packed, Row, pack
-from recorder.journal.settle import Settled, Settlement, settle, settle_late
+from recorder.journal.settle import Settled, Settlement, set_aside_unreadable, settle, settle_late
 from recorder.journal.suspects import Apart
 from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import AttemptOutcome, State
@@ -243,11 +243,8 @@ class Claims:
         try:
             return self._next_readable(connection, lane, size, shipping)
         except (*SENSELESS, sqlite3.OperationalError):
-            owners = entries.reject_unreadable(connection, lane)
-            if not owners:
+            if not set_aside_unreadable(connection, lane):
                 raise
-            doubt.break_runs(connection, lane, owners)
-            doubt.clear_suspects(connection, lane)
             return None, True
 
     def _next_readable(

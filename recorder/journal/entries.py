@@ -52,6 +52,7 @@ __all__ = [
     "row",
     "sending",
     "settle",
+    "settle_range",
     "state_of",
     "suspected",
     "take_up",
@@ -62,6 +63,7 @@ __all__ = [
     "unsure",
     "updates_of",
     "with_state",
+    "write_out",
 ]
 
 Profile = tuple[str | None, str | None]
@@ -156,10 +158,11 @@ def highest(connection: sqlite3.Connection) -> int:
 
 # --- claiming
 
-# NULL for a message that is no object; and all text that settling will read, so that damage shows at once.
-_READ = f"seq, CASE WHEN {IS_OBJECT} THEN message END, {NAMES}"
+_MESSAGE_IF_OBJECT = f"CASE WHEN {IS_OBJECT} THEN message END"  # NULL where damage made it something else
+# And all text that settling will read, so that damage shows at once. Of a range it is read only after an unknown outcome.
+_READ = f"seq, {_MESSAGE_IF_OBJECT}, {NAMES}"
 _PENDING = f"""
-SELECT {_READ} FROM entries
+SELECT seq, {_MESSAGE_IF_OBJECT} FROM entries
  WHERE lane = :lane AND seq > :cursor AND seq <= :upto AND state = 'pending' ORDER BY seq
 """
 _PENDING_BESIDE_WAITS = f"""
@@ -266,8 +269,9 @@ _UNSENT_BYTES = f"""
 SELECT seq, state, typeof(message) = 'text', CAST(message AS BLOB), CAST(operator AS BLOB), CAST(group_key AS BLOB),
        CAST({UNIT} AS BLOB)
   FROM entries WHERE lane = ?
-   AND (state = 'pending' OR (state IN ('waiting', 'in_doubt')
-                              AND NOT EXISTS (SELECT 1 FROM waits WHERE {_OF_ITS_UNIT} AND cause <> 'suspect')))
+   AND ((state = 'pending' AND seq > (SELECT cursor FROM lanes WHERE lanes.lane = entries.lane))
+        OR (state IN ('waiting', 'in_doubt')
+            AND NOT EXISTS (SELECT 1 FROM waits WHERE {_OF_ITS_UNIT} AND cause <> 'suspect')))
 """
 _UNREADABLE = "it cannot be read: the journal is damaged; `restante salvage` mends it"
 
@@ -304,6 +308,18 @@ _AGAIN_STATES = (
 )
 _SETTLE_FRESH = f"""
 UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason = NULL WHERE {_CARRIED_FRESH}
+"""
+# An accepted range is shipped once its lane's cursor has passed it; see schema.sql. Of its rows two kinds are written:
+# the last one, so that damage to the lane's row does not hide how far it came; and what is erased now.
+_SETTLE_RANGE = f"""
+UPDATE entries SET state = 'shipped', attempt = :attempt, sends = sends + 1
+ WHERE (seq = :last OR seq IN (SELECT seq FROM entries WHERE ends_forgotten)) AND {_CARRIED_FRESH}
+"""
+_WRITE_OUT = """
+UPDATE entries SET (state, attempt, sends) =
+                   (SELECT state, attempt, sends FROM entries_with_state AS stands WHERE stands.seq = entries.seq)
+ WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'
+   AND seq <= (SELECT cursor FROM lanes WHERE lanes.lane = entries.lane)
 """
 _SETTLE_AGAIN = f"""
 UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason = NULL,
@@ -364,8 +380,14 @@ class Doubtful(NamedTuple):
         return self.group_key, self.profile
 
 
+def settle_range(connection: sqlite3.Connection, carried: Carried, others: int) -> None:
+    """Ship the entries of a range but for `others`, which were rejected; the caller moves the lane's cursor past it."""
+    connection.execute(_SETTLE_RANGE, carried._asdict())
+    accounts.add(connection, State.SHIPPED, carried.entries - others)
+
+
 def settle(connection: sqlite3.Connection, carried: Carried, state: State) -> None:
-    """Give the entries of an attempt that may have been applied their next state."""
+    """Give the entries of an attempt that may have been applied their next state, each in its row."""
     values = {**carried._asdict(), "state": state}
     if carried.picked is None:  # fresh entries were in no request before, and pending ones have no counter
         accounts.add(connection, state, _settled(connection, _SETTLE_FRESH, values))
@@ -384,6 +406,11 @@ def _settled(connection: sqlite3.Connection, sql: str, values: Mapping[str, obje
     if not settled:
         raise JournalDamaged(f"of {values['entries']} entries that were sent, none is found again")
     return settled
+
+
+def write_out(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Write how those of these entries stand that their lane has passed: what says so may go."""
+    connection.execute(_WRITE_OUT, (json.dumps(numbers),))
 
 
 def updates_of(
@@ -590,6 +617,7 @@ SELECT seq FROM entries WHERE ends_forgotten AND {_UNSENT}
 
 def erase(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     """Make entries forgotten, whatever they were; no open attempt may carry one of them."""
+    write_out(connection, numbers)
     chosen = json.dumps(numbers)
     changes = Counter[str]()
     for state, entries in connection.execute(_STATES, (chosen,)).fetchall():

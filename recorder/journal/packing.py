@@ -1,8 +1,10 @@
 """Packing entries into requests: how many, how large, in which order. Pure."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from typing import Any
 
 from recorder.journal.folding import joined
@@ -36,6 +38,7 @@ class Packed:
 
 
 _NO_LIMIT = 2**62
+_MOST_AT_ONCE = 64  # rows: more gains nothing
 MOST_FOLDED = 10_000
 """Most entries folded into one request: one claim writes them down, and keeps them in memory."""
 
@@ -95,25 +98,32 @@ def _first(
     more: int,
     routed: Callable[[str], Import | None] | None,
 ) -> tuple[list[int], list[bytes], Import | None]:
-    """Return numbers, messages and route of the first rows that fit; each message takes so many bytes more."""
+    """Return numbers, messages and route of the first rows that fit; each message takes so many bytes more.
+
+    Rows are read some at a time, at first one and never more than were taken already: one after another they take
+    twice as long, and large ones that do not fit are read in vain.
+    """
     numbers: list[int] = []
     messages: list[bytes] = []
     route = None
-    size = 1  # the bracket that opens
-    for number, message, *_ in rows:
-        text = message.encode()
-        size += len(text) + more + 1  # a comma or the bracket that closes
-        if messages and size > most_bytes:
-            break
+    size, several = 1, 1  # the bracket that opens
+    rows = iter(rows)
+    while some := list(islice(rows, min(several, most_updates - len(numbers)))):
+        own, texts = list(zip(*some, strict=True))[:2]
+        encoded = [text.encode() for text in texts]
+        fits = len(encoded)
         if routed is not None:
-            own = routed(message)
-            if messages and own != route:
-                break
-            route = own
-        numbers.append(number)
-        messages.append(text)
-        if len(messages) == most_updates:
+            routes = [routed(text) for text in texts]
+            route = route if messages else routes[0]
+            fits = next((place for place, each in enumerate(routes) if each != route), fits)
+        ends = list(accumulate([len(text) + more + 1 for text in encoded], initial=size))  # a comma or a bracket
+        if ends[fits] > most_bytes:
+            fits = max(bisect_right(ends, most_bytes, hi=fits) - 1, 0 if messages else 1)
+        numbers += own[:fits]
+        messages += encoded[:fits]
+        if fits < len(encoded):
             break
+        size, several = ends[fits], min(len(numbers), _MOST_AT_ONCE)
     return numbers, messages, route
 
 

@@ -107,13 +107,17 @@ class Walk:
         most = _SPARING_BYTES if self.sparing else _MOST_BYTES
         size, after = 0, self._after
         for attempt in baseline.attempts_shipped(connection, after, upto):
+            stays = None
             for row in baseline.shipped_by(connection, attempt):
                 if row.owner in unsettled:
+                    stays = row.seq
                     continue
                 if len(found) >= self._size or size >= most:
                     return found, after, False
                 found.append(row)
                 size += len(row.message)
+            if stays is not None:  # as the last one of its range, which is written: see schema.sql
+                entries.write_out(connection, [stays])
             after = onward(after, attempt[0])
             if self._clock() >= self._until:  # many that nothing is taken from
                 return found, after, False

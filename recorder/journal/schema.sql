@@ -1,7 +1,9 @@
 -- The journal, version 1. Each table is written by one module of recorder/journal, named beside it.
 --
--- A log in which each row carries its state, and a cursor per lane, so that nothing scans what is done. Only the
--- exceptional states are indexed: recording and shipping pay for no index but the key.
+-- A log, and a cursor per lane. A request that the service accepts writes none of its rows: a row that is still
+-- 'pending' at or below its lane's cursor was shipped, by the accepted range that it lies in. So the column `state`
+-- says too little; the view entries_with_state says how each entry stands. All other ends are written as rows. Only
+-- the exceptional states are indexed: recording and shipping pay for no index but the key.
 
 -- The project this journal belongs to: one row (project.py).
 CREATE TABLE project (
@@ -26,7 +28,7 @@ CREATE TABLE entries (
   operator TEXT,
   message TEXT NOT NULL,                 -- JSON, without the project's token
   recorded_at REAL NOT NULL,             -- seconds since the epoch, as all *_at
-  state TEXT NOT NULL,                   -- what an open attempt carries reads as 'sending' in the views below
+  state TEXT NOT NULL,                   -- as it was written last: see entries_with_state
   attempt INTEGER,                       -- the attempt that settled it last
   sends INTEGER NOT NULL DEFAULT 0,      -- requests that carried it and may have been applied
   reason TEXT,                           -- why it is rejected, discarded or waiting
@@ -76,7 +78,8 @@ CREATE TABLE attempts (
   times INTEGER NOT NULL DEFAULT 1,      -- equal failures in a row are one row
   entries INTEGER NOT NULL DEFAULT 0     -- more than updates where entries were folded
 );
-CREATE INDEX attempts_open ON attempts(id) WHERE outcome IS NULL;
+-- Accepted ranges: which one shipped an entry. (The attempt that is open is always the newest.)
+CREATE INDEX attempts_shipped ON attempts(lane, last) WHERE outcome = 'shipped' AND picked IS NULL;
 
 -- One counter per state but pending and sending, and per mark (accounts.py).
 CREATE TABLE counters (
@@ -134,24 +137,33 @@ CREATE TABLE baseline (
 );
 CREATE INDEX baseline_of_profile ON baseline(profile, lane);
 
--- What the open attempt carries. CROSS JOIN makes SQLite begin with the open attempts, which are few; the plus signs
--- keep it from making an index over all entries, at each look, to find these by their state.
+-- What the open attempt carries. CROSS JOIN makes SQLite begin with that attempt; the plus signs keep it from making an
+-- index over all entries, at each look, to find these by their state.
 CREATE VIEW carried AS
   SELECT entries.seq, +entries.state AS state FROM attempts CROSS JOIN entries
       ON entries.seq BETWEEN attempts.first AND attempts.last
      AND +entries.lane = attempts.lane AND +entries.state = 'pending'
-   WHERE attempts.outcome IS NULL AND attempts.picked IS NULL
+   WHERE attempts.id = (SELECT max(id) FROM attempts) AND attempts.outcome IS NULL AND attempts.picked IS NULL
   UNION ALL
   SELECT entries.seq, +entries.state AS state FROM attempts, json_each(attempts.picked) AS number
    CROSS JOIN entries ON entries.seq = number.value
-   WHERE attempts.outcome IS NULL AND attempts.picked IS NOT NULL;
+   WHERE attempts.id = (SELECT max(id) FROM attempts) AND attempts.outcome IS NULL AND attempts.picked IS NOT NULL;
 
+-- Each entry as it stands. One that its lane has passed was carried once, by the accepted range that it lies in.
 CREATE VIEW entries_with_state AS
   SELECT seq, lane, group_key, profile, operator, message, recorded_at,
-         CASE WHEN state IN ('pending', 'waiting', 'in_doubt') AND seq IN (SELECT seq FROM carried)
-              THEN 'sending' ELSE state END AS state,
-         attempt, sends, reason, possibly_twice, out_of_order, hazardous
-    FROM entries;
+         CASE WHEN passed THEN 'shipped'
+              WHEN state IN ('pending', 'waiting', 'in_doubt') AND seq IN (SELECT seq FROM carried) THEN 'sending'
+              ELSE state END AS state,
+         CASE WHEN passed
+              THEN (SELECT CASE WHEN first <= entry.seq THEN id END FROM attempts
+                     WHERE outcome = 'shipped' AND picked IS NULL AND attempts.lane = entry.lane AND last >= entry.seq
+                     ORDER BY last LIMIT 1)
+              ELSE attempt END AS attempt,
+         CASE WHEN passed THEN 1 ELSE sends END AS sends,
+         reason, possibly_twice, out_of_order, hazardous
+    FROM (SELECT *, state = 'pending' AND seq <= (SELECT cursor FROM lanes WHERE lanes.lane = entries.lane) AS passed
+            FROM entries) AS entry;
 
 -- Recording writes no counter: the highest number is what was recorded, and pending is what is left of it.
 CREATE VIEW accounts AS

@@ -9,13 +9,14 @@ from recorder.journal import attempts, doubt, entries, lanes
 from recorder.journal.entries import Carried, Profile
 from recorder.journal.erase import erase_settled
 from recorder.journal.lanes import Failure
+from recorder.journal.opening import SENSELESS
 from recorder.journal.uptime import AT_ONCE, Due
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import JournalDamaged
 from recorder.model.hazards import Update, hazardous
 from recorder.model.operations import Lane
 
-__all__ = ["MOST_ALIKE", "Settled", "Settlement", "settle", "settle_late"]
+__all__ = ["MOST_ALIKE", "Settled", "Settlement", "set_aside_unreadable", "settle", "settle_late"]
 
 MOST_ALIKE = 20
 """Single rejections in a row with the same words, without a success between, from which on the lane pauses: that is
@@ -90,11 +91,12 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
     match settlement.outcome:
         case AttemptOutcome.SHIPPED:
             rejected = _reject(connection, carried, settlement.rejected)
-            entries.settle(connection, carried, State.SHIPPED)
-            lanes.shipped(
-                connection, lane, now, carried.last if carried.picked is None else None, carried.updates
-            )
-            if carried.picked is not None:
+            if carried.picked is None:
+                entries.settle_range(connection, carried, len(rejected))
+                lanes.shipped(connection, lane, now, carried.last, carried.updates)
+            else:
+                entries.settle(connection, carried, State.SHIPPED)
+                lanes.shipped(connection, lane, now, None, carried.updates)
                 doubt.clear_suspects(connection, lane)
             erase_settled(connection)
             return Settled(rejected=rejected)
@@ -113,7 +115,13 @@ def settle(connection: sqlite3.Connection, carried: Carried, settlement: Settlem
 
 def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> None:
     runs: dict[Profile, list[tuple[int, Update]]] = defaultdict(list)
-    for seq, group_key, profile, operator, message in entries.updates_of(connection, carried):
+    try:
+        updates = entries.updates_of(connection, carried)
+    except (*SENSELESS, sqlite3.OperationalError):
+        if not set_aside_unreadable(connection, carried.lane):
+            raise
+        updates = entries.updates_of(connection, carried)
+    for seq, group_key, profile, operator, message in updates:
         runs[group_key, profile].append((seq, Update.read(operator, message)))
     entries.settle(connection, carried, State.IN_DOUBT)
     _move_cursor(connection, carried)
@@ -130,6 +138,15 @@ def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement
     entries.mark_hazardous(connection, risky)
     if not asks and not settlement.apart:
         lanes.shrink_requests(connection, carried.lane, carried.updates)
+
+
+def set_aside_unreadable(connection: sqlite3.Connection, lane: Lane) -> bool:
+    """Reject entries of a lane that damage made unreadable, rather than let them keep it; False if there are none."""
+    owners = entries.reject_unreadable(connection, lane)
+    if owners:
+        doubt.break_runs(connection, lane, owners)
+        doubt.clear_suspects(connection, lane)
+    return bool(owners)
 
 
 def _refuse(connection: sqlite3.Connection, carried: Carried, settlement: Settlement) -> Settled:

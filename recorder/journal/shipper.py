@@ -12,7 +12,7 @@ __all__ = ["TakeOver", "epoch", "hand_over", "home", "next_epoch", "take_over"]
 
 _HOME = "SELECT machine, path, inode, identity FROM shipper, project"
 _SHIPPER = """
-SELECT epoch, service, EXISTS (SELECT 1 FROM attempts WHERE outcome IS NULL)
+SELECT epoch, service, EXISTS (SELECT 1 FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL)
                        OR (SELECT entries FROM counters WHERE account = 'in_doubt'),
        machine, path, inode, identity
   FROM shipper, project

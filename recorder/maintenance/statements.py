@@ -59,7 +59,10 @@ AND (attempts.picked IS NULL OR again.seq IS NOT NULL)
 """
 _BROKEN = {
     "entries of a lane that does not exist": "lanes.lane IS NULL",
-    "pending entries that their lane has passed": "entries.state = 'pending' AND entries.seq <= lanes.cursor",
+    "entries that their lane has passed, in no accepted range": (
+        "entries.state = 'pending' AND entries.seq <= lanes.cursor"
+        " AND (SELECT attempt FROM entries_with_state AS stands WHERE stands.seq = entries.seq) IS NULL"
+    ),
     "sent entries that their lane has not reached": (
         "entries.state IN ('shipped', 'in_doubt') AND entries.seq > lanes.cursor"
     ),
@@ -92,6 +95,18 @@ SELECT rule, count(*), min(seq) FROM (
 
 # --- Audit: rules for the other tables; each statement counts what breaks one, and names the first entry
 
+# Of ranges that end one after another, those that begin before another's end. (Salvage makes some that stand for
+# requests it knows nothing of: the entries in these are written out.)
+_IN_TWO_RANGES = """
+SELECT count(DISTINCT entries.seq), min(entries.seq) FROM (
+  SELECT lane, first, max(last) OVER (PARTITION BY lane ORDER BY last, id
+                                      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
+    FROM attempts WHERE outcome = 'shipped' AND picked IS NULL) AS accepted
+ CROSS JOIN lanes ON lanes.lane = accepted.lane
+ CROSS JOIN entries ON entries.seq BETWEEN accepted.first AND min(accepted.reached, lanes.cursor)
+                   AND +entries.lane = accepted.lane AND +entries.state = 'pending'
+ WHERE accepted.reached >= accepted.first
+"""
 _LANES_TOO_FAR = """
 SELECT count(*), NULL FROM lanes WHERE cursor > (SELECT coalesce(max(seq), 0) FROM entries)
 """
@@ -124,6 +139,7 @@ SELECT count(*), min(first) FROM attempts WHERE outcome IS NULL AND epoch <> (SE
 """
 RULES = {
     "requests under way that no shipper waits for": _OVERTAKEN,
+    "entries in two accepted ranges": _IN_TWO_RANGES,
     "lanes that have passed the last entry": _LANES_TOO_FAR,
     "waits for a late copy of nothing that was sent": _SETTLING_WITHOUT_CAUSE,
     "profiles held without an entry in doubt": _HELD_WITHOUT_CAUSE,

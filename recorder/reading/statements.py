@@ -76,9 +76,9 @@ NUMBERS_OF_PROFILE = """
 SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?
 """
 HISTORY_OF_PROFILE = """
-SELECT seq, message FROM entries
+SELECT seq, message FROM entries_with_state
  WHERE profile = ? AND group_key IS ? AND lane = ?
-   AND (state = 'shipped' OR (? AND state IN ('pending', 'waiting', 'in_doubt')))
+   AND (state = 'shipped' OR (? AND state IN ('pending', 'sending', 'waiting', 'in_doubt')))
  ORDER BY state != 'shipped', CASE state WHEN 'shipped' THEN attempt END, seq
 """
 
@@ -103,8 +103,8 @@ _NOT_SHIPPED_BY = """
         OR (state = 'shipped' AND (attempt > ? OR attempt IN (SELECT value FROM json_each(?)))))
  ORDER BY seq LIMIT ?
 """
-MESSAGES_SHIPPED_BY = f"SELECT seq, message FROM entries {_SHIPPED_BY}"
-MESSAGES_NOT_SHIPPED_BY = f"SELECT seq, message FROM entries {_NOT_SHIPPED_BY}"
+MESSAGES_SHIPPED_BY = f"SELECT seq, message FROM entries_with_state {_SHIPPED_BY}"
+MESSAGES_NOT_SHIPPED_BY = f"SELECT seq, message FROM entries_with_state {_NOT_SHIPPED_BY}"
 ENTRIES_SHIPPED_BY = f"SELECT {ENTRY_COLUMNS} FROM entries_with_state {_SHIPPED_BY}"
 ENTRIES_NOT_SHIPPED_BY = f"SELECT {ENTRY_COLUMNS} FROM entries_with_state {_NOT_SHIPPED_BY}"
 
@@ -140,7 +140,7 @@ SELECT {_ATTEMPT_COLUMNS} FROM attempts
 LATEST_ATTEMPTS = f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE id < ? ORDER BY id DESC LIMIT ?"
 CARRIED_BY = "SELECT lane, first, last, entries, picked, outcome FROM attempts WHERE id = ?"
 NUMBERS_CARRIED = """
-SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND lane = ? AND (? OR attempt = ?) ORDER BY seq
+SELECT seq FROM entries_with_state WHERE seq BETWEEN ? AND ? AND lane = ? AND (? OR attempt = ?) ORDER BY seq
 """
 
 # By the same words and status that the filters `error==` and `status=` take.

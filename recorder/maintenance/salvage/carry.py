@@ -67,6 +67,7 @@ def settle_accounts(
         uptime: Since the boot: profiles in doubt settle from now on.
     """
     connection.execute("BEGIN IMMEDIATE")
+    _write_out_passed(connection)
     gaps = settle_gaps(connection, found, most=size // 16, now=now)  # a row takes more
     connection.execute(sql.FORGET_PICKED)
     connection.execute(sql.MEND_MARKS)
@@ -80,6 +81,18 @@ def settle_accounts(
     for statement in sql.END_NAMES:
         connection.execute(statement)
     return gaps
+
+
+def _write_out_passed(connection: sqlite3.Connection) -> None:
+    """Write out what accepted ranges shipped: see schema.sql.
+
+    How far a lane came is told by its cursor, by its ranges, and by its entries that an attempt settled, of which the
+    last one of a range is always written. Two of them must agree: if one is damaged, no unsent entry is taken for
+    shipped, and none that was shipped for unsent.
+    """
+    for lane, *reached in connection.execute(sql.REACHED_BY_LANE).fetchall():
+        _, second, _ = sorted(reached)
+        connection.execute(sql.WRITE_OUT_PASSED, {"lane": lane, "reached": second})
 
 
 def _mend_attempts(connection: sqlite3.Connection) -> None:

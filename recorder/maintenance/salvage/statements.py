@@ -131,6 +131,28 @@ SELECT lane, group_key, profile, 1, :upto FROM entries
 """
 MARK_PARTLY_KNOWN = "UPDATE baseline SET partly_known = 1"
 
+# --- Entries that their lane passed: they were shipped, and are written out
+
+REACHED_BY_LANE = """
+SELECT lane, coalesce((SELECT cursor FROM lanes WHERE lanes.lane = named.lane), 0),
+       coalesce((SELECT max(last) FROM attempts WHERE attempts.lane = named.lane AND picked IS NULL
+                                                  AND outcome IN ('shipped', 'unknown')), 0),
+       coalesce((SELECT max(seq) FROM entries WHERE entries.lane = named.lane AND attempt IS NOT NULL), 0)
+  FROM (SELECT DISTINCT lane FROM entries) AS named
+"""
+# By the range that they lie in. If that cannot be read: what settled an entry above came later, but for the last entry
+# of the range itself, so the lowest is that one. If that cannot be read either: after what came before in its profile.
+WRITE_OUT_PASSED = """
+UPDATE entries SET state = 'shipped', sends = 1, attempt = coalesce(
+                     (SELECT CASE WHEN first <= entries.seq THEN id END FROM attempts
+                       WHERE outcome = 'shipped' AND picked IS NULL AND attempts.lane = entries.lane
+                         AND last >= entries.seq ORDER BY last LIMIT 1), settled.above, settled.below)
+  FROM (SELECT seq, min(attempt) OVER (ORDER BY seq DESC) AS above,
+               max(attempt) OVER (PARTITION BY group_key, profile ORDER BY seq) AS below
+          FROM entries WHERE lane = :lane) AS settled
+ WHERE settled.seq = entries.seq AND state = 'pending' AND lane = :lane AND entries.seq <= :reached
+"""
+
 # --- Accounts that agree: each shipped entry has an attempt, and what was unsettled is in doubt
 
 FORGET_PICKED = "UPDATE attempts SET picked = NULL WHERE picked IS NOT NULL AND NOT json_valid(picked)"

@@ -147,7 +147,7 @@ def test_counter_that_is_gone_is_named(story):
         ("UPDATE entries SET seq = -6 WHERE seq = 6", "recorded: counted 7, noted 7 (first: entry 1)"),
         (
             "UPDATE lanes SET cursor = 6",
-            "pending entries that their lane has passed: counted 1, noted 0 (first: entry 6)",
+            "entries that their lane has passed, in no accepted range: counted 1, noted 0 (first: entry 6)",
         ),
         (
             "UPDATE lanes SET cursor = 3",
@@ -251,7 +251,7 @@ OPEN = "INSERT INTO attempts (lane, epoch, first, last, picked, entries, bytes, 
         ),
         (
             "SELECT 'people', epoch, seq, seq, NULL, 1, 9, '', 0, 1 FROM shipper, entries WHERE seq IN (6, 7)",
-            ["requests under way: counted 2, noted 1"],
+            ["requests under way: counted 2, noted 1", "entries of the request under way: counted 1, noted 2"],
         ),
         ("VALUES ('people', (SELECT epoch FROM shipper), 6, 7, NULL, 2, 9, '', 0, 1)", []),
     ],

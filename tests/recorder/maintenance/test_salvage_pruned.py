@@ -539,7 +539,8 @@ def test_far_number_alone_is_damage(damaged, known, alone):
         if alone:
             connection.execute("UPDATE entries SET seq = 20000 WHERE seq = (SELECT max(seq) FROM entries)")
         else:
-            connection.execute("UPDATE entries SET seq = seq + 20000 WHERE state = 'pending'")
+            unsent = "SELECT seq FROM entries_with_state WHERE state IN ('pending', 'sending')"
+            connection.execute(f"UPDATE entries SET seq = seq + 20000 WHERE seq IN ({unsent})")
     overwrite(damaged, known.roots["waits_of_profile"])
     salvaged = salvage(damaged)
     assert (salvaged.recorded < 10_000) == alone
