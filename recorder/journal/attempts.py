@@ -26,7 +26,9 @@ _INSERT = """
 INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, bytes, digest, started_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_IS_OPEN = "id = (SELECT max(id) FROM attempts) AND outcome IS NULL"  # no later one is made before it is settled
+_IS_OPEN = (
+    "id = (SELECT max(id) FROM attempts) AND outcome IS NULL"  # no later one is made before it is settled
+)
 _OPEN = f"SELECT id, epoch, lane, first, last, picked, entries, updates FROM attempts WHERE {_IS_OPEN}"
 _OPEN_RANGES = f"SELECT lane, first, last FROM attempts WHERE {_IS_OPEN} AND picked IS NULL"
 _END = """

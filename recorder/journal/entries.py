@@ -159,7 +159,7 @@ def highest(connection: sqlite3.Connection) -> int:
 # --- claiming
 
 _MESSAGE_IF_OBJECT = f"CASE WHEN {IS_OBJECT} THEN message END"  # NULL where damage made it something else
-# And all text that settling will read, so that damage shows at once. Of a range it is read only after an unknown outcome.
+# And all text that settling will read, so that damage shows at once. Of a range, only an unknown outcome reads it.
 _READ = f"seq, {_MESSAGE_IF_OBJECT}, {NAMES}"
 _PENDING = f"""
 SELECT seq, {_MESSAGE_IF_OBJECT} FROM entries

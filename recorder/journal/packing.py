@@ -116,7 +116,9 @@ def _first(
             routes = [routed(text) for text in texts]
             route = route if messages else routes[0]
             fits = next((place for place, each in enumerate(routes) if each != route), fits)
-        ends = list(accumulate([len(text) + more + 1 for text in encoded], initial=size))  # a comma or a bracket
+        ends = list(
+            accumulate([len(text) + more + 1 for text in encoded], initial=size)
+        )  # a comma or a bracket
         if ends[fits] > most_bytes:
             fits = max(bisect_right(ends, most_bytes, hi=fits) - 1, 0 if messages else 1)
         numbers += own[:fits]

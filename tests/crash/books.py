@@ -15,9 +15,15 @@ from typing import Any
 from simulator import Simulator
 from tests.crash.witness import Witness
 
+# An entry that its lane passed unwritten is shipped; see recorder/journal/schema.sql.
 _ENTRIES = """
-SELECT seq, lane, group_key, profile, operator, message, state, attempt, sends, reason, possibly_twice, out_of_order
-  FROM entries ORDER BY seq
+SELECT seq, lane, group_key, profile, operator, message, iif(passed, 'shipped', state),
+       iif(passed, (SELECT id FROM attempts WHERE attempts.lane = entry.lane AND seq BETWEEN first AND last
+                                              AND outcome = 'shipped' AND picked IS NULL), attempt),
+       sends + passed, reason, possibly_twice, out_of_order
+  FROM (SELECT entries.*, state = 'pending' AND seq <= cursor AS passed
+          FROM entries JOIN lanes ON lanes.lane = entries.lane) AS entry
+ ORDER BY seq
 """
 _COUNTED = ("waiting", "in_doubt", "shipped", "rejected", "discarded", "forgotten", "lost")
 

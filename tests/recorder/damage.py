@@ -140,6 +140,6 @@ def _cut(path, chance):
 
 def pending_of(path, lane=Lane.PEOPLE):
     """Return the numbers of a lane's pending entries, with their profiles."""
-    sql = "SELECT seq, profile FROM entries WHERE lane = ? AND state = 'pending' ORDER BY seq"
+    sql = "SELECT seq, profile FROM entries_with_state WHERE lane = ? AND state = 'pending' ORDER BY seq"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         return connection.execute(sql, (lane,)).fetchall()

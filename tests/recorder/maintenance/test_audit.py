@@ -251,7 +251,10 @@ OPEN = "INSERT INTO attempts (lane, epoch, first, last, picked, entries, bytes, 
         ),
         (
             "SELECT 'people', epoch, seq, seq, NULL, 1, 9, '', 0, 1 FROM shipper, entries WHERE seq IN (6, 7)",
-            ["requests under way: counted 2, noted 1", "entries of the request under way: counted 1, noted 2"],
+            [
+                "requests under way: counted 2, noted 1",
+                "entries of the request under way: counted 1, noted 2",
+            ],
         ),
         ("VALUES ('people', (SELECT epoch FROM shipper), 6, 7, NULL, 2, 9, '', 0, 1)", []),
     ],
