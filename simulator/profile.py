@@ -49,8 +49,11 @@ class Profile(Mapping[str, Any]):
         partly_known: bool,
     ) -> Self:
         """Return a profile of properties that are not changed elsewhere, which saves a copy."""
-        profile = cls(id, {}, group_key=group_key, partly_known=partly_known)
-        profile._properties = properties
+        profile = cls.__new__(cls)
+        profile.id = id
+        profile.group_key = group_key
+        profile.partly_known = partly_known
+        profile._properties = properties  # noqa: SLF001  # its own
         return profile
 
     def __getitem__(self, name: str) -> Any:

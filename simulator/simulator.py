@@ -27,6 +27,7 @@ from recorder.model.people import Batch, Check, Meta, PeopleApi, stamped
 from recorder.model.reports import ShipReport
 from recorder.model.semantics import Properties, apply_message, copy_properties, operate
 from simulator.profile import Profile
+from simulator.quick import user_and_operator
 from simulator.replay import Start, Unreadable
 from simulator.timeline import Timeline
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from recorder.reading.reader import JournalReader
 
 __all__ = ["Rejected", "Simulator", "Snapshot"]
+
+_Key = str | tuple[str, str]
+"""A user's id alone, which is found fastest, or a group's key and id."""
 
 _Accepted = tuple[Message, str]
 """A valid message, and its JSON."""
@@ -56,14 +60,14 @@ class Rejected:
 class Snapshot:
     """The state of a simulator, for `Simulator.restore`."""
 
-    _profiles: dict[Identity, Properties]
-    _partly_known: frozenset[Identity]
+    _profiles: dict[_Key, Properties]
+    _partly_known: frozenset[_Key]
     _rejected: tuple[Rejected, ...]
     _history: "_History | None"
     _journal: "_Journal | None"
 
 
-_History = defaultdict[Identity, list[str | bytes | Unreadable]]
+_History = defaultdict[_Key, list[str | bytes | Unreadable]]
 """The messages applied to each profile: as JSON, or in `marshal`'s format."""
 
 # Messages are copied, as their owner may change them. marshal takes a third of JSON's time; its format does not matter,
@@ -130,8 +134,8 @@ class Simulator(PeopleApi):
         self._serializer = serializer
         self._dialect = dialect or Dialect()
         self._clock = clock
-        self._properties: dict[Identity, Properties] = {}
-        self._partly_known: set[Identity] = set()
+        self._properties: dict[_Key, Properties] = {}
+        self._partly_known: set[_Key] = set()
         self._rejected: list[Rejected] = []
         self._keeps_history = history
         self._history: _History | None = defaultdict(list) if history else None
@@ -147,15 +151,18 @@ class Simulator(PeopleApi):
         Returns:
             One outcome per operator in written order; one for a message without identity or operator.
         """
-        if type(message) is dict and is_plain(message, MESSAGE_DEPTH):
-            kept = marshal.dumps(message, _MARSHAL_VERSION)
-            if _SURROGATE not in kept:
+        found = user_and_operator(message)
+        plain = found is not None or (type(message) is dict and is_plain(message, MESSAGE_DEPTH))
+        if plain and (kept := _marshalled(message)) is not None:
+            if found is None:
                 return self._apply(message, kept)
+            user, operator = found
+            return [self._operate(user, operator, message[operator], kept)]
         try:
-            plain, text = normalise_with_text(message)
+            normal, text = normalise_with_text(message)
         except InvalidOperation as error:
             return self._unreadable(message, error)
-        return self._apply(plain, text)
+        return self._apply(normal, text)
 
     def _apply(self, message: Message, kept: str | bytes | None) -> list[Outcome]:
         """Apply a plain message, and add it to the history as `kept` unless None."""
@@ -170,30 +177,40 @@ class Simulator(PeopleApi):
                 self._rejected.append(Rejected(deepcopy(message), str(error)))
                 rejection = ((error.path, error.reason),)
                 return [Outcome(name, Verdict.REJECTED, rejection) for name in operators_of(message) or [""]]
-        if kept is not None and self._history is not None:
-            self._history[identity].append(kept)
-        before = self._properties.get(identity)
+        key = _key(identity)
         if len(operators) == 1:  # nearly all messages; it cannot be rejected any more
-            operator = operators[0]
-            after, outcome = operate(before, operator, message[operator], self._dialect)
-            if outcome.verdict is _NOT_SIMULATED:
-                self._partly_known.add(identity)
-            outcomes = [outcome]
-        else:
-            after, outcomes = apply_message(before, message, self._dialect)
-            self._note(identity, message, outcomes)
+            return [self._operate(key, operators[0], message[operators[0]], kept)]
+        if kept is not None and self._history is not None:
+            self._history[key].append(kept)
+        before = self._properties.get(key)
+        after, outcomes = apply_message(before, message, self._dialect)
+        self._note(key, message, outcomes)
         if after is None:
-            self._properties.pop(identity, None)
+            self._properties.pop(key, None)
         elif after is not before:
-            self._properties[identity] = after
+            self._properties[key] = after
         return outcomes
 
-    def _note(self, identity: Identity, message: Message, outcomes: list[Outcome]) -> None:
+    def _operate(self, key: _Key, operator: str, payload: Any, kept: str | bytes | None) -> Outcome:
+        """Apply one valid operation, and add its message to the history as `kept` unless None."""
+        if kept is not None and self._history is not None:
+            self._history[key].append(kept)
+        before = self._properties.get(key)
+        after, outcome = operate(before, operator, payload, self._dialect)
+        if after is None:
+            self._properties.pop(key, None)
+        elif before is None:
+            self._properties[key] = after
+        if outcome.verdict is _NOT_SIMULATED:
+            self._partly_known.add(key)
+        return outcome
+
+    def _note(self, key: _Key, message: Message, outcomes: list[Outcome]) -> None:
         """Note operators of unknown effect, and rejections."""
         refusal = None
         for outcome in outcomes:
             if outcome.verdict is Verdict.NOT_SIMULATED:
-                self._partly_known.add(identity)
+                self._partly_known.add(key)
             elif outcome.verdict is Verdict.REJECTED and refusal is None:
                 refusal = outcome
         if refusal is not None:
@@ -211,7 +228,7 @@ class Simulator(PeopleApi):
             Outcome(name, Verdict.REJECTED, ((error.path, error.reason),)) for name in operators or [""]
         ]
         if self._history is not None and (identity := _named(message)) is not None:
-            self._history[identity].append(Unreadable(message, tuple(outcomes)))
+            self._history[_key(identity)].append(Unreadable(message, tuple(outcomes)))
         return outcomes
 
     def _accept(self, lane: Lane, message: Any, meta: Meta, check: Check | None = None) -> list[_Accepted]:
@@ -257,16 +274,12 @@ class Simulator(PeopleApi):
     @property
     def profiles(self) -> dict[str, Profile]:
         """Users' profiles by id, in order of creation; a snapshot."""
-        return {id_.id: self._profile(id_) for id_ in self._properties if id_.group_key is None}
+        return {key: self._profile(key) for key in self._properties if isinstance(key, str)}
 
     @property
     def groups(self) -> dict[tuple[str, str], Profile]:
         """Groups' profiles by (group key, group id); a snapshot."""
-        return {
-            (id_.group_key, id_.id): self._profile(id_)
-            for id_ in self._properties
-            if id_.group_key is not None
-        }
+        return {key: self._profile(key) for key in self._properties if not isinstance(key, str)}
 
     def profile(self, id: str | int, *, group_key: str | None = None) -> Profile:
         """Return one profile; a snapshot.
@@ -274,14 +287,15 @@ class Simulator(PeopleApi):
         Raises:
             KeyError: No such profile.
         """
-        return self._profile(Identity(group_key, str(id)))
+        return self._profile(_key(Identity(group_key, str(id))))
 
-    def _profile(self, identity: Identity) -> Profile:
+    def _profile(self, key: _Key) -> Profile:
+        group_key, id_ = (None, key) if isinstance(key, str) else key
         return Profile.owning(
-            identity.id,
-            copy_properties(self._properties[identity]),
-            group_key=identity.group_key,
-            partly_known=identity in self._partly_known,
+            id_,
+            copy_properties(self._properties[key]),
+            group_key=group_key,
+            partly_known=key in self._partly_known,
         )
 
     def timeline(self, id: str | int, *, group_key: str | None = None) -> Timeline:
@@ -308,7 +322,7 @@ class Simulator(PeopleApi):
             raise RestanteError("this simulator keeps no history", hint="Make it with history=True.")
         identity = Identity(group_key, str(id))
         start, journaled = self._journaled(identity)
-        history = [*(text for _, text in journaled), *map(_as_json, self._history.get(identity, ()))]
+        history = [*(text for _, text in journaled), *map(_as_json, self._history.get(_key(identity), ()))]
         if not history and start is None:
             owner = "" if group_key is None else f" of the group key {group_key!r}"
             raise KeyError(f"no message ever named the profile {identity.id!r}{owner}")
@@ -420,11 +434,11 @@ class Simulator(PeopleApi):
         simulator = cls(of_recorded(dialect))
         simulator._journal = journal
         for kept in reader.baseline():
-            identity = Identity(kept.group_key, kept.profile)
+            key = _key(Identity(kept.group_key, kept.profile))
             if (properties := _plain(kept.properties)) is not None:
-                simulator._properties[identity] = properties
+                simulator._properties[key] = properties
             if kept.partly_known:
-                simulator._partly_known.add(identity)
+                simulator._partly_known.add(key)
         for message in reader.history(shipped_only=journal.shipped_only):
             simulator._apply(message, None)
         return simulator
@@ -442,18 +456,31 @@ def _plain(properties: Mapping[str, Any] | None) -> Properties | None:
     return None if properties is None else dict(properties)
 
 
+def _marshalled(message: Message) -> bytes | None:
+    """Return a copy in marshal's format; None if it has a subclass of str, or may have a lone surrogate."""
+    try:
+        kept = marshal.dumps(message, _MARSHAL_VERSION)
+    except ValueError:
+        return None
+    return None if _SURROGATE in kept else kept
+
+
 def _as_json(kept: str | bytes | Unreadable) -> str | Unreadable:
     return compact(marshal.loads(kept)) if isinstance(kept, bytes) else kept  # noqa: S302  # written by `apply`
 
 
-def _copied(profiles: dict[Identity, Properties]) -> dict[Identity, Properties]:
-    return {identity: copy_properties(properties) for identity, properties in profiles.items()}
+def _key(identity: Identity) -> _Key:
+    return identity.id if identity.group_key is None else (identity.group_key, identity.id)
+
+
+def _copied(profiles: dict[_Key, Properties]) -> dict[_Key, Properties]:
+    return {key: copy_properties(properties) for key, properties in profiles.items()}
 
 
 def _copied_history(history: _History | None) -> _History | None:
     if history is None:
         return None
-    return defaultdict(list, {identity: list(kept) for identity, kept in history.items()})
+    return defaultdict(list, {key: list(kept) for key, kept in history.items()})
 
 
 def _named(message: Any) -> Identity | None:
