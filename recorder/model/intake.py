@@ -114,16 +114,13 @@ class Intake:
             message = self._without_token(message)
         identity, operators = examine(message, lane, self.unknown_operators)
         message = _with_identity(message, identity)
-        return [
-            NewEntry(
-                str(lane),
-                *identity,
-                operator,
-                check_size(compact(single), operator, extra=self._token_bytes),
-                now,
-            )
-            for operator, single in zip(operators, split(message, operators), strict=True)
-        ]
+        group_key, id_ = identity
+        rows = []  # a loop: before Python 3.12 a comprehension is a call of its own
+        for place, single in enumerate(split(message, operators)):
+            operator = operators[place]
+            text = check_size(compact(single), operator, extra=self._token_bytes)
+            rows.append(NewEntry(str(lane), group_key, id_, operator, text, now))
+        return rows
 
     def _without_token(self, message: Message) -> Message:
         """Return a copy without the project's token, which is added when it is sent."""

@@ -194,7 +194,7 @@ _SHAPES: dict[str, Callable[[str, Any], None]] = {
 
 # --- Messages -----------------------------------------------------------------------------------
 
-_Form = tuple[tuple[str, ...], bool]
+_Form = tuple[tuple[str, ...], Lane | None]
 _forms: dict[tuple[str, ...], _Form] = {}
 _MOST_FORMS = 256
 _KNOWN = ENVELOPE | set(Operator)
@@ -217,13 +217,13 @@ def examine(
     (Identity(group_key=None, id='u1'), ('$set',))
     """
     names = tuple(message)
-    operators, of_a_user = _forms.get(names) or _form(names)
-    profile = message["$distinct_id"] if of_a_user else None
+    operators, of_users = _forms.get(names) or _form(names)
+    profile = message["$distinct_id"] if of_users is not None else None
     if type(profile) is str and 0 < len(profile) <= MAX_IDENTITY:  # nearly all
         identity = Identity(None, profile)
     else:
         identity = identity_of(message)
-    if lane is not None:
+    if lane is not of_users and lane is not None:
         _check_lane(identity, lane)
     if not operators:
         raise InvalidOperation("message", "has no operator such as $set")
@@ -239,15 +239,13 @@ def examine(
 
 
 def _form(names: tuple[str, ...]) -> _Form:
-    """Return the operators among a message's names, and True if they name a user only.
+    """Return the operators among a message's names, and the lane of users if they name nothing but a user.
 
     Messages of an app have few different sets of names, so each is worked out once. Names that an app made up are
     not remembered: they may be long, or personal data.
     """
-    form = (
-        tuple(operators_of(names)),
-        "$distinct_id" in names and "$group_key" not in names and "$group_id" not in names,
-    )
+    of_users = "$distinct_id" in names and "$group_key" not in names and "$group_id" not in names
+    form = tuple(operators_of(names)), Lane.PEOPLE if of_users else None
     if len(_forms) < _MOST_FORMS and _KNOWN.issuperset(names):
         _forms[names] = form
     return form
