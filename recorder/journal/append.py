@@ -37,10 +37,11 @@ class _Call:
     def __init__(self, rows: Sequence[NewEntry], thread: int) -> None:
         self.rows = rows
         self.thread = thread
-        self.size = self.rejected = 0
+        size = rejected = 0
         for row in rows:
-            self.size += len(row.message) + _ROW_BYTES
-            self.rejected += row.state != _PENDING
+            size += len(row.message) + _ROW_BYTES
+            rejected += row.state != _PENDING
+        self.size, self.rejected = size, rejected
         self.done = False
         self.error: JournalError | None = None
         self.last = 0
@@ -143,8 +144,7 @@ class GroupCommit:
                 shared.owner = 0
 
     def _commit_queue(self) -> None:
-        with self._lock:  # not before: a signal handler may have committed them meanwhile
-            calls = self.queue.copy()
+        calls = self.queue.copy()  # not before: a signal handler may have committed them meanwhile
         begun = time.monotonic()
         try:
             self._commit_with_space(calls)
@@ -195,7 +195,8 @@ class GroupCommit:
         committing = len(calls) == 1 and self._one_statement(calls[0])
         try:
             if committing:
-                self._write(connection, calls[0])
+                calls[0].last = entries.insert(connection, calls[0].rows[0])
+                self._connection.note_written(calls[0].size)
             else:
                 connection.execute(BEGIN)
                 for call in calls:
