@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ __all__ = ["pairs"]
 SINGLES = 2_000
 THREADS = 16
 EACH = 250  # a thread's
+PROCESSES = 4
+TURNS = 2_000  # a process's
 BATCH = 1_000
 BATCHES = 30
 LINES = 100_000
@@ -105,6 +108,34 @@ def slowly_synced(what: str) -> Measure:
     return lambda folder: in_process(
         MEASURE, what, folder, env={"LD_PRELOAD": str(folder.parent / "late.so")}
     )
+
+
+LONGEST = """
+import pathlib, sys
+from benchmarks import recording
+print({"ours": recording.our_longest, "raw": recording.raw_longest}[sys.argv[1]](pathlib.Path(sys.argv[2])))
+"""
+
+
+def our_longest(folder: Path) -> float:
+    with Recorder("T", folder / "ours.db") as recorder:
+        return max(seconds(lambda: recorder.people_set("cdnow-00001", PROPERTIES)) for _ in range(TURNS))
+
+
+def raw_longest(folder: Path) -> float:
+    with raw(folder / "raw.db", "FULL", log_pages=LOG_PAGES) as connection:
+        connection.execute("PRAGMA busy_timeout = 60000")
+        return max(seconds(lambda: connection.execute(INSERT, ROW)) for _ in range(TURNS))
+
+
+def in_processes(what: str) -> Measure:
+    """The longest call of several processes that record into one journal."""
+
+    def measure(folder: Path) -> float:
+        with ThreadPoolExecutor(PROCESSES) as pool:
+            return max(pool.map(lambda _: in_process(LONGEST, what, folder), range(PROCESSES)))
+
+    return measure
 
 
 def our_batches(folder: Path) -> float:
@@ -207,6 +238,15 @@ def pairs() -> Iterator[Pair]:
         slow, alone = slowly_synced("threads"), slowly_synced("raw")
         what = "16 threads, a sync takes 5 ms more"
         yield Pair(what, "raw, one thread", slow, alone, 10, prepare=make_shim)
+    yield Pair(
+        "4 processes, power: the longest call",
+        "raw, SQLite's own wait",
+        in_processes("ours"),
+        in_processes("raw"),
+        0.3,
+        by="times",
+        unit=(1e3, "ms"),
+    )
     yield Pair("batch() of 1,000, power", "raw executemany, FULL", our_batches, raw_batches, 0.3)
     yield Pair(
         "restante record, 100,000 lines",

@@ -195,10 +195,10 @@ class GroupCommit:
         committing = len(calls) == 1 and self._one_statement(calls[0])
         try:
             if committing:
-                calls[0].last = entries.insert(connection, calls[0].rows[0])
+                calls[0].last = self._connection.when_free(entries.insert, connection, calls[0].rows[0])
                 self._connection.note_written(calls[0].size)
             else:
-                connection.execute(BEGIN)
+                self._connection.when_free(connection.execute, BEGIN)
                 for call in calls:
                     self._write(connection, call)
                 committing = True

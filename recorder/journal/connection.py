@@ -4,9 +4,10 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar, TypeVarTuple
 
 from recorder.journal.forks import at_forks, opening
 from recorder.journal.locks import OpenLock, beside
@@ -17,6 +18,8 @@ from recorder.model.errors import JournalClosed, JournalError
 __all__ = ["BEGIN", "COMMIT", "ROLLBACK", "Connection", "Durability"]
 
 Durability = Literal["power", "process"]
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 
 BEGIN = "BEGIN IMMEDIATE"
 COMMIT = "COMMIT"
@@ -25,6 +28,11 @@ ROLLBACK = "ROLLBACK"
 _FRAME_HEADER = 24  # bytes before each page in the log
 _TRANSACTION_BYTES = 8_000  # written by a transaction besides rows, roughly
 _LOOK_INTERVAL = 32  # pages
+_SHORTEST_PAUSE = 0.0001  # seconds
+_LONGEST_AT_FIRST = 0.001
+_LONGEST_PAUSE = 0.005
+_BACK_OFF = 200  # a pause is at most this part of the time waited
+_NO_WAIT = "PRAGMA busy_timeout = 0"
 
 
 def _identity(file: str) -> tuple[int, int] | None:
@@ -86,6 +94,7 @@ class Connection:
         connection = open_journal(
             self._path, self._held, synchronous=self._synchronous, busy_timeout=self._busy_timeout
         )
+        connection.execute(_NO_WAIT)  # see `when_free`
         self._file = _identity(self._name)
         self._log_file: tuple[int, int] | None = None
         return connection
@@ -204,11 +213,38 @@ class Connection:
             )
         return self._sqlite
 
+    def when_free(self, write: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """Run the first statement of a write transaction, again and again while another process writes.
+
+        SQLite's own wait ends in pauses of 0.1 s, and whoever records without a pause comes first each time. Here,
+        too, the pauses alone count towards the busy time-out.
+
+        Raises:
+            sqlite3.OperationalError: Another process still had the journal locked after the busy time-out.
+        """
+        waited = 0.0
+        while True:
+            try:
+                return write(*arguments)
+            except sqlite3.OperationalError as error:
+                if primary_code(error) != sqlite3.SQLITE_BUSY or waited >= self._busy_timeout:
+                    raise
+            # Random, so that no two processes keep asking at the same moments.
+            longest = min(max(waited / _BACK_OFF, _LONGEST_AT_FIRST), _LONGEST_PAUSE)
+            pause = _SHORTEST_PAUSE + longest * os.urandom(1)[0] / 255
+            time.sleep(pause)
+            waited += pause
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend the connection for reads; each statement sees the journal at its own moment."""
         with self.alone(), making_sense(self._path):
-            yield self.use()
+            connection = self.use()
+            connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout * 1000:.0f}")
+            try:
+                yield connection
+            finally:
+                connection.execute(_NO_WAIT)
 
     @contextlib.contextmanager
     def transaction(self, *, full: bool = False) -> Iterator[sqlite3.Connection]:
@@ -219,7 +255,7 @@ class Connection:
             try:
                 if raised:
                     connection.execute("PRAGMA synchronous = FULL")
-                connection.execute(BEGIN)
+                self.when_free(connection.execute, BEGIN)
                 yield connection
                 connection.execute(COMMIT)
             finally:
@@ -310,4 +346,4 @@ class Connection:
         else:
             return not busy
         finally:
-            connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout * 1000:.0f}")
+            connection.execute(_NO_WAIT)

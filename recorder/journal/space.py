@@ -123,10 +123,9 @@ class Space:
             self._kept_in_vain = kept if kept == shipped else -1
         return self._short_of(connection) < before
 
-    @staticmethod
-    def _step(connection: sqlite3.Connection, walk: "Walk") -> None:
+    def _step(self, connection: sqlite3.Connection, walk: "Walk") -> None:
         try:
-            connection.execute(BEGIN)
+            self._connection.when_free(connection.execute, BEGIN)
             walk.step(connection)
             connection.execute(COMMIT)
         finally:
