@@ -32,6 +32,7 @@ from recorder.model.operations import Identity, examine, operators_of, split
 from recorder.model.outcomes import Verdict
 from recorder.model.semantics import Properties, apply_message
 from simulator.divergences import Comparison, Divergence, DivergenceKind, Occurrence
+from simulator.quick import is_json
 
 __all__ = ["compare"]
 
@@ -77,7 +78,8 @@ def compare(
     early = sum(history.move_arrived() for history in histories.values())
     # Profiles that only `to_send` names are not compared.
     known = {owner: history for owner, history in histories.items() if history.predicted or history.received}
-    compared = [_divergence(owner, history, of_recorded(dialect)) for owner, history in known.items()]
+    dialect = of_recorded(dialect)
+    compared = [_divergence(owner, history, dialect) for owner, history in known.items()]
     divergences = tuple(one for one in compared if one is not None)
     return Comparison(
         divergences=divergences,
@@ -175,7 +177,7 @@ class _Side:
         for message in messages:
             self.messages += 1
             try:
-                plain = normalise(message)
+                plain = message if is_json(message) else normalise(message)
                 identity, operators = examine(plain, unknown_operators="ship")
             except InvalidOperation:
                 self.malformed += 1
@@ -188,8 +190,14 @@ class _Side:
 
     def _step(self, single: Message) -> _Step:
         content = spell({name: value for name, value in single.items() if name not in _NOT_COMPARED})
-        time = spell(single["$time"]) if "$time" in single else None
-        return _Step(self.messages, self.texts.setdefault(content, content), time)
+        return _Step(self.messages, self.texts.setdefault(content, content), _time(single))
+
+
+def _time(single: Message) -> str | None:
+    if "$time" not in single:
+        return None
+    time = single["$time"]
+    return repr(time) if type(time) is float else spell(time)  # as an encoder writes it, without making one
 
 
 # --- Comparing ----------------------------------------------------------------------------------

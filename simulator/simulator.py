@@ -27,7 +27,7 @@ from recorder.model.people import Batch, Check, Meta, PeopleApi, stamped
 from recorder.model.reports import ShipReport
 from recorder.model.semantics import Properties, apply_message, copy_properties, operate
 from simulator.profile import Profile
-from simulator.quick import user_and_operator
+from simulator.quick import marshalled, user_and_operator
 from simulator.replay import Start, Unreadable
 from simulator.timeline import Timeline
 
@@ -69,12 +69,6 @@ class Snapshot:
 
 _History = defaultdict[_Key, list[str | bytes | Unreadable]]
 """The messages applied to each profile: as JSON, or in `marshal`'s format."""
-
-# Messages are copied, as their owner may change them. marshal takes a third of JSON's time; its format does not matter,
-# as no other process reads it.
-_MARSHAL_VERSION = 2  # does not search for repeated objects
-_SURROGATE = 0xED
-"""The first byte of a lone surrogate in marshal's format, which is not JSON (also of some letters, and in numbers)."""
 
 # Needed for each operation, and on Python 3.11 a member of an enum takes a call to find.
 _NOT_SIMULATED = Verdict.NOT_SIMULATED
@@ -153,7 +147,7 @@ class Simulator(PeopleApi):
         """
         found = user_and_operator(message)
         plain = found is not None or (type(message) is dict and is_plain(message, MESSAGE_DEPTH))
-        if plain and (kept := _marshalled(message)) is not None:
+        if plain and (kept := marshalled(message)) is not None:
             if found is None:
                 return self._apply(message, kept)
             user, operator = found
@@ -456,17 +450,8 @@ def _plain(properties: Mapping[str, Any] | None) -> Properties | None:
     return None if properties is None else dict(properties)
 
 
-def _marshalled(message: Message) -> bytes | None:
-    """Return a copy in marshal's format; None if it has a subclass of str, or may have a lone surrogate."""
-    try:
-        kept = marshal.dumps(message, _MARSHAL_VERSION)
-    except ValueError:
-        return None
-    return None if _SURROGATE in kept else kept
-
-
 def _as_json(kept: str | bytes | Unreadable) -> str | Unreadable:
-    return compact(marshal.loads(kept)) if isinstance(kept, bytes) else kept  # noqa: S302  # written by `apply`
+    return compact(marshal.loads(kept)) if isinstance(kept, bytes) else kept  # noqa: S302  # made by `marshalled`
 
 
 def _key(identity: Identity) -> _Key:

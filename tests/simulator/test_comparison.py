@@ -620,3 +620,13 @@ def test_comparisons_are_frozen_values():
     with pytest.raises(AttributeError):
         one.agreeing = 5
     assert json.dumps(one.divergences[0].predicted.message) == '{"$add": {"n": 2}}'
+
+
+@pytest.mark.parametrize("time", ["2026-01-02", True, None, 12, 1.5, -0.0, 1e300, {"b": [1.0], "a": "é"}])
+def test_any_time_is_compared(time):
+    due = {"$distinct_id": "ada", "$time": time, "$set": {"a": 1}}
+    (divergence,) = compare([due], [{**due, "$time": 2.5}]).divergences
+    assert json.dumps(divergence.predicted.message["$time"], sort_keys=True) == json.dumps(
+        time, sort_keys=True
+    )
+    assert compare([due], [due]).agrees
