@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from recorder import JournalReader, State, Statistics
+from recorder import State, Statistics
+from recorder.reading.status import StatusReader
 from tui.cli import options
 from tui.text.format import age, printable, size
 from tui.text.sentence import Shipping, shipping_of
@@ -32,7 +33,7 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
       restante status -j kiosk.db
       restante status --json | jq .accounts.pending
     """
-    with JournalReader(path) as reader:
+    with StatusReader(path) as reader:
         statistics, shipper = reader.counts(), reader.shipping()
         reader.check_kept()
         old_events = reader.old_events()
