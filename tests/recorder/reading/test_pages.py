@@ -128,7 +128,12 @@ def test_attempts_of_entry_in_ranges(reader, recorder):
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(
-    "sql", ["SELECT * FROM accounts", "SELECT * FROM entries_with_state WHERE seq BETWEEN 1 AND 9"]
+    "sql",
+    [
+        "SELECT * FROM accounts",
+        "SELECT entries FROM accounts WHERE account IN ('pending', 'sending')",
+        "SELECT * FROM entries_with_state WHERE seq BETWEEN 1 AND 9",
+    ],
 )
 def test_accounts_and_pages_scan_nothing(reader, sql):
     """Whoever looks four times a second would feel a tenth of a second for each million."""
