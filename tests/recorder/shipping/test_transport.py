@@ -156,6 +156,21 @@ def test_dripping_answer_ends_at_the_total():
     assert judge(answer).words == "timed out after the request had left"
 
 
+def test_sending_takes_longer_than_connecting():
+    """A slow line may take as long as the whole request has: the body fits no buffer on the way."""
+    body = b"[" + b" " * 16_000_000 + b"]"
+
+    def slow(connection, done):
+        done.wait(0.4)
+        while part := connection.recv(1_000_000):
+            if part.endswith(b"]"):
+                connection.sendall(answer())
+
+    with listening(slow) as url:
+        sent = HttpTransport(url=url, timeout=(0.1, 10)).send(Lane.PEOPLE, body)
+    assert (sent.status, sent.error) == (200, "")
+
+
 def test_nothing_leaves_after_a_timeout():
     """A thread given up during name resolution sends no request once the name is resolved."""
     resolving, go_on, received = threading.Event(), threading.Event(), []
