@@ -169,10 +169,10 @@ class Claims:
         with self._connection.transaction(full=True) as connection:
             _settle_open(connection, now, Due.after(uptime, shipper.next_epoch(connection)))
 
-    def hand_over(self, epoch: int, now: float) -> None:
-        """Stop being the shipper."""
-        with self._connection.transaction() as connection:
-            shipper.hand_over(connection, epoch, now)
+    def epoch(self) -> int:
+        """Return the epoch of the shipper that came last."""
+        with self._connection.reading() as connection:
+            return shipper.epoch(connection)
 
     def try_paused(self, lane: Lane) -> None:
         """Make a paused lane due at once: its cause may be mended."""
@@ -352,11 +352,9 @@ class Claims:
             return self._settle(connection, claim, settlement)
 
     def settle_and_claim(
-        self, claim: Claim, settlement: Settlement, size: ClaimSize, shipping: Shipping, *, hand_over: bool
+        self, claim: Claim, settlement: Settlement, size: ClaimSize, shipping: Shipping
     ) -> tuple[Settled | None, Claim | None, bool]:
         """Settle a claim and make its lane's next one, in one transaction: half as many syncs.
-
-        With `hand_over` the shipper stops if there is no next claim.
 
         Returns:
             The settlement; the next claim; and whether entries were passed, so that there may be one after them.
@@ -365,10 +363,7 @@ class Claims:
             settled = self._settle(connection, claim, settlement)
             if settled is None:
                 return None, None, False
-            following, passed = self._next(connection, claim.lane, size, shipping)
-            if hand_over and following is None and not passed:
-                shipper.hand_over(connection, claim.epoch, settlement.now)
-            return settled, following, passed
+            return settled, *self._next(connection, claim.lane, size, shipping)
 
     def _settle(self, connection: sqlite3.Connection, claim: Claim, settlement: Settlement) -> Settled | None:
         settled = settle(connection, claim.carried, settlement)

@@ -126,16 +126,16 @@ def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
     return None if found is None else tuple(sorted({pid for kind, pid, _ in found if kind == "FLOCK"}))
 
 
-def ships(lock: Path, pid: int | None, *, running: bool) -> bool:
-    """Return True if the shipper that came last is at work.
+def ships(lock: Path, pid: int | None) -> bool:
+    """Return True if a shipper is at work, or may be.
 
     Args:
-        lock: The shippers' lock file. Where it, or the system, does not say who holds it, the process must be alive.
+        lock: The shippers' lock file. Where the system does not say who holds it, it may be the process that came
+            last, as long as that lives.
         pid: Of the process that came last.
-        running: It did not say that it stopped.
     """
-    found = holders(lock) if lock.exists() else None
-    return running and (_alive(pid) if found is None else bool(found))
+    found = holders(lock) if lock.exists() else ()
+    return _alive(pid) if found is None else bool(found)
 
 
 def _alive(pid: int | None) -> bool:

@@ -96,8 +96,7 @@ CREATE TABLE shipper (
   id INTEGER PRIMARY KEY,
   epoch INTEGER NOT NULL DEFAULT 0,      -- counts take-overs: only the latest may claim and settle
   pid INTEGER,
-  running INTEGER NOT NULL DEFAULT 0,
-  seen_at REAL,
+  seen_at REAL,                          -- when it took over
   service TEXT,                          -- where it sends to
   in_doubt TEXT,                         -- its policy
   settle_after REAL,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from recorder.journal.copies import Home, copy_reason, current_home
 from recorder.model.policy import ShippingPolicy
 
-__all__ = ["TakeOver", "epoch", "hand_over", "home", "next_epoch", "take_over"]
+__all__ = ["TakeOver", "epoch", "home", "next_epoch", "take_over"]
 
 _HOME = "SELECT machine, path, inode, identity FROM shipper, project"
 _SHIPPER = """
@@ -18,13 +18,12 @@ SELECT epoch, service, EXISTS (SELECT 1 FROM attempts WHERE id = (SELECT max(id)
   FROM shipper, project
 """
 _TAKE_OVER = """
-UPDATE shipper SET epoch = ?, pid = ?, running = 1, seen_at = ?, service = coalesce(nullif(?, ''), service),
+UPDATE shipper SET epoch = ?, pid = ?, seen_at = ?, service = coalesce(nullif(?, ''), service),
                    in_doubt = ?, settle_after = ?,
                    machine = ?, path = ?, inode = ?, moved_at = CASE WHEN ? THEN ? ELSE moved_at END
 """
 _EPOCH = "SELECT epoch FROM shipper"
 _NEXT_EPOCH = "UPDATE shipper SET epoch = epoch + 1 RETURNING coalesce(settle_after, ?)"
-_HAND_OVER = "UPDATE shipper SET running = 0, seen_at = ? WHERE epoch = ?"
 
 
 def home(connection: sqlite3.Connection) -> tuple[str, Home | None]:
@@ -77,8 +76,3 @@ def next_epoch(connection: sqlite3.Connection) -> float:
     """Begin an epoch without a shipper, and return the last one's `settle_after` in seconds."""
     (settle_after,) = connection.execute(_NEXT_EPOCH, (ShippingPolicy().settle_after,)).fetchone()
     return float(settle_after)
-
-
-def hand_over(connection: sqlite3.Connection, number: int, now: float) -> None:
-    """Note that the shipper of this epoch stopped."""
-    connection.execute(_HAND_OVER, (now, number))

@@ -240,14 +240,14 @@ def _copy(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[Find
 
 
 def _shipper(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[Finding]:
-    pid, running, _ = connection.execute(sql.SHIPPER).fetchone()
-    if ships(beside(path, ".lock"), pid, running=bool(running)):
+    pid, left_open, _ = connection.execute(sql.SHIPPER).fetchone()
+    if ships(beside(path, ".lock"), pid):
         yield ok("shipper", f"process {pid} is shipping")
-    elif running:
+    elif left_open:
         yield notice(
             "shipper",
-            f"no shipper is running: process {pid} was killed",
-            "Nothing: the next shipper settles the requests it left open.",
+            f"no shipper is running: process {pid} was killed in the middle of a request",
+            "Nothing: the next shipper settles the request it left open.",
         )
     else:
         yield notice(

@@ -92,7 +92,6 @@ _ALLOWED: dict[str, frozenset[Value]] = {
             "hazardous",
             "ends_forgotten",
             "partly_known",
-            "running",
             "remnants",
         ),
         frozenset({0, 1}),

@@ -162,7 +162,10 @@ SELECT seq, operator, CAST(message AS BLOB)
   FROM (SELECT seq, lane, operator, message FROM entries ORDER BY seq DESC LIMIT ?)
  WHERE lane IN ('people', 'groups')
 """
-SHIPPER = "SELECT pid, running, moved_at FROM shipper"
+SHIPPER = """
+SELECT pid, EXISTS (SELECT 1 FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL), moved_at
+  FROM shipper
+"""
 UNANSWERED = """
 SELECT count(*), min(seq), max(sends) FROM waits JOIN entries ON entries.seq = waits.behind
  WHERE cause <> 'hold' AND backoff > 0

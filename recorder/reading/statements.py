@@ -174,7 +174,10 @@ DATA_VERSION = "PRAGMA data_version"
 TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 EARLIER_TOKENS = "SELECT value FROM project, json_each(earlier_tokens)"
 LANES = f"SELECT {columns(LaneStatus)} FROM lanes ORDER BY rowid"
-SHIPPER = "SELECT pid, running, seen_at, nullif(service, ''), in_doubt, settle_after FROM shipper"
+SHIPPER = """
+SELECT pid, max(seen_at, coalesce((SELECT coalesce(ended_at, started_at) FROM attempts ORDER BY id DESC LIMIT 1), 0)),
+       nullif(service, ''), in_doubt, settle_after FROM shipper
+"""
 SETTLING = "SELECT boot, at, span FROM waits WHERE cause <> 'hold' AND backoff = 0"
 UNANSWERED = """
 SELECT sends, seq, boot, at, span, backoff FROM waits JOIN entries ON entries.seq = waits.behind

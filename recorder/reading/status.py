@@ -92,7 +92,7 @@ class StatusReader(Source):
     def shipping(self) -> ShipperStatus:
         """Return the last shipper, and how shipping stands in each lane."""
         with making_sense(self.path):
-            ((pid, running, seen_at, service, in_doubt, settle_after),) = self._all(sql.SHIPPER)
+            ((pid, seen_at, service, in_doubt, settle_after),) = self._all(sql.SHIPPER)
             now = uptime()
             policy = {"in_doubt": in_doubt, "settle_after": settle_after}
             ShippingPolicy(
@@ -101,7 +101,7 @@ class StatusReader(Source):
             settling = min((Due(*row).left(now) for row in self._all(sql.SETTLING)), default=None)
             return ShipperStatus(
                 pid=pid,
-                running=ships(beside(self.path, ".lock"), pid, running=bool(running)),
+                running=ships(beside(self.path, ".lock"), pid),
                 seen_at=seen_at,
                 service=service,
                 in_doubt=in_doubt,

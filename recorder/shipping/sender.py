@@ -76,7 +76,6 @@ class Sender:
         self._uptime = uptime
         self._chance = chance
         self._epoch = 0
-        self.handed_over = False
         self.pace = Pace(policy.updates_per_second)
         self._line = Line()
         self._halves = Halves()
@@ -89,19 +88,15 @@ class Sender:
         return str(getattr(self._transport, "base", ""))
 
     def take_over(self) -> None:
-        """Become the shipper, in a new epoch."""
+        """Become the shipper, in a new epoch; nothing is written if no other came since the last time."""
+        self._halves = Halves()
+        if self._epoch and self._claims.epoch() == self._epoch:
+            return
         self._epoch = self._write(
             lambda: self._claims.take_over(
                 self._clock(), self._uptime(), service=self.service, policy=self._policy
             )
         )
-        self._halves = Halves()
-        self.handed_over = False
-
-    def hand_over(self) -> None:
-        """Stop being the shipper, unless the last settlement noted that already."""
-        if not self.handed_over:
-            self._write(lambda: self._claims.hand_over(self._epoch, self._clock()))
 
     def may_go(self, lane: Lane, call: Call) -> bool:
         """Return True if no back-off of a lane prevents its next request, nor a Retry-After of the service."""
@@ -115,14 +110,13 @@ class Sender:
         call.drain.stopped(stop, standing.cause, self._clock() + wait)
         return False
 
-    def step(self, lane: Lane, call: Call, *, alone: bool, last: bool) -> bool:
+    def step(self, lane: Lane, call: Call, *, alone: bool) -> bool:
         """Send a request of a lane; several if no other lane has its turn.
 
         Args:
             lane: Whose turn it is.
             call: The call of `ship`, or round of `run`, that this is part of.
             alone: No other lane has its turn.
-            last: Hand over if nothing follows.
 
         Returns:
             False if the lane is done for this drain.
@@ -137,7 +131,7 @@ class Sender:
                 return self._halves.forget(lane)
             goes_on = True
             while goes_on and claim is not None:
-                goes_on, claim = self._send(claim, call, alone=alone, last=last)
+                goes_on, claim = self._send(claim, call, alone=alone)
         except Overtaken:
             drain.end("busy", _OVERTAKEN)
             return False
@@ -176,7 +170,7 @@ class Sender:
 
     # --- send and settle
 
-    def _send(self, claim: Claim, call: Call, *, alone: bool, last: bool) -> tuple[bool, Claim | None]:
+    def _send(self, claim: Claim, call: Call, *, alone: bool) -> tuple[bool, Claim | None]:
         """Send a claim and settle it; return whether its lane goes on, and its next claim if that was made, too."""
         drain = call.drain
         standing = drain.standings[claim.lane]
@@ -195,7 +189,7 @@ class Sender:
         self._unsettled = claim, settlement
         accepted = settlement.outcome is AttemptOutcome.SHIPPED and not settlement.rejected
         if alone and accepted and self._claims_at_once(claim, call):
-            settled, following, more = self._settle_and_claim(claim, settlement, drain, last=last)
+            settled, following, more = self._settle_and_claim(claim, settlement, drain)
         else:
             settled, following, more = self._settle(claim, settlement), None, True
         self._unsettled = None
@@ -236,20 +230,16 @@ class Sender:
         )
 
     def _settle_and_claim(
-        self, claim: Claim, settlement: Settlement, drain: Drain, *, last: bool
+        self, claim: Claim, settlement: Settlement, drain: Drain
     ) -> tuple[Settled | None, Claim | None, bool]:
         """Settle a claim and make its lane's next one in one transaction; return whether there may be more after."""
         left = None if drain.left is None else drain.left - len(claim.numbers)
         size = self._size(claim.lane, left)
         try:
-            settled, following, passed = self._claims.settle_and_claim(
-                claim, settlement, size, self._shipping(drain), hand_over=last
-            )
+            return self._claims.settle_and_claim(claim, settlement, size, self._shipping(drain))
         except Exception as error:  # noqa: BLE001  # an error of the next claim is met when it is made by itself
             log.debug("shipping: settled without the next claim: %s: %s", type(error).__name__, error)
             return self._settle(claim, settlement), None, True
-        self.handed_over = last and settled is not None and following is None and not passed
-        return settled, following, passed
 
     def _settle(self, claim: Claim, settlement: Settlement) -> Settled | None:
         return self._write(lambda: self._claims.settle(claim, settlement))

@@ -259,13 +259,12 @@ class Shipper:
         with self._entering:
             if self._inside == 0 and not self._lock.acquire():
                 return False
-            if self._inside == 0 or self._sender.handed_over:
+            if self._inside == 0:
                 try:
                     self._reserve.restore()
                     self._sender.take_over()
                 except BaseException:
-                    if self._inside == 0:
-                        self._lock.release()
+                    self._lock.release()
                     raise
             self._inside += 1
         return True
@@ -274,10 +273,7 @@ class Shipper:
         with self._entering:
             self._inside -= 1
             if self._inside == 0:
-                try:
-                    self._sender.hand_over()
-                finally:
-                    self._lock.release()
+                self._lock.release()
 
     def _write(self, write: Callable[[], Written]) -> Written:
         """Run `write`; on a full disk, free the reserve file and retry once."""
@@ -332,8 +328,7 @@ class Shipper:
     def _take_turn(self, turns: deque[Lane], call: Call) -> bool:
         lane = turns.popleft()
         alone = not turns
-        last = alone and call.explicit and self._inside == 1
-        goes_on = self._sender.step(lane, call, alone=alone, last=last)
+        goes_on = self._sender.step(lane, call, alone=alone)
         if goes_on:
             turns.append(lane)
         return goes_on

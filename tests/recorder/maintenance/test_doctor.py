@@ -19,7 +19,7 @@ from recorder.maintenance.doctor import Severity
 from recorder.maintenance.surroundings import _file_system, _free_space, _packages, _sqlite
 from recorder.model.entries import NewEntry
 from recorder.model.errors import JournalMissing, NotAJournal
-from tests.doubles import Scripted
+from tests.doubles import Scripted, claim, take_over
 
 ATTENTION, NOTICE, OK = Severity.ATTENTION, Severity.NOTICE, Severity.OK
 
@@ -306,10 +306,10 @@ def test_processes_that_use_it_are_named(filled):
 
 
 def test_killed_shipper_is_named(filled):
-    with closing(sqlite3.connect(filled)) as connection, connection:
-        connection.execute("UPDATE shipper SET running = 1, pid = 4711")
-    connection.close()
-    assert "4711" in found(filled, "shipper")[0].text
+    with Journal(filled) as journal:
+        claim(journal, take_over(journal))
+    (finding,) = found(filled, "shipper")
+    assert f"process {os.getpid()} was killed in the middle of a request" in finding.text
 
 
 # --- what is wrong with the clock, or the journal

@@ -23,6 +23,7 @@ from recorder import (
     State,
 )
 from recorder.journal.claims import Claims
+from recorder.journal.connection import Connection
 from recorder.journal.locks import ShipLock
 from recorder.journal.settle import Settlement
 from recorder.model.entries import AttemptOutcome, NewEntry
@@ -634,3 +635,20 @@ def test_now_skips_what_the_service_asked(recorder, journal):
     recorder.people_set("ada", {"n": 1})
     shipper = Shipper(journal, Scripted(PATIENCE, PATIENCE))
     assert [shipper.ship(now=now).requests for now in (False, False, True, False, True)] == [1, 0, 1, 0, 1]
+
+
+def test_further_call_writes_claim_and_settlement(recorder, journal, monkeypatch):
+    """No other shipper came meanwhile, so there is nothing to take over."""
+    shipper, epochs, written = Shipper(journal, Scripted()), [], []
+    begin = Connection.transaction
+    monkeypatch.setattr(
+        Connection, "transaction", lambda *given, **named: written.append(1) or begin(*given, **named)
+    )
+    for other in (False, False, True):
+        fill(recorder, 1)
+        if other:
+            take_over(journal)
+        written.clear()
+        shipper.ship()
+        epochs.append((journal.claims.epoch(), len(written)))
+    assert epochs == [(1, 3), (1, 2), (3, 3)]

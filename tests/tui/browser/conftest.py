@@ -84,5 +84,5 @@ def kiosk_file(tmp_path_factory):
         "INSERT INTO waits (lane, profile, cause, behind, boot, at, span) "
         "VALUES ('people', 'u-1042', 'hold', 17, '', 0, 0)"
     )
-    stage.change("UPDATE shipper SET pid = 2, running = 0, seen_at = ?, in_doubt = 'hold'", NOW - 60)
+    stage.change("UPDATE shipper SET pid = 2, seen_at = ?, in_doubt = 'hold'", NOW - 60)
     return stage.path

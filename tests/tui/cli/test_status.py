@@ -19,6 +19,7 @@ from recorder import (
     State,
     Statistics,
 )
+from recorder.journal.locks import ShipLock
 from recorder.journal.uptime import uptime
 from recorder.model.entries import NewEntry
 from tests.doubles import ACCEPTED, AT_ONCE, PATIENCE, RESET, Scripted
@@ -85,11 +86,9 @@ def test_all_shipped(append, status, ship):
 
 def test_process_that_ships_is_named(append, journal, status):
     append(*UPDATES)
-    with Journal(journal) as opened:
-        claims = opened.claims
-        epoch = claims.take_over(time.time(), uptime(), service="", policy=ShippingPolicy())
+    with Journal(journal) as opened, ShipLock(journal):
+        opened.claims.take_over(time.time(), uptime(), service="", policy=ShippingPolicy())
         ran = status()
-        claims.hand_over(epoch, time.time())
     assert ran.code == 0
     assert ran.out.startswith(f"Process {os.getpid()} is shipping. Nothing is lost: 3 entries pending.\n")
 

@@ -216,7 +216,7 @@ def test_other_shipper_is_taken_over(watch, journal, append, service):
     append(*UPDATES)
     with ShipLock(journal):
         with closing(sqlite3.connect(journal)) as connection, connection:
-            connection.execute("UPDATE shipper SET running = 1, pid = ?", (os.getpid(),))
+            connection.execute("UPDATE shipper SET pid = ?", (os.getpid(),))
         connection.close()
         watching = watch()
         watching.said()
