@@ -67,7 +67,7 @@ def settle_accounts(
         uptime: Since the boot: profiles in doubt settle from now on.
     """
     connection.execute("BEGIN IMMEDIATE")
-    _write_out_passed(connection)
+    _write_out_passed(connection, torn=found.torn)
     gaps = settle_gaps(connection, found, most=size // 16, now=now)  # a row takes more
     connection.execute(sql.FORGET_PICKED)
     connection.execute(sql.MEND_MARKS)
@@ -83,7 +83,7 @@ def settle_accounts(
     return gaps
 
 
-def _write_out_passed(connection: sqlite3.Connection) -> None:
+def _write_out_passed(connection: sqlite3.Connection, *, torn: bool) -> None:
     """Write out what accepted ranges shipped: see schema.sql.
 
     How far a lane came is told by its cursor, by its ranges, and by its entries that an attempt settled, of which the
@@ -92,7 +92,7 @@ def _write_out_passed(connection: sqlite3.Connection) -> None:
     """
     for lane, *reached in connection.execute(sql.REACHED_BY_LANE).fetchall():
         _, second, _ = sorted(reached)
-        connection.execute(sql.WRITE_OUT_PASSED, {"lane": lane, "reached": second})
+        connection.execute(sql.WRITE_OUT_PASSED, {"lane": lane, "reached": second, "torn": torn})
 
 
 def _mend_attempts(connection: sqlite3.Connection) -> None:

@@ -142,15 +142,32 @@ SELECT lane, coalesce((SELECT cursor FROM lanes WHERE lanes.lane = named.lane), 
 """
 # By the range that they lie in. If that cannot be read: what settled an entry above came later, but for the last entry
 # of the range itself, so the lowest is that one. If that cannot be read either: after what came before in its profile.
+#
+# Not those of an *unsure* range: more are there than its request carried, so some were set aside, and their page is
+# older than the range. A torn log leaves such pages: then none is certain if a number is missing, unless the request
+# carried each. What is folded into the baseline was shipped in any case.
 WRITE_OUT_PASSED = """
-UPDATE entries SET state = 'shipped', sends = 1, attempt = coalesce(
-                     (SELECT CASE WHEN first <= entries.seq THEN id END FROM attempts
-                       WHERE outcome = 'shipped' AND picked IS NULL AND attempts.lane = entries.lane
-                         AND last >= entries.seq ORDER BY last LIMIT 1), settled.above, settled.below)
+WITH unsure AS MATERIALIZED (
+  SELECT id FROM (
+    SELECT id, status, entries, last - first + 1 AS numbers,
+           (SELECT count(*) FROM entries WHERE seq BETWEEN first AND last) AS found,
+           (SELECT count(*) FROM entries
+             WHERE seq BETWEEN first AND last AND entries.lane = attempts.lane
+               AND ((state = 'pending' AND seq <= :reached) OR attempt = attempts.id)) AS carried
+      FROM attempts WHERE outcome = 'shipped' AND picked IS NULL AND lane = :lane)
+   WHERE carried > entries
+      OR (:torn AND (status >= 400 OR (entries < numbers AND found < numbers))))
+UPDATE entries SET state = 'shipped', sends = 1, attempt = coalesce(accepted, above, below)
   FROM (SELECT seq, min(attempt) OVER (ORDER BY seq DESC) AS above,
-               max(attempt) OVER (PARTITION BY group_key, profile ORDER BY seq) AS below
+               max(attempt) OVER (PARTITION BY group_key, profile ORDER BY seq) AS below,
+               (SELECT CASE WHEN first <= entries.seq THEN id END FROM attempts
+                 WHERE outcome = 'shipped' AND picked IS NULL AND attempts.lane = entries.lane
+                   AND last >= entries.seq ORDER BY last LIMIT 1) AS accepted
           FROM entries WHERE lane = :lane) AS settled
  WHERE settled.seq = entries.seq AND state = 'pending' AND lane = :lane AND entries.seq <= :reached
+   AND (CASE WHEN accepted IS NULL THEN NOT :torn ELSE accepted NOT IN (SELECT id FROM unsure) END
+        OR EXISTS (SELECT 1 FROM baseline WHERE baseline.profile IS entries.profile AND baseline.lane = entries.lane
+                                            AND baseline.group_key IS entries.group_key AND gone >= entries.seq))
 """
 
 # --- Accounts that agree: each shipped entry has an attempt, and what was unsettled is in doubt

@@ -1,6 +1,7 @@
 """Numbers without an entry, lost or pruned, told from rows that are given: see also test_salvage_pruned."""
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -41,8 +42,9 @@ def cursor(number, lane="people"):
     return row("lanes", 1, lane, number, None, "", None, 0, None, None, "", 0, 0, 0, 0, 0, None)
 
 
-def attempt(number, first, last, outcome="shipped"):
-    return row("attempts", number, "people", 1, first, last, None, 1, 1, "", 1.0, 2.0, outcome, 200, "", 1, 1)
+def attempt(number, first, last, outcome="shipped", *, carried=1, status=200):
+    numbers = ("people", 1, first, last, None, carried, 1)
+    return row("attempts", number, *numbers, "", 1.0, 2.0, outcome, status, "", 1, carried)
 
 
 def counters(shipped=0, pruned=0):
@@ -219,6 +221,46 @@ def test_torn_log_leaves_profiles_partly_known(made, path):
                 entry(9, profile="dan"), torn=True)  # fmt: skip
     assert gaps.profiles_lost is None
     assert all(partly for *_, partly in baseline(path).values())
+
+
+# --- entries that their lane has passed, where a page with entries may be older than the rest
+
+
+def passed(*numbers, **columns):
+    """Entries as they were recorded."""
+    return [entry(seq, "pending", attempt=None, sends=0, **columns) for seq in numbers]
+
+
+WHOLE = [*passed(1, 2, 3, 4), entry(5)]
+GAP = [*passed(1, 2), entry(3, "waiting", attempt=None, sends=0), *passed(4), entry(5)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "shipped"),
+    [
+        ([*WHOLE, attempt(1, 1, 5, carried=5)], (5, 5)),
+        ([*passed(1, 2, 4), entry(5), attempt(1, 1, 5, carried=5)], (4, 4)),
+        ([*GAP, attempt(1, 1, 5, carried=4)], (4, 4)),
+        ([*WHOLE, attempt(1, 1, 5, carried=4)], (1, 1)),  # one of them was set aside
+        ([*passed(1, 2, 4), entry(5), attempt(1, 1, 5, carried=4)], (4, 1)),  # one of them may have been
+        ([*WHOLE, attempt(1, 1, 5, carried=5, status=400)], (5, 1)),  # it refused some
+        ([*WHOLE, attempt(1, 3, 5, carried=3)], (5, 3)),
+        ([*WHOLE, attempt(1, 1, 4, "unknown", carried=4)], (5, 1)),
+    ],
+)
+@pytest.mark.parametrize("torn", [False, True])
+def test_stale_entry_is_not_shipped(made, path, rows, shipped, torn):
+    """If the log was torn, fewer entries are certain to have been shipped."""
+    made(*rows, attempt(2, 5, 5), cursor(5), *counters(5), torn=torn)
+    found = Counter(states(path).values())
+    assert (found["shipped"], found["in_doubt"]) == (shipped[torn], len(rows) - 1 - shipped[torn])
+
+
+def test_stale_entry_was_folded(made, path):
+    """Its page is older than the baseline: it is not sent again."""
+    rows = [folded(1, "ada", 3, 3, '{"n":[1,2,3]}'), cursor(5), *counters(5, 3)]
+    gaps = made(*rows, *passed(2, 4), entry(5), torn=True)
+    assert (gaps.lost, states(path)) == (0, {4: "in_doubt", 5: "shipped"})
 
 
 # --- what the pages say
