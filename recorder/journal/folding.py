@@ -16,6 +16,11 @@ These join:
 - ``$unset``, ``$unset``: all their names.
 - ``$delete`` after anything of a known operator: the delete alone.
 
+Two that are no neighbours join if the earlier one may go behind all between them; see `passing`. It names other
+properties than they, so it commutes with them where there is a profile. Where there is none, some of them might create
+one and others not, which is not documented. So each of their operators must stand earlier in the run, behind its last
+delete: if there is no profile even so, none of them creates one, and all of them change nothing.
+
 These never join: appends and charges, which stay single and in order; removes, because it is not known whether the
 service removes one or all, and a list as a whole or by its elements; operators outside the vocabulary; updates that
 differ in anything else than ``$time``. The joined update has the time of its last.
@@ -24,14 +29,14 @@ differ in anything else than ``$time``. The joined update has the time of its la
 policies.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from recorder.model.json_value import same_spelling
 from recorder.model.normalise import Message
 from recorder.model.operations import Operator, operators_of
 
-__all__ = ["joined"]
+__all__ = ["joined", "passing"]
 
 _MOST = 2**53
 """Most that the numbers of joined adds may come to: up to it every partial sum is exact."""
@@ -95,11 +100,8 @@ def joined(earlier: Message, later: Message) -> Message | None:
     ...        {"$time": 2, "$distinct_id": "ada", "$add": {"n": 2}})
     {'$time': 2, '$distinct_id': 'ada', '$add': {'n': 3}}
     """
-    operators = operators_of(earlier), operators_of(later)
-    if [len(each) for each in operators] != [1, 1]:
-        return None  # recorded when another key counted as an operator
-    (first,), (then,) = operators
-    if not same_spelling(_without_payload(earlier, first), _without_payload(later, then)):
+    first, then = _operator(earlier), _operator(later)
+    if not first or not then or not same_spelling(_rest(earlier, first), _rest(later, then)):
         return None
     if then == Operator.DELETE:
         return later if first in _KNOWN else None
@@ -111,6 +113,58 @@ def joined(earlier: Message, later: Message) -> Message | None:
 _KNOWN = frozenset(Operator)
 
 
-def _without_payload(message: Message, operator: str) -> Message:
-    """Return the rest of an update that must be equal: all but its operator and its time."""
+def passing(run: Sequence[Message], later: Message) -> int | None:
+    """Return the place of an update that may go behind the rest of its run, where the next one joins it; None if none.
+
+    Args:
+        run: Neighbouring updates of one profile.
+        later: The next one.
+
+    >>> visit, view = {"$distinct_id": "ada", "$add": {"n": 1}}, {"$distinct_id": "ada", "$append": {"seen": "x"}}
+    >>> passing([visit, view, visit, view], visit), passing([visit, view], visit)
+    (2, None)
+    """
+    operator = _operator(later)
+    if operator not in _RULES:
+        return None
+    rest = _rest(later, operator)
+    untried: set[str] = set()
+    properties: set[str] = set()
+    for place in range(len(run) - 1, -1, -1):
+        earlier = run[place]
+        other = _operator(earlier)
+        if other not in _KEEPING or not same_spelling(_rest(earlier, other), rest):
+            return None
+        untried.add(other)
+        if other == operator:
+            passes = place < len(run) - 1 and properties.isdisjoint(earlier[other])
+            return place if passes and _tried(untried, run[:place]) else None
+        properties.update(earlier[other])
+    return None
+
+
+_KEEPING = _KNOWN - {Operator.DELETE}
+"""Operators that may create a profile, and never delete one."""
+
+
+def _tried(operators: set[str], run: Sequence[Message]) -> bool:
+    """Return True if all operators are in a run, behind its last delete; they are removed from the set."""
+    for message in reversed(run):
+        operator = _operator(message)
+        if operator == Operator.DELETE:
+            break
+        operators.discard(operator)
+        if not operators:
+            return True
+    return False
+
+
+def _operator(message: Message) -> str:
+    """Return an update's operator; none for one recorded when another key counted as an operator."""
+    operators = operators_of(message)
+    return operators[0] if len(operators) == 1 else ""
+
+
+def _rest(message: Message, operator: str) -> Message:
+    """Return what must be equal in updates that join or pass each other: all but the operation and its time."""
     return {name: value for name, value in message.items() if name not in {operator, "$time"}}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any
 
-from recorder.journal.folding import joined
+from recorder.journal.folding import joined, passing
 from recorder.model.intake import token_prefix
 from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.normalise import Message
@@ -39,6 +39,7 @@ class Packed:
 
 _NO_LIMIT = 2**62
 _MOST_AT_ONCE = 64  # rows: more gains nothing
+_NEAR = 32  # updates of a run that one may pass: a bound for the time it takes to find out
 MOST_FOLDED = 10_000
 """Most entries folded into one request: one claim writes them down, and keeps them in memory."""
 
@@ -183,7 +184,8 @@ class _Folded:
         run = self._runs.setdefault(identity_of(message), [])
         size += len(self._prefix)  # and a comma or a bracket, for the brace that is the prefix's
         absorbed: list[int] = []
-        for place in reversed(run):
+        order = self._order(run, message)
+        for place in reversed(order):
             one = joined(self.messages[place], message)
             if one is None or (both := self._size(place, one, message)) > MAX_UPDATE_BYTES:
                 break
@@ -193,6 +195,9 @@ class _Folded:
         others = self.updates - len(absorbed)
         if others and (total > most_bytes or others >= most_updates):
             return False
+        if order is not run:
+            run[:] = order
+            self.messages[order[-1]] = self.messages.pop(order[-1])
         for place in absorbed:
             del self._sizes[place]
         # In the place of the first that it absorbs: profiles keep the order in which they came.
@@ -203,6 +208,15 @@ class _Folded:
         self.messages[place], self._sizes[place] = message, size
         self._total = total
         return True
+
+    def _order(self, run: list[int], message: Message) -> list[int]:
+        """Return a run, or an equivalent one whose last update the message joins."""
+        near = run[-_NEAR:]
+        passes = passing([self.messages[place] for place in near], message)
+        if passes is None:
+            return run
+        last = near.pop(passes)
+        return [*run[:-_NEAR], *near, last]
 
     def _size(self, place: int, one: Message, message: Message) -> int:
         """The bytes of what two became.

@@ -3,13 +3,16 @@
 import itertools
 import json
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.journal.folding import joined
-from recorder.model.operations import Operator, operators_of
+from recorder.journal.folding import joined, passing
+from recorder.journal.packing import pack
+from recorder.model.json_value import compact
+from recorder.model.operations import Lane, Operator, operators_of
 from simulator import Dialect, apply_operation
 from simulator.testing import strategies
 
@@ -162,6 +165,113 @@ def near(left, right, start, first, then):
         )
         assert abs(one - other) <= 2 * math.ulp(largest)
     return left.keys() == right.keys()
+
+
+# Operations that collide or not: those of a profile with two properties, and a third one.
+SMALL = [
+    *(message("$add", {name: 1}) for name in "ab"),
+    *(message("$set", payload) for payload in ({"a": 2}, {"b": 2}, {"a": 3, "b": 3}, {})),
+    *(message("$append", {name: 1}) for name in "ab"),
+    message("$union", {"c": [1]}),
+    message("$unset", ["b"]),
+    message("$delete", ""),
+]
+SMALL_STARTS = [None, {}, {"a": 1, "b": [0]}]
+
+
+@pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("later", [one for one in SMALL if not {"$append", "$delete"} & one.keys()], ids=str)
+def test_passing_keeps_every_small_run(later, every):
+    """A run of five leaves the same profile if an update goes behind others, and the next one joins it."""
+    passed = 0
+    for run in itertools.islice(itertools.product(SMALL, repeat=4), 0, None, every):
+        place = passing(run, later)
+        if place is None:
+            continue
+        passed += 1
+        moved = [*run[:place], *run[place + 1 :], run[place]]
+        one = joined(run[place], later)
+        for start, creating in itertools.product(SMALL_STARTS, CREATING):
+            dialect = Dialect(creating=creating)
+            expected = applied(start, [*run, later], dialect)
+            assert spelled(applied(start, [*moved, later], dialect)) == spelled(expected), (
+                start,
+                run,
+                creating,
+            )
+            if one is not None:
+                assert spelled(applied(start, [*moved[:-1], one], dialect)) == spelled(expected)
+    assert passed
+
+
+@given(
+    strategies.states(),
+    st.lists(strategies.operations(), min_size=3, max_size=9),
+    st.sampled_from(DIALECTS),
+)
+def test_drawn_runs_pass_exactly(start, operations, dialect):
+    *run, later = (operation.on("ada") for operation in operations)
+    place = passing(run, later)
+    if place is not None:
+        moved = [*run[:place], *run[place + 1 :], run[place], later]
+        assert spelled(applied(start, moved, dialect)) == spelled(applied(start, [*run, later], dialect))
+
+
+VISIT, VIEW = message("$add", {"n": 1}), message("$append", {"seen": "x"})
+
+
+@pytest.mark.parametrize(
+    ("between", "place"),
+    [
+        (VIEW, 2),
+        (message("$append", {"n": "x"}), None),
+        (message("$remove", {"seen": "x"}), None),
+        (message("$delete", None), None),
+        (VIEW | {"$ip": 0}, None),
+        (VIEW | {"$ignore_time": True}, None),
+        (VIEW | {"$time": 9}, 2),
+        (VIEW | {"$set": {}}, None),
+    ],
+)
+def test_passing_needs_a_tried_operation(between, place):
+    """Only known operators that stand earlier in the run, on other properties, with equal modifiers are passed."""
+    assert passing([VISIT, VIEW, VISIT, between], VISIT) == place
+
+
+def test_nothing_passes_out_of_need():
+    """A neighbour needs not pass; what joins nothing does not; and before a delete nothing was tried."""
+    assert passing([VISIT, VIEW, VISIT, VIEW, VISIT], VISIT) is None
+    assert passing([VIEW, VISIT, VIEW, VISIT], VIEW) is None
+    assert passing([VISIT, VIEW, message("$delete", ""), VISIT, VIEW], VISIT) is None
+    assert passing([], VISIT) is passing([VIEW], VISIT) is None
+
+
+def test_nothing_passes_unknown_operators():
+    unknown = message("$merge", {})
+    assert passing([VISIT, VIEW, unknown, VISIT, VIEW], VISIT) == 3
+    assert passing([VISIT, unknown, VIEW, VISIT, unknown], VISIT) is None
+
+
+@pytest.mark.parametrize("length", [6, 12, 60])
+def test_long_runs_fold_exactly(length):
+    """Requests of random runs leave the same profile, from any start and whatever creates one."""
+    dice, folded = random.Random(length), 0
+    for _ in range(1_200 // length):
+        chosen = dice.sample(SMALL, dice.randint(2, 5))
+        run = dice.choices(chosen, k=length)
+        one = pack(
+            enumerate(map(compact, run), 1),
+            lane=Lane.PEOPLE, token="T", most_updates=length, most_bytes=10**6, now=0.0, fold=True,
+        )  # fmt: skip
+        sent = json.loads(one.body)
+        folded += len(run) - len(sent)
+        for start, creating in itertools.product(SMALL_STARTS, dice.sample(CREATING, 4)):
+            dialect = Dialect(creating=creating)
+            assert spelled(applied(start, sent, dialect)) == spelled(applied(start, run, dialect)), (
+                run,
+                sent,
+            )
+    assert folded > 100
 
 
 def test_adds_beyond_doubles_stay_apart():
