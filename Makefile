@@ -18,7 +18,7 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test sdks test-rest test-all bench pictures format clean
+.PHONY: help install demo check test sdks test-rest test-all bench bench-full pictures format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,9 +65,12 @@ test-all: check ## every test, at its full length
 	-@$(MAKE) --no-print-directory sdks
 	$(PYTEST) --hypothesis-profile=long
 
-bench: $(MEASURING) ## figures, each next to a baseline of the same run, into docs/performance.md
-	$(BIN)/python -m benchmarks --write
+bench: $(MEASURING) ## figures, each next to a baseline of the same run, into docs/performance.md, in a quarter of an hour
+	$(BIN)/python -m benchmarks $(FULL) --write
 	$(BIN)/python -m benchmarks.growth --write
+
+bench-full: FULL := --full
+bench-full: bench ## the same, and those that take minutes each
 
 pictures: $(INSTALLED) ## draw the browser for README.md, to be looked at
 	PYTHONPATH=. $(BIN)/python docs/pictures/draw.py

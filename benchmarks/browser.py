@@ -1,30 +1,26 @@
 """The journal view on a million entries next to ten, and to Textual's own `DataTable` on the same rows.
 
-Each measurement is a process of its own, so that what one holds in memory is not in another's. Usage:
-``python -m benchmarks.browser [--rounds N] [--entries N] [--table-rows N]``.
+Each measurement is a process of its own, so that what one holds in memory is not in another's.
 """
 
-import argparse
 import asyncio
-import json
+import functools
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.journals import make
-from benchmarks.pairs import resident
+from benchmarks.journals import kept
+from benchmarks.pairs import Measure, Pair, in_process, resident
 
 if TYPE_CHECKING:
     from textual.widget import Widget
 
+__all__ = ["pairs"]
+
 ENTRIES = 1_000_000
 FEW = 10
-TABLE_ROWS = 1_000_000
 PAGES = 20
 SIZE = (120, 36)
 
@@ -64,7 +60,7 @@ async def measure_browser(path: Path, begun: float) -> dict[str, float]:
                 await drawn(table)
                 times.append(time.perf_counter() - started)
                 await until(lambda: app.settled)
-            return {"paint": painted, "page": statistics.median(times), "memory": resident() / 1e6}
+            return {"paint": painted, "page": statistics.median(times), "memory": resident()}
 
 
 async def measure_table(path: Path, begun: float) -> dict[str, float]:
@@ -105,62 +101,39 @@ async def measure_table(path: Path, begun: float) -> dict[str, float]:
             await until(lambda before=before: table.cursor_row != before)
             await drawn(table)
             times.append(time.perf_counter() - started)
-        return {"paint": painted, "page": statistics.median(times), "memory": resident() / 1e6}
+        return {"paint": painted, "page": statistics.median(times), "memory": resident()}
 
 
-def in_process(what: str, path: Path) -> dict[str, float]:
-    """One measurement in a process of its own; the start of the interpreter is not in it."""
-    command = [sys.executable, "-m", "benchmarks.browser", "--measure", what, str(path)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
-    return json.loads(done.stdout.splitlines()[-1])
+def shown(what: str, entries: int, figure: str) -> Measure:
+    """A figure of one run, in a process of its own; the start of the interpreter is not in it."""
+    return lambda _: float(in_process(_MEASURE, what, kept(entries, shipped=True))[figure])
 
 
-def medians(runs: list[dict[str, float]]) -> dict[str, float]:
-    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+@functools.cache
+def table(entries: int) -> dict[str, float]:
+    """All figures of Textual's table, which takes minutes."""
+    found: dict[str, float] = in_process(_MEASURE, "table", kept(entries, shipped=True))
+    return found
 
 
-def report(rounds: int, entries: int, table_rows: int) -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="restante-bench-") as folder:
-        few, many, table = (Path(folder) / f"{name}.db" for name in ("few", "many", "table"))
-        for path, number in ((few, FEW), (many, entries), (table, table_rows)):
-            make(path, number, "shipped")
-        runs: dict[str, list[dict[str, float]]] = {"few": [], "many": []}
-        for _ in range(rounds):
-            runs["few"].append(in_process("browser", few))
-            runs["many"].append(in_process("browser", many))
-        less, more = medians(runs["few"]), medians(runs["many"])
-        other = in_process("table", table)
-        yield f"{'the journal view':34} {'first paint':>12} {'a page down':>12} {'resident':>10}"
-        for name, figures in (
-            (f"{FEW:,} entries", less),
-            (f"{entries:,} entries", more),
-            (f"DataTable, {table_rows:,} of these rows", other),
-        ):
-            yield (
-                f"{name:34} {figures['paint']:10.2f} s {figures['page'] * 1e3:9.1f} ms {figures['memory']:7.0f} MB"
-            )
-        yield (
-            f"{'more than with few (to reach)':34} {more['paint'] - less['paint']:+6.2f} (0.5) s"
-            f" {more['page'] / less['page']:5.2f} (1.3) x {more['memory'] - less['memory']:+5.0f} (30) MB"
-        )
+_MEASURE = """
+import asyncio, json, pathlib, sys, time
+from benchmarks import browser
+measure = {"browser": browser.measure_browser, "table": browser.measure_table}[sys.argv[1]]
+print(json.dumps(asyncio.run(measure(pathlib.Path(sys.argv[2]), time.perf_counter()))))
+"""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.browser", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="how often each runs, in turn (default 5)")
-    parser.add_argument("--entries", type=int, default=ENTRIES)
-    parser.add_argument(
-        "--table-rows", type=int, default=TABLE_ROWS, help="rows for DataTable, which takes longer"
-    )
-    parser.add_argument("--measure", nargs=2, metavar=("WHAT", "JOURNAL"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.measure:
-        measure = {"browser": measure_browser, "table": measure_table}[given.measure[0]]
-        print(json.dumps(asyncio.run(measure(Path(given.measure[1]), time.perf_counter()))))
-        return
-    for line in report(given.rounds, given.entries, given.table_rows):
-        print(line, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def pairs() -> Iterator[Pair]:
+    """All of them."""
+    seconds, milliseconds, megabytes = (1.0, "s"), (1e3, "ms"), (1e-6, "MB")
+    for figure, what, by, to_reach, unit in (
+        ("paint", "first paint", "more", 0.5, seconds),
+        ("page", "a page down", "times", 1.3, milliseconds),
+        ("memory", "memory", "more", 30, megabytes),
+    ):
+        few, many = (shown("browser", entries, figure) for entries in (FEW, ENTRIES))
+        name = f"journal view of {ENTRIES:,}, {what}"
+        yield Pair(name, f"of {FEW}", many, few, to_reach, by=by, unit=unit)
+        theirs = lambda _, figure=figure: table(ENTRIES)[figure]  # noqa: E731
+        yield Pair(name, "Textual's DataTable of them", many, theirs, None, unit=unit, once=True, full=True)

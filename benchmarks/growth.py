@@ -12,13 +12,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks import plots
 from benchmarks.journals import PROPERTIES, make
 from benchmarks.pairs import seconds
 from benchmarks.sink import sink
 from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
 from simulator import Simulator
 
-PLOT = Path(__file__).parents[1] / "docs" / "pictures" / "growth.svg"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 SINGLES = 2_000
 REQUEST = 500
@@ -74,19 +74,13 @@ def measured(rounds: int) -> dict[str, list[float]]:
 
 
 def draw(found: dict[str, list[float]]) -> None:
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "restante"
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.2))
+    figure, place = plots.axes(1, (8, 3.4))
     for name, values in found.items():
-        axes.plot(SIZES, values, marker="o", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="pending entries in the journal")
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(PLOT, bbox_inches="tight", metadata={"Date": None})
+        place.plot(SIZES, values, marker="o", label=name)
+    place.set(xscale="log", yscale="log", xlabel="pending entries in the journal")
+    place.grid(visible=True, alpha=0.3)
+    figure.legend(loc="outside right center")
+    plots.save(figure, "growth.svg")
 
 
 def main() -> None:

@@ -19,9 +19,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from benchmarks.journals import Accepting
 from recorder import Journal, Recorder, Shipper, ShippingPolicy
 from recorder.model.entries import NewEntry
-from recorder.shipping.verdicts import Answer
 
 ENTRIES = 1_000_000
 VISITORS = 20_000
@@ -29,19 +29,6 @@ EVERY = 1 / 500  # seconds between two calls
 ALONE = 5.0  # seconds of recording with nobody pruning
 
 HEAD = "durability  pruned by        calls   median ms      p99 ms      max ms   prune s"
-
-
-class Service:
-    """Accepts everything."""
-
-    def send(self, lane, body, *, timeout=None):  # noqa: ARG002  # as a transport
-        return Answer(left=True, url="https://service.test/engage", status=200, body=b"1")
-
-    def reach(self, lane):  # noqa: ARG002
-        return None
-
-    def close(self):
-        pass
 
 
 def shipped(path: Path, entries: int) -> None:
@@ -62,7 +49,7 @@ def shipped(path: Path, entries: int) -> None:
                     for name in profiles
                 ]
             )
-        Shipper(journal, Service(), ShippingPolicy(batch_updates=2_000)).ship()
+        Shipper(journal, Accepting(), ShippingPolicy(batch_updates=2_000)).ship()
 
 
 def prune(path: Path) -> None:

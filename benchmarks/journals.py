@@ -1,13 +1,17 @@
 """Journals of any size, made by SQL in seconds, and plain connections to them."""
 
+import functools
+import math
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from recorder import Recorder
+from recorder import Journal, Recorder, Shipper, ShippingPolicy
+from recorder.shipping.verdicts import Answer
 
-__all__ = ["INSERT", "PROPERTIES", "ROW", "make", "raw"]
+__all__ = ["INSERT", "PROPERTIES", "ROW", "Accepting", "kept", "make", "raw"]
 
 INSERT = """
 INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, reason)
@@ -28,28 +32,52 @@ ROW = (
 
 _FILL = """
 WITH RECURSIVE numbers(n) AS (VALUES (2) UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state, attempt, sends)
+INSERT INTO entries (lane, group_key, profile, operator, message, recorded_at, state)
 SELECT 'people', NULL, 'u-' || (n % 20000), '$add',
        '{"$time":' || (1700000000 + n) || ',"$distinct_id":"u-' || (n % 20000)
        || '","$add":{"credits":' || (n % 9) || '}}',
-       1700000000 + n, ?, ?, ?
+       1700000000 + n, 'pending'
   FROM numbers
 """
 
 
-def make(path: Path, entries: int, state: str = "pending") -> None:
+class Accepting:
+    """A transport that accepts everything, in this process."""
+
+    def send(self, lane, body, *, timeout=None):  # noqa: ARG002  # as a transport
+        return Answer(left=True, url="https://service.test/engage", status=200, body=b"1")
+
+    def reach(self, lane):  # noqa: ARG002
+        return None
+
+    def close(self):
+        pass
+
+
+def make(path: Path, entries: int, *, shipped: bool = False) -> None:
     """A journal of so many increments of 20,000 profiles, pending or shipped."""
-    shipped = state == "shipped"
     with Recorder("T", path) as recorder:
         recorder.people_increment("u-1", {"credits": 1})
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(_FILL, (entries, state, 1 if shipped else None, int(shipped)))
-        if shipped:
-            connection.execute("UPDATE entries SET state = 'shipped', attempt = 1, sends = 1 WHERE seq = 1")
-            connection.execute("UPDATE counters SET entries = ? WHERE account = 'shipped'", (entries,))
-            connection.execute("UPDATE lanes SET cursor = ?", (entries,))
+        connection.execute(_FILL, (entries,))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if shipped:
+        with Journal(path, keep_shipped_days=math.inf, keep_shipped_entries=math.inf) as journal:
+            Shipper(journal, Accepting(), ShippingPolicy(batch_updates=2_000)).ship()
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="restante-bench-")
+
+
+@functools.cache
+def kept(entries: int, *, shipped: bool = False) -> Path:
+    """The same for as long as this process lives, for all that read it or copy it."""
+    path = Path(_folder().name) / f"{entries}-{shipped}.db"
+    make(path, entries, shipped=shipped)
+    return path
 
 
 @contextmanager

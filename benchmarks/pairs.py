@@ -7,13 +7,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["HEAD", "Pair", "Result", "in_process", "lines", "measured", "resident", "seconds"]
+__all__ = [
+    "HEAD",
+    "WIDTH",
+    "Measure",
+    "Pair",
+    "Result",
+    "in_process",
+    "line",
+    "measured",
+    "resident",
+    "seconds",
+]
 
+WIDTH = 38  # of what is measured, in the table
 Measure = Callable[[Path], float]
 
 
@@ -30,7 +42,8 @@ class Pair:
         by: How the two are compared. ``"speed"``: baseline / ours, at least; 1 is as fast. ``"times"``: ours /
             baseline, at most. ``"more"``: ours - baseline in the unit shown, at most.
         unit: The factor that figures are shown with, and its name.
-        prepare: Called once with the folder above, before the rounds.
+        once: It takes minutes, and a line's clock or thousands of repetitions decide it: one round is enough.
+        full: It is measured with ``--full`` only.
     """
 
     what: str
@@ -40,7 +53,8 @@ class Pair:
     to_reach: float | None
     by: Literal["speed", "times", "more"] = "speed"
     unit: tuple[float, str] = (1e6, "us")
-    prepare: Callable[[Path], None] | None = None
+    once: bool = False
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,38 +95,32 @@ def compared(pair: Pair, our: float, their: float) -> float:
 def measured(pair: Pair, rounds: int) -> Result:
     """Run a pair so many times in turn."""
     ours, theirs = [], []
-    with tempfile.TemporaryDirectory(prefix="restante-bench-") as folder:
-        above = Path(folder)
-        if pair.prepare is not None:
-            pair.prepare(above)
-        for _ in range(rounds):
-            for measure, figures in ((pair.ours, ours), (pair.theirs, theirs)):
-                with tempfile.TemporaryDirectory(dir=above) as own:
-                    figures.append(measure(Path(own)))
+    for _ in range(1 if pair.once else rounds):
+        for measure, figures in ((pair.ours, ours), (pair.theirs, theirs)):
+            with tempfile.TemporaryDirectory(prefix="restante-bench-") as own:
+                figures.append(measure(Path(own)))
     ratios = sorted(compared(pair, our, their) for our, their in zip(ours, theirs, strict=True))
     return Result(pair, statistics.median(ours), statistics.median(theirs), tuple(ratios))
 
 
 HEAD = (
-    f"{'what':36} {'ours':>9} {'baseline':>9}      {'ratio':>7} {'(lowest to highest)':>19} {'to reach':>8}"
+    f"{'what':{WIDTH}} {'ours':>9} {'baseline':>9}      {'ratio':>7} {'(lowest to highest)':>19} {'to reach':>8}"
     "   baseline"
 )
 
 
-def lines(results: Iterable[Result]) -> Iterator[str]:
-    """The table, a line as soon as it is measured."""
-    yield HEAD
-    for result in results:
-        pair = result.pair
-        factor, unit = pair.unit
-        spread = f"({result.ratios[0]:.2f} to {result.ratios[-1]:.2f})"
-        sign = ">=" if pair.by == "speed" else "<="
-        bound = "" if pair.to_reach is None else f"{sign} {pair.to_reach:g}"
-        missed = "  MISSED" if result.reached is False else ""
-        yield (
-            f"{pair.what:36} {result.ours * factor:9,.1f} {result.theirs * factor:9,.1f} {unit:4}"
-            f" {result.ratio:7.2f} {spread:>19} {bound:>8}   {pair.baseline}{missed}"
-        )
+def line(result: Result) -> str:
+    """Return a line of the table."""
+    pair = result.pair
+    factor, unit = pair.unit
+    spread = "(once)" if pair.once else f"({result.ratios[0]:.2f} to {result.ratios[-1]:.2f})"
+    sign = ">=" if pair.by == "speed" else "<="
+    bound = "" if pair.to_reach is None else f"{sign} {pair.to_reach:g}"
+    missed = "  MISSED" if result.reached is False else ""
+    return (
+        f"{pair.what:{WIDTH}} {result.ours * factor:9,.1f} {result.theirs * factor:9,.1f} {unit:4}"
+        f" {result.ratio:7.2f} {spread:>19} {bound:>8}   {pair.baseline}{missed}"
+    )
 
 
 def seconds(work: Callable[[], object]) -> float:

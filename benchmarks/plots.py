@@ -5,7 +5,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.pairs import Result
 from benchmarks.writing import ROW_ITSELF
 
 __all__ = ["axes", "draw_peers", "save"]
@@ -37,24 +36,25 @@ def save(figure: Any, name: str) -> None:
 _PANELS = (
     ("people_set, power", "recording, µs an entry", "linear"),
     ("bytes written, a commit each, power", "bytes to the disk an entry", "linear"),
-    ("draining 20,000 over 50 ms", "draining over 50 ms, µs an entry", "log"),
+    ("draining 20,000 over 50 ms", "draining over 50 ms, µs an entry (log)", "log"),
 )
 
 
-def draw_peers(results: Iterable[Result]) -> None:
-    """Draw what an entry costs, next to other queues and to the official SDK."""
-    found = list(results)
-    figure, places = axes(len(_PANELS), (11, 2.4))
+def draw_peers(lines: Iterable[tuple[str, str, float, float]]) -> None:
+    """Draw what an entry costs, next to other queues and to the official SDK.
+
+    Args:
+        lines: Of the page's table: what, baseline, ours and theirs.
+    """
+    found = list(lines)
+    figure, places = axes(len(_PANELS), (11, 2.2))
     for place, (what, title, scale) in zip(places, _PANELS, strict=True):
-        pairs = [
-            result for result in found if result.pair.what == what and result.pair.baseline != ROW_ITSELF
-        ]
-        factor, _ = pairs[0].pair.unit
-        names = ["restante", *(result.pair.baseline.partition(" (")[0] for result in pairs)]
-        values = [median(result.ours for result in pairs), *(result.theirs for result in pairs)]
-        bars = place.barh(
-            names, [value * factor for value in values], color=[_OURS] + [_THEIRS] * len(pairs), height=0.6
+        _, baselines, ours, theirs = zip(
+            *(line for line in found if line[0] == what and line[1] != ROW_ITSELF), strict=True
         )
+        names = ["restante", *(baseline.partition(" (")[0] for baseline in baselines)]
+        colours = [_OURS] + [_THEIRS] * len(theirs)
+        bars = place.barh(names, [median(ours), *theirs], color=colours, height=0.6)
         place.bar_label(bars, fmt="{:,.0f}", padding=3)
         place.set(title=title, xscale=scale)
         place.xaxis.set_visible(False)  # each bar has its figure

@@ -1,32 +1,37 @@
-"""Shipping: draining a journal, against a bare loop, and against the official SDK over a slow line."""
+"""Shipping: draining a journal, against a bare loop, against the official SDK, and over slow lines; single requests."""
 
+import functools
+import json
 import math
 import shutil
 import sqlite3
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import requests
 
-from benchmarks.journals import PROPERTIES, make
-from benchmarks.pairs import Measure, Pair, seconds
+from benchmarks.journals import PROPERTIES, ROW, kept
+from benchmarks.pairs import Measure, Pair, in_process, seconds
 from benchmarks.sink import sink
-from recorder import HttpTransport, Journal, Recorder, Shipper, ShippingPolicy
+from recorder import HttpTransport, Journal, JournalReader, Lane, Recorder, Shipper
 
 __all__ = ["pairs"]
 
 DRAINED = 200_000
+FEW, VERY_MANY = 50_000, 5_000_000
 UPDATES = 2_000  # in a request: the service's limit
 BESIDE = 10_000  # recorded while a thread ships: some seconds
 SLOW = 0.05  # seconds of round trip
 OVER_SLOW = 20_000
 BY_ONE = 100  # what Consumer sends is measured on so many, a request each
 BUFFERED = 1_000  # and BufferedConsumer on so many, 50 in a request
-
-
-def prepared(entries: int) -> Callable[[Path], None]:
-    return lambda folder: make(folder / "full.db", entries)
+LARGE, LARGE_BYTES = 200, 5_000  # updates for slow lines
+SINGLE = 300  # requests of one entry
+BODY = ROW[4].replace("{", '[{"$token":"T",', 1).encode() + b"]"
+HEADERS = {"Content-Type": "application/json"}
 
 
 def _kept(path: Path) -> Journal:
@@ -34,13 +39,11 @@ def _kept(path: Path) -> Journal:
     return Journal(path, keep_shipped_days=math.inf, keep_shipped_entries=math.inf)
 
 
-def drained(entries: int, policy: ShippingPolicy, delay: float = 0.0) -> Measure:
+def drained(entries: int, delay: float = 0.0) -> Measure:
     def measure(folder: Path) -> float:
-        path = folder / "ours.db"
-        shutil.copy(folder.parent / "full.db", path)
+        path = Path(shutil.copy(kept(entries), folder))
         with sink(delay) as url, _kept(path) as journal, closing(HttpTransport(url=url)) as transport:
-            shipper = Shipper(journal, transport, policy)
-            taken = seconds(lambda: shipper.ship(timeout=None))
+            taken = seconds(lambda: Shipper(journal, transport).ship(timeout=None))
             assert journal.statistics(0.0).shipped == entries
         return taken / entries
 
@@ -58,12 +61,12 @@ def recorded(*, background: bool) -> Measure:
     return measure
 
 
-def bare(folder: Path) -> float:
+def bare(folder: Path) -> float:  # noqa: ARG001  # it writes nothing
     """Reads the same rows and posts the same bodies; writes nothing down."""
     rows = "SELECT message FROM entries ORDER BY seq"
     with (
         sink() as url,
-        closing(sqlite3.connect(folder.parent / "full.db")) as connection,
+        closing(sqlite3.connect(kept(DRAINED))) as connection,
         requests.Session() as session,
     ):
         session.trust_env = False
@@ -76,7 +79,7 @@ def bare(folder: Path) -> float:
                 answer = session.post(
                     f"{url}/engage?verbose=1",
                     data=body,
-                    headers={"Content-Type": "application/json"},
+                    headers=HEADERS,
                     timeout=30,
                 )
                 assert answer.json()["status"] == 1
@@ -106,15 +109,114 @@ def official(number: int, *, buffered: bool) -> Measure:
     return measure
 
 
+# --- slow lines
+
+
+class Counting(HttpTransport):
+    """Counts the bytes of bodies."""
+
+    sent = 0
+
+    def send(self, lane, body, **how):
+        self.sent += len(body)
+        return super().send(lane, body, **how)
+
+
+@functools.cache
+def over_line(bits: int) -> tuple[float, int, int]:
+    """Drain 200 updates of 5 kB over so many bits a second, once: seconds, bytes sent, and bytes of one request."""
+    with (
+        tempfile.TemporaryDirectory(prefix="restante-bench-") as folder,
+        sink(SLOW, bits / 8) as url,
+        Recorder("T", Path(folder, "ours.db")) as recorder,
+        closing(Counting(url=url)) as transport,
+    ):
+        with recorder.batch() as batch:
+            for number in range(LARGE):
+                batch.people_append("cdnow-00001", {"notes": f"{number} {'x' * LARGE_BYTES}"})
+        with JournalReader(recorder.journal.path) as reader:
+            messages = [{"$token": "T", **entry.message} for entry in reader.stream()]
+        needed = len(json.dumps(messages, separators=(",", ":")))
+        taken = seconds(lambda: Shipper(recorder.journal, transport).ship())
+        counts = recorder.statistics()
+        assert (counts.shipped, counts.possibly_twice) == (LARGE, 0)
+        return taken, transport.sent, needed
+
+
+# --- single requests
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """Seconds of the processor for each time, in all threads."""
+    work()  # the connection stands
+    begun = time.process_time()
+    for _ in range(SINGLE):
+        work()
+    return (time.process_time() - begun) / SINGLE
+
+
+def our_request(folder: Path) -> float:  # noqa: ARG001
+    with sink() as url, closing(HttpTransport(url=url)) as transport:
+        return cpu(lambda: transport.send(Lane.PEOPLE, BODY))
+
+
+def our_flush(folder: Path) -> float:
+    """Record, take over, claim, send and settle."""
+    with sink() as url, Recorder("T", folder / "ours.db", url=url) as recorder:
+        return cpu(lambda: (recorder.people_set("cdnow-00001", PROPERTIES), recorder.flush()))
+
+
+def posted(folder: Path) -> float:  # noqa: ARG001
+    with sink() as url, requests.Session() as session:
+        return cpu(lambda: session.post(f"{url}/engage?verbose=1", data=BODY, headers=HEADERS))
+
+
+_FIRST_FLUSH = """
+import json, sys, time
+from recorder import Recorder
+with Recorder("T", sys.argv[2], url=sys.argv[1]) as recorder:
+    recorder.people_set("cdnow-00001", {"plan": "pro"})
+    begun = time.perf_counter()
+    assert recorder.flush().shipped == 1
+    print(json.dumps(time.perf_counter() - begun))
+"""
+_FIRST_POST = """
+import json, sys, time
+body = b'[{"$token":"T","$distinct_id":"cdnow-00001","$set":{"plan":"pro"}}]'
+begun = time.perf_counter()
+import requests
+assert requests.post(f"{sys.argv[1]}/engage?verbose=1", data=body).json()["status"] == 1
+print(json.dumps(time.perf_counter() - begun))
+"""
+
+
+def first(program: str) -> Measure:
+    """Seconds in a program of its own, of which the imports are a part."""
+
+    def measure(folder: Path) -> float:
+        with sink() as url:
+            return float(in_process(program, url, folder / "ours.db"))
+
+    return measure
+
+
 def pairs() -> Iterator[Pair]:
     """All of them."""
     yield Pair(
         "draining 200,000, 2,000 a request",
         "a bare loop: the same rows and bodies",
-        drained(DRAINED, ShippingPolicy()),
+        drained(DRAINED),
         bare,
         0.5,
-        prepare=prepared(DRAINED),
+    )
+    yield Pair(
+        "draining 5,000,000",
+        "draining 50,000",
+        drained(VERY_MANY),
+        drained(FEW),
+        1.1,
+        by="times",
+        full=True,
     )
     yield Pair(
         "people_set beside its shipper",
@@ -123,9 +225,47 @@ def pairs() -> Iterator[Pair]:
         recorded(background=False),
         0.9,
     )
-    slow = drained(OVER_SLOW, ShippingPolicy(), SLOW)
     for name, other, to_reach in (
         ("the official Consumer", official(BY_ONE, buffered=False), 100),
         ("the official BufferedConsumer", official(BUFFERED, buffered=True), 25),
     ):
-        yield Pair("draining 20,000 over 50 ms", name, slow, other, to_reach, prepare=prepared(OVER_SLOW))
+        yield Pair("draining 20,000 over 50 ms", name, drained(OVER_SLOW, SLOW), other, to_reach)
+    yield from slow_lines()
+    milliseconds = (1e3, "ms")
+    yield Pair(
+        "first flush, requests imported",
+        "import requests, one post",
+        first(_FIRST_FLUSH),
+        first(_FIRST_POST),
+        2,
+        by="times",
+        unit=milliseconds,
+    )
+    what = "requests.Session.post of the same body"
+    yield Pair("a request, processor", what, our_request, posted, 1.3, by="times")
+    yield Pair("a flush of one entry, processor", what, our_flush, posted, None, by="times")
+
+
+def slow_lines() -> Iterator[Pair]:
+    """200 updates of 5 kB, next to what one request of everything would take and carry."""
+    for bits in (1_000_000, 64_000, 9_600):
+        name, how = f"200 of 5 kB over {bits / 1_000:,g} kbit/s", {"once": True, "full": bits < 64_000}
+        yield Pair(
+            name,
+            "one request of everything",
+            lambda _, bits=bits: over_line(bits)[0],
+            lambda _, bits=bits: over_line(bits)[2] * 8 / bits + SLOW,
+            0.9,
+            unit=(1.0, "s"),
+            **how,
+        )
+        yield Pair(
+            name,
+            "the bytes of one request",
+            lambda _, bits=bits: over_line(bits)[1],
+            lambda _, bits=bits: over_line(bits)[2],
+            1.05,
+            by="times",
+            unit=(1e-3, "kB"),
+            **how,
+        )

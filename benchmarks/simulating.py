@@ -11,7 +11,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from benchmarks.journals import make
+from benchmarks.journals import kept
 from benchmarks.pairs import Measure, Pair, seconds
 from simulator import Simulator
 
@@ -121,9 +121,8 @@ def mixed() -> list[dict[str, Any]]:
 
 
 def applied(
-    messages: list[dict[str, Any]],
+    workload: Callable[[], list[dict[str, Any]]],
     apply: Callable[[list[dict[str, Any]]], Mapping[str, Mapping[str, Any]]],
-    expected: Profiles,
 ) -> Measure:
     """The fastest of some times, for either side.
 
@@ -131,24 +130,28 @@ def applied(
     other by chance: it looks at all that the process holds, which is neither's doing.
     """
 
-    def once() -> float:
-        own = deepcopy(messages)
+    def once(messages: list[dict[str, Any]], expected: Profiles) -> float:
         got: list[Mapping[str, Mapping[str, Any]]] = []
         gc.collect()
-        taken = seconds(lambda: got.append(apply(own)))
+        taken = seconds(lambda: got.append(apply(messages)))
         assert {id_: dict(profile) for id_, profile in got[0].items()} == expected
-        return taken / len(own)
+        return taken / len(messages)
 
-    return lambda folder: min(once() for _ in range(APPLIED))  # noqa: ARG005
+    def measure(folder: Path) -> float:  # noqa: ARG001
+        messages = workload()
+        expected = bare(deepcopy(messages))
+        return min(once(deepcopy(messages), expected) for _ in range(APPLIED))
+
+    return measure
 
 
-def from_journal(folder: Path) -> float:
-    path = folder.parent / "many.db"
+def from_journal(folder: Path) -> float:  # noqa: ARG001
+    path = kept(MANY)
     return seconds(lambda: Simulator.from_journal(path)) / MANY
 
 
-def parsed_alone(folder: Path) -> float:
-    with closing(sqlite3.connect(folder.parent / "many.db")) as connection:
+def parsed_alone(folder: Path) -> float:  # noqa: ARG001
+    with closing(sqlite3.connect(kept(MANY))) as connection:
         rows = connection.execute(
             "SELECT seq, group_key, profile, operator, message FROM entries ORDER BY seq"
         )
@@ -172,16 +175,15 @@ def appended(times: int) -> Measure:
 
 def pairs() -> Iterator[Pair]:
     """All of them."""
-    workloads = [("a mix", mixed())]
+    workloads = [("a mix", mixed)]
     if PURCHASES.is_file():
-        workloads.insert(0, ("the CDNOW sample", purchases()))
-    for name, messages in workloads:
-        expected = bare(deepcopy(messages))
+        workloads.insert(0, ("the CDNOW sample", purchases))
+    for name, workload in workloads:
         yield Pair(
             f"Simulator.apply, {name}",
             "dict operations, nothing checked",
-            applied(messages, simulated, expected),
-            applied(messages, bare, expected),
+            applied(workload, simulated),
+            applied(workload, bare),
             0.25 if "CDNOW" in name else 0.2,
         )
     yield Pair(
@@ -190,7 +192,6 @@ def pairs() -> Iterator[Pair]:
         from_journal,
         parsed_alone,
         0.5,
-        prepare=lambda folder: make(folder / "many.db", MANY),
     )
     yield Pair(
         "an append to a list, 20,000 times",

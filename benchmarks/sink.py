@@ -1,6 +1,8 @@
 """A service that takes everything and looks at nothing, in a process of its own, on 127.0.0.1.
 
-python -m benchmarks.sink [SECONDS]     answers each request after so many; prints its address, ends with its input
+    python -m benchmarks.sink SECONDS BYTES     prints its address, ends with its input
+
+answers each request after so many seconds, and so many bytes a second, as over a slow line. 0 of either: at once.
 """
 
 import asyncio
@@ -19,9 +21,9 @@ _ANSWER = (
 
 
 @contextmanager
-def sink(delay: float = 0.0) -> Iterator[str]:
+def sink(delay: float = 0.0, rate: float = 0.0) -> Iterator[str]:
     """Its base address, while the block runs."""
-    command = [sys.executable, "-m", "benchmarks.sink", str(delay)]
+    command = [sys.executable, "-m", "benchmarks.sink", str(delay), str(rate)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -30,22 +32,37 @@ def sink(delay: float = 0.0) -> Iterator[str]:
         process.terminate()
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
+class Line:
+    """Time that requests take to arrive, one after the other, and their answers to return."""
+
+    def __init__(self, delay: float, rate: float) -> None:
+        self._delay = delay
+        self._rate = rate
+        self._busy = asyncio.Lock()
+
+    async def carry(self, size: int) -> None:
+        if self._rate:
+            async with self._busy:  # what was given up fills the line, too
+                await asyncio.sleep(size / self._rate)
+        await asyncio.sleep(self._delay)
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> None:
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
-            fields = [line.split(b":", 1) for line in head.split(b"\r\n") if b":" in line]
+            fields = [field.split(b":", 1) for field in head.split(b"\r\n") if b":" in field]
             size = next(int(value) for name, value in fields if name.lower() == b"content-length")
             await reader.readexactly(size)
-            await asyncio.sleep(delay)
+            await line.carry(len(head) + size)
             writer.write(_ANSWER)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 
 
-async def serve(delay: float) -> None:
+async def serve(line: Line) -> None:
     server = await asyncio.start_server(
-        lambda reader, writer: answer(reader, writer, delay), "127.0.0.1", 0, limit=1 << 24
+        lambda reader, writer: answer(reader, writer, line), "127.0.0.1", 0, limit=1 << 24
     )
     host, port = server.sockets[0].getsockname()
     print(f"http://{host}:{port}", flush=True)
@@ -56,4 +73,4 @@ async def serve(delay: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
+    asyncio.run(serve(Line(*map(float, sys.argv[1:]))))

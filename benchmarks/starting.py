@@ -1,19 +1,25 @@
 """Costs of starting: imports, `restante status`, memory."""
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
-from benchmarks.journals import INSERT, ROW, make
+from benchmarks.journals import INSERT, ROW, kept
 from benchmarks.pairs import Measure, Pair, in_process, seconds
 from benchmarks.sink import sink
+from recorder import Journal
+from recorder.journal.schema import create_schema
 
 __all__ = ["memory", "pairs"]
 
 FEW = 10
 MANY = 1_000_000
+MADE = 10
 
 _RECORDER = """
 import json, sys
@@ -40,12 +46,12 @@ print(json.dumps(most))
 
 _FIRST_ENTRY = """
 from recorder import Recorder
-with Recorder("T", "../first.db") as recorder:
+with Recorder("T", "first.db") as recorder:
     recorder.people_set("cdnow-00001", {"plan": "pro", "last_purchase": "1997-01-01"})
 """
 _FIRST_ROW = f"""
 import json, sqlite3
-connection = sqlite3.connect("../raw.db", isolation_level=None)
+connection = sqlite3.connect("first.db", isolation_level=None)
 connection.execute("PRAGMA synchronous = FULL")
 connection.execute('''{INSERT}''', {ROW!r})
 connection.close()
@@ -61,33 +67,80 @@ def program(*arguments: str) -> Measure:
     )
 
 
-def status(name: str) -> Measure:
+def command(*arguments: str) -> Measure:
+    """The command `restante`."""
+    return program("-c", "from tui.cli import main; main()", *arguments)
+
+
+def status(entries: int) -> Measure:
     def measure(folder: Path) -> float:
-        command = [sys.executable, "-c", "from tui.cli import main; main()", "status"]
-        command += ["-j", str(folder.parent / name)]
-        run = lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: E731
-        return seconds(run)
+        return command("status", "-j", str(kept(entries)))(folder)
 
     return measure
 
 
-def both(folder: Path) -> None:
-    make(folder / "few.db", FEW)
-    make(folder / "many.db", MANY)
+_CLICK = """
+import click
+@click.command()
+@click.version_option("1.0", prog_name="bare")
+def bare():
+    pass
+bare()
+"""
 
 
-def one_each(folder: Path) -> None:
-    """The journals of the first entry, and of the first row."""
-    for name in ("first.db", "raw.db"):
-        make(folder / name, 1)
+def first_entry(code: str) -> Measure:
+    """Record into a journal that exists."""
+
+    def measure(folder: Path) -> float:
+        shutil.copy(kept(1), folder / "first.db")
+        return program("-c", code)(folder)
+
+    return measure
 
 
-def held(what: str, name: str) -> Measure:
+# --- a journal is made
+
+
+def our_journal(path: Path) -> None:
+    Journal(path, token="T").close()
+
+
+def their_journal(path: Path) -> None:
+    """The same tables, by sqlite3 alone."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        create_schema(connection)
+
+
+def made(make: Callable[[Path], None]) -> Measure:
+    def measure(folder: Path) -> float:
+        return seconds(lambda: [make(folder / f"{number}.db") for number in range(MADE)]) / MADE
+
+    return measure
+
+
+def made_in_memory(what: str) -> Measure:
+    """Bytes by which a program grows that makes its first journal."""
+    return lambda folder: float(in_process(_MAKING, what, folder / "own.db"))
+
+
+_MAKING = """
+import json, pathlib, sys
+from benchmarks import starting
+from benchmarks.pairs import resident
+before = resident()
+getattr(starting, sys.argv[1])(pathlib.Path(sys.argv[2]))
+print(json.dumps(resident() - before))
+"""
+
+
+def held(what: str, entries: int) -> Measure:
     """Bytes that a recorder, or a shipper, holds in memory."""
 
     def measure(folder: Path) -> float:
-        path = folder / "own.db"
-        path.write_bytes((folder.parent / name).read_bytes())
+        path = Path(shutil.copy(kept(entries), folder))
         if what == "recorder":
             return float(in_process(_RECORDER, path))
         with sink() as url:
@@ -122,22 +175,39 @@ def pairs() -> Iterator[Pair]:
     yield Pair(
         "a program that records one thing",
         "the same with sqlite3, FULL",
-        program("-c", _FIRST_ENTRY),
-        program("-c", _FIRST_ROW),
+        first_entry(_FIRST_ENTRY),
+        first_entry(_FIRST_ROW),
         3,
         by="times",
         unit=milliseconds,
-        prepare=one_each,
     )
+    yield Pair(
+        "a journal is made",
+        "sqlite3: the same tables, WAL, FULL",
+        made(our_journal),
+        made(their_journal),
+        3,
+        by="times",
+        unit=milliseconds,
+    )
+    for name, ours, to_reach in (("--version", command("--version"), 2), ("status", status(FEW), 2.5)):
+        yield Pair(
+            f"restante {name}",
+            "click: a program of one command",
+            ours,
+            program("-c", _CLICK, "--version"),
+            to_reach,
+            by="times",
+            unit=milliseconds,
+        )
     yield Pair(
         "restante status, 1,000,000 entries",
         "with 10",
-        status("many.db"),
-        status("few.db"),
+        status(MANY),
+        status(FEW),
         1.3,
         by="times",
         unit=milliseconds,
-        prepare=both,
     )
     yield Pair(
         "pytest with the plugin",
@@ -151,14 +221,23 @@ def pairs() -> Iterator[Pair]:
 
 def memory() -> Iterator[Pair]:
     """Return the pairs that take memory."""
+    megabytes = (1e-6, "MB")
     for what in ("recorder", "shipper"):
         yield Pair(
             f"a {what} with 1,000,000 pending",
             "with 10",
-            held(what, "many.db"),
-            held(what, "few.db"),
+            held(what, MANY),
+            held(what, FEW),
             30,
             by="more",
-            unit=(1e-6, "MB"),
-            prepare=both,
+            unit=megabytes,
         )
+    yield Pair(
+        "a journal is made, memory",
+        "sqlite3: the same tables, WAL, FULL",
+        made_in_memory("our_journal"),
+        made_in_memory("their_journal"),
+        2,
+        by="more",
+        unit=megabytes,
+    )

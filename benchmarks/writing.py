@@ -7,15 +7,17 @@ what the flash makes of it are not in it.
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import recording
 from benchmarks.journals import PROPERTIES, ROW
 from benchmarks.pairs import Measure, Pair
 from recorder import Recorder
 
-__all__ = ["pairs"]
+__all__ = ["ROW_ITSELF", "pairs"]
 
 SINGLES = 4_000
 BATCHES = 40
 BATCH = 1_000
+ROW_ITSELF = "the row itself"
 
 
 def written() -> int:
@@ -45,6 +47,17 @@ def by_batches(folder: Path) -> float:
     return (written() - before) / (BATCHES * BATCH)
 
 
+def by_peer(put_all: Measure) -> Measure:
+    """What another queue writes for an entry; see `recording.each`."""
+
+    def measure(folder: Path) -> float:
+        before = written()
+        put_all(folder)
+        return (written() - before) / recording.SINGLES
+
+    return measure
+
+
 def row(folder: Path) -> float:  # noqa: ARG001
     """The row itself: its texts, and eight bytes for each number."""
     return float(
@@ -59,4 +72,19 @@ def pairs() -> Iterator[Pair]:
         ("a commit each, process", by_one("process")),
         ("batch() of 1,000", by_batches),
     ):
-        yield Pair(f"bytes written, {what}", "the row itself", ours, row, None, by="times", unit=(1.0, "B"))
+        yield Pair(f"bytes written, {what}", ROW_ITSELF, ours, row, None, by="times", unit=(1.0, "B"))
+    for name, put_all, to_reach in (
+        ("raw, a commit each, FULL", recording.theirs("FULL"), None),
+        ("sqlite-utils insert (FULL, rollback)", recording.sqlite_utils_insert, 1),
+        ("persist-queue SQLiteQueue (FULL, WAL)", recording.persist_queue, 1),
+        ("huey SqliteStorage (fsync: FULL, WAL)", recording.huey, 1),
+    ):
+        yield Pair(
+            "bytes written, a commit each, power",
+            name,
+            by_one("power"),
+            by_peer(put_all),
+            to_reach,
+            by="times",
+            unit=(1.0, "B"),
+        )

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import plots
 from recorder import Journal, JournalReader, Recorder, Shipper, audit
 from recorder.journal.uptime import Uptime
 from recorder.shipping.verdicts import Answer
@@ -27,7 +28,6 @@ DAY = 86_400.0
 VISITORS = 5_000
 _SAMPLED = 101  # one in so many is kept, or the figures themselves would grow
 
-PLOT = Path(__file__).parents[1] / "docs" / "pictures" / "year.svg"
 HEAD = "month   recorded       kept  file MB  log MB  rss MB  record us  open ms"
 
 
@@ -131,13 +131,7 @@ def live(path, entries, tries=4, tell=None):
 
 def draw(months):
     """File, log, memory, time to record and to open, month by month."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "restante"
-    from matplotlib import pyplot as plt
-
-    figure, (sizes, times) = plt.subplots(1, 2, figsize=(9, 3.4))
+    figure, (sizes, times) = plots.axes(2, (9, 3.2))
     numbers = [month.month for month in months]
     for name, values in (
         ("file, MB", [month.file / 1e6 for month in months]),
@@ -147,11 +141,11 @@ def draw(months):
         sizes.plot(numbers, values, marker="o", label=name)
     times.plot(numbers, [month.record * 1e6 for month in months], marker="o", label="record, µs")
     times.plot(numbers, [month.open * 1e3 for month in months], marker="o", label="open and count, ms")
-    for axes in (sizes, times):
-        axes.set(xlabel=f"month, of {months[-1].recorded:,} entries a year", ylim=(0, None))
-        axes.grid(visible=True, alpha=0.3)
-        axes.legend(fontsize=8)
-    figure.savefig(PLOT, bbox_inches="tight", metadata={"Date": None})
+    for place in (sizes, times):
+        place.set(xlabel=f"month, of {months[-1].recorded:,} entries a year", ylim=(0, None))
+        place.grid(visible=True, alpha=0.3)
+        place.legend()
+    plots.save(figure, "year.svg")
 
 
 def main():
