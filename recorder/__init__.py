@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from recorder.model.operations import Lane, Operator
     from recorder.model.people import Batch, PeopleApi
     from recorder.model.policy import ShippingPolicy
-    from recorder.model.reports import Attempt, Entry, ShipReport, Statistics
+    from recorder.model.reports import Attempt, Entry, Statistics
+    from recorder.model.shipping import ShipReport
     from recorder.reading.reader import JournalReader
     from recorder.recorder import Recorder
     from recorder.shipping.shipper import Shipper
@@ -98,7 +99,8 @@ _MODULES = {
     "model.operations": ("Lane", "Operator"),
     "model.people": ("Batch", "PeopleApi"),
     "model.policy": ("ShippingPolicy",),
-    "model.reports": ("Attempt", "Entry", "ShipReport", "Statistics"),
+    "model.reports": ("Attempt", "Entry", "Statistics"),
+    "model.shipping": ("ShipReport",),
     "reading.reader": ("JournalReader",),
     "recorder": ("Recorder",),
     "shipping.shipper": ("Shipper",),

@@ -28,7 +28,7 @@ from recorder.model.operations import Lane
 
 if TYPE_CHECKING:
     from recorder.model.policy import ShippingPolicy
-    from recorder.model.reports import ShipReport
+    from recorder.model.shipping import ShipReport
     from recorder.shipping.shipper import Shipper
     from recorder.shipping.transport import HttpTransport, ImportCredentials
 

@@ -21,7 +21,7 @@ from recorder.model.tokens import check_token
 
 if TYPE_CHECKING:
     from recorder.model.policy import ShippingPolicy
-    from recorder.model.reports import ShipReport
+    from recorder.model.shipping import ShipReport
     from recorder.shipping.transport import ImportCredentials
 
 __all__ = ["JournalConsumer"]

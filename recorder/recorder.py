@@ -19,7 +19,8 @@ from recorder.model.tokens import check_token
 
 if TYPE_CHECKING:
     from recorder.model.policy import ShippingPolicy
-    from recorder.model.reports import ShipReport, Statistics
+    from recorder.model.reports import Statistics
+    from recorder.model.shipping import ShipReport
 
 __all__ = ["Recorder"]
 

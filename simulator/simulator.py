@@ -24,8 +24,8 @@ from recorder.model.normalise import (
 from recorder.model.operations import Identity, Lane, examine, identity_of, operators_of, split
 from recorder.model.outcomes import Outcome, Verdict
 from recorder.model.people import Batch, Check, Meta, PeopleApi, stamped
-from recorder.model.reports import ShipReport
 from recorder.model.semantics import Properties, apply_message, copy_properties, operate
+from recorder.model.shipping import ShipReport
 from simulator.profile import Profile
 from simulator.quick import marshalled, user_and_operator
 from simulator.replay import Start, Unreadable

@@ -17,7 +17,7 @@ from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import State
 from recorder.model.hazards import Update, dropped
 from recorder.model.operations import Lane
-from recorder.model.reports import InDoubt
+from recorder.model.shipping import InDoubt
 
 __all__ = [
     "Suspect",

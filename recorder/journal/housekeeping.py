@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from recorder.journal import baseline, project, space
 from recorder.journal.baseline import Cut
 from recorder.journal.connection import Connection
-from recorder.model.reports import Pruned
 
 if TYPE_CHECKING:
     from recorder.journal.prune import Walk
+    from recorder.model.reports import Pruned
 
 __all__ = ["Housekeeping"]
 
@@ -46,8 +46,11 @@ class Housekeeping:
         all_shipped: bool = False,
         dry_run: bool = False,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Pruned:
+    ) -> "Pruned":
         """Prune all that is due, and shrink the file; see `Journal.prune`."""
+        with self._connection.reading():  # as in _walk_to
+            from recorder.model.reports import Pruned
+
         cut = self._cut(now, all_shipped=all_shipped)
         going = self._prunable(cut)
         if dry_run:

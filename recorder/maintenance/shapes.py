@@ -17,7 +17,7 @@ from recorder.maintenance import statements as sql
 from recorder.maintenance.salvage.sqlite_format import Value
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.operations import Lane
-from recorder.model.reports import InDoubt
+from recorder.model.shipping import InDoubt
 
 __all__ = ["Row", "Table", "as_index_row", "as_table_row", "tables"]
 

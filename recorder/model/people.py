@@ -16,7 +16,7 @@ from recorder.model.normalise import Message
 from recorder.model.operations import Lane, Operator
 
 if TYPE_CHECKING:
-    from recorder.model.reports import ShipReport
+    from recorder.model.shipping import ShipReport
 
 __all__ = ["Batch", "PeopleApi"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from recorder.model.json_value import MAX_UPDATE_BYTES
-from recorder.model.reports import InDoubt
+from recorder.model.shipping import InDoubt
 
 __all__ = ["ShippingPolicy"]
 

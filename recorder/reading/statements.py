@@ -5,7 +5,8 @@ come from `recorder.model.filters`, and never contain user data.
 """
 
 from recorder.journal.entries import IS_OBJECT, NAMES, SET_ASIDE
-from recorder.model.reports import Attempt, Baseline, Entry, LaneStatus
+from recorder.model.reports import Attempt, Baseline, Entry
+from recorder.model.shipping import LaneStatus
 from recorder.reading.rows import columns
 
 # --- Entries

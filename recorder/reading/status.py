@@ -16,8 +16,9 @@ from recorder.model.entries import State
 from recorder.model.errors import JournalDamaged
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
-from recorder.model.reports import Entry, Hold, LaneStatus, ShipperStatus, Statistics, Unanswered
+from recorder.model.reports import Entry, Hold, Statistics
 from recorder.model.routes import OLD_AFTER
+from recorder.model.shipping import LaneStatus, ShipperStatus, Unanswered
 from recorder.reading import statements as sql
 from recorder.reading.rows import as_outcome, make
 from recorder.reading.source import Source

@@ -9,7 +9,7 @@ from recorder.journal.claims import Claim
 from recorder.journal.lanes import Standing
 from recorder.journal.uptime import Uptime, uptime
 from recorder.model.operations import Lane
-from recorder.model.reports import LaneStatus, ShipReport, StoppedBy
+from recorder.model.shipping import LaneStatus, ShipReport, StoppedBy
 
 __all__ = ["Call", "Drain", "Halves", "Pace"]
 

@@ -16,7 +16,7 @@ from recorder.journal.uptime import Due, Uptime
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
-from recorder.model.reports import LaneStatus, StoppedBy
+from recorder.model.shipping import LaneStatus, StoppedBy
 from recorder.shipping.drain import Call, Drain, Halves, Pace
 from recorder.shipping.line import Line
 from recorder.shipping.logs import log

@@ -17,7 +17,7 @@ from recorder.journal.uptime import Uptime, now, uptime
 from recorder.model.errors import JournalFull
 from recorder.model.operations import Lane
 from recorder.model.policy import ShippingPolicy
-from recorder.model.reports import ShipReport, StoppedBy
+from recorder.model.shipping import ShipReport, StoppedBy
 from recorder.shipping.drain import Call, Drain
 from recorder.shipping.logs import log
 from recorder.shipping.sender import Sender

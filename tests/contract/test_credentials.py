@@ -12,7 +12,7 @@ import pytest
 
 from recorder import JournalConsumer, JournalReader, State
 from recorder.model.entries import AttemptOutcome
-from recorder.model.reports import LaneStatus
+from recorder.model.shipping import LaneStatus
 
 KEY = "api-key-4711"
 SECRET = "hush-hush-0815"

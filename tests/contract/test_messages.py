@@ -15,7 +15,7 @@ from recorder.model.errors import InvalidOperation
 from recorder.model.intake import Intake, token_prefix
 from recorder.model.json_value import compact
 from recorder.model.people import PeopleApi, stamped
-from recorder.model.reports import ShipReport
+from recorder.model.shipping import ShipReport
 from simulator import Simulator
 
 NOW = 1_767_323_045.25

@@ -6,7 +6,7 @@ import pytest
 
 from recorder import Entry, Lane, Recorder, ShippingPolicy, ShipReport, State
 from recorder.model.entries import AttemptOutcome
-from recorder.model.reports import LaneStatus
+from recorder.model.shipping import LaneStatus
 from simulator.service.server import Service
 
 LONG = 20  # seconds; the expected events come long before

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recorder.model.json_value import compact
-from recorder.model.reports import ShipReport
+from recorder.model.shipping import ShipReport
 from simulator import Dialect, Profile, Rejected, Simulator, Verdict
 
 CDNOW = Path(__file__).parents[3] / "shared" / "data" / "cdnow_sample.ops.jsonl.gz"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from recorder import HttpTransport, Journal, JournalReader, Shipper, ShippingPolicy, ShipReport
-from recorder.model.reports import ShipperStatus
+from recorder.model.shipping import ShipperStatus
 from tui.cli import options
 from tui.cli.progress import progress_bar
 from tui.cli.watch import warn_of_copy, watch

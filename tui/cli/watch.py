@@ -21,7 +21,7 @@ from recorder import (
     ShipReport,
 )
 from recorder.model.errors import JournalMissing
-from recorder.model.reports import ShipperStatus
+from recorder.model.shipping import ShipperStatus
 from tui.cli import options
 from tui.text.format import printable
 from tui.text.sentence import report_sentence

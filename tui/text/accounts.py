@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from recorder import State, Statistics
 from recorder.model.entries import AttemptOutcome
-from recorder.model.reports import LaneStatus
+from recorder.model.shipping import LaneStatus
 from tui.text.facts import Facts
 from tui.text.format import age, printable, size
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from recorder import Attempt, Entry, State, Statistics
-from recorder.model.reports import Hold, ShipperStatus
+from recorder.model.reports import Hold
+from recorder.model.shipping import ShipperStatus
 from tui.text.sentence import Shipping
 
 __all__ = ["EntryFacts", "Facts", "counted", "kept"]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from recorder import ShipReport, Statistics
 from recorder.model.entries import AttemptOutcome
-from recorder.model.reports import LaneStatus, ShipperStatus
+from recorder.model.shipping import LaneStatus, ShipperStatus
 from tui.text.format import age, count, printable
 
 __all__ = ["Shipping", "report_sentence", "shipping_of", "standing_of"]

@@ -11,7 +11,7 @@ from recorder.model.intake import Intake
 from recorder.model.json_value import compact
 from recorder.model.operations import Lane
 from recorder.model.people import Batch, PeopleApi, stamped
-from recorder.model.reports import ShipReport
+from recorder.model.shipping import ShipReport
 from simulator import Simulator
 
 NOW = 1_767_323_045.75

@@ -27,7 +27,7 @@ from recorder.journal.connection import Connection
 from recorder.journal.locks import ShipLock
 from recorder.journal.settle import Settlement
 from recorder.model.entries import AttemptOutcome, NewEntry
-from recorder.model.reports import LaneStatus
+from recorder.model.shipping import LaneStatus
 from recorder.shipping.verdicts import Answer
 from tests.doubles import (
     ACCEPTED,

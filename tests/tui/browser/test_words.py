@@ -7,7 +7,7 @@ import pytest
 from recorder import JournalReader, ShippingPolicy, ShipReport, Statistics
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
-from recorder.model.reports import LaneStatus, ShipperStatus
+from recorder.model.shipping import LaneStatus, ShipperStatus
 from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, RESET, UNREACHABLE, URL
 from tests.tui.browser import shops

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from recorder import ShipReport, Statistics
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
-from recorder.model.reports import LaneStatus, ShipperStatus, Unanswered
+from recorder.model.shipping import LaneStatus, ShipperStatus, Unanswered
 from tui.text.sentence import report_sentence, shipping_of
 
 STOPPED = [AttemptOutcome.OFFLINE, AttemptOutcome.PAUSED, AttemptOutcome.WAIT, AttemptOutcome.UNKNOWN]
