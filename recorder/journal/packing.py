@@ -1,7 +1,7 @@
 """Packing entries into requests: how many, how large, in which order. Pure."""
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -38,7 +38,7 @@ class Packed:
 
 
 _NO_LIMIT = 2**62
-_MOST_AT_ONCE = 64  # rows: more gains nothing
+_MOST_AT_ONCE = 256  # rows: more gains nothing
 _NEAR = 32  # updates of a run that one may pass: a bound for the time it takes to find out
 MOST_FOLDED = 10_000
 """Most entries folded into one request: one claim writes them down, and keeps them in memory."""
@@ -74,60 +74,61 @@ def pack(
     ...      most_bytes=1_000_000, now=1.5).body
     b'[{"$token":"T","$distinct_id":"u1","$set":{}}]'
     """
-    prefix = token_prefix(token).encode()
+    prefix = token_prefix(token)
     profiles = lane in {Lane.PEOPLE, Lane.GROUPS}
     if fold and profiles:
         return _pack_folded(
-            rows, prefix, most_updates, most_bytes, min(most_entries or MOST_FOLDED, MOST_FOLDED)
+            rows, prefix.encode(), most_updates, most_bytes, min(most_entries or MOST_FOLDED, MOST_FOLDED)
         )
     if most_entries is not None:
         most_updates = min(most_updates, most_entries)
-    # The prefix replaces a message's first brace: the rest of each message is joined by it.
-    prefix, behind = (prefix, 1) if profiles else (b"", 0)
-    routed = None if profiles else lambda message: route_of(lane, message, token=token, now=now)
-    numbers, messages, route = _first(rows, most_updates, most_bytes, len(prefix) - behind, routed)
-    if not messages:
-        return None
-    body = (b"," + prefix).join([text[behind:] for text in messages])
-    return Packed(tuple(numbers), b"[" + prefix + body + b"]", len(messages), route)
+    if profiles:
+        return _first(rows, most_updates, most_bytes, prefix, None)
+    return _first(rows, most_updates, most_bytes, "", lambda text: route_of(lane, text, token=token, now=now))
 
 
 def _first(
     rows: Iterable[Row],
     most_updates: int,
     most_bytes: int,
-    more: int,
+    prefix: str,
     routed: Callable[[str], Import | None] | None,
-) -> tuple[list[int], list[bytes], Import | None]:
-    """Return numbers, messages and route of the first rows that fit; each message takes so many bytes more.
+) -> Packed | None:
+    """Return the first rows that fit; a prefix replaces the first brace of each message.
 
     Rows are read some at a time, at first one and never more than were taken already: one after another they take
     twice as long, and large ones that do not fit are read in vain.
     """
     numbers: list[int] = []
-    messages: list[bytes] = []
-    route = None
-    size, several = 1, 1  # the bracket that opens
+    parts: list[bytes] = []
+    route, several = None, 1
+    start, between = f"[{prefix}".encode(), f",{prefix}"
+    behind, size = len(prefix) and 1, len(start)
     rows = iter(rows)
     while some := list(islice(rows, min(several, most_updates - len(numbers)))):
         own, texts = list(zip(*some, strict=True))[:2]
-        encoded = [text.encode() for text in texts]
-        fits = len(encoded)
+        fits = len(texts)
         if routed is not None:
             routes = [routed(text) for text in texts]
-            route = route if messages else routes[0]
+            route = route if numbers else routes[0]
             fits = next((place for place, each in enumerate(routes) if each != route), fits)
-        ends = list(
-            accumulate([len(text) + more + 1 for text in encoded], initial=size)
-        )  # a comma or a bracket
-        if ends[fits] > most_bytes:
-            fits = max(bisect_right(ends, most_bytes, hi=fits) - 1, 0 if messages else 1)
-        numbers += own[:fits]
-        messages += encoded[:fits]
-        if fits < len(encoded):
+        tails = [text[behind:] for text in texts[:fits]]
+        part = between.join(tails).encode()
+        if size + len(part) >= most_bytes:  # one more is the bracket that closes
+            ends = accumulate(
+                [len(tail.encode()) + len(between) for tail in tails], initial=size - len(between)
+            )
+            fits = max(bisect_left(list(ends), most_bytes) - 1, 0 if numbers else 1)
+            part = between.join(tails[:fits]).encode()
+        if fits:
+            numbers += own[:fits]
+            parts.append(part)
+        if fits < len(texts):
             break
-        size, several = ends[fits], min(len(numbers), _MOST_AT_ONCE)
-    return numbers, messages, route
+        size += len(part) + len(between)
+        several = min(len(numbers), _MOST_AT_ONCE)
+    body = start + between.encode().join(parts) + b"]"
+    return Packed(tuple(numbers), body, len(numbers), route) if numbers else None
 
 
 def _pack_folded(
