@@ -87,12 +87,9 @@ class GroupCommit:
         nested = self._leader == me
         call = _Call(rows, me)
         try:
-            with self._lock:
-                self.queue.append(call)
-                if self._gathering:
-                    self._changed.notify_all()
-            while not call.done:
-                self._lead_or_wait(call, me, nested)
+            if self._must_lead(call, me):
+                self._lead()
+                self._stop_leading(me, nested)
         except BaseException:
             # Ctrl-C belongs to the thread it hits: its call records nothing, unless it was committed just then.
             # Rows that others queued stay queued for the next leader.
@@ -104,18 +101,18 @@ class GroupCommit:
             raise call.error
         return call.last
 
-    def _lead_or_wait(self, call: _Call, me: int, nested: bool) -> None:  # noqa: FBT001  # private
+    def _must_lead(self, call: _Call, me: int) -> bool:
+        """Queue a call; return True when this thread is to commit it, False when another one did."""
         with self._lock:
-            if call.done:
-                return
-            if self._leader not in {0, me}:
+            self.queue.append(call)
+            if self._gathering:
+                self._changed.notify_all()
+            while not call.done and self._leader not in {0, me}:
                 self._changed.wait(_WAKE_UP)
-                return
+            if call.done:
+                return False
             self._leader = me
-        try:
-            self._lead()
-        finally:
-            self._stop_leading(me, nested)
+            return True
 
     def _stop_leading(self, me: int, nested: bool) -> None:  # noqa: FBT001
         with self._lock:
