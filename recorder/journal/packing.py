@@ -38,7 +38,7 @@ class Packed:
 
 
 _NO_LIMIT = 2**62
-_MOST_AT_ONCE = 256  # rows: more gains nothing
+_MOST_AT_ONCE = 16  # rows: more gains little, and each may take a megabyte
 _NEAR = 32  # updates of a run that one may pass: a bound for the time it takes to find out
 MOST_FOLDED = 10_000
 """Most entries folded into one request: one claim writes them down, and keeps them in memory."""

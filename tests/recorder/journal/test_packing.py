@@ -35,24 +35,27 @@ def as_many_as_fit(rows, lane, updates, size):
 @given(
     texts=st.lists(st.text("aé", max_size=30), min_size=1, max_size=40),
     lane=st.sampled_from([Lane.PEOPLE, Lane.IMPORTS]),
-    updates=st.integers(1, 50),
-    size=st.integers(1, 2_000),
+    updates=st.sampled_from([1, 7, 50]),
     entries=st.none() | st.integers(1, 50),
 )
-def test_request_takes_what_fits(texts, lane, updates, size, entries):
+def test_request_takes_what_fits(texts, lane, updates, entries):
+    """Its limit is the size of some first entries, and a byte more or less."""
     rows = [(2 * n, json.dumps({"text": text}, ensure_ascii=False)) for n, text in enumerate(texts, 1)]
-    packed = pack(
-        iter(rows),
-        lane=lane,
-        token="T",
-        most_updates=updates,
-        most_bytes=size,
-        now=0.0,
-        most_entries=entries,
-    )
-    expected = as_many_as_fit(rows, lane, updates if entries is None else min(updates, entries), size)
-    assert (packed.numbers, packed.body) == expected
-    assert packed.updates == len(packed.numbers)
+    for end in range(1, len(rows) + 1):
+        whole = len(body_of([message for _, message in rows[:end]], lane))
+        for size in (whole - 1, whole, whole + 1):
+            packed = pack(
+                iter(rows),
+                lane=lane,
+                token="T",
+                most_updates=updates,
+                most_bytes=size,
+                now=0.0,
+                most_entries=entries,
+            )
+            most = updates if entries is None else min(updates, entries)
+            assert (packed.numbers, packed.body) == as_many_as_fit(rows, lane, most, size)
+            assert packed.updates == len(packed.numbers)
 
 
 def events(*days_ago, now):
@@ -76,3 +79,11 @@ def test_packing_reads_little_in_vain():
     packed = pack(rows, lane=Lane.PEOPLE, token="T", most_updates=2_000, most_bytes=10_000, now=0.0)
     assert len(packed.numbers) == 10
     assert next(read) - 1 <= 2 * 10
+
+
+def test_packing_reads_few_large_after_small():
+    """Each of those that are read in vain may take a megabyte."""
+    rows = enumerate(['{"a":1}'] * 200 + [json.dumps({"text": "x" * 9_000})] * 200)
+    packed = pack(rows, lane=Lane.PEOPLE, token="T", most_updates=2_000, most_bytes=10_000, now=0.0)
+    assert len(packed.numbers) == 200
+    assert 400 - len(list(rows)) <= 200 + 16
