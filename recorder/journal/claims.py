@@ -376,7 +376,8 @@ class Claims:
         """Note that there is no connection, so that nothing was claimed; repeated, that is one growing row."""
         with self._connection.transaction() as connection:
             self._check_epoch(shipper.epoch(connection), epoch)
-            attempts.add_unreachable(connection, lane, epoch, failure.cause, failure.now)
+            if not attempts.opened(connection):  # one that could not be settled is found as the newest
+                attempts.add_unreachable(connection, lane, epoch, failure.cause, failure.now)
             lanes.fail(connection, lane, failure)
 
 

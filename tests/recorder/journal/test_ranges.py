@@ -5,7 +5,10 @@ from contextlib import closing
 
 import pytest
 
-from recorder import Journal, JournalReader, Recorder, Shipper, ShippingPolicy, audit, salvage
+from recorder import Journal, JournalReader, Lane, Recorder, Shipper, ShippingPolicy, audit, salvage
+from recorder.journal.lanes import Failure
+from recorder.journal.uptime import AT_ONCE
+from recorder.model.entries import AttemptOutcome
 from simulator import Simulator
 from tests.doubles import BOOTED, RESET, Scripted, claim, take_over
 
@@ -179,3 +182,16 @@ def test_damaged_shipped_row_stays_shipped(shipped):
     with Journal(shipped) as journal:
         Shipper(journal, Scripted()).ship()
     assert (written(shipped).get(6), written(shipped)[13]) == (None, "rejected")
+
+
+def test_open_range_stays_the_newest(shipped):
+    """A request that could not be settled is not hidden by a later try that found no connection."""
+    with Journal(shipped) as journal:
+        epoch = take_over(journal)
+        claim(journal, epoch, updates=2)
+        failure = Failure(AttemptOutcome.OFFLINE, "no route", 1, 2.0, AT_ONCE)
+        journal.claims.unreachable(Lane.PEOPLE, epoch, failure)
+        claim(journal, epoch, policy=ShippingPolicy(settle_after=60))
+    found = states(shipped)
+    assert [found[seq][0] for seq in (13, 14, 15)] == ["in_doubt", "in_doubt", "sending"]
+    assert disagreements(shipped) == []
