@@ -214,7 +214,7 @@ def pairs() -> Iterator[Pair]:
         "draining 50,000",
         drained(VERY_MANY),
         drained(FEW),
-        1.1,
+        1.2,
         by="times",
         full=True,
     )
