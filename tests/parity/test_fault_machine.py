@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from recorder import JournalReader, Recorder, Shipper, ShippingPolicy, State
+from recorder.journal import accounts
 from recorder.journal.journal import Journal
 from recorder.model.errors import JournalClosed
 from simulator import Simulator
@@ -231,6 +232,8 @@ def recount(path):
         " FROM entries"
     ).fetchone()
     noted = dict(connection.execute("SELECT account, entries FROM accounts"))
+    unsent = [noted[state] for state in ("pending", "sending", "waiting", "in_doubt")]
+    assert accounts.unsent(connection) == (sum(unsent), unsent[-1])
     connection.close()
     assert entries == highest
     counted = {state.value: rows.get(state.value, 0) for state in State}
