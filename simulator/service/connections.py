@@ -29,6 +29,7 @@ from simulator.service.faults import (
     Fault,
     Garbage,
     Late,
+    Part,
     PartialRead,
     Redirect,
     Refuse,
@@ -39,6 +40,7 @@ from simulator.service.faults import (
 )
 from simulator.service.replies import too_large
 from simulator.service.requestlog import NOTES, request_line
+from simulator.service.routes import PART
 from simulator.service.tls import end, handshake_failure, stop_reading, wrapped
 
 if TYPE_CHECKING:
@@ -280,6 +282,7 @@ class _Connection(WSGIRequestHandler):
 
     def _play(self, fault: Fault | None, environ: dict[str, Any]) -> None:
         service = self.server.service
+        service.apply_late()
         self._fault = fault
         if isinstance(fault, Slow) and not service.hold(fault.seconds):
             self.close_connection = True
@@ -293,7 +296,7 @@ class _Connection(WSGIRequestHandler):
         match fault:
             case Reset():
                 self._reset()
-            case AckLost():
+            case AckLost() | Part():
                 self._close()
             case Status():
                 self._send(failure(fault))
@@ -310,6 +313,8 @@ class _Connection(WSGIRequestHandler):
     def _answer(self, environ: dict[str, Any], *, applied: bool = True) -> Response:
         app = self.server.app if applied else self.server.service.rehearsal()
         notes = environ[NOTES] = list[str]()
+        if isinstance(self._fault, Part):
+            environ[PART] = self._fault.updates
         answer = Response.from_app(app, environ, buffered=True)
         self._summary = ", ".join(notes) if applied else None
         return answer

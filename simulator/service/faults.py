@@ -21,6 +21,7 @@ __all__ = [
     "Garbage",
     "InvalidSchedule",
     "Late",
+    "Part",
     "PartialRead",
     "Redirect",
     "Refuse",
@@ -98,6 +99,18 @@ class Late(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Fault):
+    """The first messages of the request are applied, then the connection is closed without an answer.
+
+    Attributes:
+        updates: The number of messages that are applied, as far as they are valid.
+    """
+
+    updates: int
+    applied: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Fault):
     """The answer is an HTTP status.
 
@@ -151,6 +164,7 @@ FAULTS: dict[str, type[Fault]] = {
     "reset": Reset,
     "ack_lost": AckLost,
     "late": Late,
+    "part": Part,
     "status": Status,
     "redirect": Redirect,
     "garbage": Garbage,
@@ -189,6 +203,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"seconds from 0 to {_LONGEST:,}, or a header's text",
     ),
     "seconds": (_is_seconds, f"seconds from 0 to {_LONGEST:,}"),
+    "updates": (lambda value: _is_whole(value) and value >= 0, "a whole number from 0"),
 }
 
 

@@ -1,8 +1,9 @@
 """Ingestion of the local service: from messages to profiles. No HTTP."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from threading import Lock
 from typing import Any
@@ -12,6 +13,7 @@ from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.outcomes import Verdict
 from recorder.model.payloads import Endpoint, Submission
 from simulator.service.events import FailedRecord, check_event, insert_id_of, is_old
+from simulator.service.projects import Projects
 from simulator.simulator import Simulator
 
 __all__ = ["Acceptance", "Inbox", "Mixed", "OldEvents", "Receipt", "Received"]
@@ -52,6 +54,7 @@ class Received:
         verdict: See `Acceptance`.
         reason: Why it was rejected; None if accepted.
         token: The project's token; None if missing.
+        at: The time of its arrival, in seconds since the epoch; never before an earlier one's.
     """
 
     endpoint: Endpoint
@@ -59,6 +62,7 @@ class Received:
     verdict: Acceptance
     reason: str | None = None
     token: str | None = None
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +103,14 @@ _FAILED = "some data points in the request failed validation"
 
 
 class Inbox:
-    """The service's state: a simulator for each project, and every message received. Thread-safe.
+    """The service's state: the profiles of each project, and every message received. Thread-safe.
 
     Args:
         mixed: Treatment of a batch with some malformed messages.
         old_events: Answer of /track to events of more than five days ago.
         dialect: Policies for what the real service does not document.
-        clock: Returns the seconds since the epoch, against which an event's age is measured.
+        clock: Returns the seconds since the epoch, against which ages are measured.
+        merged: Users' ids and the id that each was merged into.
 
     >>> inbox = Inbox()
     >>> inbox.take(Endpoint.ENGAGE, Submission([{"$token": "T", "$set": {"plan": "pro"}}])).error
@@ -118,22 +123,32 @@ class Inbox:
         old_events: OldEvents = OldEvents.DROP,
         dialect: Dialect | None = None,
         clock: Callable[[], float] = time.time,
+        merged: Mapping[str, str] | None = None,
     ) -> None:
         self._mixed = mixed
         self._old_events = old_events
         self._dialect = dialect or Dialect()
         self._clock = clock
         self._lock = Lock()
-        self._projects: dict[str, Simulator] = {}
+        self._merged = dict(merged or {})
+        self._projects = self._empty()
         self._received: list[Received] = []
+        self._replica, self._replicated = self._empty(), 0
 
-    def take(self, endpoint: Endpoint, submission: Submission, project: str | None = None) -> Receipt:
+    def take(
+        self,
+        endpoint: Endpoint,
+        submission: Submission,
+        project: str | None = None,
+        first: int | None = None,
+    ) -> Receipt:
         """Apply a submission's messages, and keep them with their verdicts.
 
         Args:
             endpoint: Where it was sent.
             submission: Its content.
             project: The token of imported events that name none.
+            first: As many messages are taken, and the rest is lost; None for all.
         """
         if submission.unreadable is not None:
             return self._keep(
@@ -141,16 +156,18 @@ class Inbox:
             )
         now = self._clock()
         if endpoint is Endpoint.IMPORT and submission.asks("strict"):
-            return self._import_strictly(submission.messages, now, project)
+            return self._import_strictly(submission.messages, now, project, first)
         reasons = [self._fault(endpoint, message, now) for message in submission.messages]
         malformed = [reason for reason in reasons if reason and not self._is_silent(reason)]
         error = malformed[0] if len(malformed) == len(reasons) else None
         if malformed and self._mixed is Mixed.REJECT_ALL:
             error = malformed[0]
             reasons = [reason or _SPOILT for reason in reasons]
-        return self._keep(endpoint, submission.messages, reasons, project, error=error)
+        return self._keep(endpoint, submission.messages[:first], reasons[:first], project, error=error)
 
-    def _import_strictly(self, events: list[Any], now: float, project: str | None) -> Receipt:
+    def _import_strictly(
+        self, events: list[Any], now: float, project: str | None, first: int | None
+    ) -> Receipt:
         """Validate each event by itself; valid ones are taken, whatever the others are."""
         faults = [_strict_fault(event, now) for event in events]
         failed = tuple(
@@ -159,7 +176,8 @@ class Inbox:
             if fault is not None
         )
         reasons = [fault and fault[1] for fault in faults]
-        receipt = self._keep(Endpoint.IMPORT, events, reasons, project, error=_FAILED if failed else None)
+        error = _FAILED if failed else None
+        receipt = self._keep(Endpoint.IMPORT, events[:first], reasons[:first], project, error=error)
         return replace(receipt, failed=failed)
 
     def _is_silent(self, reason: str) -> bool:
@@ -175,21 +193,22 @@ class Inbox:
         error: str | None,
     ) -> Receipt:
         """Keep messages, those with a reason as rejected, and apply the others."""
-        received = [
-            Received(
-                endpoint,
-                message,
-                Acceptance.ACCEPTED if reason is None else Acceptance.REJECTED,
-                reason,
-                _token(endpoint, message) or project,
-            )
-            for message, reason in zip(messages, reasons, strict=True)
-        ]
-        accepted = [one for one in received if one.reason is None]
         with self._lock:
+            at = max(self._clock(), self._received[-1].at if self._received else 0.0)
+            received = [
+                Received(
+                    endpoint,
+                    message,
+                    Acceptance.ACCEPTED if reason is None else Acceptance.REJECTED,
+                    reason,
+                    _token(endpoint, message) or project,
+                    at,
+                )
+                for message, reason in zip(messages, reasons, strict=True)
+            ]
             self._received += received
-            if endpoint in _UPDATES:
-                self._apply(accepted)
+            self._projects.apply(_updates(received))
+        accepted = [one for one in received if one.reason is None]
         first = next((reason for reason in reasons if reason and reason != _SPOILT), None)
         return Receipt(len(accepted), error, len(received) - len(accepted), first)
 
@@ -213,34 +232,28 @@ class Inbox:
             return None
         return ", ".join(outcomes[0].reasons[0])
 
-    def _apply(self, accepted: Iterable[Received]) -> None:
-        for one in accepted:
-            if one.token is not None:  # required of updates
-                project = self._projects.setdefault(one.token, Simulator(self._dialect, history=False))
-                project.apply(one.message)
+    def _empty(self) -> Projects:
+        return Projects(self._dialect, self._merged)
 
-    def profiles(self, token: str | None = None) -> dict[str, dict[str, Any]]:
-        """Return users' profiles as `Service.profiles` does."""
+    def profiles(self, token: str | None = None, age: float = 0.0) -> dict[str, dict[str, Any]]:
+        """Return users' profiles as `Service.profiles` does, or as it did so many seconds ago."""
         with self._lock:
-            return {
-                id_: dict(profile)
-                for simulator in self._chosen(token)
-                for id_, profile in simulator.profiles.items()
-            }
+            return self._as_of(age).profiles(token)
 
-    def groups(self, token: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return groups' profiles as `Service.groups` does."""
-        found: dict[str, dict[str, dict[str, Any]]] = {}
+    def groups(self, token: str | None = None, age: float = 0.0) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return groups' profiles as `Service.groups` does, or as it did so many seconds ago."""
         with self._lock:
-            for simulator in self._chosen(token):
-                for (key, id_), profile in simulator.groups.items():
-                    found.setdefault(key, {})[id_] = dict(profile)
-        return found
+            return self._as_of(age).groups(token)
 
-    def _chosen(self, token: str | None) -> list[Simulator]:
-        return [
-            simulator for project, simulator in self._projects.items() if token is None or project == token
-        ]
+    def _as_of(self, age: float) -> Projects:
+        if not age:
+            return self._projects
+        until = bisect_right(self._received, self._clock() - age, key=lambda one: one.at)
+        if until < self._replicated:  # older than what was asked for last
+            self._replica, self._replicated = self._empty(), 0
+        self._replica.apply(_updates(self._received[self._replicated : until]))
+        self._replicated = until
+        return self._replica
 
     def messages(self, verdict: Acceptance | None = None, token: str | None = None) -> list[Received]:
         """Return messages in order of arrival, all or those of one verdict or project."""
@@ -254,12 +267,18 @@ class Inbox:
     def reset(self, token: str | None = None) -> None:
         """Forget the profiles and messages of one project or of all."""
         with self._lock:
-            if token is None:
-                self._projects.clear()
-                self._received.clear()
-            else:
-                self._projects.pop(token, None)
-                self._received = [one for one in self._received if one.token != token]
+            self._projects.forget(token)
+            self._received = [one for one in self._received if token is not None and one.token != token]
+            self._replica, self._replicated = self._empty(), 0
+
+
+def _updates(received: list[Received]) -> list[tuple[str, Any]]:
+    """Return the accepted updates with their tokens, which are required of them."""
+    return [
+        (one.token, one.message)
+        for one in received
+        if one.reason is None and one.token is not None and one.endpoint in _UPDATES
+    ]
 
 
 def _token(endpoint: Endpoint, message: Any) -> str | None:

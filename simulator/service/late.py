@@ -41,8 +41,19 @@ class LateArrivals:
                 self._thread.start()
             self._changed.notify_all()
 
+    def arrive(self) -> None:
+        """Make the calls that are due: for a clock that is moved, which the thread does not see."""
+        with self._changed:
+            while self._outstanding and self._outstanding[0][0] <= self._clock():
+                # Under the lock, and off the list only afterwards: once `settle` returns, the call was made.
+                _, _, arrive = self._outstanding[0]
+                arrive()
+                heappop(self._outstanding)
+                self._changed.notify_all()
+
     def settle(self, timeout: float | None = None) -> bool:
         """Wait until no call is outstanding, `timeout` seconds at most; return True if none is."""
+        self.arrive()
         with self._changed:
             return self._changed.wait_for(lambda: not self._outstanding, timeout)
 
@@ -58,15 +69,9 @@ class LateArrivals:
     def _run(self) -> None:
         with self._changed:
             while self._outstanding or not self._closed:
-                wait = self._outstanding[0][0] - self._clock() if self._outstanding else None
-                if wait is not None and wait <= 0:
-                    # Under the lock, and off the list only afterwards: once `settle` returns, the call was made.
-                    _, _, arrive = self._outstanding[0]
-                    arrive()
-                    heappop(self._outstanding)
-                    self._changed.notify_all()
-                elif self._closed:
+                self.arrive()
+                if self._closed:
                     self._outstanding.clear()
                     self._changed.notify_all()
                 else:
-                    self._changed.wait(wait)
+                    self._changed.wait(self._outstanding[0][0] - self._clock() if self._outstanding else None)

@@ -8,7 +8,9 @@ import json
 import re
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from itertools import cycle
 from threading import Lock
 from typing import Any
 
@@ -47,17 +49,30 @@ class Queries:
         inbox: Where the profiles are.
         an_hour: Queries answered in an hour; None for no limit. The service's own is 60.
         clock: Returns the seconds since the epoch.
+        read_lags: Ages in seconds of what queries show, which take turns; a session keeps its own.
+        hidden: Names of properties that no query shows; ``*`` stands for any text.
+        merged: Users' ids and the id that each was merged into: asked for one, a query shows the other.
 
     >>> Queries(Inbox()).answer({"distinct_id": "ada"})["total"]
     0
     """
 
     def __init__(
-        self, inbox: Inbox, an_hour: int | None = None, clock: Callable[[], float] = time.time
+        self,
+        inbox: Inbox,
+        an_hour: int | None = None,
+        clock: Callable[[], float] = time.time,
+        *,
+        read_lags: Iterable[float] = (0.0,),
+        hidden: Iterable[str] = (),
+        merged: Mapping[str, str] | None = None,
     ) -> None:
         self._inbox = inbox
         self._an_hour = an_hour
         self._clock = clock
+        self._read_lags = cycle(read_lags)
+        self._hidden = tuple(hidden)
+        self._merged = dict(merged or {})
         self._lock = Lock()
         self._asked: deque[float] = deque()
         self._sessions: OrderedDict[str, list[Any]] = OrderedDict()
@@ -117,13 +132,16 @@ class Queries:
 
     def _results(self, options: Mapping[str, str]) -> list[dict[str, Any]]:
         token = options.get("token")
-        if key := options.get("data_group_id"):
-            profiles = self._inbox.groups(token).get(key, {})
-        else:
-            profiles = self._inbox.profiles(token)
         ids = _names(options, "distinct_ids")
         if id_ := options.get("distinct_id"):
             ids = [id_, *(ids or ())]
+        with self._lock:
+            age = next(self._read_lags)
+        if key := options.get("data_group_id"):
+            profiles = self._inbox.groups(token, age).get(key, {})
+        else:
+            profiles = self._inbox.profiles(token, age)
+            ids = ids and [self._merged.get(id_, id_) for id_ in ids]
         if ids is not None:
             profiles = {id_: profiles[id_] for id_ in dict.fromkeys(ids) if id_ in profiles}
         shown = _names(options, "output_properties")
@@ -132,7 +150,16 @@ class Queries:
                 id_: {name: profile[name] for name in shown if name in profile}
                 for id_, profile in profiles.items()
             }
-        return [{"$distinct_id": id_, "$properties": profile} for id_, profile in profiles.items()]
+        return [
+            {"$distinct_id": id_, "$properties": self._visible(profile)} for id_, profile in profiles.items()
+        ]
+
+    def _visible(self, profile: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in profile.items()
+            if not any(fnmatchcase(name, pattern) for pattern in self._hidden)
+        }
 
 
 def _number(text: str) -> int:

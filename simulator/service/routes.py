@@ -19,7 +19,10 @@ from simulator.service.requestlog import NOTES
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["Application"]
+__all__ = ["PART", "Application"]
+
+PART = "restante.part"
+"""Key of a number in the WSGI environment: as many messages of the request are taken, the first ones."""
 
 _ROUTES = (
     ("POST GET", "/engage", "_take", "takes updates of users' profiles"),
@@ -106,7 +109,7 @@ class Application:
                 project = self._authorized(request, submission.options)
             except Unauthorized as error:
                 return unauthorized(str(error))
-        receipt = self._inbox.take(endpoint, submission, project)
+        receipt = self._inbox.take(endpoint, submission, project, request.environ.get(PART))
         request.environ.setdefault(NOTES, []).append(receipt.summary)
         return answer(endpoint, submission, receipt)
 

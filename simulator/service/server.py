@@ -2,10 +2,11 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 from threading import Event, Lock, Thread
 from types import TracebackType
@@ -45,10 +46,16 @@ class Service:
         credentials: Name and secret of the only service account that may import and query; any token or secret without
             a password may, too. With None anybody may, also without credentials, whom the real service answers 401.
         queries_an_hour: Queries answered in an hour, over which 429 is answered, as the real service does over 60.
+        read_lag: Seconds by which queries show profiles as they were; of several, queries take turns, as if each were
+            answered by another replica.
+        hidden: Names of properties that no query shows, as classified ones are hidden from some accounts; ``*`` stands
+            for any text.
+        merged: Users' ids and the id that each was merged into. Updates of both make one profile, and a query for
+            either shows it, under the second.
         faults: A fault schedule, as JSON values or as faults; see `simulator.service.faults`.
         dialect: Policies for what else the real service does not document.
         patience: Seconds until a silent or idle connection is closed.
-        clock: Returns the seconds since the epoch, against which events' times and the hour are measured.
+        clock: Returns the seconds since the epoch, by which events are old, reads lag, copies are late, and hours end.
         log: Called with a line for each request before it is answered: ``print``, or a logger's ``info``. The call
             should be quick, as the answer waits for it; its errors are ignored.
 
@@ -59,7 +66,7 @@ class Service:
 
     Raises:
         InvalidSchedule: `faults` is not a schedule.
-        ValueError: `mixed` or `old_events` is unknown.
+        ValueError: `mixed` or `old_events` is unknown, `read_lag` is negative or none, or a merged id is merged into.
 
     >>> from urllib.request import urlopen
     >>> with Service() as service:
@@ -79,6 +86,9 @@ class Service:
         old_events: str = OldEvents.DROP,
         credentials: tuple[str, str] | None = None,
         queries_an_hour: int | None = None,
+        read_lag: float | Sequence[float] = 0.0,
+        hidden: Iterable[str] = (),
+        merged: Mapping[str, str] | None = None,
         faults: Iterable[Any] = (),
         dialect: Dialect | None = None,
         patience: float = 60.0,
@@ -93,11 +103,19 @@ class Service:
         self.ca_file: Path | None = None
         self._own_name: str | None = None  # on a loopback address, the names of other computers are refused
         self.dialect = dialect or Dialect()
-        self._new_inbox = partial(Inbox, Mixed(mixed), OldEvents(old_events), self.dialect, clock)
-        self._new_queries = partial(Queries, an_hour=queries_an_hour, clock=clock)
+        merged = _checked(merged or {})
+        self._new_inbox = partial(Inbox, Mixed(mixed), OldEvents(old_events), self.dialect, clock, merged)
+        self._new_queries = partial(
+            Queries,
+            an_hour=queries_an_hour,
+            clock=clock,
+            read_lags=_lags(read_lag),
+            hidden=tuple(hidden),
+            merged=merged,
+        )
         self._credentials = credentials
         self._inbox = self._new_inbox()
-        self._late = LateArrivals()
+        self._late = LateArrivals(clock)
         self._counting = Lock()
         self._schedule(parse_schedule(list(faults)))
         self._closing = Event()
@@ -172,11 +190,11 @@ class Service:
 
         If two projects have the same id, the newer project's profile is shown.
         """
-        return self._inbox.profiles(token)
+        return self._now().profiles(token)
 
     def groups(self, token: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
         """Groups' profiles, group key to id to properties; projects as in `profiles`."""
-        return self._inbox.groups(token)
+        return self._now().groups(token)
 
     def messages(self, verdict: str | None = None, token: str | None = None) -> list[Received]:
         """Messages that reached the service, in order of arrival.
@@ -188,7 +206,7 @@ class Service:
         Raises:
             ValueError: Unknown verdict.
         """
-        return self._inbox.messages(None if verdict is None else Acceptance(verdict), token)
+        return self._now().messages(None if verdict is None else Acceptance(verdict), token)
 
     def set_faults(self, faults: Iterable[Any]) -> None:
         """Replace the fault schedule, and count requests from 1 again.
@@ -222,7 +240,11 @@ class Service:
 
         Late copies still arrive: call `settle` first if they should not.
         """
-        self._inbox.reset(token)
+        self._now().reset(token)
+
+    def _now(self) -> Inbox:
+        self.apply_late()
+        return self._inbox
 
     # --- for its connections
 
@@ -256,6 +278,10 @@ class Service:
         """Call `apply` in so many seconds unless the service closes first."""
         self._late.add(seconds, apply)
 
+    def apply_late(self) -> None:
+        """Apply the late copies that are due: the clock may have been moved since."""
+        self._late.arrive()
+
     def note(self, line: str) -> None:
         """Hand a line to the log, whose errors must not become the sender's."""
         if self._log is not None:
@@ -265,3 +291,17 @@ class Service:
     def hold(self, seconds: float) -> bool:
         """Wait; return False if the service closes meanwhile."""
         return not self._closing.wait(seconds)
+
+
+def _lags(given: float | Sequence[float]) -> tuple[float, ...]:
+    lags = tuple(given) if isinstance(given, Sequence) else (given,)
+    if not lags or not all(0 <= lag < inf for lag in lags):
+        raise ValueError(f"read_lag must be seconds from 0, or some of them, not {given!r}")
+    return lags
+
+
+def _checked(merged: Mapping[str, str]) -> dict[str, str]:
+    for id_, into in merged.items():
+        if into in merged:
+            raise ValueError(f"{id_!r} cannot be merged into {into!r}, which is merged into {merged[into]!r}")
+    return dict(merged)

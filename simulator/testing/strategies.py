@@ -258,6 +258,7 @@ def fault_schedules(
         "location": st.just("http://127.0.0.1:9/login"),
         "retry_after": st.sampled_from([None, 0, max_seconds]),
         "seconds": seconds,
+        "updates": st.integers(0, 3),
     }
 
     def fault(name: str) -> SearchStrategy[dict[str, Any]]:

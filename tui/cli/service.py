@@ -25,6 +25,14 @@ _INTERRUPTED = 130  # the exit code that shells give to what Ctrl-C ended
 _OF_PORT = {errno.EADDRINUSE, errno.EACCES}
 
 
+def _pair(value: str) -> tuple[str, str]:
+    """Return both ids of ID=INTO; a parameter type."""
+    id_, _, into = options.text(value).partition("=")
+    if not (id_ and into):
+        raise click.BadParameter(f"{value!r} is not ID=INTO, such as visitor-7=ada")
+    return id_, into
+
+
 @click.command("simulator")
 @click.option(
     "--port",
@@ -60,6 +68,37 @@ _OF_PORT = {errno.EADDRINUSE, errno.EACCES}
     help="What /track answers to events of more than five days ago, which it does not ingest: 1 or 0.",
 )
 @click.option(
+    "--read-lag",
+    "read_lags",
+    type=click.FloatRange(0, 1e9),
+    multiple=True,
+    metavar="SECONDS",
+    help="Queries show profiles as they were so long ago; given several times, queries take turns.",
+)
+@click.option(
+    "--queries-an-hour",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    help="Queries that are answered in an hour, and others with 429: the real service allows 60.  [default: all]",
+)
+@click.option(
+    "--hide",
+    "hidden",
+    type=options.text,
+    multiple=True,
+    metavar="NAME",
+    help="A property that queries do not show, as classified ones; * stands for any text. Several times for several.",
+)
+@click.option(
+    "--merge",
+    "merged",
+    type=_pair,
+    multiple=True,
+    metavar="ID=INTO",
+    help="A user's id that was merged into another one: a query for ID shows the profile of INTO, as updates of ID "
+    "change it. Several times for several.",
+)
+@click.option(
     "--tls",
     is_flag=True,
     help="Speak HTTPS, for SDKs that demand it. The second line of output names the file with the certificate that "
@@ -73,6 +112,10 @@ def simulator_command(
     faults: IO[bytes] | None,
     mixed: str,
     old_events: str,
+    read_lags: tuple[float, ...],
+    queries_an_hour: int | None,
+    hidden: tuple[str, ...],
+    merged: tuple[tuple[str, str], ...],
     tls: bool,
     quiet: bool,
     unknown_operators: UnknownOperators,
@@ -94,6 +137,7 @@ def simulator_command(
     reset         the request is read, then a reset
     ack_lost      closed without an answer; applied
     late          closed without an answer; applied "seconds" later
+    part          closed without an answer; the first "updates" applied
     status        the answer is "code", with "retry_after" if given
     redirect      a redirect to "location"
     garbage       status 200 and a web page
@@ -102,25 +146,35 @@ def simulator_command(
 
     All but the first two take "applied": true or false.
 
+    Profiles are read back at /api/query/engage, as from the real service: old ones with --read-lag, incomplete ones
+    with --hide.
+
     \b
     Example:
         restante simulator --port 8765 &
         curl 'http://127.0.0.1:8765/engage?verbose=1' \\
             -d '{"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}'
         curl http://127.0.0.1:8765/simulator/profiles
+        restante simulator --port 0 --read-lag 5 --hide 'restante_*'
     """  # \b is click's mark for lines to be left alone
     try:
-        log = None if quiet else _Log()
-        service = Service(
-            port,
-            host=host,
-            tls=tls,
-            mixed=mixed,
-            old_events=old_events,
-            faults=_schedule(faults),
-            dialect=Dialect(unknown_operators=unknown_operators),
-            log=log,
-        )
+        try:
+            service = Service(
+                port,
+                host=host,
+                tls=tls,
+                mixed=mixed,
+                old_events=old_events,
+                read_lag=read_lags or 0.0,
+                queries_an_hour=queries_an_hour,
+                hidden=hidden,
+                merged=dict(merged),
+                faults=_schedule(faults),
+                dialect=Dialect(unknown_operators=unknown_operators),
+                log=None if quiet else _Log(),
+            )
+        except ValueError as error:  # such as an id that is merged into a merged one
+            raise click.UsageError(str(error)) from error
         _serve(service, host, port)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

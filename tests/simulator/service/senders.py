@@ -78,6 +78,7 @@ SETTINGS = {
     "redirect": {"location": "http://portal.test/sign-in?to=%2F"},
     "slow": {"seconds": 0.01},
     "late": {"seconds": 0.01},
+    "part": {"updates": 1},
 }
 UNREAD = {"refuse", "partial_read"}
 

@@ -11,6 +11,7 @@ from simulator.service.faults import (
     Garbage,
     InvalidSchedule,
     Late,
+    Part,
     PartialRead,
     Redirect,
     Refuse,
@@ -38,6 +39,7 @@ def test_every_fault_is_parsed():
             {"at": 10, "fault": "truncate"},
             {"at": 11, "fault": "partial_read"},
             {"at": 12, "fault": "late", "seconds": 2},
+            {"at": 13, "fault": "part", "updates": 0},
         ]
     ) == (
         Refuse(at=1),
@@ -52,6 +54,7 @@ def test_every_fault_is_parsed():
         Truncate(at=10),
         PartialRead(at=11),
         Late(at=12, seconds=2),
+        Part(at=13, updates=0),
     )
 
 
@@ -60,6 +63,7 @@ SETTINGS = {
     "redirect": {"location": "/"},
     "slow": {"seconds": 1},
     "late": {"seconds": 1},
+    "part": {"updates": 1},
 }
 UNREAD = {"refuse", "partial_read"}
 
@@ -72,7 +76,7 @@ def fault(name, **more):
 def test_applied_has_a_default_per_fault(name):
     (read,) = parse_schedule([fault(name)])
     assert type(read) is FAULTS[name]
-    assert read.applied is (name in {"ack_lost", "slow", "truncate", "late"})
+    assert read.applied is (name in {"ack_lost", "slow", "truncate", "late", "part"})
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -144,6 +148,9 @@ def test_unknown_fault_lists_known_ones():
         ([{"at": 1, "fault": "slow", "seconds": float("nan")}], '"seconds" must be'),
         ([{"at": 1, "fault": "slow", "seconds": 10**400}], '"seconds" must be'),
         ([{"at": 1, "fault": "slow", "seconds": "1"}], '"seconds" must be'),
+        ([{"at": 1, "fault": "part"}], '"updates" is missing; it is a whole number from 0'),
+        ([{"at": 1, "fault": "part", "updates": -1}], '"updates" must be a whole number from 0, not -1'),
+        ([{"at": 1, "fault": "part", "updates": 1.0}], '"updates" must be'),
         ([{"at": 3, "fault": "reset"}, {"at": 3, "fault": "refuse"}], "fault 2 of the schedule: request 3"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from simulator.service.late import LateArrivals
+from simulator.service.server import Service
 from tests.simulator.service.senders import TIMEOUT, fault, increment, send, update
 
 
@@ -17,11 +17,14 @@ class Clock:
 
 
 @pytest.fixture
-def clock(service):
-    """The clock of the service's late copies."""
-    clock = Clock()
-    service._late = LateArrivals(clock)
-    return clock
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def service(clock):
+    with Service(clock=clock) as service:
+        yield service
 
 
 def test_late_copy_applies_after_newer(service, http, clock):
@@ -31,10 +34,19 @@ def test_late_copy_applies_after_newer(service, http, clock):
     send(http, service, [update(payload={"plan": "new"})])
     assert service.profiles() == {"ada": {"plan": "new"}}
     clock.now = 1_000
-    service.close()
     assert service.profiles() == {"ada": {"plan": "old"}}
     plans = [one.message["$set"]["plan"] for one in service.messages("accepted")]
     assert plans == ["new", "old"]  # in order of arrival
+
+
+def test_due_copy_precedes_next_request(service, http, clock):
+    service.set_faults([fault("late", seconds=1_000)])
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [update(payload={"plan": "old"})])
+    clock.now = 1_000
+    send(http, service, [update(payload={"plan": "new"})])
+    plans = [one.message["$set"]["plan"] for one in service.messages("accepted")]
+    assert plans == ["old", "new"]
 
 
 def test_late_copies_apply_in_due_order(service, http, clock):
@@ -48,7 +60,6 @@ def test_late_copies_apply_in_due_order(service, http, clock):
     assert list(service.profiles()) == ["a", "b", "c"]
 
 
-@pytest.mark.usefixtures("clock")
 def test_settle_reports_outstanding_copies(service, http):
     service.set_faults([fault("late", 1, seconds=0), fault("late", 2, seconds=1_000)])
     assert service.settle(0)
@@ -69,7 +80,6 @@ def test_reset_keeps_late_copies(service, http, clock):
     service.reset()
     service.set_faults([])
     clock.now = 1_000
-    service.close()
     assert service.profiles() == {"ada": {"visits": 1}}
 
 

@@ -90,6 +90,7 @@ def test_unapplied_answer_follows_mixed_policy(http, mixed):
         ("reset", False),
         ("ack_lost", True),
         ("late", True),
+        ("part", True),
     ],
 )
 @pytest.mark.parametrize("reused", [False, True], ids=["on a new connection", "on a kept connection"])
@@ -112,7 +113,7 @@ def test_reset_faults_end_with_rst(service, name):
     assert seen(service, posted(update())) == (b"", "reset")
 
 
-@pytest.mark.parametrize("name", ["ack_lost", "late"])
+@pytest.mark.parametrize("name", ["ack_lost", "late", "part"])
 def test_lost_acknowledgement_closes_orderly(service, name):
     service.set_faults([fault(name)])
     assert seen(service, posted(update())) == (b"", "closed")
@@ -133,7 +134,7 @@ def test_answering_fault_keeps_connection(service, name, applied):
     assert service.profiles() == {"ada": {"visits": 1 + applied}}
 
 
-@pytest.mark.parametrize("name", ["refuse", "partial_read", "reset", "ack_lost", "late", "truncate"])
+@pytest.mark.parametrize("name", ["refuse", "partial_read", "reset", "ack_lost", "late", "truncate", "part"])
 def test_breaking_fault_spares_earlier_answers(service, name):
     service.set_faults([fault(name, at=2)])
     with closing(HTTPConnection(service.url.removeprefix("http://"), timeout=TIMEOUT)) as connection:
@@ -143,6 +144,39 @@ def test_breaking_fault_spares_earlier_answers(service, name):
         with pytest.raises((ConnectionError, IncompleteRead)):
             connection.request("POST", "/engage", json.dumps(update()))
             connection.getresponse().read()
+
+
+@pytest.mark.parametrize("path", ["/engage", "/track", "/import?strict=1"])
+@pytest.mark.parametrize("updates", [0, 1, 2, 9])
+def test_part_takes_first_messages(service, path, updates):
+    event = {"event": "opened", "properties": {"token": "T", "time": time.time(), "distinct_id": "ada"}}
+    batch = [
+        update(f"u{number}")
+        if path == "/engage"
+        else {**event, "properties": {**event["properties"], "$insert_id": f"u{number}"}}
+        for number in range(3)
+    ]
+    service.set_faults([fault("part", updates=updates)])
+    request = posted(*batch, path=path, headers="Authorization: Basic T:\r\n")
+    assert seen(service, request) == (b"", "closed")
+    assert [one.message for one in service.messages()] == batch[:updates]
+    assert list(service.profiles()) == [f"u{number}" for number in range(3)][:updates] * (path == "/engage")
+
+
+@pytest.mark.parametrize(("mixed", "ids"), [("apply-valid", ["ada"]), ("reject-all", [])])
+def test_part_judges_whole_batch(mixed, ids):
+    """A malformed message after the part spoils the batch, where one does."""
+    with Service(mixed=mixed, faults=[fault("part", updates=1)]) as service:
+        seen(service, posted(*MIXED))
+        assert list(service.profiles()) == ids
+
+
+def test_part_leaves_next_request_whole(service, http):
+    service.set_faults([fault("part", updates=0)])
+    with pytest.raises(requests.ConnectionError):
+        send(http, service, [increment(), increment()])
+    send(http, service, [increment(), increment()])
+    assert service.profiles() == {"ada": {"visits": 2}}
 
 
 def test_refuse_does_not_read_body(service):

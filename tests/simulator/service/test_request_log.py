@@ -122,6 +122,7 @@ def test_line_names_fault(service, lines, name, applied):
         "reset": "reset",
         "ack_lost": "closed",
         "late": "closed",
+        "part": "closed",
     }
     outcome |= {"status": "503", "redirect": "302"}
     line = f"POST /engage {outcome.get(name, '200')} · fault {name}"

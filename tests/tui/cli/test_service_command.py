@@ -201,6 +201,18 @@ def test_unknown_operators_follow_the_option():
         assert requests.post(url + "/engage", json=[update], timeout=TIMEOUT).text == "1"
 
 
+def test_queries_follow_the_options():
+    """Old, without a hidden property, and refused once there were too many."""
+    options = ["--hide", "pl*", "--merge", "visitor=ada", "--queries-an-hour", "2"]
+    with running("--port", "0", *options, "--read-lag", "0", "--read-lag", "3600") as (_, url):
+        update = {"$token": "T", "$distinct_id": "visitor", "$set": {"plan": "pro", "n": 1}}
+        assert requests.post(url + "/engage", json=[update], timeout=TIMEOUT).text == "1"
+        answers = [requests.post(url + "/api/query/engage", timeout=TIMEOUT) for _ in range(3)]
+    assert answers[0].json()["results"] == [{"$distinct_id": "ada", "$properties": {"n": 1}}]
+    assert answers[1].json()["results"] == []
+    assert answers[2].status_code == 429
+
+
 def test_port_in_use_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -317,6 +329,12 @@ def test_bad_schedule_is_refused(schedule, text, says):
         ["--port", "65536"],
         ["--port", "many"],
         ["--mixed", "x"],
+        ["--read-lag", "-1"],
+        ["--read-lag", "nan"],
+        ["--queries-an-hour", "-1"],
+        ["--merge", "ada"],
+        ["--merge", "=ada"],
+        ["--merge", "a=b", "--merge", "b=c"],
     ],
 )
 def test_wrong_usage_is_exit_2(arguments):
