@@ -24,6 +24,7 @@ from recorder.model.normalise import (
 from recorder.model.operations import Identity, Lane, examine, identity_of, operators_of, split
 from recorder.model.outcomes import Outcome, Verdict
 from recorder.model.people import Batch, Check, Meta, PeopleApi, stamped
+from recorder.model.reports import Baseline
 from recorder.model.semantics import Properties, apply_message, copy_properties, operate
 from recorder.model.shipping import ShipReport
 from simulator.profile import Profile
@@ -334,12 +335,10 @@ class Simulator(PeopleApi):
         from recorder.reading.reader import JournalReader
 
         with JournalReader(journal.path) as reader:
-            return reader.unpruned(
-                lambda: (
-                    _start(reader, identity),
-                    reader.history_of(identity.id, identity.group_key, shipped_only=journal.shipped_only),
-                )
+            kept, entries = reader.history_of(
+                identity.id, identity.group_key, shipped_only=journal.shipped_only
             )
+        return _start(kept), entries
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
@@ -438,9 +437,8 @@ class Simulator(PeopleApi):
         return simulator
 
 
-def _start(reader: "JournalReader", identity: Identity) -> Start | None:
+def _start(kept: Baseline | None) -> Start | None:
     """Return a profile's state after its pruned entries; None if none were pruned."""
-    kept = reader.baseline_of(identity.id, identity.group_key)
     if kept is None or not (kept.entries or kept.partly_known):  # discarded entries only
         return None
     return Start(_plain(kept.properties), kept.partly_known, kept.entries)

@@ -1,17 +1,18 @@
 """The history of profiles: the baseline of pruned entries, shipped entries in shipped order, then the rest."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from recorder.journal.opening import making_sense, onward
 from recorder.journal.packing import as_folded
 from recorder.model.entries import State
 from recorder.model.operations import Lane
-from recorder.model.reports import Baseline, Entry, ProfileCount
+from recorder.model.reports import Baseline, Entry, EntryRow, ProfileCount
 from recorder.reading import statements as sql
 from recorder.reading.entries import EntryReader
 from recorder.reading.rows import as_baseline, as_message, make
+from recorder.reading.source import never
 
 __all__ = ["HistoryReader"]
 
@@ -19,6 +20,7 @@ Made = TypeVar("Made")
 
 _PAGE = 200  # a message may take a megabyte
 _TRIES = 3
+_UNSENT = frozenset({State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT})
 
 
 class HistoryReader(EntryReader):
@@ -86,20 +88,41 @@ class HistoryReader(EntryReader):
             return [(number, as_message(message)) for number, message in rows]
 
     def history_of(
-        self, profile: str, group_key: str | None = None, *, shipped_only: bool = False
-    ) -> list[tuple[int, str]]:
-        """Return one profile's part of `history`, read at one moment: numbers and messages as JSON.
+        self,
+        profile: str,
+        group_key: str | None = None,
+        *,
+        shipped_only: bool = False,
+        stop: Callable[[], bool] = never,
+    ) -> tuple[Baseline | None, list[tuple[int, str]]]:
+        """Return one profile's parts of `baseline` and of `history`: the latter's numbers, and messages as JSON.
 
-        All entries are looked through, which takes a fraction of a second for a million.
+        All entries are looked through for those of the profile, in short reads: a tenth of a second for a million.
+        What they are is then read at one moment.
 
         Args:
             profile: The profile's or group's id.
             group_key: A group's key; None for a user's profile.
             shipped_only: Leave out what is still to be sent.
+            stop: Asked between reads; once it returns True, some of the history is returned.
         """
-        return self._all(
-            sql.HISTORY_OF_PROFILE, (profile, group_key, _lane_of_profile(group_key), not shipped_only)
+        numbers = self.numbers_of(profile, group_key, stop=stop)
+        kept, rows = self.unpruned(
+            lambda: (self.baseline_of(profile, group_key), self._at_one_moment(numbers, stop))
         )
+        shipped = [row for row in rows if row.state == State.SHIPPED]
+        shipped.sort(key=lambda row: (row.attempt or 0, row.seq))
+        unsent = [row for row in rows if row.state in _UNSENT and not shipped_only]
+        return kept, [(row.seq, row.message) for row in (*shipped, *unsent)]
+
+    def _at_one_moment(self, numbers: Sequence[int], stop: Callable[[], bool]) -> list[EntryRow]:
+        rows: list[EntryRow] = []
+        with self._snapshot():
+            for first in range(0, len(numbers), _PAGE):
+                if stop():
+                    break
+                rows += self.rows_of(numbers[first : first + _PAGE])
+        return rows
 
     # --- pruned entries
 

@@ -76,12 +76,6 @@ SELECT profile, group_key, count(*), max(seq) FROM entries
 NUMBERS_OF_PROFILE = """
 SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?
 """
-HISTORY_OF_PROFILE = """
-SELECT seq, message FROM entries_with_state
- WHERE profile = ? AND group_key IS ? AND lane = ?
-   AND (state = 'shipped' OR (? AND state IN ('pending', 'sending', 'waiting', 'in_doubt')))
- ORDER BY state != 'shipped', CASE state WHEN 'shipped' THEN attempt END, seq
-"""
 
 # --- History: shipped entries by attempt, then the others by number
 

@@ -14,6 +14,8 @@ from recorder import Journal, JournalConsumer, JournalReader, Recorder, Restante
 from recorder.model import semantics as semantics_module
 from recorder.model.json_value import json_key, same_spelling
 from recorder.model.operations import Operator
+from recorder.reading import entries as entries_module
+from recorder.reading import history as history_module
 from simulator import (
     ABSENT,
     Blame,
@@ -818,12 +820,47 @@ def test_history_of_one_profile(path):
             whole = list(reader.numbered_history(shipped_only=shipped_only))
             assert [message for _, message in whole] == list(reader.history(shipped_only=shipped_only))
             for profile in ("ada", "bob"):
-                part = reader.history_of(profile, shipped_only=shipped_only)
+                kept, part = reader.history_of(profile, shipped_only=shipped_only)
+                assert kept is None
                 assert [(seq, json.loads(text)) for seq, text in part] == [
                     (seq, message) for seq, message in whole if message["$distinct_id"] == profile
                 ]
-        assert reader.history_of("carol") == []
-        assert reader.history_of("ada", "k") == []
+        assert reader.history_of("carol") == (None, [])
+        assert reader.history_of("ada", "k") == (None, [])
+
+
+def test_history_is_of_one_moment(path, monkeypatch):
+    """What is shipped while a history is read does not come before older entries that were read as unsent."""
+    monkeypatch.setattr(history_module, "_PAGE", 1)
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        for n in range(4):
+            recorder.people_append("ada", {"l": n})
+        reads = []
+
+        def stop():
+            reads.append(len(reads))
+            if len(reads) == 3:  # one looked for the numbers, one read the first entry
+                ship(path)
+            return False
+
+        with JournalReader(path) as reader:
+            _, entries = reader.history_of("ada", stop=stop)
+            assert reader.entry(4).state == "shipped"
+    assert [seq for seq, _ in entries] == [1, 2, 3, 4]
+    assert len(reads) == 5
+
+
+@pytest.mark.parametrize(("reads", "found"), [(0, []), (2, []), (4, [2]), (5, [2, 4]), (9, [2, 4, 6])])
+def test_history_stops_between_reads(path, monkeypatch, reads, found):
+    monkeypatch.setattr(entries_module, "_NUMBERS", 2)
+    monkeypatch.setattr(history_module, "_PAGE", 1)
+    with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
+        for n in range(6):
+            recorder.people_append("ada" if n % 2 else "bob", {"l": n})
+    left = iter(range(reads))
+    with JournalReader(path) as reader:
+        _, entries = reader.history_of("ada", stop=lambda: next(left, None) is None)
+    assert [seq for seq, _ in entries] == found
 
 
 def test_journal_separates_groups_from_users(path):

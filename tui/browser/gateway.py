@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal, Self
 
 from recorder import Entry, HttpTransport, JournalReader, Lane, State
-from simulator import Start
 from simulator.testing import to_test
 from tui.text.effect import Effect, effect_of
 from tui.text.facts import EntryFacts, Facts, kept
@@ -228,22 +227,15 @@ class Gateway:
             shipper=self._reader.shipping(),
         )
 
-    def effect(self, entry: Entry) -> Effect | None:
-        """Simulate what an entry does to its profile; None for events and imports.
+    def effect(self, entry: Entry, stop: Callable[[], bool] = _never) -> Effect | None:
+        """Simulate what an entry does to its profile; None for events and imports, and if it was stopped.
 
         Looks through all entries for those of the profile.
         """
         if entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
             return None
-        start, history = self._profile(entry.profile, entry.group_key)
-        return effect_of(entry, history, start)
-
-    def _profile(self, profile: str, group_key: str | None) -> tuple[Start | None, list[tuple[int, str]]]:
-        """Read what a profile's pruned entries made of it, and the entries that are kept."""
-        slow = self._slow
-        return slow.unpruned(
-            lambda: (start_of(slow.baseline_of(profile, group_key)), slow.history_of(profile, group_key))
-        )
+        kept, history = self._slow.history_of(entry.profile, entry.group_key, stop=stop)
+        return None if stop() else effect_of(entry, history, start_of(kept))
 
     def text_of(self, seq: int, text: Callable[[Entry], str]) -> str:
         """Return an entry as text, or nothing if there is no such entry."""
@@ -255,7 +247,8 @@ class Gateway:
         entry = self._reader.entry(seq)
         if entry is None or entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
             return ""
-        start, history = self._profile(entry.profile, entry.group_key)
+        kept, history = self._slow.history_of(entry.profile, entry.group_key)
+        start = start_of(kept)
         messages = [*opening(entry.profile, entry.group_key, start), *map(json.loads, _until(entry, history))]
         return to_test(messages, name=f"test_entry_{seq}", note=note_of(start))
 

@@ -161,7 +161,8 @@ class ProfilesGateway:
             return known
         upto = reader.highest()
         looked_at = known.looked_at if known is not None else 0
-        numbers = reader.numbers_of(profile, group_key, after=looked_at, stop=stop)
+        with self._collecting:  # the ids wait: two at a time would take turns, slice by slice
+            numbers = reader.numbers_of(profile, group_key, after=looked_at, stop=stop)
         new = [
             seq for seq in numbers if seq <= upto
         ]  # more may have come: they come again with the next look

@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from recorder import Attempt, Entry, State
+from recorder import Attempt, Entry, Lane, State
 from recorder.model.entries import AttemptOutcome
 from tui.text.effect import Effect
 from tui.text.facts import EntryFacts
 from tui.text.format import age, clipped, count, escaped_json, owner_name, printable, size
 from tui.text.states import LOOKS
 
-__all__ = ["Line", "copied", "detail_lines", "next_step", "title"]
+__all__ = ["LOOKING", "Line", "copied", "detail_lines", "next_step", "title"]
 
+LOOKING = "… looking through the journal"
+"""Words in place of what needs all entries of a profile: no index knows them."""
 _MOST_PAYLOAD = 4_096  # characters that are shown of a message; copying gives all of it
 _SHORT_PAYLOAD = 120
 _LONGEST_WORDS = 300
@@ -90,7 +92,7 @@ def detail_lines(
         yield Line("reason", printable(clipped(entry.reason, _LONGEST_WORDS)), "$text-error")
     yield from _payload(entry, key("journal.copy"))
     yield from _attempts(facts)
-    yield from _effect(effect, known=effect_known)
+    yield from _effect(entry, effect, known=effect_known)
     held = _held(facts)
     if held:
         yield Line("held", held, "$text-warning")
@@ -167,9 +169,9 @@ def _attempt(attempt: Attempt, now: float) -> str:
     return f"{moment(attempt.started_at, now)}{status} {said}{words}{times}{others}"
 
 
-def _effect(effect: Effect | None, *, known: bool) -> Iterator[Line]:
-    if not known:
-        yield Line("effect", "…")
+def _effect(entry: Entry, effect: Effect | None, *, known: bool) -> Iterator[Line]:
+    if not known and entry.lane in {Lane.PEOPLE, Lane.GROUPS} and entry.profile is not None:
+        yield Line("effect", LOOKING, "$text-muted")
     elif effect is not None:
         lines = [
             f"{line}{'  (if it is sent)' if effect.would and place == 0 else ''}"

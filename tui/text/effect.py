@@ -54,9 +54,8 @@ def effect_of(entry: Entry, history: Sequence[tuple[int, str]], start: Start | N
         place = numbers.index(entry.seq)
     messages = [text for _, text in history[: place + 1]]
     timeline = Timeline(entry.profile or "", messages, of_recorded(), group_key=entry.group_key, start=start)
-    step = timeline.steps[place]
-    lines = describe(step.changes).splitlines()
-    for outcome in step.outcomes:
+    lines = describe(timeline.changes(place + 1)).splitlines()
+    for outcome in timeline.outcomes(place + 1):
         if outcome.verdict is Verdict.NOT_SIMULATED:
             lines.insert(0, "not simulated: what it does is not known")
         elif outcome.verdict is Verdict.REJECTED:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from recorder import Journal, JournalReader, ShippingPolicy
+from recorder.model.entries import NewEntry
 from simulator import Simulator
 from simulator.testing import strategies
 from tests.doubles import ACCEPTED, REFUSED, RESET
@@ -24,6 +25,7 @@ from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.passage_table import PassageTable
 from tui.browser.widgets.profile_list import ProfileList
 from tui.browser.widgets.property_table import PropertyTable
+from tui.text.detail import LOOKING, detail_lines
 from tui.text.rows import Query
 from tui.text.standpoint import standpoint
 from tui.text.writers import written
@@ -153,6 +155,20 @@ async def test_detail_continues_pruned_profile(shop):
             ran(gateway.test_of(seq))
         rejected = gateway.effect(gateway.entry(3))
         assert rejected.would
+        assert gateway.effect(gateway.entry(3), stop=lambda: True) is None
+
+
+async def test_detail_says_that_it_looks(stage):
+    """An effect that is not known yet is looked for, of an entry that has one."""
+    shops.record(stage.path, {"$distinct_id": "ada", "$set": {"a": 1}})
+    with Journal(stage.path) as journal:
+        journal.append([NewEntry("events", None, "ada", None, "{}", NOW)])
+    with stage.gateway() as gateway:
+        lines = [
+            [line.text for line in detail_lines(gateway.entry_facts(seq), None, effect_known=known, key=str)]
+            for seq, known in ((1, False), (1, True), (2, False))
+        ]
+    assert [LOOKING in each for each in lines] == [True, False, False]
 
 
 async def test_entry_pruned_under_cursor_gives_way(stage):

@@ -6,7 +6,7 @@ from recorder import Entry
 from tui.browser.gateway import Gateway
 from tui.browser.keys import key_name
 from tui.browser.widgets.text_pane import TextPane
-from tui.browser.work import Asking
+from tui.browser.work import Asking, stopped
 from tui.text.detail import Line, detail_lines
 from tui.text.effect import Effect
 from tui.text.facts import EntryFacts
@@ -64,7 +64,7 @@ class EntryDetail(TextPane, Asking, inherit_bindings=False):
             self._effect, self._effect_of = effect, entry
             self._show()
 
-        self.ask(lambda: self._gateway.effect(entry), show, group="effect")
+        self.ask(lambda: self._gateway.effect(entry, stopped), show, group="effect")
 
     def _show(self) -> None:
         if self.facts is None:

@@ -12,7 +12,7 @@ from tui.browser.widgets.property_table import PropertyTable
 from tui.browser.widgets.text_pane import TextPane
 from tui.browser.work import Asking, stopped
 from tui.text.cells import folded
-from tui.text.detail import Line
+from tui.text.detail import LOOKING, Line
 from tui.text.format import printable
 from tui.text.history import History
 from tui.text.standpoint import Standpoint, aged, owner_of, standpoint
@@ -184,7 +184,9 @@ class ProfilePane(Vertical, Asking):
         title, notes = self.query_one("#profile-title", Notice), self.query_one("#profile-notes", Notice)
         if shown is None:
             title.say(
-                f" {owner_of(*self.opened)}  …" if self.opened is not None else " enter opens a profile"
+                f" {owner_of(*self.opened)}  {LOOKING}"
+                if self.opened is not None
+                else " enter opens a profile"
             )
             notes.say("")
         else:
