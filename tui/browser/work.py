@@ -68,7 +68,8 @@ class Asking(DOMNode):
         return {}
 
     def _answered(self, worker: Worker[None], end: Message, answer: Callable[[], object]) -> None:
-        if self._unanswered.get(worker.group) is worker:  # not asked again meanwhile
+        # Neither asked again nor closed meanwhile: an app that ends has no widgets any more.
+        if self.is_running and self._unanswered.get(worker.group) is worker:
             del self._unanswered[worker.group]
             self.post_message(end)
             answer()

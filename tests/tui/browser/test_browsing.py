@@ -12,7 +12,7 @@ from tests.tui.browser.harness import browsing, press, screen_text, settled, typ
 from tui.browser.actions import Actions
 from tui.browser.gateway import PAGE, Gateway
 from tui.browser.keys import BINDINGS, KEY_IDS, WRITES
-from tui.browser.messages import FilterEntries, ShowEntry
+from tui.browser.messages import FilterEntries, ShowEntry, Worked
 from tui.browser.widgets.entry_detail import EntryDetail
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.prompt import Prompt
@@ -447,3 +447,17 @@ async def test_themes_show_cursor_and_states(kiosk, theme):
         await settled(pilot)
         lines = screen_text(pilot.app)
         assert any(line.startswith("►") and "○ pending" in line for line in lines)
+
+
+async def test_answer_after_the_end_is_dropped(stage):
+    """A read may end while the app closes: there are no widgets then to show its result."""
+    shown = []
+    many(stage, 1)
+    async with browsing(stage) as pilot:
+        app = pilot.app
+        app.ask(lambda: None, lambda _: shown.append("open"), group="last")
+        (worker,) = [worker for worker in app.workers if worker.group == "last"]
+        await settled(pilot)
+    app._unanswered["last"] = worker
+    app._answered(worker, Worked("last"), lambda: shown.append("closed"))
+    assert shown == ["open"]
