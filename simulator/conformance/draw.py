@@ -79,7 +79,7 @@ class _Search:
         self._seconds = seconds
         self._report = report
         self._progress = progress
-        self._began = time.monotonic()
+        self._began: float | None = None
         self._done: set[str] = set()
         self._shrinking = False
 
@@ -92,6 +92,8 @@ class _Search:
 
     def _deviates(self, drawn: tuple[dict[str, Any] | None, Operation]) -> bool:
         state, operation = drawn
+        if self._began is None:  # the first one took time to be drawn, and is always tried
+            self._began = time.monotonic()
         passed = time.monotonic() - self._began
         self._progress(min(passed, self._seconds))
         if passed > self._seconds + (_SHRINKING if self._shrinking else 0):
