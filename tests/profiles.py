@@ -1,5 +1,6 @@
-"""Hypothesis's profiles: how many examples a property is tried with, and which."""
+"""How much is tried: Hypothesis's profiles, and which cases of a long list the short suite runs."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine fails no test: no deadline, and no complaint about slow drawing.
@@ -19,3 +20,13 @@ settings.register_profile("long", settings.get_profile("ci"), max_examples=600, 
 def costly(times):
     """Return settings for a test whose examples cost so many times as much as most: so many times fewer."""
     return settings(max_examples=max(1, settings.default.max_examples // times))
+
+
+def sampled(cases, every):
+    """Return cases for `parametrize`: the short suite runs the first of so many, the long one also the others."""
+    return [
+        pytest.param(
+            *(case if type(case) is tuple else [case]), marks=[pytest.mark.long] * (place % every > 0)
+        )
+        for place, case in enumerate(cases)
+    ]

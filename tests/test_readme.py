@@ -24,6 +24,7 @@ PAGES = [
         page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "testing.md"
     ),  # recipes: pytest runs them
 ]
+LONG = {"commands.md", "conformance.md", "sdks.md", "simulator.md"}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOT_OURS = {"ini", "yaml", "text", "json", "sql", "js", "php", "ruby", "go", "java"}
 
@@ -73,7 +74,7 @@ def port():
         pytest.param(
             page,
             id=str(page.relative_to(ROOT)),
-            marks=[pytest.mark.long] if page.name == "commands.md" else [],  # twenty starts of an interpreter
+            marks=[pytest.mark.long] if page.name in LONG else [],  # many starts of an interpreter
         )
         for page in PAGES
     ],

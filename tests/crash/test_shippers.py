@@ -10,6 +10,7 @@ import pytest
 
 from tests.crash import trace
 from tests.crash.rounds import STEPS, plan, play
+from tests.profiles import sampled
 
 traceable = pytest.mark.skipif(bool(trace.why_not()), reason=trace.why_not())
 
@@ -40,13 +41,13 @@ def comes_so_far(step):
     return any(play(seed, [step]).reached for seed in range(first, first + 10))
 
 
-@pytest.mark.parametrize("step", STEPS_OF_SHIPPING)
+@pytest.mark.parametrize("step", sampled(STEPS_OF_SHIPPING, 2))
 def test_kill_at_step(step):
     assert comes_so_far(step)
 
 
 @traceable
-@pytest.mark.parametrize("step", CALLS)
+@pytest.mark.parametrize("step", sampled(CALLS, 2))
 def test_kill_at_system_call(step):
     assert comes_so_far(step)
 

@@ -7,8 +7,9 @@ import requests
 
 from simulator import Dialect
 from simulator.service.server import Service
+from tests.profiles import sampled
 from tests.simulator.test_cases import outcome
-from tests.simulator.vectors import MISSING, OWN, SHARED, cases, dialect_of, expected, ids, sampled, spelled
+from tests.simulator.vectors import MISSING, OWN, SHARED, cases, dialect_of, expected, ids, spelled
 
 CASES = cases(SHARED)
 TIMEOUT = 60
@@ -60,7 +61,7 @@ def is_taken(verdicts):
     return any(verdict != "rejected" for verdict in verdicts)
 
 
-@pytest.mark.parametrize("case", sampled(OWN), ids=ids(OWN))
+@pytest.mark.parametrize("case", sampled(OWN, 8), ids=ids(OWN))
 def test_case_through_the_service(send, case):
     profiles, taken = through_the_service(send, case)
     assert profiles == expected(case)
@@ -68,7 +69,7 @@ def test_case_through_the_service(send, case):
 
 
 @pytest.mark.skipif(not CASES, reason=MISSING)
-@pytest.mark.parametrize("case", sampled(CASES), ids=ids(CASES))
+@pytest.mark.parametrize("case", sampled(CASES, 8), ids=ids(CASES))
 def test_shared_vector_through_the_service(send, case):
     profiles, taken = through_the_service(send, case)
     assert profiles == expected(case)

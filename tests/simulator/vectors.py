@@ -4,8 +4,6 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-import pytest
-
 from simulator import Dialect
 
 SHARED = Path(__file__).parents[3] / "shared" / "vectors" / "semantics.json"
@@ -18,13 +16,6 @@ GRID = [case for case in OWN if "-on-" in case["id"]]
 def cases(path):
     """The cases of a file; none where it is not there."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-
-
-def sampled(cases):
-    """Every eighth case; the others run with the long tests."""
-    return [
-        pytest.param(case, marks=[pytest.mark.long] * (place % 8 > 0)) for place, case in enumerate(cases)
-    ]
 
 
 def ids(cases):

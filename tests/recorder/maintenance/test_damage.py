@@ -22,6 +22,7 @@ from recorder import (
 )
 from recorder.maintenance.findings import Severity
 from tests.doubles import AT_ONCE, FORBIDDEN, PATIENCE, REFUSED, RESET, UNREACHABLE, Scripted
+from tests.profiles import sampled
 from tests.recorder.damage import damage, disorder, furnished, put_past_indexes
 
 SHORT, LONG = range(10), range(10, 310)
@@ -146,7 +147,7 @@ def test_prune_ends_without_free_pages(path):
         journal.prune(all_shipped=True)
 
 
-@pytest.mark.parametrize("settle_after", [0, 1_000])
+@pytest.mark.parametrize("settle_after", sampled([0, 1_000], 2))
 @pytest.mark.parametrize("act", [*WRITES.values(), *READS.values()], ids=[*WRITES, *READS])
 def test_rows_out_of_order_end(path, act, settle_after):
     """A row that reading finds, and seeking does not, would be pruned, moved or read again and again."""
@@ -176,7 +177,7 @@ def test_entry_only_in_an_index_is_no_loop(path):
     assert wrong(path)
 
 
-@pytest.mark.parametrize("seed", SHORT)
+@pytest.mark.parametrize("seed", sampled(SHORT, 3))
 def test_some_damage_ends_in_words(original, tmp_path, seed):
     try_all(original, tmp_path, seed)
 

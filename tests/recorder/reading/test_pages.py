@@ -7,6 +7,7 @@ import pytest
 from recorder import JournalReader, State
 from recorder.model.filters import where
 from recorder.reading import pages, statements
+from tests.profiles import sampled
 
 
 @pytest.fixture
@@ -41,7 +42,9 @@ def walked(step, start, limit):
 
 
 @pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("words", ["", "op=add", "profile=p1 op!=add", "visits", "seq=20..40", "op=nobody"])
+@pytest.mark.parametrize(
+    "words", sampled(["", "profile=p1 op!=add", "op=add", "visits", "seq=20..40", "op=nobody"], 3)
+)
 @pytest.mark.parametrize(
     "states", [(), (State.REJECTED,), (State.PENDING,), (State.REJECTED, State.DISCARDED)]
 )

@@ -8,6 +8,7 @@ import pytest
 from recorder import Journal, JournalDamaged, Recorder, Shipper, ShippingPolicy, State, audit, diagnose
 from recorder.maintenance.findings import Severity
 from tests.doubles import RESET, Boot, Scripted, claim, take_over
+from tests.profiles import sampled
 from tests.recorder.damage import TEXT, put
 
 BROKEN = ('\'{"$distinct_id":"p1",\'', "'{},{}'", "'[1]'", "NULL", "x'01'", "17", TEXT)
@@ -37,7 +38,7 @@ def state(path):
         return connection.execute("SELECT state, reason FROM entries WHERE seq = ?", (HURT,)).fetchone()
 
 
-@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize("value", sampled(BROKEN, 3))
 @pytest.mark.parametrize("fold", [False, True])
 @pytest.mark.parametrize("answers", [(), (RESET,)])
 def test_unreadable_message_is_set_aside(filled, value, fold, answers):
@@ -56,7 +57,7 @@ def test_unreadable_name_is_set_aside(filled, column):
     assert (counts.shipped, counts.rejected, counts.unsent) == (11, 1, 0)
 
 
-@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize("value", sampled(BROKEN, 3))
 @pytest.mark.parametrize("damaged_first", [True, False])
 def test_damage_behind_a_wait_passes(filled, damaged_first, value):
     """The profile of the entry waits, or its own doubt is what cannot be read any more."""
@@ -76,7 +77,7 @@ def test_damage_in_a_held_profile_waits(filled):
     assert (counts.in_doubt, counts.rejected) == (12, 0)
 
 
-@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize("value", sampled(BROKEN, 3))
 @pytest.mark.parametrize("in_doubt", ["resend", "drop"])
 def test_damage_of_a_suspect_passes(filled, value, in_doubt):
     """It was in two requests that were not answered, and is read once more when its wait is over."""
@@ -98,7 +99,7 @@ def test_damage_of_a_suspect_passes(filled, value, in_doubt):
     assert counts.shipped >= 6
 
 
-@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize("value", sampled(BROKEN, 3))
 def test_damage_is_named(filled, value):
     put(filled, "entries", HURT, "message", value)
     assert [str(each) for each in audit(filled).disagreements] == [

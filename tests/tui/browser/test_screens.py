@@ -5,6 +5,7 @@ import json
 import pytest
 
 from recorder import JournalBusy
+from tests.profiles import sampled
 from tests.tui.browser import shops
 from tests.tui.browser.harness import Stage, browsing, press, screen_text, settled, text_of, type_in
 from tui.browser.messages import Failed, ShowProfile
@@ -171,21 +172,24 @@ async def test_exception_is_shown_and_app_stays(kiosk):
 
 @pytest.mark.parametrize(
     ("make", "keys", "words"),
-    [
-        (shops.ada, "2 slash a d enter", "PROFILES 1 of 4"),
-        (shops.ada, "2 slash x y z enter", "0 of 4 profiles match,"),
-        (shops.ada, "2 j enter { {", "WRITTEN BY"),
-        (shops.ada, "2 j enter tab G", "before any entry"),
-        (shops.ada, "2 j enter j j enter", "CHANGED BY"),
-        (shops.ada, "2 j j enter", "No such profile: #8 $delete"),
-        (shops.ada, "2 G enter", "company:acme  now, after 1 entry"),
-        (shops.unknown, "2 enter", "partly known: not simulated: #2 $frobnicate"),
-        (shops.huge, "2 enter enter G", "the first 4.1 kB of 1.0 MB; y copies all of it"),
-        (shops.hostile, "2 j enter enter", "CHANGED BY"),
-        (shops.trouble, "3 tab j", "► 19h  ? no answer"),
-        (shops.ada, "3", "No shipper is running"),
-        (shops.hostile, "3", "[bold red]not bold[/]"),
-    ],
+    sampled(
+        [
+            (shops.ada, "2 slash a d enter", "PROFILES 1 of 4"),
+            (shops.ada, "2 slash x y z enter", "0 of 4 profiles match,"),
+            (shops.ada, "2 j enter { {", "WRITTEN BY"),
+            (shops.ada, "2 j enter tab G", "before any entry"),
+            (shops.ada, "2 j enter j j enter", "CHANGED BY"),
+            (shops.ada, "2 j j enter", "No such profile: #8 $delete"),
+            (shops.ada, "2 G enter", "company:acme  now, after 1 entry"),
+            (shops.unknown, "2 enter", "partly known: not simulated: #2 $frobnicate"),
+            (shops.huge, "2 enter enter G", "the first 4.1 kB of 1.0 MB; y copies all of it"),
+            (shops.hostile, "2 j enter enter", "CHANGED BY"),
+            (shops.trouble, "3 tab j", "► 19h  ? no answer"),
+            (shops.ada, "3", "No shipper is running"),
+            (shops.hostile, "3", "[bold red]not bold[/]"),
+        ],
+        3,
+    ),
     ids=lambda value: value.replace(" ", "-")[:24] if isinstance(value, str) else value.__name__,
 )
 async def test_state_is_shown_in_words(stage, make, keys, words):
