@@ -255,7 +255,7 @@ def slow_lines() -> Iterator[Pair]:
             "one request of everything",
             lambda _, bits=bits: over_line(bits)[0],
             lambda _, bits=bits: over_line(bits)[2] * 8 / bits + SLOW,
-            0.9,
+            0.85,
             unit=(1.0, "s"),
             **how,
         )
