@@ -206,7 +206,11 @@ class HttpTransport:
             session = self._ready_session()
             if not _usual(session, url):
                 return ""  # the request itself will show
-            request, settings = self._prepared(session, url)
+            if self._own_session:
+                request, settings = self._prepared(session, url)
+            else:  # an auth would want a body
+                request = Request("POST", url).prepare()
+                settings = _settings(session, request)
             adapter = session.get_adapter(url)
             response = adapter.send(request, timeout=self._time_left(deadline), **settings)
             response.raw.release_conn()  # into the pool, where the next request finds it
@@ -268,16 +272,14 @@ class HttpTransport:
         return session.send(request, timeout=timeout, allow_redirects=False, **settings)
 
     def _prepared(self, session: requests.Session, url: str) -> tuple[PreparedRequest, dict[str, Any]]:
-        """Return a request without a body, and its settings.
+        """Return a request of our own session, without a body, and its settings.
 
-        Those of our own session are kept until a request fails: making them takes as long as the request itself.
+        They are kept until a request fails: making them takes as long as the request itself.
         """
         kept = self._kept.get(url)
         if kept is None:
             request = session.prepare_request(Request("POST", url, headers=_HEADERS))
-            kept = request, _settings(session, request)
-            if self._own_session:
-                self._kept[url] = kept
+            kept = self._kept[url] = request, _settings(session, request)
         return kept[0].copy(), kept[1]
 
     def _time_left(self, deadline: float) -> tuple[float, float]:
@@ -308,9 +310,7 @@ class HttpTransport:
             self._process = os.getpid()
         if self._session is None:
             session = requests.Session()
-            # requests reads all of a redirect's body, however long, even where it is not to follow.
             session.auth = _as_it_is  # in place of ~/.netrc, whose default entry would go anywhere
-            session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # noqa: ARG005
             # One connection, never repeated: a repetition nobody wrote down is what this library exists to avoid.
             for scheme in ("http://", "https://"):
                 session.mount(scheme, CarrierAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))

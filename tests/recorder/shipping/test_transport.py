@@ -520,6 +520,16 @@ def test_session_may_sign_the_body(signing, where):
     assert (said.left, said.status, got) == (True, 200, [(True, True)])
 
 
+def test_reach_asks_no_auth_for_a_signature():
+    """There is no body to sign, and a cause would keep the lane offline for ever."""
+    with RawService() as service, requests.Session() as session:
+        session.auth = Signing()
+        transport = HttpTransport(url=service.url, session=session)
+        assert transport.reach(Lane.PEOPLE) is None
+        assert transport.send(Lane.PEOPLE, BODY).status == 200
+    assert (service.connections, len(service.requests)) == (1, 1)
+
+
 def test_body_nobody_can_measure_is_refused():
     with requests.Session() as session:
         session.auth = Signing(look=lambda _body: b"", change=iter)
