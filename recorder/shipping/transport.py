@@ -232,6 +232,7 @@ class HttpTransport:
                 content = self._content(response, exchange, deadline, most)
                 if response.status_code not in _EXPECTED:
                     _end(self._session, url, exchange)  # what says the unexpected may go on saying it
+                    self._kept.clear()  # and may be a proxy
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # whatever a stranger's adapter raises, the entries stay

@@ -649,15 +649,20 @@ def test_loopback_needs_no_proxy(monkeypatch, session):
     assert HttpTransport(url="http://service.test").reach(Lane.PEOPLE).startswith("the proxy")
 
 
-@pytest.mark.parametrize("fails", ["reach", "send"])
+@pytest.mark.parametrize("fails", ["reach", "send", "answer"])
 def test_proxies_are_read_after_failure(monkeypatch, fails):
     """What a request is prepared with is kept as long as requests go through."""
     transport = HttpTransport(url="http://service.test")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
-    if fails == "reach":
-        assert transport.reach(Lane.PEOPLE).startswith("the proxy")
-    else:
-        assert transport.send(Lane.PEOPLE, BODY).error.startswith("the proxy")
+    match fails:
+        case "reach":
+            assert transport.reach(Lane.PEOPLE).startswith("the proxy")
+        case "send":
+            assert transport.send(Lane.PEOPLE, BODY).error.startswith("the proxy")
+        case "answer":
+            with RawService(answer(407)) as refusing:
+                monkeypatch.setenv("http_proxy", refusing.url)
+                assert transport.send(Lane.PEOPLE, BODY).status == 407
     with RawService() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert transport.send(Lane.PEOPLE, BODY).status == 200
