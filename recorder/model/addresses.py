@@ -6,11 +6,16 @@ from urllib.parse import SplitResult, urlsplit
 
 from recorder.model.errors import ShippingError
 
-__all__ = ["SERVICE", "base_of", "is_loopback"]
+__all__ = ["SERVICE", "base_of", "is_loopback", "query_base"]
 
 SERVICE = "api.mixpanel.com"
 
 _REGIONS = {"eu": "api-eu.mixpanel.com", "in": "api-in.mixpanel.com"}
+_QUERIED = {
+    SERVICE: "mixpanel.com",
+    "api-eu.mixpanel.com": "eu.mixpanel.com",
+    "api-in.mixpanel.com": "in.mixpanel.com",
+}
 _HOST = re.compile(r"[\w.:%-]+")
 _PATH = re.compile(r"[\w.~%!$&'()*+,;=:@/-]*")
 _ENDPOINT = re.compile(r"/(engage|groups|track|import)$")
@@ -49,6 +54,16 @@ def base_of(url: str | None, api_host: str) -> str:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def query_base(base: str) -> str:
+    """Return the address of the query API for what is sent to a base address.
+
+    >>> query_base("https://api-eu.mixpanel.com"), query_base("http://127.0.0.1:8765")
+    ('https://eu.mixpanel.com', 'http://127.0.0.1:8765')
+    """
+    host = _QUERIED.get(urlsplit(base).hostname or "")
+    return base if host is None else f"https://{host}"
 
 
 def _base_of_host(given: str) -> str:

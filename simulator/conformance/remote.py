@@ -1,15 +1,11 @@
 """An implementation that is a service: `/engage` as SDKs send to it, and the query API to read profiles back."""
 
 import json
-import socket
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
-from http.client import HTTPException
-from threading import Event, Timer
 from typing import Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from recorder.model.addresses import base_of
 from recorder.model.errors import InvalidOperation
@@ -18,11 +14,10 @@ from recorder.model.operations import Identity, identity_of
 from recorder.model.semantics import Properties
 from simulator.conformance.implementation import ImplementationFailed, Skipped, read_object
 from simulator.conformance.vectors import Profiles
-from simulator.connection import TRUSTED, connection_to
+from simulator.connection import TRUSTED, basic, post
 
 __all__ = ["Remote"]
 
-_MOST_BYTES = 64_000_000
 _ANSWERED = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}  # the second for a malformed update
 _QUERY = "/api/query/engage"
 
@@ -43,7 +38,7 @@ class Remote:
     """
 
     def __init__(self, url: str, token: str, *, timeout: float = 10.0) -> None:
-        self._base = urlsplit(base_of(url, ""))
+        self._base = base_of(url, "")
         self._token = token
         self._timeout = timeout
 
@@ -89,43 +84,17 @@ class Remote:
 
     def _post(self, path: str, body: str, kind: str) -> bytes:
         # The query API wants credentials; the local service takes a project's token for some.
-        authorization = "Basic " + b64encode(f"{self._token}:".encode()).decode()
-        headers = {"Content-Type": kind, "Authorization": authorization}
+        headers = {"Content-Type": kind, "Authorization": basic(self._token, "")}
         try:
-            with closing(connection_to(self._base.geturl(), self._timeout)) as connection:
-                connection.connect()
-                with _deadline(connection.sock, self._timeout) as late:
-                    connection.request("POST", self._base.path + path, body.encode(), headers)
-                    with connection.getresponse() as answer:
-                        text = answer.read(_MOST_BYTES)
-                    if late.is_set() or len(text) == _MOST_BYTES:
-                        raise self._failed(f"its answer for {path} does not end")
-        except (OSError, HTTPException) as error:
+            answer = post(self._base, path, body, headers, self._timeout)
+        except OSError as error:
             raise self._failed(f"it cannot be asked: {error or type(error).__name__}") from error
         if answer.status not in _ANSWERED:
             raise self._failed(f"it answers {answer.status} for {path}")
-        return text
+        return answer.text
 
     def _failed(self, reason: str) -> ImplementationFailed:
         return ImplementationFailed(
-            f"the service at {self._base.geturl()} failed: {reason}",
+            f"the service at {self._base} failed: {reason}",
             hint=f"Is it running, and --url its address? Over HTTPS, {TRUSTED} names the file of its authority.",
         )
-
-
-@contextmanager
-def _deadline(connection: socket.socket, seconds: float) -> Iterator[Event]:
-    """End a connection after a time, as its own time-out begins anew with each byte; the event is set before."""
-    late = Event()
-    timer = Timer(seconds, _end, (connection, late))
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-
-
-def _end(connection: socket.socket, late: Event) -> None:
-    late.set()
-    with suppress(OSError):  # it has ended
-        connection.shutdown(socket.SHUT_RDWR)

@@ -9,7 +9,8 @@ from threading import Thread
 import pytest
 
 from recorder.model.errors import ShippingError
-from simulator.conformance import ImplementationFailed, Remote, Report, check_vectors, read_vectors, remote
+from simulator import connection
+from simulator.conformance import ImplementationFailed, Remote, Report, check_vectors, read_vectors
 from simulator.service import Service
 from tests.services import RawService, closed_port
 
@@ -111,7 +112,7 @@ def test_other_read_back_is_told(broken, body):
 
 
 def test_endless_answer_is_given_up(broken, monkeypatch):
-    monkeypatch.setattr(remote, "_MOST_BYTES", 10**6)
+    monkeypatch.setattr(connection, "_MOST_BYTES", 10**6)
     assert "does not end" in failure_of(broken, always=True, said=(200, repeat(b"x" * 10**5)))
 
 
