@@ -38,6 +38,7 @@ COMMANDS = {
     "compare": ("compare", "Compare the journal with what a service received."),
     "simulator": ("service", "Run a local service that SDKs can send to."),
     "conform": ("conform", "Compare another implementation with the simulator."),
+    "probe": ("probe", "Ask a test project what no document answers."),
     "demo": ("demo", "Show everything in a few seconds."),
 }
 """By name: the module in `tui.cli` with the function ``<name>_command``, and a line for the list of commands."""

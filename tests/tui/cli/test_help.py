@@ -25,6 +25,7 @@ COMMANDS = [
     "compare",
     "simulator",
     "conform",
+    "probe",
     "demo",
 ]
 PAGES = [[], *([command] for command in COMMANDS)]
