@@ -1,5 +1,7 @@
 """The probe, asked of local services that differ: its answers tell them apart, and nothing of it stays."""
 
+import json
+
 import pytest
 
 from simulator import Dialect
@@ -141,6 +143,25 @@ def test_refused_update_is_told():
             "/track",
             "/engage",
         ]
+
+
+def test_fence_may_overtake_earlier_requests():
+    """The order of requests is not documented: the profile is read once more, some time after the fence."""
+    read = [None, {}, {}, {}, {"fence": True, "number": 10}, {"fence": True, "number": 11, "text": "seven"}]
+    before, first, *more, overtaken, last = [
+        answer(
+            200,
+            json.dumps(
+                {"results": [{"$distinct_id": "probe-1", "$properties": one}] * (one is not None)}
+            ).encode(),
+        )
+        for one in read
+    ]
+    taken = answer(200, b'{"status": 1, "error": null}')
+    turns = [before, *[taken] * 4, first, *more, *[taken] * 4, overtaken, last]
+    with RawService(*turns) as service:
+        shown = {one.name: one.answer for one in probed(service, Clock()).findings()}
+    assert shown["add"] == "the number is added, the text stays"
 
 
 @pytest.mark.parametrize(
