@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -21,7 +22,7 @@ from recorder import HttpTransport, Journal, JournalReader, Lane, Recorder, Ship
 __all__ = ["pairs"]
 
 DRAINED = 200_000
-FEW, VERY_MANY = 50_000, 5_000_000
+FEW, MANY, VERY_MANY = 50_000, 1_000_000, 5_000_000
 UPDATES = 2_000  # in a request: the service's limit
 BESIDE = 10_000  # recorded while a thread ships: some seconds
 SLOW = 0.05  # seconds of round trip
@@ -29,6 +30,7 @@ OVER_SLOW = 20_000
 BY_ONE = 100  # what Consumer sends is measured on so many, a request each
 BUFFERED = 1_000  # and BufferedConsumer on so many, 50 in a request
 LARGE, LARGE_BYTES = 200, 5_000  # updates for slow lines
+PART, PARTS = 100, 8  # entries for a call, and calls
 SINGLE = 300  # requests of one entry
 BODY = ROW[4].replace("{", '[{"$token":"T",', 1).encode() + b"]"
 HEADERS = {"Content-Type": "application/json"}
@@ -46,6 +48,20 @@ def drained(entries: int, delay: float = 0.0) -> Measure:
             taken = seconds(lambda: Shipper(journal, transport).ship(timeout=None))
             assert journal.statistics(0.0).shipped == entries
         return taken / entries
+
+    return measure
+
+
+def in_part(pending: int) -> Measure:
+    """A call that ships a few of many: what it costs besides must not grow with them."""
+
+    def measure(folder: Path) -> float:
+        path = Path(shutil.copy(kept(pending), folder))
+        os.sync()  # or each sync would wait for the copy to reach the disk
+        with sink() as url, _kept(path) as journal, closing(HttpTransport(url=url)) as transport:
+            shipper = Shipper(journal, transport)
+            shipper.ship(limit=PART)  # the connection stands
+            return seconds(lambda: [shipper.ship(limit=PART) for _ in range(PARTS)]) / PARTS
 
     return measure
 
@@ -217,6 +233,15 @@ def pairs() -> Iterator[Pair]:
         1.2,
         by="times",
         full=True,
+    )
+    yield Pair(
+        "shipping 100 of 1,000,000",
+        "of 1,000",
+        in_part(MANY),
+        in_part(1_000),
+        1.5,
+        by="times",
+        unit=(1e3, "ms"),
     )
     yield Pair(
         "people_set beside its shipper",

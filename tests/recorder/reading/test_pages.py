@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from recorder import JournalReader, State
+from recorder.journal import accounts
 from recorder.model.filters import where
 from recorder.reading import pages, statements
 from tests.profiles import sampled
@@ -135,6 +136,7 @@ def test_attempts_of_entry_in_ranges(reader, recorder):
     [
         "SELECT * FROM accounts",
         "SELECT entries FROM accounts WHERE account IN ('pending', 'sending')",
+        accounts._UNSENT,
         "SELECT * FROM entries_with_state WHERE seq BETWEEN 1 AND 9",
     ],
 )
