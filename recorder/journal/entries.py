@@ -333,7 +333,7 @@ _UPDATES_AGAIN = (
     f"SELECT seq, group_key, {UNIT}, operator, {_MESSAGE} FROM entries WHERE {_CARRIED_AGAIN} ORDER BY seq"
 )
 _UNSETTLED = f"""
-SELECT seq, state, sends, group_key, {UNIT} FROM entries
+SELECT seq, state, sends, CASE WHEN sends > 0 THEN group_key END, CASE WHEN sends > 0 THEN {UNIT} END FROM entries
  WHERE seq IN (SELECT value FROM json_each(?)) AND state IN ('pending', 'waiting', 'in_doubt') ORDER BY seq
 """
 _REJECT = "UPDATE entries SET state = 'rejected', attempt = ?, reason = ? WHERE seq = ?"
@@ -424,7 +424,10 @@ def updates_of(
 def unsettled(
     connection: sqlite3.Connection, numbers: Sequence[int]
 ) -> list[tuple[int, str, int, str | None, str | None]]:
-    """Return number, state, sends, group key and profile of those of these entries that are still to be settled."""
+    """Return number, state and sends of those of these entries that are still to be settled.
+
+    And group key and profile of those that were sent before: of others, damage may have made them unreadable.
+    """
     return connection.execute(_UNSETTLED, (json.dumps(numbers),)).fetchall()
 
 

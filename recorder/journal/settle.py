@@ -121,6 +121,9 @@ def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement
         if not set_aside_unreadable(connection, carried.lane):
             raise
         updates = entries.updates_of(connection, carried)
+        if not updates:  # it carried nothing else
+            _move_cursor(connection, carried)
+            return
     for seq, group_key, profile, operator, message in updates:
         runs[group_key, profile].append((seq, Update.read(operator, message)))
     entries.settle(connection, carried, State.IN_DOUBT)

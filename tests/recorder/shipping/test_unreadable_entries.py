@@ -7,7 +7,7 @@ import pytest
 
 from recorder import Journal, JournalDamaged, Recorder, Shipper, ShippingPolicy, State, audit, diagnose
 from recorder.maintenance.findings import Severity
-from tests.doubles import RESET, Boot, Scripted, claim, take_over
+from tests.doubles import ACCEPTED, REFUSED, RESET, Boot, Scripted, claim, take_over
 from tests.profiles import sampled
 from tests.recorder.damage import TEXT, put
 
@@ -54,6 +54,20 @@ def test_unreadable_message_is_set_aside(filled, value, fold, answers):
 def test_unreadable_name_is_set_aside(filled, column):
     put(filled, "entries", HURT, column, TEXT)
     _, counts = ship(filled, RESET)
+    assert (counts.shipped, counts.rejected, counts.unsent) == (11, 1, 0)
+
+
+@pytest.mark.parametrize("column", ["profile", "operator", "group_key"])
+@pytest.mark.parametrize("answer", [RESET, REFUSED], ids=["reset", "refused"])
+def test_unreadable_name_alone_is_set_aside(filled, column, answer):
+    """The names of a fresh entry are read once its request failed; it was the only one in it."""
+    put(filled, "entries", HURT, column, TEXT)
+    with Journal(filled) as journal:
+        one = ShippingPolicy(batch_updates=1, settle_after=0)
+        report = Shipper(journal, Scripted(*[ACCEPTED] * (HURT - 1), answer), one).ship()
+        Shipper(journal, Scripted(), one).ship()
+        counts = journal.statistics(1.0)
+    assert (report.requests, report.rejected) == ((6, 0) if answer is RESET else (12, 1))
     assert (counts.shipped, counts.rejected, counts.unsent) == (11, 1, 0)
 
 
