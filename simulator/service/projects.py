@@ -30,9 +30,10 @@ class Projects:
     def apply(self, updates: Iterable[tuple[str, Any]]) -> None:
         """Apply valid updates, each with the token of its project."""
         for token, message in updates:
-            project = self._simulators.setdefault(token, Simulator(self._dialect, history=False))
+            if token not in self._simulators:
+                self._simulators[token] = Simulator(self._dialect, history=False)
             into = self._merged.get(str(message.get("$distinct_id")))
-            project.apply(message if into is None else {**message, "$distinct_id": into})
+            self._simulators[token].apply(message if into is None else {**message, "$distinct_id": into})
 
     def forget(self, token: str | None) -> None:
         """Forget one project or all."""

@@ -21,7 +21,7 @@ __all__ = ["probe_command"]
 _CREDENTIALS = "RESTANTE_QUERY_CREDENTIALS"
 _FOR_DELETION = 60.0  # seconds until a read must show that the profile is gone
 _INTERRUPTED = 5.0  # the same for somebody who waits for the command to end
-_WIDEST = 120
+_NARROWEST, _WIDEST = 40, 120  # columns of the table
 _ORDER = list(QUESTIONS)
 
 
@@ -168,7 +168,7 @@ def _deleted(probe: Probe, seconds: float) -> Finding:
 
 def _table(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield the lines of a table as wide as the terminal."""
-    width = min(shutil.get_terminal_size().columns, _WIDEST) - 4
+    width = max(_NARROWEST, min(shutil.get_terminal_size().columns, _WIDEST)) - 4
     widths = (width * 3 // 10, width * 3 // 10, width * 4 // 10)
     rows = [("QUESTION", "ANSWER", "SEEN")]
     rows += [(one.question, one.answer or "no answer", one.seen) for one in findings]

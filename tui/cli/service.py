@@ -70,7 +70,7 @@ def _pair(value: str) -> tuple[str, str]:
 @click.option(
     "--read-lag",
     "read_lags",
-    type=click.FloatRange(0, 1e9),
+    type=click.FloatRange(0),
     multiple=True,
     metavar="SECONDS",
     help="Queries show profiles as they were so long ago; given several times, queries take turns.",

@@ -42,6 +42,12 @@ def test_probe_prints_a_table(probe, service):
     assert service.profiles() == {}
 
 
+def test_table_fits_any_terminal(probe):
+    for columns, widest in (("1", 40), ("80", 80)):
+        ran = probe("--yes", environment=ACCOUNT | {"COLUMNS": columns})
+        assert max(map(len, ran.out.splitlines())) <= widest
+
+
 def test_json_has_every_question(probe):
     shown = probe("--yes", "--json").json
     assert (shown["project"], shown["deleted"]) == (7, True)

@@ -331,6 +331,7 @@ def test_bad_schedule_is_refused(schedule, text, says):
         ["--mixed", "x"],
         ["--read-lag", "-1"],
         ["--read-lag", "nan"],
+        ["--read-lag", "inf"],
         ["--queries-an-hour", "-1"],
         ["--merge", "ada"],
         ["--merge", "=ada"],
