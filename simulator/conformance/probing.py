@@ -195,8 +195,8 @@ class Probe:
             return Finding("delete", None, "accepted; no read has shown the profile")
         try:
             _, gone, missed = self._read_until(lambda profile: profile is None)
-        except _OutOfTime as error:
-            return Finding("delete", None, f"accepted; a read still shows it: {error}")
+        except _OutOfTime:
+            return Finding("delete", None, "accepted; the time was over, and reads still showed the profile")
         answer = "at once" if missed is None else f"between {missed:.1f} and {gone:.1f} s"
         return Finding("delete", answer, f"not shown {gone:.1f} s after the answer")
 

@@ -126,10 +126,12 @@ def _account() -> tuple[str, str]:
 
 def _plan(project: Project, profile: str) -> str:
     return (
-        f"Project {project.id} at {project.url} gets a profile, {profile}, which is deleted at the end,\n"
-        "an event of six days ago at /track, which should not be kept, and two invalid events at /import.\n"
-        f"The profile is read at {project.query_url}, in 7 to 40 of the 60 queries that the project has in an hour.\n"
-        "Give a test project."
+        f"Project {project.id} at {project.url} gets:\n"
+        f"- a profile, {profile}, which is deleted at the end\n"
+        "- an event of six days ago at /track, which should not be kept\n"
+        "- two invalid events at /import\n"
+        f"The profile is read at {project.query_url}.\n"
+        "That takes 7 to 40 of a project's 60 queries an hour. Use a test project."
     )
 
 
@@ -145,6 +147,9 @@ def _asked(probe: Probe) -> tuple[list[Finding], ProjectFailed | None]:
         patience = _FOR_DELETION
     except ProjectFailed as error:
         failure = error
+    except KeyboardInterrupt:
+        options.narrate(f"Deleting the profile {probe.profile}; Ctrl-C again gives up.")
+        raise
     finally:
         findings.append(_deleted(probe, patience))
     return sorted(findings, key=lambda one: _ORDER.index(one.name)), failure

@@ -78,6 +78,16 @@ def test_probe_claims_nothing_unseen(options, unanswered):
     assert found(**options) == PROMPT | dict.fromkeys(unanswered)
 
 
+def test_unseen_deletion_is_told():
+    clock = Clock()
+    with Service(clock=clock, read_lag=5) as service:
+        probe = probed(service, clock)
+        list(probe.findings())
+        finding = probe.delete(1)
+        assert (finding.answer, service.profiles()) == (None, {})
+        assert "reads still showed" in finding.seen
+
+
 def test_probe_asks_for_its_time_only():
     clock = Clock()
     began = clock.now

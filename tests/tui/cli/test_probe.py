@@ -126,5 +126,6 @@ def test_interrupt_deletes_the_profile(restante, until):
         ran = restante.finish(process)
         assert service.profiles() == {}
     assert ran.code == 130
+    assert "Deleting the profile restante-probe-" in ran.err
     assert "may still be there; look for it in the project" in ran.err
     assert "Traceback" not in ran.err
