@@ -97,8 +97,9 @@ def _deadline(connection: socket.socket, seconds: float) -> Iterator[Event]:
     """End a connection after a time, as its own time-out begins anew with each byte; the event is set before."""
     late = Event()
     timer = Timer(seconds, _end, (connection, late))
-    timer.start()
+    timer.daemon = True
     try:
+        timer.start()  # where Ctrl-C may come, too: a timer that is left would keep the process
         yield late
     finally:
         timer.cancel()
