@@ -6,16 +6,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from recorder.model.errors import ShippingError
 
-__all__ = ["SERVICE", "base_of", "is_loopback", "query_base"]
+__all__ = ["SERVICE", "base_of", "is_loopback", "query_base_of"]
 
 SERVICE = "api.mixpanel.com"
 
 _REGIONS = {"eu": "api-eu.mixpanel.com", "in": "api-in.mixpanel.com"}
-_QUERIED = {
-    SERVICE: "mixpanel.com",
-    "api-eu.mixpanel.com": "eu.mixpanel.com",
-    "api-in.mixpanel.com": "in.mixpanel.com",
-}
 _HOST = re.compile(r"[\w.:%-]+")
 _PATH = re.compile(r"[\w.~%!$&'()*+,;=:@/-]*")
 _ENDPOINT = re.compile(r"/(engage|groups|track|import)$")
@@ -56,14 +51,16 @@ def base_of(url: str | None, api_host: str) -> str:
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
-def query_base(base: str) -> str:
-    """Return the address of the query API for what is sent to a base address.
+def query_base_of(base: str) -> str:
+    """Return the base of the query API that belongs to a base for updates; any but the service's own is both.
 
-    >>> query_base("https://api-eu.mixpanel.com"), query_base("http://127.0.0.1:8765")
+    >>> query_base_of("https://api-eu.mixpanel.com"), query_base_of("http://127.0.0.1:8765")
     ('https://eu.mixpanel.com', 'http://127.0.0.1:8765')
     """
-    host = _QUERIED.get(urlsplit(base).hostname or "")
-    return base if host is None else f"https://{host}"
+    host = urlsplit(base).hostname or ""
+    if host not in {SERVICE, *_REGIONS.values()}:
+        return base
+    return f"https://{host.removeprefix('api-').removeprefix('api.')}"
 
 
 def _base_of_host(given: str) -> str:

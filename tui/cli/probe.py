@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 import click
 
-from recorder.model.addresses import SERVICE, base_of, query_base
+from recorder.model.addresses import SERVICE, base_of, query_base_of
 from simulator.conformance.probing import QUESTIONS, Finding, Probe
 from simulator.conformance.project import Project, ProjectFailed
 from tui.cli import options
@@ -93,7 +93,7 @@ def probe_command(
     if not token:
         raise options.BadInput("Which project? Give its token with --token, or in RESTANTE_TOKEN.")
     base = base_of(url, api_host)
-    query = query_base(base) if query_url is None else base_of(query_url, "")
+    query = query_base_of(base) if query_url is None else base_of(query_url, "")
     project = Project(base, query, id_, token, _account(), timeout=min(30.0, timeout))
     profile = f"restante-probe-{secrets.token_hex(8)}"
     if not yes:
