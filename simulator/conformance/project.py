@@ -14,7 +14,7 @@ __all__ = ["Project", "ProjectFailed"]
 
 _QUERY = "/api/query/engage"
 _HINTS: dict[int, str] = {
-    HTTPStatus.UNAUTHORIZED: "Are name and secret those of a service account of this project?",
+    HTTPStatus.UNAUTHORIZED: "Are user and secret those of a service account of this project?",
     HTTPStatus.FORBIDDEN: "Is the service account one of this project, and may it read profiles?",
     HTTPStatus.TOO_MANY_REQUESTS: "The real service answers 60 queries an hour and project.",
 }

@@ -76,8 +76,7 @@ def probe_command(
     It writes one profile with a new id, and deletes it at the end, after Ctrl-C, too. It sends an event that is too
     old to be kept, and two that are invalid. It needs 7 to 40 of the 60 queries that a project has in an hour.
 
-    RESTANTE_QUERY_CREDENTIALS is the name and the secret of a service account, as name:secret. Never an option, so
-    that no process list shows it.
+    RESTANTE_QUERY_CREDENTIALS is user:secret of a service account that may read profiles; it is never written down.
 
     Exit codes: 0 all answered, and the profile is gone; 1 not all; 2 the service cannot be asked.
 
@@ -119,7 +118,7 @@ def _account() -> tuple[str, str]:
     user, _, secret = options.text(os.environ.get(_CREDENTIALS, "")).partition(":")
     if not (user and secret and f"{user}{secret}".isprintable()):
         raise options.BadInput(
-            f"{_CREDENTIALS} must be the name and the secret of a service account, as name:secret."
+            f"{_CREDENTIALS} must be user:secret of a service account that may read profiles."
         )
     return user, secret
 
