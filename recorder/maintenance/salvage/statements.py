@@ -212,7 +212,7 @@ SELECT NULL, lane, 0, min(seq), max(seq), count(*), count(*), 0, '', :now, :now,
   FROM entries WHERE {_UNSETTLED} GROUP BY lane
 """
 PUT_IN_DOUBT = f"""
-UPDATE entries SET state = 'in_doubt', reason = NULL, sends = sends + 1,
+UPDATE entries SET state = 'in_doubt', reason = NULL, sends = max(sends, 0) + 1,
                    possibly_twice = possibly_twice OR (sends > 0 AND hazardous),
                    attempt = (SELECT id FROM attempts WHERE id > ? AND attempts.lane = entries.lane)
  WHERE {_UNSETTLED}

@@ -263,6 +263,12 @@ def test_stale_entry_was_folded(made, path):
     assert (gaps.lost, states(path)) == (0, {4: "in_doubt", 5: "shipped"})
 
 
+def test_negative_sends_count_as_none(made, path):
+    made(entry(1, "pending", attempt=None, sends=-1))
+    with JournalReader(path) as reader:
+        assert reader.entry(1).sends == 1
+
+
 # --- what the pages say
 
 
