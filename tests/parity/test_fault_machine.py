@@ -14,7 +14,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from recorder import JournalReader, Recorder, Shipper, ShippingPolicy, State
+from recorder import JournalReader, Recorder, Shipper, ShippingPolicy, State, salvage, snapshot
 from recorder.journal import accounts
 from recorder.journal.journal import Journal
 from recorder.model.errors import JournalClosed
@@ -37,6 +37,7 @@ FAULTS = st.one_of(
     st.tuples(st.sampled_from(["storm"]), st.sampled_from([500, 502, 504])),
     st.tuples(st.just("patience"), st.integers(0, 600)),
 )
+UNSENT = {State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT}
 IN_TIME = st.tuples(st.just("late_copy"), st.integers(0, 29))
 TOO_LATE = st.tuples(st.just("late_copy"), st.integers(31, 400))
 
@@ -165,6 +166,12 @@ class Faults(RuleBasedStateMachine):
             assert times <= sends[serial], serial
 
     @invariant()
+    def what_is_shipped_was_applied(self):
+        with JournalReader(self.path) as reader:
+            shipped = {entry.message["serial"] for entry in reader.entries("state=shipped", limit=10_000)}
+        assert shipped <= set(self.world.applied)
+
+    @invariant()
     def what_was_applied_first_kept_its_order(self):
         """By profile, among what no person took up again, and where no copy came too late."""
         with JournalReader(self.path) as reader:
@@ -178,12 +185,23 @@ class Faults(RuleBasedStateMachine):
     def teardown(self):
         try:
             if hasattr(self, "policy"):
+                self.salvage_copy()
                 self.drain()
                 self.compare()
         finally:
             if hasattr(self, "journal"):
                 self.journal.close()
             shutil.rmtree(self.folder)
+
+    def salvage_copy(self):
+        """What was shipped stays shipped, by the same request, and only what is unsent becomes in doubt."""
+        copy = snapshot(self.path, self.folder / "copy.db")
+        before = standings(self.path)
+        assert salvage(copy).disagreements == ()
+        after = standings(copy)
+        settled = {seq: one for seq, one in before.items() if one[0] not in UNSENT}
+        assert {seq: after[seq] for seq in settled} == settled
+        assert {after[seq][0] for seq in before.keys() - settled.keys()} <= {State.IN_DOUBT}
 
     def drain(self):
         """The network comes back, and time enough passes."""
@@ -217,6 +235,12 @@ class Faults(RuleBasedStateMachine):
         assert differ <= marked | self.world.broke, (differ - marked, ours, theirs)
         # What was sent twice was harmless when it was: else its profile would differ, and nothing marks it.
         assert self.in_doubt == "resend" or not twice, twice
+
+
+def standings(path):
+    """State, attempt and sends of each entry."""
+    with JournalReader(path) as reader:
+        return {entry.seq: (entry.state, entry.attempt, entry.sends) for entry in reader.stream()}
 
 
 def owner(entry):
