@@ -242,7 +242,7 @@ INSERT INTO lanes (lane, cursor) SELECT DISTINCT lane, 0 FROM entries WHERE true
 """
 MOVE_CURSORS = "UPDATE lanes SET cursor = ?, alike = 0, alike_since = NULL"
 NEXT_EPOCH = """
-UPDATE shipper SET epoch = max(epoch, (SELECT coalesce(max(epoch), 0) FROM attempts)) + 1
+UPDATE shipper SET epoch = min(max(epoch, (SELECT coalesce(max(epoch), 0) FROM attempts)), 1 << 62) + 1
 RETURNING coalesce(settle_after, ?)
 """
 COUNTED = "SELECT account FROM counters"

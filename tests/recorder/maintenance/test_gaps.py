@@ -6,14 +6,14 @@ from contextlib import closing
 
 import pytest
 
-from recorder import JournalDamaged, JournalReader, Recorder, State, audit, salvage
+from recorder import Journal, JournalDamaged, JournalReader, Recorder, State, audit, salvage
 from recorder.journal.opening import new_journal
 from recorder.maintenance.salvage.carry import carry_over, settle_accounts
 from recorder.maintenance.salvage.scan import Remains
 from recorder.maintenance.salvage.sqlite_format import index_rows
 from recorder.maintenance.shapes import as_index_row, as_table_row, tables
 from simulator import Simulator
-from tests.doubles import BOOTED
+from tests.doubles import BOOTED, take_over
 
 
 def row(table, number, *values):
@@ -267,6 +267,12 @@ def test_negative_sends_count_as_none(made, path):
     made(entry(1, "pending", attempt=None, sends=-1))
     with JournalReader(path) as reader:
         assert reader.entry(1).sends == 1
+
+
+def test_absurd_epoch_can_be_counted_on(made, path):
+    made(entry(1), row("shipper", 1, 2**63 - 1, None, None, None, "hold", None, None, None, None, None))
+    with Journal(path) as journal:
+        assert take_over(journal) == 2**62 + 2
 
 
 # --- what the pages say
