@@ -23,13 +23,15 @@ __all__ = [
 ]
 
 _INSERT = """
-INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, bytes, digest, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, counted, bytes, digest, started_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _IS_OPEN = (
     "id = (SELECT max(id) FROM attempts) AND outcome IS NULL"  # no later one is made before it is settled
 )
-_OPEN = f"SELECT id, epoch, lane, first, last, picked, entries, updates FROM attempts WHERE {_IS_OPEN}"
+_OPEN = (
+    f"SELECT id, epoch, lane, first, last, picked, entries, updates, counted FROM attempts WHERE {_IS_OPEN}"
+)
 _OPEN_RANGES = f"SELECT lane, first, last FROM attempts WHERE {_IS_OPEN} AND picked IS NULL"
 _END = """
 UPDATE attempts SET outcome = ?, status = ?, words = ?, ended_at = ? WHERE id = ? AND epoch = ? AND outcome IS NULL
@@ -73,8 +75,7 @@ _ERASE_WORDS = "UPDATE attempts SET words = '', digest = '' WHERE id IN (SELECT 
 
 def insert(connection: sqlite3.Connection, carried: Carried, size: int, digest: str, now: float) -> int:
     """Write an attempt down before it is sent, and return its number."""
-    _, epoch, lane, first, last, picked, entries, updates = carried
-    values = (lane, epoch, first, last, picked, entries, updates, size, digest, now)
+    values = (carried.lane, carried.epoch, *carried[3:], size, digest, now)
     return connection.execute(_INSERT, values).lastrowid or 0
 
 

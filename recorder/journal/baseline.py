@@ -37,20 +37,24 @@ __all__ = [
 Owner = tuple[str, str | None, str | None]
 """Lane, the group's key or None for a user, and the id."""
 
+Accepted = tuple[int, str, int, int, str | None, str | None]
+"""An accepted attempt: id, lane, first, last and picked numbers, and how it was counted."""
+
 _DAY = 86_400.0
 
 # --- the table
 
 _ROW = """
-SELECT id, properties, partly_known, entries, sends, gone FROM baseline
+SELECT id, properties, partly_known, entries, sends, gone, counter, counted FROM baseline
  WHERE profile IS ? AND lane = ? AND group_key IS ?
 """
-_UPDATE = (
-    "UPDATE baseline SET properties = ?, partly_known = ?, entries = ?, sends = ?, gone = ? WHERE id = ?"
-)
+_UPDATE = """
+UPDATE baseline SET properties = ?, partly_known = ?, entries = ?, sends = ?, gone = ?, counter = ?, counted = ?
+ WHERE id = ?
+"""
 _INSERT = """
-INSERT INTO baseline (lane, group_key, profile, properties, partly_known, entries, sends, gone)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO baseline (lane, group_key, profile, properties, partly_known, entries, sends, gone, counter, counted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _DELETE = "DELETE FROM baseline WHERE id = ?"
 _DELETE_OF = "DELETE FROM baseline WHERE lane = ? AND profile = ? AND group_key IS ?"
@@ -68,6 +72,8 @@ class Row(NamedTuple):
         entries: How many pruned entries made it.
         sends: Requests that carried them.
         gone: The highest number that may have been applied.
+        counter: The last counter that they added to; None if none did.
+        counted: How many of them did since the last deletion; None if that is not known.
     """
 
     properties: str | None = None
@@ -75,6 +81,8 @@ class Row(NamedTuple):
     entries: int = 0
     sends: int = 0
     gone: int = 0
+    counter: str | None = None
+    counted: int | None = None
 
 
 def row_of(connection: sqlite3.Connection, owner: Owner) -> tuple[int | None, Row]:
@@ -193,9 +201,9 @@ def bounds(connection: sqlite3.Connection) -> tuple[int, int]:
 # --- what may go
 
 _SHIPPED_ATTEMPTS = """
-SELECT id, lane, first, last, picked FROM attempts WHERE outcome = 'shipped' AND id > ? AND id <= ? ORDER BY id
+SELECT id, lane, first, last, picked, counted FROM attempts WHERE outcome = 'shipped' AND id > ? AND id <= ? ORDER BY id
 """
-_SHIPPED_COLUMNS = "seq, group_key, profile, message, sends, possibly_twice, out_of_order"
+_SHIPPED_COLUMNS = "seq, group_key, profile, message, sends, possibly_twice, out_of_order, operator"
 _SHIPPED_RANGE = f"""
 SELECT {_SHIPPED_COLUMNS} FROM entries_with_state
  WHERE seq BETWEEN :first AND :last AND attempt = :attempt AND state = 'shipped' ORDER BY seq
@@ -213,7 +221,8 @@ SELECT DISTINCT lane, group_key, profile FROM entries WHERE {SET_ASIDE} AND lane
 """
 # A wait names the entry that it is behind.
 _GIVEN_UP = f"""
-SELECT seq, lane, group_key, profile, state, sends, possibly_twice, out_of_order FROM entries
+SELECT seq, lane, group_key, profile, state, sends, possibly_twice, out_of_order, operator,
+       (SELECT counted FROM attempts WHERE id = attempt) FROM entries
  WHERE state IN ('discarded', 'forgotten') AND {SET_ASIDE} AND seq > ? AND seq <= ?
    AND seq NOT IN (SELECT behind FROM waits) ORDER BY seq LIMIT ?
 """
@@ -257,6 +266,8 @@ class Shipped(NamedTuple):
         sends: Requests that carried it.
         possibly_twice: Its mark.
         out_of_order: Its mark.
+        operator: Such as ``$set``.
+        counted: How its request was counted, if it was.
     """
 
     seq: int
@@ -266,26 +277,24 @@ class Shipped(NamedTuple):
     sends: int
     possibly_twice: int
     out_of_order: int
+    operator: str | None
+    counted: str | None
 
 
-def attempts_shipped(
-    connection: sqlite3.Connection, after: int, upto: int
-) -> Iterator[tuple[int, str, int, int, str | None]]:
-    """Yield id, lane, first, last and picked numbers of accepted attempts, in their order."""
+def attempts_shipped(connection: sqlite3.Connection, after: int, upto: int) -> Iterator[Accepted]:
+    """Yield accepted attempts, in their order."""
     with closing(connection.execute(_SHIPPED_ATTEMPTS, (after, upto))) as rows:
         yield from rows
 
 
-def shipped_by(
-    connection: sqlite3.Connection, attempt: tuple[int, str, int, int, str | None]
-) -> Iterator[Shipped]:
+def shipped_by(connection: sqlite3.Connection, attempt: Accepted) -> Iterator[Shipped]:
     """Yield the entries that an attempt shipped, by number."""
-    id_, lane, first, last, picked = attempt
+    id_, lane, first, last, picked, counted = attempt
     sql = _SHIPPED_RANGE if picked is None else _SHIPPED_PICKED
     values = {"attempt": id_, "first": first, "last": last, "picked": picked}
     with closing(connection.execute(sql, values)) as rows:
         for seq, group_key, profile, message, *marks in rows:
-            yield Shipped(seq, (lane, group_key, profile), message, "shipped", *marks)
+            yield Shipped(seq, (lane, group_key, profile), message, "shipped", *(*marks, counted))
 
 
 def unsettled_owners(connection: sqlite3.Connection) -> set[Owner]:

@@ -15,15 +15,17 @@ from operator import lt
 from pathlib import Path
 from typing import NamedTuple
 
-from recorder.journal import accounts, attempts, doubt, entries, lanes, shipper, suspects
+from recorder.journal import accounts, attempts, doubt, entries, lanes, project, shipper, suspects
 from recorder.journal.connection import Connection
 from recorder.journal.entries import Carried
 from recorder.journal.lanes import WORTH_MOVING, Facts, Failure, Standing
+from recorder.journal.locks import ShipLock
 from recorder.journal.opening import SENSELESS, onward
 from recorder.journal.packing import Packed, Row, pack
 from recorder.journal.settle import Settled, Settlement, set_aside_unreadable, settle, settle_late
 from recorder.journal.suspects import Apart
 from recorder.journal.uptime import Due, Uptime
+from recorder.model.counting import Counting
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import JournalDamaged, JournalError
 from recorder.model.operations import Lane
@@ -79,6 +81,7 @@ class Shipping(NamedTuple):
         policy: For entries in doubt.
         began: When the drain began: a suspect that was tried since then waits for the next one, so that drains end.
         upto: The newest entry then, for the same reason; None for no limit.
+        counting: How the request is counted; a claim looks it up.
     """
 
     epoch: int
@@ -87,6 +90,7 @@ class Shipping(NamedTuple):
     policy: ShippingPolicy
     began: Uptime | None = None
     upto: int | None = None
+    counting: Counting | None = None
 
     @property
     def settled_at(self) -> Due:
@@ -108,6 +112,7 @@ class Claim:
         updates: How many updates that is: fewer than entries if they are folded.
         apart: It is a request of suspects only, which its lane does not wait for.
         route: How it goes to ``/import``; None if it goes to its lane's own endpoint.
+        counted: How its entries are counted, if they are.
     """
 
     attempt: int
@@ -119,6 +124,7 @@ class Claim:
     updates: int
     apart: Apart | None = None
     route: Import | None = None
+    counted: str | None = None
 
     @property
     def carried(self) -> Carried:
@@ -126,7 +132,17 @@ class Claim:
         numbers = self.numbers
         picked = json.dumps(numbers) if self.picked else None
         return Carried(
-            self.attempt, self.epoch, self.lane, numbers[0], numbers[-1], picked, len(numbers), self.updates
+            *(
+                self.attempt,
+                self.epoch,
+                self.lane,
+                numbers[0],
+                numbers[-1],
+                picked,
+                len(numbers),
+                self.updates,
+            ),
+            self.counted,
         )
 
 
@@ -168,6 +184,15 @@ class Claims:
                 return
         with self._connection.transaction(full=True) as connection:
             _settle_open(connection, now, Due.after(uptime, shipper.next_epoch(connection)))
+
+    def settle_if_abandoned(self, now: float, uptime: Uptime) -> None:
+        """Settle open attempts as unknown if nobody ships."""
+        lock = ShipLock(self._path)
+        if lock.acquire():
+            try:
+                self.settle_abandoned(now, uptime)
+            finally:
+                lock.release()
 
     def epoch(self) -> int:
         """Return the epoch of the shipper that came last."""
@@ -240,6 +265,8 @@ class Claims:
 
         Entries that damage made unreadable are set aside, rather than keep the lane from being sent.
         """
+        if lane is Lane.PEOPLE:
+            shipping = shipping._replace(counting=project.counting(connection, shipping.policy.counted))
         try:
             return self._next_readable(connection, lane, size, shipping)
         except (*SENSELESS, sqlite3.OperationalError):
@@ -414,6 +441,7 @@ def _pack(
         now=shipping.now,
         most_entries=size.entries,
         fold=fold,
+        counting=shipping.counting,
     )
 
 
@@ -423,7 +451,9 @@ def _open(
     if not all(map(lt, packed.numbers, packed.numbers[1:])):  # a claim settles whole only in its order
         raise JournalDamaged(f"its rows are out of order, near entry {packed.numbers[0]:,}")
     claim = Claim(
-        0, shipping.epoch, lane, packed.numbers, picked, packed.body, packed.updates, route=packed.route
+        *(0, shipping.epoch, lane, packed.numbers, picked, packed.body, packed.updates),
+        route=packed.route,
+        counted=None if shipping.counting is None else shipping.counting.kept,
     )
     digest = hashlib.sha256(packed.body).hexdigest()[:16]
     attempt = attempts.insert(connection, claim.carried, len(packed.body), digest, shipping.now)

@@ -31,6 +31,7 @@ __all__ = [
     "end_settled_waits",
     "end_waits",
     "limits",
+    "over",
     "shortest_wait",
     "suspects",
     "wait_left",
@@ -106,6 +107,14 @@ class Suspect(NamedTuple):
 
 def _waits(connection: sqlite3.Connection, lane: str) -> list[_Wait]:
     return [_Wait(*row) for row in connection.execute(_WAITS, (lane,)).fetchall()]
+
+
+def over(connection: sqlite3.Connection, lane: Lane, uptime: Uptime) -> tuple[set[Profile], float | None]:
+    """Return the profiles of a lane that are held, or may be held now; and the seconds until the next one may be."""
+    waits = [wait for wait in _waits(connection, lane) if wait.cause != "suspect"]
+    left = [wait.left(uptime) for wait in waits if wait.cause == "settle_after" and wait.left(uptime) > 0]
+    due = {wait.owner for wait in waits if wait.cause == "hold" or wait.left(uptime) <= 0}
+    return due, min(left, default=None)
 
 
 def begin_wait(

@@ -40,6 +40,7 @@ __all__ = [
     "latest_gone",
     "mark_hazardous",
     "mark_out_of_order",
+    "mark_unsent",
     "matching",
     "message_of",
     "move",
@@ -108,6 +109,7 @@ class Carried(NamedTuple):
         picked: The numbers as JSON, if they were picked one by one; None for the lane's pending ones in the range.
         entries: How many.
         updates: In how many updates.
+        counted: How they were counted, if they were; see `Counting.kept`.
     """
 
     attempt: int
@@ -118,6 +120,7 @@ class Carried(NamedTuple):
     picked: str | None
     entries: int
     updates: int
+    counted: str | None = None
 
 
 # --- recording
@@ -355,6 +358,9 @@ _MOVE = """
 UPDATE entries SET state = ?, reason = coalesce(?, reason) WHERE seq IN (SELECT value FROM json_each(?))
 """
 _MARK_HAZARDOUS = "UPDATE entries SET hazardous = 1 WHERE seq IN (SELECT value FROM json_each(?))"
+_MARK_UNSENT = """
+UPDATE entries SET sends = 0, hazardous = 0, reason = NULL WHERE seq IN (SELECT value FROM json_each(?))
+"""
 _DOUBTFUL = f"""
 SELECT seq, group_key, {UNIT}, hazardous FROM entries
  WHERE state = 'in_doubt' AND {SET_ASIDE} AND lane = ? ORDER BY seq
@@ -473,6 +479,11 @@ def mark_hazardous(connection: sqlite3.Connection, numbers: Sequence[int]) -> No
     """Mark entries whose repetition may change what their profile holds."""
     if numbers:
         connection.execute(_MARK_HAZARDOUS, (json.dumps(numbers),))
+
+
+def mark_unsent(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Note that no request has applied these entries: sending them again applies them once."""
+    connection.execute(_MARK_UNSENT, (json.dumps(numbers),))
 
 
 def doubtful(connection: sqlite3.Connection, lane: str) -> list[Doubtful]:

@@ -16,7 +16,7 @@ from recorder.journal.claims import Claims
 from recorder.journal.connection import Connection
 from recorder.journal.environment import readers
 from recorder.journal.erase import erase
-from recorder.journal.locks import ShipLock, beside
+from recorder.journal.locks import beside
 from recorder.journal.mentions import Named, Whose, copies_beside, named, numbers_naming, ranges
 from recorder.journal.uptime import uptime
 from recorder.model.entries import NewEntry, State
@@ -115,13 +115,7 @@ class Forgetting:
             return entries.sending(connection, numbers)
 
     def _settle_abandoned(self) -> None:
-        """Settle attempts as unknown whose shipper died."""
-        lock = ShipLock(self._path)
-        if lock.acquire():
-            try:
-                self._claims.settle_abandoned(time.time(), uptime())
-            finally:
-                lock.release()
+        self._claims.settle_if_abandoned(time.time(), uptime())
 
     # --- remnants
 
@@ -207,4 +201,5 @@ def _finish(
             doubt.end_all_waits(connection, lane, (whose.group_key, whose.id))
     attempts.erase_words(connection, whose.lanes)
     project.note_remnants(connection)
+    project.renew_counter(connection)  # a profile that comes again may hold more of it than entries say
     return done

@@ -1,7 +1,7 @@
 """`Journal`: the file, as apps and shippers use it. Each method hands on to the module that does the work."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from recorder.journal.forget import Progress
     from recorder.journal.housekeeping import Housekeeping
     from recorder.journal.mentions import Whose
-    from recorder.model.reports import Forgotten, Pruned, Statistics
+    from recorder.journal.readback import Profiles
+    from recorder.model.reports import Forgotten, Pruned, Readback, Statistics
 
 __all__ = ["Journal"]
 
@@ -255,6 +256,43 @@ class Journal:
         now = time.time()
         with self._connection.transaction() as connection:
             edit(connection, seq, message, token=self._token or "", now=now)
+
+    def settle(self, profiles: "Profiles") -> "Readback":
+        """Read from their profiles which counted entries in doubt were applied; see `ShippingPolicy.counted`.
+
+        Applied ones end as shipped; the rest is sent again by the next `Shipper`, and not counted as possibly twice.
+        Profiles that do not tell stay held. Nothing is kept of a call that fails, and the next one begins anew.
+
+        Args:
+            profiles: Writes and reads profiles at the service, such as
+                `recorder.shipping.profiles.HttpProfiles`.
+
+        >>> import pathlib, tempfile
+        >>> from recorder.shipping.profiles import HttpProfiles
+        >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
+        >>> journal.settle(HttpProfiles("http://127.0.0.1:8765", ("user", "secret"))).settled  # nothing is in doubt
+        0
+        >>> journal.close()
+        """
+        from recorder.journal.readback import settle
+        from recorder.journal.uptime import uptime
+
+        self.claims.settle_if_abandoned(time.time(), uptime())
+        return settle(self._connection, profiles, time.time(), uptime())
+
+    def settle_decisions(self, decisions: "Iterable[Mapping[str, Any]]") -> "Readback":
+        """Take decisions about entries in doubt that were made elsewhere, such as by an operator.
+
+        Args:
+            decisions: Each with `journal` (its identity), `profile`, `epoch` and `digest` of the request in doubt,
+                and `applied`: how many of the run's entries were applied. One about anything that is not in doubt
+                any more from that very request is not taken.
+        """
+        from recorder.journal.readback import settle_decisions
+        from recorder.journal.uptime import uptime
+
+        with self._connection.transaction(full=True) as connection:
+            return settle_decisions(connection, decisions, time.time(), uptime())
 
     def forget(
         self,

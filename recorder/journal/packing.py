@@ -8,6 +8,7 @@ from itertools import accumulate, islice
 from typing import Any
 
 from recorder.journal.folding import joined, passing
+from recorder.model.counting import Counting
 from recorder.model.intake import token_prefix
 from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.normalise import Message
@@ -54,6 +55,7 @@ def pack(
     now: float,
     most_entries: int | None = None,
     fold: bool = False,
+    counting: Counting | None = None,
 ) -> Packed | None:
     """Return the first rows that fit one request, in the order given; None if there is no row.
 
@@ -69,6 +71,7 @@ def pack(
         now: Seconds since the epoch, for the age of events.
         most_entries: Fewer than updates, or more if entries are folded; None for no limit.
         fold: Send a profile's updates as fewer ones with the same result; see `recorder.journal.folding`.
+        counting: Count the adds of people, and mark charges, so that a profile tells which of them it holds.
 
     >>> pack([(1, '{"$distinct_id":"u1","$set":{}}')], lane=Lane.PEOPLE, token="T", most_updates=200,
     ...      most_bytes=1_000_000, now=1.5).body
@@ -76,9 +79,12 @@ def pack(
     """
     prefix = token_prefix(token)
     profiles = lane in {Lane.PEOPLE, Lane.GROUPS}
+    if counting is not None and lane is Lane.PEOPLE:
+        rows = ((seq, counting.written(seq, text), *rest) for seq, text, *rest in rows)
     if fold and profiles:
+        folded = _Folded(prefix.encode(), in_order=counting is not None)
         return _pack_folded(
-            rows, prefix.encode(), most_updates, most_bytes, min(most_entries or MOST_FOLDED, MOST_FOLDED)
+            rows, folded, most_updates, most_bytes, min(most_entries or MOST_FOLDED, MOST_FOLDED)
         )
     if most_entries is not None:
         most_updates = min(most_updates, most_entries)
@@ -132,9 +138,8 @@ def _first(
 
 
 def _pack_folded(
-    rows: Iterable[Row], prefix: bytes, most_updates: int, most_bytes: int, most_entries: int
+    rows: Iterable[Row], folded: "_Folded", most_updates: int, most_bytes: int, most_entries: int
 ) -> Packed | None:
-    folded = _Folded(prefix)
     numbers: list[int] = []
     for number, text, *_ in rows:
         if not folded.take(number, json.loads(text), len(text.encode()), most_updates, most_bytes):
@@ -145,28 +150,35 @@ def _pack_folded(
     return Packed(tuple(numbers), folded.encoded(), folded.updates) if numbers else None
 
 
-def as_folded(rows: Iterable[tuple[int, Message]], token: str) -> Iterable[tuple[int, Message]]:
+def as_folded(
+    rows: Iterable[tuple[int, Message]], token: str, *, in_order: bool = False
+) -> Iterable[tuple[int, Message]]:
     """Return the updates of a folded request, each with the number of the first entry in it.
 
     Args:
         rows: Numbers and messages of all entries that it carried, in order.
         token: The project's token.
+        in_order: It was counted: no update passed another.
 
     >>> one = {"$distinct_id": "ada", "$add": {"n": 1}}
     >>> list(as_folded([(4, one), (5, one)], "T"))
     [(4, {'$distinct_id': 'ada', '$add': {'n': 2}})]
     """
-    folded = _Folded(token_prefix(token).encode())
+    folded = _Folded(token_prefix(token).encode(), in_order=in_order)
     for number, message in rows:
         folded.take(number, message, len(compact(message).encode()), _NO_LIMIT, _NO_LIMIT)
     return folded.messages.items()
 
 
 class _Folded:
-    """The updates of one request, each profile's run folded as it comes."""
+    """The updates of one request, each profile's run folded as it comes.
 
-    def __init__(self, prefix: bytes) -> None:
+    Updates that are counted stay in order, so that a part of them is always a first part of the run.
+    """
+
+    def __init__(self, prefix: bytes, *, in_order: bool = False) -> None:
         self._prefix = prefix
+        self._in_order = in_order
         self.messages: dict[int, Message] = {}  # by the first entry's number, in the order in which they go
         self._sizes: dict[int, int] = {}
         self._total = 1  # the bracket that opens
@@ -212,6 +224,8 @@ class _Folded:
 
     def _order(self, run: list[int], message: Message) -> list[int]:
         """Return a run, or an equivalent one whose last update the message joins."""
+        if self._in_order:
+            return run
         near = run[-_NEAR:]
         passes = passing([self.messages[place] for place in near], message)
         if passes is None:

@@ -2,16 +2,24 @@
 
 import sqlite3
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from recorder.journal.limits import Limits
+
+if TYPE_CHECKING:
+    from recorder.model.counting import Counting
+    from recorder.model.shipping import Counted
 
 __all__ = [
     "bind",
     "change_token",
+    "counting",
+    "identity",
     "keep_limits",
     "limits",
     "note_remnants",
     "remnants",
+    "renew_counter",
     "snapshot_at",
     "token",
 ]
@@ -28,6 +36,8 @@ UPDATE project SET token = :new, earlier_tokens = (
 """
 _REMNANTS = "SELECT remnants FROM project"
 _NOTE_REMNANTS = "UPDATE project SET remnants = ?"
+_COUNTER = "SELECT identity, coalesce(counter, substr(identity, 1, 8)) FROM project"
+_RENEW_COUNTER = "UPDATE project SET counter = lower(hex(randomblob(4)))"
 
 _LIMITS = "SELECT name, value FROM limits"
 _KEEP_LIMIT = (
@@ -56,6 +66,27 @@ def bind(connection: sqlite3.Connection, given: str) -> str | None:
 def change_token(connection: sqlite3.Connection, given: str) -> None:
     """Make this the journal of another project."""
     connection.execute(_CHANGE_PROJECT, {"new": given})
+    renew_counter(connection)
+
+
+def counting(connection: sqlite3.Connection, counted: "Counted") -> "Counting | None":
+    """Return how requests are counted now; None if they are not."""
+    if not counted:
+        return None
+    from recorder.model.counting import Counting
+
+    identity, name = connection.execute(_COUNTER).fetchone()
+    return Counting(f"restante_{name}", identity, counted == "objects")
+
+
+def identity(connection: sqlite3.Connection) -> str:
+    """Return the random name that copies of the journal share."""
+    return str(connection.execute(_COUNTER).fetchone()[0])
+
+
+def renew_counter(connection: sqlite3.Connection) -> None:
+    """Count with another counter from now on: what profiles hold of the last one is not known any more."""
+    connection.execute(_RENEW_COUNTER)
 
 
 def remnants(connection: sqlite3.Connection) -> bool:

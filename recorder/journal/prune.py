@@ -20,8 +20,10 @@ from sqlite3 import Connection
 from recorder.journal import accounts, attempts, baseline, entries
 from recorder.journal.baseline import Cut, Owner, Shipped
 from recorder.journal.opening import onward
+from recorder.model.counting import Counting
 from recorder.model.fold import fold
 from recorder.model.operations import Lane
+from recorder.model.told import Past, known_count
 
 __all__ = ["Walk"]
 
@@ -175,6 +177,7 @@ def _kept(
         before.entries + len(shipped),
         before.sends + sum(row.sends for _, row in rows),
         max([before.gone, *(row.seq for _, row in rows if row.sends)]),
+        *_count(before, [row for _, row in rows]),
     )
     if id_ is not None:
         if created_by is None:
@@ -184,3 +187,14 @@ def _kept(
     elif created_by is None and not any(row.sends for _, row in rows):
         return 0, None  # given up before it was sent: no decision needs it
     return shipped[created_by][0] if created_by is not None else rows[0][0], now
+
+
+def _count(before: baseline.Row, rows: Sequence[Shipped]) -> tuple[str | None, int | None]:
+    """Return the last counter that a profile's pruned entries added to, and how often; None if that is not known."""
+    counter, count = before.counter, before.counted
+    for row in rows:
+        if row.counted is not None:
+            name = Counting.read(row.counted, "").counter
+            past = Past(row.operator, row.state, row.sends, row.possibly_twice, row.counted)
+            counter, count = name, known_count(count if name == counter else 0, name, [past])
+    return counter, count

@@ -13,7 +13,8 @@ CREATE TABLE project (
   identity TEXT NOT NULL,                -- random; copies of this journal share it
   created_at REAL,
   snapshot_at REAL,                      -- when this copy was made by `restante snapshot`; NULL in a journal
-  remnants INTEGER NOT NULL DEFAULT 0    -- 1 while erased content may be left in free space or in the log
+  remnants INTEGER NOT NULL DEFAULT 0,   -- 1 while erased content may be left in free space or in the log
+  counter TEXT                           -- what names the counter of counted adds; NULL: the identity
 );
 
 -- Limits that were set; NULL is no limit, a missing row the default (project.py).
@@ -76,7 +77,8 @@ CREATE TABLE attempts (
   status INTEGER,
   words TEXT NOT NULL DEFAULT '',
   times INTEGER NOT NULL DEFAULT 1,      -- equal failures in a row are one row
-  entries INTEGER NOT NULL DEFAULT 0     -- more than updates where entries were folded
+  entries INTEGER NOT NULL DEFAULT 0,    -- more than updates where entries were folded
+  counted TEXT                           -- the counter that its adds also added to; see recorder/model/counting.py
 );
 -- Accepted ranges: which one shipped an entry. (The attempt that is open is always the newest.)
 CREATE INDEX attempts_shipped ON attempts(lane, last) WHERE outcome = 'shipped' AND picked IS NULL;
@@ -100,6 +102,7 @@ CREATE TABLE shipper (
   service TEXT,                          -- where it sends to
   in_doubt TEXT,                         -- its policy
   settle_after REAL,
+  counted INTEGER,                       -- 0: adds are not counted; 1: adds and charges; 2: all appended objects
   machine TEXT,                          -- where the journal was then: see copies.py
   path TEXT,
   inode INTEGER,
@@ -132,7 +135,9 @@ CREATE TABLE baseline (
   partly_known INTEGER NOT NULL DEFAULT 0,
   entries INTEGER NOT NULL DEFAULT 0,
   sends INTEGER NOT NULL DEFAULT 0,
-  gone INTEGER NOT NULL DEFAULT 0        -- the highest number that may have been applied
+  gone INTEGER NOT NULL DEFAULT 0,       -- the highest number that may have been applied
+  counter TEXT,                          -- the last counter that they added to
+  counted INTEGER                        -- how many did since the last deletion; NULL: not known
 );
 CREATE INDEX baseline_of_profile ON baseline(profile, lane);
 

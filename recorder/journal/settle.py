@@ -11,6 +11,7 @@ from recorder.journal.erase import erase_settled
 from recorder.journal.lanes import Failure
 from recorder.journal.opening import SENSELESS
 from recorder.journal.uptime import AT_ONCE, Due
+from recorder.model.counting import Counting
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import JournalDamaged
 from recorder.model.hazards import Update, hazardous
@@ -132,8 +133,9 @@ def _leave_in_doubt(connection: sqlite3.Connection, carried: Carried, settlement
     asks = carried.updates == 1 and lanes.unanswered(connection, carried.lane)
     backoff = settlement.backoff.span if settlement.apart else 0.0
     risky: list[int] = []
+    evident = None if carried.counted is None else Counting.read(carried.counted, "").shows
     for owner, run in runs.items():
-        risky += [run[place][0] for place in hazardous([update for _, update in run])]
+        risky += [run[place][0] for place in hazardous([update for _, update in run], evident)]
         most = limits.get(owner) if asks else max(1, carried.updates // 2)
         doubt.begin_wait(
             connection, carried.lane, owner, run[0][0], settlement.settle, most=most, backoff=backoff

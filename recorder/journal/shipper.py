@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
+from recorder.journal import project
 from recorder.journal.copies import Home, copy_reason, current_home
 from recorder.model.policy import ShippingPolicy
 
@@ -12,14 +13,15 @@ __all__ = ["TakeOver", "epoch", "home", "next_epoch", "take_over"]
 
 _HOME = "SELECT machine, path, inode, identity FROM shipper, project"
 _SHIPPER = """
-SELECT epoch, service, EXISTS (SELECT 1 FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL)
+SELECT epoch, service, counted,
+       EXISTS (SELECT 1 FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL)
                        OR (SELECT entries FROM counters WHERE account = 'in_doubt'),
        machine, path, inode, identity
   FROM shipper, project
 """
 _TAKE_OVER = """
 UPDATE shipper SET epoch = ?, pid = ?, seen_at = ?, service = coalesce(nullif(?, ''), service),
-                   in_doubt = ?, settle_after = ?,
+                   in_doubt = ?, settle_after = ?, counted = ?,
                    machine = ?, path = ?, inode = ?, moved_at = CASE WHEN ? THEN ? ELSE moved_at END
 """
 _EPOCH = "SELECT epoch FROM shipper"
@@ -54,15 +56,21 @@ def take_over(
     connection: sqlite3.Connection, path: Path, now: float, *, service: str, policy: ShippingPolicy
 ) -> TakeOver:
     """Become the shipper, in a new epoch."""
-    number, before, unsettled, *place, identity = connection.execute(_SHIPPER).fetchone()
+    number, before, counted_before, unsettled, *place, identity = connection.execute(_SHIPPER).fetchone()
     here = current_home(path, identity)
+    counted = 2 if policy.counted == "objects" else int(policy.counted)
     moved = copy_reason(_home(*place), here) is not None
     connection.execute(
         _TAKE_OVER,
-        (number + 1, os.getpid(), now, service, policy.in_doubt, policy.settle_after, *here, moved, now),
+        (
+            *(number + 1, os.getpid(), now, service, policy.in_doubt, policy.settle_after, counted),
+            *(*here, moved, now),
+        ),
     )
     # A transport of an app's own may not say where it sends: then nothing is known to have changed.
     new_service = bool(service) and before not in {None, service}
+    if new_service or (counted and counted_before == 0):
+        project.renew_counter(connection)
     return TakeOver(number + 1, new_service, bool(unsettled))
 
 

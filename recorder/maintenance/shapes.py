@@ -85,6 +85,7 @@ _ALLOWED: dict[str, frozenset[Value]] = {
     "counters.account": frozenset({*(state.value for state in State), "possibly_twice", "out_of_order"}),
     "limits.name": _LIMITS,
     "shipper.in_doubt": frozenset({None, *get_args(InDoubt)}),
+    "shipper.counted": frozenset({None, 0, 1, 2}),
     **dict.fromkeys(
         (
             "possibly_twice",

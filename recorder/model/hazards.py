@@ -8,7 +8,7 @@ element or all is not known, and of other operators nothing is.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class Update:
         return frozenset(name for name in self.payload if isinstance(name, str)) if named else frozenset()
 
 
-def hazardous(run: Sequence[Update]) -> frozenset[int]:
+def hazardous(run: Sequence[Update], evident: Callable[[Update], bool] | None = None) -> frozenset[int]:
     """Return the places in a run whose repetition may change the profile; empty for a harmless run.
 
     For each property a run touches, it is harmless when the first operation on it is a set or an unset, which
@@ -73,6 +73,8 @@ def hazardous(run: Sequence[Update]) -> frozenset[int]:
 
     Args:
         run: In the order of sending.
+        evident: Tells of an update whether its profile shows that it was applied. A run with such a one is hazardous
+            as a whole, even if it begins with a set or ends in a delete: sent again, it would be counted twice.
 
     >>> add, fill = Update("$add", {"visits": 1}), Update("$set_once", {"first": "harbour"})
     >>> sorted(hazardous([fill, add]))
@@ -81,6 +83,8 @@ def hazardous(run: Sequence[Update]) -> frozenset[int]:
     []
     """
     everything = frozenset(range(len(run)))
+    if evident is not None and any(map(evident, run)):
+        return everything
     if any(update.operator is None for update in run):
         return frozenset(place for place in everything if not _known_again(run[place]))
     if any(update.operator not in _KNOWN for update in run):

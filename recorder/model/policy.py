@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from recorder.model.json_value import MAX_UPDATE_BYTES
-from recorder.model.shipping import InDoubt
+from recorder.model.shipping import Counted, InDoubt
 
 __all__ = ["ShippingPolicy"]
 
@@ -34,6 +34,10 @@ class ShippingPolicy:
         fold: A profile's entries may be sent as fewer updates with the same result, when they are sent for
             the first time; see `recorder.journal.folding`. Entries stay as they were recorded. A sum on a
             float may differ by rounding.
+        counted: Each ``$add`` to a user's profile also adds 1 to a counter of this journal, and each charge carries
+            its entry's number, so that `Journal.settle` can read from the profile which entries in doubt were
+            applied; ``"objects"`` marks other appended objects, too. Requires ``in_doubt="hold"``. The profile
+            gets a property of the name ``restante_…`` more.
         updates_per_second: A drain goes no faster than this; None for no limit.
 
     Raises:
@@ -46,6 +50,7 @@ class ShippingPolicy:
     in_doubt: InDoubt = "resend"
     settle_after: float = 30.0
     fold: bool = False
+    counted: Counted = False
     linger: float = 0.5
     batch_updates: int = MOST_UPDATES
     batch_bytes: int = MAX_UPDATE_BYTES
@@ -54,6 +59,13 @@ class ShippingPolicy:
     def __post_init__(self) -> None:
         if self.in_doubt not in get_args(InDoubt):
             raise ValueError(f"in_doubt is {', '.join(get_args(InDoubt))}, not {self.in_doubt!r}")
+        if self.counted not in {False, True, "objects"}:
+            raise ValueError(f"counted is True, False or 'objects', not {self.counted!r}")
+        if self.counted and self.in_doubt != "hold":
+            raise ValueError(
+                f"in_doubt is 'hold' where counted is {self.counted!r}, not {self.in_doubt!r}: "
+                "what is sent again, or given up, unasked makes the count wrong"
+            )
         if not 0 <= self.settle_after <= _A_DAY:
             raise ValueError(f"settle_after is from 0 to {_A_DAY:,} seconds, not {self.settle_after!r}")
         if not 0 <= self.linger <= _A_MINUTE:

@@ -5,7 +5,7 @@ Apart from `recorder.model.entries`, because a program that only records needs n
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from recorder.model.entries import AttemptOutcome, State
@@ -22,6 +22,7 @@ __all__ = [
     "Hold",
     "ProfileCount",
     "Pruned",
+    "Readback",
     "Statistics",
 ]
 
@@ -327,3 +328,41 @@ class Forgotten:
             unsent=self.unsent + counted[State.PENDING] + counted[State.WAITING] + counted[State.SENDING],
             in_doubt=self.in_doubt + counted[State.IN_DOUBT],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readback:
+    """Result of settling runs in doubt by what their profiles show.
+
+    Attributes:
+        applied: Profiles whose run was applied whole.
+        not_applied: Profiles whose run was not applied at all.
+        partly: Profiles of whose run a first part was applied.
+        entries: Entries that were decided.
+        cannot_tell: Profiles that do not tell, by the reason.
+        waiting: Profiles that may be asked later: a reading did not show the fence yet, or a request may still arrive.
+    """
+
+    applied: int = 0
+    not_applied: int = 0
+    partly: int = 0
+    entries: int = 0
+    cannot_tell: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+
+    def then(self, later: "Readback") -> "Readback":
+        """Return both as one, of which the later call asked again about whatever was left."""
+        return replace(self + later, cannot_tell=later.cannot_tell, waiting=later.waiting)
+
+    def __add__(self, other: "Readback") -> "Readback":
+        """Return two that are about different profiles as one."""
+        names = ("applied", "not_applied", "partly", "entries", "waiting")
+        reasons = Counter(self.cannot_tell) + Counter(other.cannot_tell)
+        return Readback(
+            **{name: getattr(self, name) + getattr(other, name) for name in names}, cannot_tell=dict(reasons)
+        )
+
+    @property
+    def settled(self) -> int:
+        """Profiles whose run was decided."""
+        return self.applied + self.not_applied + self.partly

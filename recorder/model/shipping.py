@@ -9,10 +9,13 @@ from typing import Literal
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
 
-__all__ = ["InDoubt", "LaneStatus", "ShipReport", "ShipperStatus", "StoppedBy", "Unanswered"]
+__all__ = ["Counted", "InDoubt", "LaneStatus", "ShipReport", "ShipperStatus", "StoppedBy", "Unanswered"]
 
 InDoubt = Literal["resend", "hold", "drop"]
 """Policy for hazardous entries in doubt: send again; keep until a person decides; give up."""
+
+Counted = bool | Literal["objects"]
+"""Policy of counting: nothing; adds and charges; these and all other appended objects."""
 
 StoppedBy = Literal["done", "offline", "paused", "waiting", "busy", "timeout"]
 
@@ -93,6 +96,7 @@ class ShipperStatus:
         service: The base address that it sends to; None if none ever shipped.
         in_doubt: Its policy for entries in doubt; None if none ever shipped.
         settle_after: Seconds that their profiles wait before anything of theirs is sent.
+        counted: How it counts adds.
         settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
         held: How many profiles wait for a person to decide about an entry in doubt.
         unanswered: Profiles that the service never answers; None if there are none.
@@ -106,6 +110,7 @@ class ShipperStatus:
     service: str | None = None
     in_doubt: InDoubt | None = None
     settle_after: float | None = None
+    counted: Counted = False
     settling_until: float | None = None
     held: int = 0
     unanswered: Unanswered | None = None

@@ -1,11 +1,12 @@
 """The history of profiles: the baseline of pruned entries, shipped entries in shipped order, then the rest."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from recorder.journal.opening import making_sense, onward
 from recorder.journal.packing import as_folded
+from recorder.model.counting import Counting
 from recorder.model.entries import State
 from recorder.model.operations import Lane
 from recorder.model.reports import Baseline, Entry, EntryRow, ProfileCount
@@ -64,15 +65,21 @@ class HistoryReader(EntryReader):
         for rows in self._not_shipped_by(sql.ENTRIES_NOT_SHIPPED_BY, known):
             yield from self._entries(rows)
 
-    @staticmethod
-    def folded(entries: Iterable[Entry], token: str) -> list[tuple[int, Mapping[str, Any]]]:
+    def folded(self, entries: Sequence[Entry], token: str) -> list[tuple[int, Mapping[str, Any]]]:
         """Return the updates that a folded request made of its entries, each with the number of the first in it.
 
         Args:
             entries: All that one attempt carried with `ShippingPolicy.fold`, by number.
             token: The project's.
         """
-        return list(as_folded([(entry.seq, dict(entry.message)) for entry in entries], token))
+        counted = any(kept is not None for (kept,) in self._all(sql.COUNTED, (entries[0].attempt,)))
+        rows = [(entry.seq, dict(entry.message)) for entry in entries]
+        return list(as_folded(rows, token, in_order=counted))
+
+    def counting(self) -> list[Counting]:
+        """Return the ways in which requests were counted so far."""
+        ((identity,),) = self._all(sql.IDENTITY)
+        return [Counting.read(kept, identity) for (kept,) in self._all(sql.ALL_COUNTED)]
 
     def _not_shipped_by(self, statement: str, known: Collection[int]) -> Iterator[list[Any]]:
         """Pages of rows, each beginning with its number, of entries that no known attempt shipped."""

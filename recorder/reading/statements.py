@@ -166,12 +166,17 @@ SELECT {IS_OBJECT}, {NAMES} FROM entries WHERE state IN ('waiting', 'in_doubt', 
 """
 
 DATA_VERSION = "PRAGMA data_version"
+IDENTITY = "SELECT identity FROM project"
+COUNTED = "SELECT counted FROM attempts WHERE id = ?"
+ALL_COUNTED = """
+SELECT counted FROM attempts WHERE counted IS NOT NULL UNION SELECT counter FROM baseline WHERE counter IS NOT NULL
+"""
 TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 EARLIER_TOKENS = "SELECT value FROM project, json_each(earlier_tokens)"
 LANES = f"SELECT {columns(LaneStatus)} FROM lanes ORDER BY rowid"
 SHIPPER = """
 SELECT pid, max(seen_at, coalesce((SELECT coalesce(ended_at, started_at) FROM attempts ORDER BY id DESC LIMIT 1), 0)),
-       nullif(service, ''), in_doubt, settle_after FROM shipper
+       nullif(service, ''), in_doubt, settle_after, counted FROM shipper
 """
 SETTLING = "SELECT boot, at, span FROM waits WHERE cause <> 'hold' AND backoff = 0"
 UNANSWERED = """

@@ -30,6 +30,9 @@ _KEPT = (State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT, State.REJE
 _MOST_CHECKED = 10_000  # some 20 ms
 
 
+_ALL_OBJECTS = 2  # see schema.sql
+
+
 class StatusReader(Source):
     """The accounts of a journal, and the state of shipping."""
 
@@ -93,7 +96,7 @@ class StatusReader(Source):
     def shipping(self) -> ShipperStatus:
         """Return the last shipper, and how shipping stands in each lane."""
         with making_sense(self.path):
-            ((pid, seen_at, service, in_doubt, settle_after),) = self._all(sql.SHIPPER)
+            ((pid, seen_at, service, in_doubt, settle_after, counted),) = self._all(sql.SHIPPER)
             now = uptime()
             policy = {"in_doubt": in_doubt, "settle_after": settle_after}
             ShippingPolicy(
@@ -107,6 +110,7 @@ class StatusReader(Source):
                 service=service,
                 in_doubt=in_doubt,
                 settle_after=settle_after,
+                counted="objects" if counted == _ALL_OBJECTS else bool(counted),
                 settling_until=None if settling is None else self._clock() + settling,
                 held=self._all(sql.HELD_PROFILES)[0][0],
                 unanswered=self._unanswered(),

@@ -26,6 +26,7 @@ COMMANDS = {
     "tui": ("browse", "Open the full-screen browser."),
     "retry": ("decide", "Send rejected, discarded or doubtful entries again."),
     "discard": ("decide", "Give up unsent, rejected or doubtful entries."),
+    "settle": ("settle", "Find out which entries in doubt were applied."),
     "edit": ("edit", "Give an entry another message."),
     "forget": ("forget", "Erase a profile from the journal."),
     "export": ("export", "Write entries as lines for `record`, or as a database."),

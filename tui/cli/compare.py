@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import click
 
 from recorder import Entry, HttpTransport, JournalReader, State
+from recorder.model.counting import Counting
 from simulator import Comparison, Divergence, DivergenceKind, Occurrence, compare
 from simulator.connection import TRUSTED, connection_to
 from tui.cli import options
@@ -111,7 +112,7 @@ def _compared(reader: JournalReader, base: str, tokens: list[str]) -> "tuple[_Hi
     # In this order: what goes through while it is compared is among what the journal tells in the end.
     return history, compare(
         tracked(history.shipped(), "comparing, shipped", reader.counts().kept),
-        tracked(_received(base, tokens), "comparing, received"),
+        tracked(_uncounted(_received(base, tokens), reader.counting()), "comparing, received"),
         to_send=tracked(history.rest(), "comparing, to be sent"),
         # What was pruned arrived at least once, and at most as often as it was sent.
         pruned={(one.group_key, one.profile): range(one.entries, one.sends + 1) for one in reader.baseline()},
@@ -295,6 +296,16 @@ def _received(base: str, tokens: Sequence[str]) -> Iterator[Any]:
         ours = not isinstance(message, dict) or message.get("$token") in {None, *tokens}
         if received["endpoint"] in _UPDATES and ours:
             yield message
+
+
+def _uncounted(received: Iterable[Any], countings: Sequence[Counting]) -> Iterator[Any]:
+    """The same without what counting and settling added."""
+    for message in received:
+        left = message
+        for counting in countings:
+            left = counting.unwritten(left) if isinstance(left, dict) else left
+        if left is not None:
+            yield left
 
 
 def _messages(base: str, **asked: str) -> Iterator[dict[str, Any]]:

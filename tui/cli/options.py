@@ -34,6 +34,7 @@ __all__ = [
     "make_private",
     "narrate",
     "new_file",
+    "query_account",
     "say",
     "span",
     "speaks_utf8",
@@ -45,6 +46,7 @@ __all__ = [
     "yes",
 ]
 
+_QUERY_CREDENTIALS = "RESTANTE_QUERY_CREDENTIALS"
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGkmg]?)B?")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -104,6 +106,19 @@ def journal(command: Command) -> Command:
         show_default=True,
         help="The journal's file (RESTANTE_JOURNAL).",
     )(command)
+
+
+def query_account() -> tuple[str, str]:
+    """Return name and secret of the account that reads profiles.
+
+    From the environment only: everybody on the machine can read arguments.
+    """
+    user, _, secret = text(os.environ.get(_QUERY_CREDENTIALS, "")).partition(":")
+    if not (user and secret and f"{user}{secret}".isprintable()):
+        raise BadInput(
+            f"{_QUERY_CREDENTIALS} must be user:secret of a service account that may read profiles."
+        )
+    return user, secret
 
 
 def filter_words(command: Command) -> Command:

@@ -1,6 +1,5 @@
 """`restante probe`: ask a real test project what no document answers."""
 
-import os
 import secrets
 import shutil
 import textwrap
@@ -18,7 +17,6 @@ from tui.text.format import printable
 
 __all__ = ["probe_command"]
 
-_CREDENTIALS = "RESTANTE_QUERY_CREDENTIALS"
 _FOR_DELETION = 60.0  # seconds until a read must show that the profile is gone
 _INTERRUPTED = 5.0  # the same for somebody who waits for the command to end
 _NARROWEST, _WIDEST = 40, 120  # columns of the table
@@ -93,7 +91,7 @@ def probe_command(
         raise options.BadInput("Which project? Give its token with --token, or in RESTANTE_TOKEN.")
     base = base_of(url, api_host)
     query = query_base_of(base) if query_url is None else base_of(query_url, "")
-    project = Project(base, query, id_, token, _account(), timeout=min(30.0, timeout))
+    project = Project(base, query, id_, token, options.query_account(), timeout=min(30.0, timeout))
     profile = f"restante-probe-{secrets.token_hex(8)}"
     if not yes:
         options.narrate(_plan(project, profile))
@@ -112,15 +110,6 @@ def probe_command(
     if failure is not None:
         raise failure
     context.exit(int(any(finding.answer is None for finding in findings)))
-
-
-def _account() -> tuple[str, str]:
-    user, _, secret = options.text(os.environ.get(_CREDENTIALS, "")).partition(":")
-    if not (user and secret and f"{user}{secret}".isprintable()):
-        raise options.BadInput(
-            f"{_CREDENTIALS} must be user:secret of a service account that may read profiles."
-        )
-    return user, secret
 
 
 def _plan(project: Project, profile: str) -> str:

@@ -46,6 +46,12 @@ _CREDENTIALS = "RESTANTE_IMPORT_CREDENTIALS"
     default=None,
     help="Send a profile's entries as fewer updates with the same result.  [default: no-fold]",
 )
+@click.option(
+    "--counted/--no-counted",
+    default=None,
+    help="Count adds at the service, so that `restante settle` can tell what is in doubt; holds it until then."
+    "  [default: as before, or no-counted]",
+)
 @click.option("--updates-per-second", type=float, metavar="N", help="Largest rate.")
 @options.yes
 @options.json_flag
@@ -80,6 +86,7 @@ def ship_command(
       restante ship -j kiosk.db
       restante ship --url http://127.0.0.1:8765 --limit 1000
       restante ship --watch --in-doubt hold --settle-after 2m
+      restante ship --counted
     """
     if watching and (now or limit is not None):
         raise click.UsageError(f"{'--now' if now else '--limit'} cannot be combined with --watch.")
@@ -135,8 +142,12 @@ def _may_ship_to(reader: JournalReader, base: str, *, watching: bool, yes: bool)
 
 def _policy(given: dict[str, Any], last: ShipperStatus) -> ShippingPolicy:
     """Return the policy given, completed from the last shipper's: nobody resends by hand what an app holds."""
-    kept = {"in_doubt": last.in_doubt, "settle_after": last.settle_after}
+    counted = given.get("counted", last.counted)
+    if counted and last.counted:
+        counted = last.counted  # maybe "objects", which an app chose
+    kept = {"in_doubt": "hold" if counted else last.in_doubt, "settle_after": last.settle_after}
     known = {name: value for name, value in kept.items() if value is not None}
+    given = {**given, "counted": counted}
     try:
         return ShippingPolicy(**{**known, **given})
     except ValueError as error:

@@ -43,7 +43,7 @@ UPDATE project SET token = :token, created_at = coalesce(:created_at, created_at
 """
 CARRY_SHIPPER = """
 UPDATE shipper SET epoch = :epoch, seen_at = :seen_at, service = :service, in_doubt = :in_doubt,
-                   settle_after = :settle_after
+                   settle_after = :settle_after, counted = :counted
  WHERE epoch <= :epoch
 """
 # Numbers and profiles that indexes name.

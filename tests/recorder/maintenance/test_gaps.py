@@ -31,7 +31,7 @@ def entry(seq, state="shipped", profile="ada", *, lane="people", attempt=1, send
 
 
 def folded(number, profile, entries, gone, properties="{}"):
-    return row("baseline", number, "people", None, profile, properties, 0, entries, entries, gone)
+    return row("baseline", number, "people", None, profile, properties, 0, entries, entries, gone, None, None)
 
 
 def name(number, profile):
@@ -44,7 +44,7 @@ def cursor(number, lane="people"):
 
 def attempt(number, first, last, outcome="shipped", *, carried=1, status=200):
     numbers = ("people", 1, first, last, None, carried, 1)
-    return row("attempts", number, *numbers, "", 1.0, 2.0, outcome, status, "", 1, carried)
+    return row("attempts", number, *numbers, "", 1.0, 2.0, outcome, status, "", 1, carried, None)
 
 
 def counters(shipped=0, pruned=0):

@@ -14,6 +14,7 @@ COMMANDS = [
     "tui",
     "retry",
     "discard",
+    "settle",
     "edit",
     "forget",
     "export",

@@ -1,0 +1,295 @@
+"""Settling runs in doubt by what their profiles show, for requests that were counted.
+
+Each run was carried by one request. A *fence*, written to the profile once the request can no longer be applied, shows
+in a reading that this is not older; then `recorder.model.told` says which entries were applied. Nothing is kept between
+the steps: after a kill at any of them, the next call begins anew.
+"""
+
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from recorder.journal import attempts, baseline, doubt, entries, project
+from recorder.journal.connection import Connection
+from recorder.journal.entries import SET_ASIDE, Profile
+from recorder.journal.erase import erase_settled
+from recorder.journal.uptime import Uptime
+from recorder.model.counting import Counting
+from recorder.model.entries import State
+from recorder.model.hazards import Update
+from recorder.model.intake import token_prefix
+from recorder.model.json_value import compact
+from recorder.model.operations import Lane, Operator
+from recorder.model.reports import Readback
+from recorder.model.told import Past, Run, known_count, told
+
+__all__ = ["MOST_PROFILES", "Profiles", "settle", "settle_decisions"]
+
+MOST_PROFILES = 1_000
+"""Most profiles in one reading."""
+
+READ_BACK = "read back from the profile"
+
+_IN_DOUBT = f"""
+SELECT entries.seq, profile, operator, CAST(message AS BLOB), sends, possibly_twice, attempt, counted, attempts.epoch,
+       digest
+  FROM entries LEFT JOIN attempts ON attempts.id = entries.attempt
+ WHERE state = 'in_doubt' AND {SET_ASIDE} AND entries.lane = 'people' ORDER BY entries.seq
+"""
+_PAST = """
+SELECT profile, operator, state, sends, possibly_twice, counted
+  FROM entries_with_state AS entry LEFT JOIN attempts ON attempts.id = entry.attempt
+ WHERE entry.lane = 'people' AND sends > 0 AND state <> 'in_doubt'
+   AND (operator IN ('$add', '$delete') OR possibly_twice OR state <> 'shipped')
+   AND profile IN (SELECT value FROM json_each(?)) ORDER BY entry.attempt, seq
+"""
+_APPENDED_LATELY = """
+SELECT profile FROM entries_with_state WHERE lane = 'people' AND operator = '$append' AND state = 'shipped'
+ ORDER BY seq DESC LIMIT ?
+"""
+_HOLDING = """
+SELECT profile FROM baseline WHERE lane = 'people' AND properties IS NOT NULL
+   AND EXISTS (SELECT 1 FROM json_each(properties) WHERE key IN (SELECT value FROM json_each(?)))
+ ORDER BY id DESC LIMIT ?
+"""
+_WITNESSES = 20
+
+
+class Profiles(Protocol):
+    """The profiles at the service: written and read by `Journal.settle`."""
+
+    def write(self, body: bytes) -> bool:
+        """Send updates, a JSON array; return True if they were accepted."""
+
+    def read(self, ids: Sequence[str], properties: Sequence[str]) -> Mapping[str, Mapping[str, Any] | None]:
+        """Return these properties of profiles by id; None, or no member, for a profile that is not shown.
+
+        Args:
+            ids: At most `MOST_PROFILES`, and some more.
+            properties: Their names.
+        """
+
+
+class _Doubtful(NamedTuple):
+    seq: int
+    profile: str
+    operator: str | None
+    message: bytes
+    sends: int
+    possibly_twice: int
+    attempt: int
+    counted: str | None
+    epoch: int | None
+    digest: str | None
+
+
+class Held(NamedTuple):
+    """A profile's run in doubt that waits to be decided about.
+
+    Attributes:
+        profile: Its id.
+        attempt: The request that carried it.
+        epoch: Of the shipper that made the request.
+        digest: Of the request's body.
+        run: Its entries; None if the profile cannot tell of it.
+        numbers: Their numbers.
+        reason: Why it cannot tell.
+    """
+
+    profile: str
+    attempt: int
+    epoch: int
+    digest: str
+    run: Run | None
+    numbers: tuple[int, ...]
+    reason: str = ""
+
+
+def held(connection: sqlite3.Connection, uptime: Uptime) -> tuple[list[Held], int]:
+    """Return the runs in doubt that may be decided now, by number, and how many profiles still settle."""
+    due, _ = doubt.over(connection, Lane.PEOPLE, uptime)
+    identity = project.identity(connection)
+    runs: dict[Profile, list[_Doubtful]] = defaultdict(list)
+    for row in connection.execute(_IN_DOUBT).fetchall():
+        runs[None, row[1]].append(_Doubtful(*row))
+    found = [_held(run, identity) for owner, run in runs.items() if owner in due]
+    return found, len(runs) - len(found)
+
+
+def _held(run: list[_Doubtful], identity: str) -> Held:
+    newest = max(run, key=lambda entry: entry.attempt)
+    numbers = tuple(entry.seq for entry in run)
+    place = run[0].profile, newest.attempt, newest.epoch or 0, newest.digest or ""
+    if newest.counted is None:
+        return Held(*place, None, numbers, "sent without being counted")
+    counting = Counting.read(newest.counted, identity)
+    updates = [(entry.seq, Update.read(entry.operator, entry.message)) for entry in run]
+    shows = [counting.shows(update) for _, update in updates]
+    again = any(
+        entry.sends > 1 and (shown or entry.possibly_twice) for entry, shown in zip(run, shows, strict=True)
+    )
+    if again or any(entry.attempt != newest.attempt for entry in run):
+        return Held(*place, None, numbers, "parts of it were sent again")
+    if not any(shows) and all(entry.operator != Operator.DELETE for entry in run):
+        return Held(*place, None, numbers, "neither counted nor marked")
+    return Held(*place, Run(counting, updates), numbers)
+
+
+# --- what is asked
+
+
+def fences(runs: Iterable[Held], token: str) -> bytes:
+    """Return the updates that show in a later reading that no request with these runs could come after it."""
+    prefix = token_prefix(token)
+    updates = []
+    for one in runs:
+        if one.run is not None:
+            counting = one.run.counting
+            who = {"$distinct_id": one.profile, "$ignore_time": True}
+            # Adding 0 proves that the reader sees the counter. It goes first: what shows the fence shows it, too.
+            updates += [{**who, "$add": {counting.counter: 0}}] * (counting.counter in one.run.shown)
+            updates.append({**who, "$set": {counting.fence: one.attempt}})
+    return f"[{','.join(prefix + compact(update)[1:] for update in updates)}]".encode()
+
+
+def witnesses(connection: sqlite3.Connection, properties: Iterable[str]) -> list[str]:
+    """Return profiles that are likely to hold such a property: they show whether the reader sees it."""
+    lately = connection.execute(_APPENDED_LATELY, (_WITNESSES,)).fetchall()
+    holding = connection.execute(_HOLDING, (json.dumps([*properties]), _WITNESSES)).fetchall()
+    return [profile for (profile,) in [*lately, *holding]]
+
+
+# --- what is told
+
+
+def settle(connection: Connection, profiles: Profiles, now: float, uptime: Uptime) -> Readback:
+    """Write fences, read, decide and write, for all runs in doubt; see `recorder.journal.journal.Journal.settle`."""
+    with connection.reading() as reading:
+        runs, settling = held(reading, uptime)
+    done = Readback(waiting=settling)
+    for start in range(0, len(runs), MOST_PROFILES):
+        some = runs[start : start + MOST_PROFILES]
+        shown = _read(connection, profiles, [one for one in some if one.run is not None])
+        with connection.transaction(full=True) as writing:
+            done += settle_by(writing, uptime, [one.profile for one in some], shown, now)
+    return done
+
+
+def _read(
+    connection: Connection, profiles: Profiles, runs: Sequence[Held]
+) -> Mapping[str, Mapping[str, Any] | None]:
+    """Write fences to the profiles of runs, and read them; nothing where the fences were not accepted."""
+    names = {name for one in runs if one.run is not None for name in one.run.shown}
+    with connection.reading() as reading:
+        others, token = witnesses(reading, names), project.token(reading) or ""
+    if not runs or not profiles.write(fences(runs, token)):
+        return {}
+    names |= {one.run.counting.fence for one in runs if one.run is not None}
+    return profiles.read(list(dict.fromkeys([*(one.profile for one in runs), *others])), sorted(names))
+
+
+def settle_by(
+    connection: sqlite3.Connection,
+    uptime: Uptime,
+    asked: Iterable[str],
+    shown: Mapping[str, Mapping[str, Any] | None],
+    now: float,
+) -> Readback:
+    """Decide about the runs of these profiles by a reading of them, inside the caller's transaction.
+
+    Args:
+        connection: To the journal.
+        uptime: Now.
+        asked: Ids of profiles to which a fence was written.
+        shown: The reading.
+        now: Seconds since the epoch.
+    """
+    wanted = set(asked)
+    runs = [one for one in held(connection, uptime)[0] if one.profile in wanted]
+    seen = frozenset(name for profile in shown.values() for name in profile or ())
+    known = _known(connection, [(one.profile, one.run) for one in runs if one.run is not None])
+    decided: list[tuple[Held, int]] = []
+    reasons = Counter[str]()
+    waiting = 0
+    for one in runs:
+        profile = shown.get(one.profile) or {}
+        if one.run is None:
+            reasons[one.reason] += 1
+        elif profile.get(one.run.counting.fence) != one.attempt:
+            waiting += 1
+        elif isinstance(answer := _answer(one.run, known[one.profile], profile, seen), str):
+            reasons[answer] += 1
+        else:
+            decided.append((one, answer))
+    done = settle_decided(connection, decided, now)
+    return Readback(**done, cannot_tell=dict(reasons), waiting=waiting)
+
+
+def _answer(run: Run, known: int | None, profile: Mapping[str, Any], seen: frozenset[str]) -> int | str:
+    """Return how many entries of a run were applied, or the reason why that cannot be told."""
+    counter = run.counting.counter
+    if known is None and counter in run.shown:
+        return "somebody decided about an earlier entry of it"
+    applied = told(run, known or 0, profile)
+    if applied is None:
+        return f"another program wrote {counter}?"
+    hidden = run.shown - seen
+    if applied < len(run.entries) and hidden:
+        return f"this account may not see {min(hidden)}"
+    return applied
+
+
+def _known(connection: sqlite3.Connection, runs: Sequence[tuple[str, Run]]) -> dict[str, int | None]:
+    """Return by profile what its counter was before its run; None where that is not known."""
+    past: dict[str, list[Past]] = defaultdict(list)
+    for profile, *entry in connection.execute(
+        _PAST, (json.dumps([profile for profile, _ in runs]),)
+    ).fetchall():
+        past[profile].append(Past(*entry))
+    known = {}
+    for profile, run in runs:
+        counter = run.counting.counter
+        _, kept = baseline.row_of(connection, (Lane.PEOPLE, None, profile))
+        before = kept.counted if kept.counter == counter else 0
+        known[profile] = known_count(before, counter, past[profile])
+    return known
+
+
+def settle_decided(
+    connection: sqlite3.Connection, decided: Sequence[tuple[Held, int]], now: float
+) -> dict[str, int]:
+    """Ship the applied first part of each run, and send the rest again, inside the caller's transaction."""
+    counts = Counter[str]()
+    for one, applied in decided:
+        shipped, rest = one.numbers[:applied], one.numbers[applied:]
+        entries.move(connection, shipped, State.IN_DOUBT, State.SHIPPED, READ_BACK)
+        entries.move(connection, rest, State.IN_DOUBT, State.WAITING)
+        entries.mark_unsent(connection, rest)
+        doubt.end_all_waits(connection, Lane.PEOPLE, (None, one.profile))
+        counts["entries"] += len(one.numbers)
+        counts["partly" if shipped and rest else "applied" if shipped else "not_applied"] += 1
+    for attempt in {one.attempt for one, applied in decided if applied}:
+        attempts.end_late(connection, attempt, status=None, words=READ_BACK, now=now)
+    erase_settled(connection)
+    return dict(counts)
+
+
+def settle_decisions(
+    connection: sqlite3.Connection, decisions: Iterable[Mapping[str, Any]], now: float, uptime: Uptime
+) -> Readback:
+    """Take decisions made elsewhere about runs that are in doubt still; see `Journal.settle_decisions`."""
+    identity = project.identity(connection)
+    runs = {(one.profile, one.epoch, one.digest): one for one in held(connection, uptime)[0]}
+    decided: dict[str, tuple[Held, int]] = {}
+    reasons = Counter[str]()
+    for decision in decisions:
+        one = runs.get((decision["profile"], decision["epoch"], decision["digest"]))
+        if decision["journal"] != identity:
+            reasons["about another journal"] += 1
+        elif one is None or not 0 <= decision["applied"] <= len(one.numbers):
+            reasons["not in doubt any more from that request"] += 1
+        else:
+            decided[one.profile] = one, decision["applied"]
+    return Readback(**settle_decided(connection, list(decided.values()), now), cannot_tell=dict(reasons))

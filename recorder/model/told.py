@@ -1,0 +1,146 @@
+"""What a profile tells of a counted run in doubt: how many of its entries were applied. Pure.
+
+One request carried the run, and some first part of it was applied, or all, or nothing; what the profile holds now tells
+which. `tests/recorder/model/test_told.py` tries every small run and every part of it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from recorder.model.counting import MARK, Counting
+from recorder.model.entries import State
+from recorder.model.hazards import Update, hazardous
+from recorder.model.operations import Operator
+
+__all__ = ["Past", "Run", "known_count", "told"]
+
+_KEEPS = frozenset({Operator.APPEND, Operator.UNION, Operator.SET_ONCE, Operator.ADD})
+"""Operators that take nothing out of a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Entries in doubt that one counted request carried for a profile.
+
+    Attributes:
+        counting: How it was counted.
+        entries: Number and update of each, in the order of sending.
+    """
+
+    counting: Counting
+    entries: Sequence[tuple[int, Update]]
+
+    @property
+    def deletion(self) -> int | None:
+        """The place of its last deletion; None if it has none."""
+        places = [at for at, (_, update) in enumerate(self.entries) if update.operator == Operator.DELETE]
+        return places[-1] if places else None
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """The properties that tell of the run; none are needed where it deletes the profile."""
+        if self.deletion is not None:
+            return frozenset()
+        names = {name for _, update in self.entries for name in self.counting.marked(update)}
+        counted = any(self.counting.counts(update) for _, update in self.entries)
+        return frozenset({*names, self.counting.counter} if counted else names)
+
+
+def told(run: Run, known: int, profile: Mapping[str, Any]) -> int | None:
+    """Return how many entries of a run need not be sent again, from the first on; None if the profile does not tell.
+
+    The rest, sent again in its order, makes the profile what the whole run makes of it.
+
+    Args:
+        run: In doubt.
+        known: What the counter was before the run, by the journal.
+        profile: Properties of the profile, read after any of the run could still be applied.
+
+    >>> add, free = Update("$add", {"visits": 1}), Update("$set", {"plan": "free"})
+    >>> run = Run(Counting("restante_3af6e1c3", "3af6"), [(1, add), (2, free), (3, add)])
+    >>> told(run, 4, {"visits": 9, "restante_3af6e1c3": 5}), told(run, 4, {"visits": 9})
+    (1, None)
+    """
+    updates = [update for _, update in run.entries]
+    if run.deletion is not None:
+        return run.deletion  # from there on it makes the same of any profile
+    fitting = [applied for applied in range(len(updates) + 1) if _fits(run, known, profile, applied)]
+    if not fitting:
+        return None
+    first, last = fitting[0], fitting[-1]
+    return None if hazardous(updates[first:last]) else first
+
+
+def _fits(run: Run, known: int, profile: Mapping[str, Any], applied: int) -> bool:
+    """Return True if the profile may look like this after so many entries of the run were applied."""
+    counting = run.counting
+    adds = sum(counting.counts(update) for _, update in run.entries[:applied])
+    if counting.counter in run.shown and profile.get(counting.counter, 0) != known + adds:
+        return False
+    return all(
+        _mark_fits(run, place, name, profile, applied)
+        for place, (_, update) in enumerate(run.entries)
+        for name in counting.marked(update)
+    )
+
+
+def _mark_fits(run: Run, place: int, name: str, profile: Mapping[str, Any], applied: int) -> bool:
+    held = profile.get(name, [])
+    if not isinstance(held, list):
+        return True  # it took no append, and shows none
+    mark = run.counting.mark(run.entries[place][0])
+    if any(isinstance(each, Mapping) and each.get(MARK) == mark for each in held):
+        return place < applied
+    after = [update for _, update in run.entries[place + 1 : applied]]
+    return applied <= place or any(
+        update.operator not in _KEEPS
+        and (name in update.properties or update.operator not in frozenset(Operator))
+        for update in after
+    )
+
+
+class Past(NamedTuple):
+    """An entry of a profile that a request carried before the run, as far as the count depends on it.
+
+    Attributes:
+        operator: Such as ``$add``.
+        state: Its state.
+        sends: Requests that carried it and may have been applied.
+        possibly_twice: It was sent again although an earlier request may have applied it.
+        counted: How the request that settled it last was counted, if it was.
+    """
+
+    operator: str | None
+    state: str
+    sends: int
+    possibly_twice: int
+    counted: str | None
+
+
+def known_count(before: int | None, counter: str, past: Iterable[Past]) -> int | None:
+    """Return how often a counter was added to since the profile's last deletion; None if that is not known.
+
+    It is not where a person decided about an entry in doubt: nobody knows whether that was applied.
+
+    Args:
+        before: The same before these entries.
+        counter: Its name.
+        past: In the order in which they were sent.
+
+    >>> sent = Past("$add", "shipped", 1, 0, "restante_3af6e1c3")
+    >>> known_count(0, "restante_3af6e1c3", [sent, sent]), known_count(4, "restante_3af6e1c3", [sent._replace(sends=2)])
+    (2, None)
+    """
+    count = before
+    for entry in past:
+        if entry.counted is None or entry.counted.partition(" ")[0] != counter:
+            continue
+        shipped = entry.state == State.SHIPPED
+        if entry.operator == Operator.DELETE and shipped:
+            count = 0
+        elif entry.possibly_twice or (entry.sends and not shipped):
+            count = None
+        elif entry.operator == Operator.ADD and shipped:
+            count = None if count is None or entry.sends > 1 else count + 1
+    return count

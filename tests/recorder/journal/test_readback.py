@@ -1,0 +1,302 @@
+"""Counted requests in doubt, settled by what their profiles show."""
+
+import json
+
+import pytest
+
+from recorder import JournalReader, Lane, Shipper, ShippingPolicy, audit
+from recorder.model.entries import AttemptOutcome
+from recorder.model.payloads import Endpoint, read_submission
+from recorder.shipping.verdicts import Answer, judge
+from simulator.service.ingestion import Inbox
+from tests.doubles import ACCEPTED, RESET, Scripted
+
+COUNTED = ShippingPolicy(in_doubt="hold", counted=True, settle_after=0)
+
+
+class Ended(BaseException):
+    """The process ends here."""
+
+
+class Profiles(Scripted):
+    """Profiles at the service, as transport and as what is read; `ends` names the step at which the process ends."""
+
+    def __init__(self, *answers, hidden=(), ends=""):
+        super().__init__(*answers)
+        self.inbox = Inbox()
+        self.hidden = hidden
+        self.ends = ends
+        self.shown = None  # an older moment
+
+    def take(self, body, most=None):
+        updates = json.loads(body)[:most]
+        self.inbox.take(Endpoint.ENGAGE, read_submission(Endpoint.ENGAGE, b"", json.dumps(updates).encode()))
+
+    def send(self, lane, body, **_):
+        answer = super().send(lane, body)
+        self.take(body, None if answer is ACCEPTED else getattr(answer, "applied", 0))
+        return answer
+
+    def write(self, body):
+        self._end("before the fence")
+        accepted = judge(self.send(Lane.PEOPLE, body)).outcome is AttemptOutcome.SHIPPED
+        self._end("after the fence")
+        return accepted
+
+    def read(self, ids, properties):
+        self._end("before the reading")
+        shown = self.shown or self.inbox.profiles()
+        return {
+            id_: {
+                name: shown[id_][name]
+                for name in properties
+                if name in shown[id_] and name not in self.hidden
+            }
+            for id_ in ids
+            if id_ in shown
+        }
+
+    def _end(self, step):
+        if self.ends == step:
+            raise Ended
+
+
+class Part(Answer):
+    """No answer to a request of which so many updates were applied."""
+
+    applied = 0
+
+
+def part(updates):
+    class Applied(Part):
+        applied = updates
+
+    return Applied(left=True, url=RESET.url, error=RESET.error)
+
+
+def ship(journal, profiles, policy=COUNTED):
+    return Shipper(journal, profiles, policy, chance=lambda: 0.0).ship()
+
+
+def states(path):
+    assert audit(path).agrees, audit(path)
+    with JournalReader(path) as reader:
+        assert reader.counts().adds_up
+        return [entry.state.value for entry in reversed(reader.entries())]
+
+
+def visits(recorder, several=1, profile="ada"):
+    for _ in range(several):
+        recorder.people_increment(profile, {"visits": 1})
+
+
+@pytest.mark.parametrize(
+    ("applied", "becomes"), [(0, "not_applied"), (2, "partly"), (3, "applied")], ids=["none", "some", "all"]
+)
+def test_profile_tells_what_was_applied(recorder, journal, path, applied, becomes):
+    profiles = Profiles(ACCEPTED, part(applied))
+    visits(recorder)
+    ship(journal, profiles)
+    visits(recorder, 3)
+    ship(journal, profiles)
+    done = journal.settle(profiles)
+    assert (getattr(done, becomes), done.settled, done.entries, done.cannot_tell) == (1, 1, 3, {})
+    assert states(path) == ["shipped"] * (1 + applied) + ["waiting"] * (3 - applied)
+    ship(journal, profiles)
+    assert states(path) == ["shipped"] * 4
+    assert profiles.inbox.profiles()["ada"]["visits"] == 4
+    with JournalReader(path) as reader:
+        assert reader.counts().possibly_twice == 0
+
+
+@pytest.mark.parametrize("step", ["before the fence", "after the fence", "before the reading"])
+def test_settling_survives_its_end(recorder, journal, path, step):
+    profiles = Profiles(part(1), ends=step)
+    visits(recorder, 2)
+    ship(journal, profiles)
+    with pytest.raises(Ended):
+        journal.settle(profiles)
+    assert states(path) == ["in_doubt"] * 2
+    profiles.ends = ""
+    assert journal.settle(profiles).partly == 1
+    assert journal.settle(profiles).settled == 0
+    ship(journal, profiles)
+    assert profiles.inbox.profiles()["ada"]["visits"] == 2
+
+
+def test_old_reading_is_not_believed(recorder, journal, path):
+    """The profile before the request, and after the fence of another doubt."""
+    profiles = Profiles(ACCEPTED, part(0), ACCEPTED, part(1))
+    visits(recorder)
+    ship(journal, profiles)
+    visits(recorder)
+    ship(journal, profiles)
+    journal.settle(profiles)
+    profiles.shown = profiles.inbox.profiles()
+    ship(journal, profiles)
+    assert journal.settle(profiles).waiting == 1
+    assert states(path) == ["shipped", "in_doubt"]
+    profiles.shown = None
+    assert journal.settle(profiles).applied == 1
+
+
+@pytest.mark.parametrize("hidden", ["counter", "$transactions"])
+def test_hidden_property_is_no_evidence(recorder, journal, path, hidden):
+    profiles = Profiles(part(0))
+    if hidden == "counter":
+        visits(recorder)
+    else:
+        recorder.people_track_charge("ada", 5)
+    ship(journal, profiles)
+    (name,) = [hidden] if hidden != "counter" else {counter_of(journal)}
+    profiles.hidden = [name]
+    assert journal.settle(profiles).cannot_tell == {f"this account may not see {name}": 1}
+    assert states(path) == ["in_doubt"]
+
+
+def counter_of(journal):
+    with journal._connection.reading() as connection:
+        (identity, name) = connection.execute("SELECT identity, counter FROM project").fetchone()
+    return f"restante_{name or identity[:8]}"
+
+
+def test_foreign_count_is_not_believed(recorder, journal, path):
+    profiles = Profiles(part(0))
+    visits(recorder)
+    ship(journal, profiles)
+    name = counter_of(journal)
+    profiles.take(json.dumps([{"$token": "T", "$distinct_id": "ada", "$add": {name: 7}}]).encode())
+    assert journal.settle(profiles).cannot_tell == {f"another program wrote {name}?": 1}
+    assert states(path) == ["in_doubt"]
+
+
+def test_decision_about_earlier_entry_is_remembered(recorder, journal, path):
+    """Nobody knows whether a discarded entry was applied: neither while it is there, nor when it is pruned."""
+    profiles = Profiles(part(1), ACCEPTED, part(1))
+    visits(recorder)
+    ship(journal, profiles)
+    journal.discard("state=in_doubt")
+    visits(recorder, profile="bob")
+    ship(journal, profiles)
+    visits(recorder)
+    ship(journal, profiles)
+    expected = {"somebody decided about an earlier entry of it": 1}
+    assert journal.settle(profiles).cannot_tell == expected
+    journal.prune(all_shipped=True)
+    assert journal.settle(profiles).cannot_tell == expected
+    assert states(path)[-1] == "in_doubt"
+
+
+def test_count_survives_pruning_and_deletion(recorder, journal):
+    profiles = Profiles()
+    visits(recorder, 3)
+    ship(journal, profiles)
+    recorder.people_delete("ada")
+    visits(recorder, 2)
+    ship(journal, profiles)
+    visits(recorder, profile="bob")  # the newest entry stays
+    ship(journal, profiles)
+    assert journal.prune(all_shipped=True).entries == 6
+    profiles.answers.append(part(1))
+    visits(recorder, 2)
+    ship(journal, profiles)
+    assert journal.settle(profiles).partly == 1
+
+
+def test_forgotten_profile_is_counted_anew(recorder, journal):
+    """It still holds the old counter: entries recorded later must not be taken for those."""
+    profiles = Profiles()
+    visits(recorder, 2)
+    ship(journal, profiles)
+    before = counter_of(journal)
+    journal.forget("ada")
+    assert counter_of(journal) != before
+    profiles.answers.append(part(0))
+    visits(recorder, 2)
+    ship(journal, profiles)
+    assert journal.settle(profiles).not_applied == 1
+
+
+def test_uncounted_request_cannot_be_told(recorder, journal):
+    profiles = Profiles(RESET)
+    visits(recorder)
+    ship(journal, profiles, ShippingPolicy(in_doubt="hold", settle_after=0))
+    ship(journal, profiles)
+    assert journal.settle(profiles).cannot_tell == {"sent without being counted": 1}
+
+
+def test_run_with_an_add_is_held_whole(recorder, journal, path):
+    """Even if it begins with a set: sent again, it would be counted twice."""
+    profiles = Profiles(part(2))
+    recorder.people_set("ada", {"visits": 0})
+    visits(recorder)
+    ship(journal, profiles)
+    ship(journal, profiles)
+    assert states(path) == ["in_doubt"] * 2
+    assert journal.settle(profiles).applied == 1
+
+
+def test_group_updates_are_not_counted(recorder, journal):
+    profiles = Profiles()
+    recorder.group_set("company", "acme", {"plan": "pro"})
+    ship(journal, profiles)
+    assert b"restante" not in profiles.sent[-1][1]
+
+
+def test_folded_sum_counts_entries(recorder, journal):
+    """And no update passes another: what is applied of a request stays a first part of the run."""
+    profiles = Profiles()
+    visits(recorder, 3)
+    for _ in range(2):
+        recorder.people_append("ada", {"seen": "x"})
+        visits(recorder)
+    ship(journal, profiles, ShippingPolicy(in_doubt="hold", counted=True, fold=True))
+    name = counter_of(journal)
+    assert [update.get("$add", {}).get(name) for update in json.loads(profiles.sent[-1][1])] == [
+        3,
+        None,
+        1,
+        None,
+        1,
+    ]
+
+
+def test_marked_charge_is_told_by_its_number(recorder, journal):
+    profiles = Profiles(ACCEPTED, part(1))
+    recorder.people_track_charge("bob", 1)
+    ship(journal, profiles)
+    recorder.people_track_charge("ada", 5)
+    recorder.people_track_charge("ada", 5)
+    ship(journal, profiles)
+    assert journal.settle(profiles).partly == 1
+    ship(journal, profiles)
+    assert [charge["$amount"] for charge in profiles.inbox.profiles()["ada"]["$transactions"]] == [5, 5]
+
+
+def test_decision_is_for_its_request_only(recorder, journal):
+    profiles = Profiles(part(1))
+    visits(recorder, 2)
+    ship(journal, profiles)
+    with journal._connection.reading() as connection:
+        identity, epoch, digest = connection.execute(
+            "SELECT identity, epoch, digest FROM project, attempts"
+        ).fetchone()
+    decision = {"journal": identity, "profile": "ada", "epoch": epoch, "digest": digest, "applied": 1}
+    for wrong in (
+        {"journal": "0"},
+        {"epoch": epoch + 1},
+        {"digest": "0"},
+        {"applied": 3},
+        {"profile": "bob"},
+    ):
+        assert journal.settle_decisions([{**decision, **wrong}]).settled == 0
+    assert journal.settle_decisions([decision]).partly == 1
+    assert journal.settle_decisions([decision]).settled == 0
+    ship(journal, profiles)
+    assert profiles.inbox.profiles()["ada"]["visits"] == 2
+
+
+@pytest.mark.parametrize("in_doubt", ["resend", "drop"])
+def test_counting_requires_to_hold(in_doubt):
+    with pytest.raises(ValueError, match="in_doubt is 'hold' where counted is True"):
+        ShippingPolicy(counted=True, in_doubt=in_doubt)

@@ -1,0 +1,116 @@
+"""`restante settle`: recorded, shipped counted, left in doubt, read back, over sockets."""
+
+import json
+
+import pytest
+
+import tui.cli.settle
+from recorder import JournalReader
+from simulator.service import Service
+
+SECRET = {"RESTANTE_QUERY_CREDENTIALS": "ops:s3cr3t-s3cr3t"}
+LINES = b"\n".join(
+    json.dumps({"$distinct_id": id_, "$add": {"visits": 1}}).encode() for id_ in ("ada", "bob", "ada", "cleo")
+)
+
+
+@pytest.fixture
+def doubtful(restante, journal):
+    """Make a service, and a journal of which a counted request of four entries is in doubt there."""
+
+    def make(service, updates):
+        service.set_faults([{"at": 1, "fault": "part", "updates": updates}])
+        restante("record", "-j", journal, "--token", "T", stdin=LINES)
+        sent = restante("ship", "-j", journal, "--url", service.url, "--counted", "--settle-after", "0s")
+        assert sent.code == 1
+        return restante("ship", "-j", journal)
+
+    return make
+
+
+def test_settle_leaves_each_add_once(restante, journal, doubtful):
+    """What a first part of the request did is read back, and the rest goes again."""
+    with Service(credentials=("ops", "s3cr3t-s3cr3t")) as service:
+        assert doubtful(service, 2).code == 1
+        done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
+        assert (done.code, done.err.strip()) == (0, "settled 3 profiles: 1 applied, 1 not, 1 partly")
+        assert restante("ship", "-j", journal).code == 0
+        assert restante("compare", "-j", journal, "--url", service.url).code == 0
+        profiles = service.profiles()
+    assert {id_: profiles[id_]["visits"] for id_ in profiles} == {"ada": 2, "bob": 1, "cleo": 1}
+    with JournalReader(journal) as reader:
+        assert (reader.counts().shipped, reader.counts().possibly_twice) == (4, 0)
+    assert b"s3cr3t-s3cr3t" not in b"".join(file.read_bytes() for file in journal.parent.glob("kiosk.db*"))
+
+
+def test_settle_as_json(restante, journal, doubtful):
+    with Service() as service:
+        doubtful(service, 4)
+        done = restante("settle", "-j", journal, "--project", "7", "--json", environment=SECRET)
+    assert (done.code, done.json["profiles"], done.json["applied"], done.json["entries"]) == (0, 3, 3, 4)
+
+
+def test_old_readings_are_repeated(restante, journal, doubtful, monkeypatch):
+    monkeypatch.setattr(tui.cli.settle, "PAUSES", [0.0])
+    with Service(read_lag=3_600) as service:
+        doubtful(service, 4)
+        done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
+    assert done.code == 1
+    assert "reading again in 0 s" in done.err
+    assert done.err.rstrip().endswith("settled 0 profiles; 3 may be read again later")
+
+
+def test_limit_of_queries_is_waited_for(restante, journal, doubtful, monkeypatch):
+    waits = []
+    with Service(queries_an_hour=0) as service:
+        doubtful(service, 4)
+        monkeypatch.setattr(tui.cli.settle.time, "sleep", _interrupt(waits))
+        done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
+    assert (done.code, len(waits)) == (130, 1)
+    assert waits[0] > 3_000
+
+
+def _interrupt(waits):
+    def sleep(seconds):
+        waits.append(seconds)
+        raise KeyboardInterrupt
+
+    return sleep
+
+
+@pytest.mark.parametrize("given", [{}, {"RESTANTE_QUERY_CREDENTIALS": "ops"}])
+def test_credentials_are_required(restante, journal, doubtful, given):
+    with Service() as service:
+        doubtful(service, 0)
+    done = restante("settle", "-j", journal, environment=given)
+    assert done.code == 2
+    assert "RESTANTE_QUERY_CREDENTIALS" in done.err
+
+
+def test_decisions_come_from_a_file(restante, journal, doubtful, tmp_path):
+    with Service() as service:
+        doubtful(service, 0)
+    file = tmp_path / "decisions.jsonl"
+    file.write_text('{"journal": "0", "profile": "ada", "epoch": 1, "digest": "0", "applied": 1}\n')
+    done = restante("settle", "-j", journal, "--decisions", file)
+    assert (done.code, done.err.strip()) == (1, "settled 0 profiles; 1 cannot tell (about another journal)")
+    file.write_text('{"journal": 0}\n')
+    assert restante("settle", "-j", journal, "--decisions", file).code == 2
+
+
+def test_explain_lists_what_is_believed(restante, journal):
+    assert "applied within --settle-after" in restante("settle", "-j", journal, "--explain").out
+
+
+def test_counting_is_kept_in_the_journal(restante, journal, service):
+    """Until --no-counted; to send again what is counted is refused."""
+    restante("record", "-j", journal, "--token", "T", stdin=LINES)
+    restante("ship", "-j", journal, "--url", service.url, "--counted")
+    restante("record", "-j", journal, stdin=LINES)
+    restante("ship", "-j", journal)
+    (counter,) = {name for name in service.profiles()["ada"] if name.startswith("restante")}
+    assert service.profiles()["ada"][counter] == 4
+    assert restante("ship", "-j", journal, "--in-doubt", "resend").code == 2
+    restante("record", "-j", journal, stdin=LINES)
+    assert restante("ship", "-j", journal, "--in-doubt", "resend", "--no-counted").code == 0
+    assert service.profiles()["ada"][counter] == 4

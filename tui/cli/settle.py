@@ -1,0 +1,138 @@
+"""`restante settle`: read from profiles which entries in doubt were applied."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recorder import Journal, JournalReader
+from recorder.model.reports import Readback
+from recorder.shipping.profiles import HttpProfiles, TryLater
+from tui.cli import options
+from tui.text.format import count, printable
+
+__all__ = ["format_readback", "settle_command"]
+
+PAUSES = [10.0, 60.0, 600.0]
+"""Seconds before profiles are read again whose reading was too old."""
+
+_EXPLANATION = """\
+settle believes:
+- A request that was not answered is applied within --settle-after of `ship`, if ever.
+- One update is applied whole, and of a request a first part, in its order.
+- A reading shows one moment of a profile. Its age does not matter: a fence, which settle writes
+  to each profile first, shows that it is not older than the request.
+- Only this journal adds to its counter, and nobody else removes charges that it appends.
+- What an account cannot see is no evidence: a property counts as missing only if it was seen somewhere."""
+
+_KEYS = {"journal": str, "profile": str, "epoch": int, "digest": str, "applied": int}
+
+
+@click.command("settle")
+@options.journal
+@click.option(
+    "--url", envvar="RESTANTE_URL", metavar="BASE", help="Where updates go.  [default: as shipped last]"
+)
+@click.option("--query-url", metavar="BASE", help="Where queries go.  [default: what belongs to --url]")
+@click.option("--project", default="", metavar="ID", help="The project's id; a service account needs it.")
+@click.option(
+    "--decisions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take decisions from a file instead: JSON lines of journal, profile, epoch, digest and applied.",
+)
+@click.option("--explain", is_flag=True, help="Only list what is believed, and read nothing.")
+@options.json_flag
+@click.pass_context
+def settle_command(
+    context: click.Context,
+    /,
+    path: Path,
+    url: str | None,
+    query_url: str | None,
+    project: str,
+    decisions: Path | None,
+    explain: bool,
+    for_programs: bool,
+) -> None:
+    """Find out from the service's profiles which entries in doubt were applied.
+
+    It takes entries that `restante ship --counted` sent. Applied ones end as shipped; the others are sent by the next
+    `ship`, and not twice. Where a reading is too old, it is repeated after 10, 60 and 600 seconds. Exits 1 if a
+    profile does not tell: `retry` and `discard` decide about its entries.
+
+    RESTANTE_QUERY_CREDENTIALS is user:secret of a service account that may read profiles; it is never written down.
+
+    \b
+    Examples:
+      restante settle -j kiosk.db --project 123
+      restante settle -j kiosk.db --url http://127.0.0.1:8765 --json
+      restante settle -j kiosk.db --decisions decisions.jsonl
+    """
+    if explain:
+        options.say(_EXPLANATION)
+        return
+    with JournalReader(path) as reader:  # settling never makes a journal
+        service = url or reader.shipping().service
+    if decisions is not None:
+        with Journal(path) as journal:
+            done = journal.settle_decisions(_read(decisions))
+    elif service is None:
+        raise options.BadInput("The journal was never shipped: give --url.")
+    else:
+        profiles = HttpProfiles(service, options.query_account(), project, query_base=query_url)
+        with Journal(path) as journal:
+            done = _settle(journal, profiles, time.sleep)
+    if for_programs:
+        options.write_json({"profiles": done.settled, **options.as_dict(done)})
+    else:
+        options.narrate(format_readback(done))
+    context.exit(int(bool(done.cannot_tell or done.waiting)))
+
+
+def _settle(journal: Journal, profiles: HttpProfiles, pause: Callable[[float], None]) -> Readback:
+    """Settle until no reading is too old, or it was repeated often enough; wait as the service asks."""
+    done, pauses = Readback(), list(PAUSES)
+    while True:
+        try:
+            step = journal.settle(profiles)
+        except TryLater as error:
+            options.narrate(f"{error}; waiting.")
+            pause(error.seconds)
+            continue
+        done = done.then(step)
+        if not step.waiting or not pauses:
+            return done
+        left = count(step.waiting, "profile is", "profiles are")
+        options.narrate(f"{left} not shown as of after the request; reading again in {pauses[0]:.0f} s.")
+        pause(pauses.pop(0))
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    lines = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            decision = json.loads(line)
+            fits = all(type(decision[key]) is kind for key, kind in _KEYS.items())
+        except (ValueError, LookupError, TypeError):
+            fits = False
+        if not fits:
+            raise options.BadInput(f"{file}, line {number}: no decision with {', '.join(_KEYS)}.")
+        lines.append(decision)
+    return lines
+
+
+def format_readback(done: Readback) -> str:
+    """Return a sentence about runs that were settled.
+
+    >>> format_readback(Readback(applied=29, not_applied=11, partly=1, cannot_tell={"other": 2}))
+    'settled 41 profiles: 29 applied, 11 not, 1 partly; 2 cannot tell (other)'
+    """
+    text = f"settled {count(done.settled, 'profile')}"
+    if done.settled:
+        text += f": {done.applied:,} applied, {done.not_applied:,} not, {done.partly:,} partly"
+    for reason, profiles in done.cannot_tell.items():
+        text += f"; {profiles:,} cannot tell ({printable(reason)})"
+    return text + (f"; {done.waiting:,} may be read again later" if done.waiting else "")
