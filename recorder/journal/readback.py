@@ -33,8 +33,8 @@ MOST_PROFILES = 1_000
 READ_BACK = "read back from the profile"
 
 _IN_DOUBT = f"""
-SELECT entries.seq, profile, operator, CAST(message AS BLOB), sends, possibly_twice, attempt, counted, attempts.epoch,
-       digest
+SELECT entries.seq, profile, operator, CAST(message AS BLOB), sends, possibly_twice, hazardous, attempt, counted,
+       attempts.epoch, digest
   FROM entries LEFT JOIN attempts ON attempts.id = entries.attempt
  WHERE state = 'in_doubt' AND {SET_ASIDE} AND entries.lane = 'people' ORDER BY entries.seq
 """
@@ -79,6 +79,7 @@ class _Doubtful(NamedTuple):
     message: bytes
     sends: int
     possibly_twice: int
+    hazardous: int
     attempt: int
     counted: str | None
     epoch: int | None
@@ -108,14 +109,18 @@ class Held(NamedTuple):
 
 
 def held(connection: sqlite3.Connection, uptime: Uptime) -> tuple[list[Held], int]:
-    """Return the runs in doubt that may be decided now, by number, and how many profiles still settle."""
+    """Return the runs in doubt that may be decided now, by number, and how many profiles still settle.
+
+    Harmless ones are not among them: they are sent again without a decision.
+    """
     due, _ = doubt.over(connection, Lane.PEOPLE, uptime)
     identity = project.identity(connection)
     runs: dict[Profile, list[_Doubtful]] = defaultdict(list)
     for row in connection.execute(_IN_DOUBT).fetchall():
         runs[None, row[1]].append(_Doubtful(*row))
-    found = [_held(run, identity) for owner, run in runs.items() if owner in due]
-    return found, len(runs) - len(found)
+    unsure = {owner: run for owner, run in runs.items() if any(entry.hazardous for entry in run)}
+    found = [_held(run, identity) for owner, run in unsure.items() if owner in due]
+    return found, len(unsure) - len(found)
 
 
 def _held(run: list[_Doubtful], identity: str) -> Held:

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from recorder.model.addresses import is_loopback, query_base_of
+from recorder.model.addresses import base_of, is_loopback, query_base_of
 from recorder.model.entries import AttemptOutcome
 from recorder.model.errors import ShippingError
 from recorder.model.operations import Lane
@@ -59,7 +59,7 @@ class HttpProfiles:
         query_base: str | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self.query_base = query_base_of(base) if query_base is None else query_base
+        self.query_base = query_base_of(base_of(base, "")) if query_base is None else base_of(query_base, "")
         self._transport = HttpTransport(url=base) if transport is None else transport
         self._credentials = credentials
         self._project = project

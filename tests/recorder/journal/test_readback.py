@@ -236,6 +236,15 @@ def test_run_with_an_add_is_held_whole(recorder, journal, path):
     assert journal.settle(profiles).applied == 1
 
 
+def test_harmless_run_needs_no_decision(recorder, journal, path):
+    profiles = Profiles(part(0))
+    recorder.people_set("ada", {"plan": "pro"})
+    ship(journal, profiles)
+    assert (journal.settle(profiles).cannot_tell, len(profiles.sent)) == ({}, 1)
+    ship(journal, profiles)
+    assert states(path) == ["shipped"]
+
+
 def test_group_updates_are_not_counted(recorder, journal):
     profiles = Profiles()
     recorder.group_set("company", "acme", {"plan": "pro"})

@@ -46,7 +46,8 @@ def test_settle_leaves_each_add_once(restante, journal, doubtful):
 def test_settle_as_json(restante, journal, doubtful):
     with Service() as service:
         doubtful(service, 4)
-        done = restante("settle", "-j", journal, "--project", "7", "--json", environment=SECRET)
+        base = ["--url", f"{service.url}/", "--query-url", f"{service.url}/"]
+        done = restante("settle", "-j", journal, *base, "--project", "7", "--json", environment=SECRET)
     assert (done.code, done.json["profiles"], done.json["applied"], done.json["entries"]) == (0, 3, 3, 4)
 
 
