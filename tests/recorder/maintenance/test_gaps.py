@@ -270,7 +270,7 @@ def test_negative_sends_count_as_none(made, path):
 
 
 def test_absurd_epoch_can_be_counted_on(made, path):
-    made(entry(1), row("shipper", 1, 2**63 - 1, None, None, None, "hold", None, None, None, None, None))
+    made(entry(1), row("shipper", 1, 2**63 - 1, None, None, None, "hold", *[None] * 6))
     with Journal(path) as journal:
         assert take_over(journal) == 2**62 + 2
 

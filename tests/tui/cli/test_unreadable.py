@@ -5,6 +5,7 @@ The commands run inside this process, so that an exception none of them expects 
 
 import contextlib
 import io
+import os
 import re
 import shutil
 import sqlite3
@@ -39,6 +40,7 @@ WRITING = {
     "retry": ("--all", "--yes"),
     "discard": ("--all", "--yes"),
     "edit": ("350", "--message", '{"$distinct_id": "visitor-3", "$append": {"n": 1}}'),
+    "settle": ("--decisions", os.devnull),
     "token": ("NEW", "--yes"),
     "prune": ("--all-shipped",),
     "forget": ("visitor-3", "--yes"),
