@@ -234,7 +234,7 @@ def test_replaced_journal_ends_it(watch, journal, append, tmp_path):
     watching.said()
     journal.rename(tmp_path / "taken.db")
     assert watching.process.wait(PATIENCE) == 1
-    assert "was removed or replaced" in watching.process.stderr.read().decode()
+    assert "or replaced while it was open" in watching.process.stderr.read().decode()
 
 
 def test_damaged_journal_ends_it(watch, journal, append):
