@@ -2,24 +2,30 @@
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from recorder.journal import accounts, lanes
 from recorder.journal.entries import SET_ASIDE, Carried
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
+from recorder.model.told import Past
 
 __all__ = [
+    "InDoubt",
     "add_unreachable",
     "answered_lately",
+    "appended_lately",
     "end",
     "end_late",
     "erase_words",
+    "in_doubt",
     "insert",
     "merge_repeated",
     "open_ranges",
     "opened",
     "outcome_of",
+    "past_of",
 ]
 
 _INSERT = """
@@ -71,6 +77,40 @@ SELECT id FROM attempts
                           WHERE entries.seq IS NULL OR entries.state = 'forgotten') END
 """
 _ERASE_WORDS = "UPDATE attempts SET words = '', digest = '' WHERE id IN (SELECT value FROM json_each(?))"
+# Of users' profiles: what is in doubt, and what was sent before, as far as a count depends on it.
+_IN_DOUBT = f"""
+SELECT entries.seq, profile, operator, CAST(message AS BLOB), sends, possibly_twice, hazardous, attempt, counted,
+       attempts.epoch, digest
+  FROM entries LEFT JOIN attempts ON attempts.id = entries.attempt
+ WHERE state = 'in_doubt' AND {SET_ASIDE} AND entries.lane = 'people' ORDER BY entries.seq
+"""
+_PAST = """
+SELECT profile, operator, state, sends, possibly_twice, counted
+  FROM entries_with_state AS entry LEFT JOIN attempts ON attempts.id = entry.attempt
+ WHERE entry.lane = 'people' AND sends > 0 AND state <> 'in_doubt'
+   AND (operator IN ('$add', '$delete') OR possibly_twice OR state <> 'shipped')
+   AND profile IN (SELECT value FROM json_each(?)) ORDER BY entry.attempt, seq
+"""
+_APPENDED_LATELY = """
+SELECT profile FROM entries_with_state WHERE lane = 'people' AND operator = '$append' AND state = 'shipped'
+ ORDER BY seq DESC LIMIT ?
+"""
+
+
+class InDoubt(NamedTuple):
+    """An entry in doubt, and the attempt that left it so."""
+
+    seq: int
+    profile: str
+    operator: str | None
+    message: bytes
+    sends: int
+    possibly_twice: int
+    hazardous: int
+    attempt: int
+    counted: str | None
+    epoch: int | None
+    digest: str | None
 
 
 def insert(connection: sqlite3.Connection, carried: Carried, size: int, digest: str, now: float) -> int:
@@ -139,6 +179,22 @@ def add_unreachable(connection: sqlite3.Connection, lane: Lane, epoch: int, word
 def answered_lately(connection: sqlite3.Connection, lane: Lane) -> bool:
     """Return True if one of the lane's last 32 requests was answered for its entries."""
     return connection.execute(_ANSWERED_LATELY, (lane,)).fetchone() is not None
+
+
+def in_doubt(connection: sqlite3.Connection) -> list[InDoubt]:
+    """Return the entries in doubt of users' profiles, by number."""
+    return [InDoubt(*row) for row in connection.execute(_IN_DOUBT).fetchall()]
+
+
+def past_of(connection: sqlite3.Connection, profiles: Sequence[str]) -> list[tuple[str, Past]]:
+    """Return what was sent of these users' profiles, in the order of sending, as far as a count depends on it."""
+    rows = connection.execute(_PAST, (json.dumps(profiles),)).fetchall()
+    return [(profile, Past(*entry)) for profile, *entry in rows]
+
+
+def appended_lately(connection: sqlite3.Connection, most: int) -> list[str]:
+    """Return users' profiles to whose lists something was appended, the last first."""
+    return [profile for (profile,) in connection.execute(_APPENDED_LATELY, (most,)).fetchall()]
 
 
 def delete(connection: sqlite3.Connection, ids: Collection[int]) -> None:

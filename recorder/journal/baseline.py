@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ __all__ = [
     "due",
     "entries_of",
     "given_up",
+    "holding",
     "insert",
     "latest_attempts",
     "limited",
@@ -60,6 +61,13 @@ _DELETE = "DELETE FROM baseline WHERE id = ?"
 _DELETE_OF = "DELETE FROM baseline WHERE lane = ? AND profile = ? AND group_key IS ?"
 _ENTRIES_OF = """
 SELECT coalesce(sum(entries), 0) FROM baseline WHERE profile = ? AND lane = ? AND group_key IS ?
+"""
+
+
+_HOLDING = """
+SELECT profile FROM baseline WHERE lane = 'people' AND properties IS NOT NULL
+   AND EXISTS (SELECT 1 FROM json_each(properties) WHERE key IN (SELECT value FROM json_each(?)))
+ ORDER BY id DESC LIMIT ?
 """
 
 
@@ -116,6 +124,11 @@ def entries_of(connection: sqlite3.Connection, lane: str, group_key: str | None,
     """Return how many pruned entries a profile's row is made of."""
     (entries,) = connection.execute(_ENTRIES_OF, (profile, lane, group_key)).fetchone()
     return int(entries)
+
+
+def holding(connection: sqlite3.Connection, properties: Iterable[str], most: int) -> list[str]:
+    """Return users' profiles that have one of these properties, the last created first."""
+    return [id_ for (id_,) in connection.execute(_HOLDING, (json.dumps([*properties]), most)).fetchall()]
 
 
 # --- how far may be pruned

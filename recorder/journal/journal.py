@@ -216,10 +216,9 @@ class Journal:
             InvalidFilter: The filter is not understood.
 
         >>> import pathlib, tempfile
-        >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
-        >>> journal.retry("state=rejected").entries
+        >>> with Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT") as journal:
+        ...     journal.retry("state=rejected").entries
         0
-        >>> journal.close()
         """
         return self._decide("retry", filter)
 
@@ -261,18 +260,16 @@ class Journal:
         """Read from their profiles which counted entries in doubt were applied; see `ShippingPolicy.counted`.
 
         Applied ones end as shipped; the rest is sent again by the next `Shipper`, and not counted as possibly twice.
-        Profiles that do not tell stay held. Nothing is kept of a call that fails, and the next one begins anew.
+        Profiles that do not tell stay held. A call that fails leaves nothing behind; the next one begins anew.
 
         Args:
-            profiles: Writes and reads profiles at the service, such as
-                `recorder.shipping.profiles.HttpProfiles`.
+            profiles: Writes and reads profiles at the service.
 
         >>> import pathlib, tempfile
         >>> from recorder.shipping.profiles import HttpProfiles
-        >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
-        >>> journal.settle(HttpProfiles("http://127.0.0.1:8765", ("user", "secret"))).settled  # nothing is in doubt
+        >>> with Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT") as journal:
+        ...     journal.settle(HttpProfiles("http://127.0.0.1:8765", ("user", "secret"))).settled
         0
-        >>> journal.close()
         """
         from recorder.journal.readback import settle
         from recorder.journal.uptime import uptime
@@ -285,8 +282,7 @@ class Journal:
 
         Args:
             decisions: Each with `journal` (its identity), `profile`, `epoch` and `digest` of the request in doubt,
-                and `applied`: how many of the run's entries were applied. One about anything that is not in doubt
-                any more from that very request is not taken.
+                and `applied`: how many of the run's entries were. None is taken about what is not in doubt any more.
         """
         from recorder.journal.readback import settle_decisions
         from recorder.journal.uptime import uptime
@@ -343,12 +339,7 @@ class Journal:
         return forgetting.forget(whose, deletion=deletion, timeout=timeout, progress=progress)
 
     def _deletion(self, whose: "Whose") -> NewEntry:
-        names = (
-            {"$distinct_id": whose.id}
-            if whose.group_key is None
-            else {"$group_key": whose.group_key, "$group_id": whose.id}
-        )
-        (row,) = Intake(self._token or "").update({**names, Operator.DELETE.value: ""}, time.time())
+        (row,) = Intake(self._token or "").update({**whose.names, Operator.DELETE.value: ""}, time.time())
         return row
 
     # --- keeping it small
@@ -376,10 +367,9 @@ class Journal:
             JournalError: The journal cannot be written.
 
         >>> import pathlib, tempfile
-        >>> journal = Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT")
-        >>> journal.prune(dry_run=True)
+        >>> with Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT") as journal:
+        ...     journal.prune(dry_run=True)
         Pruned(entries=0, attempts=0, freed=0)
-        >>> journal.close()
         """
         moment = time.time() if now is None else now
         return self.housekeeping.prune(moment, all_shipped=all_shipped, dry_run=dry_run, progress=progress)

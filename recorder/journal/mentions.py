@@ -69,6 +69,13 @@ class Whose:
                 )
 
     @property
+    def names(self) -> dict[str, str]:
+        """Its identity as a message has it."""
+        if self.group_key is None:
+            return {"$distinct_id": self.id}
+        return {"$group_key": self.group_key, "$group_id": self.id}
+
+    @property
     def lane(self) -> Lane:
         """The lane of its updates."""
         return Lane.PEOPLE if self.group_key is None else Lane.GROUPS

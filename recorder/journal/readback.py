@@ -5,15 +5,15 @@ in a reading that this is not older; then `recorder.model.told` says which entri
 the steps: after a kill at any of them, the next call begins anew.
 """
 
-import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from recorder.journal import attempts, baseline, doubt, entries, project
+from recorder.journal.attempts import InDoubt
 from recorder.journal.connection import Connection
-from recorder.journal.entries import SET_ASIDE, Profile
+from recorder.journal.entries import Profile
 from recorder.journal.erase import erase_settled
 from recorder.journal.uptime import Uptime
 from recorder.model.counting import Counting
@@ -32,28 +32,6 @@ MOST_PROFILES = 1_000
 
 READ_BACK = "read back from the profile"
 
-_IN_DOUBT = f"""
-SELECT entries.seq, profile, operator, CAST(message AS BLOB), sends, possibly_twice, hazardous, attempt, counted,
-       attempts.epoch, digest
-  FROM entries LEFT JOIN attempts ON attempts.id = entries.attempt
- WHERE state = 'in_doubt' AND {SET_ASIDE} AND entries.lane = 'people' ORDER BY entries.seq
-"""
-_PAST = """
-SELECT profile, operator, state, sends, possibly_twice, counted
-  FROM entries_with_state AS entry LEFT JOIN attempts ON attempts.id = entry.attempt
- WHERE entry.lane = 'people' AND sends > 0 AND state <> 'in_doubt'
-   AND (operator IN ('$add', '$delete') OR possibly_twice OR state <> 'shipped')
-   AND profile IN (SELECT value FROM json_each(?)) ORDER BY entry.attempt, seq
-"""
-_APPENDED_LATELY = """
-SELECT profile FROM entries_with_state WHERE lane = 'people' AND operator = '$append' AND state = 'shipped'
- ORDER BY seq DESC LIMIT ?
-"""
-_HOLDING = """
-SELECT profile FROM baseline WHERE lane = 'people' AND properties IS NOT NULL
-   AND EXISTS (SELECT 1 FROM json_each(properties) WHERE key IN (SELECT value FROM json_each(?)))
- ORDER BY id DESC LIMIT ?
-"""
 _WITNESSES = 20
 
 
@@ -70,20 +48,6 @@ class Profiles(Protocol):
             ids: At most `MOST_PROFILES`, and some more.
             properties: Their names.
         """
-
-
-class _Doubtful(NamedTuple):
-    seq: int
-    profile: str
-    operator: str | None
-    message: bytes
-    sends: int
-    possibly_twice: int
-    hazardous: int
-    attempt: int
-    counted: str | None
-    epoch: int | None
-    digest: str | None
 
 
 class Held(NamedTuple):
@@ -115,15 +79,15 @@ def held(connection: sqlite3.Connection, uptime: Uptime) -> tuple[list[Held], in
     """
     due, _ = doubt.over(connection, Lane.PEOPLE, uptime)
     identity = project.identity(connection)
-    runs: dict[Profile, list[_Doubtful]] = defaultdict(list)
-    for row in connection.execute(_IN_DOUBT).fetchall():
-        runs[None, row[1]].append(_Doubtful(*row))
+    runs: dict[Profile, list[InDoubt]] = defaultdict(list)
+    for entry in attempts.in_doubt(connection):
+        runs[None, entry.profile].append(entry)
     unsure = {owner: run for owner, run in runs.items() if any(entry.hazardous for entry in run)}
     found = [_held(run, identity) for owner, run in unsure.items() if owner in due]
     return found, len(unsure) - len(found)
 
 
-def _held(run: list[_Doubtful], identity: str) -> Held:
+def _held(run: list[InDoubt], identity: str) -> Held:
     newest = max(run, key=lambda entry: entry.attempt)
     numbers = tuple(entry.seq for entry in run)
     place = run[0].profile, newest.attempt, newest.epoch or 0, newest.digest or ""
@@ -161,9 +125,10 @@ def fences(runs: Iterable[Held], token: str) -> bytes:
 
 def witnesses(connection: sqlite3.Connection, properties: Iterable[str]) -> list[str]:
     """Return profiles that are likely to hold such a property: they show whether the reader sees it."""
-    lately = connection.execute(_APPENDED_LATELY, (_WITNESSES,)).fetchall()
-    holding = connection.execute(_HOLDING, (json.dumps([*properties]), _WITNESSES)).fetchall()
-    return [profile for (profile,) in [*lately, *holding]]
+    return [
+        *attempts.appended_lately(connection, _WITNESSES),
+        *baseline.holding(connection, properties, _WITNESSES),
+    ]
 
 
 # --- what is told
@@ -249,10 +214,8 @@ def _answer(run: Run, known: int | None, profile: Mapping[str, Any], seen: froze
 def _known(connection: sqlite3.Connection, runs: Sequence[tuple[str, Run]]) -> dict[str, int | None]:
     """Return by profile what its counter was before its run; None where that is not known."""
     past: dict[str, list[Past]] = defaultdict(list)
-    for profile, *entry in connection.execute(
-        _PAST, (json.dumps([profile for profile, _ in runs]),)
-    ).fetchall():
-        past[profile].append(Past(*entry))
+    for profile, entry in attempts.past_of(connection, [profile for profile, _ in runs]):
+        past[profile].append(entry)
     known = {}
     for profile, run in runs:
         counter = run.counting.counter
