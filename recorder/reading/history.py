@@ -85,7 +85,7 @@ class HistoryReader(EntryReader):
         """Pages of rows, each beginning with its number, of entries that no known attempt shipped."""
         latest, last = max(known, default=0), 0
         others = json.dumps([id_ for (id_,) in self._all(sql.OTHER_ATTEMPTS, (latest, json.dumps([*known])))])
-        while rows := self._all(statement, (last, latest, others, _PAGE)):
+        while rows := self._all(statement, {"last": last, "latest": latest, "others": others, "most": _PAGE}):
             yield rows
             last = onward(last, rows[-1][0])
 

@@ -91,12 +91,14 @@ SELECT id FROM attempts
  WHERE id <= ? AND (outcome IS NULL OR outcome IN ('shipped', 'unknown')) AND lane IN ('people', 'groups')
    AND id NOT IN (SELECT value FROM json_each(?))
 """
-# To be sent, or shipped since: by a later attempt, or late by one of the others.
+# To be sent, or shipped since: by a later attempt, or late by one of the others. Mostly there are none of these, and to
+# look up an attempt once more takes as long as all else about a row.
 _NOT_SHIPPED_BY = """
- WHERE seq > ? AND lane IN ('people', 'groups')
+ WHERE seq > :last AND lane IN ('people', 'groups')
    AND (state IN ('pending', 'sending', 'waiting', 'in_doubt')
-        OR (state = 'shipped' AND (attempt > ? OR attempt IN (SELECT value FROM json_each(?)))))
- ORDER BY seq LIMIT ?
+        OR (state = 'shipped' AND (attempt > :latest
+                                  OR (:others <> '[]' AND attempt IN (SELECT value FROM json_each(:others))))))
+ ORDER BY seq LIMIT :most
 """
 MESSAGES_SHIPPED_BY = f"SELECT seq, message FROM entries_with_state {_SHIPPED_BY}"
 MESSAGES_NOT_SHIPPED_BY = f"SELECT seq, message FROM entries_with_state {_NOT_SHIPPED_BY}"
