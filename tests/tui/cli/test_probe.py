@@ -128,4 +128,5 @@ def test_interrupt_deletes_the_profile(restante, until):
     assert ran.code == 130
     assert "Deleting the profile restante-probe-" in ran.err
     assert "may still be there; look for it in the project" in ran.err
-    assert "Traceback" not in ran.err
+    # Python itself tells of an answer in whose making it was interrupted.
+    assert "Traceback" not in ran.err.partition("Exception ignored in: <http.client")[0]
