@@ -48,7 +48,7 @@ def by_batches(folder: Path) -> float:
 
 
 def by_peer(put_all: Measure) -> Measure:
-    """What another queue writes for an entry; see `recording.each`."""
+    """Return a measure of what another queue writes for an entry; see `recording.each`."""
 
     def measure(folder: Path) -> float:
         before = written()

@@ -1,4 +1,4 @@
-"""How much is tried: Hypothesis's profiles, and which cases of a long list the short suite runs."""
+"""Extent of the tests: Hypothesis's profiles, and which cases of a long list the short suite runs."""
 
 import pytest
 from hypothesis import HealthCheck, settings

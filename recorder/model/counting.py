@@ -50,7 +50,7 @@ class Counting(NamedTuple):
 
     @property
     def kept(self) -> str:
-        """What an attempt keeps of it; see `read`."""
+        """The text that an attempt keeps of it; see `read`."""
         return self.counter + _WITH_OBJECTS * self.objects
 
     @property

@@ -1,4 +1,4 @@
-"""What a profile tells of a counted run in doubt: how many of its entries were applied. Pure.
+"""Evidence of a profile about a counted run in doubt: how many of its entries were applied. Pure.
 
 One request carried the run, and some first part of it was applied, or all, or nothing; what the profile holds now tells
 which. `tests/recorder/model/test_told.py` tries every small run and every part of it.

@@ -1,4 +1,4 @@
-"""What was seen, as an answer in words and the evidence for it; None where it answers nothing. Pure."""
+"""Answers in words, with the evidence for each; None where what was seen answers nothing. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence

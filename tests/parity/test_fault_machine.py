@@ -194,7 +194,7 @@ class Faults(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     def salvage_copy(self):
-        """What was shipped stays shipped, by the same request, and only what is unsent becomes in doubt."""
+        """Shipped entries stay shipped, by the same request, and only unsent ones become in doubt."""
         copy = snapshot(self.path, self.folder / "copy.db")
         before = standings(self.path)
         assert salvage(copy).disagreements == ()

@@ -1,4 +1,4 @@
-"""What a profile tells of a counted run: sent again from there on, each run gives its whole result."""
+"""Evidence about a counted run: sent again from there on, each run gives its whole result."""
 
 import json
 from itertools import product
