@@ -165,7 +165,7 @@ def _locks(file: Path, locks: Path) -> list[tuple[str, int, int]] | None:
     """Return kind, process and first byte of each lock on a file."""
     try:
         status = file.stat()
-        lines = locks.read_text(encoding="ascii").splitlines()
+        lines = locks.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return [] if locks.exists() else None
     except OSError:
