@@ -132,17 +132,15 @@ class Claim:
         numbers = self.numbers
         picked = json.dumps(numbers) if self.picked else None
         return Carried(
-            *(
-                self.attempt,
-                self.epoch,
-                self.lane,
-                numbers[0],
-                numbers[-1],
-                picked,
-                len(numbers),
-                self.updates,
-            ),
-            self.counted,
+            attempt=self.attempt,
+            epoch=self.epoch,
+            lane=self.lane,
+            first=numbers[0],
+            last=numbers[-1],
+            picked=picked,
+            entries=len(numbers),
+            updates=self.updates,
+            counted=self.counted,
         )
 
 
@@ -451,7 +449,13 @@ def _open(
     if not all(map(lt, packed.numbers, packed.numbers[1:])):  # a claim settles whole only in its order
         raise JournalDamaged(f"its rows are out of order, near entry {packed.numbers[0]:,}")
     claim = Claim(
-        *(0, shipping.epoch, lane, packed.numbers, picked, packed.body, packed.updates),
+        attempt=0,
+        epoch=shipping.epoch,
+        lane=lane,
+        numbers=packed.numbers,
+        picked=picked,
+        body=packed.body,
+        updates=packed.updates,
         route=packed.route,
         counted=None if shipping.counting is None else shipping.counting.kept,
     )
