@@ -830,7 +830,7 @@ def test_history_of_one_profile(path):
 
 
 def test_history_is_of_one_moment(path, monkeypatch):
-    """What is shipped while a history is read does not come before older entries that were read as unsent."""
+    """Entries shipped while a history is read do not come before older ones that were read as unsent."""
     monkeypatch.setattr(history_module, "_PAGE", 1)
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         for n in range(4):

@@ -454,7 +454,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.parametrize("file", ["recorder/reading/reader.py", "recorder/journal/prune.py"])
 def test_fork_waits_for_late_imports(path, file):
-    """What shipping seldom needs is imported by its thread, then; a child has no such thread to end that."""
+    """Modules that shipping seldom needs are imported by its thread; a child has no such thread to end that."""
     refused = answer(400, said_0("bad"))
     with RawService(refused, refused) as service:
         command = [sys.executable, "-W", "ignore", "-c", IN_A_THREAD, path, service.url, file]

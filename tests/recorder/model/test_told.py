@@ -109,14 +109,14 @@ def test_told_holds_for_any_run(run, start, objects):
 
 
 def test_counted_run_is_always_told():
-    """Where each entry adds or is a charge on a list, every first part is told, and exactly."""
+    """Every first part is told, and exactly, of entries that each add or are a charge on a list."""
     for run in product([OPERATIONS[0], OPERATIONS[6]], repeat=4):
         for applied in range(5):
             assert answer(run, 0, after({}, sent(run)[:applied])) == applied
 
 
 def test_no_first_part_tells_nothing():
-    """Where a later entry was applied, and an earlier one was not, nothing is sent again and nothing dropped."""
+    """Nothing is sent again or dropped if a later entry was applied, and an earlier one was not."""
     run = [OPERATIONS[0], OPERATIONS[6], OPERATIONS[0], OPERATIONS[6]]
     messages = sent(run)
     for chosen in product([False, True], repeat=4):

@@ -651,7 +651,7 @@ def test_loopback_needs_no_proxy(monkeypatch, session):
 
 @pytest.mark.parametrize("fails", ["reach", "send", "answer"])
 def test_proxies_are_read_after_failure(monkeypatch, fails):
-    """What a request is prepared with is kept as long as requests go through."""
+    """The preparation of a request is kept as long as requests go through."""
     transport = HttpTransport(url="http://service.test")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
     match fails:

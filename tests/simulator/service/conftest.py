@@ -17,3 +17,17 @@ def http():
     with requests.Session() as session:
         session.trust_env = False
         yield session
+
+
+class Clock:
+    """A clock that a test advances."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()

@@ -11,20 +11,6 @@ from simulator.service.late import LateArrivals
 TIMEOUT = 10
 
 
-class Clock:
-    """Stands still until it is moved."""
-
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def arrivals(clock):
     with closing(LateArrivals(clock)) as arrivals:

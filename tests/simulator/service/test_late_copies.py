@@ -7,20 +7,6 @@ from simulator.service.server import Service
 from tests.simulator.service.senders import TIMEOUT, fault, increment, send, update
 
 
-class Clock:
-    """A clock that a test advances."""
-
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def service(clock):
     with Service(clock=clock) as service:

@@ -9,18 +9,10 @@ from tests.simulator.service.senders import fault, group, increment, send, updat
 from tests.simulator.service.test_queries import query, shown
 
 
-class Clock:
-    """A clock that a test advances."""
-
-    now = 1_000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
-def clock():
-    return Clock()
+def clock(clock):
+    clock.now = 1_000.0
+    return clock
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_service_that_refuses_is_told(restante, closed_port):
 
 
 def test_limit_on_the_way_leaves_no_profile(restante):
-    """What was answered is shown; nobody could see the profile go, which is told."""
+    """Answers are shown; nobody could see the profile go, which is told."""
     with Service(queries_an_hour=4) as service:
         ran = restante("probe", "--yes", "--project", 7, "--url", service.url, environment=ACCOUNT)
         assert service.profiles() == {}
