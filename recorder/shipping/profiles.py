@@ -1,19 +1,25 @@
-"""`HttpProfiles`: profiles written and read over HTTP, for `Journal.settle`."""
+"""Profiles written and read over HTTP, and settling by them for as long as it takes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import requests
 
+from recorder.journal.journal import Journal
+from recorder.journal.readback import Profiles
 from recorder.model.addresses import base_of, is_loopback, query_base_of
 from recorder.model.entries import AttemptOutcome
 from recorder.model.errors import ShippingError
 from recorder.model.operations import Lane
+from recorder.model.reports import Readback
 from recorder.shipping.transport import HttpTransport, Transport
 from recorder.shipping.verdicts import Answer, judge
 
-__all__ = ["HttpProfiles", "TryLater"]
+__all__ = ["PAUSES", "HttpProfiles", "TryLater", "settle"]
+
+PAUSES = (10.0, 60.0, 600.0)
+"""Seconds before profiles are read again whose reading was too old."""
 
 _PATH = "/api/query/engage"
 _TIMEOUT = (5, 60)
@@ -111,3 +117,28 @@ class HttpProfiles:
             f"{url} answers {response.status_code}",
             hint="RESTANTE_QUERY_CREDENTIALS=user:secret of a service account, and --project, must fit the project.",
         )
+
+
+def settle(journal: Journal, profiles: Profiles, wait: Callable[[int, float], bool]) -> Readback:
+    """Call `Journal.settle` until no reading is too old, or it was repeated often enough.
+
+    Args:
+        journal: The journal.
+        profiles: Writes and reads profiles at the service.
+        wait: Called before profiles are read again, with how many were shown as of before their request (0: the limit
+            of queries is reached), and the seconds to wait; returns False to end instead.
+
+    Raises:
+        ShippingError: The profiles cannot be read.
+    """
+    done, pauses = Readback(), list(PAUSES)
+    while True:
+        try:
+            step = journal.settle(profiles)
+        except TryLater as error:
+            if not wait(0, error.seconds):
+                return done
+            continue
+        done = done.then(step)
+        if not (step.waiting and pauses and wait(step.waiting, pauses.pop(0))):
+            return done

@@ -2,22 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from recorder import Journal, JournalReader
-from recorder.model.reports import Readback
-from recorder.shipping.profiles import HttpProfiles, TryLater
+from recorder.shipping.profiles import HttpProfiles, settle
 from tui.cli import options
-from tui.text.format import count, printable
+from tui.text.readback import format_readback, format_wait
 
-__all__ = ["format_readback", "settle_command"]
-
-PAUSES = [10.0, 60.0, 600.0]
-"""Seconds before profiles are read again whose reading was too old."""
+__all__ = ["settle_command"]
 
 _EXPLANATION = """\
 settle believes:
@@ -84,7 +79,7 @@ def settle_command(
     else:
         profiles = HttpProfiles(service, options.query_account(), project, query_base=query_url)
         with Journal(path) as journal:
-            done = _settle(journal, profiles, time.sleep)
+            done = settle(journal, profiles, _wait)
     if for_programs:
         options.write_json({"profiles": done.settled, **options.as_dict(done)})
     else:
@@ -92,22 +87,10 @@ def settle_command(
     context.exit(int(bool(done.cannot_tell or done.waiting)))
 
 
-def _settle(journal: Journal, profiles: HttpProfiles, pause: Callable[[float], None]) -> Readback:
-    """Settle until no reading is too old, or it was repeated often enough; wait as the service asks."""
-    done, pauses = Readback(), list(PAUSES)
-    while True:
-        try:
-            step = journal.settle(profiles)
-        except TryLater as error:
-            options.narrate(f"{error}; waiting.")
-            pause(error.seconds)
-            continue
-        done = done.then(step)
-        if not step.waiting or not pauses:
-            return done
-        left = count(step.waiting, "profile is", "profiles are")
-        options.narrate(f"{left} not shown as of after the request; reading again in {pauses[0]:.0f} s.")
-        pause(pauses.pop(0))
+def _wait(profiles: int, seconds: float) -> bool:
+    options.narrate(format_wait(profiles, seconds))
+    time.sleep(seconds)
+    return True
 
 
 def _read(file: Path) -> list[dict[str, Any]]:
@@ -122,17 +105,3 @@ def _read(file: Path) -> list[dict[str, Any]]:
             raise options.BadInput(f"{file}, line {number}: no decision with {', '.join(_KEYS)}.")
         lines.append(decision)
     return lines
-
-
-def format_readback(done: Readback) -> str:
-    """Return a sentence about runs that were settled.
-
-    >>> format_readback(Readback(applied=29, not_applied=11, partly=1, cannot_tell={"other": 2}))
-    'settled 41 profiles: 29 applied, 11 not, 1 partly; 2 cannot tell (other)'
-    """
-    text = f"settled {count(done.settled, 'profile')}"
-    if done.settled:
-        text += f": {done.applied:,} applied, {done.not_applied:,} not, {done.partly:,} partly"
-    for reason, profiles in done.cannot_tell.items():
-        text += f"; {profiles:,} cannot tell ({printable(reason)})"
-    return text + (f"; {done.waiting:,} may be read again later" if done.waiting else "")

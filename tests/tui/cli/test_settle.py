@@ -6,6 +6,7 @@ import pytest
 
 import tui.cli.settle
 from recorder import JournalReader
+from recorder.shipping import profiles
 from simulator.service import Service
 
 SECRET = {"RESTANTE_QUERY_CREDENTIALS": "ops:s3cr3t-s3cr3t"}
@@ -36,8 +37,8 @@ def test_settle_leaves_each_add_once(restante, journal, doubtful):
         assert (done.code, done.err.strip()) == (0, "settled 3 profiles: 1 applied, 1 not, 1 partly")
         assert restante("ship", "-j", journal).code == 0
         assert restante("compare", "-j", journal, "--url", service.url).code == 0
-        profiles = service.profiles()
-    assert {id_: profiles[id_]["visits"] for id_ in profiles} == {"ada": 2, "bob": 1, "cleo": 1}
+        held = service.profiles()
+    assert {id_: held[id_]["visits"] for id_ in held} == {"ada": 2, "bob": 1, "cleo": 1}
     with JournalReader(journal) as reader:
         assert (reader.counts().shipped, reader.counts().possibly_twice) == (4, 0)
     assert b"s3cr3t-s3cr3t" not in b"".join(file.read_bytes() for file in journal.parent.glob("kiosk.db*"))
@@ -52,7 +53,7 @@ def test_settle_as_json(restante, journal, doubtful):
 
 
 def test_old_readings_are_repeated(restante, journal, doubtful, monkeypatch):
-    monkeypatch.setattr(tui.cli.settle, "PAUSES", [0.0])
+    monkeypatch.setattr(profiles, "PAUSES", [0.0])
     with Service(read_lag=3_600) as service:
         doubtful(service, 4)
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
@@ -69,6 +70,7 @@ def test_limit_of_queries_is_waited_for(restante, journal, doubtful, monkeypatch
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
     assert (done.code, len(waits)) == (130, 1)
     assert waits[0] > 3_000
+    assert "no more queries now; reading again in" in done.err
 
 
 def _interrupt(waits):

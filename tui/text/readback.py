@@ -1,0 +1,33 @@
+"""Settling by reading profiles back, in words. Pure."""
+
+from recorder.model.reports import Readback
+from tui.text.format import age, count, printable
+
+__all__ = ["format_readback", "format_wait"]
+
+
+def format_readback(done: Readback) -> str:
+    """Return a sentence about runs that were settled.
+
+    >>> format_readback(Readback(applied=29, not_applied=11, partly=1, cannot_tell={"other": 2}))
+    'settled 41 profiles: 29 applied, 11 not, 1 partly; 2 cannot tell (other)'
+    """
+    text = f"settled {count(done.settled, 'profile')}"
+    if done.settled:
+        text += f": {done.applied:,} applied, {done.not_applied:,} not, {done.partly:,} partly"
+    for reason, profiles in done.cannot_tell.items():
+        text += f"; {profiles:,} cannot tell ({printable(reason)})"
+    return text + (f"; {done.waiting:,} may be read again later" if done.waiting else "")
+
+
+def format_wait(profiles: int, seconds: float) -> str:
+    """Return a sentence about a wait before profiles are read again: see `recorder.shipping.profiles.settle`.
+
+    >>> print(format_wait(1, 10), format_wait(0, 3600), sep="\n")
+    1 profile is not shown as of after the request; reading again in 10 s.
+    The service answers no more queries now; reading again in 1 h.
+    """
+    cause = "The service answers no more queries now"
+    if profiles:
+        cause = f"{count(profiles, 'profile is', 'profiles are')} not shown as of after the request"
+    return f"{cause}; reading again in {age(seconds)}."
