@@ -23,9 +23,10 @@ def format_readback(done: Readback) -> str:
 def format_wait(profiles: int, seconds: float) -> str:
     """Return a sentence about a wait before profiles are read again: see `recorder.shipping.profiles.settle`.
 
-    >>> print(format_wait(1, 10), format_wait(0, 3600), sep="\n")
-    1 profile is not shown as of after the request; reading again in 10 s.
-    The service answers no more queries now; reading again in 1 h.
+    >>> format_wait(1, 10)
+    '1 profile is not shown as of after the request; reading again in 10 s.'
+    >>> format_wait(0, 3600)
+    'The service answers no more queries now; reading again in 1 h.'
     """
     cause = "The service answers no more queries now"
     if profiles:
