@@ -5,11 +5,12 @@ Its parts, from the network inwards:
     server, connections    sockets, threads, scheduled faults
     tls, bodies, answers   HTTPS, request bodies, answers beside the application's
     routes, origins        the WSGI application, and who may use its own routes
-    replies                the forms of an answer: a digit, JSON, a script, a pixel
+    replies                answers as werkzeug has them
     credentials, queries   HTTP Basic, and the query API
-    ingestion, events      from messages to profiles, and the rules for events
-    requestlog             lines of the log
+    ingestion              from messages to profiles
     faults, late           fault schedules, delayed copies
+
+What it shares with the relay, payloads, rules for events and forms of answers, is in `recorder.model`.
 
 `Service` needs werkzeug, and trustme for HTTPS (``pip install 'restante[service]'``), and is imported on first use;
 `faults` needs nothing.

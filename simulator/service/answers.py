@@ -1,42 +1,22 @@
-"""Answers in place of the application's: refusals, what faults show, and headers for browsers."""
+"""Answers in place of the application's: refusals, and what faults show."""
 
 import json
-from email.message import Message
 from http import HTTPStatus
 
 from werkzeug.wrappers import Response
 
+from recorder.model import replies
 from simulator.service.faults import Status
+from simulator.service.replies import response
 
-__all__ = ["busy", "cross_origin", "failure", "page", "refusal"]
+__all__ = ["busy", "failure", "page", "refusal"]
 
 _PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
 
 
-def cross_origin(asked: Message) -> dict[str, str]:
-    """Return headers that let a browser SDK read the answer.
-
-    mixpanel-js sends credentials, and then browsers want the page's origin by name: they hide an answer that says
-    ``*``, and the SDK would send the batch again.
-    """
-    return {
-        "Access-Control-Allow-Origin": _echo(asked.get("Origin"), "*"),
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-        "Access-Control-Allow-Headers": _echo(asked.get("Access-Control-Request-Headers"), "Content-Type"),
-        "Access-Control-Expose-Headers": "Retry-After",
-        "Vary": "Origin",
-    }
-
-
-def _echo(asked: str | None, otherwise: str) -> str:
-    """Return `asked` if it is legal in a header: folded lines and NUL are not."""
-    return asked if asked is not None and asked.isprintable() else otherwise
-
-
 def refusal(code: int, text: str, headers: dict[str, str] | None = None) -> Response:
     """Return an answer in the service's own form for errors."""
-    return Response(json.dumps({"status": 0, "error": text}), code, headers, mimetype="application/json")
+    return response(replies.refusal(code, text, headers))
 
 
 def busy(reason: str) -> bytes:

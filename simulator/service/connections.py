@@ -22,7 +22,9 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
 
 from recorder.model.payloads import MAX_BODY, Endpoint, endpoint_of
-from simulator.service.answers import busy, cross_origin, failure, page, refusal
+from recorder.model.replies import cross_origin, too_large
+from recorder.model.requestlog import NOTES, request_line
+from simulator.service.answers import busy, failure, page, refusal
 from simulator.service.bodies import HeadLines, UnclearBody, announced_length, body_parts
 from simulator.service.faults import (
     AckLost,
@@ -38,8 +40,7 @@ from simulator.service.faults import (
     Status,
     Truncate,
 )
-from simulator.service.replies import too_large
-from simulator.service.requestlog import NOTES, request_line
+from simulator.service.replies import response as as_response
 from simulator.service.routes import PART
 from simulator.service.tls import end, handshake_failure, stop_reading, wrapped
 
@@ -240,7 +241,7 @@ class _Connection(WSGIRequestHandler):
             self._close(error.strerror or str(error))
             return
         if body is None:
-            self._send(too_large(self._endpoint))
+            self._send(as_response(too_large(self._endpoint)))
             return
         environ["wsgi.input"] = BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
@@ -346,7 +347,10 @@ class _Connection(WSGIRequestHandler):
         bodiless = response.status_code in _BODILESS
         del response.headers["Content-Length"]
         if self._endpoint is not None:
-            response.headers.update(cross_origin(self.headers))
+            origin, headers = (
+                self.headers.get(name) for name in ("Origin", "Access-Control-Request-Headers")
+            )
+            response.headers.update(cross_origin(origin, headers))
         if not bodiless:
             response.headers["Content-Length"] = str(len(body))
         if self.close_connection:

@@ -9,14 +9,15 @@ from threading import Lock
 from typing import Any
 
 from recorder.model.dialect import Dialect
+from recorder.model.events import FailedRecord, check_event, insert_id_of, is_old
 from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.outcomes import Verdict
 from recorder.model.payloads import Endpoint, Submission
-from simulator.service.events import FailedRecord, check_event, insert_id_of, is_old
+from recorder.model.replies import Receipt
 from simulator.service.projects import Projects
 from simulator.simulator import Simulator
 
-__all__ = ["Acceptance", "Inbox", "Mixed", "OldEvents", "Receipt", "Received"]
+__all__ = ["Acceptance", "Inbox", "Mixed", "OldEvents", "Received"]
 
 
 class Mixed(StrEnum):
@@ -63,31 +64,6 @@ class Received:
     reason: str | None = None
     token: str | None = None
     at: float = field(default=0.0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The answer to a submission.
-
-    Attributes:
-        accepted: Number of accepted messages.
-        error: The service's error text; None for status 1.
-        refused: Number of refused messages.
-        reason: Why the first of them was refused.
-        failed: Those that failed the validation of /import.
-    """
-
-    accepted: int = 0
-    error: str | None = None
-    refused: int = 0
-    reason: str | None = None
-    failed: tuple[FailedRecord, ...] = ()
-
-    @property
-    def summary(self) -> str:
-        """The counts and the reason as words."""
-        accepted = f"{self.accepted:,} accepted"
-        return f"{accepted}, {self.refused:,} refused: {self.reason}" if self.refused else accepted
 
 
 _REQUIRED = {

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from werkzeug.wrappers import Request, Response
 
 from recorder.model.payloads import Endpoint, Unreadable, endpoint_of, form_fields, read_submission
+from recorder.model.replies import answer, is_callback, refusal, unauthorized
+from recorder.model.requestlog import NOTES
 from simulator.service.credentials import Unauthorized, authorize
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from simulator.service.ingestion import Acceptance, Inbox
 from simulator.service.origins import web_page
 from simulator.service.queries import Queries, Refused, TooMany
-from simulator.service.replies import answer, is_callback, json_answer, unauthorized
-from simulator.service.requestlog import NOTES
+from simulator.service.replies import json_answer, response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -108,10 +109,10 @@ class Application:
             try:
                 project = self._authorized(request, submission.options)
             except Unauthorized as error:
-                return unauthorized(str(error))
+                return response(unauthorized(str(error)))
         receipt = self._inbox.take(endpoint, submission, project, request.environ.get(PART))
         request.environ.setdefault(NOTES, []).append(receipt.summary)
-        return answer(endpoint, submission, receipt)
+        return response(answer(endpoint, submission, receipt))
 
     def _query(self, request: Request) -> Response:
         try:
@@ -184,7 +185,7 @@ def _query_error(text: str, status: int, retry_after: float | None = None) -> Re
 
 
 def _error(text: str, status: int) -> Response:
-    return json_answer({"status": 0, "error": text}, status)
+    return response(refusal(status, text))
 
 
 def _allowing(methods: Iterable[str], response: Response) -> Response:

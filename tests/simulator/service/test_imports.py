@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from recorder.model.events import DISALLOWED_IDS, FIVE_DAYS, check_event, is_old
 from recorder.model.payloads import MAX_BODY
-from simulator.service.events import DISALLOWED_IDS, FIVE_DAYS, check_event, is_old
 from simulator.service.server import Service
 from tests.simulator.service.senders import TIMEOUT
 
