@@ -1,7 +1,8 @@
 """Credentials of /import and the query API: HTTP Basic, as the service documents it."""
 
-from base64 import b64decode
 from collections.abc import Mapping
+
+from recorder.model.credentials import basic_of, is_bearer
 
 __all__ = ["Unauthorized", "authorize"]
 
@@ -31,14 +32,12 @@ def authorize(header: str, options: Mapping[str, str], account: tuple[str, str] 
     """
     if account is None and not header:
         return None
-    scheme, _, text = header.strip().partition(" ")
-    if scheme.lower() == "bearer" and text:
+    if is_bearer(header):
         return None
-    if scheme.lower() != "basic":
-        raise Unauthorized(f"no HTTP Basic; give {_FORMS}")
-    user, colon, password = _decoded(text.strip()).partition(":")
-    if not colon or not user:
-        raise Unauthorized(f"no name and password with a colon between; give {_FORMS}")
+    try:
+        user, password = basic_of(header)
+    except ValueError as error:
+        raise Unauthorized(f"{error}; give {_FORMS}") from None
     if not password:
         return None if options.get("project_id") else user
     if not options.get("project_id"):
@@ -46,10 +45,3 @@ def authorize(header: str, options: Mapping[str, str], account: tuple[str, str] 
     if account is not None and (user, password) != account:
         raise Unauthorized("another service account's")
     return None
-
-
-def _decoded(text: str) -> str:
-    try:
-        return b64decode(text, validate=True).decode()
-    except ValueError:
-        return text  # documented: plain text does as well

@@ -21,11 +21,11 @@ from recorder.journal.decisions import Decision, Verb
 from recorder.model.filters import MOST_RANGES
 from recorder.model.json_value import parse_json
 from recorder.model.reports import Forgotten
+from recorder.reading.sentence import report_sentence
 from tui.browser.gateway import Gateway
 from tui.text.forgetting import told as told_forgotten
 from tui.text.format import count, escaped_json, printable
 from tui.text.rows import Query
-from tui.text.sentence import report_sentence
 
 __all__ = ["Actions", "ReadOnly", "decided", "named", "numbered", "question"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Literal, Self
 
 from recorder import Entry, HttpTransport, JournalReader, Lane, State
+from recorder.reading.sentence import shipping_of
 from simulator.testing import to_test
 from tui.text.effect import Effect, effect_of
 from tui.text.facts import EntryFacts, Facts, kept
 from tui.text.history import note_of, opening, start_of
 from tui.text.rows import Query, Row, Window, row_of
-from tui.text.sentence import shipping_of
 
 __all__ = ["PAGE", "Gateway"]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import click
 
 from recorder import HttpTransport, Journal, JournalReader, PeopleApi, Recorder, Shipper
+from recorder.reading.sentence import shipping_of
 from simulator import Simulator
 from simulator.service import Service
 from tui.cli.options import as_json, journal_hint, narrate
 from tui.cli.ship import format_report, ship_with_progress
 from tui.text.format import count
-from tui.text.sentence import shipping_of
 
 __all__ = ["demo_command", "kiosk_day"]
 

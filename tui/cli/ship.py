@@ -9,11 +9,11 @@ import click
 
 from recorder import HttpTransport, Journal, JournalReader, Shipper, ShippingPolicy, ShipReport
 from recorder.model.shipping import ShipperStatus
+from recorder.reading.sentence import report_sentence
 from tui.cli import options
 from tui.cli.progress import progress_bar
 from tui.cli.watch import warn_of_copy, watch
 from tui.text.format import count, printable
-from tui.text.sentence import report_sentence
 
 __all__ = ["format_report", "ship_command", "ship_with_progress"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from recorder import State, Statistics
+from recorder.reading.sentence import Shipping, shipping_of
 from recorder.reading.status import StatusReader
 from tui.cli import options
 from tui.text.format import age, printable, size
-from tui.text.sentence import Shipping, shipping_of
 
 __all__ = ["status_command"]
 

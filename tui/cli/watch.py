@@ -22,9 +22,9 @@ from recorder import (
 )
 from recorder.model.errors import JournalMissing
 from recorder.model.shipping import ShipperStatus
+from recorder.reading.sentence import report_sentence
 from tui.cli import options
 from tui.text.format import printable
-from tui.text.sentence import report_sentence
 
 __all__ = ["warn_of_copy", "watch"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from recorder import Attempt, Entry, State, Statistics
 from recorder.model.reports import Hold
 from recorder.model.shipping import ShipperStatus
-from tui.text.sentence import Shipping
+from recorder.reading.sentence import Shipping
 
 __all__ = ["EntryFacts", "Facts", "counted", "kept"]
 

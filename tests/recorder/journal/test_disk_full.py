@@ -15,10 +15,10 @@ import pytest
 from recorder import Journal, JournalFull, JournalReader, Recorder, Shipper, audit
 from recorder.journal.locks import beside
 from recorder.journal.reserve import RESERVE_BYTES, ReserveFile
+from recorder.reading.sentence import shipping_of
 from simulator import Simulator
 from tests.doubles import AT_ONCE, Scripted
 from tests.recorder.remnants import ID, VALUE, everywhere, places
-from tui.text.sentence import shipping_of
 
 
 def mount(folder, size):

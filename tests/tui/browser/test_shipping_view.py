@@ -3,6 +3,7 @@
 import pytest
 
 from recorder import JournalReader, Statistics
+from recorder.reading.sentence import shipping_of
 from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, RESET, URL
 from tests.tui.browser import shops
@@ -12,7 +13,6 @@ from tui.browser.widgets.attempt_table import AttemptTable
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.failure_table import FailureTable
 from tui.text.accounts import accounts_lines
-from tui.text.sentence import shipping_of
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from recorder import JournalReader, ShippingPolicy, ShipReport, Statistics
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
 from recorder.model.shipping import LaneStatus, ShipperStatus
+from recorder.reading.sentence import shipping_of, standing_of
 from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, RESET, UNREACHABLE, URL
 from tests.tui.browser import shops
@@ -17,7 +18,6 @@ from tui.browser.app import Browser
 from tui.browser.widgets.failure_table import FailureTable
 from tui.text.cells import folded
 from tui.text.format import copied_words
-from tui.text.sentence import shipping_of, standing_of
 
 pytestmark = pytest.mark.long  # half a minute of screens
 

@@ -7,9 +7,9 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from recorder.reading.sentence import standing_of
 from tui.text.facts import Facts
 from tui.text.format import age, printable, size
-from tui.text.sentence import standing_of
 
 __all__ = ["TopLine", "accounts_line", "standing"]
 

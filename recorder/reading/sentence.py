@@ -1,12 +1,12 @@
-"""The sentence about shipping, its state or its result, for the commands and the browser. Pure."""
+"""The sentence about shipping, its state or its result, for the commands, the browser and the relay. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from recorder import ShipReport, Statistics
 from recorder.model.entries import AttemptOutcome
-from recorder.model.shipping import LaneStatus, ShipperStatus
-from tui.text.format import age, count, printable
+from recorder.model.reports import Statistics
+from recorder.model.shipping import LaneStatus, ShipperStatus, ShipReport
+from recorder.model.text import age, count, printable
 
 __all__ = ["Shipping", "report_sentence", "shipping_of", "standing_of"]
 

@@ -8,7 +8,7 @@ from recorder import ShipReport, Statistics
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
 from recorder.model.shipping import LaneStatus, ShipperStatus, Unanswered
-from tui.text.sentence import report_sentence, shipping_of
+from recorder.reading.sentence import report_sentence, shipping_of
 
 STOPPED = [AttemptOutcome.OFFLINE, AttemptOutcome.PAUSED, AttemptOutcome.WAIT, AttemptOutcome.UNKNOWN]
 
