@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from recorder.journal import accounts, lanes
 from recorder.journal.entries import SET_ASIDE, Carried
-from recorder.model.entries import AttemptOutcome
+from recorder.model.entries import AttemptOutcome, ReadBack
 from recorder.model.operations import Lane
 from recorder.model.told import Past
 
@@ -26,6 +26,7 @@ __all__ = [
     "opened",
     "outcome_of",
     "past_of",
+    "read_back",
 ]
 
 _INSERT = """
@@ -43,6 +44,8 @@ _END = """
 UPDATE attempts SET outcome = ?, status = ?, words = ?, ended_at = ? WHERE id = ? AND epoch = ? AND outcome IS NULL
 """
 _END_LATE = "UPDATE attempts SET outcome = 'shipped', status = ?, words = ?, ended_at = ? WHERE id = ?"
+_ENTRIES = "SELECT entries FROM attempts WHERE id = ?"
+_NOT_APPLIED = f"UPDATE attempts SET words = '{ReadBack.NOT_APPLIED}' WHERE id = ?"
 _OUTCOME = "SELECT outcome FROM attempts WHERE id = ? AND epoch = ?"
 _REPEATED = """
 SELECT previous.id FROM attempts AS this JOIN attempts AS previous
@@ -151,6 +154,16 @@ def end_late(
 ) -> None:
     """Note that an attempt whose outcome was unknown was accepted after all."""
     connection.execute(_END_LATE, (status, words, now, attempt))
+
+
+def read_back(connection: sqlite3.Connection, attempt: int, applied: int, others: int, now: float) -> None:
+    """Note that so many entries of an attempt in doubt were applied, and so many others were not."""
+    ((carried,),) = connection.execute(_ENTRIES, (attempt,)).fetchall()
+    if applied:
+        words = ReadBack.APPLIED if applied == carried else ReadBack.PARTLY
+        end_late(connection, attempt, status=None, words=words, now=now)
+    elif others == carried:
+        connection.execute(_NOT_APPLIED, (attempt,))
 
 
 def outcome_of(connection: sqlite3.Connection, carried: Carried) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 from recorder.journal import attempts, doubt, entries, lanes
 from recorder.journal.entries import Decidable, Profile
 from recorder.journal.erase import erase_settled
-from recorder.model.entries import NewEntry, State
+from recorder.model.entries import NewEntry, ReadBack, State
 from recorder.model.errors import InvalidOperation, JournalError
 from recorder.model.filters import Where
 from recorder.model.intake import Intake
@@ -135,7 +135,7 @@ class _Weighed:
 
 def _refusal(verb: Verb, row: Decidable) -> str | None:
     if verb is Verb.RETRY:
-        if row.state == State.WAITING and row.reason is not None:
+        if row.state == State.WAITING and row.reason not in {None, ReadBack.NOT_APPLIED}:
             return None  # rejected like many others: it waits until a person has looked why
         if row.state == State.REJECTED and row.attempt is None:
             return _MALFORMED

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from recorder.journal import accounts
-from recorder.model.entries import NewEntry, State
+from recorder.model.entries import NewEntry, ReadBack, State
 from recorder.model.errors import JournalDamaged
 from recorder.model.operations import Lane
 
@@ -325,7 +325,8 @@ UPDATE entries SET (state, attempt, sends) =
    AND seq <= (SELECT cursor FROM lanes WHERE lanes.lane = entries.lane)
 """
 _SETTLE_AGAIN = f"""
-UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1, reason = NULL,
+UPDATE entries SET state = :state, attempt = :attempt, sends = sends + 1,
+                   reason = CASE WHEN :state = 'shipped' AND reason = '{ReadBack.NOT_APPLIED}' THEN reason END,
                    possibly_twice = possibly_twice OR ({_TWICE})
  WHERE {_CARRIED_AGAIN}
 """
@@ -358,8 +359,9 @@ _MOVE = """
 UPDATE entries SET state = ?, reason = coalesce(?, reason) WHERE seq IN (SELECT value FROM json_each(?))
 """
 _MARK_HAZARDOUS = "UPDATE entries SET hazardous = 1 WHERE seq IN (SELECT value FROM json_each(?))"
-_MARK_UNSENT = """
-UPDATE entries SET sends = 0, hazardous = 0, reason = NULL WHERE seq IN (SELECT value FROM json_each(?))
+_MARK_UNSENT = f"""
+UPDATE entries SET sends = 0, hazardous = 0, reason = '{ReadBack.NOT_APPLIED}'
+ WHERE seq IN (SELECT value FROM json_each(?))
 """
 _DOUBTFUL = f"""
 SELECT seq, group_key, {UNIT}, hazardous FROM entries
@@ -518,8 +520,9 @@ _TAKE_UP = """
 UPDATE entries SET state = ?, reason = NULL, hazardous = hazardous OR (sends > 0)
  WHERE seq IN (SELECT value FROM json_each(?))
 """
-_DISCARD = """
-UPDATE entries SET state = 'discarded', reason = coalesce(reason, 'discarded by a person')
+_DISCARD = f"""
+UPDATE entries SET state = 'discarded',
+                   reason = coalesce(nullif(reason, '{ReadBack.NOT_APPLIED}'), 'discarded by a person')
  WHERE seq IN (SELECT value FROM json_each(?))
 """
 _MARK_OUT_OF_ORDER = "UPDATE entries SET out_of_order = 1 WHERE seq IN (SELECT value FROM json_each(?))"

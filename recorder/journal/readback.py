@@ -17,7 +17,7 @@ from recorder.journal.entries import Profile
 from recorder.journal.erase import erase_settled
 from recorder.journal.uptime import Uptime
 from recorder.model.counting import Counting
-from recorder.model.entries import State
+from recorder.model.entries import ReadBack, State
 from recorder.model.hazards import Update
 from recorder.model.intake import token_prefix
 from recorder.model.json_value import compact
@@ -29,8 +29,6 @@ __all__ = ["MOST_PROFILES", "Profiles", "settle", "settle_decisions"]
 
 MOST_PROFILES = 1_000
 """Most profiles in one reading."""
-
-READ_BACK = "read back from the profile"
 
 _WITNESSES = 20
 
@@ -230,16 +228,18 @@ def settle_decided(
 ) -> dict[str, int]:
     """Ship the applied first part of each run, and send the rest again, inside the caller's transaction."""
     counts = Counter[str]()
+    by_attempt: dict[int, Counter[str]] = defaultdict(Counter)
     for one, applied in decided:
         shipped, rest = one.numbers[:applied], one.numbers[applied:]
-        entries.move(connection, shipped, State.IN_DOUBT, State.SHIPPED, READ_BACK)
+        entries.move(connection, shipped, State.IN_DOUBT, State.SHIPPED, ReadBack.APPLIED)
         entries.move(connection, rest, State.IN_DOUBT, State.WAITING)
         entries.mark_unsent(connection, rest)
         doubt.end_all_waits(connection, Lane.PEOPLE, (None, one.profile))
         counts["entries"] += len(one.numbers)
+        by_attempt[one.attempt].update(applied=len(shipped), others=len(rest))
         counts["partly" if shipped and rest else "applied" if shipped else "not_applied"] += 1
-    for attempt in {one.attempt for one, applied in decided if applied}:
-        attempts.end_late(connection, attempt, status=None, words=READ_BACK, now=now)
+    for attempt, told_of in by_attempt.items():
+        attempts.read_back(connection, attempt, told_of["applied"], told_of["others"], now)
     erase_settled(connection)
     return dict(counts)
 

@@ -32,7 +32,7 @@ CREATE TABLE entries (
   state TEXT NOT NULL,                   -- as it was written last: see entries_with_state
   attempt INTEGER,                       -- the attempt that settled it last
   sends INTEGER NOT NULL DEFAULT 0,      -- requests that carried it and may have been applied
-  reason TEXT,                           -- why it is rejected, discarded or waiting
+  reason TEXT,                           -- why it is rejected, discarded or waiting; what its profile told
   possibly_twice INTEGER NOT NULL DEFAULT 0,
   out_of_order INTEGER NOT NULL DEFAULT 0,
   hazardous INTEGER NOT NULL DEFAULT 0,  -- sending it again may change what the profile holds

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["AttemptOutcome", "NewEntry", "State"]
+__all__ = ["AttemptOutcome", "NewEntry", "ReadBack", "State"]
 
 
 class State(StrEnum):
@@ -44,6 +44,14 @@ class AttemptOutcome(StrEnum):
     """Nothing was applied: the service, or a proxy on the way, would not take it now."""
     PAUSED = "paused"
     """Nothing was applied: the configuration is wrong, and a person must fix it."""
+
+
+class ReadBack(StrEnum):
+    """Words about what profiles told of a request in doubt: an entry's reason, or its attempt's words."""
+
+    APPLIED = "read back from the profile: applied"
+    PARTLY = "read back from the profiles: applied in part"
+    NOT_APPLIED = "read back: not applied, sent again"
 
 
 class NewEntry(NamedTuple):

@@ -5,6 +5,7 @@ come from `recorder.model.filters`, and never contain user data.
 """
 
 from recorder.journal.entries import IS_OBJECT, NAMES, SET_ASIDE
+from recorder.model.entries import ReadBack
 from recorder.model.reports import Attempt, Baseline, Entry
 from recorder.model.shipping import LaneStatus
 from recorder.reading.rows import columns
@@ -131,7 +132,8 @@ SELECT {_ATTEMPT_COLUMNS} FROM attempts
    AND (id IS :attempt
         OR :seq IN (SELECT value FROM json_each(picked))
         OR (picked IS NULL AND outcome IS NOT 'shipped' AND (outcome IS NOT 'unknown' OR :sends)
-            AND (:attempt IS NOT NULL OR entries = last - first + 1)))
+            AND (:attempt IS NOT NULL OR entries = last - first + 1))
+        OR (picked IS NULL AND words = '{ReadBack.PARTLY}' AND entries = last - first + 1))
  ORDER BY id
 """
 LATEST_ATTEMPTS = f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE id < ? ORDER BY id DESC LIMIT ?"

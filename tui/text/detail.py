@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from recorder import Attempt, Entry, Lane, State
-from recorder.model.entries import AttemptOutcome
+from recorder.model.entries import AttemptOutcome, ReadBack
 from tui.text.effect import Effect
 from tui.text.facts import EntryFacts
 from tui.text.format import age, clipped, count, escaped_json, owner_name, printable, size
@@ -89,7 +89,7 @@ def detail_lines(
     ]
     yield from _labelled("marks", marks, "$text-warning")
     if entry.reason:
-        yield Line("reason", printable(clipped(entry.reason, _LONGEST_WORDS)), "$text-error")
+        yield Line("reason", printable(clipped(entry.reason, _LONGEST_WORDS)), LOOKS[entry.state].style)
     yield from _payload(entry, key("journal.copy"))
     yield from _attempts(facts)
     yield from _effect(entry, effect, known=effect_known)
@@ -143,7 +143,7 @@ def _ago(seconds: float) -> str:
 
 def _attempts(facts: EntryFacts) -> Iterator[Line]:
     attempts = facts.attempts[-_MOST_ATTEMPTS:]
-    lines = [_attempt(attempt, facts.now) for attempt in attempts]
+    lines = [_attempt(attempt, facts.entry, facts.now) for attempt in attempts]
     if len(facts.attempts) > len(attempts):
         lines.insert(0, f"{len(facts.attempts) - len(attempts):,} before these")
     yield from _labelled("attempts", lines or ["none yet"])
@@ -159,14 +159,27 @@ _SAID = {
 }
 
 
-def _attempt(attempt: Attempt, now: float) -> str:
+def _attempt(attempt: Attempt, entry: Entry, now: float) -> str:
     status = f" {attempt.status}" if attempt.status is not None else ""
-    said = _SAID[attempt.outcome] if attempt.outcome is not None else "under way"
-    words = f": {printable(clipped(attempt.words, _LONGEST_WORDS))}" if attempt.words else ""
+    said = _said(attempt, entry)
     carried = max(attempt.entries, attempt.updates)  # folded, several entries travel as one update
     times = f" ({attempt.times:,} times)" if attempt.times > 1 else ""
     others = f", with {carried - 1:,} more" if carried > 1 else ""
-    return f"{moment(attempt.started_at, now)}{status} {said}{words}{times}{others}"
+    return f"{moment(attempt.started_at, now)}{status} {said}{times}{others}"
+
+
+def _said(attempt: Attempt, entry: Entry) -> str:
+    """Return the outcome of an attempt for one of its entries: profiles may tell different ones of it."""
+    words = f": {printable(clipped(attempt.words, _LONGEST_WORDS))}" if attempt.words else ""
+    if attempt.outcome is None:
+        return f"under way{words}"
+    if attempt.words not in set(ReadBack) and attempt.outcome is not AttemptOutcome.UNKNOWN:
+        return f"{_SAID[attempt.outcome]}{words}"
+    if entry.reason == ReadBack.NOT_APPLIED or (
+        entry.reason == ReadBack.APPLIED and entry.attempt == attempt.id
+    ):
+        return entry.reason
+    return f"{_SAID[AttemptOutcome.UNKNOWN]}{words}"
 
 
 def _effect(entry: Entry, effect: Effect | None, *, known: bool) -> Iterator[Line]:
@@ -198,7 +211,8 @@ def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
     retry, edit, discard = (f" ({key(name)})" if key is not None else "" for name in names)
     match entry.state:
         case State.SHIPPED:
-            return "nothing: the service accepted the request that carried it"
+            accepted = "the service accepted the request that carried it"
+            return f"nothing: {'its profile shows it' if entry.reason == ReadBack.APPLIED else accepted}"
         case State.REJECTED if entry.attempt is None:
             return f"malformed: it stays until a person edits{edit} or discards{discard} it"
         case State.REJECTED:
@@ -213,7 +227,7 @@ def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
             return "the request that carries it is answered"
         case State.IN_DOUBT:
             return _after_doubt(facts, f"a person decides: retry{retry} or discard{discard}")
-        case State.WAITING if entry.reason is not None and facts.hold is None:
+        case State.WAITING if entry.reason not in {None, ReadBack.NOT_APPLIED} and facts.hold is None:
             return f"many were rejected with the same words: a person looks why, and retries{retry}"
     return f"{'then it' if facts.hold is not None else 'it'} goes {_when(facts)}"
 

@@ -41,6 +41,9 @@ def test_settle_leaves_each_add_once(restante, journal, doubtful):
     assert {id_: held[id_]["visits"] for id_ in held} == {"ada": 2, "bob": 1, "cleo": 1}
     with JournalReader(journal) as reader:
         assert (reader.counts().shipped, reader.counts().possibly_twice) == (4, 0)
+    listed = restante("entries", "error=read back", "-j", journal).out
+    assert listed.count("(read back from the profile: applied)") == 2
+    assert listed.count("(read back: not applied, sent again)") == 2
     assert b"s3cr3t-s3cr3t" not in b"".join(file.read_bytes() for file in journal.parent.glob("kiosk.db*"))
 
 
