@@ -16,6 +16,7 @@ __all__ = [
     "add_unreachable",
     "answered_lately",
     "appended_lately",
+    "counted",
     "end",
     "end_late",
     "erase_words",
@@ -93,6 +94,10 @@ SELECT profile, operator, state, sends, possibly_twice, counted
  WHERE entry.lane = 'people' AND sends > 0 AND state <> 'in_doubt'
    AND (operator IN ('$add', '$delete') OR possibly_twice OR state <> 'shipped')
    AND profile IN (SELECT value FROM json_each(?)) ORDER BY entry.attempt, seq
+"""
+_COUNTED = """
+SELECT count(*) FROM entries JOIN attempts ON attempts.id = entries.attempt
+ WHERE entries.seq IN (SELECT value FROM json_each(?)) AND state = 'in_doubt' AND hazardous AND counted IS NOT NULL
 """
 _APPENDED_LATELY = """
 SELECT profile FROM entries_with_state WHERE lane = 'people' AND operator = '$append' AND state = 'shipped'
@@ -197,6 +202,12 @@ def answered_lately(connection: sqlite3.Connection, lane: Lane) -> bool:
 def in_doubt(connection: sqlite3.Connection) -> list[InDoubt]:
     """Return the entries in doubt of users' profiles, by number."""
     return [InDoubt(*row) for row in connection.execute(_IN_DOUBT).fetchall()]
+
+
+def counted(connection: sqlite3.Connection, numbers: Sequence[int]) -> int:
+    """Return how many of these entries are in doubt from a request that was counted, and not harmless."""
+    ((entries,),) = connection.execute(_COUNTED, (json.dumps(numbers),)).fetchall()
+    return int(entries)
 
 
 def past_of(connection: sqlite3.Connection, profiles: Sequence[str]) -> list[tuple[str, Past]]:

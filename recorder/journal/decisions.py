@@ -59,6 +59,7 @@ class Decision:
         entries: How many entries it takes.
         possibly_twice: How many of them may have been applied already, so that sending them may apply them twice.
         out_of_order: How many of them go after later ones of their profile.
+        counted: How many of them are in doubt from a counted request: `Journal.settle` may tell what was applied.
         refused: Why it does not take others that match, and how many.
         numbers: Those that it takes, ascending.
     """
@@ -66,6 +67,7 @@ class Decision:
     entries: int = 0
     possibly_twice: int = 0
     out_of_order: int = 0
+    counted: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     numbers: tuple[int, ...] = ()
 
@@ -79,6 +81,7 @@ class Decision:
             entries=sum(part.entries for part in parts),
             possibly_twice=sum(part.possibly_twice for part in parts),
             out_of_order=sum(part.out_of_order for part in parts),
+            counted=sum(part.counted for part in parts),
             refused=dict(refused),
             numbers=tuple(sorted({seq for part in parts for seq in part.numbers})),
         )
@@ -122,12 +125,14 @@ class _Weighed:
                 self.refused[reason] += 1
         self.late = _overtaken(connection, self.taken) if verb is Verb.RETRY else []
         self._sent_again = verb is Verb.RETRY
+        self._counted = attempts.counted(connection, [row.seq for row in self.taken])
 
     def decision(self) -> Decision:
         return Decision(
             entries=len(self.taken),
             possibly_twice=sum(row.sends > 0 and self._sent_again for row in self.taken),
             out_of_order=len(self.late),
+            counted=self._counted,
             refused=dict(self.refused),
             numbers=tuple(row.seq for row in self.taken),
         )

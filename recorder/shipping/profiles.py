@@ -115,7 +115,7 @@ class HttpProfiles:
             raise TryLater(told.retry_after or _AN_HOUR)
         raise ShippingError(
             f"{url} answers {response.status_code}",
-            hint="RESTANTE_QUERY_CREDENTIALS=user:secret of a service account, and --project, must fit the project.",
+            hint="RESTANTE_QUERY_CREDENTIALS=user:secret:project_id must be a service account of the project.",
         )
 
 

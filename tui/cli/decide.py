@@ -104,6 +104,11 @@ def _tell(verb: Verb, decision: Decision, *, done: bool = False) -> None:
         are = "is" if decision.entries == 1 else "are"
         becomes = "sent again" if verb is Verb.RETRY else "given up"
         options.narrate(f"{_entries(decision)} {are} to be {becomes}{_hazards(decision)}.")
+    if decision.counted and not done:
+        options.narrate(
+            f"{decision.counted:,} of them {'was' if decision.counted == 1 else 'were'} counted: "
+            "`restante settle` reads from the profiles what was applied."
+        )
     for reason, number in decision.refused.items():
         options.narrate(f"Not taken: {number:,} ({printable(reason)}).")
 

@@ -20,7 +20,9 @@ from recorder.model.operations import UnknownOperators
 from tui.text.format import escaped_json, printable
 
 __all__ = [
+    "QUERY_CREDENTIALS",
     "BadInput",
+    "account",
     "as_dict",
     "as_json",
     "byte_count",
@@ -46,7 +48,9 @@ __all__ = [
     "yes",
 ]
 
-_QUERY_CREDENTIALS = "RESTANTE_QUERY_CREDENTIALS"
+QUERY_CREDENTIALS = "RESTANTE_QUERY_CREDENTIALS"
+"""Variable that names the account that reads profiles."""
+
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGkmg]?)B?")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -108,17 +112,27 @@ def journal(command: Command) -> Command:
     )(command)
 
 
-def query_account() -> tuple[str, str]:
-    """Return name and secret of the account that reads profiles.
+def account(given: str) -> tuple[str, str, str]:
+    """Return name, secret and project of user:secret or user:secret:project_id; what is not there is empty.
+
+    A project's id is a number; any other colon is part of the secret.
+    """
+    user, _, secret = given.partition(":")
+    before, _, project = secret.rpartition(":")
+    return (user, before, project) if before and project.isdecimal() else (user, secret, "")
+
+
+def query_account() -> tuple[str, str, str]:
+    """Return name, secret and project of the account that reads profiles; the project may be empty.
 
     From the environment only: everybody on the machine can read arguments.
     """
-    user, _, secret = text(os.environ.get(_QUERY_CREDENTIALS, "")).partition(":")
+    user, secret, project = account(text(os.environ.get(QUERY_CREDENTIALS, "")))
     if not (user and secret and f"{user}{secret}".isprintable()):
         raise BadInput(
-            f"{_QUERY_CREDENTIALS} must be user:secret of a service account that may read profiles."
+            f"{QUERY_CREDENTIALS} must be user:secret[:project_id] of a service account that may read profiles."
         )
-    return user, secret
+    return user, secret, project
 
 
 def filter_words(command: Command) -> Command:

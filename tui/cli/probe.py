@@ -91,7 +91,8 @@ def probe_command(
         raise options.BadInput("Which project? Give its token with --token, or in RESTANTE_TOKEN.")
     base = base_of(url, api_host)
     query = query_base_of(base) if query_url is None else base_of(query_url, "")
-    project = Project(base, query, id_, token, options.query_account(), timeout=min(30.0, timeout))
+    user, secret, _ = options.query_account()
+    project = Project(base, query, id_, token, (user, secret), timeout=min(30.0, timeout))
     profile = f"restante-probe-{secrets.token_hex(8)}"
     if not yes:
         options.narrate(_plan(project, profile))

@@ -32,7 +32,12 @@ _KEYS = {"journal": str, "profile": str, "epoch": int, "digest": str, "applied":
     "--url", envvar="RESTANTE_URL", metavar="BASE", help="Where updates go.  [default: as shipped last]"
 )
 @click.option("--query-url", metavar="BASE", help="Where queries go.  [default: what belongs to --url]")
-@click.option("--project", default="", metavar="ID", help="The project's id; a service account needs it.")
+@click.option(
+    "--project",
+    default="",
+    metavar="ID",
+    help="The project's id; a service account needs it.  [default: the one with the credentials]",
+)
 @click.option(
     "--decisions",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -58,7 +63,8 @@ def settle_command(
     `ship`, and not twice. Where a reading is too old, it is repeated after 10, 60 and 600 seconds. Exits 1 if a
     profile does not tell: `retry` and `discard` decide about its entries.
 
-    RESTANTE_QUERY_CREDENTIALS is user:secret of a service account that may read profiles; it is never written down.
+    RESTANTE_QUERY_CREDENTIALS is user:secret[:project_id] of a service account that may read profiles; it is never
+    written down.
 
     \b
     Examples:
@@ -77,7 +83,8 @@ def settle_command(
     elif service is None:
         raise options.BadInput("The journal was never shipped: give --url.")
     else:
-        profiles = HttpProfiles(service, options.query_account(), project, query_base=query_url)
+        user, secret, its_project = options.query_account()
+        profiles = HttpProfiles(service, (user, secret), project or its_project, query_base=query_url)
         with Journal(path) as journal:
             done = settle(journal, profiles, _wait)
     if for_programs:

@@ -160,12 +160,10 @@ def _credentials() -> tuple[str, str] | tuple[str, str, str] | None:
     given = os.environ.get(_CREDENTIALS, "")
     if not given:
         return None
-    user, colon, password = given.partition(":")
-    if not (user and colon):
+    user, password, project = options.account(given)
+    if not (user and ":" in given):
         raise options.BadInput(f"{_CREDENTIALS} must be user:password or user:password:project_id.")
-    account, _, project = password.rpartition(":")
-    # A project's id is a number; any other colon is part of the password.
-    return (user, account, project) if account and project.isdecimal() else (user, password)
+    return (user, password, project) if project else (user, password)
 
 
 def ship_with_progress(shipper: Shipper, limit: int | None = None, *, now: bool = False) -> ShipReport:

@@ -47,11 +47,24 @@ def test_settle_leaves_each_add_once(restante, journal, doubtful):
     assert b"s3cr3t-s3cr3t" not in b"".join(file.read_bytes() for file in journal.parent.glob("kiosk.db*"))
 
 
-def test_settle_as_json(restante, journal, doubtful):
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_question_mentions_settle(restante, journal, doubtful, verb):
+    """Before somebody guesses: only of what was counted, and not once it is done."""
     with Service() as service:
+        doubtful(service, 0)
+    says = "of them were counted: `restante settle` reads from the profiles what was applied.\n"
+    assert f"4 {says}" in restante(verb, "state=in_doubt", "-j", journal).err
+    done = restante(verb, "state=in_doubt", "-j", journal, "--yes", "--json")
+    assert (done.json["counted"], done.err) == (4, "")
+    assert "settle" not in restante(verb, "--all", "-j", journal).err
+
+
+def test_settle_as_json(restante, journal, doubtful):
+    with Service(credentials=("ops", "s3:cr")) as service:
         doubtful(service, 4)
         base = ["--url", f"{service.url}/", "--query-url", f"{service.url}/"]
-        done = restante("settle", "-j", journal, *base, "--project", "7", "--json", environment=SECRET)
+        with_project = {"RESTANTE_QUERY_CREDENTIALS": "ops:s3:cr:7"}
+        done = restante("settle", "-j", journal, *base, "--json", environment=with_project)
     assert (done.code, done.json["profiles"], done.json["applied"], done.json["entries"]) == (0, 3, 3, 4)
 
 
