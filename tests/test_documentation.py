@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
+import fleet
 import recorder
 import simulator
 import tui
@@ -28,12 +29,13 @@ EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rel
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MODULES = [
+    "fleet",
     "recorder",
     "restante",
     "simulator",
     *(
         name
-        for package in (recorder, simulator, tui)
+        for package in (fleet, recorder, simulator, tui)
         for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ),
 ]

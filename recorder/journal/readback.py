@@ -177,7 +177,7 @@ def settle_by(
     wanted = set(asked)
     runs = [one for one in held(connection, uptime)[0] if one.profile in wanted]
     seen = frozenset(name for profile in shown.values() for name in profile or ())
-    known = _known(connection, [(one.profile, one.run) for one in runs if one.run is not None])
+    known = known_counts(connection, [(one.profile, one.run) for one in runs if one.run is not None])
     decided: list[tuple[Held, int]] = []
     reasons = Counter[str]()
     waiting = 0
@@ -209,7 +209,7 @@ def _answer(run: Run, known: int | None, profile: Mapping[str, Any], seen: froze
     return applied
 
 
-def _known(connection: sqlite3.Connection, runs: Sequence[tuple[str, Run]]) -> dict[str, int | None]:
+def known_counts(connection: sqlite3.Connection, runs: Sequence[tuple[str, Run]]) -> dict[str, int | None]:
     """Return by profile what its counter was before its run; None where that is not known."""
     past: dict[str, list[Past]] = defaultdict(list)
     for profile, entry in attempts.past_of(connection, [profile for profile, _ in runs]):

@@ -192,3 +192,31 @@ HOLD = """
 SELECT behind, cause, boot, at, span, backoff FROM waits
  WHERE lane = ? AND profile IS ? AND group_key IS ? ORDER BY id LIMIT 1
 """
+
+# --- Survey of a whole journal, for many of them
+
+SURVEY = """
+SELECT identity, coalesce(counter, substr(identity, 1, 8)), token, earlier_tokens <> '[]', snapshot_at,
+       (SELECT coalesce(max(seq), 0) FROM entries), (SELECT recorded_at FROM entries ORDER BY seq DESC LIMIT 1),
+       machine, path, inode,
+       (SELECT counted FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL)
+  FROM project, shipper
+"""
+# Later ones may still be merged into the one before, and their numbers be given again.
+LAST_SENT = (
+    "SELECT id, started_at FROM attempts WHERE outcome IN ('shipped', 'unknown') ORDER BY id DESC LIMIT 1"
+)
+STAMPS = """
+SELECT max(recorded_at), coalesce(sum(step < ?), 0)
+  FROM (SELECT recorded_at, recorded_at - lag(recorded_at) OVER (ORDER BY seq) AS step FROM entries)
+"""
+STAMP_OF_ENTRY = "SELECT recorded_at FROM entries WHERE seq = ?"
+STAMP_OF_ATTEMPT = "SELECT started_at FROM attempts WHERE id = ?"
+BASELINE_COUNTED = (
+    "SELECT profile, counter, counted FROM baseline WHERE lane = 'people' AND counter IS NOT NULL"
+)
+UPDATES = """
+SELECT seq, profile, operator, message, state, sends, possibly_twice, counted
+  FROM entries_with_state AS entry LEFT JOIN attempts ON attempts.id = entry.attempt
+ WHERE entry.lane = 'people' AND profile IS NOT NULL AND (state <> 'rejected' OR sends) ORDER BY attempt, seq
+"""

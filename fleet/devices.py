@@ -1,0 +1,66 @@
+"""Devices beside each other: snapshots of one journal at several times, copies of it, and projects. Pure."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from fleet.rows import Device, ProfileRow
+
+__all__ = ["Versions", "compare_devices", "usable"]
+
+
+class Versions(NamedTuple):
+    """Files with the same journal in them.
+
+    Attributes:
+        superseded: Older snapshots, each with the newer one that continues it.
+        copies: Files with journals that were one, and went on apart.
+        token: The only project there is; None where there are several, or none.
+    """
+
+    superseded: dict[str, str]
+    copies: tuple[tuple[str, ...], ...]
+    token: str | None
+
+    @property
+    def copied(self) -> frozenset[str]:
+        """All files with copies of another one."""
+        return frozenset(file for files in self.copies for file in files)
+
+
+def compare_devices(devices: Sequence[Device], continues: Callable[[Device, Device], bool]) -> Versions:
+    """Tell newer snapshots of a journal from copies of it.
+
+    Args:
+        devices: All of them.
+        continues: Return True if the first device's journal has come from where the second's stands.
+    """
+    same: dict[str, list[Device]] = defaultdict(list)
+    for device in devices:
+        if device.identity is not None:
+            same[device.identity].append(device)
+    superseded: dict[str, str] = {}
+    copies: list[tuple[str, ...]] = []
+    for several in same.values():
+        several.sort(key=lambda one: (one.place.number, one.place.attempt, one.snapshot_at or 0.0, one.file))
+        pairs = list(pairwise(several))
+        if all(continues(newer, older) for older, newer in pairs):
+            superseded |= {older.file: several[-1].file for older, _ in pairs}
+        else:
+            copies.append(tuple(sorted(one.file for one in several)))
+    tokens = {device.token for device in devices} - {None}
+    return Versions(superseded, tuple(sorted(copies)), tokens.pop() if len(tokens) == 1 else None)
+
+
+def usable(row: ProfileRow, versions: Versions) -> ProfileRow | None:
+    """Return a row as far as something may be told from it; None for one of an older snapshot.
+
+    What a copied journal has sent is not known: some of it was sent by the other. Lines that name no project belong to
+    the only one there is.
+    """
+    if row.file in versions.superseded:
+        return None
+    if row.file in versions.copied:
+        return row._replace(unsure=True, deletes=True, counter=None, doubt=None)
+    return row._replace(token=versions.token) if row.token is None else row

@@ -1,0 +1,256 @@
+"""Compare what profiles should be with what the service's export shows, and decide about runs in doubt. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from math import isclose
+from typing import Any, Literal, NamedTuple
+
+from fleet.fold import Count, Expected, Result, expected_of
+from recorder.model.counting import MARK
+from recorder.model.json_value import json_key
+from recorder.model.told import told
+from simulator.conformance.order import Agreement
+
+__all__ = ["Decision", "Finding", "Joined", "join"]
+
+_NEARLY = 1e-9
+
+
+class Finding(NamedTuple):
+    """A profile that is not as it should be.
+
+    Attributes:
+        profile: The profile's id.
+        journal: The journal that says so; several, joined by commas, where they say so together.
+        finding: Entries that were counted are missing in it, or are there twice; or a property differs.
+        by: How many entries; None for a property.
+        property: The property; None where the profile itself is not there.
+        expected: What it should be, in a list of one; an empty list for none.
+        shown: What it is, the same.
+        counter: What counted; None for what the fold alone says.
+    """
+
+    profile: str
+    journal: str
+    finding: Literal["lost", "doubled", "differs"]
+    by: int | None
+    property: str | None
+    expected: list[Any]
+    shown: list[Any]
+    counter: str | None
+
+
+class Decision(NamedTuple):
+    """How many entries of a run in doubt were applied, as `restante settle --decisions` takes it.
+
+    Attributes:
+        file: The journal's file.
+        journal: Its identity.
+        profile: The profile's id.
+        epoch: Of the shipper that made the request.
+        digest: Of the request's body.
+        attempt: The request's number in the journal.
+        applied: How many.
+        needs: Properties that must be seen somewhere in the export, or their absence is no evidence.
+    """
+
+    file: str
+    journal: str
+    profile: str
+    epoch: int
+    digest: str
+    attempt: int
+    applied: int
+    needs: frozenset[str]
+
+
+class Joined(NamedTuple):
+    """Findings about some profiles; those of others are added.
+
+    Attributes:
+        findings: What is wrong.
+        decisions: About runs in doubt.
+        undecided: Runs about which nothing can be told, by journal and reason.
+        uncounted: Profiles whose count the journal does not know, by journal.
+        seen: Counters, and properties that tell of runs, that some profile shows.
+        profiles: How many of the profiles the export shows.
+    """
+
+    findings: list[Finding]
+    decisions: list[Decision]
+    undecided: Counter[tuple[str, str]]
+    uncounted: Counter[str]
+    seen: frozenset[str]
+    profiles: int
+
+    def __add__(self, other: object) -> "Joined":
+        """Return both as one."""
+        if not isinstance(other, Joined):
+            return NotImplemented
+        return Joined(
+            self.findings + other.findings,
+            self.decisions + other.decisions,
+            self.undecided + other.undecided,
+            self.uncounted + other.uncounted,
+            self.seen | other.seen,
+            self.profiles + other.profiles,
+        )
+
+
+NOTHING = Joined([], [], Counter(), Counter(), frozenset(), 0)
+
+
+def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any]]]) -> Joined:
+    """Compare profiles with those of an export.
+
+    Args:
+        results: Of one project, each profile once.
+        export: Id and properties of profiles; others may be among them. It is read once, one by one.
+
+    >>> from fleet.fold import fold
+    >>> from fleet.lines import read_lines
+    >>> lines = ['{"state": "shipped", "message": {"$distinct_id": "ada", "$add": {"visits": 1}}}']
+    >>> joined = join(fold(read_lines(lines, "till").profiles), [("ada", {"visits": 2})])
+    >>> [(one.profile, one.finding, one.property) for one in joined.findings]
+    [('ada', 'differs', 'visits')]
+    """
+    waiting = {result.profile: result for result in results}
+    done = _Join()
+    for profile, properties in export:
+        result = waiting.pop(profile, None)
+        if result is not None:
+            done.shown += 1
+            done.take(result, properties)
+    for result in waiting.values():
+        done.take(result, None)
+    return Joined(
+        done.findings, done.decisions, done.undecided, done.uncounted, frozenset(done.seen), done.shown
+    )
+
+
+class _Join:
+    """Findings so far."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.decisions: list[Decision] = []
+        self.undecided = Counter[tuple[str, str]]()
+        self.uncounted = Counter[str]()
+        self.seen: set[str] = set()
+        self.shown = 0
+
+    def take(self, result: Result, shown: Mapping[str, Any] | None) -> None:
+        """Compare one profile; None for one that the export does not show."""
+        properties = shown or {}
+        for count in result.counts:
+            names = {count.counter} if count.doubt is None else {count.counter, *count.doubt.run.shown}
+            self.seen |= names & properties.keys()
+            if count.doubt is not None:
+                self._decide(count, result.profile, properties)
+        wrong = [
+            found for count in result.counts if (found := self._count(count, result.profile, properties))
+        ]
+        self.findings += wrong
+        told_by_count = {finding.journal for finding in wrong}
+        for name, expected in expected_of(result).items():
+            if not (expected.adds and told_by_count & {*expected.files}):
+                self.findings += _differs(result, name, expected, shown)
+
+    def _count(self, count: Count, profile: str, properties: Mapping[str, Any]) -> Finding | None:
+        present = properties.get(count.counter, 0)
+        if count.known is None or type(present) not in {int, float}:
+            self.uncounted[count.file] += 1
+            return None
+        most = count.known + count.doubtful
+        if not count.certain or count.known <= present <= most:
+            return None
+        lost = present < count.known
+        by = int(count.known - present if lost else present - most)
+        kind: Literal["lost", "doubled"] = "lost" if lost else "doubled"
+        expected = count.known if lost else most
+        return Finding(profile, count.file, kind, by, None, [expected], [present], count.counter)
+
+    def _decide(self, count: Count, profile: str, properties: Mapping[str, Any]) -> None:
+        doubt = count.doubt
+        if doubt is None:
+            return
+        answer = _answer(count, properties)
+        if isinstance(answer, str):
+            self.undecided[count.file, answer] += 1
+            return
+        needs = frozenset() if _all_shown(count, answer) else doubt.run.shown
+        self.decisions.append(
+            Decision(
+                file=count.file,
+                journal=count.identity,
+                profile=profile,
+                epoch=doubt.epoch,
+                digest=doubt.digest,
+                attempt=doubt.attempt,
+                applied=answer,
+                needs=needs,
+            )
+        )
+
+
+def _answer(count: Count, properties: Mapping[str, Any]) -> int | str:
+    """Return how many entries of a run were applied, or the reason why that cannot be told."""
+    doubt = count.doubt
+    if doubt is None:
+        return "nothing is in doubt"
+    counting = doubt.run.counting
+    if doubt.known is None and counting.counter in doubt.run.shown:
+        return "somebody decided about an earlier entry of it"
+    if not count.certain:
+        return "another device deletes the profile"
+    applied = told(doubt.run, doubt.known or 0, properties)
+    fenced = properties.get(counting.fence) == doubt.attempt
+    if not fenced and (applied is None or count.reset or not _all_shown(count, applied)):
+        return "the export may be older than the request: run `restante settle --fence` on the device first"
+    return f"another program wrote {counting.counter}?" if applied is None else applied
+
+
+def _all_shown(count: Count, applied: int) -> bool:
+    """Return True if the profile shows every entry that it can: then nothing is told by what is absent."""
+    if count.doubt is None or count.doubt.run.deletion is not None:
+        return False
+    run = count.doubt.run
+    return not any(run.counting.shows(update) for _, update in run.entries[applied:])
+
+
+# --- what the fold alone says
+
+
+def _differs(
+    result: Result, name: str, expected: Expected, shown: Mapping[str, Any] | None
+) -> Iterator[Finding]:
+    present = [] if shown is None or name not in shown else [_unmarked(shown[name], result.identities)]
+    if not _agrees(expected, present):
+        files = ", ".join(expected.files)
+        yield Finding(result.profile, files, "differs", None, name, expected.value, present, None)
+
+
+def _agrees(expected: Expected, present: list[Any]) -> bool:
+    if not expected.value or not present:
+        return expected.value == present
+    one, other = expected.value[0], present[0]
+    if {type(one), type(other)} <= {int, float}:
+        return one == other or (
+            expected.agreement == Agreement.ROUNDED and isclose(one, other, abs_tol=_NEARLY)
+        )
+    if expected.agreement == Agreement.UNORDERED and isinstance(one, list) and isinstance(other, list):
+        return Counter(map(json_key, one)) == Counter(map(json_key, other))
+    return json_key(one) == json_key(other)
+
+
+def _unmarked(value: Any, identities: tuple[str, ...]) -> Any:
+    """Return a value without the marks that counted charges carry."""
+    if identities and isinstance(value, list):
+        return [_without_mark(element, identities) for element in value]
+    return value
+
+
+def _without_mark(value: Any, identities: tuple[str, ...]) -> Any:
+    if isinstance(value, dict) and str(value.get(MARK)).rpartition("-")[0] in identities:
+        return {name: member for name, member in value.items() if name != MARK}
+    return value

@@ -1,0 +1,191 @@
+"""Rows of one journal, or of lines of `restante export --all`. The only part of this package that reads files."""
+
+import time
+from os import PathLike, fspath
+from pathlib import Path
+
+from fleet.lines import read_lines
+from fleet.rows import Device, Doubt, Failures, JournalRows, Place, ProfileRow
+from fleet.summary import Summary
+from recorder.model.entries import AttemptOutcome, State
+from recorder.model.errors import NotAJournal
+from recorder.model.hazards import Update
+from recorder.model.operations import Operator
+from recorder.model.reports import Statistics
+from recorder.model.told import Past, known_count
+from recorder.reading.survey import Surveyed, SurveyReader, UpdateRow
+
+__all__ = ["continues", "read"]
+
+_SKEW = 60.0  # seconds
+_LONG = 86_400.0  # seconds that something may wait although nothing failed
+_ADD, _DELETE = Operator.ADD.value, Operator.DELETE.value
+_IN_DOUBT, _SENDING, _SHIPPED = State.IN_DOUBT.value, State.SENDING.value, State.SHIPPED.value
+_EMPTY = frozenset({State.FORGOTTEN.value, State.LOST.value})
+_WELL = frozenset({None, AttemptOutcome.SHIPPED, AttemptOutcome.REFUSED})
+
+
+def read(path: str | PathLike[str], *, name: str | None = None, now: float | None = None) -> JournalRows:
+    """Return the rows of a journal, or of a file with lines of `restante export --all`.
+
+    Args:
+        path: A file; read-only media will do.
+        name: What to call it; None for its path.
+        now: Seconds since the epoch, to tell stamps in the future; None for the system's clock.
+
+    Raises:
+        JournalError: It cannot be read.
+
+    >>> import pathlib, tempfile
+    >>> from recorder import Recorder
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
+    >>> with Recorder("PROJECT", path) as recorder:
+    ...     recorder.people_set("ada", {"plan": "pro"})
+    >>> rows = read(path)
+    >>> rows.device.unsent, [row.profile for row in rows.profiles]
+    (1, ['ada'])
+    """
+    file = fspath(path) if name is None else name
+    moment = time.time() if now is None else now
+    try:
+        with SurveyReader(path) as reader:
+            return reader.at_one_moment(lambda: _Survey(file, reader, moment).rows())
+    except NotAJournal:
+        lines = Path(path)
+        if not lines.is_file():
+            raise
+        with lines.open("rb") as opened:
+            return read_lines(opened, file)
+
+
+def continues(path: str | PathLike[str], place: Place) -> bool:
+    """Return True if the journal at a path has come from a place, which another copy of it had reached.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    with SurveyReader(path) as reader:
+        return reader.same_at(place.number, place.recorded_at, place.attempt, place.started_at)
+
+
+class _Survey:
+    """The rows of a journal, made in one pass."""
+
+    def __init__(self, file: str, reader: SurveyReader, now: float) -> None:
+        self._file = file
+        self._reader = reader
+        self._now = now
+        self._facts = reader.survey()
+        self._counts = reader.counts()
+        facts, counts = self._facts, self._counts
+        # Nobody knows what these did: entries before another token went to another project.
+        self._unsure = bool(facts.earlier_tokens or counts.lost)
+        self._profiles: dict[str, Summary] = {}
+        self._known: dict[str, int | None] = {}
+        self._doubtful: dict[str, int] = {}
+        self._counting = False
+
+    def rows(self) -> JournalRows:
+        """Return all rows."""
+        for one, counter, count in self._reader.pruned_profiles():
+            self._profiles[one.profile] = Summary(
+                one.properties, pruned=True, unsure=self._unsure or one.partly_known
+            )
+            if counter == self._facts.counter:
+                self._counting = True
+                self._known[one.profile] = count
+        for row in self._reader.updates():
+            self._take(row)
+        doubts = self._doubts() if self._counts.in_doubt else {}
+        rows = [
+            self._row(profile, summary, doubts.get(profile)) for profile, summary in self._profiles.items()
+        ]
+        return JournalRows(self._device(), rows)
+
+    def _take(self, row: UpdateRow) -> None:
+        seq, profile, operator, _, state, sends, twice, _ = row
+        summary = self._profiles.get(profile)
+        if summary is None:
+            summary = self._profiles[profile] = Summary(
+                unsure=self._unsure, begins=not self._counts.forgotten
+            )
+        if state in _EMPTY:
+            return
+        payload = Update.of(operator, self._reader.message_of(row)).payload if operator else None
+        summary.entry(seq, state, operator, payload, sends=sends, twice=bool(twice))
+        if operator in {_ADD, _DELETE} or twice or state != _SHIPPED:
+            self._count(row)
+
+    def _count(self, row: UpdateRow) -> None:
+        """Count an entry, as far as the journal's counter depends on it."""
+        _, profile, operator, _, state, sends, twice, counted = row
+        if state == _SENDING:
+            counted = self._facts.sending
+        if counted is None or counted.partition(" ")[0] != self._facts.counter:
+            return
+        self._counting = True
+        if state in {_IN_DOUBT, _SENDING}:
+            if operator == _ADD:
+                self._doubtful[profile] = self._doubtful.get(profile, 0) + max(1, sends)
+        elif sends:
+            past = Past(operator, state, sends, twice, counted)
+            self._known[profile] = known_count(self._known.get(profile, 0), self._facts.counter, [past])
+
+    def _doubts(self) -> dict[str, Doubt]:
+        return {
+            one.profile: Doubt(one.run, known, one.attempt, one.epoch, one.digest)
+            for one, known in self._reader.doubts()
+            if one.run is not None
+        }
+
+    def _row(self, profile: str, summary: Summary, doubt: Doubt | None) -> ProfileRow:
+        facts = self._facts
+        row = summary.row(self._file, facts.identity, facts.token, profile)
+        if not self._counting:
+            return row
+        known = None if self._counts.lost else self._known.get(profile, 0)
+        return row._replace(
+            counter=facts.counter, known=known, doubtful=self._doubtful.get(profile, 0), doubt=doubt
+        )
+
+    # --- the device
+
+    def _device(self) -> Device:
+        facts, counts = self._facts, self._counts
+        since, cause = _stuck(self._reader, facts, counts, self._now)
+        ahead = (facts.newest_at or 0.0) - self._now
+        place = Place(facts.number, facts.recorded_at, facts.attempt, facts.started_at)
+        return Device(
+            file=self._file,
+            identity=facts.identity,
+            token=facts.token,
+            snapshot_at=facts.snapshot_at,
+            place=place,
+            stuck_since=since,
+            cause=cause,
+            unsent=counts.to_send,
+            in_doubt=counts.in_doubt,
+            rejected=_rejected(self._reader) if counts.rejected else (),
+            lost=counts.lost,
+            ahead=ahead if ahead > _SKEW else 0.0,
+            jumps=facts.jumps,
+        )
+
+
+def _rejected(reader: SurveyReader) -> tuple[Failures, ...]:
+    groups = [group for group in reader.failures() if group.state is State.REJECTED]
+    return tuple(Failures(group.words, group.entries) for group in groups)
+
+
+def _stuck(reader: SurveyReader, facts: Surveyed, counts: Statistics, now: float) -> tuple[float | None, str]:
+    """Return since when nothing goes through, and why; (None, "") if it goes, or there is nothing to send."""
+    if not counts.to_send:
+        return None, ""
+    for lane in reader.lanes():
+        if lane.outcome not in _WELL and lane.since is not None:
+            return lane.since, f"{lane.lane}: {lane.cause or lane.outcome}"
+    oldest = now - (counts.oldest_pending_seconds or 0.0)
+    newest = max(facts.newest_at or 0.0, facts.started_at or 0.0, facts.snapshot_at or 0.0)
+    if newest - oldest > _LONG:
+        return oldest, "nothing was sent since"
+    return None, ""

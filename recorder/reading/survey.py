@@ -1,0 +1,147 @@
+"""Survey of a whole journal at one moment, for `fleet`: in one pass over its updates, with no object for each entry."""
+
+from collections.abc import Callable, Iterator
+from math import inf
+from typing import Any, NamedTuple, TypeVar
+
+from recorder.journal import readback
+from recorder.journal.opening import making_sense
+from recorder.journal.readback import Held
+from recorder.journal.uptime import Uptime
+from recorder.model.operations import Lane
+from recorder.model.reports import Baseline
+from recorder.model.shipping import LaneStatus
+from recorder.reading import statements as sql
+from recorder.reading.reader import JournalReader
+from recorder.reading.rows import as_message, as_outcome, make
+
+__all__ = ["SurveyReader", "Surveyed", "UpdateRow"]
+
+Made = TypeVar("Made")
+
+_SETTLED = Uptime("", inf)
+_JUMP = -60.0  # seconds: threads that share a commit may be out of order by less
+
+
+class Surveyed(NamedTuple):
+    """Facts about a journal.
+
+    Attributes:
+        identity: The name that copies of it share.
+        counter: The property that it would count with now.
+        token: Its project's.
+        earlier_tokens: It had other tokens before.
+        snapshot_at: When the copy was made, if `restante snapshot` did.
+        number: Its highest entry.
+        recorded_at: When that was recorded.
+        machine: Where it was shipped last; None if it never was.
+        path: The same.
+        inode: The same.
+        sending: How the request that is open is counted, if it is.
+        attempt: The last request that may have been applied; 0 for none.
+        started_at: When that was made.
+        newest_at: Its newest stamp.
+        jumps: How often its clock went back by more than a minute.
+    """
+
+    identity: str
+    counter: str
+    token: str | None
+    earlier_tokens: bool
+    snapshot_at: float | None
+    number: int
+    recorded_at: float | None
+    machine: str | None
+    path: str | None
+    inode: int | None
+    sending: str | None
+    attempt: int
+    started_at: float | None
+    newest_at: float | None
+    jumps: int
+
+
+class UpdateRow(NamedTuple):
+    """An update of a user's profile.
+
+    Attributes:
+        seq: Its number.
+        profile: The profile's id.
+        operator: Such as ``$set``.
+        message: JSON.
+        state: A `State`'s value.
+        sends: Requests that carried it and may have been applied.
+        possibly_twice: Its mark.
+        counted: How the request that settled it last was counted, if it was.
+    """
+
+    seq: int
+    profile: str
+    operator: str | None
+    message: str
+    state: str
+    sends: int
+    possibly_twice: int
+    counted: str | None
+
+
+class SurveyReader(JournalReader):
+    """A journal, read as a whole; see `at_one_moment`."""
+
+    def at_one_moment(self, read: Callable[[], Made]) -> Made:
+        """Return the result of several reads of one moment. For as long, the log cannot be moved into the file."""
+        with self._snapshot():
+            return read()
+
+    def survey(self) -> Surveyed:
+        """Return the facts about it."""
+        with self._snapshot() as connection, making_sense(self.path):
+            identity, counter, *facts = connection.execute(sql.SURVEY).fetchone()
+            attempt, started_at = connection.execute(sql.LAST_SENT).fetchone() or (0, None)
+            stamps = connection.execute(sql.STAMPS, (_JUMP,)).fetchone()
+        facts[1] = bool(facts[1])
+        return Surveyed._make([identity, f"restante_{counter}", *facts, attempt, started_at, *stamps])
+
+    def lanes(self) -> list[LaneStatus]:
+        """Return how shipping stood in each lane."""
+        with making_sense(self.path):
+            rows = self._all(sql.LANES)
+            return [make(LaneStatus, row, lane=Lane(row[0]), outcome=as_outcome(row[1])) for row in rows]
+
+    def pruned_profiles(self) -> Iterator[tuple[Baseline, str | None, int | None]]:
+        """Yield users' profiles as their pruned entries left them, with their counter and its count."""
+        counted = {profile: rest for profile, *rest in self._all(sql.BASELINE_COUNTED)}
+        for one in self.baseline():
+            if one.group_key is None:
+                counter, count = counted.get(one.profile, (None, None))
+                yield one, counter, count
+
+    def updates(self) -> Iterator[UpdateRow]:
+        """Yield the updates of users' profiles: shipped ones in shipped order, others anywhere. See `at_one_moment`."""
+        with self._connected() as connection:
+            yield from map(UpdateRow._make, connection.execute(sql.UPDATES))
+
+    def message_of(self, row: UpdateRow) -> Any:
+        """Return an update's message."""
+        with making_sense(self.path):
+            return as_message(row.message)
+
+    def doubts(self) -> list[tuple[Held, int | None]]:
+        """Return the runs in doubt that will be decided about, each with what its counter was before it."""
+        with self._snapshot() as connection, making_sense(self.path):
+            runs, _ = readback.held(connection, _SETTLED)
+            known = readback.known_counts(
+                connection, [(one.profile, one.run) for one in runs if one.run is not None]
+            )
+        return [(one, known.get(one.profile)) for one in runs]
+
+    def same_at(self, number: int, recorded_at: float | None, attempt: int, started_at: float | None) -> bool:
+        """Return False if it has another entry, or another request, of these numbers; pruned ones say nothing."""
+        entry = self._all(sql.STAMP_OF_ENTRY, (number,))
+        request = self._all(sql.STAMP_OF_ATTEMPT, (attempt,))
+        mine = self.survey()
+        if number > mine.number or attempt > mine.attempt:
+            return False
+        return all(
+            not rows or rows[0][0] == stamp for rows, stamp in ((entry, recorded_at), (request, started_at))
+        )
