@@ -4,18 +4,22 @@ import time
 from os import PathLike, fspath
 from pathlib import Path
 
+from fleet.files import FileUnavailable, lines_of, local_copy
 from fleet.lines import read_lines
-from fleet.rows import Device, Doubt, Failures, JournalRows, Place, ProfileRow
+from fleet.rows import Device, Doubt, Failures, JournalRows, Place, ProfileRow, Unreadable
 from fleet.summary import Summary
 from recorder.model.entries import AttemptOutcome, State
-from recorder.model.errors import NotAJournal
+from recorder.model.errors import NotAJournal, RestanteError
 from recorder.model.hazards import Update
 from recorder.model.operations import Operator
 from recorder.model.reports import Statistics
 from recorder.model.told import Past, known_count
 from recorder.reading.survey import Surveyed, SurveyReader, UpdateRow
 
-__all__ = ["continues", "read"]
+__all__ = ["LINES", "continues", "read", "read_or_say_why"]
+
+LINES = (".jsonl", ".jsonl.gz")
+"""Endings of files with lines, which need not be tried as journals."""
 
 _SKEW = 60.0  # seconds
 _LONG = 86_400.0  # seconds that something may wait although nothing failed
@@ -58,13 +62,38 @@ def read(path: str | PathLike[str], *, name: str | None = None, now: float | Non
             return read_lines(opened, file)
 
 
-def continues(path: str | PathLike[str], place: Place) -> bool:
-    """Return True if the journal at a path has come from a place, which another copy of it had reached.
+def read_or_say_why(location: str, now: float) -> JournalRows | Unreadable:
+    """Return the rows of a file at a path or URL, or the reason why it cannot be read.
+
+    Lines are read as they come; a journal behind a URL is copied to this machine as long as it is read.
+
+    Args:
+        location: A path, or a URL; see `fleet.files`.
+        now: Seconds since the epoch.
+    """
+    try:
+        if location.endswith(LINES):
+            return read_lines(lines_of(location), location)
+        with local_copy(location) as path:
+            return _read_copy(path, location, now)
+    except (RestanteError, OSError) as error:
+        return Unreadable(location, str(error))
+
+
+def _read_copy(path: Path, location: str, now: float) -> JournalRows:
+    try:
+        return read(path, name=location, now=now)
+    except (RestanteError, OSError) as error:
+        raise FileUnavailable(str(error).replace(str(path), location)) from error
+
+
+def continues(location: str, place: Place) -> bool:
+    """Return True if the journal at a path or URL has come from a place, which another copy of it had reached.
 
     Raises:
-        JournalError: It cannot be read.
+        RestanteError: It cannot be read.
     """
-    with SurveyReader(path) as reader:
+    with local_copy(location) as path, SurveyReader(path) as reader:
         return reader.same_at(place.number, place.recorded_at, place.attempt, place.started_at)
 
 

@@ -1,0 +1,124 @@
+"""Files of a fleet: paths, and URLs such as ``s3://fleet/`` where fsspec is installed.
+
+Credentials come from the environment or from fsspec's own configuration, as each of its file systems documents.
+"""
+
+import gzip
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from recorder.model.errors import RestanteError
+
+__all__ = ["FileUnavailable", "files_at", "is_url", "lines_of", "local_copy"]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: C:// is a drive
+_PATTERN = re.compile(r"[*?\[]")
+
+
+class FileUnavailable(RestanteError):
+    """A file, or what is needed to read it, is not there."""
+
+
+def is_url(location: str) -> bool:
+    """Return True for a URL; all else is a path.
+
+    >>> is_url("s3://fleet/till-1.db"), is_url("/var/lib/till-1.db")
+    (True, False)
+    """
+    return _URL.match(location) is not None
+
+
+def files_at(location: str, endings: tuple[str, ...]) -> list[str]:
+    """Return the files at a URL, sorted: itself, those that a pattern fits, or those in a folder with these endings.
+
+    Args:
+        location: Such as ``s3://fleet/till-1.db``, ``s3://fleet/*/till-?.db`` or ``s3://fleet/``.
+        endings: Of the names of files that are taken from a folder, however deep.
+
+    Raises:
+        FileUnavailable: fsspec or one of its file systems is not installed, or nothing is there.
+    """
+    if location.endswith(endings) and not _PATTERN.search(location):
+        return [location]
+    system, path = _opened(location)
+    with _reading(location):
+        names = system.glob(path) if _PATTERN.search(path) else system.find(path)
+    found = sorted(system.unstrip_protocol(name) for name in names if name.endswith(endings))
+    if not found:
+        raise FileUnavailable(f"{location} has no file that ends with {' or '.join(endings)}")
+    return found
+
+
+@contextmanager
+def local_copy(location: str) -> Iterator[Path]:
+    """Yield a path on this machine: of the file itself, or of a copy of a URL's that is deleted afterwards.
+
+    Raises:
+        FileUnavailable: It cannot be read, or there is no space for it.
+    """
+    if not is_url(location):
+        yield Path(location)
+        return
+    system, path = _opened(location)
+    with tempfile.TemporaryDirectory(prefix="restante-") as folder:
+        copy = Path(folder) / Path(path).name
+        with _reading(location):
+            _check_space(location, system.size(path), folder)
+            system.get_file(path, str(copy))
+        yield copy
+
+
+def lines_of(location: str) -> Iterator[bytes]:
+    """Yield the lines of a file, unpacked where its name ends with ``.gz``, without reading it whole.
+
+    Raises:
+        FileUnavailable: It cannot be read.
+    """
+    with _reading(location), _binary(location) as file:
+        yield from gzip.GzipFile(fileobj=file) if location.endswith(".gz") else file
+
+
+@contextmanager
+def _reading(location: str) -> Iterator[None]:
+    try:
+        yield
+    except RestanteError:
+        raise
+    except Exception as error:  # each file system raises errors of its own
+        raise FileUnavailable(f"{location} cannot be read ({type(error).__name__}): {error}") from error
+
+
+def _binary(location: str) -> Any:
+    if not is_url(location):
+        return Path(location).open("rb")
+    system, path = _opened(location)
+    return system.open(path, "rb")
+
+
+def _opened(location: str) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415  # an extra, and plain paths do without
+    except ImportError as error:
+        raise FileUnavailable(
+            f"{location} is a URL, which needs fsspec",
+            hint="pip install 'restante[fleet]', or copy the files to this machine and give their folder.",
+        ) from error
+    try:
+        system, path = url_to_fs(location)
+    except (ImportError, ValueError) as error:  # such as s3fs, or a protocol that nobody knows
+        raise FileUnavailable(f"{location} cannot be opened: {error}") from error
+    return system, path
+
+
+def _check_space(location: str, size: int | None, folder: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if size is not None and size > free:
+        raise FileUnavailable(
+            f"{location} has {size:,} bytes, and {folder} has space for {free:,}",
+            hint="Name a larger folder for temporary files with TMPDIR.",
+        )
