@@ -13,10 +13,9 @@ from recorder.journal.uptime import now
 from recorder.model.addresses import SERVICE
 from recorder.model.entries import NewEntry
 from recorder.model.errors import InvalidOperation, RestanteError, WrongToken
-from recorder.model.intake import Intake, OnInvalid, other_project
-from recorder.model.json_value import parse_json
+from recorder.model.intake import Intake, OnInvalid, token_of
+from recorder.model.json_value import kind_of, parse_json
 from recorder.model.operations import Lane, UnknownOperators
-from recorder.model.people import stamped
 from recorder.model.tokens import check_token
 
 if TYPE_CHECKING:
@@ -160,16 +159,10 @@ class JournalConsumer:
         self._delivery.append(rows)
 
     def _rows(self, lane: Lane, message: Any) -> list[NewEntry]:
-        now = self._clock()
-        if lane in {Lane.PEOPLE, Lane.GROUPS}:
-            stamp = stamped(message, None, now)
-            return self._for_project(stamp.get("$token")).rows(lane, stamp, now)
-        properties = message.get("properties") if isinstance(message, dict) else None
-        token = properties.get("token") if isinstance(properties, dict) else None
-        intake = self._for_project(token)
-        fault = other_project(token) if token is not None and token != intake.token else None
-        stamps = {"time": int(now), "$insert_id": os.urandom(16).hex()} if lane is Lane.EVENTS else None
-        return [intake.event(lane, message, now, stamps=stamps, fault=fault)]
+        if not isinstance(message, dict):
+            raise InvalidOperation("message", f"must be an object, not {kind_of(message)}")
+        intake = self._for_project(token_of(lane, message))
+        return intake.received(lane, message, self._clock(), os.urandom(16).hex())
 
     def _for_project(self, token: Any) -> Intake:
         """Return the intake of the journal's project: the first message's, if it belongs to none yet."""

@@ -20,7 +20,7 @@ from recorder.model.operations import (
 from recorder.model.people import Check, stamped
 from recorder.model.tokens import check_token
 
-__all__ = ["Intake", "OnInvalid", "other_project", "token_prefix"]
+__all__ = ["Intake", "OnInvalid", "other_project", "token_of", "token_prefix"]
 
 OnInvalid = Literal["raise", "reject"]
 
@@ -109,6 +109,28 @@ class Intake:
         stamp = stamped(message, None, now)
         return self.rows(lane_of(stamp), stamp, now)
 
+    def received(self, lane: Lane, message: Any, now: float, insert_id: str) -> list[NewEntry]:
+        """Return the rows of a message as an SDK sends it.
+
+        An update gets a ``$time``, an event a ``time`` and an ``$insert_id`` where it has none; imports are as they are.
+
+        Args:
+            lane: Where it was sent.
+            message: As the SDK made it.
+            now: Seconds since the epoch.
+            insert_id: A new id.
+
+        Raises:
+            InvalidOperation: It cannot be recorded.
+            WrongToken: It names another project.
+        """
+        if lane in {Lane.PEOPLE, Lane.GROUPS}:
+            return self.rows(lane, stamped(message, None, now), now)
+        token = token_of(lane, message)
+        fault = other_project(token) if token is not None and token != self.token else None
+        stamps = {"time": int(now), "$insert_id": insert_id} if lane is Lane.EVENTS else None
+        return [self.event(lane, message, now, stamps=stamps, fault=fault)]
+
     def _valid(self, lane: Lane, message: Message, now: float) -> list[NewEntry]:
         if "$token" in message:
             message = self._without_token(message)
@@ -185,6 +207,20 @@ class Intake:
                 raise
             state = State.REJECTED.value
             return NewEntry(str(lane), None, profile, None, compact(plain), now, state, str(error))
+
+
+def token_of(lane: Lane, message: Any) -> Any:
+    """Return the project token that a message names, whatever it is; None if it names none.
+
+    >>> token_of(Lane.PEOPLE, {"$token": "T"}), token_of(Lane.EVENTS, {"event": "e", "properties": {"token": "T"}})
+    ('T', 'T')
+    """
+    if not isinstance(message, dict):
+        return None
+    if lane in {Lane.PEOPLE, Lane.GROUPS}:
+        return message.get("$token")
+    properties = message.get("properties")
+    return properties.get("token") if isinstance(properties, dict) else None
 
 
 def other_project(token: Any) -> WrongToken:
