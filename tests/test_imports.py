@@ -93,7 +93,7 @@ def test_simulator_needs_no_database():
 
 BLOCK = """
 import sys
-for name in ("textual", "hypothesis", "pytest", "werkzeug", "mixpanel"):
+for name in ("textual", "hypothesis", "pytest", "werkzeug", "waitress", "mixpanel"):
     sys.modules[name] = None  # importing it raises ImportError
 from tui.cli import main
 sys.argv[0] = "restante"
@@ -125,6 +125,12 @@ def test_missing_package_is_named_with_extra(command):
     assert "Traceback" not in done.stderr
 
 
+def test_relay_without_waitress_names_extra():
+    done = python(BLOCK, "relay", "--token", "T")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: the relay needs waitress: pip install 'restante[relay]'\n"
+
+
 def test_drawing_without_hypothesis_names_extra():
     done = python(BLOCK, "conform", "--laws", "--", "cat")
     assert (done.returncode, done.stdout) == (1, "")
@@ -144,6 +150,7 @@ PUBLIC_MODULES = (
     "recorder.model",
     "recorder.reading",
     "recorder.maintenance",
+    "recorder.relay",
     "recorder.journal.decisions",
     "recorder.shipping",
     "simulator",

@@ -94,7 +94,7 @@ class Intake:
         except (InvalidOperation, WrongToken) as error:
             if self.on_invalid == "raise":
                 raise
-            return [self._rejected(lane, normalise(plain), now, str(error))]
+            return [self.set_aside(lane, normalise(plain), now, str(error))]
 
     def update(self, message: Any, now: float) -> list[NewEntry]:
         """Return the rows of an update message of a user or a group; it gets a ``$time`` if it has none.
@@ -112,7 +112,7 @@ class Intake:
     def received(self, lane: Lane, message: Any, now: float, insert_id: str) -> list[NewEntry]:
         """Return the rows of a message as an SDK sends it.
 
-        An update gets a ``$time``, an event a ``time`` and an ``$insert_id`` where it has none; imports are as they are.
+        An update without a ``$time`` gets one, an event without a ``time`` or an ``$insert_id`` too; no import does.
 
         Args:
             lane: Where it was sent.
@@ -150,12 +150,21 @@ class Intake:
             raise other_project(message["$token"])
         return {name: value for name, value in message.items() if name != "$token"}
 
-    def _rejected(self, lane: Lane, message: Message, now: float, reason: str) -> NewEntry:
-        """Return one row for the whole of a malformed message."""
+    def set_aside(self, lane: Lane, message: Message, now: float, reason: str) -> NewEntry:
+        """Return one row for the whole of a malformed message: a rejected entry.
+
+        Args:
+            lane: Where it was sent.
+            message: Plain JSON.
+            now: Seconds since the epoch.
+            reason: What is wrong with it.
+        """
+        state = State.REJECTED.value
+        if lane in {Lane.EVENTS, Lane.IMPORTS}:
+            return NewEntry(str(lane), None, _profile_of(message), None, compact(message), now, state, reason)
         if message.get("$token") == self.token:
             message = self._without_token(message)
         text = compact(message)
-        state = State.REJECTED.value
         try:
             identity = identity_of(message)
         except InvalidOperation:
@@ -196,17 +205,15 @@ class Intake:
         if stamps and isinstance(properties, dict):
             lacking = {name: value for name, value in stamps.items() if name not in properties}
             plain = {**plain, "properties": {**properties, **lacking}}
-        id_ = properties.get("distinct_id") if isinstance(properties, dict) else None
-        profile = id_ if isinstance(id_, str) else None
         try:
             if fault is not None:
                 raise fault
-            return NewEntry(str(lane), None, profile, None, check_size(compact(plain), "message"), now)
+            text = check_size(compact(plain), "message")
+            return NewEntry(str(lane), None, _profile_of(plain), None, text, now)
         except (InvalidOperation, WrongToken) as error:
             if self.on_invalid == "raise":
                 raise
-            state = State.REJECTED.value
-            return NewEntry(str(lane), None, profile, None, compact(plain), now, state, str(error))
+            return self.set_aside(lane, plain, now, str(error))
 
 
 def token_of(lane: Lane, message: Any) -> Any:
@@ -230,6 +237,12 @@ def other_project(token: Any) -> WrongToken:
     except WrongToken as error:
         return error
     return WrongToken("the message names another project's token than this journal's")
+
+
+def _profile_of(event: Message) -> str | None:
+    properties = event.get("properties")
+    id_ = properties.get("distinct_id") if isinstance(properties, dict) else None
+    return id_ if isinstance(id_, str) else None
 
 
 def _with_identity(message: Message, identity: Identity) -> Message:

@@ -38,6 +38,7 @@ COMMANDS = {
     "snapshot": ("snapshot", "Copy the journal, to look into."),
     "compare": ("compare", "Compare the journal with what a service received."),
     "simulator": ("service", "Run a local service that SDKs can send to."),
+    "relay": ("relay", "Take what SDKs send, and ship it from a journal."),
     "conform": ("conform", "Compare another implementation with the simulator."),
     "probe": ("probe", "Ask a test project what no document answers."),
     "demo": ("demo", "Show everything in a few seconds."),

@@ -22,6 +22,7 @@ from tui.text.format import escaped_json, printable
 __all__ = [
     "QUERY_CREDENTIALS",
     "BadInput",
+    "Command",
     "account",
     "as_dict",
     "as_json",

@@ -1,12 +1,7 @@
 """`restante simulator`: the local service, until it is ended."""
 
-import errno
-import os
-import select
 import signal
 import sys
-import time
-from threading import Lock
 from typing import IO, Any
 
 import click
@@ -17,12 +12,12 @@ from simulator.service import Service
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from tui.cli import options
 from tui.cli.lines import whole_text
-from tui.text.format import count
+from tui.cli.listening import unavailable
+from tui.cli.requestlog import RequestLog
 
 __all__ = ["simulator_command"]
 
 _INTERRUPTED = 130  # the exit code that shells give to what Ctrl-C ended
-_OF_PORT = {errno.EADDRINUSE, errno.EACCES}
 
 
 def _pair(value: str) -> tuple[str, str]:
@@ -171,42 +166,13 @@ def simulator_command(
                 merged=dict(merged),
                 faults=_schedule(faults),
                 dialect=Dialect(unknown_operators=unknown_operators),
-                log=None if quiet else _Log(),
+                log=None if quiet else RequestLog(),
             )
         except ValueError as error:  # such as an id that is merged into a merged one
             raise click.UsageError(str(error)) from error
         _serve(service, host, port)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
-
-
-class _Log:
-    """Writes lines to standard error, unless that would wait: a slow reader costs lines, and not the senders' time."""
-
-    def __init__(self) -> None:
-        self._writing = Lock()
-        self._lost = 0
-
-    def __call__(self, line: str) -> None:
-        with self._writing:
-            if self._lost and _write(f"{count(self._lost, 'line')} left out: standard error was full"):
-                self._lost = 0
-            if self._lost or not _write(line):
-                self._lost += 1
-
-
-def _write(line: str) -> bool:
-    """Write a line with the time to standard error; return False if it does not take it now.
-
-    Not through `sys.stderr`, whose lock a stuck writer would hold, also when the interpreter ends.
-    """
-    shown = f"{time.strftime('%H:%M:%S')} {line}".encode(sys.stderr.encoding, "backslashreplace")
-    try:
-        descriptor = sys.stderr.fileno()
-        _, ready, _ = select.select([], [descriptor], [], 0)
-        return bool(ready) and os.write(descriptor, shown[: select.PIPE_BUF - 1] + b"\n") > 0
-    except OSError:
-        return False
 
 
 def _end(number: int, frame: Any) -> None:  # noqa: ARG001  # as signal handlers are called
@@ -226,7 +192,7 @@ def _serve(service: Service, host: str, port: int) -> None:
     try:
         service.start()
     except (OSError, UnicodeError) as error:
-        raise click.ClickException(_unavailable(host, port, error)) from error
+        raise click.ClickException(unavailable(host, port, error, "--host")) from error
     except ImportError as error:
         raise click.ClickException(str(error)) from error
     try:
@@ -238,10 +204,3 @@ def _serve(service: Service, host: str, port: int) -> None:
         service.serve_forever()
     finally:
         service.close()
-
-
-def _unavailable(host: str, port: int, error: OSError | UnicodeError) -> str:
-    reason = str(getattr(error, "strerror", "no such name")).partition(" (")[0].lower()
-    if getattr(error, "errno", None) in _OF_PORT:
-        return f"cannot listen on port {port} ({reason}); give another with --port, or 0 for any free one"
-    return f"cannot listen on {host!r} ({reason}); give an address of this computer with --host"

@@ -1,24 +1,23 @@
 """`restante ship`: send what is pending, once or for as long as it runs."""
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from recorder import HttpTransport, Journal, JournalReader, Shipper, ShippingPolicy, ShipReport
+from recorder import HttpTransport, Journal, JournalReader, Shipper, ShipReport
 from recorder.model.shipping import ShipperStatus
 from recorder.reading.sentence import report_sentence
 from tui.cli import options
+from tui.cli.policy import import_credentials, policy_of, policy_options
 from tui.cli.progress import progress_bar
 from tui.cli.watch import warn_of_copy, watch
 from tui.text.format import count, printable
 
-__all__ = ["format_report", "ship_command", "ship_with_progress"]
+__all__ = ["format_report", "may_ship_to", "ship_command", "ship_with_progress"]
 
 _LAST_ANSWER = 60.0  # seconds to wait for an answer: a request that is cut off would be in doubt
-_CREDENTIALS = "RESTANTE_IMPORT_CREDENTIALS"
 
 
 @click.command("ship")
@@ -27,32 +26,7 @@ _CREDENTIALS = "RESTANTE_IMPORT_CREDENTIALS"
 @click.option("--watch", "watching", is_flag=True, help="Keep shipping until SIGTERM or Ctrl-C.")
 @click.option("--now", is_flag=True, help="Send even if the service asked to wait.")
 @click.option("--limit", type=click.IntRange(min=1), help="Largest number of entries to send.")
-@click.option(
-    "--in-doubt",
-    type=click.Choice(["resend", "hold", "drop"]),
-    help="What to do with entries that may be applied twice.  [default: as before, or resend]",
-)
-@click.option(
-    "--settle-after",
-    type=options.span,
-    metavar="SPAN",
-    help="How long entries in doubt wait: 30s, 5m.  [default: as before, or 30s]",
-)
-@click.option(
-    "--batch-updates", type=int, metavar="N", help="Largest number of updates in a request.  [default: 200]"
-)
-@click.option(
-    "--fold/--no-fold",
-    default=None,
-    help="Send a profile's entries as fewer updates with the same result.  [default: no-fold]",
-)
-@click.option(
-    "--counted/--no-counted",
-    default=None,
-    help="Count adds at the service, so that `restante settle` can tell what is in doubt; holds it until then."
-    "  [default: as before, or no-counted]",
-)
-@click.option("--updates-per-second", type=float, metavar="N", help="Largest rate.")
+@policy_options
 @options.yes
 @options.json_flag
 @click.pass_context
@@ -91,8 +65,8 @@ def ship_command(
     if watching and (now or limit is not None):
         raise click.UsageError(f"{'--now' if now else '--limit'} cannot be combined with --watch.")
     given = {name: value for name, value in policy.items() if value is not None}
-    _policy(given, ShipperStatus())  # report what is out of range before anything else
-    credentials = _credentials()
+    policy_of(given, ShipperStatus())  # report what is out of range before anything else
+    credentials = import_credentials()
 
     def transport_for() -> HttpTransport:
         return HttpTransport(url=options.destination(path, url, api_host), import_credentials=credentials)
@@ -100,13 +74,15 @@ def ship_command(
     transport = transport_for()
     if not watching or path.exists():  # shipping never makes a journal
         with JournalReader(path) as reader:
-            if not _may_ship_to(reader, transport.base, watching=watching, yes=yes):
+            if not may_ship_to(reader, transport.base, watching=watching, yes=yes):
                 context.exit(1)
     if watching:
-        context.exit(watch(path, transport_for, lambda last: _policy(given, last), for_programs=for_programs))
+        context.exit(
+            watch(path, transport_for, lambda last: policy_of(given, last), for_programs=for_programs)
+        )
     with Journal(path) as journal, JournalReader(path) as reader:
         warn_of_copy(reader)
-        shipper = Shipper(journal, transport, _policy(given, reader.shipping()))
+        shipper = Shipper(journal, transport, policy_of(given, reader.shipping()))
         report = _ship(shipper, reader, limit, now=now)
         in_doubt = reader.counts().in_doubt
     transport.close()
@@ -128,7 +104,7 @@ def _ship(shipper: Shipper, reader: JournalReader, limit: int | None, *, now: bo
         raise
 
 
-def _may_ship_to(reader: JournalReader, base: str, *, watching: bool, yes: bool) -> bool:
+def may_ship_to(reader: JournalReader, base: str, *, watching: bool, yes: bool) -> bool:
     """Return True if the journal was shipped there last, nothing is sent, or somebody agrees."""
     last, unsent = reader.shipping().service, reader.counts().unsent
     if last in {None, base} or not (unsent or watching):
@@ -138,32 +114,6 @@ def _may_ship_to(reader: JournalReader, base: str, *, watching: bool, yes: bool)
         f"Until now the journal was shipped to {printable(last or '')}; {what} to {printable(base)}."
     )
     return options.go_ahead("Ship there?", yes=yes)
-
-
-def _policy(given: dict[str, Any], last: ShipperStatus) -> ShippingPolicy:
-    """Return the policy given, completed from the last shipper's: nobody resends by hand what an app holds."""
-    counted = given.get("counted", last.counted)
-    if counted and last.counted:
-        counted = last.counted  # maybe "objects", which an app chose
-    kept = {"in_doubt": "hold" if counted else last.in_doubt, "settle_after": last.settle_after}
-    known = {name: value for name, value in kept.items() if value is not None}
-    given = {**given, "counted": counted}
-    try:
-        return ShippingPolicy(**{**known, **given})
-    except ValueError as error:
-        name, _, rest = str(error).partition(" ")
-        raise options.BadInput(f"--{name.replace('_', '-')} {rest}.") from error
-
-
-def _credentials() -> tuple[str, str] | tuple[str, str, str] | None:
-    """Read them from the environment only: everybody on the machine can read arguments."""
-    given = os.environ.get(_CREDENTIALS, "")
-    if not given:
-        return None
-    user, password, project = options.account(given)
-    if not (user and ":" in given):
-        raise options.BadInput(f"{_CREDENTIALS} must be user:password or user:password:project_id.")
-    return (user, password, project) if project else (user, password)
 
 
 def ship_with_progress(shipper: Shipper, limit: int | None = None, *, now: bool = False) -> ShipReport:

@@ -6,24 +6,20 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from recorder import (
-    Entry,
     HttpTransport,
     Journal,
     JournalBusy,
     JournalError,
-    JournalFull,
     JournalReader,
     Shipper,
     ShippingPolicy,
-    ShipReport,
 )
 from recorder.model.errors import JournalMissing
 from recorder.model.shipping import ShipperStatus
-from recorder.reading.sentence import report_sentence
 from tui.cli import options
+from tui.cli.narrator import Narrator
 from tui.text.format import printable
 
 __all__ = ["warn_of_copy", "watch"]
@@ -100,7 +96,6 @@ class _Work:
         self._shipper: Shipper | None = None
         self._reader: JournalReader | None = None
         self._file: tuple[int, int] | None = None
-        self._said = ("done", "")
         self._other: int | None = None
 
     def run(self) -> None:
@@ -165,39 +160,13 @@ class _Work:
             warn_of_copy(reader)
             policy = self._policy(reader.shipping())
             transport = self._transport()
-            self._shipper = Shipper(journal, transport, policy, on_event=self._tell)
+            narrator = Narrator(reader, self._end, for_programs=self._for_programs)
+            self._shipper = Shipper(journal, transport, policy, on_event=narrator)
             self._reader = reader
             options.narrate(f"Shipping {self._path} to {transport.base} until SIGTERM or Ctrl-C.")
             self._shipper.run(self._stop)
             self._reader = None
         transport.close()
-
-    def _tell(self, event: Any) -> None:
-        try:
-            match event:
-                case ShipReport():
-                    self._tell_report(event)
-                case Entry():
-                    options.narrate(f"Entry {event.seq:,} was rejected: {printable(event.reason or '')}.")
-                case JournalBusy() | JournalFull():
-                    options.narrate(f"{printable(str(event))}; trying again.")
-                case JournalError():
-                    self._end(event)
-                case Exception():
-                    options.narrate(f"{type(event).__name__}: {printable(str(event))}; trying again.")
-        except (OSError, JournalError) as error:  # whoever read our output is gone
-            self._end(error)
-
-    def _tell_report(self, report: ShipReport) -> None:
-        if self._for_programs:
-            options.write_json(report)
-            return
-        said, self._said = self._said, (report.stopped_by, report.message)
-        if self._said == said and not report.shipped + report.rejected + report.in_doubt:
-            return
-        if self._reader is not None:
-            counts, shipping = self._reader.counts(), self._reader.shipping()
-            options.narrate(report_sentence(report, counts, shipping, now=time.time()))
 
 
 def warn_of_copy(reader: JournalReader) -> None:

@@ -27,6 +27,7 @@ COMMANDS = [
     "simulator",
     "conform",
     "probe",
+    "relay",
     "demo",
 ]
 PAGES = [[], *([command] for command in COMMANDS)]
@@ -35,6 +36,7 @@ SLOW_TO_IMPORT = [
     "requests",
     "urllib3",
     "werkzeug",
+    "waitress",
     "sqlite_utils",
     "rich",
     "mixpanel",

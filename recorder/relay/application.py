@@ -1,0 +1,152 @@
+"""Routes of the relay: a WSGI application that answers SDKs as the service does, once their messages are journaled."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from recorder.model.credentials import basic_of, is_bearer
+from recorder.model.errors import JournalError
+from recorder.model.payloads import MAX_BODY, Endpoint, endpoint_of, read_submission
+from recorder.model.replies import Reply, answer, is_callback, refusal, too_large, unauthorized
+from recorder.model.requestlog import request_line
+from recorder.relay.inbox import Inbox
+from recorder.relay.pages import Pages
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from recorder.shipping.transport import ImportCredentials
+
+__all__ = ["Application"]
+
+_LARGE = 256 * 1024
+_RETRY_AFTER = {"Retry-After": "5"}
+_INGESTION = ("GET", "POST")
+_ELSEWHERE = frozenset({"/decide", "/flags", "/record"})
+
+_log = logging.getLogger("restante.relay")
+
+
+class Application:
+    """Routes over an inbox.
+
+    Args:
+        inbox: Takes messages.
+        pages: Web pages that may send.
+        health: Returns a sentence about each journal that needs attention, and metrics as text.
+        log: Called with a line for each request; None for none.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        pages: Pages,
+        health: Callable[[], tuple[bool, str]],
+        metrics: Callable[[], str],
+        log: Callable[[str], object] | None = None,
+    ) -> None:
+        self._inbox = inbox
+        self._pages = pages
+        self._health = health
+        self._metrics = metrics
+        self._log = log
+        self._reading_large = Lock()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        notes: list[str] = []
+        try:
+            reply = self._reply(environ, notes)
+        except JournalError as error:
+            notes.append(str(error))
+            reply = refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _RETRY_AFTER)
+        except Exception as error:  # noqa: BLE001  # a fault of ours, of which the sender is told
+            notes.append(f"{type(error).__name__}: {error}")
+            _log.exception("answering a request")
+            reply = refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the relay failed; nothing was journaled")
+        if self._log is not None:
+            method, target = environ["REQUEST_METHOD"], environ["REQUEST_URI"]
+            self._log(request_line(method, target, reply.status, *notes))
+        headers = {
+            "Content-Type": reply.kind,
+            "Content-Length": str(len(reply.body)),
+            "Cache-Control": "no-store",
+            **reply.headers,
+            **self._pages.headers(environ),
+        }
+        start_response(f"{int(reply.status)} {HTTPStatus(reply.status).phrase}", [*headers.items()])
+        return [reply.body]
+
+    def _reply(self, environ: Mapping[str, Any], notes: list[str]) -> Reply:
+        if reason := self._pages.refusal(environ):
+            notes.append(reason)
+            return refusal(HTTPStatus.FORBIDDEN, reason)
+        path = environ["PATH_INFO"].rstrip("/") or "/"
+        endpoint = endpoint_of(path)
+        routes = {"/health": self._answer_health, "/metrics": self._answer_metrics}
+        if endpoint is None and path not in routes:
+            what = "feature flags and recordings are not relayed" if path in _ELSEWHERE else "no such route"
+            return refusal(
+                HTTPStatus.NOT_FOUND, f"{path}: {what}; there are {', '.join([*Endpoint, *routes])}"
+            )
+        methods = ("GET",) if endpoint is None else _INGESTION
+        method = environ["REQUEST_METHOD"]
+        if method == "OPTIONS":
+            return Reply(
+                HTTPStatus.NO_CONTENT, "text/plain", b"", {"Allow": ", ".join([*methods, "OPTIONS"])}
+            )
+        if method not in methods:
+            error = f"{path} takes {' and '.join(methods)}, not {method}"
+            return refusal(HTTPStatus.METHOD_NOT_ALLOWED, error, {"Allow": ", ".join([*methods, "OPTIONS"])})
+        return routes[path]() if endpoint is None else self._take(endpoint, environ, notes)
+
+    def _take(self, endpoint: Endpoint, environ: Mapping[str, Any], notes: list[str]) -> Reply:
+        body = environ["wsgi.input"].read()
+        if len(body) > MAX_BODY:
+            return too_large(endpoint)
+        if len(body) > _LARGE or environ.get("HTTP_CONTENT_ENCODING"):
+            with self._reading_large:  # one at a time: what is read takes twenty times the memory
+                return self._take_body(endpoint, environ, body, notes)
+        return self._take_body(endpoint, environ, body, notes)
+
+    def _take_body(
+        self, endpoint: Endpoint, environ: Mapping[str, Any], body: bytes, notes: list[str]
+    ) -> Reply:
+        submission = read_submission(
+            endpoint,
+            environ["QUERY_STRING"].encode("latin-1"),
+            body,
+            content_type=environ.get("CONTENT_TYPE", ""),
+            content_encoding=environ.get("HTTP_CONTENT_ENCODING", ""),
+        )
+        callback = submission.options.get("callback")
+        if callback and endpoint is not Endpoint.IMPORT and not is_callback(callback):
+            return refusal(HTTPStatus.BAD_REQUEST, "callback, must be a function's name")
+        account = None
+        if endpoint is Endpoint.IMPORT:
+            try:
+                account = _account(environ.get("HTTP_AUTHORIZATION", ""), submission.options)
+            except ValueError as error:
+                return unauthorized(str(error))
+        receipt = self._inbox.take(endpoint, submission, account)
+        notes.append(receipt.summary)
+        return answer(endpoint, submission, receipt)
+
+    def _answer_health(self) -> Reply:
+        well, sentence = self._health()
+        status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+        return Reply(status, "text/plain; charset=utf-8", f"{sentence}\n".encode())
+
+    def _answer_metrics(self) -> Reply:
+        kind = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        return Reply(HTTPStatus.OK, kind, self._metrics().encode())
+
+
+def _account(header: str, options: Mapping[str, str]) -> "ImportCredentials | None":
+    """Return an import's credentials; None if there are none that could be kept."""
+    if not header or is_bearer(header):
+        return None
+    user, password = basic_of(header)
+    project = options.get("project_id")
+    return (user, password, project) if project else (user, password)

@@ -1,0 +1,224 @@
+"""`Relay`: the relay as a context manager."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from ipaddress import ip_address, ip_network
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
+
+from recorder.background import Delivery
+from recorder.journal.uptime import now
+from recorder.model.addresses import SERVICE
+from recorder.model.operations import UnknownOperators
+from recorder.model.policy import ShippingPolicy
+from recorder.reading.sentence import shipping_of
+from recorder.reading.status import StatusReader
+from recorder.relay.application import Application
+from recorder.relay.inbox import Inbox
+from recorder.relay.pages import Pages
+
+try:
+    from recorder.relay.server import HttpServer
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        f"the relay needs {str(missing.name).partition('.')[0]}: pip install 'restante[relay]'",
+        name=missing.name,
+    ) from missing
+
+if TYPE_CHECKING:
+    from recorder.shipping.transport import ImportCredentials
+
+__all__ = ["Relay"]
+
+_BUSY_SECONDS = 5.0  # a sender waits as long for a journal that another process has locked
+_NEEDS_SOMEBODY = frozenset({"paused", "full"})
+
+
+class Relay:
+    """Takes what official SDKs send, journals it before it answers, and ships it; from `start` to `close`.
+
+    Args:
+        journals: The path of each project's journal, by the project's token.
+        port: TCP port; 0 for any free port.
+        host: The address to listen on. Any but a loopback address demands `allow`.
+        allow: Networks from which others may connect, such as ``"192.168.7.0/24"``; this computer always may.
+        origins: Web pages that may send, such as ``"http://127.0.0.1:8000"``; no other may.
+        url: The service's base address, for all projects or by token; overrides `api_host`.
+        api_host: The service's host; ``eu`` and ``in`` for its regions.
+        policy: Sizes of requests, pace, and the fate of entries in doubt, for all projects or by token.
+        unknown_operators: As for `Recorder`.
+        import_credentials: As for `JournalConsumer`. Without them, imports are sent with those that came with the
+            latest import, else with the project's token.
+        on_event: Called with a project's token and what `Recorder` would call its own with.
+        log: Called with a line for each request before it is answered.
+        clock: Seconds since the epoch.
+        **journal_options: See `Journal`.
+
+    Raises:
+        ValueError: `host` needs `allow`, or something is no network or origin.
+        OSError: It cannot listen there.
+        JournalError: A journal cannot be used, or is another project's.
+
+    >>> import pathlib, tempfile
+    >>> from urllib.request import urlopen
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "site.db"
+    >>> with Relay({"PROJECT": path}, url="http://127.0.0.1:9") as relay:
+    ...     body = b'{"$token": "PROJECT", "$distinct_id": "ada", "$set": {"plan": "pro"}}'
+    ...     with urlopen(relay.url + "/engage", data=body) as answer:
+    ...         answer.read()
+    b'1'
+    """
+
+    def __init__(
+        self,
+        journals: Mapping[str, str | PathLike[str]],
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        allow: Collection[str] = (),
+        origins: Collection[str] = (),
+        url: str | Mapping[str, str] | None = None,
+        api_host: str = SERVICE,
+        policy: ShippingPolicy | Mapping[str, ShippingPolicy] | None = None,
+        unknown_operators: UnknownOperators = "refuse",
+        import_credentials: "ImportCredentials | None" = None,
+        on_event: Callable[[str, Any], None] | None = None,
+        log: Callable[[str], object] | None = None,
+        clock: Callable[[], float] = now,
+        **journal_options: Any,
+    ) -> None:
+        if not journals:
+            raise ValueError("a relay needs the journal of a project")
+        self._networks = [ip_network(network) for network in allow]
+        self._host, self._port = host, port
+        self._origins = tuple(origins)
+        Pages(self._origins, None)
+        self._journals = dict(journals)
+        self._clock = clock
+        self._ending = threading.Event()
+        self._running: tuple[HttpServer, threading.Thread] | None = None
+        self._deliveries: dict[str, Delivery] = {}
+        self._unknown_operators = unknown_operators
+        self._import_credentials = import_credentials
+        self._log = log
+        self._deliver = partial(
+            _delivery,
+            url=url,
+            policy=policy,
+            api_host=api_host,
+            on_event=on_event,
+            clock=clock,
+            import_credentials=import_credentials,
+            journal_options={"busy_timeout": _BUSY_SECONDS, **journal_options},
+        )
+
+    def start(self) -> None:
+        """Open the journals, listen and ship; once this returns, the URL answers."""
+        family, *_, wanted = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(wanted, family=family, backlog=128)
+        try:
+            bound, self._port = listener.getsockname()[:2]
+            loopback = ip_address(bound).is_loopback
+            if not loopback and not self._networks:
+                raise ValueError(f"{self._host} can be reached by others: say who may, by networks to allow")
+            for token, path in self._journals.items():
+                self._deliveries[token] = self._deliver(token, path)
+            inbox = Inbox(
+                self._deliveries,
+                self._clock,
+                self._unknown_operators,
+                takes_accounts=self._import_credentials is None,
+            )
+            pages = Pages(self._origins, None if loopback else self._host)
+            application = Application(inbox, pages, self.health, self.metrics, self._log)
+            server = HttpServer(application, listener, self._admits)
+        except BaseException:
+            listener.close()
+            self._end_deliveries(0.0)
+            raise
+        thread = threading.Thread(
+            target=server.serve, args=(self._ending,), name="restante-relay", daemon=True
+        )
+        self._running = server, thread
+        thread.start()
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Answer what is being answered, and end; what is not shipped stays in the journals.
+
+        Args:
+            timeout: Seconds for a last try to ship, and for the answer to what is under way.
+        """
+        self._ending.set()
+        if self._running is not None:
+            server, thread = self._running
+            server.wake()
+            thread.join()
+        self._end_deliveries(timeout)
+
+    def _end_deliveries(self, timeout: float) -> None:
+        enders = [
+            threading.Thread(target=delivery.close, args=(timeout,)) for delivery in self._deliveries.values()
+        ]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The base address of the relay."""
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104  # it means the loopback one, too
+        host = f"[{address}]" if ":" in address else address
+        return f"http://{host}:{self._port}"
+
+    def health(self) -> tuple[bool, str]:
+        """Return whether all is well, and a sentence about each journal."""
+        well, lines = True, []
+        for path in self._journals.values():
+            with StatusReader(path) as reader:
+                counts, shipper = reader.counts(), reader.shipping()
+            shipping = shipping_of(counts, shipper, now=time.time())
+            well = well and shipping.state not in _NEEDS_SOMEBODY
+            lines.append(shipping.sentence if len(self._journals) == 1 else f"{path}: {shipping.sentence}")
+        return well, "\n".join(lines)
+
+    def metrics(self) -> str:
+        """Return the state of all journals as OpenMetrics."""
+        return "# EOF\n"
+
+    def _admits(self, address: str) -> bool:
+        peer = ip_address(address)
+        peer = getattr(peer, "ipv4_mapped", None) or peer
+        return peer.is_loopback or any(peer in network for network in self._networks)
+
+
+def _delivery(
+    token: str,
+    path: str | PathLike[str],
+    *,
+    url: str | Mapping[str, str] | None,
+    policy: ShippingPolicy | Mapping[str, ShippingPolicy] | None,
+    on_event: Callable[[str, Any], None] | None,
+    import_credentials: "ImportCredentials | None",
+    **options: Any,
+) -> Delivery:
+    return Delivery(
+        path,
+        token=token,
+        background=True,
+        url=url.get(token) if isinstance(url, Mapping) else url,
+        policy=policy.get(token) if isinstance(policy, Mapping) else policy,
+        on_event=None if on_event is None else partial(on_event, token),
+        import_credentials=import_credentials or (token, ""),
+        **options,
+    )

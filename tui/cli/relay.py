@@ -1,0 +1,226 @@
+"""`restante relay`: a place for official SDKs to send to, until it is ended."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recorder import JournalReader
+from recorder.model.errors import JournalMissing
+from recorder.model.operations import UnknownOperators
+from recorder.model.shipping import ShipperStatus
+from recorder.relay import Relay
+from tui.cli import options
+from tui.cli.listening import unavailable
+from tui.cli.narrator import Narrator
+from tui.cli.policy import import_credentials, policy_of, policy_options
+from tui.cli.requestlog import RequestLog
+from tui.cli.ship import may_ship_to
+
+__all__ = ["relay_command"]
+
+_LOOK = 1.0  # seconds between looks for an error that ends it
+_LAST_TRY = 30.0  # seconds to ship and be answered at the end
+
+
+def _project(value: str) -> tuple[str, Path]:
+    """Return token and path of TOKEN=FILE; a parameter type."""
+    token, _, file = options.text(value).partition("=")
+    if not (token and file):
+        raise click.BadParameter(f"{value!r} is not TOKEN=FILE, such as 3a1c0d=shop.db")
+    return token, Path(file)
+
+
+@click.command("relay")
+@options.journal
+@options.token
+@click.option(
+    "--project",
+    "projects",
+    type=_project,
+    multiple=True,
+    metavar="TOKEN=FILE",
+    help="Another project and its journal. Several times for several.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8766,
+    show_default=True,
+    help="Where it listens; 0 for any free port.",
+)
+@click.option(
+    "--listen",
+    "host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address it listens on; any but a loopback address needs --allow.",
+)
+@click.option(
+    "--allow",
+    metavar="CIDR",
+    multiple=True,
+    help="A network whose computers may send, such as 192.168.7.0/24. Several times for several.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    metavar="ORIGIN",
+    multiple=True,
+    help="Where web pages come from that may send, such as http://127.0.0.1:8000. Several times for several.",
+)
+@options.connection
+@policy_options
+@options.unknown_operators
+@click.option("--verbose", is_flag=True, help="Write a line for each request to standard error.")
+@options.yes
+@click.pass_context
+def relay_command(
+    context: click.Context,
+    /,
+    path: Path,
+    token: str | None,
+    projects: tuple[tuple[str, Path], ...],
+    port: int,
+    host: str,
+    allow: tuple[str, ...],
+    origins: tuple[str, ...],
+    url: str | None,
+    api_host: str | None,
+    unknown_operators: UnknownOperators,
+    verbose: bool,
+    yes: bool,
+    **policy: Any,
+) -> None:
+    """Take what official SDKs send, journal it before answering, and ship it when the network is there.
+
+    It prints its URL once it answers: give that to the SDKs in place of the service's. It takes messages of its own
+    projects only. SIGTERM or Ctrl-C ends it with 0 once the request under way is answered; a second one at once.
+
+    /health answers 200, or 503 where somebody must look, with the sentence of `restante status`; /metrics is for
+    Prometheus.
+
+    Imports are sent with RESTANTE_IMPORT_CREDENTIALS, or else as they came.
+
+    \b
+    Examples:
+      restante relay -j site.db --token PROJECT
+      restante relay --project 3a1c0d=shop.db --project 77be21=bar.db
+      restante relay --token PROJECT --origin http://kiosk.local
+      restante relay --listen 192.168.7.2 --allow 192.168.7.0/24
+    """
+    journals = _journals(context, path, token, projects)
+    given = {name: value for name, value in policy.items() if value is not None}
+    places = {name: options.destination(file, url, api_host) for name, file in journals.items()}
+    policies = {}
+    for name, file in journals.items():
+        policies[name], may = _before(file, places[name], given, yes=yes)
+        if not may:
+            context.exit(1)
+    ending = _Ending(journals)
+    try:
+        relay = Relay(
+            journals,
+            port=port,
+            host=host,
+            allow=allow,
+            origins=origins,
+            url=places,
+            policy=policies,
+            unknown_operators=unknown_operators,
+            import_credentials=import_credentials(),
+            on_event=ending.tell,
+            log=RequestLog() if verbose else None,
+        )
+        with ending:
+            relay.start()
+            try:
+                where = ", ".join(sorted({*places.values()}))
+                options.narrate(f"SDKs send to {relay.url}, and it ships to {where}; Ctrl-C ends it.")
+                options.say(relay.url)
+                ending.wait()
+            finally:
+                relay.close(_LAST_TRY)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except (OSError, UnicodeError) as error:
+        raise click.ClickException(unavailable(host, port, error, "--listen")) from error
+    if ending.error is not None:
+        raise ending.error
+
+
+def _journals(
+    context: click.Context, path: Path, token: str | None, projects: tuple[tuple[str, Path], ...]
+) -> dict[str, Path]:
+    """Return the journal of each project."""
+    source = context.get_parameter_source("path")
+    if token is None and (not projects or source is not click.core.ParameterSource.DEFAULT):
+        token = _kept_token(path)
+        if token is None:
+            raise click.UsageError("No project: give --token, or --project TOKEN=FILE.")
+    both = [*([(token, path)] if token is not None else []), *projects]
+    if len({*dict(both)}) < len(both) or len({file.resolve() for _, file in both}) < len(both):
+        raise click.UsageError("A project, or a journal, is given twice.")
+    return dict(both)
+
+
+def _kept_token(path: Path) -> str | None:
+    try:
+        with JournalReader(path) as reader:
+            return reader.token()
+    except JournalMissing:
+        return None
+
+
+def _before(file: Path, place: str, given: dict[str, Any], *, yes: bool) -> tuple[Any, bool]:
+    """Return the policy for a journal, and True if it may be shipped to a place."""
+    try:
+        with JournalReader(file) as reader:
+            return policy_of(given, reader.shipping()), may_ship_to(reader, place, watching=True, yes=yes)
+    except JournalMissing:
+        return policy_of(given, ShipperStatus()), True
+
+
+class _Ending:
+    """Signals that end the relay, and errors that do.
+
+    Signals are blocked in all threads, and the main one asks for them: a handler could run in the middle of anything.
+    """
+
+    def __init__(self, journals: dict[str, Path]) -> None:
+        self.error: BaseException | None = None
+        self._journals = journals
+        self._narrators: dict[str, Narrator] = {}
+        self._failed = threading.Event()
+        wanted = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # the last when the terminal closes
+        self._signals = {number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN}
+
+    def __enter__(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+
+    def __exit__(self, *_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
+
+    def wait(self) -> None:
+        """Return when a signal came, or an error; the next signal ends the process."""
+        while not self._failed.is_set():
+            if signal.sigtimedwait(self._signals, _LOOK) is not None:
+                break
+        for number in self._signals:
+            signal.signal(number, lambda number, _: os._exit(128 + number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
+
+    def tell(self, token: str, event: Any) -> None:
+        """Say what a shipper tells."""
+        if token not in self._narrators:
+            name = str(self._journals[token]) if len(self._journals) > 1 else ""
+            self._narrators[token] = Narrator(JournalReader(self._journals[token]), self._end, name=name)
+        self._narrators[token](event)
+
+    def _end(self, error: BaseException) -> None:
+        self.error = self.error or error
+        self._failed.set()
