@@ -70,6 +70,10 @@ class HttpProfiles:
         self._credentials = credentials
         self._project = project
 
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._transport.close()
+
     def write(self, body: bytes) -> bool:
         """Send updates; see `recorder.journal.readback.Profiles.write`."""
         return judge(self._transport.send(Lane.PEOPLE, body)).outcome is AttemptOutcome.SHIPPED

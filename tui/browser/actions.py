@@ -3,9 +3,10 @@
 import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from recorder import (
     Entry,
@@ -22,12 +23,14 @@ from recorder.model.filters import MOST_RANGES
 from recorder.model.json_value import parse_json
 from recorder.model.reports import Forgotten
 from recorder.reading.sentence import report_sentence
+from recorder.shipping.profiles import HttpProfiles, settle
 from tui.browser.gateway import Gateway
 from tui.text.forgetting import told as told_forgotten
 from tui.text.format import count, escaped_json, printable
+from tui.text.readback import format_readback, format_wait
 from tui.text.rows import Query
 
-__all__ = ["Actions", "ReadOnly", "decided", "named", "numbered", "question"]
+__all__ = ["Actions", "ReadOnly", "Step", "decided", "named", "numbered", "question"]
 
 _MOST_NAMED = 3
 _MOST_EDITED = 100_000  # characters; a text area is no editor for more
@@ -37,6 +40,20 @@ class ReadOnly(RestanteError):
     """The browser was started without ``--write``."""
 
     hint = "Start it with --write to change anything."
+
+
+class Step(NamedTuple):
+    """Step of a change that takes requests.
+
+    Attributes:
+        words: A sentence about it.
+        done: How far it is.
+        total: Of how much; None if that is not known.
+    """
+
+    words: str
+    done: int = 0
+    total: int | None = None
 
 
 def numbered(numbers: Iterable[int]) -> list[list[str]]:
@@ -173,11 +190,40 @@ class Actions:
             text += f"\n{count(counts.in_doubt, 'entry', 'entries')} in doubt: {settled}."
         return text
 
-    def ship(self, progress: Callable[[ShipReport], None], stop: threading.Event) -> str:
+    @property
+    def may_settle(self) -> bool:
+        """True with an account that reads profiles."""
+        return self._gateway.account is not None
+
+    def settle(self, progress: Callable[[Step], None], stop: threading.Event) -> str:
+        """Settle what is in doubt by what its profiles show, and return the result in words.
+
+        Args:
+            progress: Called with each wait.
+            stop: Once it is set, nothing is waited for.
+        """
+        self._allowed("settle")
+        with JournalReader(self._gateway.path) as reader:
+            service = reader.shipping().service
+        if self._gateway.account is None or service is None:
+            raise RestanteError(
+                "nothing can be settled: there is no service, or no account that reads profiles"
+            )
+
+        def wait(profiles: int, seconds: float) -> bool:
+            progress(Step(format_wait(profiles, seconds)))
+            return not stop.wait(seconds)
+
+        user, secret, project = self._gateway.account
+        profiles = HttpProfiles(service, (user, secret), project)
+        with closing(profiles), Journal(self._gateway.path) as journal:
+            return format_readback(settle(journal, profiles, wait))
+
+    def ship(self, progress: Callable[[Step], None], stop: threading.Event) -> str:
         """Send what may go now, and return the result in words.
 
         Args:
-            progress: Called after each request with what was done so far.
+            progress: Called after each request.
             stop: Once it is set, no further request begins.
         """
         self._allowed("ship now")
@@ -185,12 +231,18 @@ class Actions:
         try:
             with Journal(self._gateway.path) as journal, JournalReader(self._gateway.path) as reader:
                 shipper = Shipper(journal, transport, _policy(reader))
-                report = shipper.ship(progress=progress, stop=stop)
+                report = shipper.ship(progress=lambda report: progress(_step(report)), stop=stop)
                 if stop.is_set() and report.stopped_by == "timeout":
                     report = replace(report, message="a person stopped it")
                 return report_sentence(report, reader.counts(), reader.shipping(), now=self._gateway.now())
         finally:
             transport.close()
+
+
+def _step(report: ShipReport) -> Step:
+    done = report.shipped + report.rejected
+    words = f"Shipped {report.shipped:,} in {count(report.requests, 'request')}, {report.pending:,} to go."
+    return Step(words, done, done + report.pending + report.in_doubt)
 
 
 def _parsed(text: str) -> Any:
@@ -226,8 +278,18 @@ def named(numbers: Sequence[int]) -> str:
     return f"#{min(numbers):,}..#{max(numbers):,}"
 
 
-def question(verb: Verb, decision: Decision, marks: str = "") -> str:
-    """Return the question before a decision: how many entries and which, and what may go wrong."""
+_NO_ACCOUNT = "Set RESTANTE_QUERY_CREDENTIALS to settle by the profiles."
+
+
+def question(verb: Verb, decision: Decision, marks: str = "", *, settle: bool = False) -> str:
+    """Return the question before a decision: how many entries and which, and what may go wrong.
+
+    Args:
+        verb: The decision.
+        decision: Its effect.
+        marks: Words about marks.
+        settle: Settling is offered instead.
+    """
     lines = [f"{verb.capitalize()} {count(decision.entries, 'entry', 'entries')}, {named(decision.numbers)}?"]
     if marks:
         lines.append(marks)
@@ -235,6 +297,12 @@ def question(verb: Verb, decision: Decision, marks: str = "") -> str:
         lines.append(f"{decision.possibly_twice:,} may be applied twice.")
     if decision.out_of_order:
         lines.append(f"{decision.out_of_order:,} out of order: later ones of the same profile went before.")
+    if decision.counted:
+        were = "1 was" if decision.counted == 1 else f"{decision.counted:,} were"
+        settling = (
+            f"{were} counted: settle reads from the profiles what was applied, of all that is in doubt."
+        )
+        lines.append(settling if settle else _NO_ACCOUNT)
     lines += [f"Not taken: {number:,} ({printable(reason)})." for reason, number in decision.refused.items()]
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from recorder.journal.decisions import Verb
 from tui.browser.actions import Actions, decided, question
 from tui.browser.gateway import Gateway
 from tui.browser.messages import Changed, Failed
-from tui.browser.screens.confirm import ConfirmScreen
+from tui.browser.screens.confirm import Answer, ConfirmScreen
 from tui.browser.screens.edit import EditScreen
 from tui.browser.screens.progress import ProgressScreen
 from tui.text.forgetting import forget_question
@@ -20,7 +20,7 @@ __all__ = ["Changes"]
 
 
 class Changes:
-    """Retry, discard, edit, forget and ship. Each asks before it changes anything.
+    """Retry, discard, settle, edit, forget and ship. Each asks before it changes anything.
 
     Args:
         app: The app whose screens ask; it gets `Changed` and `Failed`.
@@ -33,7 +33,7 @@ class Changes:
         self._progress: ProgressScreen | None = None
 
     @property
-    def shipping(self) -> bool:
+    def sending(self) -> bool:
         """True while a request may be under way, even after the app has ended."""
         return self._progress is not None and self._progress.thread.is_alive()
 
@@ -78,16 +78,24 @@ class Changes:
         except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
             self._app.post_message(Failed(error))
 
+    async def _answer(self, text: str, *, settle: bool = False) -> Answer:
+        return await self._app.push_screen_wait(ConfirmScreen(text, settle=settle))
+
     async def _confirmed(self, text: str) -> bool:
-        return await self._app.push_screen_wait(ConfirmScreen(text))
+        return await self._answer(text) == "yes"
 
     async def _decide(self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None) -> None:
         decision, marks = await to_thread(self.actions.weigh, verb, filters, among)
         if not decision.entries:
             self._app.notify(decided(verb, decision), severity="warning", markup=False)
-        elif await self._confirmed(question(verb, decision, marks)):
-            done = await to_thread(self.actions.decide, verb, decision.numbers)
-            self._app.post_message(Changed(decided(verb, done)))
+            return
+        settle = decision.counted > 0 and self.actions.may_settle
+        match await self._answer(question(verb, decision, marks, settle=settle), settle=settle):
+            case "yes":
+                done = await to_thread(self.actions.decide, verb, decision.numbers)
+                self._app.post_message(Changed(decided(verb, done)))
+            case "settle":
+                await self._under_way(ProgressScreen("Reading profiles", self.actions.settle))
 
     async def _edit(self, seq: int) -> None:
         entry, text, check = await to_thread(self.actions.editable, seq)
@@ -106,5 +114,8 @@ class Changes:
 
     async def _ship(self) -> None:
         if await self._confirmed(await to_thread(self.actions.to_ship)):
-            self._progress = ProgressScreen(self.actions)
-            self._app.post_message(Changed(await self._app.push_screen_wait(self._progress)))
+            await self._under_way(ProgressScreen("Shipping", self.actions.ship))
+
+    async def _under_way(self, progress: ProgressScreen) -> None:
+        self._progress = progress
+        self._app.post_message(Changed(await self._app.push_screen_wait(progress)))

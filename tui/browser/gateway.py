@@ -36,6 +36,7 @@ class Gateway:
         write: Whether actions may change it; see `tui.browser.actions`.
         clock: Seconds since the epoch; tests give a fixed one.
         transport: Where ``ship now`` sends to.
+        account: Name, secret and project of the account that reads profiles to settle, if there is one.
 
     Raises:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
@@ -48,10 +49,12 @@ class Gateway:
         write: bool = False,
         clock: Callable[[], float] = time.time,
         transport: Callable[[], HttpTransport] = HttpTransport,
+        account: tuple[str, str, str] | None = None,
     ) -> None:
         self.write = write
         self.now = clock
         self.transport = transport
+        self.account = account
         # Compared by path, without a descriptor: closing one would cancel SQLite's locks on the file. A file that is
         # replaced between these two lines is opened once more.
         self._file = _identity(path)

@@ -122,8 +122,9 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _key("prompt.stay", "tab,shift+tab", "stay", ""),
     ),
     "confirm": (
-        _shown("confirm.yes", "y,enter", "answer(True)", "yes"),
-        _shown("confirm.no", "n,escape,q", "answer(False)", "no"),
+        _shown("confirm.yes", "y,enter", "answer('yes')", "yes"),
+        _shown("confirm.no", "n,escape,q", "answer('no')", "no"),
+        _shown("confirm.settle", "S", "answer('settle')", "settle", "by what the profiles show"),
     ),
     "edit": (
         _shown("edit.save", "f2", "save", "send as edited"),

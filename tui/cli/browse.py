@@ -86,6 +86,9 @@ def tui_command(
     terminal it prints `restante status`. It respects NO_COLOR; ? shows the keys. SIGTERM and SIGHUP end it with
     143 and 129, and restore the terminal.
 
+    With --write and RESTANTE_QUERY_CREDENTIALS, the question about counted entries in doubt offers to settle them; see
+    `restante settle`.
+
     \b
     Examples:
       restante tui -j kiosk.db
@@ -103,10 +106,11 @@ def tui_command(
         return HttpTransport(url=options.destination(path, url, api_host))
 
     transport().close()  # report a bad address now
+    account = options.query_account() if write and options.QUERY_CREDENTIALS in os.environ else None
     keymap = _keymap(looks["keymap"])
     place: Place | None = None
     while True:  # anew for each file that is put in the place of the one before
-        with Gateway(path, write=write, transport=transport) as gateway:
+        with Gateway(path, write=write, transport=transport, account=account) as gateway:
             app = Browser(
                 gateway,
                 ascii_only=looks["ascii_only"] or (screenshot is None and not _speaks_utf8()),
@@ -131,7 +135,7 @@ def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place
         options.narrate(f"Saved {screenshot}.")
         return None
     place = app.run()
-    if app.changes.shipping:
+    if app.changes.sending:
         options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
         app.changes.let_end(_TIMEOUT)
     return place

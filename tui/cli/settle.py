@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def settle_command(
     else:
         user, secret, its_project = options.query_account()
         profiles = HttpProfiles(service, (user, secret), project or its_project, query_base=query_url)
-        with Journal(path) as journal:
+        with closing(profiles), Journal(path) as journal:
             done = settle(journal, profiles, _wait)
     if for_programs:
         options.write_json({"profiles": done.settled, **options.as_dict(done)})

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from recorder import JournalReader, ShippingPolicy, ShipReport, Statistics
+from recorder import JournalReader, ShippingPolicy, Statistics
 from recorder.model.entries import AttemptOutcome
 from recorder.model.operations import Lane
 from recorder.model.shipping import LaneStatus, ShipperStatus
@@ -14,6 +14,7 @@ from tests.doubles import ACCEPTED, RESET, UNREACHABLE, URL
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, Stage, browsing, press, screen_text, settled, text_of
 from tests.tui.browser.test_browsing import many, said, table
+from tui.browser.actions import Step
 from tui.browser.app import Browser
 from tui.browser.widgets.failure_table import FailureTable
 from tui.text.cells import folded
@@ -374,7 +375,7 @@ async def test_progress_can_be_ascii(kiosk):
         pilot.app.changes.actions.ship = ship
         await press(pilot, "s", "y")
         assert "Shipping ..." in text_of(pilot)
-        reports[0](ShipReport(shipped=3, requests=1, pending=2))
+        reports[0](Step("Shipped 3 in 1 request, 2 to go.", 3, 5))
         await settled(pilot, lambda: "in 1 request, 2 to go" in flat(pilot))
         await press(pilot, "escape")
         assert "Stopping once the request under way is answered ..." in text_of(pilot)
