@@ -4,17 +4,27 @@ Credentials come from the environment or from fsspec's own configuration, as eac
 """
 
 import gzip
+import io
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from recorder.model.errors import RestanteError
 
-__all__ = ["FileUnavailable", "files_at", "is_url", "lines_of", "local_copy"]
+__all__ = [
+    "Block",
+    "FileUnavailable",
+    "blocks_of",
+    "files_at",
+    "is_url",
+    "lines_of",
+    "lines_of_block",
+    "local_copy",
+]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: C:// is a drive
 _PATTERN = re.compile(r"[*?\[]")
@@ -83,6 +93,50 @@ def lines_of(location: str) -> Iterator[bytes]:
         yield from gzip.GzipFile(fileobj=file) if location.endswith(".gz") else file
 
 
+class Block(NamedTuple):
+    """The lines of a file that begin after one byte and not after another; with the first byte, the first line, too.
+
+    Attributes:
+        location: Path or URL.
+        begin: The first of these bytes.
+        length: How many bytes are between; None for the whole file.
+    """
+
+    location: str
+    begin: int = 0
+    length: int | None = None
+
+
+def blocks_of(location: str, size: int) -> list[Block]:
+    """Return blocks of about so many bytes that together have each line once; a packed file is one block.
+
+    Raises:
+        FileUnavailable: It cannot be read.
+    """
+    if location.endswith(".gz"):
+        return [Block(location)]
+    system, path = _opened(location)
+    with _reading(location):
+        length = system.size(path)
+    return [Block(location, begin, size) for begin in range(0, length, size)] or [Block(location)]
+
+
+def lines_of_block(block: Block) -> Iterator[bytes]:
+    """Yield the lines of a block.
+
+    Raises:
+        FileUnavailable: It cannot be read.
+    """
+    if block.length is None:
+        yield from lines_of(block.location)
+        return
+    from fsspec.utils import read_block  # noqa: PLC0415  # an extra: see _opened
+
+    with _reading(block.location), _binary(block.location) as file:
+        content = read_block(file, block.begin, block.length, b"\n")
+    yield from io.BytesIO(content)
+
+
 @contextmanager
 def _reading(location: str) -> Iterator[None]:
     try:
@@ -102,7 +156,7 @@ def _binary(location: str) -> Any:
 
 def _opened(location: str) -> tuple[Any, str]:
     try:
-        from fsspec.core import url_to_fs  # noqa: PLC0415  # an extra, and plain paths do without
+        from fsspec.core import url_to_fs  # noqa: PLC0415  # an extra, and plain paths do without it
     except ImportError as error:
         raise FileUnavailable(
             f"{location} is a URL, which needs fsspec",
