@@ -129,7 +129,7 @@ def settle(journal: Journal, profiles: Profiles, wait: Callable[[int, float], bo
     Args:
         journal: The journal.
         profiles: Writes and reads profiles at the service.
-        wait: Called before profiles are read again, with how many were shown as of before their request (0: the limit
+        wait: Called before profiles are read again, with how many may be shown as before their request (0: the limit
             of queries is reached), and the seconds to wait; returns False to end instead.
 
     Raises:

@@ -307,7 +307,7 @@ class Browser(App[Place], Asking):
         if message.forgotten is not None:
             self.query_one(ProfilesView).forgotten(*message.forgotten)
         self.query_one(JournalView).clear_marks()
-        self.notify(printable(message.words), markup=False)
+        self.notify(printable(message.words), timeout=message.seconds, markup=False)
         self.look()
 
     # --- jobs that fail

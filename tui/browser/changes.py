@@ -18,6 +18,8 @@ from tui.text.rows import Query
 
 __all__ = ["Changes"]
 
+_AFTER_WORK = 60.0  # seconds for a result that came late: the person may look elsewhere
+
 
 class Changes:
     """Retry, discard, settle, edit, forget and ship. Each asks before it changes anything.
@@ -118,4 +120,5 @@ class Changes:
 
     async def _under_way(self, progress: ProgressScreen) -> None:
         self._progress = progress
-        self._app.post_message(Changed(await self._app.push_screen_wait(progress)))
+        words = await self._app.push_screen_wait(progress)
+        self._app.post_message(Changed(words, seconds=_AFTER_WORK))

@@ -45,11 +45,14 @@ class FilterEntries(Message):
 
 
 class Changed(Message):
-    """The person changed the journal; the words say how. Forgetting names the profile."""
+    """The person changed the journal; the words say how, for so many seconds. Forgetting names the profile."""
 
-    def __init__(self, words: str, forgotten: tuple[str, str | None] | None = None) -> None:
+    def __init__(
+        self, words: str, forgotten: tuple[str, str | None] | None = None, *, seconds: float | None = None
+    ) -> None:
         self.words = words
         self.forgotten = forgotten
+        self.seconds = seconds
         super().__init__()
 
 

@@ -24,11 +24,11 @@ def format_wait(profiles: int, seconds: float) -> str:
     """Return a sentence about a wait before profiles are read again: see `recorder.shipping.profiles.settle`.
 
     >>> format_wait(1, 10)
-    '1 profile is not shown as of after the request; reading again in 10 s.'
+    '1 profile may be shown as before the request; reading again in 10 s.'
     >>> format_wait(0, 3600)
     'The service answers no more queries now; reading again in 1 h.'
     """
     cause = "The service answers no more queries now"
     if profiles:
-        cause = f"{count(profiles, 'profile is', 'profiles are')} not shown as of after the request"
+        cause = f"{count(profiles, 'profile')} may be shown as before the request"
     return f"{cause}; reading again in {age(seconds)}."

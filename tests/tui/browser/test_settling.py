@@ -70,7 +70,7 @@ async def test_failure_of_shipping_can_be_settled(doubtful):
 @pytest.mark.parametrize(
     ("options", "waits"),
     [
-        ({"read_lag": 3_600}, "2 profiles are not shown as of after the request; reading again in 10 s."),
+        ({"read_lag": 3_600}, "2 profiles may be shown as before the request; reading again in 10 s."),
         ({"queries_an_hour": 0}, "The service answers no more queries now; reading again in 1 h."),
     ],
     ids=["old", "limit"],

@@ -71,7 +71,9 @@ class ProgressScreen(ModalScreen[str]):
     def _show(self, step: Step) -> None:
         if not self._stop.is_set():
             self.query_one("#so-far", Static).update(step.words)
-        self.query_one(ProgressBar).update(total=step.total, progress=step.done)
+        bar = self.query_one(ProgressBar)
+        bar.update(total=step.total, progress=step.done)
+        bar.display = step.total is not None  # without one it moves all the time
 
     def action_stop(self) -> None:
         """Stop once the request under way is answered."""
