@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from fleet.rows import Device, ProfileRow
+from fleet.rows import Device, Place, ProfileRow
 
 __all__ = ["Versions", "compare_devices", "usable"]
 
@@ -43,7 +43,7 @@ def compare_devices(devices: Sequence[Device], continues: Callable[[Device, Devi
     superseded: dict[str, str] = {}
     copies: list[tuple[str, ...]] = []
     for several in same.values():
-        several.sort(key=lambda one: (one.place.number, one.place.attempt, one.snapshot_at or 0.0, one.file))
+        several.sort(key=lambda one: (*_reached(one.place), one.snapshot_at or 0.0, one.file))
         pairs = list(pairwise(several))
         if all(continues(newer, older) for older, newer in pairs):
             superseded |= {older.file: several[-1].file for older, _ in pairs}
@@ -51,6 +51,10 @@ def compare_devices(devices: Sequence[Device], continues: Callable[[Device, Devi
             copies.append(tuple(sorted(one.file for one in several)))
     tokens = {device.token for device in devices} - {None}
     return Versions(superseded, tuple(sorted(copies)), tokens.pop() if len(tokens) == 1 else None)
+
+
+def _reached(place: Place) -> tuple[int, int, int]:
+    return place.number, place.attempt, place.epoch
 
 
 def usable(row: ProfileRow, versions: Versions) -> ProfileRow | None:

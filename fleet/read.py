@@ -14,6 +14,7 @@ from recorder.model.hazards import Update
 from recorder.model.operations import Operator
 from recorder.model.reports import Statistics
 from recorder.model.told import Past, known_count
+from recorder.reading.rows import as_message
 from recorder.reading.survey import Surveyed, SurveyReader, UpdateRow
 
 __all__ = ["LINES", "continues", "read", "read_or_say_why"]
@@ -94,7 +95,13 @@ def continues(location: str, place: Place) -> bool:
         RestanteError: It cannot be read.
     """
     with local_copy(location) as path, SurveyReader(path) as reader:
-        return reader.same_at(place.number, place.recorded_at, place.attempt, place.started_at)
+        facts = reader.survey()
+        if place.number > facts.number or place.attempt > facts.attempt or place.epoch > facts.epoch:
+            return False
+        if place.epoch == facts.epoch and place.seen_at != facts.seen_at:
+            return False  # two shippers took over from the same one
+        entry, request = reader.stamps_of(place.number, place.attempt)
+    return entry in {None, place.recorded_at} and request in {None, place.started_at}
 
 
 class _Survey:
@@ -132,7 +139,7 @@ class _Survey:
         return JournalRows(self._device(), rows)
 
     def _take(self, row: UpdateRow) -> None:
-        seq, profile, operator, _, state, sends, twice, _ = row
+        seq, profile, operator, message, state, sends, twice, _ = row
         summary = self._profiles.get(profile)
         if summary is None:
             summary = self._profiles[profile] = Summary(
@@ -140,7 +147,7 @@ class _Survey:
             )
         if state in _EMPTY:
             return
-        payload = Update.of(operator, self._reader.message_of(row)).payload if operator else None
+        payload = Update.of(operator, as_message(message)).payload if operator else None
         summary.entry(seq, state, operator, payload, sends=sends, twice=bool(twice))
         if operator in {_ADD, _DELETE} or twice or state != _SHIPPED:
             self._count(row)
@@ -183,7 +190,10 @@ class _Survey:
         facts, counts = self._facts, self._counts
         since, cause = _stuck(self._reader, facts, counts, self._now)
         ahead = (facts.newest_at or 0.0) - self._now
-        place = Place(facts.number, facts.recorded_at, facts.attempt, facts.started_at)
+        place = Place(
+            *(facts.number, facts.recorded_at, facts.attempt, facts.started_at),
+            *(facts.epoch, facts.seen_at),
+        )
         return Device(
             file=self._file,
             identity=facts.identity,

@@ -36,12 +36,16 @@ class Place(NamedTuple):
         recorded_at: When that was recorded.
         attempt: Its last request; 0 for none.
         started_at: When that was made.
+        epoch: Of the shipper that came last.
+        seen_at: When that took over.
     """
 
     number: int = 0
     recorded_at: float | None = None
     attempt: int = 0
     started_at: float | None = None
+    epoch: int = 0
+    seen_at: float | None = None
 
 
 class Device(NamedTuple):

@@ -14,6 +14,7 @@ from recorder.model.told import Past
 __all__ = [
     "InDoubt",
     "add_unreachable",
+    "alike",
     "answered_lately",
     "appended_lately",
     "counted",
@@ -99,6 +100,7 @@ _COUNTED = """
 SELECT count(*) FROM entries JOIN attempts ON attempts.id = entries.attempt
  WHERE entries.seq IN (SELECT value FROM json_each(?)) AND state = 'in_doubt' AND hazardous AND counted IS NOT NULL
 """
+_ALIKE = "SELECT count(*) FROM attempts WHERE lane = 'people' AND epoch = ? AND digest = ?"
 _APPENDED_LATELY = """
 SELECT profile FROM entries_with_state WHERE lane = 'people' AND operator = '$append' AND state = 'shipped'
  ORDER BY seq DESC LIMIT ?
@@ -214,6 +216,12 @@ def past_of(connection: sqlite3.Connection, profiles: Sequence[str]) -> list[tup
     """Return what was sent of these users' profiles, in the order of sending, as far as a count depends on it."""
     rows = connection.execute(_PAST, (json.dumps(profiles),)).fetchall()
     return [(profile, Past(*entry)) for profile, *entry in rows]
+
+
+def alike(connection: sqlite3.Connection, epoch: int, digest: str) -> int:
+    """Return how many requests of a shipper had the same body, users' profiles only."""
+    (number,) = connection.execute(_ALIKE, (epoch, digest)).fetchone()
+    return int(number)
 
 
 def appended_lately(connection: sqlite3.Connection, most: int) -> list[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from recorder.journal.housekeeping import Housekeeping
     from recorder.journal.mentions import Whose
     from recorder.journal.readback import Profiles
-    from recorder.model.reports import Forgotten, Pruned, Readback, Statistics
+    from recorder.model.reports import Fenced, Forgotten, Pruned, Readback, Statistics
 
 __all__ = ["Journal"]
 
@@ -277,18 +277,40 @@ class Journal:
         self.claims.settle_if_abandoned(time.time(), uptime())
         return settle(self._connection, profiles, time.time(), uptime())
 
+    def write_fences(self, write: Callable[[bytes], bool]) -> "Fenced":
+        """Write the fences of `settle`, and read nothing: `settle_decisions` takes answers of whoever reads profiles.
+
+        Args:
+            write: Sends updates, a JSON array, and returns True if they were accepted.
+
+        >>> import pathlib, tempfile
+        >>> from recorder.shipping.profiles import HttpProfiles
+        >>> with Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT") as journal:
+        ...     journal.write_fences(HttpProfiles("http://127.0.0.1:8765").write).written
+        0
+        """
+        from recorder.journal.readback import write_fences
+        from recorder.journal.uptime import uptime
+
+        self.claims.settle_if_abandoned(time.time(), uptime())
+        return write_fences(self._connection, write, uptime())
+
     def settle_decisions(self, decisions: "Iterable[Mapping[str, Any]]") -> "Readback":
         """Take decisions about entries in doubt that were made elsewhere, such as by an operator.
 
         Args:
             decisions: Each with `journal` (its identity), `profile`, `epoch` and `digest` of the request in doubt,
                 and `applied`: how many of the run's entries were. None is taken about what is not in doubt any more.
+                Where a shipper made the same request twice, `attempt` has its number.
+
+        Raises:
+            JournalError: It may be a copy of a journal that takes the same decisions.
         """
         from recorder.journal.readback import settle_decisions
         from recorder.journal.uptime import uptime
 
         with self._connection.transaction(full=True) as connection:
-            return settle_decisions(connection, decisions, time.time(), uptime())
+            return settle_decisions(connection, self.path, decisions, time.time(), uptime())
 
     def forget(
         self,

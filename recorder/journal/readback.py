@@ -7,25 +7,28 @@ the steps: after a kill at any of them, the next call begins anew.
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from recorder.journal import attempts, baseline, doubt, entries, project
+from recorder.journal import attempts, baseline, doubt, entries, project, shipper
 from recorder.journal.attempts import InDoubt
 from recorder.journal.connection import Connection
+from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.entries import Profile
 from recorder.journal.erase import erase_settled
 from recorder.journal.uptime import Uptime
 from recorder.model.counting import Counting
 from recorder.model.entries import ReadBack, State
+from recorder.model.errors import JournalError
 from recorder.model.hazards import Update
 from recorder.model.intake import token_prefix
 from recorder.model.json_value import compact
 from recorder.model.operations import Lane, Operator
-from recorder.model.reports import Readback
+from recorder.model.reports import Fenced, Readback
 from recorder.model.told import Past, Run, known_count, told
 
-__all__ = ["MOST_PROFILES", "Profiles", "settle", "settle_decisions"]
+__all__ = ["MOST_PROFILES", "Profiles", "settle", "settle_decisions", "write_fences"]
 
 MOST_PROFILES = 1_000
 """Most profiles in one reading."""
@@ -119,6 +122,22 @@ def fences(runs: Iterable[Held], token: str) -> bytes:
             updates += [{**who, "$add": {counting.counter: 0}}] * (counting.counter in one.run.shown)
             updates.append({**who, "$set": {counting.fence: one.attempt}})
     return f"[{','.join(prefix + compact(update)[1:] for update in updates)}]".encode()
+
+
+def write_fences(connection: Connection, write: Callable[[bytes], bool], uptime: Uptime) -> Fenced:
+    """Write fences to the profiles of all runs in doubt; see `recorder.journal.journal.Journal.write_fences`."""
+    with connection.reading() as reading:
+        runs, settling = held(reading, uptime)
+        token = project.token(reading) or ""
+    telling = [one for one in runs if one.run is not None]
+    counts = Counter[bool]()
+    for start in range(0, len(telling), MOST_PROFILES):
+        some = telling[start : start + MOST_PROFILES]
+        counts[write(fences(some, token))] += len(some)
+    reasons = Counter(one.reason for one in runs if one.run is None)
+    return Fenced(
+        written=counts[True], not_accepted=counts[False], cannot_tell=dict(reasons), waiting=settling
+    )
 
 
 def witnesses(connection: sqlite3.Connection, properties: Iterable[str]) -> list[str]:
@@ -245,19 +264,45 @@ def settle_decided(
 
 
 def settle_decisions(
-    connection: sqlite3.Connection, decisions: Iterable[Mapping[str, Any]], now: float, uptime: Uptime
+    connection: sqlite3.Connection,
+    path: Path,
+    decisions: Iterable[Mapping[str, Any]],
+    now: float,
+    uptime: Uptime,
 ) -> Readback:
     """Take decisions made elsewhere about runs that are in doubt still; see `Journal.settle_decisions`."""
-    identity = project.identity(connection)
-    runs = {(one.profile, one.epoch, one.digest): one for one in held(connection, uptime)[0]}
-    decided: dict[str, tuple[Held, int]] = {}
+    identity, home = shipper.home(connection)
+    if (reason := copy_reason(home, current_home(path, identity))) is not None:
+        raise JournalError(
+            f"{path.name} takes no decisions, for it may be a copy: {reason}",
+            hint="If both are used, entries would be sent twice. If it was moved, ship it once.",
+        )
+    runs = {one.profile: one for one in held(connection, uptime)[0]}
+    answers: dict[str, set[int]] = defaultdict(set)
     reasons = Counter[str]()
     for decision in decisions:
-        one = runs.get((decision["profile"], decision["epoch"], decision["digest"]))
+        one = runs.get(decision["profile"])
         if decision["journal"] != identity:
             reasons["about another journal"] += 1
-        elif one is None or not 0 <= decision["applied"] <= len(one.numbers):
+        elif one is None or not _is_about(connection, decision, one):
             reasons["not in doubt any more from that request"] += 1
         else:
-            decided[one.profile] = one, decision["applied"]
-    return Readback(**settle_decided(connection, list(decided.values()), now), cannot_tell=dict(reasons))
+            answers[one.profile].add(decision["applied"])
+    reasons["decided in several ways"] = sum(len(several) > 1 for several in answers.values())
+    decided = [(runs[profile], applied) for profile, several in answers.items() for applied in several]
+    alone = [(one, applied) for one, applied in decided if len(answers[one.profile]) == 1]
+    return Readback(**settle_decided(connection, alone, now), cannot_tell=dict(+reasons))
+
+
+def _is_about(connection: sqlite3.Connection, decision: Mapping[str, Any], one: Held) -> bool:
+    """Return True if a decision is about this run, left in doubt by this very request.
+
+    A shipper may make a request again, byte for byte: then only the attempt's number tells them apart.
+    """
+    named = (decision["epoch"], decision["digest"], decision.get("attempt", one.attempt))
+    return (
+        one.run is not None
+        and named == (one.epoch, one.digest, one.attempt)
+        and ("attempt" in decision or attempts.alike(connection, one.epoch, one.digest) == 1)
+        and 0 <= decision["applied"] <= len(one.numbers)
+    )

@@ -18,6 +18,7 @@ __all__ = [
     "Entry",
     "EntryRow",
     "FailureGroup",
+    "Fenced",
     "Forgotten",
     "Hold",
     "ProfileCount",
@@ -328,6 +329,23 @@ class Forgotten:
             unsent=self.unsent + counted[State.PENDING] + counted[State.WAITING] + counted[State.SENDING],
             in_doubt=self.in_doubt + counted[State.IN_DOUBT],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fenced:
+    """Result of writing fences to the profiles of runs in doubt, without reading them.
+
+    Attributes:
+        written: Profiles that have a fence now.
+        not_accepted: Profiles to which none could be written.
+        cannot_tell: Profiles that will never tell, by the reason.
+        waiting: Profiles whose request may still arrive: their fence is to be written later.
+    """
+
+    written: int = 0
+    not_accepted: int = 0
+    cannot_tell: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

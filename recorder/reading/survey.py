@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from math import inf
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from recorder.journal import readback
 from recorder.journal.opening import making_sense
@@ -13,7 +13,7 @@ from recorder.model.reports import Baseline
 from recorder.model.shipping import LaneStatus
 from recorder.reading import statements as sql
 from recorder.reading.reader import JournalReader
-from recorder.reading.rows import as_message, as_outcome, make
+from recorder.reading.rows import as_outcome, make
 
 __all__ = ["SurveyReader", "Surveyed", "UpdateRow"]
 
@@ -34,9 +34,8 @@ class Surveyed(NamedTuple):
         snapshot_at: When the copy was made, if `restante snapshot` did.
         number: Its highest entry.
         recorded_at: When that was recorded.
-        machine: Where it was shipped last; None if it never was.
-        path: The same.
-        inode: The same.
+        epoch: Of the shipper that came last.
+        seen_at: When that took over.
         sending: How the request that is open is counted, if it is.
         attempt: The last request that may have been applied; 0 for none.
         started_at: When that was made.
@@ -51,9 +50,8 @@ class Surveyed(NamedTuple):
     snapshot_at: float | None
     number: int
     recorded_at: float | None
-    machine: str | None
-    path: str | None
-    inode: int | None
+    epoch: int
+    seen_at: float | None
     sending: str | None
     attempt: int
     started_at: float | None
@@ -61,36 +59,21 @@ class Surveyed(NamedTuple):
     jumps: int
 
 
-class UpdateRow(NamedTuple):
-    """An update of a user's profile.
-
-    Attributes:
-        seq: Its number.
-        profile: The profile's id.
-        operator: Such as ``$set``.
-        message: JSON.
-        state: A `State`'s value.
-        sends: Requests that carried it and may have been applied.
-        possibly_twice: Its mark.
-        counted: How the request that settled it last was counted, if it was.
-    """
-
-    seq: int
-    profile: str
-    operator: str | None
-    message: str
-    state: str
-    sends: int
-    possibly_twice: int
-    counted: str | None
+UpdateRow = tuple[int, str, str | None, str, str, int, int, str | None]
+"""An update of a user's profile: its number, the profile's id, operator, JSON, state, how many requests that may have
+been applied carried it, 1 if it may have been applied twice, and how the request that settled it last was counted."""
 
 
 class SurveyReader(JournalReader):
     """A journal, read as a whole; see `at_one_moment`."""
 
     def at_one_moment(self, read: Callable[[], Made]) -> Made:
-        """Return the result of several reads of one moment. For as long, the log cannot be moved into the file."""
-        with self._snapshot():
+        """Return the result of several reads of one moment. For as long, the log cannot be moved into the file.
+
+        Raises:
+            JournalDamaged: `read` made no sense of a value.
+        """
+        with self._snapshot(), making_sense(self.path):
             return read()
 
     def survey(self) -> Surveyed:
@@ -117,14 +100,9 @@ class SurveyReader(JournalReader):
                 yield one, counter, count
 
     def updates(self) -> Iterator[UpdateRow]:
-        """Yield the updates of users' profiles: shipped ones in shipped order, others anywhere. See `at_one_moment`."""
+        """Yield the updates of users' profiles: shipped ones in shipped order, others anywhere."""
         with self._connected() as connection:
-            yield from map(UpdateRow._make, connection.execute(sql.UPDATES))
-
-    def message_of(self, row: UpdateRow) -> Any:
-        """Return an update's message."""
-        with making_sense(self.path):
-            return as_message(row.message)
+            yield from connection.execute(sql.UPDATES)
 
     def doubts(self) -> list[tuple[Held, int | None]]:
         """Return the runs in doubt that will be decided about, each with what its counter was before it."""
@@ -135,13 +113,8 @@ class SurveyReader(JournalReader):
             )
         return [(one, known.get(one.profile)) for one in runs]
 
-    def same_at(self, number: int, recorded_at: float | None, attempt: int, started_at: float | None) -> bool:
-        """Return False if it has another entry, or another request, of these numbers; pruned ones say nothing."""
-        entry = self._all(sql.STAMP_OF_ENTRY, (number,))
-        request = self._all(sql.STAMP_OF_ATTEMPT, (attempt,))
-        mine = self.survey()
-        if number > mine.number or attempt > mine.attempt:
-            return False
-        return all(
-            not rows or rows[0][0] == stamp for rows, stamp in ((entry, recorded_at), (request, started_at))
-        )
+    def stamps_of(self, number: int, attempt: int) -> tuple[float | None, float | None]:
+        """Return when an entry was recorded and a request was made; None for one that was pruned, or never was."""
+        found = self._all(sql.STAMP_OF_ENTRY, (number,)), self._all(sql.STAMP_OF_ATTEMPT, (attempt,))
+        entry, request = (rows[0][0] if rows else None for rows in found)
+        return entry, request

@@ -47,7 +47,8 @@ class HttpProfiles:
 
     Args:
         base: Where updates go, such as ``https://api.mixpanel.com``.
-        credentials: User and secret of a service account that may read profiles; never written down.
+        credentials: User and secret of a service account that may read profiles; never written down. None to write
+            only.
         project: The project's id.
         query_base: Where queries go; None for the one that belongs to `base`.
         transport: Sends the updates; None for one of its own.
@@ -59,7 +60,7 @@ class HttpProfiles:
     def __init__(
         self,
         base: str,
-        credentials: tuple[str, str],
+        credentials: tuple[str, str] | None = None,
         project: str = "",
         *,
         query_base: str | None = None,
