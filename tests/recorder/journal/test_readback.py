@@ -1,15 +1,17 @@
 """Counted requests in doubt, settled by what their profiles show."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
-from recorder import JournalReader, Lane, Shipper, ShippingPolicy, audit
+from recorder import Journal, JournalError, JournalReader, Lane, Shipper, ShippingPolicy, audit
 from recorder.model.entries import AttemptOutcome
 from recorder.model.payloads import Endpoint, read_submission
 from recorder.shipping.verdicts import Answer, judge
 from simulator.service.ingestion import Inbox
-from tests.doubles import ACCEPTED, RESET, Scripted
+from tests.doubles import ACCEPTED, REFUSED, RESET, Scripted
 
 COUNTED = ShippingPolicy(in_doubt="hold", counted=True, settle_after=0)
 
@@ -303,6 +305,73 @@ def test_decision_is_for_its_request_only(recorder, journal):
     assert journal.settle_decisions([decision]).settled == 0
     ship(journal, profiles)
     assert profiles.inbox.profiles()["ada"]["visits"] == 2
+
+
+def doubt_of(journal):
+    """The decision about the newest request, without its answer."""
+    with journal._connection.reading() as connection:
+        names = ("journal", "epoch", "digest", "attempt")
+        row = connection.execute(
+            "SELECT identity, epoch, digest, attempts.id FROM project, attempts ORDER BY attempts.id DESC LIMIT 1"
+        ).fetchone()
+    return {"profile": "ada", **dict(zip(names, row, strict=True))}
+
+
+def test_decision_is_for_one_of_two_equal_requests(recorder, journal, path):
+    """A request that was not applied is made again, byte for byte, and applied: the old answer is wrong then."""
+    profiles = Profiles(part(0), part(1))
+    visits(recorder)
+    shipper = Shipper(journal, profiles, COUNTED, chance=lambda: 0.0)
+    shipper.ship()
+    old = {**doubt_of(journal), "applied": 0}
+    assert journal.settle_decisions([old]).not_applied == 1
+    shipper.ship()
+    new = doubt_of(journal)
+    assert (old["epoch"], old["digest"]) == (new["epoch"], new["digest"])
+    without_number = {name: value for name, value in old.items() if name != "attempt"}
+    for stale in (old, without_number):
+        refused = journal.settle_decisions([stale])
+        assert refused.cannot_tell == {"not in doubt any more from that request": 1}
+    assert journal.settle_decisions([{**new, "applied": 1}]).applied == 1
+    assert states(path) == ["shipped"]
+
+
+def test_contradicting_decisions_are_refused(recorder, journal, path):
+    profiles = Profiles(part(0))
+    visits(recorder)
+    ship(journal, profiles)
+    decision = doubt_of(journal)
+    done = journal.settle_decisions([{**decision, "applied": applied} for applied in (0, 1, 0)])
+    assert (done.settled, done.cannot_tell) == (0, {"decided in several ways": 1})
+    assert states(path) == ["in_doubt"]
+
+
+def test_copied_journal_takes_no_decisions(recorder, journal, path, tmp_path):
+    """The journal that it was copied from takes them, too, and both would send what was not applied."""
+    profiles = Profiles(part(0))
+    visits(recorder)
+    ship(journal, profiles)
+    decision = {**doubt_of(journal), "applied": 0}
+    other = tmp_path / "copies" / "kiosk.db"
+    other.parent.mkdir()
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(other)) as target:
+        source.backup(target)
+    with Journal(other) as copy, pytest.raises(JournalError, match="it may be a copy: it was shipped from"):
+        copy.settle_decisions([decision])
+    assert journal.settle_decisions([decision]).not_applied == 1
+
+
+def test_fences_are_written_alone(recorder, journal):
+    profiles = Profiles(part(1), REFUSED)
+    visits(recorder, 2)
+    ship(journal, profiles)
+    assert journal.write_fences(profiles.write).not_accepted == 1
+    assert journal.write_fences(profiles.write).written == 1
+    shown = profiles.inbox.profiles()["ada"]
+    assert (shown[counter_of(journal)], shown[f"{counter_of(journal)}_fence"]) == (
+        1,
+        doubt_of(journal)["attempt"],
+    )
 
 
 @pytest.mark.parametrize("in_doubt", ["resend", "drop"])
