@@ -18,7 +18,7 @@ from zlib import crc32
 
 from distributed import Client, as_completed
 
-from fleet.devices import Versions, compare_devices, usable
+from fleet.devices import Versions, compare_devices, project, usable
 from fleet.export import profiles_of_block
 from fleet.files import Block, blocks_of
 from fleet.fold import OrderDecides, fold
@@ -118,10 +118,10 @@ def _report(
     known = client.submit(
         Versions, *versions, pure=False
     )  # a task, as scattered values die with their workers
-    project = versions.token if token is None else token
+    mine = project(devices, token) if blocks else None
     folding = [
-        client.submit(_fold_and_join, known, project, mine, theirs if blocks else None, pure=False)
-        for mine, theirs in zip(rows, shown, strict=True)
+        client.submit(_fold_and_join, known, mine, known_here, theirs if blocks else None, pure=False)
+        for known_here, theirs in zip(rows, shown, strict=True)
     ]
     del reading, dealing, rows, shown, known  # so that workers forget what nobody needs any more
     parts: list[_Part] = client.gather(folding)
@@ -189,11 +189,11 @@ def _undealt(pieces: Iterable[bytes]) -> Iterator[Any]:
 
 
 def _fold_and_join(
-    versions: Versions, project: str | None, rows: Sequence[bytes], shown: Sequence[bytes] | None
+    versions: Versions, token: str | None, rows: Sequence[bytes], shown: Sequence[bytes] | None
 ) -> _Part:
     """Return what is to be said about the profiles of a bucket."""
     results = fold(kept for row in _undealt(rows) if (kept := usable(row, versions)) is not None)
-    mine = [result for result in results if result.token == project]
+    mine = [result for result in results if result.token == token]
     return _Part(
         None if shown is None else join(mine, _undealt(shown)),
         [one for result in results for one in result.order],

@@ -1,13 +1,18 @@
 """Devices beside each other: snapshots of one journal at several times, copies of it, and projects. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from fleet.rows import Device, Place, ProfileRow
+from recorder.model.errors import RestanteError
 
-__all__ = ["Versions", "compare_devices", "usable"]
+__all__ = ["SeveralProjects", "Versions", "compare_devices", "project", "usable"]
+
+
+class SeveralProjects(RestanteError):
+    """Profiles belong to a project each, and are never compared with those of another one."""
 
 
 class Versions(NamedTuple):
@@ -55,6 +60,22 @@ def compare_devices(devices: Sequence[Device], continues: Callable[[Device, Devi
 
 def _reached(place: Place) -> tuple[int, int, int]:
     return place.number, place.attempt, place.epoch
+
+
+def project(devices: Sequence[Device], token: str | None) -> str | None:
+    """Return the project of an export: the one that was given, or the only one there is.
+
+    Raises:
+        SeveralProjects: There are several, and none was given.
+    """
+    tokens = Counter(device.token for device in devices if device.token is not None)
+    if token is None and len(tokens) > 1:
+        found = ", ".join(f"{each} ({journals:,})" for each, journals in sorted(tokens.items()))
+        raise SeveralProjects(
+            f"the journals belong to {len(tokens):,} projects, and an export has the profiles of one: {found}",
+            hint="Say with --token which project the export is of.",
+        )
+    return next(iter(tokens), None) if token is None else token
 
 
 def usable(row: ProfileRow, versions: Versions) -> ProfileRow | None:

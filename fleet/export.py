@@ -6,6 +6,7 @@ from typing import Any
 
 from fleet.files import Block, lines_of, lines_of_block
 from recorder.model.errors import RestanteError
+from recorder.model.told import as_shown
 
 __all__ = ["BadExport", "profiles_of", "profiles_of_block"]
 
@@ -24,26 +25,27 @@ def profiles_of(location: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         BadExport: A line is something else.
     """
     for number, line in enumerate(lines_of(location), 1):
-        yield _profile(line) or _refuse(location, number)
+        if (found := _profiles(line)) is None:
+            raise BadExport(f"{location}, line {number:,}, is no profile")
+        yield from found
 
 
 def profiles_of_block(block: Block) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the same of one block of it."""
     for number, line in enumerate(lines_of_block(block), 1):
-        yield _profile(line) or _refuse(block.location, _lines_before(block) + number)
+        if (found := _profiles(line)) is None:
+            raise BadExport(f"{block.location}, line {_lines_before(block) + number:,}, is no profile")
+        yield from found
 
 
-def _profile(line: bytes) -> tuple[str, Mapping[str, Any]] | None:
+def _profiles(line: bytes) -> list[tuple[str, Mapping[str, Any]]] | None:
+    """Return the profiles of a line: one, as a rule, or those of a list or of a whole answer."""
     try:
-        profile = json.loads(line)
-        name, properties = profile["$distinct_id"], profile["$properties"]
-    except (ValueError, TypeError, LookupError, RecursionError):
+        found = json.loads(line)
+        several = found if isinstance(found, list) else found.get("results", [found])
+        return [as_shown(each) for each in several]
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
-    return (name, properties) if isinstance(name, str) and isinstance(properties, dict) else None
-
-
-def _refuse(location: str, number: int) -> Any:
-    raise BadExport(f"{location}, line {number:,}, is no profile")
 
 
 def _lines_before(block: Block) -> int:

@@ -41,6 +41,8 @@ def read_lines(lines: Iterable[bytes | str], name: str) -> JournalRows:
             raise NotAJournal(
                 f"{name}, line {number}: neither a journal nor a line of `export --all`"
             ) from None
+        if message is not None and "$properties" in message:
+            raise NotAJournal(f"{name}, line {number}: a profile of the service; give the file to --profiles")
         states[state] += 1
         if message is not None and state not in _EMPTY:
             _take(profiles, number, state, message)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fleet.devices import compare_devices, usable
+from fleet.devices import compare_devices, project, usable
 from fleet.fold import fold
 from fleet.join import join
 from fleet.read import continues, read_or_say_why
@@ -43,13 +43,15 @@ def inspect(
     versions = compare_devices(devices, lambda newer, older: continues(newer.file, older.place))
     results = fold(one for row in rows if (one := usable(row, versions)) is not None)
     rows.clear()
-    project = versions.token if token is None else token
-    mine = [result for result in results if result.token == project]
+    joined = None
+    if export is not None:
+        mine = project(devices, token)
+        joined = join((result for result in results if result.token == mine), export)
     return report(
         devices,
         unreadable=unreadable,
         versions=versions,
-        joined=None if export is None else join(mine, export),
+        joined=joined,
         order=[one for result in results for one in result.order],
         profiles=len(results),
     )

@@ -13,7 +13,7 @@ from recorder.model.entries import State
 from recorder.model.hazards import Update, hazardous
 from recorder.model.operations import Operator
 
-__all__ = ["Past", "Run", "known_count", "told"]
+__all__ = ["Past", "Run", "as_shown", "known_count", "told"]
 
 _KEEPS = frozenset({Operator.APPEND, Operator.UNION, Operator.SET_ONCE, Operator.ADD})
 """Operators that take nothing out of a list."""
@@ -45,6 +45,21 @@ class Run:
         names = {name for _, update in self.entries for name in self.counting.marked(update)}
         counted = any(self.counting.counts(update) for _, update in self.entries)
         return frozenset({*names, self.counting.counter} if counted else names)
+
+
+def as_shown(result: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return id and properties of a profile as the service's query API shows it.
+
+    Raises:
+        LookupError, TypeError: It is something else.
+
+    >>> as_shown({"$distinct_id": 7, "$properties": {"plan": "pro"}})
+    ('7', {'plan': 'pro'})
+    """
+    properties = result["$properties"]
+    if not isinstance(properties, Mapping):
+        raise TypeError(f"$properties is {type(properties).__name__}, not an object")
+    return str(result["$distinct_id"]), properties
 
 
 def told(run: Run, known: int, profile: Mapping[str, Any]) -> int | None:

@@ -13,6 +13,7 @@ from recorder.model.entries import AttemptOutcome
 from recorder.model.errors import ShippingError
 from recorder.model.operations import Lane
 from recorder.model.reports import Readback
+from recorder.model.told import as_shown
 from recorder.shipping.transport import HttpTransport, Transport
 from recorder.shipping.verdicts import Answer, judge
 
@@ -92,7 +93,7 @@ class HttpProfiles:
         while True:
             answer = self._page({**asked, **session, "page": str(page)})
             results = answer["results"]
-            shown |= {str(each["$distinct_id"]): each["$properties"] for each in results}
+            shown |= dict(map(as_shown, results))
             if not results or len(results) < answer.get("page_size", len(results)):
                 return shown
             page, session = page + 1, {"session_id": str(answer["session_id"])}

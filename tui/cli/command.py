@@ -37,6 +37,7 @@ COMMANDS = {
     "salvage": ("salvage", "Make a new journal from a damaged one."),
     "snapshot": ("snapshot", "Copy the journal, to look into."),
     "compare": ("compare", "Compare the journal with what a service received."),
+    "fleet": ("fleet", "Look at the journals of many devices."),
     "simulator": ("service", "Run a local service that SDKs can send to."),
     "relay": ("relay", "Take what SDKs send, and ship it from a journal."),
     "conform": ("conform", "Compare another implementation with the simulator."),

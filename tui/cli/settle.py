@@ -3,15 +3,17 @@
 import json
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from recorder import Journal, JournalReader
+from recorder.model.reports import Readback
 from recorder.shipping.profiles import HttpProfiles, settle
 from tui.cli import options
-from tui.text.readback import format_readback, format_wait
+from tui.text.readback import format_fenced, format_readback, format_wait
 
 __all__ = ["settle_command"]
 
@@ -25,6 +27,7 @@ settle believes:
 - What an account cannot see is no evidence: a property counts as missing only if it was seen somewhere."""
 
 _KEYS = {"journal": str, "profile": str, "epoch": int, "digest": str, "applied": int}
+_OTHERS = "about another journal"
 
 
 @click.command("settle")
@@ -44,6 +47,11 @@ _KEYS = {"journal": str, "profile": str, "epoch": int, "digest": str, "applied":
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take decisions from a file instead: JSON lines of journal, profile, epoch, digest and applied.",
 )
+@click.option(
+    "--fence",
+    is_flag=True,
+    help="Only write fences, for `restante fleet --decide`: no credentials are needed.",
+)
 @click.option("--explain", is_flag=True, help="Only list what is believed, and read nothing.")
 @options.json_flag
 @click.pass_context
@@ -55,6 +63,7 @@ def settle_command(
     query_url: str | None,
     project: str,
     decisions: Path | None,
+    fence: bool,
     explain: bool,
     for_programs: bool,
 ) -> None:
@@ -65,12 +74,14 @@ def settle_command(
     profile does not tell: `retry` and `discard` decide about its entries.
 
     RESTANTE_QUERY_CREDENTIALS is user:secret[:project_id] of a service account that may read profiles; it is never
-    written down.
+    written down. A device without it writes fences (--fence), and takes the decisions of `restante fleet`
+    (--decisions); of these, lines about other journals are passed over.
 
     \b
     Examples:
       restante settle -j kiosk.db --project 123
       restante settle -j kiosk.db --url http://127.0.0.1:8765 --json
+      restante settle -j kiosk.db --fence
       restante settle -j kiosk.db --decisions decisions.jsonl
     """
     if explain:
@@ -78,9 +89,11 @@ def settle_command(
         return
     with JournalReader(path) as reader:  # settling never makes a journal
         service = url or reader.shipping().service
+    if fence:
+        context.exit(_fence(path, service, for_programs=for_programs))
     if decisions is not None:
         with Journal(path) as journal:
-            done = journal.settle_decisions(_read(decisions))
+            done = _without_others(journal.settle_decisions(_read(decisions)))
     elif service is None:
         raise options.BadInput("The journal was never shipped: give --url.")
     else:
@@ -95,6 +108,25 @@ def settle_command(
     context.exit(int(bool(done.cannot_tell or done.waiting)))
 
 
+def _fence(path: Path, service: str | None, *, for_programs: bool) -> int:
+    """Write fences, and return the exit code."""
+    if service is None:
+        raise options.BadInput("The journal was never shipped: give --url.")
+    with Journal(path) as journal:
+        done = journal.write_fences(HttpProfiles(service).write)
+    if for_programs:
+        options.write_json(options.as_dict(done))
+    else:
+        options.narrate(format_fenced(done))
+    return int(bool(done.not_accepted or done.cannot_tell or done.waiting))
+
+
+def _without_others(done: Readback) -> Readback:
+    """Leave out decisions about other journals of a fleet, unless there are no others."""
+    reasons = {reason: lines for reason, lines in done.cannot_tell.items() if reason != _OTHERS}
+    return replace(done, cannot_tell=reasons) if reasons or done.settled else done
+
+
 def _wait(profiles: int, seconds: float) -> bool:
     options.narrate(format_wait(profiles, seconds))
     time.sleep(seconds)
@@ -107,6 +139,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
         try:
             decision = json.loads(line)
             fits = all(type(decision[key]) is kind for key, kind in _KEYS.items())
+            fits &= type(decision.get("attempt", 0)) is int
         except (ValueError, LookupError, TypeError):
             fits = False
         if not fits:

@@ -1,9 +1,9 @@
 """Settling by reading profiles back, in words. Pure."""
 
-from recorder.model.reports import Readback
+from recorder.model.reports import Fenced, Readback
 from tui.text.format import age, count, printable
 
-__all__ = ["format_readback", "format_wait"]
+__all__ = ["format_fenced", "format_readback", "format_wait"]
 
 
 def format_readback(done: Readback) -> str:
@@ -32,3 +32,19 @@ def format_wait(profiles: int, seconds: float) -> str:
     if profiles:
         cause = f"{count(profiles, 'profile')} may be shown as before the request"
     return f"{cause}; reading again in {age(seconds)}."
+
+
+def format_fenced(done: Fenced) -> str:
+    """Return a sentence about fences that were written.
+
+    >>> format_fenced(Fenced(written=41, cannot_tell={"other": 2}, waiting=1))
+    'wrote fences to 41 profiles; 2 cannot tell (other); 1 may still be applied: write fences again later'
+    """
+    text = f"wrote fences to {count(done.written, 'profile')}"
+    if done.not_accepted:
+        text += f"; {done.not_accepted:,} not accepted by the service"
+    for reason, profiles in done.cannot_tell.items():
+        text += f"; {profiles:,} cannot tell ({printable(reason)})"
+    return text + (
+        f"; {done.waiting:,} may still be applied: write fences again later" if done.waiting else ""
+    )

@@ -24,6 +24,7 @@ COMMANDS = [
     "salvage",
     "snapshot",
     "compare",
+    "fleet",
     "simulator",
     "conform",
     "probe",
