@@ -116,7 +116,7 @@ def test_packed_export_is_one_block(tmp_path):
     assert [*profiles_of_block(block)] == [("a", {})]
 
 
-@pytest.mark.parametrize("line", [b"{}", b"[]", b"no JSON", b'{"$distinct_id": 7, "$properties": {}}'])
+@pytest.mark.parametrize("line", [b"{}", b"[7]", b"no JSON", b'{"$distinct_id": "a", "$properties": 7}'])
 def test_bad_line_is_named_in_any_block(tmp_path, line):
     export = tmp_path / "export.jsonl"
     good = b'{"$distinct_id": "a", "$properties": {}}\n'
