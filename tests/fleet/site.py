@@ -2,8 +2,12 @@
 
 import json
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from fleet import read
+from fleet.export import profiles_of
+from fleet.one_process import inspect
 from recorder import Journal, Lane, Recorder, Shipper, ShippingPolicy, snapshot
 from recorder.model.entries import AttemptOutcome
 from recorder.model.payloads import Endpoint, read_submission
@@ -15,8 +19,11 @@ COUNTED = ShippingPolicy(in_doubt="hold", counted=True, settle_after=0)
 UNCOUNTED = ShippingPolicy(in_doubt="hold", settle_after=0)
 
 
+ACCEPTED_FALSELY = replace(ACCEPTED)
+
+
 class Service(Scripted):
-    """The service, with faults by turns: so many updates applied without an answer, or an answer."""
+    """The service, with faults by turns: an answer, or a number of updates that are applied without one."""
 
     def __init__(self):
         super().__init__()
@@ -34,6 +41,20 @@ class Service(Scripted):
     def take(self, updates):
         body = json.dumps(updates).encode()
         self.inbox.take(Endpoint.ENGAGE, read_submission(Endpoint.ENGAGE, b"", body))
+
+    def loses(self, updates):
+        """Return a fault: as many updates of a request are applied, and all are accepted."""
+
+        def answer(_lane, body, _timeout):
+            self.take(json.loads(body)[:updates])
+            return ACCEPTED_FALSELY
+
+        return answer
+
+    def doubles(self, lane, body, timeout):  # noqa: ARG002
+        """Apply a request twice."""
+        self.take(json.loads(body) * 2)
+        return ACCEPTED_FALSELY
 
     def other_program(self, profile, **operators):
         self.take(
@@ -66,6 +87,25 @@ class Site:
     def device(self, name, token="T", clock=None):
         with closing(Journal(self.path(name), token=token, durability="process")) as journal:
             yield Recorder(token, journal, **({} if clock is None else {"clock": clock}))
+
+    def visits(self, name, number=1, profile=None, *, policy=COUNTED, answers=(), token="T"):
+        """Record visits on a device, and ship them."""
+        with self.device(name, token) as recorder:
+            for _ in range(number):
+                recorder.people_increment(profile or f"of {name}", {"visits": 1})
+            self.ship(recorder, policy, *answers)
+
+    def fence(self, name):
+        with closing(Journal(self.path(name))) as journal:
+            return journal.write_fences(self.service.write)
+
+    def rows(self, name):
+        return read(self.path(name))
+
+    def inspect(self, *, export=True):
+        """Return a report about all files of the folder."""
+        files = [str(path) for path in sorted(self.folder.iterdir()) if path.suffix in {".db", ".jsonl"}]
+        return inspect(files, profiles_of(str(self.export)) if export else None)
 
     def ship(self, recorder, policy=COUNTED, *answers):
         self.service.answers.extend(answers)

@@ -1,0 +1,290 @@
+"""Planted faults in a site of some twenty devices: exactly these are named."""
+
+import shutil
+import time
+
+import pytest
+
+from recorder import Journal
+from tests.doubles import REFUSED, UNREACHABLE
+from tests.fleet.site import UNCOUNTED
+
+DAY = 86_400.0
+
+
+def found(report):
+    return [
+        (one.profile, one.journal.rpartition("/")[2], one.finding, one.by, one.property)
+        for one in report.findings
+    ]
+
+
+def calling(report):
+    return {device.file.rpartition("/")[2] for device in report.current if report.needs_someone(device)}
+
+
+def healthy(site, name):
+    """A device with some of everything, a profile of its own and one that all share."""
+    with site.device(name) as recorder:
+        for profile in (f"of {name}", "shared"):
+            recorder.people_increment(profile, {"visits": 2})
+        recorder.people_set(f"of {name}", {"plan": "pro", "gone": 1})
+        recorder.people_track_charge(f"of {name}", 5)
+        recorder.people_union("shared", {"tills": [name]})
+        site.ship(recorder)
+        recorder.people_append("shared", {"seen": name})
+        recorder.people_unset(f"of {name}", ["gone"])
+        recorder.people_increment(f"of {name}", {"visits": 0.1})
+        site.ship(recorder)
+
+
+def test_exactly_planted_faults_are_named(site):  # one site, fault by fault
+    for number in range(8):
+        healthy(site, f"till{number}")
+    site.snapshot("till0", "monday")
+    with site.device("till0") as recorder:
+        recorder.people_increment("of till0", {"visits": 1})
+        site.ship(recorder)
+    site.visits("loses", 5, answers=[site.service.loses(3)])
+    site.visits("doubles", 2, answers=[site.service.doubles])
+    site.visits("copied", 2)
+    shutil.copy(site.path("copied"), site.path("copy"))
+    site.visits("copied", 1, "of copied")
+    site.visits("copy", 1, "of copied")
+    with site.device("ahead", clock=lambda: time.time() + 3 * DAY) as recorder:
+        recorder.people_set("of ahead", {"plan": "pro"})
+        site.ship(recorder)
+    clock = iter([1e9, 1e9 + 500, 1e9 + 100])
+    with site.device("jumps", clock=lambda: next(clock)) as recorder:
+        for _ in range(3):
+            recorder.people_append("of jumps", {"seen": 1})
+        site.ship(recorder)
+    site.visits("refused", 1, answers=[REFUSED])
+    site.visits("partly", 3, answers=[1])
+    site.fence("partly")
+    site.visits("stuck", 1, answers=[UNREACHABLE])
+    site.visits("uncounted", 3, policy=UNCOUNTED, answers=[site.service.doubles])
+    (site.folder / "broken.db").write_bytes(b"SQLite format 3\0" + b"nonsense" * 100)
+    site.write_export()
+
+    report = site.inspect()
+    assert found(report) == [
+        ("of doubles", "doubles.db", "doubled", 2, None),
+        ("of loses", "loses.db", "lost", 2, None),
+        ("of uncounted", "uncounted.db", "differs", None, "visits"),
+    ]
+    assert calling(report) == {
+        *("copied.db", "copy.db", "ahead.db", "jumps.db", "refused.db", "partly.db", "stuck.db"),
+    }
+    devices = {device.file.rpartition("/")[2]: device for device in report.devices}
+    assert [group[:] for group in devices["refused.db"].rejected] == [("$add: value is not numeric", 1)]
+    assert devices["stuck.db"].stuck_since == pytest.approx(time.time(), abs=100)
+    assert "connection refused" in devices["stuck.db"].cause
+    assert devices["ahead.db"].ahead == pytest.approx(3 * DAY, abs=100)
+    assert devices["jumps.db"].jumps == 1
+    assert [one.file.rpartition("/")[2] for one in report.unreadable] == ["broken.db"]
+    assert [file.rpartition("/")[2] for file in report.versions.superseded] == ["monday.db"]
+    assert [(one.profile, one.applied) for one in report.decisions] == [("of partly", 1)]
+    assert (report.order, report.hidden, report.undecided, report.uncounted) == ([], {}, {}, {})
+    assert not report.well
+
+
+def test_healthy_site_needs_nobody(site):
+    for number in range(3):
+        healthy(site, f"till{number}")
+    site.write_export()
+    report = site.inspect()
+    assert report.well
+    assert (found(report), calling(report), report.shown) == ([], set(), 4)
+
+
+# --- counts
+
+
+def test_doubt_makes_a_range(site):
+    """Applied or not: both are right, and one more is not."""
+    for applied in range(3):
+        site.visits(f"till{applied}", 2, answers=[applied])
+    site.service.other_program("of till2", add={site_counter(site, "till2"): 1})
+    site.write_export()
+    assert found(site.inspect()) == [("of till2", "till2.db", "doubled", 1, None)]
+
+
+def site_counter(site, name):
+    (row,) = {row.counter for row in site.rows(name).profiles}
+    return row
+
+
+def test_hidden_counter_is_no_evidence(site):
+    site.visits("till", 2)
+    site.visits("other", 2)
+    counter = site_counter(site, "till")
+    site.write_export(hidden=[counter])
+    report = site.inspect()
+    assert found(report) == []
+    assert list(report.hidden.values()) == [counter]
+
+
+def test_count_begins_anew_at_deletions(site):
+    with site.device("till") as recorder:
+        recorder.people_increment("ada", {"visits": 1})
+        site.ship(recorder)
+        recorder.people_delete("ada")
+        recorder.people_increment("ada", {"visits": 1})
+        site.ship(recorder)
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
+def test_pruned_entries_count(site):
+    site.visits("till", 3)
+    site.visits("till", 1, "bob")
+    with Journal(site.path("till")) as journal:
+        assert journal.prune(all_shipped=True).entries == 3
+    site.visits("till", 1)
+    site.write_export()
+    assert found(site.inspect()) == []
+    site.service.other_program("of till", add={site_counter(site, "till"): -1})
+    site.write_export()
+    assert found(site.inspect()) == [("of till", "till.db", "lost", 1, None)]
+
+
+def test_decided_entry_leaves_count_unknown(site):
+    site.visits("till", 2, answers=[1])
+    with Journal(site.path("till")) as journal:
+        journal.discard("state=in_doubt")
+    site.write_export()
+    report = site.inspect()
+    assert found(report) == []
+    assert list(report.uncounted.values()) == [1]
+
+
+def test_delete_of_another_device_makes_counts_unsure(site):
+    site.visits("till", 2, "ada")
+    with site.device("other") as recorder:
+        recorder.people_delete("ada")
+        site.ship(recorder)
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
+# --- the fold alone
+
+
+@pytest.mark.parametrize("state", ["unsent", "in doubt"])
+def test_unsure_property_is_not_judged(site, state):
+    with site.device("till") as recorder:
+        recorder.people_set("ada", {"plan": "free", "town": "Oslo"})
+        site.ship(recorder, UNCOUNTED)
+        recorder.people_set("ada", {"plan": "pro"})
+        if state == "in doubt":
+            site.ship(recorder, UNCOUNTED, 0)
+    site.service.other_program("ada", set={"plan": "gold", "town": "Bergen"})
+    site.write_export()
+    assert found(site.inspect()) == [("ada", "till.db", "differs", None, "town")]
+
+
+def test_devices_that_commute_are_judged_together(site):
+    for name in ("one", "two"):
+        with site.device(name) as recorder:
+            recorder.people_increment("ada", {"visits": 2})
+            recorder.people_append("ada", {"seen": name})
+            recorder.people_union("ada", {"kiosks": ["harbour", name]})
+            site.ship(recorder, UNCOUNTED)
+    with site.device("two") as recorder:
+        recorder.people_set_once("ada", {"first": "two"})
+        site.ship(recorder, UNCOUNTED)
+    with site.device("one") as recorder:
+        recorder.people_set("ada", {"first": "one"})
+        site.ship(recorder, UNCOUNTED)
+    site.write_export()
+    report = site.inspect()
+    assert (found(report), report.order) == ([], [])
+    site.service.other_program("ada", add={"visits": 1}, set={"first": "x", "seen": ["one"], "kiosks": []})
+    site.write_export()
+    assert {name for *_, name in found(site.inspect())} == {"visits", "first", "seen", "kiosks"}
+
+
+def test_forgotten_beginning_is_not_guessed(site):
+    with site.device("till") as recorder:
+        recorder.people_increment("ada", {"visits": 2})
+        site.ship(recorder, UNCOUNTED)
+        recorder.journal.forget("ada")
+        recorder.people_increment("ada", {"visits": 1})
+        recorder.people_set("ada", {"plan": "pro"})
+        site.ship(recorder, UNCOUNTED)
+    site.service.other_program("ada", set={"plan": "free"})
+    site.write_export()
+    assert found(site.inspect()) == [("ada", "till.db", "differs", None, "plan")]
+
+
+def test_earlier_project_is_not_compared(site):
+    with site.device("till") as recorder:
+        recorder.people_set("ada", {"plan": "pro"})
+        site.ship(recorder)
+        recorder.journal.change_token("T2")
+    site.write_export()
+    report = site.inspect()
+    assert found(report) == []
+
+
+# --- order
+
+
+def test_order_decides_with_smallest_witness(site):
+    with site.device("one") as recorder:
+        recorder.people_set("ada", {"plan": "professional", "same": 1})
+        recorder.people_set("ada", {"plan": "a"})
+        recorder.people_delete("bob")
+        site.ship(recorder)
+    with site.device("two") as recorder:
+        recorder.people_set("ada", {"plan": "b", "same": 1})
+        recorder.people_increment("bob", {"visits": 1})
+        site.ship(recorder)
+    site.write_export()
+    report = site.inspect()
+    assert [
+        (one.profile, one.property, [entry.seq for entry in one.entries], one.ends) for one in report.order
+    ] == [
+        ("ada", "plan", [2, 1], (["b"], ["a"])),
+        ("bob", None, [3, 2], ([1], [])),
+    ]
+    assert report.well
+
+
+# --- copies and snapshots
+
+
+def test_newer_snapshots_continue_older_ones(site):
+    site.visits("till", 2)
+    site.snapshot("till", "monday")
+    site.visits("till", 2, answers=[1])
+    site.snapshot("till", "tuesday")
+    with Journal(site.path("till")) as journal:
+        journal.discard("state=in_doubt")
+    site.visits("till", 1)
+    report = site.inspect(export=False)
+    assert [device.file.rpartition("/")[2] for device in report.current] == ["till.db"]
+    assert report.versions.copies == ()
+
+
+@pytest.mark.parametrize("what", ["records", "ships"])
+def test_copies_that_went_on_apart_are_named(site, what):
+    """Neither tells of profiles: some of what one sent, the other has sent, too."""
+    with site.device("till") as recorder:
+        recorder.people_increment("ada", {"visits": 1})
+        if what == "records":
+            site.ship(recorder)
+    shutil.copy(site.path("till"), site.path("copy"))
+    for name in ("till", "copy"):
+        with site.device(name) as recorder:
+            if what == "records":
+                recorder.people_increment("ada", {"visits": 1})
+            site.ship(recorder)
+    site.write_export()
+    report = site.inspect()
+    assert [[file.rpartition("/")[2] for file in files] for files in report.versions.copies] == [
+        ["copy.db", "till.db"]
+    ]
+    assert found(report) == []
+    assert calling(report) == {"copy.db", "till.db"}
