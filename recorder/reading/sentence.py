@@ -1,16 +1,17 @@
 """The sentence about shipping, its state or its result, for the commands, the browser and the relay. Pure."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from recorder.model.entries import AttemptOutcome
 from recorder.model.reports import Statistics
 from recorder.model.shipping import LaneStatus, ShipperStatus, ShipReport
 from recorder.model.text import age, count, printable
 
-__all__ = ["Shipping", "report_sentence", "shipping_of", "standing_of"]
+__all__ = ["SHIPPING_STATES", "Shipping", "report_sentence", "shipping_of", "standing_of"]
 
 ShippingState = Literal["no_shipper", "offline", "waiting", "paused", "busy", "full", "shipping", "done"]
+SHIPPING_STATES: tuple[ShippingState, ...] = get_args(ShippingState)
 
 _STATES: dict[AttemptOutcome, ShippingState] = {
     AttemptOutcome.PAUSED: "paused",

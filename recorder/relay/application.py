@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
 
 from recorder.model.credentials import basic_of, is_bearer
@@ -11,8 +11,10 @@ from recorder.model.errors import JournalError
 from recorder.model.payloads import MAX_BODY, Endpoint, endpoint_of, read_submission
 from recorder.model.replies import Reply, answer, is_callback, refusal, too_large, unauthorized
 from recorder.model.requestlog import request_line
+from recorder.reading.metrics import MEDIA_TYPE, Family, openmetrics
 from recorder.relay.inbox import Inbox
 from recorder.relay.pages import Pages
+from recorder.relay.senders import Senders, sender_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Application"]
 
 _LARGE = 256 * 1024
+_MOST_LARGE = 4  # of the threads that answer; the others are for small requests
 _RETRY_AFTER = {"Retry-After": "5"}
 _INGESTION = ("GET", "POST")
 _ELSEWHERE = frozenset({"/decide", "/flags", "/record"})
@@ -35,7 +38,8 @@ class Application:
     Args:
         inbox: Takes messages.
         pages: Web pages that may send.
-        health: Returns a sentence about each journal that needs attention, and metrics as text.
+        health: Returns True if nobody need look, and a sentence about each journal.
+        metrics: Returns what is known of the journals.
         log: Called with a line for each request; None for none.
     """
 
@@ -44,14 +48,16 @@ class Application:
         inbox: Inbox,
         pages: Pages,
         health: Callable[[], tuple[bool, str]],
-        metrics: Callable[[], str],
+        metrics: Callable[[], list[Family]],
         log: Callable[[str], object] | None = None,
     ) -> None:
         self._inbox = inbox
         self._pages = pages
+        self._senders = Senders()
         self._health = health
         self._metrics = metrics
         self._log = log
+        self._large = BoundedSemaphore(_MOST_LARGE)
         self._reading_large = Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -105,10 +111,16 @@ class Application:
         body = environ["wsgi.input"].read()
         if len(body) > MAX_BODY:
             return too_large(endpoint)
-        if len(body) > _LARGE or environ.get("HTTP_CONTENT_ENCODING"):
+        if len(body) <= _LARGE and not environ.get("HTTP_CONTENT_ENCODING"):
+            return self._take_body(endpoint, environ, body, notes)
+        if not self._large.acquire(blocking=False):
+            error = f"{_MOST_LARGE} large requests are being read; try again"
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, error, _RETRY_AFTER)
+        try:
             with self._reading_large:  # one at a time: what is read takes twenty times the memory
                 return self._take_body(endpoint, environ, body, notes)
-        return self._take_body(endpoint, environ, body, notes)
+        finally:
+            self._large.release()
 
     def _take_body(
         self, endpoint: Endpoint, environ: Mapping[str, Any], body: bytes, notes: list[str]
@@ -130,6 +142,8 @@ class Application:
             except ValueError as error:
                 return unauthorized(str(error))
         receipt = self._inbox.take(endpoint, submission, account)
+        first = next(iter(submission.messages), None)
+        self._senders.count(endpoint, sender_of(first, environ.get("HTTP_USER_AGENT", "")), receipt)
         notes.append(receipt.summary)
         return answer(endpoint, submission, receipt)
 
@@ -139,8 +153,8 @@ class Application:
         return Reply(status, "text/plain; charset=utf-8", f"{sentence}\n".encode())
 
     def _answer_metrics(self) -> Reply:
-        kind = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-        return Reply(HTTPStatus.OK, kind, self._metrics().encode())
+        text = openmetrics([*self._metrics(), *self._senders.families()])
+        return Reply(HTTPStatus.OK, MEDIA_TYPE, text.encode())
 
 
 def _account(header: str, options: Mapping[str, str]) -> "ImportCredentials | None":

@@ -31,7 +31,7 @@ class Pages:
 
     >>> pages = Pages(["http://127.0.0.1:8000"], None)
     >>> pages.refusal({"HTTP_HOST": "127.0.0.1:8766", "REQUEST_URI": "/track", "HTTP_ORIGIN": "https://evil.example"})
-    "the page 'https://evil.example' may not send here; --origin permits one"
+    "the page 'https://evil.example' may not send here; --origin, or origins=, permits it"
     """
 
     def __init__(self, origins: Collection[str], own_name: str | None) -> None:
@@ -56,7 +56,7 @@ class Pages:
         page = _page(environ)
         if page is None or page.lower() in self._origins:
             return None
-        return f"the page {page[:_MOST_SHOWN]!r} may not send here; --origin permits one"
+        return f"the page {page[:_MOST_SHOWN]!r} may not send here; --origin, or origins=, permits it"
 
     def headers(self, environ: Mapping[str, Any]) -> dict[str, str]:
         """Return headers that let a page that may send read the answer."""

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -14,7 +13,10 @@ from recorder.journal.uptime import now
 from recorder.model.addresses import SERVICE
 from recorder.model.operations import UnknownOperators
 from recorder.model.policy import ShippingPolicy
-from recorder.reading.sentence import shipping_of
+from recorder.model.reports import Statistics
+from recorder.model.shipping import ShipperStatus
+from recorder.reading.metrics import Family, families_of
+from recorder.reading.sentence import Shipping, shipping_of
 from recorder.reading.status import StatusReader
 from recorder.relay.application import Application
 from recorder.relay.inbox import Inbox
@@ -98,8 +100,7 @@ class Relay:
         Pages(self._origins, None)
         self._journals = dict(journals)
         self._clock = clock
-        self._ending = threading.Event()
-        self._running: tuple[HttpServer, threading.Thread] | None = None
+        self._server: HttpServer | None = None
         self._deliveries: dict[str, Delivery] = {}
         self._unknown_operators = unknown_operators
         self._import_credentials = import_credentials
@@ -123,7 +124,9 @@ class Relay:
             bound, self._port = listener.getsockname()[:2]
             loopback = ip_address(bound).is_loopback
             if not loopback and not self._networks:
-                raise ValueError(f"{self._host} can be reached by others: say who may, by networks to allow")
+                raise ValueError(
+                    f"{self._host} can be reached by others: say who may with --allow, or allow="
+                )
             for token, path in self._journals.items():
                 self._deliveries[token] = self._deliver(token, path)
             inbox = Inbox(
@@ -134,16 +137,12 @@ class Relay:
             )
             pages = Pages(self._origins, None if loopback else self._host)
             application = Application(inbox, pages, self.health, self.metrics, self._log)
-            server = HttpServer(application, listener, self._admits)
+            self._server = HttpServer(application, listener, self._admits)
         except BaseException:
             listener.close()
             self._end_deliveries(0.0)
             raise
-        thread = threading.Thread(
-            target=server.serve, args=(self._ending,), name="restante-relay", daemon=True
-        )
-        self._running = server, thread
-        thread.start()
+        self._server.start()
 
     def close(self, timeout: float = 2.0) -> None:
         """Answer what is being answered, and end; what is not shipped stays in the journals.
@@ -151,11 +150,9 @@ class Relay:
         Args:
             timeout: Seconds for a last try to ship, and for the answer to what is under way.
         """
-        self._ending.set()
-        if self._running is not None:
-            server, thread = self._running
-            server.wake()
-            thread.join()
+        if self._server is not None:
+            self._server.end()
+            self._server = None
         self._end_deliveries(timeout)
 
     def _end_deliveries(self, timeout: float) -> None:
@@ -182,19 +179,24 @@ class Relay:
         return f"http://{host}:{self._port}"
 
     def health(self) -> tuple[bool, str]:
-        """Return whether all is well, and a sentence about each journal."""
-        well, lines = True, []
-        for path in self._journals.values():
-            with StatusReader(path) as reader:
-                counts, shipper = reader.counts(), reader.shipping()
-            shipping = shipping_of(counts, shipper, now=time.time())
-            well = well and shipping.state not in _NEEDS_SOMEBODY
-            lines.append(shipping.sentence if len(self._journals) == 1 else f"{path}: {shipping.sentence}")
-        return well, "\n".join(lines)
+        """Return True if no journal needs a person, and a sentence about each."""
+        known = self._known()
+        well = all(shipping.state not in _NEEDS_SOMEBODY for _, shipping, _ in known.values())
+        several = len(known) > 1
+        sentences = [f"{path}: " * several + shipping.sentence for path, (_, shipping, _) in known.items()]
+        return well, "\n".join(sentences)
 
-    def metrics(self) -> str:
-        """Return the state of all journals as OpenMetrics."""
-        return "# EOF\n"
+    def metrics(self) -> list[Family]:
+        """Return the state of all journals as metrics."""
+        return families_of(self._known())
+
+    def _known(self) -> dict[str, tuple[Statistics, Shipping, ShipperStatus]]:
+        known = {}
+        for path in map(str, self._journals.values()):
+            with StatusReader(path, clock=self._clock) as reader:
+                counts, shipper = reader.counts(), reader.shipping()
+            known[path] = counts, shipping_of(counts, shipper, now=self._clock()), shipper
+        return known
 
     def _admits(self, address: str) -> bool:
         peer = ip_address(address)

@@ -7,9 +7,9 @@ when all are taken; a bound on the memory of all bodies together.
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from waitress.adjustments import Adjustments
@@ -30,7 +30,9 @@ __all__ = ["MAX_CONNECTIONS", "HttpServer"]
 MAX_CONNECTIONS = 200
 """Connections at once; for one more, the one that has waited longest for its client is closed."""
 
-_THREADS = 8  # that answer; senders share commits, so more gain little
+THREADS = 8
+"""Threads that answer; senders share commits, so more gain little."""
+
 _REQUEST_SECONDS = 30.0  # from the first byte of a request to its last
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 2.0  # between looks for connections that are overdue
@@ -38,9 +40,9 @@ _MAX_HEAD = 64 * 1024
 _MAX_DISCARDED = 10 * MAX_BODY  # of a body that is too large, so that its sender reads the answer
 _MAX_CHUNK_LINE = 1_000
 _SMALL_BODY = 256 * 1024
-_MAX_BODIES = 64 * 1024 * 1024  # bytes of larger bodies at once
+_MAX_BODIES = 32 * 1024 * 1024  # bytes of larger bodies at once
 _RECEIVE = 64 * 1024
-_LAST_ANSWERS = 5.0  # seconds that requests under way get when it ends
+_FOR_EVER = 86_400  # what is being answered waits for a journal, which takes busy_timeout at most
 
 _log = logging.getLogger("restante.relay")
 _queue_log = logging.getLogger("restante.relay.queue")
@@ -132,6 +134,8 @@ class HttpServer(TcpWSGIServer):
         self, application: "WSGIApplication", listener: socket.socket, admits: Callable[[str], bool]
     ) -> None:
         self._admits = admits
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="restante-relay", daemon=True)
         settings = Adjustments(
             sockets=[listener],
             ident=None,
@@ -144,7 +148,7 @@ class HttpServer(TcpWSGIServer):
         )
         workers = ThreadedTaskDispatcher()
         workers.logger, workers.queue_logger = _log, _queue_log
-        workers.set_thread_count(_THREADS)
+        workers.set_thread_count(THREADS)
         super().__init__(
             application,
             {},
@@ -156,25 +160,27 @@ class HttpServer(TcpWSGIServer):
             bind_socket=False,
         )
 
-    def serve(self, ending: Event) -> None:
-        """Take requests until `ending` is set, and answer those that are being answered then.
+    def start(self) -> None:
+        """Take requests, in a thread."""
+        self._thread.start()
 
-        Call `wake` after setting it.
-        """
-        while not ending.is_set():
+    def _serve(self) -> None:
+        while not self._ending.is_set():
             self._turn(_LOOK_SECONDS)
-        self.del_channel()
-        self.socket.close()
-        self.task_dispatcher.shutdown(timeout=_LAST_ANSWERS)
-        self._turn(0)
-        self.asyncore.close_all(self._map)
 
     def _turn(self, seconds: float) -> None:
         self.asyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
 
-    def wake(self) -> None:
-        """Let `serve` look at once."""
+    def end(self) -> None:
+        """Take no more requests, and answer those that are being answered."""
+        self._ending.set()
         self.pull_trigger()
+        if self._thread.ident is not None:
+            self._thread.join()
+        # Whoever answers writes into the trigger at the end: by then its descriptor may not be another file's.
+        self.task_dispatcher.shutdown(timeout=_FOR_EVER)
+        self._turn(0)
+        self.asyncore.close_all(self._map)
 
     # --- as waitress calls them
 

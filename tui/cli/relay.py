@@ -151,6 +151,7 @@ def relay_command(
         raise click.ClickException(unavailable(host, port, error, "--listen")) from error
     if ending.error is not None:
         raise ending.error
+    options.narrate(relay.health()[1])
 
 
 def _journals(

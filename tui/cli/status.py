@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from recorder import State, Statistics
+from recorder.reading.metrics import families_of, openmetrics
 from recorder.reading.sentence import Shipping, shipping_of
 from recorder.reading.status import StatusReader
 from tui.cli import options
@@ -20,8 +21,18 @@ _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 @options.journal
 @click.option("--max-age", type=options.span, help="Exit 1 if an unsent entry is older: 90s, 5m, 1h, 7d.")
 @options.json_flag
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "openmetrics"]),
+    default="text",
+    show_default=True,
+    help="The form of the output; openmetrics is for Prometheus.",
+)
 @click.pass_context
-def status_command(context: click.Context, path: Path, max_age: float | None, for_programs: bool) -> None:
+def status_command(
+    context: click.Context, path: Path, max_age: float | None, for_programs: bool, form: str
+) -> None:
     """Show the state of shipping, and the accounts.
 
     Exits 1 if an entry is rejected, in doubt or older than --max-age, if shipping is paused, or if the journal
@@ -32,13 +43,18 @@ def status_command(context: click.Context, path: Path, max_age: float | None, fo
     Examples:
       restante status -j kiosk.db
       restante status --json | jq .accounts.pending
+      restante status --format openmetrics
     """
+    if for_programs and form != "text":
+        raise click.UsageError(f"--json cannot be combined with --format {form}.")
     with StatusReader(path) as reader:
         statistics, shipper = reader.counts(), reader.shipping()
         reader.check_kept()
         old_events = reader.old_events()
     shipping = shipping_of(statistics, shipper, now=time.time())
-    if for_programs:
+    if form == "openmetrics":
+        options.say(openmetrics(families_of({str(path): (statistics, shipping, shipper)})).rstrip("\n"))
+    elif for_programs:
         state = {**options.as_dict(shipping), "destination": shipper.service, "old_events": old_events}
         options.write_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
     else:

@@ -25,6 +25,7 @@ class Running:
         self.relay = Relay(self.options.pop("journals", {"T": self.path}), **self.options)
         self.relay.start()
         self.url = self.relay.url
+        self.port = int(self.url.rpartition(":")[2])
         return self
 
     def __exit__(self, *_):

@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from recorder import (
     HttpTransport,
@@ -339,3 +340,19 @@ def test_waits_do_not_follow_the_clock(restante, journal, append, off):
         (lane,) = reader.shipping().lanes
     assert 3_590 < lane.retry_at - time.time() <= 3_600
     assert restante("doctor", "-j", journal).code in {0, 1}
+
+
+def test_openmetrics_are_of_this_journal(status, journal):
+    with Recorder("T", journal) as recorder:
+        for message in UPDATES:
+            recorder.people_update(message)
+    ran = status("--format", "openmetrics")
+    samples = {
+        (sample.name, sample.labels.get("state")): sample.value
+        for family in text_string_to_metric_families(ran.out)
+        for sample in family.samples
+        if sample.labels["journal"] == str(journal)
+    }
+    assert samples["restante_recorded_entries_total", None] == 3
+    assert samples["restante_entries", "pending"] == 3
+    assert status("--json", "--format", "openmetrics").code == 2

@@ -1,0 +1,119 @@
+"""Slow, large and hostile requests: none of them holds up another sender."""
+
+import gzip
+import socket
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from recorder.relay import server
+from tests.recorder.relay.conftest import Running
+from tests.recorder.relay.test_taking import SET
+from tests.services import eventually
+
+HEAD = b"POST /engage HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+HALF = HEAD + b"Content-Length: 1000\r\n\r\n{"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with Running(tmp_path_factory.mktemp("limits") / "site.db") as relay:
+        yield relay
+
+
+@pytest.fixture
+def connect(running):
+    with ExitStack() as opened:
+
+        def connect(data=b""):
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+            connection.settimeout(20)
+            connection.sendall(data)
+            return connection
+
+        yield connect
+
+
+def closed(connection):
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def test_half_requests_give_way_to_others(running, connect):
+    slow = [connect(HALF) for _ in range(server.MAX_CONNECTIONS + 50)]
+    assert running.ask("/engage", SET).text == "1"
+    assert closed(slow[0])  # the oldest
+
+
+def test_dripping_request_is_ended(monkeypatch, tmp_path):
+    """However often a byte of it comes."""
+    monkeypatch.setattr(server, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.05)
+    with Running(tmp_path / "site.db") as running, ExitStack() as opened:
+        connection = opened.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+        connection.sendall(HALF)
+
+        def drip():
+            try:
+                connection.sendall(b" ")
+            except OSError:
+                return True
+            return False
+
+        eventually(drip)
+
+
+def test_large_bodies_together_are_bounded(monkeypatch, connect):
+    monkeypatch.setattr(server, "_MAX_BODIES", 1_000_000)
+    large = HEAD + b"Content-Length: 900000\r\n\r\n" + b" " * 600_000
+    first, second = connect(large), connect(large)
+    assert closed(first)
+    second.sendall(b" " * 300_000)
+    assert second.recv(12) == b"HTTP/1.1 200"
+
+
+def test_too_large_body_is_answered(running):
+    for size in (10 * 1024 * 1024 + 1, 15 * 1024 * 1024):
+        assert running.ask("/engage", b" " * size).status == 413
+
+
+def test_gzip_bomb_is_answered(running):
+    bomb = gzip.compress(b" " * 20_000_000)
+    assert running.ask("/track", bomb, Content_Encoding="gzip").status == 413
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", b""),
+        (b"Transfer-Encoding: chunked\r\n", b"1" * 2_000),
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n", b""),
+        (b"Content-Length: -5\r\n", b""),
+        (b"X: " + b"a" * 70_000 + b"\r\n", b""),
+    ],
+    ids=["both-lengths", "long-chunk-line", "two-lengths", "negative", "long-head"],
+)
+def test_unclear_request_is_refused(connect, head, rest):
+    connection = connect(HEAD + head + b"\r\n" + rest)
+    assert connection.recv(10)[:10] in {b"HTTP/1.1 4", b"HTTP/1.0 4"}
+
+
+def test_request_cut_short_is_no_entry(running, connect):
+    before = len(running.entries())
+    connect(HALF).close()
+    assert running.ask("/health").status == 200
+    assert len(running.entries()) == before
+
+
+def test_closing_does_not_wait_for_clients(tmp_path):
+    with Running(tmp_path / "site.db") as running:
+        connection = socket.create_connection(("127.0.0.1", running.port))
+        connection.sendall(HALF)
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    connection.settimeout(20)
+    assert closed(connection)
+    connection.close()

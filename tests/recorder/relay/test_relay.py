@@ -1,0 +1,151 @@
+"""The relay as a whole: shipping, health, metrics, busy and full journals, addresses."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from recorder import WrongToken
+from recorder.model.payloads import Endpoint
+from recorder.model.replies import Receipt
+from recorder.relay import Relay
+from recorder.relay.senders import Senders
+from simulator.service import Service
+from tests.recorder.relay.conftest import NOWHERE, Running
+from tests.recorder.relay.test_taking import OPENED, SET
+from tests.services import eventually
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # it listens on no other in these tests than it refuses
+ADD = {"$token": "T", "$distinct_id": "ada", "$add": {"visits": 1}}
+
+
+def test_entries_are_shipped(tmp_path):
+    with Service() as service, Running(tmp_path / "site.db", url=service.url) as running:
+        for _ in range(3):
+            running.ask("/engage", ADD)
+        eventually(lambda: service.profiles().get("ada") == {"visits": 3})
+
+
+def test_entries_outlive_relay(tmp_path):
+    path = tmp_path / "site.db"
+    with Running(path) as running:
+        running.ask("/engage", ADD)
+    with Service() as service, Running(path, url=service.url):
+        eventually(lambda: service.profiles() == {"ada": {"visits": 1}})
+
+
+def test_import_goes_with_credentials_it_came_with(tmp_path):
+    event = {
+        "event": "e",
+        "properties": {"token": "T", "time": 86_400_000, "$insert_id": "a", "distinct_id": "b"},
+    }
+    account = {"Authorization": "Basic dXNlcjpzZWNyZXQ="}  # user:secret
+    with (
+        Service(credentials=("user", "secret")) as service,
+        Running(tmp_path / "s.db", url=service.url) as running,
+    ):
+        assert running.ask("/import?project_id=7", [event], **account).text == "1"
+        eventually(lambda: len(service.messages("accepted")) == 1)
+        assert running.ask("/import", [event], Authorization="Digest x").status == 401
+
+
+def test_other_routes_are_refused_in_words(running):
+    for path in ("/decide", "/flags/", "/record", "/", "/simulator/profiles"):
+        answer = running.ask(path)
+        assert (answer.status, "/engage" in answer.text) == (404, True)
+    assert running.ask("/engage", method="PUT").status == 405
+
+
+def test_full_journal_is_answered_503(tmp_path):
+    with Running(tmp_path / "site.db", max_bytes=2_000_000) as running:
+        large = {"$token": "T", "$distinct_id": "ada", "$set": {"text": "x" * 400_000}}
+        answer = eventually(lambda: (found := running.ask("/engage", large)).status != 200 and found)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        health = running.ask("/health")
+        assert (health.status, health.text[:20]) == (503, "The journal is full:")
+
+
+def test_busy_journal_is_answered_503(tmp_path):
+    with Running(tmp_path / "site.db", busy_timeout=0.05) as running:
+        running.ask("/engage", SET)
+        with closing(sqlite3.connect(running.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answer = running.ask("/engage?verbose=1", SET)
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+            other.execute("ROLLBACK")
+        assert running.ask("/engage", SET).text == "1"
+
+
+def test_health_is_status_sentence(running):
+    running.ask("/engage", SET)
+    health = running.ask("/health")
+    assert health.status == 200
+    assert "1 entry pending" in health.text
+
+
+def test_metrics_are_openmetrics(tmp_path):
+    path = tmp_path / 'a "b\\\n.db'
+    with Running(path) as running:
+        running.ask("/engage", SET, User_Agent="Go-http-client/1.1")
+        running.ask(
+            "/track",
+            OPENED | {"properties": OPENED["properties"] | {"mp_lib": "node", "$lib_version": "0.24"}},
+        )
+        running.ask("/track", {"event": "e"}, User_Agent='"')
+        answer = running.ask("/metrics")
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    found = {
+        (sample.labels.get("sender"), sample.value)
+        for sample in families["restante_relay_accepted_messages"].samples
+    }
+    assert found == {("Go-http-client/1.1", 1), ("node 0.24", 1)}
+    states = {sample.labels["state"]: sample.value for sample in families["restante_entries"].samples}
+    assert (states["pending"], sum(states.values())) == (2, 2)
+    assert families["restante_shipping"].type == "stateset"
+
+
+def test_senders_are_bounded():
+    senders = Senders()
+    for number in range(200):
+        senders.count(Endpoint.TRACK, f"sender {number}", Receipt(accepted=1))
+    samples = senders.families()[0].samples
+    assert len(samples) <= 51
+    assert sum(value for _, value in samples) == 200
+
+
+def test_address_for_others_needs_networks(tmp_path):
+    with pytest.raises(ValueError, match="say who may"):
+        Relay({"T": tmp_path / "s.db"}, host=EVERYWHERE).start()
+    assert not (tmp_path / "s.db").exists()
+    with pytest.raises(ValueError, match="host bits"):
+        Relay({"T": tmp_path / "s.db"}, host=EVERYWHERE, allow=["192.168.7.1/24"])
+
+
+def test_only_allowed_networks_connect(tmp_path):
+    relay = Relay({"T": tmp_path / "s.db"}, host=EVERYWHERE, allow=["192.168.7.0/24"])
+    for address, admitted in (
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("192.168.7.9", True),
+        ("::ffff:192.168.7.9", True),
+        ("192.168.8.9", False),
+        ("fe80::1%eth0", False),
+    ):
+        assert relay._admits(address) == admitted, address
+
+
+def test_journal_of_another_project_is_refused(tmp_path):
+    with Running(tmp_path / "site.db"):
+        pass
+    with pytest.raises(WrongToken):
+        Relay({"U": tmp_path / "site.db"}, url=NOWHERE).start()
+
+
+def test_request_lines_show_no_data(tmp_path):
+    lines = []
+    with Running(tmp_path / "site.db", log=lines.append) as running:
+        running.ask("/engage?token=secret", SET)
+        running.ask("/nowhere?secret")
+    assert lines == ["POST /engage 200 · 1 accepted", "GET /nowhere 404"]
