@@ -13,6 +13,7 @@ from importlib.metadata import version
 from itertools import chain
 from math import isqrt
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -20,7 +21,7 @@ from distributed import Client, as_completed
 
 from fleet.devices import Versions, compare_devices, project, usable
 from fleet.export import profiles_of_block
-from fleet.files import Block, blocks_of
+from fleet.files import Block, absolute, blocks_of
 from fleet.fold import OrderDecides, fold
 from fleet.join import NOTHING, Joined, join
 from fleet.read import continues, read_or_say_why
@@ -101,12 +102,13 @@ def _report(
     token: str | None,
     progress: Callable[[Iterable[str]], Iterable[str]],
 ) -> Report:
-    blocks = [] if export is None else blocks_of(export, _BLOCK)
+    folder = str(Path.cwd())
+    blocks = [] if export is None else blocks_of(absolute(export, folder), _BLOCK)
     # Each share has a piece for each bucket: so that there are not too many, both grow with the root of the journals.
     shares = max(2 * sum(client.nthreads().values()), isqrt(len(files)) // 4)
     buckets = max(shares, len(blocks))
     some = [files[first::shares] for first in range(min(shares, len(files)))]
-    reading = client.map(_read, some, buckets=buckets, now=time.time(), pure=False)
+    reading = client.map(_read, some, buckets=buckets, now=time.time(), folder=folder, pure=False)
     dealing = client.map(_deal_export, blocks, buckets=buckets, pure=False)
     rows = [client.map(itemgetter(bucket + 1), reading, pure=False) for bucket in range(buckets)]
     shown = [client.map(itemgetter(bucket), dealing, pure=False) for bucket in range(buckets)]
@@ -154,13 +156,13 @@ def _gathered(
 # --- tasks
 
 
-def _read(files: Sequence[str], buckets: int, now: float) -> list[Any]:
+def _read(files: Sequence[str], buckets: int, now: float, folder: str) -> list[Any]:
     """Return the devices of some files, and then the pickled rows of each bucket."""
     heads: list[Device | Unreadable] = []
 
     def rows() -> Iterator[tuple[str, ProfileRow]]:
         for file in files:
-            read = read_or_say_why(file, now)
+            read = read_or_say_why(file, now, folder)
             if isinstance(read, Unreadable):
                 heads.append(read)
             else:

@@ -18,6 +18,7 @@ from recorder.model.errors import RestanteError
 __all__ = [
     "Block",
     "FileUnavailable",
+    "absolute",
     "blocks_of",
     "files_at",
     "is_url",
@@ -41,6 +42,15 @@ def is_url(location: str) -> bool:
     (True, False)
     """
     return _URL.match(location) is not None
+
+
+def absolute(file: str, folder: str) -> str:
+    """Return a URL as it is, and a path as one that begins at a folder.
+
+    >>> absolute("tills/till-1.db", "/srv"), absolute("/tills/till-1.db", "/srv"), absolute("s3://fleet/", "/srv")
+    ('/srv/tills/till-1.db', '/tills/till-1.db', 's3://fleet/')
+    """
+    return file if is_url(file) else str(Path(folder, file))
 
 
 def files_at(location: str, endings: tuple[str, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fleet.devices import compare_devices, project, usable
@@ -32,9 +33,9 @@ def inspect(
     devices: list[Device] = []
     unreadable: list[Unreadable] = []
     rows: list[ProfileRow] = []
-    now = time.time()
+    now, folder = time.time(), str(Path.cwd())
     for file in progress(files):
-        found = read_or_say_why(file, now)
+        found = read_or_say_why(file, now, folder)
         if isinstance(found, Unreadable):
             unreadable.append(found)
         else:

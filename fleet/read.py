@@ -4,7 +4,7 @@ import time
 from os import PathLike, fspath
 from pathlib import Path
 
-from fleet.files import FileUnavailable, lines_of, local_copy
+from fleet.files import FileUnavailable, absolute, lines_of, local_copy
 from fleet.lines import read_lines
 from fleet.rows import Device, Doubt, Failures, JournalRows, Place, ProfileRow, Unreadable
 from fleet.summary import Summary
@@ -63,29 +63,31 @@ def read(path: str | PathLike[str], *, name: str | None = None, now: float | Non
             return read_lines(opened, file)
 
 
-def read_or_say_why(location: str, now: float) -> JournalRows | Unreadable:
+def read_or_say_why(file: str, now: float, folder: str = "") -> JournalRows | Unreadable:
     """Return the rows of a file at a path or URL, or the reason why it cannot be read.
 
     Lines are read as they come; a journal behind a URL is copied to this machine as long as it is read.
 
     Args:
-        location: A path, or a URL; see `fleet.files`.
+        file: A path, or a URL; see `fleet.files`.
         now: Seconds since the epoch.
+        folder: Absolute path of the folder that a path begins at.
     """
+    location = absolute(file, folder)
     try:
         if location.endswith(LINES):
-            return read_lines(lines_of(location), location)
+            return read_lines(lines_of(location), file)
         with local_copy(location) as path:
-            return _read_copy(path, location, now)
+            return _read_copy(path, file, now)
     except (RestanteError, OSError) as error:
-        return Unreadable(location, str(error))
+        return Unreadable(file, str(error).replace(location, file))
 
 
-def _read_copy(path: Path, location: str, now: float) -> JournalRows:
+def _read_copy(path: Path, name: str, now: float) -> JournalRows:
     try:
-        return read(path, name=location, now=now)
+        return read(path, name=name, now=now)
     except (RestanteError, OSError) as error:
-        raise FileUnavailable(str(error).replace(str(path), location)) from error
+        raise FileUnavailable(str(error).replace(str(path), name)) from error
 
 
 def continues(location: str, place: Place) -> bool:

@@ -2,21 +2,24 @@
 
 import gzip
 import json
-import shutil
+import os
+import re
+import signal
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from fleet.export import BadExport, profiles_of, profiles_of_block
 from fleet.files import Block, blocks_of
 from fleet.one_process import inspect
-from recorder import Journal, JournalReader, Recorder, Shipper, ShippingPolicy
-from recorder.maintenance.snapshot import snapshot
-from tests.doubles import Scripted
+from tests.fleet.site import COUNTED, Site
+from tui.cli.command import restante
 
 distributed = pytest.importorskip("distributed", reason="needs the extra restante[fleet]")
 cluster = pytest.importorskip("fleet.cluster")
-POLICY = ShippingPolicy(in_doubt="hold", counted=True)
 
 
 @pytest.fixture(scope="module")
@@ -35,42 +38,39 @@ def scheduler():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Files of tills with all that a report may name, and the export of their profiles."""
+    """Files with all that a report may name, and the export of their profiles."""
     folder = tmp_path_factory.mktemp("site")
-    live = folder.parent / "live.db"
-    counters = []
-    for till in range(6):
-        with Journal(live, token="T", durability="process") as journal:
-            recorder = Recorder("T", journal)
+    made = Site(folder)
+    for till in range(4):
+        with made.device(f"till-{till}") as recorder:
             recorder.people_increment("all", {"sales": till})
             recorder.people_set("all", {"last": till})
             recorder.people_increment(f"visitor-{till}", {"visits": 1})
-            Shipper(journal, Scripted(), POLICY).ship()
-            snapshot(live, folder / f"till-{till}.db")
-            recorder.people_set("all", {"closed": True})
-        with JournalReader(live) as reader:
-            counters.append(reader.counting()[0].counter)
-        if till < 2:
-            snapshot(live, folder / f"till-{till}-later.db")
-        for file in live.parent.glob("live.db*"):
-            file.unlink()
-    restored_elsewhere(folder / "till-5.db", folder / "till-5-copy.db")
-    (folder / "broken.db").write_bytes(b"no journal")
+            made.ship(recorder)
+    made.snapshot("till-0", "till-0-older")
+    with made.device("till-0") as recorder:
+        recorder.people_increment("visitor-0", {"visits": 1})
+        made.ship(recorder)
+    with made.device("doubt") as recorder:
+        recorder.people_increment("visitor-5", {"visits": 1})
+        made.ship(recorder, COUNTED, 1)
+    restored_elsewhere(made.snapshot("till-3", "till-3-restored"))
+    made.service.other_program("visitor-2", delete="")
+    made.service.other_program("visitor-9", set={"a": 2})
+    made.write_export()
+    (made.folder / "broken.db").write_bytes(b"no journal")
     lines = b'{"state": "shipped", "message": {"$distinct_id": "visitor-9", "$set": {"a": 1}}}\n'
-    (folder / "till-9.jsonl.gz").write_bytes(gzip.compress(lines))
-    export = folder.parent / "export.jsonl"
-    profiles = {f"visitor-{till}": {"visits": 1, counter: 1} for till, counter in enumerate(counters)}
-    profiles |= {"visitor-2": {}, "visitor-9": {"a": 2}, "all": dict.fromkeys(counters, 1) | {"sales": 15}}
-    write_export(export, profiles)
-    return sorted(str(file) for file in folder.iterdir()), str(export)
+    (made.folder / "till-9.jsonl.gz").write_bytes(gzip.compress(lines))
+    return sorted(str(file) for file in made.folder.iterdir() if FILES(file.name)), str(made.export)
 
 
-def restored_elsewhere(path, copy):
-    """Make a copy of a snapshot whose journal has gone on by itself."""
-    shutil.copy(path, copy)
-    with sqlite3.connect(copy) as connection:
+FILES = re.compile(r".*\.(db|jsonl\.gz)$").fullmatch
+
+
+def restored_elsewhere(path):
+    """Make a snapshot one of a journal that has gone on by itself."""
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE entries SET recorded_at = recorded_at + 1")
-    connection.close()
 
 
 def write_export(path, profiles):
@@ -78,11 +78,27 @@ def write_export(path, profiles):
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_output_is_that_of_one_process(scheduler, site, tmp_path, monkeypatch, as_json):
+    """Byte by byte, with paths that begin at this folder; so are the decisions."""
+    monkeypatch.chdir(tmp_path)
+    folder = os.path.relpath(Path(site[0][0]).parent)
+    outputs = []
+    for name, more in (("alone", []), ("together", ["--scheduler", scheduler])):
+        arguments = ["fleet", folder, "--profiles", site[1], "--decide", name, *as_json, *more]
+        done = CliRunner().invoke(restante, arguments)
+        assert (done.exit_code, done.stderr) == (1, f"Wrote 1 decision to {name}.\n")
+        outputs.append((done.stdout_bytes, Path(name).read_bytes()))
+    assert outputs[0] == outputs[1]
+    assert f"{folder}/broken.db".encode() in outputs[0][0]
+
+
 def test_report_is_that_of_one_process(scheduler, site):
     files, export = site
     alone = inspect(files, profiles_of(export))
     assert cluster.inspect_by(scheduler, files, export) == alone
     assert {one.finding for one in alone.findings} == {"lost", "differs"}
+    assert alone.decisions
     assert alone.order
     assert alone.unreadable
     assert alone.versions.superseded
@@ -171,3 +187,31 @@ def test_worker_without_this_restante_is_refused(scheduler, monkeypatch, package
     with pytest.raises(cluster.ClusterUnavailable, match=words) as raised:
         cluster.inspect_by(scheduler, ["a.db"])
     assert f"{package}[fleet]==9" in raised.value.hint
+
+
+@pytest.mark.long
+def test_killed_worker_changes_nothing(monkeypatch):
+    """Its tasks are done again by the other one, and by the one that is started in its place."""
+    from benchmarks import fleet
+
+    with (
+        fleet.site(200 * fleet.OPERATIONS) as (tills, export, _),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as local,
+        distributed.Client(local, set_as_default=False) as client,
+    ):
+        monkeypatch.chdir(tills)  # which is not where the workers are
+        files = sorted(file.name for file in tills.iterdir())
+        alone = inspect(files, profiles_of(str(export)))
+        workers = [*client.run(os.getpid).values()]
+
+        def killing(names):
+            for number, name in enumerate(names):
+                if number == len(files) // 2:
+                    os.kill(workers[0], signal.SIGKILL)
+                yield name
+
+        report = cluster.inspect_by(local.scheduler_address, files, str(export), progress=killing)
+        assert report == alone
+        assert workers[0] not in client.run(os.getpid).values()

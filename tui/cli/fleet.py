@@ -19,6 +19,7 @@ from tui.text.format import count
 __all__ = ["fleet_command"]
 
 _ENDINGS = (".db", ".jsonl", ".jsonl.gz")
+_PARQUET = "parquet:"
 
 
 @click.command("fleet")
@@ -32,8 +33,12 @@ _ENDINGS = (".db", ".jsonl", ".jsonl.gz")
     help="Write decisions about runs in doubt, for `restante settle --decisions`.",
 )
 @click.option(
-    "--to", "file", metavar="FILE.db", type=options.new_file, help="Make a database of plain tables."
+    "--to",
+    "target",
+    metavar="FILE.db|parquet:FOLDER",
+    help="Make plain tables: a database, or a folder with a Parquet file for each.",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="Have the workers of this Dask scheduler do it.")
 @options.json_flag
 @click.pass_context
 def fleet_command(
@@ -43,7 +48,8 @@ def fleet_command(
     profiles: str | None,
     token: str | None,
     decide: Path | None,
-    file: Path | None,
+    target: str | None,
+    scheduler: str | None,
     for_programs: bool,
 ) -> None:
     """Look at the journals of many devices, collected in a folder; nothing is changed.
@@ -60,6 +66,10 @@ def fleet_command(
     --decide writes what the profiles tell of runs in doubt. Before its snapshot, run `restante settle --fence` on each
     device, so that the export's age is known; after it, `restante settle --decisions`. Devices need no credentials.
 
+    URLs, such as s3://fleet/tills/ or https://…, are read by fsspec, with the credentials that its file systems take
+    from the environment. --scheduler, such as tcp://10.0.0.5:8786, has a Dask cluster do the work, with the same
+    output: its workers need the same restante[fleet], and the files under the same paths or URLs.
+
     \b
     --json: devices, profiles (profile, journal, finding: lost, doubled or
       differs, by, property, expected, shown, told_by), decisions, order_decides,
@@ -70,11 +80,15 @@ def fleet_command(
       restante fleet snapshots/
       restante fleet snapshots/ --profiles export.jsonl --json
       restante fleet snapshots/ --profiles export.jsonl --decide decisions.jsonl
+      restante fleet s3://fleet/tills/ --scheduler tcp://10.0.0.5:8786 --to parquet:today
     """
     if decide is not None and profiles is None:
         raise click.UsageError("--decide needs --profiles: only they tell of runs in doubt.")
-    report = _inspect(_files(places, profiles), profiles, token)
-    _write(report, decide, file)
+    made = None if target is None else options.new_file(target.removeprefix(_PARQUET))
+    report = _inspect(_files(places, profiles), profiles, token, scheduler)
+    _write(report, decide)
+    if made is not None:
+        _make_tables(report, made, parquet=target != str(made))
     if for_programs:
         options.write_json(tables.all_rows(report))
     else:
@@ -105,8 +119,7 @@ def _same(file: str, other: str) -> bool:
     )
 
 
-def _inspect(files: Sequence[str], profiles: str | None, token: str | None) -> Report:
-    export = None if profiles is None else profiles_of(profiles)
+def _inspect(files: Sequence[str], profiles: str | None, token: str | None, scheduler: str | None) -> Report:
     with progress_bar("reading journals") as show:
 
         def shown(reading: Iterable[str]) -> Iterator[str]:
@@ -115,15 +128,35 @@ def _inspect(files: Sequence[str], profiles: str | None, token: str | None) -> R
                     show(number, len(files))
                 yield one
 
-        return inspect(files, export, token=token, progress=shown)
+        if scheduler is None:
+            export = None if profiles is None else profiles_of(profiles)
+            return inspect(files, export, token=token, progress=shown)
+        try:
+            from fleet.cluster import inspect_by  # noqa: PLC0415  # an extra
+        except ImportError as error:
+            raise _needs("--scheduler", "dask and distributed") from error
+        return inspect_by(scheduler, files, profiles, token=token, progress=shown)
 
 
-def _write(report: Report, decide: Path | None, file: Path | None) -> None:
+def _needs(option: str, packages: str) -> click.ClickException:
+    return click.ClickException(f"{option} needs {packages}: pip install 'restante[fleet]'")
+
+
+def _write(report: Report, decide: Path | None) -> None:
     if decide is not None:
         lines = [f"{json.dumps(row)}\n" for row in tables.decision_rows(report)]
         options.make_private(decide).write_text("".join(lines), encoding="utf-8")
         options.narrate(f"Wrote {count(len(lines), 'decision')} to {decide}.")
-    if file is not None:
+
+
+def _make_tables(report: Report, made: Path, *, parquet: bool) -> None:
+    if not parquet:
         from tui.cli.fleet_database import fleet_database  # noqa: PLC0415  # sqlite-utils takes long to import
 
-        fleet_database(report, file)
+        fleet_database(report, made)
+        return
+    try:
+        from tui.cli.fleet_parquet import fleet_parquet  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise _needs("--to parquet:", "pyarrow") from error
+    fleet_parquet(report, made)

@@ -12,7 +12,7 @@ from fleet.report import Report
 from recorder.maintenance.snapshot import new_file
 from recorder.model.json_value import compact
 
-__all__ = ["fleet_database"]
+__all__ = ["fleet_database", "plain"]
 
 
 def fleet_database(report: Report, file: Path) -> None:
@@ -28,11 +28,17 @@ def fleet_database(report: Report, file: Path) -> None:
                 for name, columns in tables.COLUMNS.items():
                     database.table(name).create(columns)
                 for name, rows in tables.all_rows(report).items():
-                    database.table(name).insert_all(map(_plain, rows))
+                    database.table(name).insert_all(map(plain, rows))
         except sqlite3.Error as error:
             raise click.ClickException(f"{file} cannot be written: {error}") from error
 
 
-def _plain(row: tables.Row) -> tables.Row:
-    """Return a row whose lists and values of any kind are JSON."""
-    return {name: compact(value) if name in tables.AS_JSON else value for name, value in row.items()}
+def plain(row: tables.Row) -> tables.Row:
+    """Return a row whose lists and values of any kind are JSON, and whose texts are UTF-8."""
+    values = {name: compact(value) if name in tables.AS_JSON else value for name, value in row.items()}
+    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _text(text: str) -> str:
+    """Spell out lone surrogates, as of file names that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
