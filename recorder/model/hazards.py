@@ -113,7 +113,7 @@ def _risky_properties(run: Iterable[Update]) -> frozenset[str]:
 def dropped(run: Sequence[Update], marked: frozenset[int] = frozenset()) -> frozenset[int]:
     """Return the places to give up so that the rest of a run may be sent again: those given up apply at most once.
 
-    The hazardous ones, and those that share a property with one of them: no property
+    The hazardous ones, and those that share a property with one that is given up: no property
     gets one half of its changes without the other. Repeated until the rest is harmless.
 
     Args:
@@ -128,8 +128,8 @@ def dropped(run: Sequence[Update], marked: frozenset[int] = frozenset()) -> froz
     risky = marked | hazardous(run)
     while risky:
         gone |= risky
-        touched = frozenset(name for place in gone for name in run[place].properties)
-        gone.update(place for place, update in enumerate(run) if update.properties & touched)
         left = [place for place in range(len(run)) if place not in gone]
-        risky = frozenset(left[place] for place in hazardous([run[place] for place in left]))
+        touched = frozenset(name for place in gone for name in run[place].properties)
+        shared = frozenset(place for place in left if run[place].properties & touched)
+        risky = shared or frozenset(left[place] for place in hazardous([run[place] for place in left]))
     return frozenset(gone)
