@@ -12,11 +12,13 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.contract.agreement import assert_agreement
 from tests.contract.node_sdk import package
 
 PAGES = Path(__file__).parent / "sdks"
 TIMEOUT = 120
 MODES = ["plain", "verbose", "get", "json", "preflight", "script", "img", "batched"]
+UPDATES_SENT = 34
 
 WHEN = "2026-01-02T03:04:05"
 ADA = {
@@ -74,6 +76,9 @@ class Browser:
 
     Args:
         profile: A folder of its own, for what it keeps.
+
+    Attributes:
+        origin: Where its pages come from, once it runs.
     """
 
     def __init__(self, profile):
@@ -92,9 +97,9 @@ class Browser:
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
-        start = f"http://127.0.0.1:{self._server.server_port}/left.html"
+        self.origin = f"http://127.0.0.1:{self._server.server_port}"
         self._process = subprocess.Popen(
-            [self._program, *FLAGS, f"--user-data-dir={self._profile}", start],
+            [self._program, *FLAGS, f"--user-data-dir={self._profile}", f"{self.origin}/left.html"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -118,6 +123,15 @@ class Browser:
         """Open a page whose SDK sends to a base URL, and return its report; the page stays until the next visit."""
         self._visits.put("/page.html?" + urlencode({"url": url, "token": token, "mode": mode}))
         return self._reports.get(timeout=TIMEOUT)
+
+
+def assert_meant(service, token):
+    """The service holds what was meant, beside what the SDK adds."""
+    found = service.profiles(token)
+    added = {id_: {name: found[id_][name] for name in AUTOMATIC & found[id_].keys()} for id_ in USERS}
+    assert added["ada"].keys() == AUTOMATIC
+    users = {id_: {**added[id_], **profile} for id_, profile in USERS.items()}
+    assert_agreement(service, token, users, GROUPS)
 
 
 class _Pages(BaseHTTPRequestHandler):

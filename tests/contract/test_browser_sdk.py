@@ -3,13 +3,12 @@
 import pytest
 
 from simulator.service.server import Service
-from tests.contract.agreement import UPDATES, assert_agreement, events
-from tests.contract.browser_sdk import AUTOMATIC, EVENTS, GROUPS, MODES, USERS, Browser
+from tests.contract.agreement import UPDATES, events
+from tests.contract.browser_sdk import EVENTS, MODES, UPDATES_SENT, Browser, assert_meant
 from tests.services import eventually
 
 pytestmark = pytest.mark.long  # it starts a browser
 
-UPDATES_SENT = 34
 ANSWERS = 34
 INHERITED = ("constructor", "toString", "_action")
 
@@ -46,15 +45,6 @@ def test_browser_sdk_leaves_predicted_profiles(mode, browser, service):
     assert len([one for one in accepted if one.endpoint in UPDATES]) == UPDATES_SENT
     assert events(service, mode) == names
     assert_meant(service, mode)
-
-
-def assert_meant(service, token):
-    """The service holds what was meant, beside what the SDK adds."""
-    found = service.profiles(token)
-    added = {id_: {name: found[id_][name] for name in AUTOMATIC & found[id_].keys()} for id_ in USERS}
-    assert added["ada"].keys() == AUTOMATIC
-    users = {id_: {**added[id_], **profile} for id_, profile in USERS.items()}
-    assert_agreement(service, token, users, GROUPS)
 
 
 def test_events_are_sent_when_page_goes(browser, service):
