@@ -65,7 +65,7 @@ class Update:
 def hazardous(run: Sequence[Update], evident: Callable[[Update], bool] | None = None) -> frozenset[int]:
     """Return the places in a run whose repetition may change the profile; empty for a harmless run.
 
-    For each property a run touches, it is harmless when the first operation on it is a set or an unset, which
+    For each property a run touches, it is harmless when an operation on it is a set or an unset, which
     overwrite whatever came before, or when all are set once, or all union, which do nothing the second time
     (both together may, where a service takes null for not set). A run that ends in its only delete is
     harmless, whatever came before it; any other delete is not. An event is harmless when it has an
@@ -79,7 +79,7 @@ def hazardous(run: Sequence[Update], evident: Callable[[Update], bool] | None = 
     >>> add, fill = Update("$add", {"visits": 1}), Update("$set_once", {"first": "harbour"})
     >>> sorted(hazardous([fill, add]))
     [1]
-    >>> sorted(hazardous([Update("$set", {"visits": 0}), add]))
+    >>> sorted(hazardous([add, Update("$set", {"visits": 0}), add]))
     []
     """
     everything = frozenset(range(len(run)))
@@ -106,7 +106,7 @@ def _risky_properties(run: Iterable[Update]) -> frozenset[str]:
         for name in update.properties:
             operators.setdefault(name, []).append(update.operator)
     return frozenset(
-        name for name, used in operators.items() if used[0] not in _OVERWRITE and set(used) not in _FILLS
+        name for name, used in operators.items() if _OVERWRITE.isdisjoint(used) and set(used) not in _FILLS
     )
 
 
