@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bind",
     "change_token",
+    "counter",
     "counting",
     "identity",
     "keep_limits",
@@ -75,8 +76,12 @@ def counting(connection: sqlite3.Connection, counted: "Counted") -> "Counting | 
         return None
     from recorder.model.counting import Counting
 
-    identity, name = connection.execute(_COUNTER).fetchone()
-    return Counting(f"restante_{name}", identity, counted == "objects")
+    return Counting(counter(connection), identity(connection), counted == "objects")
+
+
+def counter(connection: sqlite3.Connection) -> str:
+    """Return the name of the property by which requests are counted now."""
+    return f"restante_{connection.execute(_COUNTER).fetchone()[1]}"
 
 
 def identity(connection: sqlite3.Connection) -> str:

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from sqlite3 import Connection
 
-from recorder.journal import accounts, attempts, baseline, entries
+from recorder.journal import accounts, attempts, baseline, entries, project
 from recorder.journal.baseline import Cut, Owner, Shipped
 from recorder.journal.opening import onward
 from recorder.model.counting import Counting
@@ -177,7 +177,7 @@ def _kept(
         before.entries + len(shipped),
         before.sends + sum(row.sends for _, row in rows),
         max([before.gone, *(row.seq for _, row in rows if row.sends)]),
-        *_count(before, [row for _, row in rows]),
+        *_count(before, [row for _, row in rows], project.counter(connection)),
     )
     if id_ is not None:
         if created_by is None:
@@ -189,12 +189,16 @@ def _kept(
     return shipped[created_by][0] if created_by is not None else rows[0][0], now
 
 
-def _count(before: baseline.Row, rows: Sequence[Shipped]) -> tuple[str | None, int | None]:
-    """Return the last counter that a profile's pruned entries added to, and how often; None if that is not known."""
+def _count(before: baseline.Row, rows: Sequence[Shipped], current: str) -> tuple[str | None, int | None]:
+    """Return the last counter that a profile's pruned entries added to, and how often; None if that is not known.
+
+    Entries that were given up come after those shipped later: of an earlier counter they must not replace the current
+    one. Nothing is decided by an earlier one any more, as nothing of the profile is in doubt.
+    """
     counter, count = before.counter, before.counted
     for row in rows:
-        if row.counted is not None:
-            name = Counting.read(row.counted, "").counter
+        name = None if row.counted is None else Counting.read(row.counted, "").counter
+        if name is not None and (name == current or counter != current):
             past = Past(row.operator, row.state, row.sends, row.possibly_twice, row.counted)
             counter, count = name, known_count(count if name == counter else 0, name, [past])
     return counter, count

@@ -378,3 +378,22 @@ def test_fences_are_written_alone(recorder, journal):
 def test_counting_requires_to_hold(in_doubt):
     with pytest.raises(ValueError, match="in_doubt is 'hold' where counted is True"):
         ShippingPolicy(counted=True, in_doubt=in_doubt)
+
+
+def test_earlier_counter_replaces_no_pruned_count(recorder, journal):
+    """What was given up is pruned after what was shipped later, counted by another counter."""
+    profiles = Profiles(part(1))
+    visits(recorder)
+    ship(journal, profiles)
+    journal.discard("state=in_doubt")
+    journal.forget("nobody")  # begins another counter
+    visits(recorder)
+    visits(recorder, profile="bob")
+    ship(journal, profiles)
+    visits(recorder, profile="bob")  # the newest entry stays
+    ship(journal, profiles)
+    assert journal.prune(all_shipped=True).entries == 3
+    profiles.answers.append(part(0))
+    visits(recorder)
+    ship(journal, profiles)
+    assert journal.settle(profiles).not_applied == 1
