@@ -18,6 +18,7 @@ __all__ = [
     "answered_lately",
     "appended_lately",
     "counted",
+    "decided_in_part",
     "end",
     "end_late",
     "erase_words",
@@ -101,6 +102,10 @@ SELECT count(*) FROM entries JOIN attempts ON attempts.id = entries.attempt
  WHERE entries.seq IN (SELECT value FROM json_each(?)) AND state = 'in_doubt' AND hazardous AND counted IS NOT NULL
 """
 _ALIKE = "SELECT count(*) FROM attempts WHERE lane = 'people' AND epoch = ? AND digest = ?"
+_DECIDED_IN_PART = """
+SELECT 1 FROM attempts CROSS JOIN entries ON seq BETWEEN first AND last AND entries.attempt = attempts.id
+ WHERE attempts.id = ? AND entries.lane = attempts.lane AND profile = ? AND state <> 'in_doubt' LIMIT 1
+"""
 _APPENDED_LATELY = """
 SELECT profile FROM entries_with_state WHERE lane = 'people' AND operator = '$append' AND state = 'shipped'
  ORDER BY seq DESC LIMIT ?
@@ -222,6 +227,11 @@ def alike(connection: sqlite3.Connection, epoch: int, digest: str) -> int:
     """Return how many requests of a shipper had the same body, users' profiles only."""
     (number,) = connection.execute(_ALIKE, (epoch, digest)).fetchone()
     return int(number)
+
+
+def decided_in_part(connection: sqlite3.Connection, attempt: int, profile: str) -> bool:
+    """Return True if entries of a user's profile that an attempt left in doubt are so no more."""
+    return connection.execute(_DECIDED_IN_PART, (attempt, profile)).fetchone() is not None
 
 
 def appended_lately(connection: sqlite3.Connection, most: int) -> list[str]:

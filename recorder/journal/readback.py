@@ -7,7 +7,10 @@ the steps: after a kill at any of them, the next call begins anew.
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,15 +21,15 @@ from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.entries import Profile
 from recorder.journal.erase import erase_settled
 from recorder.journal.uptime import Uptime
-from recorder.model.counting import Counting
+from recorder.model.counting import FENCE, Counting
 from recorder.model.entries import ReadBack, State
-from recorder.model.errors import JournalError
+from recorder.model.errors import JournalError, RestanteError
 from recorder.model.hazards import Update
 from recorder.model.intake import token_prefix
-from recorder.model.json_value import compact
+from recorder.model.json_value import MAX_UPDATE_BYTES, compact
 from recorder.model.operations import Lane, Operator
 from recorder.model.reports import Fenced, Readback
-from recorder.model.told import Past, Run, known_count, told
+from recorder.model.told import Past, Run, known_count, told, untold
 
 __all__ = ["MOST_PROFILES", "Profiles", "settle", "settle_decisions", "write_fences"]
 
@@ -73,6 +76,18 @@ class Held(NamedTuple):
     reason: str = ""
 
 
+class Reading(NamedTuple):
+    """Profiles as a reading shows them.
+
+    Attributes:
+        shown: Their properties by id; None, or no member, for a profile that is not shown.
+        merged: Ids that were merged with another one: the profile has both their counts.
+    """
+
+    shown: Mapping[str, Mapping[str, Any] | None]
+    merged: AbstractSet[str] = frozenset()
+
+
 def held(connection: sqlite3.Connection, uptime: Uptime) -> tuple[list[Held], int]:
     """Return the runs in doubt that may be decided now, by number, and how many profiles still settle.
 
@@ -110,18 +125,23 @@ def _held(run: list[InDoubt], identity: str) -> Held:
 # --- what is asked
 
 
-def fences(runs: Iterable[Held], token: str) -> bytes:
-    """Return the updates that show in a later reading that no request with these runs could come after it."""
+def fences(runs: Iterable[Held], token: str) -> Iterator[bytes]:
+    """Yield requests with the updates that show in a later reading that no request with these runs came after it."""
     prefix = token_prefix(token)
-    updates = []
+    texts: list[str] = []
     for one in runs:
         if one.run is not None:
             counting = one.run.counting
             who = {"$distinct_id": one.profile, "$ignore_time": True}
             # Adding 0 proves that the reader sees the counter. It goes first: what shows the fence shows it, too.
-            updates += [{**who, "$add": {counting.counter: 0}}] * (counting.counter in one.run.shown)
+            updates = [{**who, "$add": {counting.counter: 0}}] * (counting.counter in one.run.shown)
             updates.append({**who, "$set": {counting.fence: one.attempt}})
-    return f"[{','.join(prefix + compact(update)[1:] for update in updates)}]".encode()
+            texts.append(",".join(prefix + compact(update)[1:] for update in updates))
+    while texts:
+        sizes = accumulate(len(text.encode()) + 1 for text in texts)
+        several = max(1, sum(size < MAX_UPDATE_BYTES for size in sizes))
+        yield f"[{','.join(texts[:several])}]".encode()
+        del texts[:several]
 
 
 def write_fences(connection: Connection, write: Callable[[bytes], bool], uptime: Uptime) -> Fenced:
@@ -133,7 +153,7 @@ def write_fences(connection: Connection, write: Callable[[bytes], bool], uptime:
     counts = Counter[bool]()
     for start in range(0, len(telling), MOST_PROFILES):
         some = telling[start : start + MOST_PROFILES]
-        counts[write(fences(some, token))] += len(some)
+        counts[all(write(body) for body in fences(some, token))] += len(some)
     reasons = Counter(one.reason for one in runs if one.run is None)
     return Fenced(
         written=counts[True], not_accepted=counts[False], cannot_tell=dict(reasons), waiting=settling
@@ -158,30 +178,44 @@ def settle(connection: Connection, profiles: Profiles, now: float, uptime: Uptim
     done = Readback(waiting=settling)
     for start in range(0, len(runs), MOST_PROFILES):
         some = runs[start : start + MOST_PROFILES]
-        shown = _read(connection, profiles, [one for one in some if one.run is not None])
+        try:
+            seen = _read(connection, profiles, [one for one in some if one.run is not None])
+        except (
+            RestanteError
+        ):  # such as too many queries: what is decided is told first; the next call meets it again
+            if not done.settled:
+                raise
+            return replace(done, waiting=done.waiting + len(runs) - start)
         with connection.transaction(full=True) as writing:
-            done += settle_by(writing, uptime, [one.profile for one in some], shown, now)
+            done += settle_by(writing, uptime, [one.profile for one in some], seen, now)
     return done
 
 
-def _read(
-    connection: Connection, profiles: Profiles, runs: Sequence[Held]
-) -> Mapping[str, Mapping[str, Any] | None]:
-    """Write fences to the profiles of runs, and read them; nothing where the fences were not accepted."""
+def _read(connection: Connection, profiles: Profiles, runs: Sequence[Held]) -> Reading:
+    """Write fences to the profiles of runs, and read them; nothing where the fences were not accepted.
+
+    Where some are shown and others are not, those are asked for alone: what is then shown under another id was merged.
+    """
     names = {name for one in runs if one.run is not None for name in one.run.shown}
     with connection.reading() as reading:
         others, token = witnesses(reading, names), project.token(reading) or ""
-    if not runs or not profiles.write(fences(runs, token)):
-        return {}
+    if not runs or not all(profiles.write(body) for body in fences(runs, token)):
+        return Reading({})
     names |= {one.run.counting.fence for one in runs if one.run is not None}
-    return profiles.read(list(dict.fromkeys([*(one.profile for one in runs), *others])), sorted(names))
+    properties, asked = sorted(names), [one.profile for one in runs]
+    shown = profiles.read(list(dict.fromkeys([*asked, *others])), properties)
+    missing = [id_ for id_ in asked if not shown.get(id_)]
+    if not missing or not any(name.endswith(FENCE) for each in shown.values() for name in each or ()):
+        return Reading(shown)
+    elsewhere = profiles.read(missing, properties).keys() - {*missing}
+    return Reading(shown, elsewhere and elsewhere.union(missing))
 
 
 def settle_by(
     connection: sqlite3.Connection,
     uptime: Uptime,
     asked: Iterable[str],
-    shown: Mapping[str, Mapping[str, Any] | None],
+    reading: Reading,
     now: float,
 ) -> Readback:
     """Decide about the runs of these profiles by a reading of them, inside the caller's transaction.
@@ -190,10 +224,10 @@ def settle_by(
         connection: To the journal.
         uptime: Now.
         asked: Ids of profiles to which a fence was written.
-        shown: The reading.
+        reading: What it shows.
         now: Seconds since the epoch.
     """
-    wanted = set(asked)
+    wanted, shown = set(asked), reading.shown
     runs = [one for one in held(connection, uptime)[0] if one.profile in wanted]
     seen = frozenset(name for profile in shown.values() for name in profile or ())
     known = known_counts(connection, [(one.profile, one.run) for one in runs if one.run is not None])
@@ -204,6 +238,8 @@ def settle_by(
         profile = shown.get(one.profile) or {}
         if one.run is None:
             reasons[one.reason] += 1
+        elif one.profile in reading.merged:
+            reasons["it was merged with another profile"] += 1
         elif profile.get(one.run.counting.fence) != one.attempt:
             waiting += 1
         elif isinstance(answer := _answer(one.run, known[one.profile], profile, seen), str):
@@ -221,7 +257,7 @@ def _answer(run: Run, known: int | None, profile: Mapping[str, Any], seen: froze
         return "somebody decided about an earlier entry of it"
     applied = told(run, known or 0, profile)
     if applied is None:
-        return f"another program wrote {counter}?"
+        return untold(run, known or 0, profile)
     hidden = run.shown - seen
     if applied < len(run.entries) and hidden:
         return f"this account may not see {min(hidden)}"
@@ -286,6 +322,8 @@ def settle_decisions(
             reasons["about another journal"] += 1
         elif one is None or not _is_about(connection, decision, one):
             reasons["not in doubt any more from that request"] += 1
+        elif attempts.decided_in_part(connection, one.attempt, one.profile):
+            reasons["somebody decided about a part of it"] += 1
         else:
             answers[one.profile].add(decision["applied"])
     reasons["decided in several ways"] = sum(len(several) > 1 for several in answers.values())

@@ -13,10 +13,13 @@ from recorder.model.hazards import Update
 from recorder.model.json_value import compact
 from recorder.model.operations import Operator
 
-__all__ = ["MARK", "Counting"]
+__all__ = ["FENCE", "MARK", "Counting"]
 
 MARK = "restante"
 """Key of an appended object's mark."""
+
+FENCE = "_fence"
+"""End of the name of a fence: the counter's name comes before it."""
 
 _CHARGES = "$transactions"
 _ADD = f'"{Operator.ADD}":{{'
@@ -56,7 +59,7 @@ class Counting(NamedTuple):
     @property
     def fence(self) -> str:
         """Name of the property that shows how old a reading of the profile is."""
-        return f"{self.counter}_fence"
+        return self.counter + FENCE
 
     def mark(self, seq: int) -> str:
         """Return the mark of the objects that an entry appends."""

@@ -13,7 +13,7 @@ from recorder.model.entries import State
 from recorder.model.hazards import Update, hazardous
 from recorder.model.operations import Operator
 
-__all__ = ["Past", "Run", "as_shown", "known_count", "told"]
+__all__ = ["Past", "Run", "as_shown", "known_count", "told", "untold"]
 
 _KEEPS = frozenset({Operator.APPEND, Operator.UNION, Operator.SET_ONCE, Operator.ADD})
 """Operators that take nothing out of a list."""
@@ -77,14 +77,35 @@ def told(run: Run, known: int, profile: Mapping[str, Any]) -> int | None:
     >>> told(run, 4, {"visits": 9, "restante_3af6e1c3": 5}), told(run, 4, {"visits": 9})
     (1, None)
     """
-    updates = [update for _, update in run.entries]
     if run.deletion is not None:
         return run.deletion  # from there on it makes the same of any profile
-    fitting = [applied for applied in range(len(updates) + 1) if _fits(run, known, profile, applied)]
+    fitting = _fitting(run, known, profile)
     if not fitting:
         return None
     first, last = fitting[0], fitting[-1]
-    return None if hazardous(updates[first:last]) else first
+    return None if hazardous([update for _, update in run.entries[first:last]]) else first
+
+
+def untold(run: Run, known: int, profile: Mapping[str, Any]) -> str:
+    """Return why a profile does not tell of a run; as `told`, of one that it does not tell of.
+
+    >>> run = Run(Counting("restante_3af6e1c3", "3af6"), [(1, Update("$add", {"visits": 1}))])
+    >>> untold(run, 4, {"restante_3af6e1c3": 0})
+    'another program wrote restante_3af6e1c3, or deleted the profile?'
+    """
+    counter = run.counting.counter
+    if _fitting(run, known, profile):
+        return "an entry of it is neither counted nor marked"
+    names = " or ".join(sorted(run.shown))
+    if counter not in run.shown:
+        return f"another program wrote {names}?"
+    fewer = profile.get(counter, 0) in range(known)
+    return f"another program wrote {names}, or {'deleted the profile' if fewer else 'a request came late'}?"
+
+
+def _fitting(run: Run, known: int, profile: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of entries after which the profile may look like this."""
+    return [applied for applied in range(len(run.entries) + 1) if _fits(run, known, profile, applied)]
 
 
 def _fits(run: Run, known: int, profile: Mapping[str, Any], applied: int) -> bool:

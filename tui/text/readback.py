@@ -17,7 +17,9 @@ def format_readback(done: Readback) -> str:
         text += f": {done.applied:,} applied, {done.not_applied:,} not, {done.partly:,} partly"
     for reason, profiles in done.cannot_tell.items():
         text += f"; {profiles:,} cannot tell ({printable(reason)})"
-    return text + (f"; {done.waiting:,} may be read again later" if done.waiting else "")
+    if done.waiting:
+        text += f"; {done.waiting:,} not read: too soon after the request, or restante_… is hidden from this account"
+    return text
 
 
 def format_wait(profiles: int, seconds: float) -> str:

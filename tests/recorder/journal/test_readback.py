@@ -7,8 +7,14 @@ from contextlib import closing
 import pytest
 
 from recorder import Journal, JournalError, JournalReader, Lane, Shipper, ShippingPolicy, audit
+from recorder.journal import readback
+from recorder.model.counting import Counting
 from recorder.model.entries import AttemptOutcome
+from recorder.model.errors import ShippingError
+from recorder.model.hazards import Update
+from recorder.model.json_value import MAX_UPDATE_BYTES
 from recorder.model.payloads import Endpoint, read_submission
+from recorder.model.told import Run
 from recorder.shipping.verdicts import Answer, judge
 from simulator.service.ingestion import Inbox
 from tests.doubles import ACCEPTED, REFUSED, RESET, Scripted
@@ -29,6 +35,7 @@ class Profiles(Scripted):
         self.hidden = hidden
         self.ends = ends
         self.shown = None  # an older moment
+        self.readings = 99  # more are refused
 
     def take(self, body, most=None):
         updates = json.loads(body)[:most]
@@ -47,6 +54,9 @@ class Profiles(Scripted):
 
     def read(self, ids, properties):
         self._end("before the reading")
+        if not self.readings:
+            raise ShippingError("no more queries")
+        self.readings -= 1
         shown = self.shown or self.inbox.profiles()
         return {
             id_: {
@@ -168,8 +178,33 @@ def test_foreign_count_is_not_believed(recorder, journal, path):
     ship(journal, profiles)
     name = counter_of(journal)
     profiles.take(json.dumps([{"$token": "T", "$distinct_id": "ada", "$add": {name: 7}}]).encode())
-    assert journal.settle(profiles).cannot_tell == {f"another program wrote {name}?": 1}
+    assert journal.settle(profiles).cannot_tell == {
+        f"another program wrote {name}, or a request came late?": 1
+    }
     assert states(path) == ["in_doubt"]
+
+
+def test_deleted_profile_is_not_believed(recorder, journal, path):
+    """Another program deletes it: the counter is less than what was shipped before."""
+    profiles = Profiles(ACCEPTED, part(1))
+    visits(recorder, 2)
+    ship(journal, profiles)
+    visits(recorder)
+    ship(journal, profiles)
+    profiles.take(b'[{"$token": "T", "$distinct_id": "ada", "$delete": ""}]')
+    expected = {f"another program wrote {counter_of(journal)}, or deleted the profile?": 1}
+    assert journal.settle(profiles).cannot_tell == expected
+    assert states(path)[-1] == "in_doubt"
+
+
+def test_unmarked_append_is_not_told(recorder, journal, path):
+    """Beside an add that is: nobody wrote, but the profile does not tell of the append."""
+    profiles = Profiles(part(1))
+    visits(recorder)
+    recorder.people_append("ada", {"seen": "x"})
+    ship(journal, profiles)
+    assert journal.settle(profiles).cannot_tell == {"an entry of it is neither counted nor marked": 1}
+    assert states(path) == ["in_doubt"] * 2
 
 
 def test_decision_about_earlier_entry_is_remembered(recorder, journal, path):
@@ -272,6 +307,31 @@ def test_folded_sum_counts_entries(recorder, journal):
     ]
 
 
+def test_many_profiles_survive_a_refused_reading(recorder, journal, monkeypatch):
+    """What was decided before is reported; the rest is left to the next call."""
+    monkeypatch.setattr(readback, "MOST_PROFILES", 2)
+    profiles = Profiles(part(3))
+    for number in range(5):
+        visits(recorder, profile=f"u{number}")
+    ship(journal, profiles)
+    profiles.readings = 1
+    done = journal.settle(profiles)
+    assert (done.settled, done.waiting) == (2, 3)
+    with pytest.raises(ShippingError):
+        journal.settle(profiles)
+    profiles.readings = 9
+    assert journal.settle(profiles).settled == 3
+
+
+def test_fences_fit_requests():
+    """However long the ids are."""
+    run = Run(Counting("restante_3af6e1c3", "3af6"), [(1, Update("$add", {"visits": 1}))])
+    ids = [f"{number:03}" + "🛳" * 252 for number in range(1_000)]
+    bodies = list(readback.fences([readback.Held(id_, 7, 1, "", run, (1,)) for id_ in ids], "T"))
+    assert max(map(len, bodies)) <= MAX_UPDATE_BYTES
+    assert [update["$distinct_id"] for body in bodies for update in json.loads(body)][::2] == ids
+
+
 def test_marked_charge_is_told_by_its_number(recorder, journal):
     profiles = Profiles(ACCEPTED, part(1))
     recorder.people_track_charge("bob", 1)
@@ -372,6 +432,17 @@ def test_fences_are_written_alone(recorder, journal):
         1,
         doubt_of(journal)["attempt"],
     )
+
+
+def test_decision_is_for_a_whole_run(recorder, journal, path):
+    """It counts entries from the first one of the request, which is in doubt no more."""
+    profiles = Profiles(part(1))
+    visits(recorder, 2)
+    ship(journal, profiles)
+    decision = {**doubt_of(journal), "applied": 1}
+    journal.discard("seq=1")
+    assert journal.settle_decisions([decision]).cannot_tell == {"somebody decided about a part of it": 1}
+    assert states(path) == ["discarded", "in_doubt"]
 
 
 @pytest.mark.parametrize("in_doubt", ["resend", "drop"])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import tui.cli.settle
-from recorder import JournalReader
+from recorder import HttpTransport, JournalReader, Lane
 from recorder.shipping import profiles
 from simulator.service import Service
 
@@ -27,6 +27,11 @@ def doubtful(restante, journal):
         return restante("ship", "-j", journal)
 
     return make
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(profiles, "PAUSES", [])
 
 
 def test_settle_leaves_each_add_once(restante, journal, doubtful):
@@ -75,7 +80,54 @@ def test_old_readings_are_repeated(restante, journal, doubtful, monkeypatch):
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
     assert done.code == 1
     assert "reading again in 0 s" in done.err
-    assert done.err.rstrip().endswith("settled 0 profiles; 3 may be read again later")
+    assert "settled 0 profiles; 3 not read: too soon after the request" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ({"hidden": ["restante_????????"]}, "3 cannot tell (this account may not see restante_"),
+        ({"hidden": ["restante_*"]}, "3 not read: too soon after the request, or restante_… is hidden"),
+        ({"merged": {"bob": "ada"}}, "1 not, 0 partly; 2 cannot tell (it was merged with another profile)"),
+    ],
+    ids=["hidden counter", "hidden fence", "merged"],
+)
+@pytest.mark.usefixtures("no_pauses")
+def test_unseen_profile_stays_held(restante, journal, doubtful, service, words):
+    with Service(**service) as running:
+        doubtful(running, 1)
+        done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
+    assert (done.code, words in " ".join(done.err.split())) == (1, True), done.err
+    with JournalReader(journal) as reader:
+        assert len(reader.entries("state=in_doubt profile=ada")) == 2
+
+
+def test_foreign_counter_stays_held(restante, journal, doubtful):
+    with Service() as service:
+        doubtful(service, 1)
+        with JournalReader(journal) as reader:
+            (counting,) = reader.counting()
+        update = {"$token": "T", "$distinct_id": "ada", "$add": {counting.counter: 7}}
+        HttpTransport(url=service.url).send(Lane.PEOPLE, json.dumps([update]).encode())
+        done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
+    words = f"0 partly; 1 cannot tell (another program wrote {counting.counter}, or a request came late?)"
+    assert (done.code, words in " ".join(done.err.split())) == (1, True), done.err
+
+
+def test_profile_deleted_meanwhile_stays_held(restante, journal, doubtful):
+    """Another program deletes it after requests that were counted."""
+    with Service() as service:
+        doubtful(service, 4)
+        restante("settle", "-j", journal, "--project", "7", environment=SECRET)
+        restante("record", "-j", journal, stdin=LINES)
+        service.set_faults([{"at": 2, "fault": "part", "updates": 1}])
+        deletion = b'{"$token": "T", "$distinct_id": "ada", "$delete": ""}'
+        HttpTransport(url=service.url).send(Lane.PEOPLE, deletion)
+        restante("ship", "-j", journal)
+        restante("ship", "-j", journal)
+        done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
+    assert "1 cannot tell (another program wrote restante_" in done.err
+    assert "or deleted the profile?)" in " ".join(done.err.split())
 
 
 def test_limit_of_queries_is_waited_for(restante, journal, doubtful, monkeypatch):
