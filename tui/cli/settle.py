@@ -23,7 +23,8 @@ settle believes:
 - One update is applied whole, and of a request a first part, in its order.
 - A reading shows one moment of a profile. Its age does not matter: a fence, which settle writes
   to each profile first, shows that it is not older than the request.
-- Only this journal adds to its counter, and nobody else removes charges that it appends.
+- Only this journal adds to its counter, and nobody else removes charges that it appends, deletes its profiles
+  or merges them.
 - What an account cannot see is no evidence: a property counts as missing only if it was seen somewhere."""
 
 _KEYS = {"journal": str, "profile": str, "epoch": int, "digest": str, "applied": int}
