@@ -24,7 +24,7 @@ PAGES = [
         page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "testing.md"
     ),  # recipes: pytest runs them
 ]
-LONG = {"commands.md", "conformance.md", "sdks.md", "simulator.md"}
+LONG = {"commands.md", "conformance.md", "relay.md", "sdks.md", "simulator.md"}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOT_OURS = {"ini", "yaml", "text", "json", "sql", "js", "php", "ruby", "go", "java"}
 
@@ -63,9 +63,10 @@ def environment(tmp_path):
 
 
 @pytest.fixture
-def port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
+def ports():
+    """Free ones, in place of those of the local service and the relay."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return {"8765": str(one.getsockname()[1]), "8766": str(other.getsockname()[1])}
 
 
 @pytest.mark.parametrize(
@@ -79,9 +80,9 @@ def port():
         for page in PAGES
     ],
 )
-def test_page_runs_as_pasted(page, tmp_path, environment, port):
+def test_page_runs_as_pasted(page, tmp_path, environment, ports):
     text = page.read_text(encoding="utf-8")
-    script = "\n".join(["set -e -o pipefail", *(step(*block, port) for block in BLOCK.findall(text))])
+    script = "\n".join(["set -e -o pipefail", *(step(*block, ports) for block in BLOCK.findall(text))])
     folder = tmp_path / "folder"
     folder.mkdir()
     status, said = run(script, folder, environment)
@@ -92,17 +93,19 @@ def test_page_runs_as_pasted(page, tmp_path, environment, port):
         assert words in said
 
 
-def step(language, body, port):
-    """One block as shell, with a free port for the local service."""
+def step(language, body, ports):
+    """One block as shell, with free ports; a server that it starts is waited for."""
     if language in NOT_OURS or any(body.startswith(first) for first in NOT_RUN):
         return ""
     assert language in {"sh", "python"}, f"a block of unknown language {language!r}: {body}"
     for pasted, changed in CHANGED.items():
         body = body.replace(pasted, changed)
-    body = body.replace("8765", port)
+    started = ports[(re.search(r"--port (\d+).* &\n", body) or ["", "8765"])[1]]
+    for port, free in ports.items():
+        body = body.replace(port, free)
     if language == "sh":
         return body + (
-            f"until (: < /dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.05; done"
+            f"until (: < /dev/tcp/127.0.0.1/{started}) 2>/dev/null; do sleep 0.05; done"
             if " &\n" in body
             else ""
         )

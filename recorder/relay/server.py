@@ -137,7 +137,7 @@ class HttpServer(TcpWSGIServer):
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="restante-relay", daemon=True)
         settings = Adjustments(
-            sockets=[listener],
+            listen="127.0.0.1:0",  # not used, and else it looks up the address of all
             ident=None,
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=_LOOK_SECONDS,

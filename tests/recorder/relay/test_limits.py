@@ -54,7 +54,7 @@ def test_dripping_request_is_ended(monkeypatch, tmp_path):
     monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.05)
     with Running(tmp_path / "site.db") as running, ExitStack() as opened:
         connection = opened.enter_context(socket.create_connection(("127.0.0.1", running.port)))
-        connection.sendall(HALF)
+        connection.sendall(HALF.replace(b"1000", b"9000000"))
 
         def drip():
             try:
