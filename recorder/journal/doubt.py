@@ -25,6 +25,7 @@ __all__ = [
     "begin_wait",
     "break_runs",
     "clear_suspects",
+    "count_held",
     "decide_settled",
     "decided",
     "end_all_waits",
@@ -62,6 +63,10 @@ _ANSWERED = "UPDATE waits SET most = most * 2, behind = ?, backoff = 0 WHERE id 
 _DECIDED = (
     "UPDATE waits SET cause = CASE cause WHEN 'hold' THEN 'suspect' ELSE cause END, backoff = 0 WHERE id = ?"
 )
+_COUNT_HELD = """
+SELECT count(*), count(counted) FROM waits LEFT JOIN entries ON seq = behind LEFT JOIN attempts ON attempts.id = attempt
+ WHERE cause = 'hold'
+"""
 _HOLD = "UPDATE waits SET cause = 'hold', behind = ? WHERE id = ?"
 _DELETE = "DELETE FROM waits WHERE id IN (SELECT value FROM json_each(?))"
 _DELETE_OF_PROFILE = "DELETE FROM waits WHERE lane = ? AND profile IS ? AND group_key IS ?"
@@ -261,6 +266,12 @@ def _drop(connection: sqlite3.Connection, doubtful: list[Doubtful]) -> None:
     given_up = [numbers[place] for place in sorted(dropped(run, hazardous))]
     entries.move(connection, given_up, State.IN_DOUBT, State.DISCARDED, _DROPPED)
     erase.erase_settled(connection)
+
+
+def count_held(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many profiles are held for a person, and how many of these a counted request left in doubt."""
+    held, counted = connection.execute(_COUNT_HELD).fetchone()
+    return int(held), int(counted)
 
 
 def any_settling(connection: sqlite3.Connection, lane: Lane) -> bool:

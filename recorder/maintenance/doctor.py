@@ -12,7 +12,7 @@ from contextlib import closing
 from os import PathLike
 from pathlib import Path
 
-from recorder.journal import accounts, project, shipper
+from recorder.journal import accounts, doubt, project, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.environment import enterable, ships
 from recorder.journal.files import obstacle
@@ -130,6 +130,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
                     _shipper,
                     _old_events,
                     _unanswered,
+                    _held,
                     _forgotten,
                     _accounts,
                     _limits,
@@ -276,6 +277,18 @@ def _unanswered(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[
             f"the service never answers the entries of {profiles:,} profile{'s' * (profiles > 1)}"
             f" (up to {tries:,} tries, the first is entry {first:,}); others go on",
             "Look at them with `restante entries state=in_doubt`, and discard them, or wait for the service.",
+        )
+
+
+def _held(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:
+    profiles, counted = doubt.count_held(connection)
+    if profiles:
+        yield notice(
+            "held",
+            f"{profiles:,} profile{'s' * (profiles > 1)} with entries in doubt: a person decides whether they go again",
+            f"Run `restante settle`: it reads what was applied of {counted:,}, whose requests were counted."
+            if counted
+            else "Decide with `restante retry state=in_doubt`, or `discard`.",
         )
 
 

@@ -99,6 +99,7 @@ class ShipperStatus:
         counted: How it counts adds.
         settling_until: When the first of the profiles that wait so may go on, in seconds since the epoch.
         held: How many profiles wait for a person to decide about an entry in doubt.
+        held_counted: Those among them of a counted request, of which `Journal.settle` may tell.
         unanswered: Profiles that the service never answers; None if there are none.
         full: The journal has grown to its max_bytes: nothing more is recorded until something is shipped.
         lanes: State of each lane.
@@ -113,6 +114,7 @@ class ShipperStatus:
     counted: Counted = False
     settling_until: float | None = None
     held: int = 0
+    held_counted: int = 0
     unanswered: Unanswered | None = None
     full: bool = False
     lanes: tuple[LaneStatus, ...] = ()

@@ -21,6 +21,7 @@ _STATES: dict[AttemptOutcome, ShippingState] = {
 }
 _WORTH_SAYING = 5.0  # seconds
 _LONGEST_BACKOFF = 301.0  # seconds; what waits longer was asked to by the service
+_SETTLE = "`restante settle` reads what was applied, or "
 _DECIDE = "`restante retry state=in_doubt`, or `discard`"
 _WORST: tuple[ShippingState, ...] = ("paused", "offline", "waiting")
 
@@ -196,7 +197,8 @@ def _held(statistics: Statistics, shipper: ShipperStatus) -> str:
     if not shipper.held:
         return ""
     behind = (statistics.to_send and f", and {count(statistics.waiting, 'entry', 'entries')} behind") or ""
-    return f"Held for a person to decide: {count(shipper.held, 'profile')}{behind}; {_DECIDE}."
+    settle = _SETTLE if shipper.held_counted else ""
+    return f"Held for a person to decide: {count(shipper.held, 'profile')}{behind}; {settle}{_DECIDE}."
 
 
 def _left(statistics: Statistics) -> str:

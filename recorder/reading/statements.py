@@ -187,7 +187,6 @@ UNANSWERED = """
 SELECT sends, seq, boot, at, span, backoff FROM waits JOIN entries ON entries.seq = waits.behind
  WHERE cause <> 'hold' AND backoff > 0
 """
-HELD_PROFILES = "SELECT count(*) FROM waits WHERE cause = 'hold'"
 HOLD = """
 SELECT behind, cause, boot, at, span, backoff FROM waits
  WHERE lane = ? AND profile IS ? AND group_key IS ? ORDER BY id LIMIT 1

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from recorder.journal import accounts, lanes, project, shipper
+from recorder.journal import accounts, doubt, lanes, project, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.doubt import wait_left
 from recorder.journal.entries import unit_of
@@ -102,6 +102,8 @@ class StatusReader(Source):
             ShippingPolicy(
                 **{name: value for name, value in policy.items() if value is not None}
             )  # or it is damaged
+            with self._snapshot() as connection:
+                held, held_counted = doubt.count_held(connection)
             settling = min((Due(*row).left(now) for row in self._all(sql.SETTLING)), default=None)
             return ShipperStatus(
                 pid=pid,
@@ -112,7 +114,8 @@ class StatusReader(Source):
                 settle_after=settle_after,
                 counted="objects" if counted == _ALL_OBJECTS else bool(counted),
                 settling_until=None if settling is None else self._clock() + settling,
-                held=self._all(sql.HELD_PROFILES)[0][0],
+                held=held,
+                held_counted=held_counted,
                 unanswered=self._unanswered(),
                 full=self._full(),
                 lanes=self._lanes(),

@@ -194,6 +194,11 @@ def test_held_names_who_decides():
     )
 
 
+def test_held_and_counted_names_settle():
+    shipping = told(Statistics(recorded=3, in_doubt=3), held=2, held_counted=1, running=True)
+    assert f"decide: 2 profiles; `restante settle` reads what was applied, or {DECIDE}." in shipping.sentence
+
+
 def test_held_is_named_while_shipping():
     shipping = told(BEHIND, lane(AttemptOutcome.SHIPPED, ""), held=2, running=True, pid=7)
     assert shipping.state == "shipping"

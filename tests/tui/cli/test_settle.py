@@ -64,6 +64,21 @@ def test_question_mentions_settle(restante, journal, doubtful, verb):
     assert "settle" not in restante(verb, "--all", "-j", journal).err
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_status_and_doctor_suggest_settle(restante, journal, service, counted):
+    service.set_faults([{"at": 1, "fault": "ack_lost"}])
+    restante("record", "-j", journal, "--token", "T", stdin=LINES)
+    way = ["--counted"] if counted else ["--in-doubt", "hold"]
+    for _ in range(2):
+        restante("ship", "-j", journal, "--url", service.url, *way, "--settle-after", "0s")
+    for command in ("status", "doctor"):
+        said = " ".join(restante(command, "-j", journal).out.split())
+        assert ("`restante settle`" in said, "`restante retry state=in_doubt`" in said) == (
+            counted,
+            command == "status" or not counted,
+        )
+
+
 def test_settle_as_json(restante, journal, doubtful):
     with Service(credentials=("ops", "s3:cr")) as service:
         doubtful(service, 4)
