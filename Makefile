@@ -54,7 +54,7 @@ sdks: $(SDKS) ## fetch the Node and browser SDKs, which some long tests run (nee
 
 $(SDKS): tests/contract/sdks/package.json
 	@mkdir -p $(@D) && cp $< $(@D)
-	npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --ignore-scripts
+	npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --ignore-scripts --legacy-peer-deps  # no React Native
 	@touch $@
 
 test-rest: check ## what `make test` leaves out: the long tests, and more Hypothesis examples

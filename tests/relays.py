@@ -1,6 +1,7 @@
 """The command `restante relay` as a process of its own, which may be killed and started again."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -45,12 +46,22 @@ class RelayCommand:
         self.process.wait(PATIENCE)
         self.process.stdout.close()
 
+    def kill_between_requests(self):
+        """Kill it while it sends nothing: a request that is cut off is in doubt, though the service is not there."""
+        while True:
+            self.process.send_signal(signal.SIGSTOP)
+            os.waitpid(self.process.pid, os.WUNTRACED)
+            if not any(self.counts(token).sending for token in self.journals):
+                return self.kill()
+            self.process.send_signal(signal.SIGCONT)
+
     def __enter__(self):
         self.start()
         return self
 
     def __exit__(self, *_):
-        self.kill()
+        if self.process.returncode is None:
+            self.kill()
 
     def counts(self, token):
         """Return the numbers of a journal's entries by state."""

@@ -84,16 +84,22 @@ def make_calls(url, token, mode, authority=None):
         mode: ``"plain"`` or ``"verbose"``, the SDK's two ways to be answered.
         authority: The file with the certificate that Node is to trust, for HTTPS.
     """
+    trusting = {"NODE_EXTRA_CA_CERTS": str(authority)} if authority else {}
+    packages = {"NODE_PATH": str(package("mixpanel").parent)}
+    return json.loads(run(DRIVER, url, token, mode, **trusting, **packages))
+
+
+def run(driver, *arguments, **environment):
+    """Run a program in Node, and return what it writes; the test is skipped without Node."""
     node = shutil.which("node") or pytest.skip("node is not installed")
     direct = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    trusting = {"NODE_EXTRA_CA_CERTS": str(authority)} if authority else {}
     done = subprocess.run(
-        [node, DRIVER, url, token, mode],
-        env={**direct, **trusting, "NODE_PATH": str(package("mixpanel").parent)},
+        [node, driver, *arguments],
+        env={**direct, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=TIMEOUT,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    return json.loads(done.stdout)
+    return done.stdout

@@ -39,6 +39,8 @@ def shipped_later(folder, tokens, send, in_doubt="resend", *options):
     relay = RelayCommand(journals, f"http://127.0.0.1:{port}", *policy, *options)
     with relay:
         send(relay)
+        if in_doubt == "drop":
+            relay.kill_between_requests()
     faults = [{"at": 1 + 2 * place, **fault} for place, fault in enumerate(FAULTS[in_doubt])]
     with Service(port, faults=faults) as service:
         with relay:
@@ -141,3 +143,28 @@ def test_utils_lose_nothing(tmp_path):
     with shipped_later(tmp_path, ["T"], send, "drop") as service:
         assert_agreement(service, "T", {"ada": ADA, **many}, {})
         assert events(service, "T") == ["old"]
+
+
+REACT_NATIVE = {
+    "name": "Ådä 🌳 +/=&%",
+    "nested": {"a": [1, None, True]},
+    "first": "harbour",
+    "visits": 3.5,
+    "n": -1,
+    "list": ["b"],
+    "tags": ["x", "y"],
+    "$transactions": [{"$amount": 29.99, "$time": "2026-01-02T03:04:05"}],
+}
+
+
+def test_react_native_sdk_loses_nothing(tmp_path):
+    """It gives its events no `$insert_id`: the relay does, so that none counts twice."""
+    driver = node_sdk.DRIVER.with_name("react_native.mjs")
+
+    def send(relay):
+        node_sdk.run(driver, relay.url, "T", node_sdk.package("mixpanel-react-native"))
+
+    with shipped_later(tmp_path, ["T"], send, "drop") as service:
+        groups = {"company": {"acme": {"sites": 2, "tags": ["x"]}}}
+        assert_agreement(service, "T", {"ada": REACT_NATIVE}, groups)
+        assert events(service, "T") == ["$identify", "closed", "opened"]
