@@ -82,7 +82,7 @@ class Application:
             **self._pages.headers(environ),
         }
         start_response(f"{int(reply.status)} {HTTPStatus(reply.status).phrase}", [*headers.items()])
-        return [reply.body]
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body]
 
     def _reply(self, environ: Mapping[str, Any], notes: list[str]) -> Reply:
         if reason := self._pages.refusal(environ):
@@ -111,7 +111,7 @@ class Application:
         body = environ["wsgi.input"].read()
         if len(body) > MAX_BODY:
             return too_large(endpoint)
-        if len(body) <= _LARGE and not environ.get("HTTP_CONTENT_ENCODING"):
+        if _unpacked_size(body, environ) <= _LARGE:
             return self._take_body(endpoint, environ, body, notes)
         if not self._large.acquire(blocking=False):
             error = f"{_MOST_LARGE} large requests are being read; try again"
@@ -155,6 +155,12 @@ class Application:
     def _answer_metrics(self) -> Reply:
         text = openmetrics([*self._metrics(), *self._senders.families()])
         return Reply(HTTPStatus.OK, MEDIA_TYPE, text.encode())
+
+
+def _unpacked_size(body: bytes, environ: Mapping[str, Any]) -> int:
+    """Return the size of a body; that of gzip is what it says at its end, for else it cannot be unpacked."""
+    packed = bool(environ.get("HTTP_CONTENT_ENCODING"))
+    return int.from_bytes(body[-4:], "little") if packed else len(body)
 
 
 def _account(header: str, options: Mapping[str, str]) -> "ImportCredentials | None":

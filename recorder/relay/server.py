@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from waitress.adjustments import Adjustments
@@ -97,7 +97,7 @@ class _Connection(HTTPChannel):
         if self.request is not before:
             self.since = time.monotonic()
         if self.request is not None and self.request.body_bytes_received > _SMALL_BODY:
-            self.server.bound_bodies(self)
+            self.server.bound_bodies()
         return taken
 
     def service(self) -> None:
@@ -141,6 +141,7 @@ class HttpServer(TcpWSGIServer):
             ident=None,
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=_LOOK_SECONDS,
+            clear_untrusted_proxy_headers=False,  # none is read
             log_socket_errors=False,
             max_request_header_size=_MAX_HEAD,
             max_request_body_size=_MAX_DISCARDED,
@@ -210,21 +211,16 @@ class HttpServer(TcpWSGIServer):
         return pair
 
     @staticmethod
-    def _close_oldest(connections: Any) -> bool:
-        """Close the connection that has waited longest for its client; return False if none waits."""
+    def _close_oldest(connections: Iterable[_Connection]) -> None:
+        """Close the connection that has waited longest for its client, if one waits."""
         waiting = [connection for connection in connections if connection.waits]
-        if not waiting:
-            return False
-        # Not at once: the system would give its number to the next one, which then gets events of this one.
-        min(waiting, key=lambda connection: connection.since).will_close = True
-        return True
+        if waiting:
+            # Not at once: the system would give its number to the next one, which then gets events of this one.
+            min(waiting, key=lambda connection: connection.since).will_close = True
 
-    def bound_bodies(self, latest: _Connection) -> None:
+    def bound_bodies(self) -> None:
         """Close a connection with a large body, if all such bodies together take too much memory."""
-        large = [
-            connection
-            for connection in self.active_channels.values()
-            if connection.body_bytes and not connection.will_close
-        ]
-        if sum(connection.body_bytes for connection in large) > _MAX_BODIES and not self._close_oldest(large):
-            latest.will_close = True
+        open_ = [connection for connection in self.active_channels.values() if not connection.will_close]
+        large = [connection for connection in open_ if connection.body_bytes]
+        if sum(connection.body_bytes for connection in large) > _MAX_BODIES:
+            self._close_oldest(large)

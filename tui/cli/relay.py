@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from recorder import JournalReader
+from recorder import JournalError, JournalReader
 from recorder.model.errors import JournalMissing
 from recorder.model.operations import UnknownOperators
 from recorder.model.shipping import ShipperStatus
@@ -217,10 +217,13 @@ class _Ending:
 
     def tell(self, token: str, event: Any) -> None:
         """Say what a shipper tells."""
-        if token not in self._narrators:
-            name = str(self._journals[token]) if len(self._journals) > 1 else ""
-            self._narrators[token] = Narrator(JournalReader(self._journals[token]), self._end, name=name)
-        self._narrators[token](event)
+        try:
+            if token not in self._narrators:
+                name = str(self._journals[token]) if len(self._journals) > 1 else ""
+                self._narrators[token] = Narrator(JournalReader(self._journals[token]), self._end, name=name)
+            self._narrators[token](event)
+        except JournalError as error:
+            self._end(error)
 
     def _end(self, error: BaseException) -> None:
         self.error = self.error or error

@@ -1,6 +1,7 @@
 """Slow, large and hostile requests: none of them holds up another sender."""
 
 import gzip
+import json
 import socket
 import time
 from contextlib import ExitStack
@@ -51,7 +52,7 @@ def test_half_requests_give_way_to_others(running, connect):
 def test_dripping_request_is_ended(monkeypatch, tmp_path):
     """However often a byte of it comes."""
     monkeypatch.setattr(server, "_LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(server, "_REQUEST_SECONDS", 0.3)
     with Running(tmp_path / "site.db") as running, ExitStack() as opened:
         connection = opened.enter_context(socket.create_connection(("127.0.0.1", running.port)))
         connection.sendall(HALF.replace(b"1000", b"9000000"))
@@ -73,6 +74,21 @@ def test_large_bodies_together_are_bounded(monkeypatch, connect):
     assert closed(first)
     second.sendall(b" " * 300_000)
     assert second.recv(12) == b"HTTP/1.1 200"
+
+
+def test_large_requests_leave_threads_for_small_ones(tmp_path):
+    large = json.dumps([SET | {"$set": {"text": "x" * 300_000}}]).encode()
+    event = json.dumps({"event": "e", "properties": {"token": "T", "text": "x" * 300_000}}).encode()
+    with Running(tmp_path / "site.db") as running:
+        slots = running.relay._server.application._large
+        while slots.acquire(blocking=False):
+            pass
+        assert running.ask("/engage", large).status == 503
+        assert running.ask("/track", gzip.compress(event), Content_Encoding="gzip").status == 503
+        assert running.ask("/engage", SET).text == "1"
+        slots.release()
+        assert running.ask("/engage", large).text == "1"
+        assert running.ask("/track", gzip.compress(event), Content_Encoding="gzip").text == "1"
 
 
 def test_too_large_body_is_answered(running):

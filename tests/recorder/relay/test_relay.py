@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -55,6 +56,15 @@ def test_other_routes_are_refused_in_words(running):
         answer = running.ask(path)
         assert (answer.status, "/engage" in answer.text) == (404, True)
     assert running.ask("/engage", method="PUT").status == 405
+
+
+def test_head_is_answered_without_body(running):
+    with closing(HTTPConnection("127.0.0.1", running.port)) as connection:
+        for method, status in (("HEAD", 405), ("GET", 200)):  # a body would be taken for the next answer
+            connection.request(method, "/health")
+            answer = connection.getresponse()
+            assert answer.status == status
+            answer.read()
 
 
 def test_full_journal_is_answered_503(tmp_path):
