@@ -114,9 +114,7 @@ class Site:
     def write_export(self, hidden=()):
         lines = []
         for id_, profile in sorted(self.service.inbox.profiles().items()):
-            properties = {
-                name: value for name, value in profile.items() if not name.startswith(tuple(hidden) or "\0")
-            }
+            properties = {name: value for name, value in profile.items() if name not in hidden}
             lines.append(json.dumps({"$distinct_id": id_, "$properties": properties}) + "\n")
         self.export.write_text("".join(lines), encoding="utf-8")
 

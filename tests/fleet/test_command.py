@@ -96,6 +96,17 @@ def test_presence_says_nothing_after_a_deletion(restante, site):
     assert looked.json["decisions"] == []
 
 
+def test_hidden_counter_decides_nothing(restante, site):
+    """The fence is there, and the counter is not: that this account may not see it is as likely as that it is 0."""
+    site.visits("till", 2, answers=[2])
+    site.fence("till")
+    (counter,) = {row.counter for row in site.rows("till").profiles}
+    site.write_export(hidden=[counter])
+    looked = restante("fleet", site.folder, "--profiles", site.export, "--json")
+    assert looked.json["decisions"] == []
+    assert looked.json["undecided"][0]["reason"] == f"the export shows {counter} nowhere"
+
+
 def test_copies_decide_nothing(restante, site):
     site.visits("till", 2, answers=[1])
     site.fence("till")

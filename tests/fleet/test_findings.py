@@ -1,15 +1,19 @@
 """Planted faults in a site of some twenty devices: exactly these are named."""
 
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
-from recorder import Journal
+from recorder import Journal, ShippingPolicy
+from recorder.model.intake import Intake
 from tests.doubles import REFUSED, UNREACHABLE
-from tests.fleet.site import UNCOUNTED
+from tests.fleet.site import COUNTED, UNCOUNTED
 
 DAY = 86_400.0
+RESENT = ShippingPolicy(settle_after=0)
 
 
 def found(report):
@@ -161,11 +165,16 @@ def test_decided_entry_leaves_count_unknown(site):
 
 def test_delete_of_another_device_makes_counts_unsure(site):
     site.visits("till", 2, "ada")
+    site.visits("till", 1, "bob")
+    site.visits("till", 2, "cleo", answers=[1])
     with site.device("other") as recorder:
-        recorder.people_delete("ada")
+        for profile in ("ada", "cleo"):
+            recorder.people_delete(profile)
         site.ship(recorder)
+    site.fence("till")
     site.write_export()
-    assert found(site.inspect()) == []
+    report = site.inspect()
+    assert (found(report), report.decisions) == ([], [])
 
 
 # --- the fold alone
@@ -223,9 +232,64 @@ def test_earlier_project_is_not_compared(site):
         recorder.people_set("ada", {"plan": "pro"})
         site.ship(recorder)
         recorder.journal.change_token("T2")
+    site.service.other_program("ada", set={"plan": "free"})
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
+def test_entry_that_may_be_there_twice_is_not_judged(site):
+    site.visits("till", 1, policy=RESENT, answers=[1])
+    site.visits("till", 0, policy=RESENT)
+    site.visits("till", 1, policy=RESENT)
+    assert site.service.inbox.profiles()["of till"]["visits"] == 3
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
+def test_given_up_entry_may_be_there(site):
+    site.visits("till", 1, policy=UNCOUNTED)
+    site.visits("till", 1, policy=UNCOUNTED, answers=[1])
+    with Journal(site.path("till")) as journal:
+        journal.discard("state=in_doubt")
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
+def test_operator_that_nobody_documents_leaves_profile_unsure(site):
+    with site.device("till") as recorder:
+        for profile in ("ada", "bob"):
+            recorder.people_set(profile, {"plan": "pro"})
+        merge = {"$distinct_id": "ada", "$merge": {"plan": 1}}
+        recorder.journal.append(Intake("T", unknown_operators="ship").update(merge, time.time()))
+        site.ship(recorder, UNCOUNTED)
+    for profile in ("ada", "bob"):
+        site.service.other_program(profile, set={"plan": "free"})
+    site.write_export()
+    assert found(site.inspect()) == [("bob", "till.db", "differs", None, "plan")]
+
+
+def test_lost_entries_leave_journal_unsure(site):
+    """Damage took some: what these did, the profiles may show."""
+    site.visits("till", 2)
+    site.service.other_program("of till", add={site_counter(site, "till"): 3})
+    site.write_export()
+    assert found(site.inspect()) == [("of till", "till.db", "doubled", 3, None)]
+    with closing(sqlite3.connect(site.path("till"), isolation_level=None)) as database:
+        database.execute("UPDATE counters SET entries = 1 WHERE account = 'lost'")
+    site.service.other_program("of till", add={"visits": 1})
     site.write_export()
     report = site.inspect()
-    assert found(report) == []
+    assert (found(report), calling(report)) == ([], {"till.db"})
+
+
+def test_long_wait_is_stuck(site):
+    """Nothing failed, for nothing was tried."""
+    clock = iter([1e9, 1e9 + 2 * DAY])
+    with site.device("till", clock=lambda: next(clock)) as recorder:
+        for _ in range(2):
+            recorder.people_set("ada", {"plan": "pro"})
+    (device,) = site.inspect(export=False).devices
+    assert (device.stuck_since, device.cause) == (pytest.approx(1e9, abs=2), "nothing was sent since")
 
 
 # --- order
@@ -268,19 +332,25 @@ def test_newer_snapshots_continue_older_ones(site):
     assert report.versions.copies == ()
 
 
-@pytest.mark.parametrize("what", ["records", "ships"])
+@pytest.mark.parametrize("what", ["records", "ships", "takes over"])
 def test_copies_that_went_on_apart_are_named(site, what):
     """Neither tells of profiles: some of what one sent, the other has sent, too."""
     with site.device("till") as recorder:
         recorder.people_increment("ada", {"visits": 1})
         if what == "records":
             site.ship(recorder)
+        elif what == "takes over":
+            site.ship(recorder, COUNTED, 1)
     shutil.copy(site.path("till"), site.path("copy"))
-    for name in ("till", "copy"):
+    for name, times in (("till", 1), ("copy", 2)):
         with site.device(name) as recorder:
-            if what == "records":
-                recorder.people_increment("ada", {"visits": 1})
-            site.ship(recorder)
+            if what == "takes over":
+                site.ship(recorder)
+            for _ in range(times):
+                if what == "records":
+                    recorder.people_increment("ada", {"visits": 1})
+                elif what == "ships":
+                    site.ship(recorder)
     site.write_export()
     report = site.inspect()
     assert [[file.rpartition("/")[2] for file in files] for files in report.versions.copies] == [

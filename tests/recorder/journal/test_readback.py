@@ -396,6 +396,17 @@ def test_decision_is_for_one_of_two_equal_requests(recorder, journal, path):
     assert states(path) == ["shipped"]
 
 
+def test_run_that_was_sent_again_takes_no_decision(recorder, journal, path):
+    """One of two requests carried what the profile shows, and nobody knows which."""
+    profiles = Profiles(part(0), part(1))
+    visits(recorder)
+    ship(journal, profiles)
+    journal.retry("state=in_doubt")
+    ship(journal, profiles)
+    assert journal.settle_decisions([{**doubt_of(journal), "applied": 1}]).settled == 0
+    assert states(path) == ["in_doubt"]
+
+
 def test_contradicting_decisions_are_refused(recorder, journal, path):
     profiles = Profiles(part(0))
     visits(recorder)
