@@ -33,9 +33,7 @@ _OTHERS = "about another journal"
 
 @click.command("settle")
 @options.journal
-@click.option(
-    "--url", envvar="RESTANTE_URL", metavar="BASE", help="Where updates go.  [default: as shipped last]"
-)
+@click.option("--url", metavar="BASE", help="Where updates go.  [default: as shipped last]")
 @click.option("--query-url", metavar="BASE", help="Where queries go.  [default: what belongs to --url]")
 @click.option(
     "--project",
