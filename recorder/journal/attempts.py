@@ -36,13 +36,8 @@ _INSERT = """
 INSERT INTO attempts (lane, epoch, first, last, picked, entries, updates, counted, bytes, digest, started_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_IS_OPEN = (
-    "id = (SELECT max(id) FROM attempts) AND outcome IS NULL"  # no later one is made before it is settled
-)
-_OPEN = (
-    f"SELECT id, epoch, lane, first, last, picked, entries, updates, counted FROM attempts WHERE {_IS_OPEN}"
-)
-_OPEN_RANGES = f"SELECT lane, first, last FROM attempts WHERE {_IS_OPEN} AND picked IS NULL"
+_OPEN = "SELECT id, epoch, lane, first, last, picked, entries, updates, counted FROM open_attempt"
+_OPEN_RANGES = "SELECT lane, first, last FROM open_attempt WHERE picked IS NULL"
 _END = """
 UPDATE attempts SET outcome = ?, status = ?, words = ?, ended_at = ? WHERE id = ? AND epoch = ? AND outcome IS NULL
 """

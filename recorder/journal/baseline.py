@@ -2,20 +2,21 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import NamedTuple
 
 from recorder.journal.entries import SET_ASIDE
 from recorder.journal.limits import Limits
+from recorder.model.operations import Lane
 
 __all__ = [
     "Cut",
     "Owner",
     "Row",
     "Shipped",
+    "any_prunable",
     "attempts_shipped",
-    "bounds",
     "count_prunable",
     "cut_now",
     "delete",
@@ -27,7 +28,9 @@ __all__ = [
     "insert",
     "latest_attempts",
     "limited",
+    "lowest",
     "owners_set_aside_elsewhere",
+    "reached_by_ranges",
     "row_of",
     "shipped_by",
     "spent_attempts",
@@ -147,7 +150,7 @@ _REACHED = "SELECT max(last) FROM attempts WHERE outcome = 'shipped' AND id <= ?
 _NEWEST = (
     "SELECT seq, CASE state WHEN 'shipped' THEN attempt END FROM entries_with_state ORDER BY seq DESC LIMIT 1"
 )
-_BOUNDS = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM entries"
+_LOWEST = "SELECT coalesce(min(seq), 1) FROM entries"
 
 
 class Cut(NamedTuple):
@@ -205,10 +208,10 @@ def limited(connection: sqlite3.Connection, attempt: int) -> int:
     return attempt if newest_by is None else min(attempt, newest_by - 1)
 
 
-def bounds(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return the lowest and the highest number that has a row."""
-    first, last = connection.execute(_BOUNDS).fetchone()
-    return int(first), int(last)
+def lowest(connection: sqlite3.Connection) -> int:
+    """Return the lowest number that has a row."""
+    (number,) = connection.execute(_LOWEST).fetchone()
+    return int(number)
 
 
 # --- what may go
@@ -239,16 +242,24 @@ SELECT seq, lane, group_key, profile, state, sends, possibly_twice, out_of_order
  WHERE state IN ('discarded', 'forgotten') AND {SET_ASIDE} AND seq > ? AND seq <= ?
    AND seq NOT IN (SELECT behind FROM waits) ORDER BY seq LIMIT ?
 """
-_PRUNABLE = f"""
-WITH unsettled AS MATERIALIZED ({_UNSETTLED})
-SELECT count(*) FROM entries_with_state AS entries
- WHERE seq BETWEEN :first AND :last
-   AND ((state = 'shipped' AND attempt <= :attempt) OR (state IN ('discarded', 'forgotten') AND seq <= :number))
+# Later ranges of a lane have higher numbers. So the highest one that the cut reaches tells of each entry whether a
+# range up to it shipped it; to look that range up for each would take ten times as long.
+_REACHED_BY_RANGES = """
+SELECT lane, max(last) FROM attempts WHERE outcome = 'shipped' AND picked IS NULL AND id <= ? GROUP BY lane
+"""
+_REACHED_IN_ITS_LANE = " ".join(["CASE lane", *(f"WHEN '{lane}' THEN :{lane}" for lane in Lane), "END"])
+_IS_PRUNABLE = f"""
+ FROM entries WHERE seq BETWEEN :first AND :last
+   AND CASE state WHEN 'pending' THEN seq <= {_REACHED_IN_ITS_LANE}
+                  WHEN 'shipped' THEN attempt <= :attempt
+                  ELSE state IN ('discarded', 'forgotten') END
    AND seq NOT IN (SELECT behind FROM waits)
    AND (state = 'forgotten'
         OR NOT EXISTS (SELECT 1 FROM unsettled WHERE unsettled.lane = entries.lane
                           AND unsettled.group_key IS entries.group_key AND unsettled.profile IS entries.profile))
 """
+_COUNT_PRUNABLE = f"WITH unsettled AS MATERIALIZED ({_UNSETTLED}) SELECT count(*) {_IS_PRUNABLE}"
+_ANY_PRUNABLE = f"WITH unsettled AS MATERIALIZED ({_UNSETTLED}) SELECT EXISTS (SELECT 1 {_IS_PRUNABLE})"
 # The latest attempt of each lane stays, for equal failures join it; so does the one whose words rejections are compared
 # with. Attempts that applied nothing go by their age, however long an outage lasts.
 _LATEST_ATTEMPTS = "SELECT max(id) FROM attempts GROUP BY lane"
@@ -329,11 +340,34 @@ def given_up(connection: sqlite3.Connection, after: int, upto: int, most: int) -
     ]
 
 
-def count_prunable(connection: sqlite3.Connection, cut: Cut, first: int = 1, last: int = 2**62) -> int:
-    """Return how many entries of a range of numbers would go."""
-    values = {"attempt": cut.attempt, "number": cut.number, "first": first, "last": last}
-    (entries,) = connection.execute(_PRUNABLE, values).fetchone()
+def count_prunable(
+    connection: sqlite3.Connection, cut: Cut, reached: Mapping[str, int], first: int, last: int
+) -> int:
+    """Return how many entries of a range of numbers would go; see `reached_by_ranges`."""
+    (entries,) = connection.execute(_COUNT_PRUNABLE, _values(cut, reached, first, last)).fetchone()
     return int(entries)
+
+
+def any_prunable(connection: sqlite3.Connection, cut: Cut) -> bool:
+    """Return True if any entry would go."""
+    values = _values(cut, reached_by_ranges(connection, cut), 1, cut.number)
+    (some,) = connection.execute(_ANY_PRUNABLE, values).fetchone()
+    return bool(some)
+
+
+def reached_by_ranges(connection: sqlite3.Connection, cut: Cut) -> dict[str, int]:
+    """Return per lane the highest number that accepted ranges up to a cut shipped."""
+    return dict(connection.execute(_REACHED_BY_RANGES, (cut.attempt,)).fetchall())
+
+
+def _values(cut: Cut, reached: Mapping[str, int], first: int, last: int) -> dict[str, int]:
+    return {
+        **dict.fromkeys(Lane, 0),
+        **reached,
+        "attempt": cut.attempt,
+        "first": first,
+        "last": min(last, cut.number),
+    }
 
 
 def latest_attempts(connection: sqlite3.Connection) -> list[int]:

@@ -67,11 +67,13 @@ class Housekeeping:
     def _prunable(self, cut: Cut) -> int:
         """Return how many entries would go, counted in short reads: threads that record wait for the connection."""
         with self._connection.reading() as connection:
-            lowest, highest = baseline.bounds(connection)
+            lowest = baseline.lowest(connection)
+            reached = baseline.reached_by_ranges(connection, cut)
         going = 0
-        for first in range(lowest, highest + 1, _NUMBERS_A_READ):
+        for first in range(lowest, cut.number + 1, _NUMBERS_A_READ):
+            last = first + _NUMBERS_A_READ - 1
             with self._connection.reading() as connection:
-                going += baseline.count_prunable(connection, cut, first, first + _NUMBERS_A_READ - 1)
+                going += baseline.count_prunable(connection, cut, reached, first, last)
         return going
 
     def keep(self, now: float, uptime: float, *, steps: int, short: bool = False) -> bool:

@@ -54,7 +54,7 @@ _STANDING = f"{_STANDINGS} WHERE lane = ?"
 _FACTS = """
 SELECT shipper.epoch, project.token, lanes.cursor, lanes.request_size,
        (SELECT max(seq) FROM entries),
-       EXISTS (SELECT 1 FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL),
+       EXISTS (SELECT 1 FROM open_attempt),
        EXISTS (SELECT 1 FROM waits WHERE waits.lane = lanes.lane),
        EXISTS (SELECT 1 FROM counters WHERE account IN ('waiting', 'in_doubt') AND entries > 0),
        CASE WHEN outcome = 'unknown' THEN failures ELSE 0 END

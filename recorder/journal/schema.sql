@@ -80,7 +80,7 @@ CREATE TABLE attempts (
   entries INTEGER NOT NULL DEFAULT 0,    -- more than updates where entries were folded
   counted TEXT                           -- the counter that its adds also added to; see recorder/model/counting.py
 );
--- Accepted ranges: which one shipped an entry. (The attempt that is open is always the newest.)
+-- Accepted ranges: which one shipped an entry.
 CREATE INDEX attempts_shipped ON attempts(lane, last) WHERE outcome = 'shipped' AND picked IS NULL;
 
 -- One counter per state but pending and sending, and per mark (accounts.py).
@@ -141,19 +141,24 @@ CREATE TABLE baseline (
 );
 CREATE INDEX baseline_of_profile ON baseline(profile, lane);
 
+-- The attempt that is not settled yet: no later one is made before it is.
+CREATE VIEW open_attempt AS
+  SELECT * FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL;
+
 -- What the open attempt carries. CROSS JOIN makes SQLite begin with that attempt; the plus signs keep it from making an
 -- index over all entries, at each look, to find these by their state.
 CREATE VIEW carried AS
-  SELECT entries.seq, +entries.state AS state FROM attempts CROSS JOIN entries
-      ON entries.seq BETWEEN attempts.first AND attempts.last
-     AND +entries.lane = attempts.lane AND +entries.state = 'pending'
-   WHERE attempts.id = (SELECT max(id) FROM attempts) AND attempts.outcome IS NULL AND attempts.picked IS NULL
+  SELECT entries.seq, +entries.state AS state FROM open_attempt CROSS JOIN entries
+      ON entries.seq BETWEEN open_attempt.first AND open_attempt.last
+     AND +entries.lane = open_attempt.lane AND +entries.state = 'pending'
+   WHERE open_attempt.picked IS NULL
   UNION ALL
-  SELECT entries.seq, +entries.state AS state FROM attempts, json_each(attempts.picked) AS number
+  SELECT entries.seq, +entries.state AS state FROM open_attempt, json_each(open_attempt.picked) AS number
    CROSS JOIN entries ON entries.seq = number.value
-   WHERE attempts.id = (SELECT max(id) FROM attempts) AND attempts.outcome IS NULL AND attempts.picked IS NOT NULL;
+   WHERE open_attempt.picked IS NOT NULL;
 
--- Each entry as it stands. One that its lane has passed was carried once, by the accepted range that it lies in.
+-- Each entry as it stands. One that its lane has passed was carried once, by the accepted range that it lies in. The
+-- cursors of the lanes are looked up once each: for every row, that would take as long as all else.
 CREATE VIEW entries_with_state AS
   SELECT seq, lane, group_key, profile, operator, message, recorded_at,
          CASE WHEN passed THEN 'shipped'
@@ -166,7 +171,11 @@ CREATE VIEW entries_with_state AS
               ELSE attempt END AS attempt,
          CASE WHEN passed THEN 1 ELSE sends END AS sends,
          reason, possibly_twice, out_of_order, hazardous
-    FROM (SELECT *, state = 'pending' AND seq <= (SELECT cursor FROM lanes WHERE lanes.lane = entries.lane) AS passed
+    FROM (SELECT *, state = 'pending' AND seq <= CASE lane
+                      WHEN 'people' THEN (SELECT cursor FROM lanes WHERE lane = 'people')
+                      WHEN 'groups' THEN (SELECT cursor FROM lanes WHERE lane = 'groups')
+                      WHEN 'events' THEN (SELECT cursor FROM lanes WHERE lane = 'events')
+                      WHEN 'imports' THEN (SELECT cursor FROM lanes WHERE lane = 'imports') END AS passed
             FROM entries) AS entry;
 
 -- Recording writes no counter: the highest number is what was recorded, and pending is what is left of it.

@@ -14,8 +14,7 @@ __all__ = ["TakeOver", "epoch", "home", "next_epoch", "take_over"]
 _HOME = "SELECT machine, path, inode, identity FROM shipper, project"
 _SHIPPER = """
 SELECT epoch, service, counted,
-       EXISTS (SELECT 1 FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL)
-                       OR (SELECT entries FROM counters WHERE account = 'in_doubt'),
+       EXISTS (SELECT 1 FROM open_attempt) OR (SELECT entries FROM counters WHERE account = 'in_doubt'),
        machine, path, inode, identity
   FROM shipper, project
 """

@@ -58,7 +58,7 @@ def refuses(connection: sqlite3.Connection, path: Path, limits: Limits) -> bool:
     if _left(connection, path, limits.max_bytes) + _log_size(path) - _SMALLEST_LOG > _PAGES_A_CALL * size:
         return False
     cut = baseline.cut_now(connection, limits, 0.0, all_shipped=True)
-    return baseline.count_prunable(connection, cut) == 0
+    return not baseline.any_prunable(connection, cut)
 
 
 class Space:

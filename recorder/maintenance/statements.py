@@ -163,7 +163,7 @@ SELECT seq, operator, CAST(message AS BLOB)
  WHERE lane IN ('people', 'groups')
 """
 SHIPPER = """
-SELECT pid, EXISTS (SELECT 1 FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL), moved_at
+SELECT pid, EXISTS (SELECT 1 FROM open_attempt), moved_at
   FROM shipper
 """
 UNANSWERED = """

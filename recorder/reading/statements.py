@@ -197,8 +197,7 @@ SELECT behind, cause, boot, at, span, backoff FROM waits
 SURVEY = """
 SELECT identity, coalesce(counter, substr(identity, 1, 8)), token, earlier_tokens <> '[]', snapshot_at,
        (SELECT coalesce(max(seq), 0) FROM entries), (SELECT recorded_at FROM entries ORDER BY seq DESC LIMIT 1),
-       epoch, seen_at,
-       (SELECT counted FROM attempts WHERE id = (SELECT max(id) FROM attempts) AND outcome IS NULL)
+       epoch, seen_at, (SELECT counted FROM open_attempt)
   FROM project, shipper
 """
 # Later ones may still be merged into the one before, and their numbers be given again.

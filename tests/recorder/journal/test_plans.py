@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from recorder import Journal, journal, maintenance, reading
+from recorder import Journal, Lane, journal, maintenance, reading
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 
@@ -40,3 +40,24 @@ def test_statement_indexes_no_entries_itself(empty, statement):
         assert re.search("no such table: temp|incomplete", str(error))  # noqa: PT017
         return
     assert not [step for *_, step in plan if re.search(r"\bentries USING AUTOMATIC", step)]
+
+
+def test_state_of_entries_asks_lanes_once(empty):
+    """To look a lane's cursor up for each row takes longer than all else."""
+    sql = "SELECT count(*) FROM entries_with_state WHERE state = 'shipped' AND seq BETWEEN 1 AND 9"
+    plan = empty.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+    assert not [step for *_, step in plan if "CORRELATED" in step]
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_passed_entry_is_shipped(empty, lane):
+    """In each lane: the view names them one by one."""
+    row = (f"{lane}", "{}", 0.0, "pending")
+    empty.executemany(
+        "INSERT INTO entries (lane, message, recorded_at, state) VALUES (?, ?, ?, ?)", [row] * 2
+    )
+    empty.execute("INSERT INTO lanes (lane, cursor) SELECT ?, max(seq) - 1 FROM entries", (lane,))
+    states = empty.execute(
+        "SELECT state FROM entries_with_state WHERE lane = ? ORDER BY seq", (lane,)
+    ).fetchall()
+    assert states == [("shipped",), ("pending",)]
