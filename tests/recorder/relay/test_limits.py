@@ -96,6 +96,20 @@ def test_too_large_body_is_answered(running):
         assert running.ask("/engage", b" " * size).status == 413
 
 
+def test_large_body_is_kept_up_to_limit():
+    body = server._Body()
+    for _ in range(12):
+        body.append(b" " * 1024 * 1024)
+    assert len(body) == 10 * 1024 * 1024 + 1
+
+
+def test_connection_from_elsewhere_is_closed(tmp_path):
+    with Running(tmp_path / "site.db") as running, ExitStack() as opened:
+        running.relay._server._admits = lambda address: address != "127.0.0.1"
+        connection = opened.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+        assert closed(connection)
+
+
 def test_gzip_bomb_is_answered(running):
     bomb = gzip.compress(b" " * 20_000_000)
     assert running.ask("/track", bomb, Content_Encoding="gzip").status == 413
