@@ -108,8 +108,8 @@ class Inbox:
         self, lane: Lane, message: Any, account: "ImportCredentials | None", now: float, *, strict: bool
     ) -> _Judged:
         project, fault = self._project(lane, message, account)
-        if strict:
-            fault = fault or check_event(message, now)
+        if lane in {Lane.EVENTS, Lane.IMPORTS}:
+            fault = fault or (check_event(message, now) if strict else _event_fault(message))
         if project is None or fault:
             return _Judged(message, project, fault=fault)
         try:
@@ -150,6 +150,12 @@ class Inbox:
             if account is not None and account[0] not in self._projects and self._takes_accounts:
                 delivery.use_import_credentials(account)  # before the rows: they may go at once
             delivery.append(found)
+
+
+def _event_fault(event: Any) -> tuple[str, str] | None:
+    if not event.get("event"):
+        return "event", "missing or empty"
+    return None if isinstance(event.get("properties"), dict) else ("properties", "must be an object")
 
 
 def _words(fault: tuple[str, str] | None, place: int, of: int) -> str:

@@ -96,6 +96,14 @@ def test_other_token_is_refused_in_words(running):
     assert verbose(running.ask("/track?verbose=1", {"event": "e", "properties": {}}))["status"] == 0
 
 
+@pytest.mark.parametrize(
+    "event", [{"event": ""}, {"event": [], "properties": {}}, {"event": "e", "properties": []}], ids=str
+)
+def test_event_that_is_none_is_refused(running, event):
+    assert running.ask("/import", [event]).text == "0"
+    assert running.entries() == []
+
+
 def test_projects_have_journals_of_their_own(tmp_path):
     journals = {"T": tmp_path / "t.db", "U": tmp_path / "u.db"}
     with Running(journals["T"], journals=journals) as running:
