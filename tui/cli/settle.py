@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from recorder import Journal, JournalReader
+from recorder.model.addresses import base_of
 from recorder.model.reports import Readback
 from recorder.shipping.profiles import HttpProfiles, settle
 from tui.cli import options
@@ -33,7 +34,7 @@ _OTHERS = "about another journal"
 
 @click.command("settle")
 @options.journal
-@click.option("--url", metavar="BASE", help="Where updates go.  [default: as shipped last]")
+@click.option("--url", metavar="BASE", help="Where it was shipped, if the journal does not know.")
 @click.option("--query-url", metavar="BASE", help="Where queries go.  [default: what belongs to --url]")
 @click.option(
     "--project",
@@ -86,8 +87,7 @@ def settle_command(
     if explain:
         options.say(_EXPLANATION)
         return
-    with JournalReader(path) as reader:  # settling never makes a journal
-        service = url or reader.shipping().service
+    service = _service(path, url)
     if fence:
         context.exit(_fence(path, service, for_programs=for_programs))
     if decisions is not None:
@@ -105,6 +105,17 @@ def settle_command(
     else:
         options.narrate(format_readback(done))
     context.exit(int(bool(done.cannot_tell or done.waiting)))
+
+
+def _service(path: Path, url: str | None) -> str | None:
+    """Return the address that the requests in doubt went to: profiles of another service tell nothing of them."""
+    with JournalReader(path) as reader:  # settling never makes a journal
+        last = reader.shipping().service
+    if url is not None and last is not None and base_of(url, "") != last:
+        raise options.BadInput(
+            f"The journal was shipped to {last}: profiles at {base_of(url, '')} do not tell what was applied there."
+        )
+    return last or url
 
 
 def _fence(path: Path, service: str | None, *, for_programs: bool) -> int:

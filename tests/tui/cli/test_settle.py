@@ -82,6 +82,19 @@ def test_status_and_doctor_suggest_settle(restante, journal, service, counted):
         )
 
 
+def test_other_service_tells_nothing(restante, journal, doubtful):
+    """Its profiles hold no such counter: entries that were applied would go again."""
+    with Service() as service, Service() as other:
+        doubtful(service, 4)
+        for way in ([], ["--fence"]):
+            done = restante("settle", "-j", journal, "--url", other.url, *way, environment=SECRET)
+            assert (done.code, f"was shipped to {service.url}: profiles at {other.url}" in done.err) == (
+                2,
+                True,
+            )
+        assert other.messages() == []
+
+
 def test_settle_as_json(restante, journal, doubtful):
     with Service(credentials=("ops", "s3:cr")) as service:
         doubtful(service, 4)
