@@ -92,11 +92,17 @@ class HttpProfiles:
         page, session = 0, dict[str, str]()
         while True:
             answer = self._page({**asked, **session, "page": str(page)})
-            results = answer["results"]
-            shown |= dict(map(as_shown, results))
-            if not results or len(results) < answer.get("page_size", len(results)):
-                return shown
-            page, session = page + 1, {"session_id": str(answer["session_id"])}
+            try:
+                results = dict(map(as_shown, answer["results"]))
+                over = results.keys() <= shown.keys() or len(results) < answer.get("page_size", 0)
+                shown |= results
+                if over:
+                    return shown
+                page, session = page + 1, {"session_id": str(answer["session_id"])}
+            except (LookupError, TypeError) as error:
+                raise ShippingError(
+                    f"{self.query_base}{_PATH} answers something else than profiles"
+                ) from error
 
     def _page(self, form: Mapping[str, str]) -> dict[str, Any]:
         url = self.query_base + _PATH
@@ -112,8 +118,8 @@ class HttpProfiles:
             )
             if response.status_code == _OK:
                 answer: dict[str, Any] = response.json()
-                return answer if isinstance(answer["results"], list) else {"results": []}
-        except (requests.RequestException, ValueError, LookupError, TypeError) as error:
+                return answer
+        except (requests.RequestException, ValueError) as error:
             raise ShippingError(f"no profiles were read from {url}: {type(error).__name__}") from error
         if response.status_code == _TOO_MANY:
             headers = {name.lower(): value for name, value in response.headers.items()}
