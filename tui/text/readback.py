@@ -18,7 +18,10 @@ def format_readback(done: Readback) -> str:
     for reason, profiles in done.cannot_tell.items():
         text += f"; {profiles:,} cannot tell ({printable(reason)})"
     if done.waiting:
-        text += f"; {done.waiting:,} not read: too soon after the request, or restante_… is hidden from this account"
+        text += (
+            f"; {done.waiting:,} not read: too soon after the request, no fence accepted,"
+            " or restante_… is hidden from this account"
+        )
     return text
 
 
