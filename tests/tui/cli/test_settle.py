@@ -118,7 +118,10 @@ def test_old_readings_are_repeated(restante, journal, doubtful, monkeypatch):
     ("service", "words"),
     [
         ({"hidden": ["restante_????????"]}, "3 cannot tell (this account may not see restante_"),
-        ({"hidden": ["restante_*"]}, "3 not read: too soon after the request, no fence accepted, or restante_… is hidden"),
+        (
+            {"hidden": ["restante_*"]},
+            "3 not read: too soon after the request, no fence accepted, or restante_… is hidden",
+        ),
         ({"merged": {"bob": "ada"}}, "1 not, 0 partly; 2 cannot tell (it was merged with another profile)"),
     ],
     ids=["hidden counter", "hidden fence", "merged"],
