@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from fleet.fold import Count, Expected, Result, expected_of
 from recorder.model.counting import MARK
 from recorder.model.json_value import json_key
-from recorder.model.told import told
+from recorder.model.told import told, untold
 from simulator.conformance.order import Agreement
 
 __all__ = ["Decision", "Finding", "Joined", "join"]
@@ -21,23 +21,30 @@ class Finding(NamedTuple):
 
     Attributes:
         profile: The profile's id.
-        journal: The journal that says so; several, joined by commas, where they say so together.
+        journals: The journal that says so, or several that say so together.
         finding: Entries that were counted are missing in it, or are there twice; or a property differs.
         by: How many entries; None for a property.
-        property: The property; None where the profile itself is not there.
+        name: The property; None for what a counter tells, and where the export does not show the profile.
         expected: What it should be, in a list of one; an empty list for none.
         shown: What it is, the same.
         counter: What counted; None for what the fold alone says.
+        adds: Entries added to the property.
     """
 
     profile: str
-    journal: str
+    journals: tuple[str, ...]
     finding: Literal["lost", "doubled", "differs"]
     by: int | None
-    property: str | None
+    name: str | None
     expected: list[Any]
     shown: list[Any]
     counter: str | None
+    adds: bool = False
+
+    @property
+    def journal(self) -> str:
+        """The journals, joined by commas."""
+        return ", ".join(self.journals)
 
 
 class Decision(NamedTuple):
@@ -72,6 +79,7 @@ class Joined(NamedTuple):
         decisions: About runs in doubt.
         undecided: Runs about which nothing can be told, by journal and reason.
         uncounted: Profiles whose count the journal does not know, by journal.
+        missing: Profiles that a journal has counted on, and that the export does not show, by journal.
         seen: Counters, and properties that tell of runs, that some profile shows.
         profiles: How many of the profiles the export shows.
     """
@@ -80,6 +88,7 @@ class Joined(NamedTuple):
     decisions: list[Decision]
     undecided: Counter[tuple[str, str]]
     uncounted: Counter[str]
+    missing: Counter[str]
     seen: frozenset[str]
     profiles: int
 
@@ -92,12 +101,13 @@ class Joined(NamedTuple):
             self.decisions + other.decisions,
             self.undecided + other.undecided,
             self.uncounted + other.uncounted,
+            self.missing + other.missing,
             self.seen | other.seen,
             self.profiles + other.profiles,
         )
 
 
-NOTHING = Joined([], [], Counter(), Counter(), frozenset(), 0)
+NOTHING = Joined([], [], Counter(), Counter(), Counter(), frozenset(), 0)
 
 
 def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any]]]) -> Joined:
@@ -111,7 +121,7 @@ def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any
     >>> from fleet.lines import read_lines
     >>> lines = ['{"state": "shipped", "message": {"$distinct_id": "ada", "$add": {"visits": 1}}}']
     >>> joined = join(fold(read_lines(lines, "till").profiles), [("ada", {"visits": 2})])
-    >>> [(one.profile, one.finding, one.property) for one in joined.findings]
+    >>> [(one.profile, one.finding, one.name) for one in joined.findings]
     [('ada', 'differs', 'visits')]
     """
     waiting = {result.profile: result for result in results}
@@ -124,7 +134,13 @@ def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any
     for result in waiting.values():
         done.take(result, None)
     return Joined(
-        done.findings, done.decisions, done.undecided, done.uncounted, frozenset(done.seen), done.shown
+        done.findings,
+        done.decisions,
+        done.undecided,
+        done.uncounted,
+        done.missing,
+        frozenset(done.seen),
+        done.shown,
     )
 
 
@@ -136,6 +152,7 @@ class _Join:
         self.decisions: list[Decision] = []
         self.undecided = Counter[tuple[str, str]]()
         self.uncounted = Counter[str]()
+        self.missing = Counter[str]()
         self.seen: set[str] = set()
         self.shown = 0
 
@@ -145,16 +162,18 @@ class _Join:
         for count in result.counts:
             names = {count.counter} if count.doubt is None else {count.counter, *count.doubt.run.shown}
             self.seen |= names & properties.keys()
+            self.missing[count.file] += shown is None and bool(count.known)
             if count.doubt is not None:
                 self._decide(count, result.profile, properties)
-        wrong = [
-            found for count in result.counts if (found := self._count(count, result.profile, properties))
-        ]
-        self.findings += wrong
-        told_by_count = {finding.journal for finding in wrong}
-        for name, expected in expected_of(result).items():
-            if not (expected.adds and told_by_count & {*expected.files}):
-                self.findings += _differs(result, name, expected, shown)
+        for count in result.counts:
+            if (found := self._count(count, result.profile, properties)) is not None:
+                self.findings.append(found)
+        expected = expected_of(result)
+        if shown is None:
+            self.findings += _absent(result, expected)
+            return
+        for name, one in expected.items():
+            self.findings += _differs(result, name, one, shown)
 
     def _count(self, count: Count, profile: str, properties: Mapping[str, Any]) -> Finding | None:
         present = properties.get(count.counter, 0)
@@ -168,7 +187,7 @@ class _Join:
         by = int(count.known - present if lost else present - most)
         kind: Literal["lost", "doubled"] = "lost" if lost else "doubled"
         expected = count.known if lost else most
-        return Finding(profile, count.file, kind, by, None, [expected], [present], count.counter)
+        return Finding(profile, (count.file,), kind, by, None, [expected], [present], count.counter)
 
     def _decide(self, count: Count, profile: str, properties: Mapping[str, Any]) -> None:
         doubt = count.doubt
@@ -207,7 +226,7 @@ def _answer(count: Count, properties: Mapping[str, Any]) -> int | str:
     fenced = properties.get(counting.fence) == doubt.attempt
     if not fenced and (applied is None or count.reset or not _all_shown(count, applied)):
         return "the export may be older than the request: run `restante settle --fence` on the device first"
-    return f"another program wrote {counting.counter}?" if applied is None else applied
+    return untold(doubt.run, doubt.known or 0, properties) if applied is None else applied
 
 
 def _all_shown(count: Count, applied: int) -> bool:
@@ -221,13 +240,20 @@ def _all_shown(count: Count, applied: int) -> bool:
 # --- what the fold alone says
 
 
-def _differs(
-    result: Result, name: str, expected: Expected, shown: Mapping[str, Any] | None
-) -> Iterator[Finding]:
-    present = [] if shown is None or name not in shown else [_unmarked(shown[name], result.identities)]
+def _absent(result: Result, expected: Mapping[str, Expected]) -> Iterator[Finding]:
+    """Yield one finding about a profile that is not there, whatever it should have."""
+    journals = tuple(sorted({file for one in expected.values() if one.value for file in one.files}))
+    if journals:
+        yield Finding(result.profile, journals, "differs", None, None, [], [], None, adds=True)
+
+
+def _differs(result: Result, name: str, expected: Expected, shown: Mapping[str, Any]) -> Iterator[Finding]:
+    present = [] if name not in shown else [_unmarked(shown[name], result.identities)]
     if not _agrees(expected, present):
-        files = ", ".join(expected.files)
-        yield Finding(result.profile, files, "differs", None, name, expected.value, present, None)
+        journals = tuple(expected.files)
+        yield Finding(
+            result.profile, journals, "differs", None, name, expected.value, present, None, expected.adds
+        )
 
 
 def _agrees(expected: Expected, present: list[Any]) -> bool:

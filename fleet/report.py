@@ -12,6 +12,11 @@ from fleet.rows import Device, Unreadable
 __all__ = ["Report", "report"]
 
 
+_MERGED = (
+    "the export lacks other profiles of the journal: one that was merged into this would be counted with it"
+)
+
+
 class Report(NamedTuple):
     """Everything that is to be said about a fleet.
 
@@ -64,6 +69,11 @@ class Report(NamedTuple):
         return [device for device in self.devices if device.file not in self.versions.superseded]
 
 
+def _is_told(one: Finding, told: set[tuple[str, str]]) -> bool:
+    """Return True for a property that differs by what a counter has told of its profile already."""
+    return one.adds and any((one.profile, file) in told for file in one.journals)
+
+
 def report(
     devices: Sequence[Device],
     *,
@@ -79,19 +89,24 @@ def report(
     undecided = Counter() if joined is None else Counter(joined.undecided)
     kept = []
     for one in decisions:
-        if one.needs <= seen:
+        if joined is not None and joined.missing[one.file]:
+            undecided[one.file, _MERGED] += 1
+        elif one.needs <= seen:
             kept.append(one)
         else:
             undecided[one.file, f"the export shows {min(one.needs - seen)} nowhere"] += 1
     hidden = {
         one.journal: one.counter for one in findings if one.counter is not None and one.counter not in seen
     }
-    shown = [one for one in findings if one.journal not in hidden or one.counter is None]
+    told = {(one.profile, one.journal) for one in findings if one.counter in seen}
+    shown = [
+        one for one in findings if one.counter in seen or (one.counter is None and not _is_told(one, told))
+    ]
     return Report(
         devices=sorted(devices, key=lambda one: one.file),
         unreadable=sorted(unreadable),
         versions=versions,
-        findings=sorted(shown, key=lambda one: (one.profile, one.journal, one.finding, one.property or "")),
+        findings=sorted(shown, key=lambda one: (one.profile, one.journal, one.finding, one.name or "")),
         decisions=sorted(kept, key=lambda one: (one.profile, one.file)),
         undecided=dict(sorted(undecided.items())),
         uncounted={} if joined is None else dict(sorted(joined.uncounted.items())),

@@ -109,7 +109,7 @@ def _finding(one: Finding) -> Row:
         "journal": one.journal,
         "finding": one.finding,
         "by": one.by,
-        "property": one.property,
+        "property": one.name,
         "expected": _only(one.expected),
         "shown": _only(one.shown),
         "told_by": one.counter or "fold",

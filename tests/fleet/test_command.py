@@ -107,6 +107,20 @@ def test_hidden_counter_decides_nothing(restante, site):
     assert looked.json["undecided"][0]["reason"] == f"the export shows {counter} nowhere"
 
 
+def test_merged_profile_decides_nothing(restante, site):
+    """Two ids of one person: the export shows one profile, which counts the other's additions, too."""
+    site.visits("till", 1, "ada@home")
+    site.visits("till", 1, "ada", answers=[0])
+    site.fence("till")
+    (counter,) = {row.counter for row in site.rows("till").profiles}
+    site.service.other_program("ada", add={counter: 1, "visits": 1})
+    site.service.other_program("ada@home", delete="")
+    site.write_export()
+    looked = restante("fleet", site.folder, "--profiles", site.export, "--json")
+    assert looked.json["decisions"] == []
+    assert "merged" in looked.json["undecided"][0]["reason"]
+
+
 def test_copies_decide_nothing(restante, site):
     site.visits("till", 2, answers=[1])
     site.fence("till")

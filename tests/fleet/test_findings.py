@@ -18,7 +18,7 @@ RESENT = ShippingPolicy(settle_after=0)
 
 def found(report):
     return [
-        (one.profile, one.journal.rpartition("/")[2], one.finding, one.by, one.property)
+        (one.profile, one.journal.rpartition("/")[2], one.finding, one.by, one.name)
         for one in report.findings
     ]
 
@@ -127,6 +127,9 @@ def test_hidden_counter_is_no_evidence(site):
     report = site.inspect()
     assert found(report) == []
     assert list(report.hidden.values()) == [counter]
+    site.service.other_program("of till", add={"visits": 1})
+    site.write_export(hidden=[counter])
+    assert found(site.inspect()) == [("of till", "till.db", "differs", None, "visits")]
 
 
 def test_count_begins_anew_at_deletions(site):
@@ -191,6 +194,25 @@ def test_unsure_property_is_not_judged(site, state):
     site.service.other_program("ada", set={"plan": "gold", "town": "Bergen"})
     site.write_export()
     assert found(site.inspect()) == [("ada", "till.db", "differs", None, "town")]
+
+
+def test_profile_that_is_not_shown_is_one_finding(site):
+    """By its count if there is one, or else by the fold."""
+    site.visits("counted", 2)
+    site.visits("counted", 1, "ada")
+    with site.device("uncounted") as recorder:
+        recorder.people_set("bob", {"plan": "pro", "town": "Oslo"})
+        site.ship(recorder, UNCOUNTED)
+        recorder.people_set("cleo", {"plan": "pro"})
+        recorder.people_delete("cleo")
+        site.ship(recorder, UNCOUNTED)
+    for profile in ("ada", "bob"):
+        site.service.other_program(profile, delete="")
+    site.write_export()
+    assert found(site.inspect()) == [
+        ("ada", "counted.db", "lost", 1, None),
+        ("bob", "uncounted.db", "differs", None, None),
+    ]
 
 
 def test_devices_that_commute_are_judged_together(site):

@@ -18,7 +18,7 @@ def test_rows_are_plain_values(tmp_path):
     assert (rows.device.unsent, rows.device.token) == (1, "T")
     joined = join(fold(rows.profiles), [("ada", {"visits": 3, "plan": "pro"}), ("eve", {})])
     (found,) = joined.findings
-    assert (found.profile, found.journal, found.finding, found.property) == (
+    assert (found.profile, found.journal, found.finding, found.name) == (
         "ada",
         str(path),
         "differs",

@@ -70,7 +70,9 @@ def _finding(one: Finding) -> str:
             f"at {'most' if one.finding == 'doubled' else 'least'} {should} {one.counter}, shown is {shown}"
         )
         return f"{profile}: {one.finding} {one.by:,} by {journal} ({words})"
-    name = printable(one.property or "")
+    if one.name is None:
+        return f"{profile}: differs by {journal} (the fold alone says that it exists, and it is not shown)"
+    name = printable(one.name)
     return f"{profile}: differs in {name} by {journal} (the fold alone says {should}, shown is {shown})"
 
 
