@@ -1,6 +1,7 @@
 """A relay on 127.0.0.1, and requests to it."""
 
 import json
+import socket
 from types import SimpleNamespace
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -45,6 +46,10 @@ class Running:
                 return SimpleNamespace(
                     status=error.code, text=error.read().decode(), headers=dict(error.headers)
                 )
+
+    def connect(self):
+        """Return a connection of its own."""
+        return socket.create_connection(("127.0.0.1", self.port), 20)
 
     def entries(self):
         """Lane, message, state and reason of each entry, oldest first."""

@@ -300,18 +300,19 @@ def _send(random, wire, attack):
 
 LOG_LINE = re.compile(r"(malformed request|connection|\S[^·]* \S[^·]*) (\d{3}|closed|reset)( · .+)*")
 
-_HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [\x20-\x7e]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
+_HEAD = re.compile(rb"HTTP/1\.[01] (\d{3}) [\x20-\x7e]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 _LENGTH = re.compile(rb"^Content-Length: (\d+)\r\n", re.MULTILINE)
 _KIND = re.compile(rb"^Content-Type: ([a-z/]+)", re.MULTILINE)
 
 
-def flaw(answers, *, whole, bodiless):
+def flaw(answers, *, whole, bodiless, is_documented=None):
     """Return the error in these answers; None if each has a documented shape.
 
     Args:
         answers: All that a connection gave back.
         whole: Whether the last one must be.
         bodiless: Whether an answer may have no body though it says how long that is.
+        is_documented: Told of a status, a media type and a body; None for those of the local service.
     """
     left = answers
     while left:
@@ -332,7 +333,7 @@ def flaw(answers, *, whole, bodiless):
         if len(body) < int(length[1]):
             return f"half an answer: {answers[-200:]!r}" if whole else None
         kind = _KIND.search(head[2])
-        if not _documented(status, kind[1] if kind else None, body):
+        if not (is_documented or _documented)(status, kind[1] if kind else None, body):
             return f"{status} {kind and kind[1]}: {body[:200]!r}"
     return None
 
