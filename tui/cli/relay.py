@@ -1,8 +1,6 @@
 """`restante relay`: a place for official SDKs to send to, until it is ended."""
 
-import os
-import signal
-import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,11 @@ from tui.cli.narrator import Narrator
 from tui.cli.policy import import_credentials, policy_of, policy_options
 from tui.cli.requestlog import RequestLog
 from tui.cli.ship import may_ship_to
+from tui.cli.stopping import stop_signals
 
 __all__ = ["relay_command"]
 
-_LOOK = 1.0  # seconds between looks for an error that ends it
+_LOOK = 0.2  # seconds between looks for signals, and for an error that ends it
 _LAST_TRY = 30.0  # seconds to ship and be answered at the end
 
 
@@ -121,36 +120,37 @@ def relay_command(
         policies[name], may = _before(file, places[name], given, yes=yes)
         if not may:
             context.exit(1)
-    ending = _Ending(journals)
-    try:
-        relay = Relay(
-            journals,
-            port=port,
-            host=host,
-            allow=allow,
-            origins=origins,
-            url=places,
-            policy=policies,
-            unknown_operators=unknown_operators,
-            import_credentials=import_credentials(),
-            on_event=ending.tell,
-            log=RequestLog() if verbose else None,
-        )
-        with ending:
+    shipping = _Shipping(journals)
+    with stop_signals() as received:
+        try:
+            relay = Relay(
+                journals,
+                port=port,
+                host=host,
+                allow=allow,
+                origins=origins,
+                url=places,
+                policy=policies,
+                unknown_operators=unknown_operators,
+                import_credentials=import_credentials(),
+                on_event=shipping.tell,
+                log=RequestLog() if verbose else None,
+            )
             relay.start()
-            try:
-                where = ", ".join(sorted({*places.values()}))
-                options.narrate(f"SDKs send to {relay.url}, and it ships to {where}; Ctrl-C ends it.")
-                options.say(relay.url)
-                ending.wait()
-            finally:
-                relay.close(_LAST_TRY)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    except (OSError, UnicodeError) as error:
-        raise click.ClickException(unavailable(host, port, error, "--listen")) from error
-    if ending.error is not None:
-        raise ending.error
+        except (OSError, UnicodeError) as error:
+            raise click.ClickException(unavailable(host, port, error, "--listen")) from error
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        try:
+            where = ", ".join(sorted({*places.values()}))
+            options.narrate(f"SDKs send to {relay.url}, and it ships to {where}; Ctrl-C ends it.")
+            options.say(relay.url)
+            while not (received or shipping.error):
+                time.sleep(_LOOK)
+        finally:
+            relay.close(_LAST_TRY)
+    if shipping.error is not None:
+        raise shipping.error
     options.narrate(relay.health()[1])
 
 
@@ -186,34 +186,13 @@ def _before(file: Path, place: str, given: dict[str, Any], *, yes: bool) -> tupl
         return policy_of(given, ShipperStatus()), True
 
 
-class _Ending:
-    """Signals that end the relay, and errors that do.
-
-    Signals are blocked in all threads, and the main one asks for them: a handler could run in the middle of anything.
-    """
+class _Shipping:
+    """Lines about what the shippers do, and an error that ends the relay."""
 
     def __init__(self, journals: dict[str, Path]) -> None:
         self.error: BaseException | None = None
         self._journals = journals
         self._narrators: dict[str, Narrator] = {}
-        self._failed = threading.Event()
-        wanted = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # the last when the terminal closes
-        self._signals = {number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN}
-
-    def __enter__(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
-
-    def __exit__(self, *_: object) -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
-
-    def wait(self) -> None:
-        """Return when a signal came, or an error; the next signal ends the process."""
-        while not self._failed.is_set():
-            if signal.sigtimedwait(self._signals, _LOOK) is not None:
-                break
-        for number in self._signals:
-            signal.signal(number, lambda number, _: os._exit(128 + number))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
 
     def tell(self, token: str, event: Any) -> None:
         """Say what a shipper tells."""
@@ -222,9 +201,8 @@ class _Ending:
                 name = str(self._journals[token]) if len(self._journals) > 1 else ""
                 self._narrators[token] = Narrator(JournalReader(self._journals[token]), self._end, name=name)
             self._narrators[token](event)
-        except JournalError as error:
-            self._end(error)
+        except JournalError as error:  # nothing to read, of which the event may have been about
+            self._end(event if isinstance(event, JournalError) else error)
 
     def _end(self, error: BaseException) -> None:
         self.error = self.error or error
-        self._failed.set()

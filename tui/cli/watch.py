@@ -20,6 +20,7 @@ from recorder.model.errors import JournalMissing
 from recorder.model.shipping import ShipperStatus
 from tui.cli import options
 from tui.cli.narrator import Narrator
+from tui.cli.stopping import stop_signals
 from tui.text.format import printable
 
 __all__ = ["warn_of_copy", "watch"]
@@ -38,25 +39,13 @@ def watch(
 ) -> int:
     """Ship whatever is recorded until a signal; return the exit code.
 
-    The work is done in a thread. Signal handlers run in the main one, between any two steps of it: there they
-    may set no event that it waits for, so they leave a number, and the main thread looks for it.
+    The work is done in a thread, and the main one looks for signals.
     """
-    received: list[int] = []
-
-    def receive(number: int, _: object) -> None:
-        if received:
-            os._exit(128 + number)  # somebody asked twice; what is under way will be in doubt
-        received.append(number)
-
-    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
     work = _Work(path, transport, policy, for_programs=for_programs)
     thread = threading.Thread(target=work.run, name="restante-watch", daemon=True)
-    thread.start()
-    try:
+    with stop_signals() as received:
+        thread.start()
         _wait(work, thread, received)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if work.error is not None:
         raise work.error
     return 128 + signal.SIGINT if signal.SIGINT in received else 0

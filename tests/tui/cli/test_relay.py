@@ -93,3 +93,14 @@ def test_other_place_needs_agreement(restante, journal, nowhere):
     ran = restante("relay", "-j", journal, "--port", "0", "--url", nowhere)
     assert ran.code == 2
     assert "give --yes" in ran.err
+
+
+def test_removed_journal_ends_it(restante, journal, nowhere):
+    process = restante.start("relay", "-j", journal, "--token", "T", "--port", "0", "--url", nowhere)
+    url = process.stdout.readline().decode().rstrip()
+    for file in journal.parent.glob(f"{journal.name}*"):
+        file.unlink()
+    assert requests.post(f"{url}/engage", json=[UPDATE], timeout=TIMEOUT).status_code == 503
+    ran = restante.finish(process)
+    assert ran.code == 1
+    assert "removed" in ran.err
