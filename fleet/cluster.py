@@ -9,6 +9,7 @@ of data frames took 2.1 times.
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
 from math import isqrt
@@ -26,7 +27,7 @@ from fleet.fold import OrderDecides, fold
 from fleet.join import NOTHING, Joined, join
 from fleet.read import continues, read_or_say_why
 from fleet.report import Report, report
-from fleet.rows import Device, ProfileRow, Unreadable
+from fleet.rows import Device, JournalRows, ProfileRow, Unreadable
 from recorder.model.errors import RestanteError
 
 __all__ = ["ClusterUnavailable", "inspect_by"]
@@ -54,6 +55,7 @@ def inspect_by(
     export: str | None = None,
     *,
     token: str | None = None,
+    exported_at: float | None = None,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> Report:
     """Look at a fleet as `fleet.one_process.inspect` does, with the workers of a Dask scheduler.
@@ -63,6 +65,7 @@ def inspect_by(
         files: Paths or URLs that the workers can read.
         export: The same of the export of profiles; None to look at the journals alone.
         token: The project of the export; None for the only one there is.
+        exported_at: When the export was taken; see `fleet.read`.
         progress: Wraps the files as they have been read.
 
     Raises:
@@ -78,7 +81,7 @@ def inspect_by(
         ) from error
     with client:
         _check_workers(client)
-        return _report(client, files, export, token, progress)
+        return _report(client, files, export, token, progress=progress, exported_at=exported_at)
 
 
 def _check_workers(client: Client) -> None:
@@ -100,15 +103,18 @@ def _report(
     files: Sequence[str],
     export: str | None,
     token: str | None,
+    *,
     progress: Callable[[Iterable[str]], Iterable[str]],
+    exported_at: float | None,
 ) -> Report:
     folder = str(Path.cwd())
+    reader = partial(read_or_say_why, now=time.time(), folder=folder, exported_at=exported_at)
     blocks = [] if export is None else blocks_of(absolute(export, folder), _BLOCK)
     # Each share has a piece for each bucket: so that there are not too many, both grow with the root of the journals.
     shares = max(2 * sum(client.nthreads().values()), isqrt(len(files)) // 4)
     buckets = max(shares, len(blocks))
     some = [files[first::shares] for first in range(min(shares, len(files)))]
-    reading = client.map(_read, some, buckets=buckets, now=time.time(), folder=folder, pure=False)
+    reading = client.map(_read, some, buckets=buckets, reader=reader, pure=False)
     dealing = client.map(_deal_export, blocks, buckets=buckets, pure=False)
     rows = [client.map(itemgetter(bucket + 1), reading, pure=False) for bucket in range(buckets)]
     shown = [client.map(itemgetter(bucket), dealing, pure=False) for bucket in range(buckets)]
@@ -156,13 +162,13 @@ def _gathered(
 # --- tasks
 
 
-def _read(files: Sequence[str], buckets: int, now: float, folder: str) -> list[Any]:
+def _read(files: Sequence[str], buckets: int, reader: Callable[[str], JournalRows | Unreadable]) -> list[Any]:
     """Return the devices of some files, and then the pickled rows of each bucket."""
     heads: list[Device | Unreadable] = []
 
     def rows() -> Iterator[tuple[str, ProfileRow]]:
         for file in files:
-            read = read_or_say_why(file, now, folder)
+            read = reader(file)
             if isinstance(read, Unreadable):
                 heads.append(read)
             else:

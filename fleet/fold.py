@@ -32,7 +32,7 @@ class Count(NamedTuple):
         identity: Its identity.
         counter: The property.
         known: What it should be; None if that is not known.
-        doubtful: How much more it may be.
+        doubtful: How much more it may be; None for no bound.
         doubt: The run in doubt.
         certain: Nothing else, such as a delete, may have reset it.
         reset: The journal may have reset it itself at some time: an old export may show more.
@@ -42,7 +42,7 @@ class Count(NamedTuple):
     identity: str
     counter: str
     known: int | None
-    doubtful: int
+    doubtful: int | None
     doubt: Doubt | None
     certain: bool
     reset: bool

@@ -180,7 +180,10 @@ class _Join:
         if count.known is None or type(present) not in {int, float}:
             self.uncounted[count.file] += 1
             return None
-        most = count.known + count.doubtful
+        if count.doubtful is None and present > count.known:
+            self.uncounted[count.file] += 1
+            return None
+        most = count.known + (count.doubtful or 0)
         if not count.certain or count.known <= present <= most:
             return None
         lost = present < count.known

@@ -20,6 +20,7 @@ def inspect(
     export: Iterable[tuple[str, Mapping[str, Any]]] | None = None,
     *,
     token: str | None = None,
+    exported_at: float | None = None,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> Report:
     """Look at a fleet.
@@ -28,6 +29,7 @@ def inspect(
         files: Paths or URLs of journals, and of files with lines of `restante export --all`.
         export: Id and properties of profiles at the service; None to look at the journals alone.
         token: The project of the export; None for the only one there is.
+        exported_at: When the export was taken; see `fleet.read`.
         progress: Wraps the files while they are read.
     """
     devices: list[Device] = []
@@ -35,7 +37,7 @@ def inspect(
     rows: list[ProfileRow] = []
     now, folder = time.time(), str(Path.cwd())
     for file in progress(files):
-        found = read_or_say_why(file, now, folder)
+        found = read_or_say_why(file, now, folder, exported_at)
         if isinstance(found, Unreadable):
             unreadable.append(found)
         else:

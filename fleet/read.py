@@ -1,6 +1,8 @@
 """Rows of one journal, or of lines of `restante export --all`. The only part of this package that reads files."""
 
 import time
+from collections.abc import Iterable
+from math import inf
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -23,6 +25,7 @@ LINES = (".jsonl", ".jsonl.gz")
 """Endings of files with lines, which need not be tried as journals."""
 
 _SKEW = 60.0  # seconds
+_LAG = 600.0  # seconds that an update may take until an export shows it, or a clock be off
 _LONG = 86_400.0  # seconds that something may wait although nothing failed
 _ADD, _DELETE = Operator.ADD.value, Operator.DELETE.value
 _IN_DOUBT, _SENDING, _SHIPPED = State.IN_DOUBT.value, State.SENDING.value, State.SHIPPED.value
@@ -30,13 +33,21 @@ _EMPTY = frozenset({State.FORGOTTEN.value, State.LOST.value})
 _WELL = frozenset({None, AttemptOutcome.SHIPPED, AttemptOutcome.REFUSED})
 
 
-def read(path: str | PathLike[str], *, name: str | None = None, now: float | None = None) -> JournalRows:
+def read(
+    path: str | PathLike[str],
+    *,
+    name: str | None = None,
+    now: float | None = None,
+    exported_at: float | None = None,
+) -> JournalRows:
     """Return the rows of a journal, or of a file with lines of `restante export --all`.
 
     Args:
         path: A file; read-only media will do.
         name: What to call it; None for its path.
         now: Seconds since the epoch, to tell stamps in the future; None for the system's clock.
+        exported_at: When the export of profiles was taken; None if nothing was sent between this copy and it. An export
+            may not show what was sent later than ten minutes before, and may show what is newer than an older copy.
 
     Raises:
         JournalError: It cannot be read.
@@ -54,16 +65,18 @@ def read(path: str | PathLike[str], *, name: str | None = None, now: float | Non
     moment = time.time() if now is None else now
     try:
         with SurveyReader(path) as reader:
-            return reader.at_one_moment(lambda: _Survey(file, reader, moment).rows())
+            return reader.at_one_moment(lambda: _Survey(file, reader, moment, exported_at).rows())
     except NotAJournal:
         lines = Path(path)
         if not lines.is_file():
             raise
         with lines.open("rb") as opened:
-            return read_lines(opened, file)
+            return _of_lines(opened, file, exported_at)
 
 
-def read_or_say_why(file: str, now: float, folder: str = "") -> JournalRows | Unreadable:
+def read_or_say_why(
+    file: str, now: float, folder: str = "", exported_at: float | None = None
+) -> JournalRows | Unreadable:
     """Return the rows of a file at a path or URL, or the reason why it cannot be read.
 
     Lines are read as they come; a journal behind a URL is copied to this machine as long as it is read.
@@ -72,20 +85,29 @@ def read_or_say_why(file: str, now: float, folder: str = "") -> JournalRows | Un
         file: A path, or a URL; see `fleet.files`.
         now: Seconds since the epoch.
         folder: Absolute path of the folder that a path begins at.
+        exported_at: As for `read`.
     """
     location = absolute(file, folder)
     try:
         if location.endswith(LINES):
-            return read_lines(lines_of(location), file)
+            return _of_lines(lines_of(location), file, exported_at)
         with local_copy(location) as path:
-            return _read_copy(path, file, now)
+            return _read_copy(path, file, now, exported_at)
     except (RestanteError, OSError) as error:
         return Unreadable(file, str(error).replace(location, file))
 
 
-def _read_copy(path: Path, name: str, now: float) -> JournalRows:
+def _of_lines(lines: Iterable[bytes], name: str, exported_at: float | None) -> JournalRows:
+    rows = read_lines(lines, name)
+    if exported_at is None:
+        return rows
+    # They do not say when they were written, nor when anything was sent.
+    return rows._replace(profiles=[row._replace(unsure=True) for row in rows.profiles])
+
+
+def _read_copy(path: Path, name: str, now: float, exported_at: float | None) -> JournalRows:
     try:
-        return read(path, name=name, now=now)
+        return read(path, name=name, now=now, exported_at=exported_at)
     except (RestanteError, OSError) as error:
         raise FileUnavailable(str(error).replace(str(path), name)) from error
 
@@ -109,15 +131,18 @@ def continues(location: str, place: Place) -> bool:
 class _Survey:
     """The rows of a journal, made in one pass."""
 
-    def __init__(self, file: str, reader: SurveyReader, now: float) -> None:
+    def __init__(self, file: str, reader: SurveyReader, now: float, exported_at: float | None) -> None:
         self._file = file
         self._reader = reader
         self._now = now
         self._facts = reader.survey()
         self._counts = reader.counts()
         facts, counts = self._facts, self._counts
+        self._until = inf if exported_at is None else exported_at - _LAG
+        last = max(facts.newest_at or 0.0, facts.started_at or 0.0, facts.snapshot_at or 0.0)
+        self._went_on = exported_at is not None and last < exported_at + _SKEW
         # Nobody knows what these did: entries before another token went to another project.
-        self._unsure = bool(facts.earlier_tokens or counts.lost)
+        self._unsure = bool(facts.earlier_tokens or counts.lost or self._went_on)
         self._profiles: dict[str, Summary] = {}
         self._known: dict[str, int | None] = {}
         self._doubtful: dict[str, int] = {}
@@ -132,7 +157,7 @@ class _Survey:
             if counter == self._facts.counter:
                 self._counting = True
                 self._known[one.profile] = count
-        for row in self._reader.updates():
+        for row in self._reader.updates(self._until):
             self._take(row)
         doubts = self._doubts() if self._counts.in_doubt else {}
         rows = [
@@ -165,6 +190,8 @@ class _Survey:
         if state in {_IN_DOUBT, _SENDING}:
             if operator == _ADD:
                 self._doubtful[profile] = self._doubtful.get(profile, 0) + max(1, sends)
+            elif operator == _DELETE:
+                self._known[profile] = None
         elif sends:
             past = Past(operator, state, sends, twice, counted)
             self._known[profile] = known_count(self._known.get(profile, 0), self._facts.counter, [past])
@@ -182,9 +209,8 @@ class _Survey:
         if not self._counting:
             return row
         known = None if self._counts.lost else self._known.get(profile, 0)
-        return row._replace(
-            counter=facts.counter, known=known, doubtful=self._doubtful.get(profile, 0), doubt=doubt
-        )
+        doubtful = None if self._went_on else self._doubtful.get(profile, 0)
+        return row._replace(counter=facts.counter, known=known, doubtful=doubtful, doubt=doubt)
 
     # --- the device
 

@@ -149,7 +149,7 @@ class ProfileRow(NamedTuple):
         profile: The profile's id.
         counter: The journal's counter; None if it does not count.
         known: What the journal knows that counter to be; None if it does not know.
-        doubtful: How much of it is in doubt.
+        doubtful: How much of it is in doubt; None if the device may have sent more since.
         deleted: The first delete of the profile that was shipped; 0 for none.
         deletes: A delete of it was shipped, or may be.
         unsure: Something is not known that may be about any property, such as an operator nobody documents.
@@ -165,7 +165,7 @@ class ProfileRow(NamedTuple):
     profile: str
     counter: str | None = None
     known: int | None = None
-    doubtful: int = 0
+    doubtful: int | None = 0
     deleted: int = 0
     deletes: bool = False
     unsure: bool = False

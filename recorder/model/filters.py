@@ -19,7 +19,7 @@ from recorder.model.errors import InvalidFilter
 from recorder.model.json_value import is_text
 from recorder.model.operations import Lane
 
-__all__ = ["KEYS", "MOST_RANGES", "WORDS", "Where", "seconds", "where"]
+__all__ = ["KEYS", "MOST_RANGES", "WORDS", "Where", "moment", "seconds", "where"]
 
 Clause = tuple[str, list[str | float]]
 
@@ -167,17 +167,33 @@ def _clipped(value: str) -> str:
     return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
 
 
-def _since(value: str, now: float) -> Clause:
-    age = seconds(value)
+def moment(text: str, now: float) -> float | None:
+    """Return an age such as 2h, or a time such as 2026-01-31T12:00 (in UTC unless it says otherwise), as time.
+
+    Args:
+        text: The age or time.
+        now: Seconds since the epoch, as the result; None if the text is neither.
+
+    >>> moment("2h", 10_000.0), moment("1970-01-01T01:00", 0.0), moment("soon", 0.0)
+    (2800.0, 3600.0, None)
+    """
+    age = seconds(text)
     if age is not None:
-        return "recorded_at >= ?", [now - age]
+        return now - age
     try:
-        moment = datetime.fromisoformat(value)
+        found = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _since(value: str, now: float) -> Clause:
+    since = moment(value, now)
+    if since is None:
         raise InvalidFilter(
             f"since={value}: an age such as 90s, 5m, 2h, 7d, or a time such as 2026-01-31T12:00"
-        ) from None
-    return "recorded_at >= ?", [(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()]
+        )
+    return "recorded_at >= ?", [since]
 
 
 _CLAUSES: dict[str, Callable[[str], Clause]] = {

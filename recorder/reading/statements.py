@@ -214,7 +214,8 @@ BASELINE_COUNTED = (
     "SELECT profile, counter, counted FROM baseline WHERE lane = 'people' AND counter IS NOT NULL"
 )
 UPDATES = """
-SELECT seq, profile, operator, message, state, sends, possibly_twice, counted
+SELECT seq, profile, operator, message,
+       CASE WHEN state = 'shipped' AND started_at > ? THEN 'in_doubt' ELSE state END, sends, possibly_twice, counted
   FROM entries_with_state AS entry LEFT JOIN attempts ON attempts.id = entry.attempt
  WHERE entry.lane = 'people' AND profile IS NOT NULL AND (state <> 'rejected' OR sends) ORDER BY attempt, seq
 """

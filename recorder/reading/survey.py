@@ -99,10 +99,14 @@ class SurveyReader(JournalReader):
                 counter, count = counted.get(one.profile, (None, None))
                 yield one, counter, count
 
-    def updates(self) -> Iterator[UpdateRow]:
-        """Yield the updates of users' profiles: shipped ones in shipped order, others anywhere."""
+    def updates(self, until: float = inf) -> Iterator[UpdateRow]:
+        """Yield the updates of users' profiles: shipped ones in shipped order, others anywhere.
+
+        Args:
+            until: Seconds since the epoch; what a later request carried is in doubt.
+        """
         with self._connected() as connection:
-            yield from connection.execute(sql.UPDATES)
+            yield from connection.execute(sql.UPDATES, (until,))
 
     def doubts(self) -> list[tuple[Held, int | None]]:
         """Return the runs in doubt that will be decided about, each with what its counter was before it."""

@@ -1,6 +1,7 @@
 """A site: devices with real journals, shipped to one service in memory, and the export of its profiles."""
 
 import json
+import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -88,12 +89,12 @@ class Site:
         with closing(Journal(self.path(name), token=token, durability="process")) as journal:
             yield Recorder(token, journal, **({} if clock is None else {"clock": clock}))
 
-    def visits(self, name, number=1, profile=None, *, policy=COUNTED, answers=(), token="T"):
+    def visits(self, name, number=1, profile=None, *, policy=COUNTED, answers=(), token="T", at=None):
         """Record visits on a device, and ship them."""
         with self.device(name, token) as recorder:
             for _ in range(number):
                 recorder.people_increment(profile or f"of {name}", {"visits": 1})
-            self.ship(recorder, policy, *answers)
+            self.ship(recorder, policy, *answers, at=at)
 
     def fence(self, name):
         with closing(Journal(self.path(name))) as journal:
@@ -102,14 +103,15 @@ class Site:
     def rows(self, name):
         return read(self.path(name))
 
-    def inspect(self, *, export=True):
+    def inspect(self, *, export=True, exported_at=None):
         """Return a report about all files of the folder."""
         files = [str(path) for path in sorted(self.folder.iterdir()) if path.suffix in {".db", ".jsonl"}]
-        return inspect(files, profiles_of(str(self.export)) if export else None)
+        return inspect(files, profiles_of(str(self.export)) if export else None, exported_at=exported_at)
 
-    def ship(self, recorder, policy=COUNTED, *answers):
+    def ship(self, recorder, policy=COUNTED, *answers, at=None):
         self.service.answers.extend(answers)
-        return Shipper(recorder.journal, self.service, policy, chance=lambda: 0.0).ship()
+        clock = time.time if at is None else lambda: at
+        return Shipper(recorder.journal, self.service, policy, clock=clock, chance=lambda: 0.0).ship()
 
     def write_export(self, hidden=()):
         lines = []

@@ -180,6 +180,55 @@ def test_delete_of_another_device_makes_counts_unsure(site):
     assert (found(report), report.decisions) == ([], [])
 
 
+# --- devices that go on sending
+
+
+def test_requests_after_export_may_be_missing(site):
+    now = time.time()
+    site.visits("till", 3, answers=[site.service.loses(2)], at=now - 2 * DAY)
+    site.visits("plain", 1, policy=UNCOUNTED, at=now - 2 * DAY)
+    site.write_export()
+    for name, policy in (("till", COUNTED), ("plain", UNCOUNTED)):
+        site.visits(name, 4, policy=policy, at=now)
+    assert {by for _, _, _, by, _ in found(site.inspect())} == {None, 5}
+    assert found(site.inspect(exported_at=now - DAY)) == [("of till", "till.db", "lost", 1, None)]
+
+
+def test_export_after_copy_may_show_more(site):
+    """What is lost is lost, but the device may have sent more since."""
+    clock = time.time() - 2 * DAY
+    for name, fault in (("loses", site.service.loses(2)), ("doubles", site.service.doubles)):
+        with site.device(name, clock=lambda: clock) as recorder:
+            for _ in range(3):
+                recorder.people_increment(f"of {name}", {"visits": 1})
+            site.ship(recorder, COUNTED, fault, at=clock)
+    site.service.other_program("of loses", set={"visits": 7})
+    site.write_export()
+    report = site.inspect(exported_at=clock + DAY)
+    assert found(report) == [("of loses", "loses.db", "lost", 1, None)]
+    assert list(report.uncounted.values()) == [1]
+
+
+def test_delete_after_export_leaves_count_unknown(site):
+    now = time.time()
+    site.visits("till", 3, at=now - 2 * DAY)
+    site.visits("till", 3, "bob", at=now - 2 * DAY)
+    with site.device("till") as recorder:
+        recorder.people_delete("of till")
+        site.ship(recorder, at=now)
+    site.write_export()
+    assert found(site.inspect(exported_at=now - DAY)) == []
+
+
+def test_lines_do_not_tell_when_they_were_sent(site):
+    line = '{"state": "shipped", "message": {"$distinct_id": "ada", "$set": {"plan": "pro"}}}'
+    (site.folder / "till.jsonl").write_text(line, encoding="utf-8")
+    site.service.other_program("ada", set={"plan": "free"})
+    site.write_export()
+    assert [name for *_, name in found(site.inspect())] == ["plan"]
+    assert found(site.inspect(exported_at=time.time())) == []
+
+
 # --- the fold alone
 
 

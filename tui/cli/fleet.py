@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,6 +28,12 @@ _PARQUET = "parquet:"
 @click.option("--profiles", metavar="FILE", help="The service's profiles: JSON lines of its export.")
 @click.option("--token", type=options.text, help="The project of that export, where journals have several.")
 @click.option(
+    "--exported-at",
+    type=options.past,
+    metavar="TIME",
+    help="When that export was taken, as 2026-01-31T12:00 (UTC) or 2h, if devices went on sending meanwhile.",
+)
+@click.option(
     "--decide",
     metavar="FILE",
     type=options.new_file,
@@ -47,6 +54,7 @@ def fleet_command(
     places: Sequence[str],
     profiles: str | None,
     token: str | None,
+    exported_at: float | None,
     decide: Path | None,
     target: str | None,
     scheduler: str | None,
@@ -60,8 +68,10 @@ def fleet_command(
 
     --profiles takes an export of the service's profiles, a line each: {"$distinct_id": "ada", "$properties": {...}}. Of
     journals shipped with `ship --counted`, each profile then tells how many entries are lost or doubled. What differs
-    by the fold of the entries alone may also be what another program wrote. Take the snapshots first, then the export,
-    while the devices send nothing.
+    by the fold of the entries alone may also be what another program wrote.
+
+    If devices go on sending, take the export first, then the snapshots, and give --exported-at: what was sent later
+    than ten minutes before it may be in the export or not. Of an older snapshot, only what is lost is told.
 
     --decide writes what the profiles tell of runs in doubt. Before its snapshot, run `restante settle --fence` on each
     device, so that the export's age is known; after it, `restante settle --decisions`. Devices need no credentials.
@@ -82,10 +92,12 @@ def fleet_command(
       restante fleet snapshots/ --profiles export.jsonl --decide decisions.jsonl
       restante fleet s3://fleet/tills/ --scheduler tcp://10.0.0.5:8786 --to parquet:today
     """
-    if decide is not None and profiles is None:
+    if profiles is None and decide is not None:
         raise click.UsageError("--decide needs --profiles: only they tell of runs in doubt.")
+    if profiles is None and exported_at is not None:
+        raise click.UsageError("--exported-at says when --profiles were exported; give them, too.")
     made = None if target is None else options.new_file(target.removeprefix(_PARQUET))
-    report = _inspect(_files(places, profiles), profiles, token, scheduler)
+    report = _inspect(_files(places, profiles), profiles, scheduler, token=token, exported_at=exported_at)
     _write(report, decide)
     if made is not None:
         _make_tables(report, made, parquet=target != str(made))
@@ -93,6 +105,10 @@ def fleet_command(
         options.write_json(tables.all_rows(report))
     else:
         options.say("\n".join(format_report(report)))
+        if report.findings and exported_at is None:
+            options.narrate(
+                "Right if no device sent anything between its snapshot and the export; else give --exported-at."
+            )
     context.exit(int(not report.well))
 
 
@@ -119,7 +135,7 @@ def _same(file: str, other: str) -> bool:
     )
 
 
-def _inspect(files: Sequence[str], profiles: str | None, token: str | None, scheduler: str | None) -> Report:
+def _inspect(files: Sequence[str], profiles: str | None, scheduler: str | None, **export: Any) -> Report:
     with progress_bar("reading journals") as show:
 
         def shown(reading: Iterable[str]) -> Iterator[str]:
@@ -129,13 +145,13 @@ def _inspect(files: Sequence[str], profiles: str | None, token: str | None, sche
                 yield one
 
         if scheduler is None:
-            export = None if profiles is None else profiles_of(profiles)
-            return inspect(files, export, token=token, progress=shown)
+            shown_profiles = None if profiles is None else profiles_of(profiles)
+            return inspect(files, shown_profiles, progress=shown, **export)
         try:
             from fleet.cluster import inspect_by  # noqa: PLC0415  # an extra
         except ImportError as error:
             raise _needs("--scheduler", "dask and distributed") from error
-        return inspect_by(scheduler, files, profiles, token=token, progress=shown)
+        return inspect_by(scheduler, files, profiles, progress=shown, **export)
 
 
 def _needs(option: str, packages: str) -> click.ClickException:

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import click
 
 from recorder.model.addresses import SERVICE, base_of
 from recorder.model.errors import JournalMissing
-from recorder.model.filters import KEYS, seconds
+from recorder.model.filters import KEYS, moment, seconds
 from recorder.model.operations import UnknownOperators
 from tui.text.format import escaped_json, printable
 
@@ -37,6 +38,7 @@ __all__ = [
     "make_private",
     "narrate",
     "new_file",
+    "past",
     "query_account",
     "say",
     "span",
@@ -66,6 +68,16 @@ def span(value: str | float) -> float:
     if number is None:
         raise click.BadParameter(f"{value!r} is not a span of time such as 90s, 5m, 1h or 7d")
     return number
+
+
+def past(value: str | float) -> float:
+    """Return the seconds since the epoch of an age such as 2h, or of a time; a parameter type."""
+    found = value if isinstance(value, float) else moment(str(value), time.time())
+    if found is None:
+        raise click.BadParameter(
+            f"{value!r} is no age such as 5m, 2h or 7d, and no time such as 2026-01-31T12:00"
+        )
+    return found
 
 
 def byte_count(value: str | int) -> int:
