@@ -443,6 +443,23 @@ def test_dry_run_only_counts(recorder, journal, path, monkeypatch, at_once):
     assert journal.prune(all_shipped=True).entries == going.entries == 5
 
 
+def test_dry_run_knows_who_shipped_what(recorder, journal, path):
+    """What a later request shipped stays, of another lane or retried; and what was given up since."""
+    recorder.people_increment("ada", {"visits": 1})
+    ship(journal, REFUSED)
+    for plan in ("free", "pro"):
+        recorder.group_set("company", "acme", {"plan": plan})
+    recorder.people_set("bob", {"plan": "pro"})
+    ship(journal, limit=1)
+    journal.retry("seq=1")
+    fill(recorder, 2)
+    journal.discard("seq=5")
+    ship(journal, now=6 * DAY)
+    assert journal.prune(now=8 * DAY, dry_run=True).entries == 1
+    assert journal.prune(now=8 * DAY).entries == 1
+    assert kept(path) == {1: "shipped", 2: "shipped", 3: "shipped", 5: "discarded", 6: "shipped"}
+
+
 def test_pruning_takes_several_transactions(recorder, journal, path):
     with recorder.batch() as batch:
         for n in range(2_500):
