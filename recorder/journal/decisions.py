@@ -89,7 +89,7 @@ class Decision:
 
 def matching(connection: sqlite3.Connection, condition: Where) -> Iterator[list[int]]:
     """Yield the numbers of the entries that match a filter, in chunks for one transaction each."""
-    numbers = entries.matching(connection, condition.sql, condition.parameters)
+    numbers = entries.matching(connection, condition)
     for start in range(0, len(numbers), _AT_ONCE):
         yield numbers[start : start + _AT_ONCE]
 

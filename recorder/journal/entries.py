@@ -7,14 +7,18 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from recorder.journal import accounts
 from recorder.model.entries import NewEntry, ReadBack, State
 from recorder.model.errors import JournalDamaged
 from recorder.model.operations import Lane
 
+if TYPE_CHECKING:
+    from recorder.model.filters import Where
+
 __all__ = [
+    "INDEXED",
     "IS_OBJECT",
     "NAMES",
     "NOT_WAITING",
@@ -72,6 +76,9 @@ Profile = tuple[str | None, str | None]
 
 SET_ASIDE = "state NOT IN ('pending', 'shipped')"
 """Condition of the partial index: SQLite uses it only for a query that repeats it word for word."""
+
+INDEXED = frozenset(State) - {State.PENDING, State.SENDING, State.SHIPPED}
+"""States of entries that the index knows: each of them is written with the entry."""
 
 UNIT = "coalesce(entries.profile, CAST(entries.seq AS TEXT))"
 """SQL for the profile that waits as one; of an event, which has none, its number."""
@@ -556,10 +563,13 @@ class Decidable(NamedTuple):
         return unit_of(self.seq, self.group_key, self.profile)
 
 
-def matching(connection: sqlite3.Connection, where: str, values: Sequence[str | float]) -> list[int]:
-    """Return the numbers of the entries that match a filter; `where` is SQL made by `recorder.model.filters`."""
-    sql = f"SELECT seq FROM entries_with_state WHERE {where} ORDER BY seq"
-    return [seq for (seq,) in connection.execute(sql, values).fetchall()]
+def matching(connection: sqlite3.Connection, where: "Where") -> list[int]:
+    """Return the numbers of the entries that match a filter."""
+    sql, values = f"SELECT seq FROM entries_with_state WHERE {where.sql}", where.parameters
+    if where.state in INDEXED:
+        sql += f" AND seq IN (SELECT seq FROM entries WHERE state = ? AND {SET_ASIDE})"
+        values = (*values, where.state)
+    return [seq for (seq,) in connection.execute(f"{sql} ORDER BY seq", values).fetchall()]
 
 
 def with_state(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[Decidable]:

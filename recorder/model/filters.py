@@ -31,10 +31,12 @@ class Where:
     Attributes:
         sql: The condition; user data is never in it.
         parameters: The values of its question marks.
+        state: The state of every entry that it takes, if it names one.
     """
 
     sql: str
     parameters: tuple[str | float, ...]
+    state: State | None = None
 
 
 _WORD = re.compile(r"(?P<key>[A-Za-z_]+)(?P<negated>!?)=(?P<value>.*)", re.DOTALL)
@@ -78,13 +80,16 @@ def where(expression: str | Sequence[str], *, now: float) -> Where:
     """
     clauses: list[str] = []
     parameters: list[str | float] = []
+    state: State | None = None
     for word in expression.split() if isinstance(expression, str) else expression:
         if not is_text(word):
             raise InvalidFilter(f"{word!a} is no text")
         clause, values = _word(word, now)
         clauses.append(clause)
         parameters.extend(values)
-    return Where(" AND ".join(clauses) or "1", tuple(parameters))
+        if word.startswith("state="):
+            state = State(str(values[0]))
+    return Where(" AND ".join(clauses) or "1", tuple(parameters), state)
 
 
 def _word(word: str, now: float) -> Clause:

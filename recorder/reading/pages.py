@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from recorder.journal.entries import INDEXED
 from recorder.journal.opening import onward
 from recorder.model.entries import State
 from recorder.model.filters import Where
@@ -20,8 +21,6 @@ __all__ = ["NEWER", "OLDER", "Direction", "Query", "count", "page"]
 
 _SLICE = 20_000  # numbers a read looks through: some milliseconds, some tens where a word looks into messages
 _CHOSEN = 1_000  # numbers from the index that a read looks at
-
-_INDEXED = frozenset(State) - {State.PENDING, State.SHIPPED, State.SENDING}
 
 
 class Direction(NamedTuple):
@@ -47,9 +46,11 @@ class Query(NamedTuple):
     states: frozenset[State]
 
     @property
-    def indexed(self) -> bool:
-        """True if an index knows the numbers."""
-        return bool(self.states) and self.states <= _INDEXED
+    def indexed(self) -> frozenset[State]:
+        """States of all entries that match, if an index knows their numbers."""
+        named = {self.where.state} if self.where.state is not None else set()
+        states = self.states or frozenset(named)
+        return states if states <= INDEXED else frozenset()
 
     @property
     def condition(self) -> Where:
@@ -122,7 +123,7 @@ def _slices(read: Read, direction: Direction, than: int | None, *, whole: bool) 
 
 def _from_index(read: Read, query: Query, direction: Direction, than: int | None) -> Iterator[list[int]]:
     one = sql.numbers_set_aside(direction.order, direction.sign)
-    pairs = [(state, lane) for state in sorted(query.states) for lane in Lane]
+    pairs = [(state, lane) for state in sorted(query.indexed) for lane in Lane]
     statement = f"{' UNION ALL '.join([one] * len(pairs))} ORDER BY seq {direction.order} LIMIT ?"
     at = than if than is not None else (2**62 if direction is OLDER else 0)
     while True:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from recorder import JournalReader, State
-from recorder.journal import accounts
+from recorder.journal import accounts, entries
 from recorder.model.filters import where
 from recorder.reading import pages, statements
 from tests.profiles import sampled
@@ -44,7 +44,10 @@ def walked(step, start, limit):
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(
-    "words", sampled(["", "profile=p1 op!=add", "op=add", "visits", "seq=20..40", "op=nobody"], 3)
+    "words",
+    sampled(
+        ["", "profile=p1 op!=add", "op=add", "state=rejected op=set", "visits", "seq=20..40", "op=nobody"], 3
+    ),
 )
 @pytest.mark.parametrize(
     "states", [(), (State.REJECTED,), (State.PENDING,), (State.REJECTED, State.DISCARDED)]
@@ -87,6 +90,32 @@ def test_set_aside_numbers_come_from_index(reader):
     plan = reader._all(f"EXPLAIN QUERY PLAN {one}", ("rejected", "people", 2**62, 10))
     assert any("USING COVERING INDEX entries_set_aside" in row[-1] for row in plan), plan
     assert not any("TEMP B-TREE" in row[-1] or row[-1].startswith("SCAN entries") for row in plan), plan
+
+
+@pytest.mark.usefixtures("filled")
+def test_named_state_comes_from_index(reader, monkeypatch):
+    monkeypatch.setattr(pages, "_SLICE", 1)
+    asked = itertools.count()
+    assert reader.tally("op=set state=rejected", stop=lambda: next(asked) > 1) == 6
+
+
+@pytest.mark.usefixtures("filled")
+def test_decisions_find_states_by_index(journal):
+    run = []
+    with journal._connection.reading() as connection:
+        connection.set_trace_callback(run.append)
+        assert entries.matching(connection, where("op=set state=rejected", now=0.0)) == [
+            10,
+            20,
+            30,
+            40,
+            50,
+            60,
+        ]
+        connection.set_trace_callback(None)
+        plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {run[0]}").fetchall()]
+    assert any("INDEX entries_set_aside" in step for step in plan), plan
+    assert not any(step.startswith("SCAN entries") for step in plan), plan
 
 
 @pytest.mark.usefixtures("filled")
