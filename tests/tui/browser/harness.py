@@ -40,23 +40,26 @@ def text_of(pilot):
 async def settled(pilot, condition=lambda: True, seconds=30.0):
     """Let workers and messages run until nothing is under way and a condition holds."""
     deadline = time.monotonic() + seconds
-    quiet = 0  # rounds: what a message leads to is done in the next one
-    while quiet < 2:
+    quiet = False
+    while not quiet:
         if _idle(pilot.app) and condition():
-            await pilot.pause(
-                0
-            )  # by a message to each widget: costly, and sure that it is done with the last one
-            quiet = quiet + 1 if _idle(pilot.app) and condition() else 0
+            pilot.app.screen._on_timer_update()  # what would come with the next frame
+            await asyncio.sleep(0)
+            quiet = _idle(pilot.app) and condition()
         else:
-            await asyncio.sleep(0.002)
-            quiet = 0
+            await asyncio.sleep(0.001)
         assert time.monotonic() < deadline, "in vain waited for the screen to settle"
 
 
 def _idle(app):
-    widgets = app.screen.walk_children(with_self=True)
-    under_way = any(widget.message_queue_size or widget._layout_required for widget in widgets)
-    return app.settled and not app.message_queue_size and not under_way
+    pumps = [app, *app.screen.walk_children(with_self=True)]
+    return all(map(_rests, pumps)) and app.settled
+
+
+def _rests(pump):
+    """Return True if a widget is up and waits for a message, so that none is handled, or never will be again."""
+    ready = pump._message_queue.ready_event
+    return pump._closing or pump._closed or (ready._waiters and not ready.is_set())
 
 
 @asynccontextmanager
