@@ -280,6 +280,10 @@ async def test_narrowed_window_keeps_the_profile(ada):
         await pilot.resize_terminal(60, 20)
         await settled(pilot)
         assert pilot.app.query_one(PropertyTable).is_on_screen
+        assert screen_text(pilot.app)[2:4] == [
+            " revenue 12.50 → 41.50 (1 → 2 charges); 4 shipped, 6 still",
+            " to go",
+        ]
         await pilot.resize_terminal(38, 9)
         await settled(pilot)
         assert screen_text(pilot.app)[0].startswith("Needs 40x10")

@@ -181,21 +181,26 @@ class ProfilePane(Vertical, Asking):
 
     def _show(self, shown: Standpoint | None) -> None:
         self.properties.show(shown)
-        title, notes = self.query_one("#profile-title", Notice), self.query_one("#profile-notes", Notice)
-        if shown is None:
-            title.say(
-                f" {owner_of(*self.opened)}  {LOOKING}"
-                if self.opened is not None
-                else " enter opens a profile"
-            )
-            notes.say("")
+        if shown is not None:
+            title = shown.title
+        elif self.opened is not None:
+            title = f"{owner_of(*self.opened)}  {LOOKING}"
         else:
-            title.say(f" {shown.title}")
-            width = max((title.size.width or self.size.width) - 2, 20)
-            lines = folded("; ".join(shown.notes), width)[:_MOST_NOTES] if shown.notes else []
-            notes.say("\n".join(f" {line}" for line in lines))
+            title = "enter opens a profile"
+        self.query_one("#profile-title", Notice).say(f" {title}")
+        self._show_notes()
         self.set_class(self.opened is None, "closed")
         self.set_class(not self.passages.number(), "no-entries")
+
+    def on_resize(self) -> None:
+        """Fold the notes to another width: a profile may be read before it has any."""
+        self._show_notes()
+
+    def _show_notes(self) -> None:
+        shown = self.properties.shown
+        width = max(self.size.width - 2, 20)
+        lines = folded("; ".join(shown.notes), width)[:_MOST_NOTES] if shown and shown.notes else []
+        self.query_one("#profile-notes", Notice).say("\n".join(f" {line}" for line in lines))
 
     # --- one value
 
