@@ -78,10 +78,11 @@ SELECT id FROM attempts
                           WHERE entries.seq IS NULL OR entries.state = 'forgotten') END
 """
 _ERASE_WORDS = "UPDATE attempts SET words = '', digest = '' WHERE id IN (SELECT value FROM json_each(?))"
-# Of users' profiles: what is in doubt, and what was sent before, as far as a count depends on it.
+# Of users' profiles: what is in doubt, and what was sent before, as far as a count depends on it. Rejections that were
+# taken back are in doubt from an earlier request than the one that was refused.
 _IN_DOUBT = f"""
-SELECT entries.seq, profile, operator, CAST(message AS BLOB), sends, possibly_twice, hazardous, attempt, counted,
-       attempts.epoch, digest
+SELECT entries.seq, profile, operator, CAST(message AS BLOB), sends, possibly_twice, hazardous, attempt,
+       iif(outcome = 'refused', NULL, counted), attempts.epoch, digest
   FROM entries LEFT JOIN attempts ON attempts.id = entries.attempt
  WHERE state = 'in_doubt' AND {SET_ASIDE} AND entries.lane = 'people' ORDER BY entries.seq
 """

@@ -479,3 +479,19 @@ def test_earlier_counter_replaces_no_pruned_count(recorder, journal):
     visits(recorder)
     ship(journal, profiles)
     assert journal.settle(profiles).not_applied == 1
+
+
+def test_taken_back_rejection_is_not_told(recorder, journal, path):
+    """The request that was refused did not leave it in doubt; an earlier one did, with another counter."""
+    profiles = Profiles(part(1))
+    visits(recorder)
+    ship(journal, profiles)
+    journal.forget("nobody")  # begins another counter
+    journal.retry("state=in_doubt")
+    for number in range(20):
+        visits(recorder, profile=f"u{number}")
+    profiles.answers.extend([REFUSED] * 60)
+    ship(journal, profiles)
+    profiles.answers.clear()
+    assert states(path) == ["in_doubt"] + ["waiting"] * 19 + ["pending"]
+    assert journal.settle(profiles).cannot_tell == {"sent without being counted": 1}
