@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from recorder import JournalReader
+from recorder import JournalReader, ShippingPolicy
 from recorder.relay import Relay
 
 NOWHERE = "http://127.0.0.1:9"  # nobody takes this port, as one that is free now may be taken
@@ -19,7 +19,8 @@ class Running:
 
     def __init__(self, path, **options):
         self.path = path
-        self.options = {"url": NOWHERE, "durability": "process", **options}
+        held = {} if "url" in options else {"url": NOWHERE, "policy": ShippingPolicy(linger=60)}
+        self.options = {"durability": "process", **held, **options}
 
     def __enter__(self):
         self.relay = Relay(self.options.pop("journals", {"T": self.path}), **self.options)

@@ -91,6 +91,20 @@ def test_large_requests_leave_threads_for_small_ones(tmp_path):
         assert running.ask("/track", gzip.compress(event), Content_Encoding="gzip").text == "1"
 
 
+def test_large_requests_are_read_one_by_one(running, connect):
+    """Read JSON takes twenty times the memory of its text."""
+    body = json.dumps([SET | {"$set": {"text": "x" * 300_000}}]).encode()
+    request = HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with running.relay._server.application._reading_large:
+        connection = connect(request)
+        connection.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        assert running.ask("/engage", SET).text == "1"
+    connection.settimeout(20)
+    assert connection.recv(12) == b"HTTP/1.1 200"
+
+
 def test_too_large_body_is_answered(running):
     for size in (10 * 1024 * 1024 + 1, 15 * 1024 * 1024):
         assert running.ask("/engage", b" " * size).status == 413

@@ -36,19 +36,18 @@ def test_entries_outlive_relay(tmp_path):
         eventually(lambda: service.profiles() == {"ada": {"visits": 1}})
 
 
-def test_import_goes_with_credentials_it_came_with(tmp_path):
-    event = {
-        "event": "e",
-        "properties": {"token": "T", "time": 86_400_000, "$insert_id": "a", "distinct_id": "b"},
-    }
+@pytest.mark.parametrize("own", [None, ("relay", "own")])
+def test_import_goes_with_credentials_it_came_with(tmp_path, own):
+    """Unless the relay has its own; they are in memory only."""
+    event = {"event": "e", "properties": {"token": "T", "time": 86_400_000, "$insert_id": "a"}}
     account = {"Authorization": "Basic dXNlcjpzZWNyZXQ="}  # user:secret
-    with (
-        Service(credentials=("user", "secret")) as service,
-        Running(tmp_path / "s.db", url=service.url) as running,
-    ):
+    with Running(tmp_path / "site.db", import_credentials=own) as running:
+        transport = running.relay._deliveries["T"]._ready()[1]
+        assert transport.import_credentials == (own or ("T", ""))
         assert running.ask("/import?project_id=7", [event], **account).text == "1"
-        eventually(lambda: len(service.messages("accepted")) == 1)
+        assert transport.import_credentials == (own or ("user", "secret", "7"))
         assert running.ask("/import", [event], Authorization="Digest x").status == 401
+    assert all(b"secret" not in file.read_bytes() for file in tmp_path.iterdir())
 
 
 def test_other_routes_are_refused_in_words(running):
