@@ -24,7 +24,7 @@ PAGES = [
         page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "testing.md"
     ),  # recipes: pytest runs them
 ]
-LONG = {"commands.md", "conformance.md", "relay.md", "sdks.md", "simulator.md"}
+LONG = {"commands.md", "conformance.md", "fleet.md", "relay.md", "sdks.md", "simulator.md"}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOT_OURS = {"ini", "yaml", "text", "json", "sql", "js", "php", "ruby", "go", "java"}
 
