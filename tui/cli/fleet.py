@@ -90,7 +90,8 @@ def fleet_command(
       restante fleet snapshots/
       restante fleet snapshots/ --profiles export.jsonl --json
       restante fleet snapshots/ --profiles export.jsonl --decide decisions.jsonl
-      restante fleet s3://fleet/tills/ --scheduler tcp://10.0.0.5:8786 --to parquet:today
+      restante fleet s3://fleet/tills/ --scheduler tcp://10.0.0.5:8786
+      restante fleet snapshots/ --to parquet:today
     """
     if profiles is None and decide is not None:
         raise click.UsageError("--decide needs --profiles: only they tell of runs in doubt.")
