@@ -8,7 +8,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from recorder import JournalReader, ShippingPolicy
+from recorder import JournalReader
+from recorder.journal.locks import ShipLock
 from recorder.relay import Relay
 
 NOWHERE = "http://127.0.0.1:9"  # nobody takes this port, as one that is free now may be taken
@@ -19,11 +20,14 @@ class Running:
 
     def __init__(self, path, **options):
         self.path = path
-        held = {} if "url" in options else {"url": NOWHERE, "policy": ShippingPolicy(linger=60)}
-        self.options = {"durability": "process", **held, **options}
+        self.journals = options.pop("journals", {"T": path})
+        self.options = {"url": NOWHERE, "durability": "process", **options}
+        self.locks = [] if "url" in options else [ShipLock(journal) for journal in self.journals.values()]
 
     def __enter__(self):
-        self.relay = Relay(self.options.pop("journals", {"T": self.path}), **self.options)
+        for lock in self.locks:  # nothing is sent where another one ships, and all stays pending
+            assert lock.acquire()
+        self.relay = Relay(self.journals, **self.options)
         self.relay.start()
         self.url = self.relay.url
         self.port = int(self.url.rpartition(":")[2])
@@ -31,6 +35,8 @@ class Running:
 
     def __exit__(self, *_):
         self.relay.close(0)
+        for lock in self.locks:
+            lock.release()
 
     def ask(self, path, body=None, **headers):
         """The answer: status, text, headers."""

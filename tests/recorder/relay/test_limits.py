@@ -3,6 +3,7 @@
 import gzip
 import json
 import socket
+import threading
 import time
 from contextlib import ExitStack
 
@@ -14,6 +15,8 @@ from tests.recorder.relay.test_taking import SET
 from tests.services import eventually
 
 HEAD = b"POST /engage HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+TEXT = json.dumps([SET | {"$set": {"text": "x" * 300_000}}]).encode()
+LARGE = HEAD + f"Content-Length: {len(TEXT)}\r\n\r\n".encode() + TEXT
 HALF = HEAD + b"Content-Length: 1000\r\n\r\n{"
 
 
@@ -77,26 +80,23 @@ def test_large_bodies_together_are_bounded(monkeypatch, connect):
 
 
 def test_large_requests_leave_threads_for_small_ones(tmp_path):
-    large = json.dumps([SET | {"$set": {"text": "x" * 300_000}}]).encode()
     event = json.dumps({"event": "e", "properties": {"token": "T", "text": "x" * 300_000}}).encode()
     with Running(tmp_path / "site.db") as running:
         slots = running.relay._server.application._large
         while slots.acquire(blocking=False):
             pass
-        assert running.ask("/engage", large).status == 503
+        assert running.ask("/engage", TEXT).status == 503
         assert running.ask("/track", gzip.compress(event), Content_Encoding="gzip").status == 503
         assert running.ask("/engage", SET).text == "1"
         slots.release()
-        assert running.ask("/engage", large).text == "1"
+        assert running.ask("/engage", TEXT).text == "1"
         assert running.ask("/track", gzip.compress(event), Content_Encoding="gzip").text == "1"
 
 
 def test_large_requests_are_read_one_by_one(running, connect):
     """Read JSON takes twenty times the memory of its text."""
-    body = json.dumps([SET | {"$set": {"text": "x" * 300_000}}]).encode()
-    request = HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
     with running.relay._server.application._reading_large:
-        connection = connect(request)
+        connection = connect(LARGE)
         connection.settimeout(0.2)
         with pytest.raises(TimeoutError):
             connection.recv(1)
@@ -164,3 +164,18 @@ def test_closing_does_not_wait_for_clients(tmp_path):
     connection.settimeout(20)
     assert closed(connection)
     connection.close()
+
+
+def test_closing_waits_for_answer_under_way(tmp_path):
+    with Running(tmp_path / "site.db") as running, running.connect() as connection:
+        application = running.relay._server.application
+        with application._reading_large:
+            connection.sendall(LARGE)
+            eventually(lambda: application._large._value < 4)
+            closing = threading.Thread(target=running.relay.close, args=(0,))
+            closing.start()
+            closing.join(0.2)
+            assert closing.is_alive()
+        closing.join()
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        assert len(running.entries()) == 1
