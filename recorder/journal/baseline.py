@@ -350,14 +350,14 @@ def count_prunable(
 
 def any_prunable(connection: sqlite3.Connection, cut: Cut) -> bool:
     """Return True if any entry would go."""
-    values = _values(cut, reached_by_ranges(connection, cut), 1, cut.number)
+    values = _values(cut, reached_by_ranges(connection, cut.attempt), 1, cut.number)
     (some,) = connection.execute(_ANY_PRUNABLE, values).fetchone()
     return bool(some)
 
 
-def reached_by_ranges(connection: sqlite3.Connection, cut: Cut) -> dict[str, int]:
-    """Return per lane the highest number that accepted ranges up to a cut shipped."""
-    return dict(connection.execute(_REACHED_BY_RANGES, (cut.attempt,)).fetchall())
+def reached_by_ranges(connection: sqlite3.Connection, attempt: int) -> dict[str, int]:
+    """Return per lane the highest number that accepted ranges up to an attempt shipped."""
+    return dict(connection.execute(_REACHED_BY_RANGES, (attempt,)).fetchall())
 
 
 def _values(cut: Cut, reached: Mapping[str, int], first: int, last: int) -> dict[str, int]:

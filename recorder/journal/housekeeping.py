@@ -68,7 +68,7 @@ class Housekeeping:
         """Return how many entries would go, counted in short reads: threads that record wait for the connection."""
         with self._connection.reading() as connection:
             lowest = baseline.lowest(connection)
-            reached = baseline.reached_by_ranges(connection, cut)
+            reached = baseline.reached_by_ranges(connection, cut.attempt)
         going = 0
         for first in range(lowest, cut.number + 1, _NUMBERS_A_READ):
             last = first + _NUMBERS_A_READ - 1

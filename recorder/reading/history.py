@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from recorder.journal import baseline, lanes
 from recorder.journal.opening import making_sense, onward
 from recorder.journal.packing import as_folded
 from recorder.model.counting import Counting
@@ -37,12 +38,18 @@ class HistoryReader(EntryReader):
 
     def numbered_history(self, *, shipped_only: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the messages of `history`, each with its entry's number."""
-        attempts = self._all(sql.SHIPPED_ATTEMPTS)
-        for attempt, first, last in attempts:
-            yield from self._messages(self._all(sql.MESSAGES_SHIPPED_BY, (first, last, attempt)))
+        attempts = self._shipped_attempts()
+        after = dict.fromkeys(Lane, 0)  # ranges overlap in a damaged journal
+        for attempt in attempts:
+            lane = attempt["lane"]
+            values = {**attempt, "after": after[lane]}
+            yield from self._messages(self._all(sql.MESSAGES_SHIPPED_BY, values))
+            if attempt["is_range"]:
+                after[lane] = max(after[lane], attempt["last"])
         if shipped_only:
             return
-        for rows in self._not_shipped_by(sql.MESSAGES_NOT_SHIPPED_BY, [id_ for id_, _, _ in attempts]):
+        known = [attempt["attempt"] for attempt in attempts]
+        for rows in self._not_shipped_by(sql.MESSAGES_NOT_SHIPPED_BY, known):
             yield from self._messages(rows)
 
     def shipped_entries(self) -> Iterator[Entry]:
@@ -50,8 +57,8 @@ class HistoryReader(EntryReader):
 
         Entries shipped while it is read are left to `unshipped_entries`.
         """
-        for attempt, first, last in self._all(sql.SHIPPED_ATTEMPTS):
-            yield from self._entries(self._all(sql.ENTRIES_SHIPPED_BY, (first, last, attempt)))
+        for attempt in self._shipped_attempts():
+            yield from self._entries(self._all(sql.ENTRIES_SHIPPED_BY, attempt))
 
     def unshipped_entries(self, known: Collection[int] = ()) -> Iterator[Entry]:
         """Yield the entries of profiles that are to be sent or in doubt, by number: the end of `history`.
@@ -81,11 +88,20 @@ class HistoryReader(EntryReader):
         ((identity,),) = self._all(sql.IDENTITY)
         return [Counting.read(kept, identity) for (kept,) in self._all(sql.ALL_COUNTED)]
 
+    def _shipped_attempts(self) -> list[dict[str, Any]]:
+        """Return the accepted attempts by id, as parameters of statements."""
+        names = ("attempt", "lane", "first", "last", "is_range")
+        return [dict(zip(names, row, strict=True)) for row in self._all(sql.SHIPPED_ATTEMPTS)]
+
     def _not_shipped_by(self, statement: str, known: Collection[int]) -> Iterator[list[Any]]:
         """Pages of rows, each beginning with its number, of entries that no known attempt shipped."""
         latest, last = max(known, default=0), 0
         others = json.dumps([id_ for (id_,) in self._all(sql.OTHER_ATTEMPTS, (latest, json.dumps([*known])))])
-        while rows := self._all(statement, {"last": last, "latest": latest, "others": others, "most": _PAGE}):
+        with self._snapshot() as connection:
+            reached, cursors = baseline.reached_by_ranges(connection, latest), lanes.cursors(connection)
+        values: dict[str, Any] = {"latest": latest, "others": others, "most": _PAGE}
+        values |= {lane: min(reached.get(lane, 0), cursors.get(lane, 0)) for lane in Lane}
+        while rows := self._all(statement, {**values, "last": last}):
             yield rows
             last = onward(last, rows[-1][0])
 

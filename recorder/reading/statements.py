@@ -81,10 +81,20 @@ SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key 
 # --- History: shipped entries by attempt, then the others by number
 
 SHIPPED_ATTEMPTS = """
-SELECT id, first, last FROM attempts WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
+SELECT id, lane, first, last, picked IS NULL FROM attempts
+ WHERE outcome = 'shipped' AND lane IN ('people', 'groups') ORDER BY id
 """
-_SHIPPED_BY = """
- WHERE seq BETWEEN ? AND ? AND attempt = ? AND state = 'shipped' ORDER BY seq
+# Of a range, from the table: it shipped what is pending in it and its lane has passed. To look up the attempt of each
+# entry, as the view does, takes longer than all else.
+MESSAGES_SHIPPED_BY = """
+SELECT seq, message FROM entries WHERE seq BETWEEN :first AND :last
+   AND ((state = 'shipped' AND attempt = :attempt)
+        OR (state = 'pending' AND :is_range AND lane = :lane AND seq > :after
+            AND seq <= (SELECT cursor FROM lanes WHERE lanes.lane = :lane))) ORDER BY seq
+"""
+ENTRIES_SHIPPED_BY = f"""
+SELECT {ENTRY_COLUMNS} FROM entries_with_state
+ WHERE seq BETWEEN :first AND :last AND attempt = :attempt AND state = 'shipped' ORDER BY seq
 """
 # Attempts that are not among those known, and may turn out to have shipped something.
 OTHER_ATTEMPTS = """
@@ -92,19 +102,18 @@ SELECT id FROM attempts
  WHERE id <= ? AND (outcome IS NULL OR outcome IN ('shipped', 'unknown')) AND lane IN ('people', 'groups')
    AND id NOT IN (SELECT value FROM json_each(?))
 """
-# To be sent, or shipped since: by a later attempt, or late by one of the others. Mostly there are none of these, and to
-# look up an attempt once more takes as long as all else about a row.
+# To be sent, or shipped since: by a later attempt, or late by one of the others.
 _NOT_SHIPPED_BY = """
- WHERE seq > :last AND lane IN ('people', 'groups')
-   AND (state IN ('pending', 'sending', 'waiting', 'in_doubt')
-        OR (state = 'shipped' AND (attempt > :latest
-                                  OR (:others <> '[]' AND attempt IN (SELECT value FROM json_each(:others))))))
+  FROM entries WHERE seq > :last AND lane IN ('people', 'groups')
+   AND (state IN ('waiting', 'in_doubt')
+        OR (state = 'pending' AND seq > CASE lane WHEN 'people' THEN :people ELSE :groups END)
+        OR (state = 'shipped' AND (attempt > :latest OR attempt IN (SELECT value FROM json_each(:others)))))
  ORDER BY seq LIMIT :most
 """
-MESSAGES_SHIPPED_BY = f"SELECT seq, message FROM entries_with_state {_SHIPPED_BY}"
-MESSAGES_NOT_SHIPPED_BY = f"SELECT seq, message FROM entries_with_state {_NOT_SHIPPED_BY}"
-ENTRIES_SHIPPED_BY = f"SELECT {ENTRY_COLUMNS} FROM entries_with_state {_SHIPPED_BY}"
-ENTRIES_NOT_SHIPPED_BY = f"SELECT {ENTRY_COLUMNS} FROM entries_with_state {_NOT_SHIPPED_BY}"
+MESSAGES_NOT_SHIPPED_BY = f"SELECT seq, message {_NOT_SHIPPED_BY}"
+ENTRIES_NOT_SHIPPED_BY = f"""
+SELECT {ENTRY_COLUMNS} FROM entries_with_state WHERE seq IN (SELECT seq {_NOT_SHIPPED_BY}) ORDER BY seq
+"""
 
 _BASELINE_COLUMNS = columns(Baseline)
 BASELINE = f"""

@@ -1,6 +1,7 @@
 """The entries behind a journal's history: shipped in shipped order, then the rest, each once."""
 
 import json
+import sqlite3
 
 import pytest
 
@@ -148,6 +149,38 @@ def test_shipped_entries_without_known_attempts(recorder, journal, reader):
     ship(journal)
     assert [entry.seq for entry in reader.unshipped_entries()] == [1]
     assert list(reader.unshipped_entries({1})) == []
+
+
+_PICKED_ABOVE = """
+UPDATE attempts SET picked = '[1, 4]', last = 4 WHERE id = 1;
+UPDATE attempts SET first = 2 WHERE id = 2;
+UPDATE entries SET attempt = 1, state = 'shipped' WHERE seq IN (1, 4);
+UPDATE entries SET attempt = NULL, state = 'pending' WHERE seq = 2;
+"""
+
+
+@pytest.mark.parametrize(
+    ("damage", "order"),
+    [
+        ("UPDATE lanes SET cursor = 2 WHERE lane = 'people'", [1, 2, 4, 6, 3, 5, 7]),
+        ("UPDATE attempts SET first = 1 WHERE last = 6", [1, 2, 3, 4, 5, 6, 7]),
+        ("UPDATE attempts SET last = 5 WHERE last = 4", [1, 2, 3, 4, 5, 6, 7]),
+        (_PICKED_ABOVE, [1, 4, 2, 3, 5, 6, 7]),
+    ],
+    ids=["cursor", "first", "last", "picked"],
+)
+def test_damaged_history_has_each_entry_once(recorder, path, reader, damage, order):
+    """Whatever a cursor or a range says that was torn: audit names it, and nothing is shown twice, or not at all."""
+    for n in range(1, 7):
+        recorder.people_set(f"p{n}", {"n": n})
+        if n % 2 == 0:
+            ship(recorder.journal)
+    recorder.people_set("ada", {"n": 7})  # 7: pending
+    with sqlite3.connect(path) as connection:
+        connection.executescript(damage)
+    connection.close()
+    assert [number for number, _ in reader.numbered_history()] == order
+    assert sorted(entry.seq for entry in both(reader)) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_attempts_of_an_entry_carried_it(recorder, journal, reader):
