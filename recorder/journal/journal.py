@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import inf
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -98,20 +97,10 @@ class Journal:
                 self._token = project.token(connection)
             if token is not None:
                 self.bind(token)
-            self._keep_limits(limits)
+            self._space.keep_limits(limits)
         except BaseException:
             self.close()
             raise
-
-    def _keep_limits(self, limits: Mapping[str, float | None]) -> None:
-        given = {name: None if value == inf else value for name, value in limits.items() if value is not None}
-        with self._connection.reading() as connection:
-            kept = project.limits(connection)
-        if any(getattr(kept, name) != value for name, value in given.items()):
-            with self._connection.transaction() as connection:
-                project.keep_limits(connection, given)
-        with self._connection.reading() as connection:
-            self._space.read_limits(connection)
 
     @property
     def claims(self) -> "Claims":
@@ -282,12 +271,6 @@ class Journal:
 
         Args:
             write: Sends updates, a JSON array, and returns True if they were accepted.
-
-        >>> import pathlib, tempfile
-        >>> from recorder.shipping.profiles import HttpProfiles
-        >>> with Journal(pathlib.Path(tempfile.mkdtemp()) / "kiosk.db", token="PROJECT") as journal:
-        ...     journal.write_fences(HttpProfiles("http://127.0.0.1:8765").write).written
-        0
         """
         from recorder.journal.readback import write_fences
         from recorder.journal.uptime import uptime
@@ -356,13 +339,9 @@ class Journal:
         from recorder.journal.mentions import Whose
 
         whose = Whose(profile, group_key)
-        deletion = self._deletion(whose) if delete_remote else None
+        deletion = _deletion(whose, self._token) if delete_remote else None
         forgetting = Forgetting(self._connection, self.claims, self.path)
         return forgetting.forget(whose, deletion=deletion, timeout=timeout, progress=progress)
-
-    def _deletion(self, whose: "Whose") -> NewEntry:
-        (row,) = Intake(self._token or "").update({**whose.names, Operator.DELETE.value: ""}, time.time())
-        return row
 
     # --- keeping it small
 
@@ -404,3 +383,8 @@ class Journal:
 
         with self._connection.reading() as connection:
             return statistics(connection, self.path, now=now)
+
+
+def _deletion(whose: "Whose", token: str | None) -> NewEntry:
+    (row,) = Intake(token or "").update({**whose.names, Operator.DELETE.value: ""}, time.time())
+    return row

@@ -7,6 +7,8 @@ reserved for shipping: settlements are not held against the limit, so that a ful
 
 import os
 import sqlite3
+from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +71,17 @@ class Space:
         self._path = path
         self._limits = Limits()
         self._kept_in_vain = -1  # shipped entries that were left when pruning freed nothing
+
+    def keep_limits(self, limits: Mapping[str, float | None]) -> None:
+        """Store limits that are given, infinite for none, and read all of them."""
+        given = {name: None if value == inf else value for name, value in limits.items() if value is not None}
+        with self._connection.reading() as connection:
+            kept = project.limits(connection)
+        if any(getattr(kept, name) != value for name, value in given.items()):
+            with self._connection.transaction() as connection:
+                project.keep_limits(connection, given)
+        with self._connection.reading() as connection:
+            self.read_limits(connection)
 
     def read_limits(self, connection: sqlite3.Connection) -> None:
         """Read the limits from the journal."""
