@@ -129,7 +129,7 @@ def _result(rows: list[ProfileRow]) -> Result:
     return Result(
         rows[0].token,
         rows[0].profile,
-        tuple(row.identity for row in rows if row.counter is not None and row.identity is not None),
+        tuple(row.identity for row in rows if row.identity is not None),
         tuple(_counts(rows)),
         compact(expected),
         tuple(_order(rows, touched)) if len(rows) > 1 else (),

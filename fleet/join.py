@@ -159,9 +159,13 @@ class _Join:
     def take(self, result: Result, shown: Mapping[str, Any] | None) -> None:
         """Compare one profile; None for one that the export does not show."""
         properties = shown or {}
+        if result.counts:
+            # Counters, and lists that may have marks.
+            doubts = [count.doubt.run.shown for count in result.counts if count.doubt is not None]
+            counters = {count.counter for count in result.counts}
+            self.seen |= counters.union(*doubts) & properties.keys()
+            self.seen.update(name for name, value in properties.items() if _has_objects(value))
         for count in result.counts:
-            names = {count.counter} if count.doubt is None else {count.counter, *count.doubt.run.shown}
-            self.seen |= names & properties.keys()
             self.missing[count.file] += shown is None and bool(count.known)
             if count.doubt is not None:
                 self._decide(count, result.profile, properties)
@@ -213,6 +217,10 @@ class _Join:
                 needs=needs,
             )
         )
+
+
+def _has_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(element, dict) for element in value)
 
 
 def _answer(count: Count, properties: Mapping[str, Any]) -> int | str:

@@ -206,7 +206,7 @@ class _Survey:
     def _row(self, profile: str, summary: Summary, doubt: Doubt | None) -> ProfileRow:
         facts = self._facts
         row = summary.row(self._file, facts.identity, facts.token, profile)
-        if not self._counting:
+        if not self._counting and doubt is None:
             return row
         known = None if self._counts.lost else self._known.get(profile, 0)
         doubtful = None if self._went_on else self._doubtful.get(profile, 0)
