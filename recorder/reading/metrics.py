@@ -3,7 +3,7 @@
 Source: the OpenMetrics specification, version 1.0.0.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from recorder.model.entries import State
@@ -12,11 +12,16 @@ from recorder.model.shipping import ShipperStatus
 from recorder.model.text import printable
 from recorder.reading.sentence import SHIPPING_STATES, Shipping
 
-__all__ = ["MEDIA_TYPE", "Family", "families_of", "openmetrics"]
+__all__ = ["MEDIA_TYPE", "Family", "Known", "families_of", "openmetrics"]
 
 MEDIA_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+Kind = Literal["counter", "gauge", "stateset"]
+Samples = Sequence[tuple[Mapping[str, str], float]]
+"""Labels and value of each."""
 
 
 class Family(NamedTuple):
@@ -30,9 +35,9 @@ class Family(NamedTuple):
     """
 
     name: str
-    kind: Literal["counter", "gauge", "stateset"]
+    kind: Kind
     about: str
-    samples: Sequence[tuple[Mapping[str, str], float]]
+    samples: Samples
 
 
 def openmetrics(families: Iterable[Family]) -> str:
@@ -59,74 +64,81 @@ def _escaped(label: str) -> str:
     return printable(label).translate(_ESCAPES)
 
 
-def families_of(journals: Mapping[str, tuple[Statistics, Shipping, ShipperStatus]]) -> list[Family]:
-    """Return what is known of some journals.
+class Known(NamedTuple):
+    """State of a journal.
 
-    Args:
-        journals: By the name that becomes their label: accounts, state of shipping, and the last shipper.
+    Attributes:
+        counts: The accounts.
+        shipping: The state of shipping.
+        shipper: The last shipper.
     """
-    named = [({"journal": name}, *known) for name, known in journals.items()]
-    counts = [(label, counted) for label, counted, _, _ in named]
-    ages = [(label, counted.oldest_pending_seconds) for label, counted in counts]
+
+    counts: Statistics
+    shipping: Shipping
+    shipper: ShipperStatus
+
+
+def families_of(journals: Mapping[str, Known]) -> list[Family]:
+    """Return what is known of some journals, by the name that becomes their label."""
     return [
         Family(
-            "restante_recorded_entries",
-            "counter",
-            "Entries recorded.",
-            [(label, counted.recorded) for label, counted in counts],
-        ),
-        Family(
-            "restante_entries",
-            "gauge",
-            "Entries by state; their sum is what was recorded.",
+            name,
+            kind,
+            about,
             [
-                (label | {"state": state.value}, getattr(counted, state.value))
-                for label, counted in counts
-                for state in State
+                ({"journal": journal, **labels}, value)
+                for journal, known in journals.items()
+                for labels, value in samples(known)
             ],
-        ),
-        Family(
-            "restante_possibly_twice_entries",
-            "counter",
-            "Entries that may have been applied twice.",
-            [(label, counted.possibly_twice) for label, counted in counts],
-        ),
-        Family(
-            "restante_out_of_order_entries",
-            "counter",
-            "Entries sent after later ones of their profile.",
-            [(label, counted.out_of_order) for label, counted in counts],
-        ),
-        Family(
-            "restante_oldest_unsent_seconds",
-            "gauge",
-            "Age of the oldest entry still to be sent.",
-            [(label, seconds) for label, seconds in ages if seconds is not None],
-        ),
-        Family(
-            "restante_journal_bytes",
-            "gauge",
-            "Size of the journal with its log.",
-            [(label, counted.bytes) for label, counted in counts],
-        ),
-        Family(
-            "restante_shipping",
-            "stateset",
-            "State of shipping, the worst of the lanes.",
-            [
-                (label | {"restante_shipping": state}, int(shipping.state == state))
-                for label, _, shipping, _ in named
-                for state in SHIPPING_STATES
-            ],
-        ),
-        Family(
-            "restante_lane_failures",
-            "gauge",
-            "Tries in a row that did not go through.",
-            [
-                (label | {"lane": lane.lane.value}, lane.failures)
-                for label, _, _, shipper in named
-                for lane in shipper.lanes
-            ],
-        ),
+        )
+        for name, kind, about, samples in _FAMILIES
     ]
+
+
+def _states(known: Known) -> Samples:
+    return [({"state": state.value}, getattr(known.counts, state.value)) for state in State]
+
+
+def _oldest(known: Known) -> Samples:
+    seconds = known.counts.oldest_pending_seconds
+    return [] if seconds is None else [({}, seconds)]
+
+
+def _shipping(known: Known) -> Samples:
+    return [({"restante_shipping": state}, int(known.shipping.state == state)) for state in SHIPPING_STATES]
+
+
+def _failures(known: Known) -> Samples:
+    return [({"lane": lane.lane.value}, lane.failures) for lane in known.shipper.lanes]
+
+
+_FAMILIES: tuple[tuple[str, Kind, str, Callable[[Known], Samples]], ...] = (
+    (
+        "restante_recorded_entries",
+        "counter",
+        "Entries recorded.",
+        lambda known: [({}, known.counts.recorded)],
+    ),
+    ("restante_entries", "gauge", "Entries by state; their sum is what was recorded.", _states),
+    (
+        "restante_possibly_twice_entries",
+        "counter",
+        "Entries that may have been applied twice.",
+        lambda known: [({}, known.counts.possibly_twice)],
+    ),
+    (
+        "restante_out_of_order_entries",
+        "counter",
+        "Entries sent after later ones of their profile.",
+        lambda known: [({}, known.counts.out_of_order)],
+    ),
+    ("restante_oldest_unsent_seconds", "gauge", "Age of the oldest entry still to be sent.", _oldest),
+    (
+        "restante_journal_bytes",
+        "gauge",
+        "Size of the journal with its log.",
+        lambda known: [({}, known.counts.bytes)],
+    ),
+    ("restante_shipping", "stateset", "State of shipping, the worst of the lanes.", _shipping),
+    ("restante_lane_failures", "gauge", "Tries in a row that did not go through.", _failures),
+)

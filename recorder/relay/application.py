@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
@@ -70,10 +71,8 @@ class Application:
         except Exception as error:  # noqa: BLE001  # a fault of ours, of which the sender is told
             notes.append(f"{type(error).__name__}: {error}")
             _log.exception("answering a request")
-            reply = refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the relay failed; nothing was journaled")
-        if self._log is not None:
-            method, target = environ["REQUEST_METHOD"], environ["REQUEST_URI"]
-            self._log(request_line(method, target, reply.status, *notes))
+            reply = refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the relay failed")
+        self._note(environ, reply.status, notes)
         headers = {
             "Content-Type": reply.kind,
             "Content-Length": str(len(reply.body)),
@@ -83,6 +82,12 @@ class Application:
         }
         start_response(f"{int(reply.status)} {HTTPStatus(reply.status).phrase}", [*headers.items()])
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body]
+
+    def _note(self, environ: Mapping[str, Any], status: int, notes: list[str]) -> None:
+        """Log a request; an error of the log's must not become the sender's, who would send again."""
+        if self._log is not None:
+            with suppress(Exception):
+                self._log(request_line(environ["REQUEST_METHOD"], environ["REQUEST_URI"], status, *notes))
 
     def _reply(self, environ: Mapping[str, Any], notes: list[str]) -> Reply:
         if reason := self._pages.refusal(environ):

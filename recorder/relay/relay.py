@@ -13,10 +13,8 @@ from recorder.journal.uptime import now
 from recorder.model.addresses import SERVICE
 from recorder.model.operations import UnknownOperators
 from recorder.model.policy import ShippingPolicy
-from recorder.model.reports import Statistics
-from recorder.model.shipping import ShipperStatus
-from recorder.reading.metrics import Family, families_of
-from recorder.reading.sentence import Shipping, shipping_of
+from recorder.reading.metrics import Family, Known, families_of
+from recorder.reading.sentence import shipping_of
 from recorder.reading.status import StatusReader
 from recorder.relay.application import Application
 from recorder.relay.inbox import Inbox
@@ -97,7 +95,7 @@ class Relay:
         self._networks = [ip_network(network) for network in allow]
         self._host, self._port = host, port
         self._origins = tuple(origins)
-        Pages(self._origins, None)
+        Pages(self._origins, None)  # refuses what is no origin
         self._journals = dict(journals)
         self._clock = clock
         self._server: HttpServer | None = None
@@ -181,21 +179,21 @@ class Relay:
     def health(self) -> tuple[bool, str]:
         """Return True if no journal needs a person, and a sentence about each."""
         known = self._known()
-        well = all(shipping.state not in _NEEDS_SOMEBODY for _, shipping, _ in known.values())
+        well = all(one.shipping.state not in _NEEDS_SOMEBODY for one in known.values())
         several = len(known) > 1
-        sentences = [f"{path}: " * several + shipping.sentence for path, (_, shipping, _) in known.items()]
+        sentences = [f"{path}: " * several + one.shipping.sentence for path, one in known.items()]
         return well, "\n".join(sentences)
 
     def metrics(self) -> list[Family]:
         """Return the state of all journals as metrics."""
         return families_of(self._known())
 
-    def _known(self) -> dict[str, tuple[Statistics, Shipping, ShipperStatus]]:
+    def _known(self) -> dict[str, Known]:
         known = {}
         for path in map(str, self._journals.values()):
             with StatusReader(path, clock=self._clock) as reader:
                 counts, shipper = reader.counts(), reader.shipping()
-            known[path] = counts, shipping_of(counts, shipper, now=self._clock()), shipper
+            known[path] = Known(counts, shipping_of(counts, shipper, now=self._clock()), shipper)
         return known
 
     def _admits(self, address: str) -> bool:

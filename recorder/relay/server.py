@@ -30,9 +30,7 @@ __all__ = ["MAX_CONNECTIONS", "HttpServer"]
 MAX_CONNECTIONS = 200
 """Connections at once; for one more, the one that has waited longest for its client is closed."""
 
-THREADS = 8
-"""Threads that answer; senders share commits, so more gain little."""
-
+_THREADS = 8  # that answer; senders share commits, so more gain little
 _REQUEST_SECONDS = 30.0  # from the first byte of a request to its last
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 2.0  # between looks for connections that are overdue
@@ -139,8 +137,6 @@ class HttpServer(TcpWSGIServer):
         settings = Adjustments(
             listen="127.0.0.1:0",  # not used, and else it looks up the address of all
             ident=None,
-            channel_timeout=_IDLE_SECONDS,
-            cleanup_interval=_LOOK_SECONDS,
             clear_untrusted_proxy_headers=False,  # none is read
             log_socket_errors=False,
             max_request_header_size=_MAX_HEAD,
@@ -149,7 +145,7 @@ class HttpServer(TcpWSGIServer):
         )
         workers = ThreadedTaskDispatcher()
         workers.logger, workers.queue_logger = _log, _queue_log
-        workers.set_thread_count(THREADS)
+        workers.set_thread_count(_THREADS)
         super().__init__(
             application,
             {},

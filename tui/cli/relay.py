@@ -120,29 +120,25 @@ def relay_command(
         policies[name], may = _before(file, places[name], given, yes=yes)
         if not may:
             context.exit(1)
+    relay_options = {
+        "host": host,
+        "port": port,
+        "allow": allow,
+        "origins": origins,
+        "url": places,
+        "policy": policies,
+        "unknown_operators": unknown_operators,
+        "log": RequestLog() if verbose else None,
+    }
+    _serve(journals, relay_options)
+
+
+def _serve(journals: dict[str, Path], relay_options: dict[str, Any]) -> None:
     shipping = _Shipping(journals)
     with stop_signals() as received:
+        relay = _started(journals, relay_options, shipping)
         try:
-            relay = Relay(
-                journals,
-                port=port,
-                host=host,
-                allow=allow,
-                origins=origins,
-                url=places,
-                policy=policies,
-                unknown_operators=unknown_operators,
-                import_credentials=import_credentials(),
-                on_event=shipping.tell,
-                log=RequestLog() if verbose else None,
-            )
-            relay.start()
-        except (OSError, UnicodeError) as error:
-            raise click.ClickException(unavailable(host, port, error, "--listen")) from error
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
-        try:
-            where = ", ".join(sorted({*places.values()}))
+            where = ", ".join(sorted({*relay_options["url"].values()}))
             options.narrate(f"SDKs send to {relay.url}, and it ships to {where}; Ctrl-C ends it.")
             options.say(relay.url)
             while not (received or shipping.error):
@@ -152,6 +148,20 @@ def relay_command(
     if shipping.error is not None:
         raise shipping.error
     options.narrate(relay.health()[1])
+
+
+def _started(journals: dict[str, Path], relay_options: dict[str, Any], shipping: "_Shipping") -> Relay:
+    try:
+        relay = Relay(
+            journals, import_credentials=import_credentials(), on_event=shipping.tell, **relay_options
+        )
+        relay.start()
+    except (OSError, UnicodeError) as error:
+        host, port = relay_options["host"], relay_options["port"]
+        raise click.ClickException(unavailable(host, port, error, "--listen")) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return relay
 
 
 def _journals(

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from recorder import State, Statistics
-from recorder.reading.metrics import families_of, openmetrics
+from recorder.reading.metrics import Known, families_of, openmetrics
 from recorder.reading.sentence import Shipping, shipping_of
 from recorder.reading.status import StatusReader
 from tui.cli import options
@@ -53,7 +53,7 @@ def status_command(
         old_events = reader.old_events()
     shipping = shipping_of(statistics, shipper, now=time.time())
     if form == "openmetrics":
-        options.say(openmetrics(families_of({str(path): (statistics, shipping, shipper)})).rstrip("\n"))
+        options.say(openmetrics(families_of({str(path): Known(statistics, shipping, shipper)})).rstrip("\n"))
     elif for_programs:
         state = {**options.as_dict(shipping), "destination": shipper.service, "old_events": old_events}
         options.write_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})

@@ -152,6 +152,14 @@ def test_journal_of_another_project_is_refused(tmp_path):
         Relay({"U": tmp_path / "site.db"}, url=NOWHERE).start()
 
 
+def test_error_of_log_is_not_the_senders(tmp_path):
+    def log(line):
+        raise OSError(line)
+
+    with Running(tmp_path / "site.db", log=log) as running:
+        assert running.ask("/engage", SET).text == "1"
+
+
 def test_request_lines_show_no_data(tmp_path):
     lines = []
     with Running(tmp_path / "site.db", log=lines.append) as running:
