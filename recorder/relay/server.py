@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["MAX_CONNECTIONS", "HttpServer"]
 
 MAX_CONNECTIONS = 200
-"""Connections at once; for one more, the one that has waited longest for its client is closed."""
+"""Connections at once; for one more, the one that has waited longest for its client is closed.
+
+Where all are being answered, the next one waits.
+"""
 
 # That answer: those that wait at once share a commit. With 64 senders, 24 journal twice as much a second as 8.
 _THREADS = 24
@@ -187,7 +190,8 @@ class HttpServer(TcpWSGIServer):
         if now >= self.next_channel_cleanup:
             self.next_channel_cleanup = now + _LOOK_SECONDS
             self.maintenance(now)
-        return True
+        connections = self.active_channels.values()
+        return len(connections) < MAX_CONNECTIONS or any(connection.waits for connection in connections)
 
     def maintenance(self, now: float) -> None:  # noqa: ARG002  # by a clock that nobody sets
         moment = time.monotonic()

@@ -52,6 +52,24 @@ def test_half_requests_give_way_to_others(running, connect):
     assert closed(slow[0])  # the oldest
 
 
+def test_connections_with_answers_under_way_are_bounded(monkeypatch, tmp_path):
+    """None of them can be closed: a new one waits."""
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+    with Running(tmp_path / "site.db") as running, ExitStack() as opened:
+        application = running.relay._server.application
+        with application._reading_large:
+            for _ in range(2):
+                opened.enter_context(running.connect()).sendall(LARGE)
+            eventually(lambda: application._large._value == 2)
+            third = opened.enter_context(running.connect())
+            third.sendall(HEAD.replace(b"POST /engage", b"GET /health") + b"\r\n")
+            third.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                third.recv(1)
+        third.settimeout(20)
+        assert third.recv(12) == b"HTTP/1.1 200"
+
+
 def test_dripping_request_is_ended(monkeypatch, tmp_path):
     """However often a byte of it comes."""
     monkeypatch.setattr(server, "_LOOK_SECONDS", 0.02)
