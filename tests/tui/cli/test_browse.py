@@ -57,6 +57,16 @@ def test_bad_options_are_refused(restante, journal, append, options, words):
     assert not (restante.folder / "screen.svg").exists()
 
 
+def test_malformed_account_is_refused(restante, journal, append):
+    """Before anything is drawn; whoever only looks needs none."""
+    append(SET)
+    options = ("tui", "-j", journal, "--screenshot", "screen.svg")
+    account = {"RESTANTE_QUERY_CREDENTIALS": "ops"}
+    ran = restante(*options, "--write", environment=account)
+    assert (ran.code, "must be user:secret[:project_id]" in ran.err) == (2, True)
+    assert restante(*options, environment=account).code == 0
+
+
 @pytest.mark.parametrize(
     ("keymap", "words"),
     [
