@@ -29,6 +29,8 @@ _LAG = 600.0  # seconds that an update may take until an export shows it, or a c
 _LONG = 86_400.0  # seconds that something may wait although nothing failed
 _ADD, _DELETE = Operator.ADD.value, Operator.DELETE.value
 _IN_DOUBT, _SENDING, _SHIPPED = State.IN_DOUBT.value, State.SENDING.value, State.SHIPPED.value
+# What waits may be the rest of a run of which all was applied: it makes the same of the profile when it goes again.
+_MAYBE_APPLIED = frozenset({_IN_DOUBT, _SENDING, State.WAITING.value})
 _EMPTY = frozenset({State.FORGOTTEN.value, State.LOST.value})
 _WELL = frozenset({None, AttemptOutcome.SHIPPED, AttemptOutcome.REFUSED})
 
@@ -146,6 +148,7 @@ class _Survey:
         self._profiles: dict[str, Summary] = {}
         self._known: dict[str, int | None] = {}
         self._doubtful: dict[str, int] = {}
+        self._reset: set[str] = set()  # profiles whose count a delete may have reset
         self._counting = False
 
     def rows(self) -> JournalRows:
@@ -176,6 +179,8 @@ class _Survey:
             return
         payload = Update.of(operator, as_message(message)).payload if operator else None
         summary.entry(seq, state, operator, payload, sends=sends, twice=bool(twice))
+        if operator == _DELETE and state in _MAYBE_APPLIED:
+            self._reset.add(profile)
         if operator in {_ADD, _DELETE} or twice or state != _SHIPPED:
             self._count(row)
 
@@ -190,8 +195,6 @@ class _Survey:
         if state in {_IN_DOUBT, _SENDING}:
             if operator == _ADD:
                 self._doubtful[profile] = self._doubtful.get(profile, 0) + max(1, sends)
-            elif operator == _DELETE:
-                self._known[profile] = None
         elif sends:
             past = Past(operator, state, sends, twice, counted)
             self._known[profile] = known_count(self._known.get(profile, 0), self._facts.counter, [past])
@@ -208,7 +211,8 @@ class _Survey:
         row = summary.row(self._file, facts.identity, facts.token, profile)
         if not self._counting and doubt is None:
             return row
-        known = None if self._counts.lost else self._known.get(profile, 0)
+        unknown = self._counts.lost or profile in self._reset
+        known = None if unknown else self._known.get(profile, 0)
         doubtful = None if self._went_on else self._doubtful.get(profile, 0)
         return row._replace(counter=facts.counter, known=known, doubtful=doubtful, doubt=doubt)
 

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from fleet import tables
 from recorder import Journal, ShippingPolicy
 from recorder.model.intake import Intake
 from tests.doubles import REFUSED, UNREACHABLE
@@ -138,6 +139,45 @@ def test_count_begins_anew_at_deletions(site):
         site.ship(recorder)
         recorder.people_delete("ada")
         recorder.people_increment("ada", {"visits": 1})
+        site.ship(recorder)
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
+def test_delete_that_goes_again_makes_counts_unsure(site):
+    """All of the run was applied, and it is to be sent again from its delete on: the profile shows the end already."""
+    with site.device("till") as recorder:
+        recorder.people_increment("ada", {"visits": 1})
+        recorder.people_delete("ada")
+        recorder.people_increment("ada", {"visits": 1})
+        recorder.people_increment("ada", {"visits": 1})
+        site.ship(recorder, COUNTED, 4)
+    site.fence("till")
+    site.write_export()
+    (decision,) = tables.decision_rows(site.inspect())
+    with Journal(site.path("till")) as journal:
+        assert journal.settle_decisions([decision]).partly == 1
+    assert found(site.inspect()) == []
+    site.visits("till", 0)
+    site.write_export()
+    assert (found(site.inspect()), site.service.inbox.profiles()["ada"]["visits"]) == ([], 2)
+
+
+def test_doubt_of_an_earlier_counter_is_decided(site):
+    """Forgetting begins a counter anew; the request had been counted by the one before."""
+    site.visits("till", 2, answers=[1])
+    with Journal(site.path("till")) as journal:
+        journal.forget("bob")
+    site.fence("till")
+    site.write_export()
+    report = site.inspect()
+    assert ([one.applied for one in report.decisions], found(report)) == ([1], [])
+
+
+def test_marks_are_no_difference(site):
+    """Of a journal that has marked charges, and counted nothing."""
+    with site.device("till") as recorder:
+        recorder.people_track_charge("ada", 5)
         site.ship(recorder)
     site.write_export()
     assert found(site.inspect()) == []
