@@ -119,12 +119,12 @@ def drive(folder, size=(80, 24), show=_silent):
         terminal.press("Enter")
         show("filtered", terminal.wait("4 of 65 match"))
         terminal.press("p")
-        show("a profile", terminal.wait("[2 Profiles]"))
+        show("a profile", terminal.wait("at 4 of 4"))  # keys lead nowhere before it is read
         terminal.press("[")
         terminal.press("[")
         show("two steps back", terminal.wait("at 2 of 4"))
         terminal.press("1")
-        terminal.wait("[1 Journal]")
+        terminal.wait("4 of 65 match")  # the last line of that view to come: "esc clears" is awaited gone
         terminal.press("Escape")
         terminal.wait("esc clears", gone=True)
         terminal.press("e")
