@@ -3,17 +3,18 @@
 import asyncio
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.events import Event, Key, Resize
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from recorder import InvalidOperation, JournalBusy, JournalDamaged, RestanteError
@@ -21,7 +22,16 @@ from tui.browser.ascii_filter import AsciiFilter
 from tui.browser.changes import Changes
 from tui.browser.gateway import Gateway
 from tui.browser.keys import BINDINGS, WRITES
-from tui.browser.messages import Changed, Failed, FilterEntries, Place, ShowEntry, ShowProfile, Worked
+from tui.browser.messages import (
+    Changed,
+    Failed,
+    FilterEntries,
+    KeyHandled,
+    Place,
+    ShowEntry,
+    ShowProfile,
+    Worked,
+)
 from tui.browser.screens.main import MainScreen
 from tui.browser.views.journal import JournalView
 from tui.browser.views.profiles import ProfilesView
@@ -112,7 +122,8 @@ class Browser(App[Place], Asking):
         self._polls = 0
         self._troubles: dict[str, str] = {}  # by what was to be read
         self._file_warning = ""
-        self._typed_in: WeakKeyDictionary[Key, tuple[object, object]] = WeakKeyDictionary()
+        self._keys: deque[tuple[Key, Screen[Any]]] = deque()  # each with the screen that it was typed on
+        self._acting: Widget | None = None  # the widget that was given a key, until that has acted
         self._keymap_given = dict(keymap or {})
         self.set_keymap(self._keymap_given)
 
@@ -179,21 +190,33 @@ class Browser(App[Place], Asking):
     # --- keys
 
     async def on_event(self, event: Event) -> None:
-        """Hand a key on to the widget that has the focus by now.
+        """Let a key wait until the one before has acted.
 
-        Several keys that come in one read are sent to one widget before the first of them has acted: "/ada" would
-        open the prompt, and lose the rest. Across screens nothing is handed on: a key that was typed before a question
-        must not answer it.
+        Textual hands each key to the widget that has the focus when it comes. Of "/ada", typed fast, some letters would
+        reach the table that is about to lose the focus, and be overtaken by others on their way to the prompt.
         """
-        if isinstance(event, Key):
-            here = (self.screen, self.focused)
-            typed_in = self._typed_in.setdefault(event, here)
-            if typed_in[0] is not self.screen:
-                return
-            if typed_in != here:
-                event = Key(event.key, event.character)
-                self._typed_in[event] = here
-        await super().on_event(event)
+        if not isinstance(event, Key) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        self._keys.append((event, self.screen))
+        if (
+            self._acting is None or not self._acting.is_attached
+        ):  # what was removed meanwhile hands nothing up
+            await self.on_key_handled()
+
+    async def on_key_handled(self) -> None:
+        """Hand the next key to the widget that has the focus by now.
+
+        Across screens nothing is handed on: a key that was typed before a question must not answer it.
+        """
+        self._acting = None
+        while self._keys and self._acting is None:
+            key, screen = self._keys.popleft()
+            if screen is self.screen:
+                await super().on_event(key)
+                focused = self.focused or self.screen
+                if key.is_forwarded and focused.post_message(KeyHandled()):
+                    self._acting = focused
 
     # --- live
 

@@ -6,7 +6,7 @@ from textual.message import Message
 
 from tui.text.rows import Query
 
-__all__ = ["Changed", "Failed", "FilterEntries", "Place", "ShowEntry", "ShowProfile", "Worked"]
+__all__ = ["Changed", "Failed", "FilterEntries", "KeyHandled", "Place", "ShowEntry", "ShowProfile", "Worked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,10 @@ class FilterEntries(Message):
     def __init__(self, words: list[str]) -> None:
         self.words = words
         super().__init__()
+
+
+class KeyHandled(Message):
+    """A key has acted: this follows it from widget to widget, up to the app."""
 
 
 class Changed(Message):

@@ -1,5 +1,6 @@
 """Going around in the journal view, what stays where it is, and what may be changed."""
 
+import asyncio
 import functools
 import json
 import runpy
@@ -14,6 +15,7 @@ from tui.browser.actions import Actions
 from tui.browser.gateway import PAGE, Gateway
 from tui.browser.keys import BINDINGS, KEY_IDS, WRITES
 from tui.browser.messages import FilterEntries, ShowEntry, Worked
+from tui.browser.views.journal import JournalView
 from tui.browser.widgets.entry_detail import EntryDetail
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.prompt import Prompt
@@ -174,6 +176,24 @@ async def test_key_after_enter_reaches_detail(kiosk, size):
         for key in ("enter", "R"):
             pilot.app.simulate_key(key)
         await settled(pilot, lambda: any("Retry 1 entry, #12?" in line for line in screen_text(pilot.app)))
+
+
+@pytest.mark.parametrize("ahead", [3, 5])
+async def test_letters_typed_fast_stay_in_order(kiosk, ahead):
+    """The key that opens the prompt is a few widgets ahead of the first letter, the others come when it is open."""
+    async with browsing(kiosk) as pilot:
+        field = pilot.app.query_one(Prompt).field
+        opened = asyncio.Event()
+        pilot.app.watch(field, "has_focus", lambda focused: opened.set() if focused else None, init=False)
+        pilot.app.simulate_key("slash")
+        for _ in range(ahead):
+            await asyncio.sleep(0)
+        pilot.app.simulate_key("a")
+        await opened.wait()
+        for key in ("d", "m", "i", "n", "enter"):
+            pilot.app.simulate_key(key)
+        await settled(pilot)
+        assert pilot.app.query_one(JournalView).place[0].words == ("admin",)
 
 
 async def test_find_goes_both_ways(kiosk):
