@@ -7,13 +7,12 @@ from typing import Any
 
 from fleet.rows import Device, Failures, JournalRows
 from fleet.summary import Summary
-from recorder.model.entries import State
+from recorder.model.entries import UNSENT, State
 from recorder.model.errors import InvalidOperation, NotAJournal
 from recorder.model.operations import examine
 
 __all__ = ["read_lines"]
 
-_UNSENT = frozenset({State.PENDING, State.SENDING, State.WAITING})
 _EMPTY = frozenset({State.FORGOTTEN, State.LOST})
 _WORDS = "words are not exported"
 
@@ -48,7 +47,7 @@ def read_lines(lines: Iterable[bytes | str], name: str) -> JournalRows:
             _take(profiles, number, state, message)
     device = Device(
         name,
-        unsent=sum(states[state] for state in _UNSENT),
+        unsent=sum(states[state] for state in UNSENT),
         in_doubt=states[State.IN_DOUBT],
         rejected=(Failures(_WORDS, states[State.REJECTED]),) if states[State.REJECTED] else (),
         lost=states[State.LOST],

@@ -234,7 +234,7 @@ class _Survey:
             place=place,
             stuck_since=since,
             cause=cause,
-            unsent=counts.to_send,
+            unsent=counts.unsent,
             in_doubt=counts.in_doubt,
             rejected=_rejected(self._reader) if counts.rejected else (),
             lost=counts.lost,

@@ -59,7 +59,7 @@ class Device(NamedTuple):
         place: The place it had reached.
         stuck_since: Since when nothing goes through although there is something to send; None if it goes.
         cause: Why, in words.
-        unsent: Entries still to be sent.
+        unsent: Entries still to be sent, or in doubt.
         in_doubt: Entries in doubt.
         rejected: Rejected entries, by the service's words; the largest group first.
         lost: Entries that damage made unreadable.

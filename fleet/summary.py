@@ -5,7 +5,7 @@ from typing import Any
 
 from fleet.rows import ProfileRow, Touched, Written, to_text
 from recorder.model.dialect import of_recorded
-from recorder.model.entries import State
+from recorder.model.entries import UNSENT, State
 from recorder.model.operations import Operator
 from recorder.model.semantics import Properties, operate
 
@@ -14,7 +14,6 @@ __all__ = ["Summary"]
 _DIALECT = of_recorded()
 _KNOWN = frozenset(Operator)
 _FIXING = frozenset({Operator.SET.value, Operator.UNSET.value, Operator.DELETE.value})
-_UNSENT = frozenset({State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT})
 _DELETE = Operator.DELETE.value
 _MOST_WITNESSES = 2
 
@@ -113,7 +112,7 @@ class Summary:
             self.shipped(seq, operator, payload)
             if twice:
                 self.perhaps(operator, payload)
-        elif state in _UNSENT or sends:
+        elif state in UNSENT or sends:
             self.perhaps(operator, payload)
 
     def _of(self, name: str) -> _Property:

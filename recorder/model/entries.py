@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["AttemptOutcome", "NewEntry", "ReadBack", "State"]
+__all__ = ["UNSENT", "AttemptOutcome", "NewEntry", "ReadBack", "State"]
 
 
 class State(StrEnum):
@@ -27,6 +27,10 @@ class State(StrEnum):
     """Its content was erased; its number stays."""
     LOST = "lost"
     """Unreadable after damage; only counted."""
+
+
+UNSENT = frozenset({State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT})
+"""States of entries that are still to be sent, or whose arrival is not known."""
 
 
 class AttemptOutcome(StrEnum):

@@ -1,7 +1,10 @@
 """Filter language: from words such as ``state=rejected op=add error!=413`` to an SQL condition. Pure.
 
 Words are safe in shells unquoted. ``key=value`` and ``key!=value`` take the keys of `KEYS`; a bare word looks
-in the profile's id, the group key, the names of the properties and the error text. All words must be true.
+in the profile's id, the group key, names and values of properties, and the error text. All words must be true.
+
+``state=``, ``op=`` and ``lane=`` take several, with commas. ``state=unsent`` is all that is to be sent, or in doubt.
+``op=`` takes operators, with or without ``$``, and the methods' names: ``op=increment``, ``op=charge``.
 
 ``error=`` looks for a text in the reason; ``error==`` takes exactly this text, which is the request's if the entry has
 no reason of its own, and ``error==`` alone takes entries without any. ``status=400`` is the
@@ -14,10 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import ascii_lowercase, ascii_uppercase
 
-from recorder.model.entries import State
+from recorder.model.entries import UNSENT, State
 from recorder.model.errors import InvalidFilter
 from recorder.model.json_value import is_text
-from recorder.model.operations import Lane
+from recorder.model.operations import Lane, Operator
 
 __all__ = ["KEYS", "MOST_RANGES", "WORDS", "Where", "moment", "seconds", "where"]
 
@@ -43,13 +46,25 @@ _WORD = re.compile(r"(?P<key>[A-Za-z_]+)(?P<negated>!?)=(?P<value>.*)", re.DOTAL
 _SPAN = re.compile(r"(?P<amount>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>[smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-# Property names are the keys of the operator's object, or the elements of an unset's list.
-_ANYWHERE = """(instr(lower(coalesce(profile, '')), ?) OR instr(lower(coalesce(group_key, '')), ?)
- OR instr(lower(coalesce(reason, '')), ?)
- OR EXISTS (SELECT 1 FROM json_each(message) AS top,
-                          json_each(CASE WHEN top.key = operator AND top.type IN ('object', 'array')
+# The operator's object or list: an event has no operator, but properties.
+_PARTS = """EXISTS (SELECT 1 FROM json_each(message) AS top,
+                          json_tree(CASE WHEN top.key = coalesce(operator, 'properties')
+                                          AND top.type IN ('object', 'array')
                                          THEN top.value ELSE '[]' END) AS part
-             WHERE instr(lower(CASE WHEN typeof(part.key) = 'text' THEN part.key ELSE part.value END), ?)))"""
+             WHERE {found})"""
+_VALUE = "instr(lower(CASE WHEN part.type IN ('true', 'false') THEN part.type ELSE part.atom END), ?)"
+_IN_VALUES = _PARTS.format(found=_VALUE)
+_IN_PARTS = _PARTS.format(found=f"(typeof(part.key) = 'text' AND instr(lower(part.key), ?)) OR {_VALUE}")
+_ANYWHERE = f"""(instr(lower(coalesce(profile, '')), ?) OR instr(lower(coalesce(group_key, '')), ?)
+ OR instr(lower(coalesce(reason, '')), ?) OR {_IN_PARTS})"""
+
+# The methods' names beside the operators'.
+_METHODS = {"increment": Operator.ADD.value, "track_charge": "charge"}
+_CHARGE = "operator = '$append' AND json_type(message, '$.\"$append\".\"$transactions\"') IS NOT NULL"
+_CLEAR = "operator = '$set' AND json_type(message, '$.\"$set\".\"$transactions\"') = 'array'"
+_CHARGES = {"charge": _CHARGE, "clear_charges": _CLEAR}
+_OPERATORS = (*(operator.value.removeprefix("$") for operator in Operator), "increment", *_CHARGES)
+_UNSENT = "unsent"
 
 # Why an entry stands as it does: what was refused carries its reason; of what is in doubt its attempt knows.
 WORDS = "coalesce(reason, (SELECT words FROM attempts WHERE attempts.id = attempt), '')"
@@ -87,7 +102,7 @@ def where(expression: str | Sequence[str], *, now: float) -> Where:
         clause, values = _word(word, now)
         clauses.append(clause)
         parameters.extend(values)
-        if word.startswith("state="):
+        if word.startswith("state=") and len(values) == 1:
             state = State(str(values[0]))
     return Where(" AND ".join(clauses) or "1", tuple(parameters), state)
 
@@ -95,7 +110,7 @@ def where(expression: str | Sequence[str], *, now: float) -> Where:
 def _word(word: str, now: float) -> Clause:
     match = _WORD.fullmatch(word)
     if match is None:
-        return _ANYWHERE, [word.translate(_ASCII_LOWER)] * 4
+        return _ANYWHERE, [word.translate(_ASCII_LOWER)] * 5
     key, value = match["key"], match["value"]
     if key not in KEYS:
         raise InvalidFilter(f"{key!r} is no filter key; the keys are {', '.join(KEYS)}")
@@ -106,7 +121,7 @@ def _word(word: str, now: float) -> Clause:
             else "has no value"
         )
         raise InvalidFilter(f"{word!r} {reason}")
-    clause, values = _since(value, now) if key == "since" else _CLAUSES[key](value)
+    clause, values = _time(key, value, now) if key in _TIMES else _CLAUSES[key](value)
     return (f"NOT ({clause})" if match["negated"] else clause), values
 
 
@@ -120,11 +135,34 @@ def seconds(text: str) -> float | None:
     return float(span["amount"]) * _SECONDS[span["unit"]] if span is not None else None
 
 
-def _one_of(value: str, names: Iterable[str], what: str) -> str:
+def _one_of(column: str, value: str, names: Iterable[str], what: str) -> Clause:
+    """Return the condition that a column is one of some values, with commas between them."""
     known = [str(name) for name in names]
-    if value not in known:
-        raise InvalidFilter(f"{value!r} is no {what}; there are {', '.join(known)}")
-    return value
+    wanted: dict[str, None] = {}
+    for each in value.split(","):
+        if each not in known:
+            raise InvalidFilter(f"{_clipped(each)!r} is no {what}; there are {', '.join(known)}")
+        wanted |= dict.fromkeys(sorted(UNSENT) if each == _UNSENT else [each])
+    if len(wanted) == 1:
+        return f"{column} = ?", [*wanted]
+    return f"{column} IN ({', '.join('?' * len(wanted))})", [*wanted]
+
+
+def _operator(value: str) -> Clause:
+    clauses: list[str] = []
+    values: list[str | float] = []
+    for each in value.split(","):
+        name = _METHODS.get(each, each)
+        if name in _CHARGES:
+            clauses.append(f"coalesce({_CHARGES[name]}, 0)")
+        elif name.startswith("$") or name in _OPERATORS:
+            clauses.append("coalesce(operator, '') = ?")
+            values.append(name if name.startswith("$") else f"${name}")
+        else:
+            raise InvalidFilter(
+                f"{_clipped(each)!r} is no operator; there are {', '.join(_OPERATORS)}, and others with their $, quoted"
+            )
+    return (clauses[0] if len(clauses) == 1 else f"({' OR '.join(clauses)})"), values
 
 
 def _error(value: str) -> Clause:
@@ -192,23 +230,25 @@ def moment(text: str, now: float) -> float | None:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
-def _since(value: str, now: float) -> Clause:
-    since = moment(value, now)
-    if since is None:
+def _time(key: str, value: str, now: float) -> Clause:
+    time = moment(value, now)
+    if time is None:
         raise InvalidFilter(
-            f"since={value}: an age such as 90s, 5m, 2h, 7d, or a time such as 2026-01-31T12:00"
+            f"{key}={value}: an age such as 90s, 5m, 2h, 7d, or a time such as 2026-01-31T12:00"
         )
-    return "recorded_at >= ?", [since]
+    return f"recorded_at {_TIMES[key]} ?", [time]
 
 
+_TIMES = {"since": ">=", "until": "<"}
 _CLAUSES: dict[str, Callable[[str], Clause]] = {
-    "state": lambda value: ("state = ?", [_one_of(value, State, "state")]),
-    "op": lambda value: ("coalesce(operator, '') = ?", [value if value.startswith("$") else f"${value}"]),
+    "state": lambda value: _one_of("state", value, [*State, _UNSENT], "state"),
+    "op": _operator,
     "profile": lambda value: ("coalesce(profile, '') = ?", [value]),
     "group": lambda value: ("coalesce(group_key, '') = ?", [value]),
-    "lane": lambda value: ("lane = ?", [_one_of(value, Lane, "lane")]),
+    "lane": lambda value: _one_of("lane", value, Lane, "lane"),
+    "value": lambda value: (_IN_VALUES, [value.translate(_ASCII_LOWER)]),
     "error": _error,
     "status": _status,
     "seq": _seq,
 }
-KEYS = (*_CLAUSES, "since")
+KEYS = (*_CLAUSES, *_TIMES)

@@ -8,7 +8,7 @@ from recorder.journal import baseline, lanes
 from recorder.journal.opening import making_sense, onward
 from recorder.journal.packing import as_folded
 from recorder.model.counting import Counting
-from recorder.model.entries import State
+from recorder.model.entries import UNSENT, State
 from recorder.model.operations import Lane
 from recorder.model.reports import Baseline, Entry, EntryRow, ProfileCount
 from recorder.reading import statements as sql
@@ -22,7 +22,6 @@ Made = TypeVar("Made")
 
 _PAGE = 200  # a message may take a megabyte
 _TRIES = 3
-_UNSENT = frozenset({State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT})
 
 
 class HistoryReader(EntryReader):
@@ -135,7 +134,7 @@ class HistoryReader(EntryReader):
         )
         shipped = [row for row in rows if row.state == State.SHIPPED]
         shipped.sort(key=lambda row: (row.attempt or 0, row.seq))
-        unsent = [row for row in rows if row.state in _UNSENT and not shipped_only]
+        unsent = [row for row in rows if row.state in UNSENT and not shipped_only]
         return kept, [(row.seq, row.message) for row in (*shipped, *unsent)]
 
     def _at_one_moment(self, numbers: Sequence[int], stop: Callable[[], bool]) -> list[EntryRow]:

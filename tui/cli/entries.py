@@ -30,13 +30,15 @@ _COLUMNS = ("SEQ", "AGE", "PROFILE", "OP", "SUMMARY", "STATE")
     show_default=True,
     help="Largest number of entries.",
 )
+@click.option("--until", metavar="TIME", help="The same as until=TIME: entries recorded before it.")
 @options.json_flag
-def entries_command(words: list[str], path: Path, limit: int, for_programs: bool) -> None:
+def entries_command(words: list[str], path: Path, limit: int, until: str | None, for_programs: bool) -> None:
     """List entries, newest first.
 
-    Filters: state=, op=, profile=, group=, lane=, error=, status=, seq=, since=; != negates. A word alone
-    searches ids, property names and error texts. error==WORDS matches the whole text. seq= takes a list such as
-    3,7,20..30.
+    Filters: state=, op=, profile=, group=, lane=, value=, error=, status=, seq=, since=, until=; != negates. A word
+    alone searches ids, names and values of properties, and error texts. state=, op= and lane= take several, as
+    state=rejected,in_doubt; state=unsent is all that is to be sent, or in doubt. op= also takes increment and
+    charge. error==WORDS matches the whole text. seq= takes a list such as 3,7,20..30.
 
     \b
     Examples:
@@ -44,6 +46,7 @@ def entries_command(words: list[str], path: Path, limit: int, for_programs: bool
       restante entries op=add profile=ada since=2h
       restante entries seq=100..200 --json
     """
+    words = words if until is None else [*words, f"until={until}"]
     with JournalReader(path) as reader:
         entries = reader.entries(words, limit=limit)
         total = reader.count(words) if len(entries) == limit else len(entries)

@@ -41,7 +41,7 @@ def format_report(report: Report) -> Iterator[str]:
 
 def _device(report: Report, device: Device) -> Iterator[str]:
     if device.stuck_since is not None:
-        yield f"stuck since {_minute(device.stuck_since)} ({printable(device.cause)}), {device.unsent:,} to send"
+        yield f"stuck since {_minute(device.stuck_since)} ({printable(device.cause)}), {device.unsent:,} unsent"
     for group in device.rejected:
         yield f"{group.entries:,} rejected: {printable(clipped(group.words, 2 * _MOST))}"
     if device.in_doubt:

@@ -83,6 +83,15 @@ def test_empty_filter_finds_everything_newest_first(found, expression):
         ("state!=rejected", but(9, 10)),
         ("state=pending", but(9, 10)),
         ("state=in_doubt", []),
+        ("state=in_doubt,rejected", [10, 9]),
+        ("state!=rejected,shipped", but(9, 10)),
+        ("state=unsent", but(9, 10)),
+        ("lane=events,groups", [11, 6, 5]),
+        ("value=team", [5]),
+        ("value=PRO", [1]),
+        ("value=9", [6]),
+        ("value=plan", [4]),
+        ("value!=team", but(5)),
         ("state=sending", []),
         ("lane=groups", [6, 5]),
         ("lane!=people", [11, 6, 5]),
@@ -141,7 +150,7 @@ def test_all_words_must_hold(found):
     assert found("visits state!=rejected op=add") == [3, 2]
 
 
-@pytest.mark.parametrize("name", ["add", "set", "unset", "delete", "merge"])
+@pytest.mark.parametrize("name", ["add", "set", "unset", "delete"])
 def test_operator_needs_no_dollar(found, name):
     assert found(f"op={name}") == found(f"op=${name}")
     assert found(f"op!={name}") == found(f"op!=${name}")
@@ -151,7 +160,35 @@ def test_operator_is_exact(found):
     assert found("op=add") == [9, 6, 3, 2]
     assert found("op=set") == [8, 7, 5, 1]
     assert found("op=unset") == [4]
-    assert found("op=ADD") == []
+    assert found("op=$merge") == []
+    assert found("op=add,unset") == [9, 6, 4, 3, 2]
+    assert found("op=increment") == found("op=add")
+
+
+def test_charges_have_their_own_words(tmp_path):
+    path = tmp_path / "kiosk.db"
+    with Journal(path, token="T") as journal:
+        journal.append(
+            [
+                people("ada", "$append", {"$transactions": {"$amount": 5}}),
+                people("ada", "$set", {"$transactions": []}),
+                people("ada", "$append", {"seen": {"$transactions": 1}}),
+                people("ada", "$set", {"$transactions": "none"}),
+                people("ada", None, None),
+            ]
+        )
+    with JournalReader(path) as reader:
+        numbers = {
+            word: [entry.seq for entry in reader.entries(word)]
+            for word in ("op=charge", "op=track_charge", "op=clear_charges", "op!=charge", "op=charge,set")
+        }
+    assert numbers == {
+        "op=charge": [1],
+        "op=track_charge": [1],
+        "op=clear_charges": [2],
+        "op!=charge": [5, 4, 3, 2],
+        "op=charge,set": [4, 2, 1],
+    }
 
 
 def test_negation_matches_missing_values(found):
@@ -162,7 +199,11 @@ def test_negation_matches_missing_values(found):
 
 
 @pytest.mark.parametrize(
-    "word", ["profile=ada", "op=add", "group=city", "error=missing", "seq=3..5", "since=1h"]
+    "word",
+    [
+        *("profile=ada", "op=add", "op=charge,add", "group=city", "error=missing", "seq=3..5", "since=1h"),
+        *("until=1h", "value=2", "state=unsent", "lane=people,events"),
+    ],
 )
 def test_word_and_negation_divide_all_entries(found, word):
     key, value = word.split("=")
@@ -213,6 +254,11 @@ def test_since_takes_a_span(found, span, oldest):
     assert found(f"since={span}") == list(range(len(ROWS), oldest - 1, -1))
 
 
+def test_until_takes_what_since_leaves(found):
+    assert found("until=2h") == [3, 2, 1]
+    assert found("since=2h until=15m") == [6, 5, 4]
+
+
 def test_since_is_utc_without_a_zone(found):
     moment = datetime.fromtimestamp(NOW - 2 * HOUR, UTC)
     tokyo = moment.astimezone(timezone(timedelta(hours=9)))
@@ -258,14 +304,15 @@ def test_malformed_since_explains_its_form(found, value):
         ("missing", [10]),
         ("%", [9, 3]),
         ("100%", [9, 3]),
-        ("_", [10, 9, 8, 1]),
+        ("_", [11, 10, 9, 8, 1]),
         ("'", [9, 7]),
         ('"x"', [7]),
         ("it's", [7]),
         ("größe", [8]),
         ("日", [8]),
         ("名前", [8]),
-        ("team", []),
+        ("team", [5]),
+        ("quote", [7]),
         ("nobody", []),
     ],
 )
@@ -312,7 +359,11 @@ def test_bare_word_breaks_on_no_payload(tmp_path, payload):
         ("_=x", "no filter key"),
         ("state=done", "'done' is no state; there are pending, sending"),
         ("state!=PENDING", "is no state"),
-        ("lane=people,groups", "is no lane; there are people, groups, events, imports"),
+        ("lane=people,all", "'all' is no lane; there are people, groups, events, imports"),
+        ("state=pending,", "'' is no state"),
+        ("op=ADD", "'ADD' is no operator; there are set, set_once, add"),
+        ("op=merge", "others with their \\$"),
+        ("until=soon", "until=soon: an age"),
         ("op=", "\\$add unquoted becomes nothing: write op=add"),
         ("op!=", "write op=add"),
         *((f"{key}=", "has no value") for key in KEYS),
@@ -355,7 +406,8 @@ def test_value_like_sql_is_only_text(found, value):
     assert found(f"profile={value}") == []
     assert found(f"group={value}") == []
     assert found(f"error={value}") == []
-    assert found(f"op={value}") == []
+    assert found(f"op=${value}") == []
+    assert found(f"value={value}") == []
     if "=" not in value:
         assert found(f"nobody{value}") == []
     assert found(f"profile!={value}") == ALL
@@ -401,8 +453,8 @@ def test_any_value_filters_or_is_refused(reader, key, sign, value):
     )
 )
 def test_condition_never_contains_user_text(text):
-    for key in ("profile", "group", "error", "op"):
-        word = f"{key}={text.strip()}"
-        plain = f"{key}==x" if word.startswith("error==") else f"{key}=x"  # exactly these words, or a part
+    for key in ("profile", "group", "error", "value", "op"):
+        word = f"{key}=${text.replace(',', '').strip()}" if key == "op" else f"{key}={text.strip()}"
+        plain = f"{key}==x" if word.startswith("error==") else f"{key}=$x"  # exactly these words, or a part
         if text.strip():
             assert where(word, now=NOW).sql == where(plain, now=NOW).sql

@@ -93,7 +93,8 @@ def test_huge_limit_is_refused(restante, story):
         (["visits", "state!=rejected"], [3, 2]),
         (["seq=2..3"], [3, 2]),
         (["since=1h", "group=company"], [5]),
-        (["zürich"], []),
+        (["zürich"], [1]),
+        (["basel"], []),
     ],
 )
 def test_words_filter_and_all_must_hold(restante, story, words, found):

@@ -44,9 +44,9 @@ class JournalView(EntryKeys):
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["journal"]]
     BINDING_GROUP_TITLE = "Journal"
     HELP = """
-A filter is words that must all hold: `state=rejected op=add profile=ada group=company lane=people error=numeric
-status=400 seq=3,100..200 since=2h`; `!=` negates, `error==` takes exactly these words, and a bare word looks in ids,
-property names and error texts.
+A filter is words that must all hold: `state=rejected,in_doubt op=increment profile=ada group=company lane=people
+value=coffee error=numeric status=400 seq=3,100..200 since=2d until=2h`; `state=unsent` is all that is to be sent or in
+doubt, `!=` negates, `error==` takes exactly these words, and a bare word looks in ids, names, values and error texts.
 """
 
     def __init__(self, gateway: Gateway, changes: Changes) -> None:
