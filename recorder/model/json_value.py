@@ -15,6 +15,7 @@ __all__ = [
     "json_equal",
     "json_key",
     "kind_of",
+    "object_of",
     "parse_json",
     "same_spelling",
     "spell",
@@ -203,7 +204,12 @@ def parse_json(text: str) -> Any:
     return _decoder.decode(text)
 
 
-def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of its names and values, for `json` to call.
+
+    Raises:
+        ValueError: A name stands twice.
+    """
     made = dict(pairs)
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
@@ -212,4 +218,4 @@ def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_as_object)
+_decoder = json.JSONDecoder(object_pairs_hook=object_of)

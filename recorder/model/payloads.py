@@ -14,6 +14,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any, NoReturn
 
+from recorder.model.json_value import object_of
 from recorder.model.normalise import MAX_DEPTH
 
 __all__ = [
@@ -270,7 +271,7 @@ def _check(messages: list[Any]) -> None:
 
 def _json(text: str) -> Any:
     try:
-        value = json.loads(text, parse_constant=_no_json, parse_float=_finite)
+        value = json.loads(text, parse_constant=_no_json, parse_float=_finite, object_pairs_hook=object_of)
     except RecursionError:
         raise Unreadable(f"data, nested deeper than {MAX_DEPTH}") from None
     except ValueError as error:

@@ -104,6 +104,16 @@ def test_event_that_is_none_is_refused(running, event):
     assert running.entries() == []
 
 
+def test_name_given_twice_is_refused(running):
+    """All but its last value would be lost."""
+    twice = b'{"$token": "T", "$distinct_id": "ada", "$set": {"a": 1}, "$set": {"b": 2}}'
+    answer = running.ask("/engage?verbose=1", twice)
+    assert verbose(answer) == {
+        "status": 0,
+        "error": 'data, malformed JSON: the name "$set" stands twice in an object',
+    }
+
+
 def test_projects_have_journals_of_their_own(tmp_path):
     journals = {"T": tmp_path / "t.db", "U": tmp_path / "u.db"}
     with Running(journals["T"], journals=journals) as running:
