@@ -217,7 +217,10 @@ def main() -> None:
         print(line, flush=True)
         lines.append(f"{line}\n")
     if given.write:
-        PAGE.write_text(_TABLE.sub("".join(lines), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        page = PAGE.read_text(encoding="utf-8")
+        if not given.full:  # keep what is measured with --full only
+            lines += [f"{line}\n" for line in page.splitlines() if line.startswith(f"| {FULL:,} |")]
+        PAGE.write_text(_TABLE.sub("".join(lines), page), encoding="utf-8")
 
 
 if __name__ == "__main__":
