@@ -7,6 +7,7 @@ of data frames took 2.1 times.
 """
 
 import pickle
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -32,6 +33,7 @@ from recorder.model.errors import RestanteError
 
 __all__ = ["ClusterUnavailable", "inspect_by"]
 
+_ADDRESS = re.compile(r"(?:tcp|tls|ucx|wss?)://\S+:\d+")
 _PACKAGE = "restante"
 _TIMEOUT = 10  # seconds
 _BLOCK = 32 * 2**20  # bytes of the export in a task
@@ -72,9 +74,13 @@ def inspect_by(
         ClusterUnavailable: The scheduler does not answer, has no workers, or these have another restante.
         BadExport: A line of the export is no profile.
     """
+    if not _ADDRESS.fullmatch(scheduler):  # Dask's client would say so, but not end in order
+        raise ClusterUnavailable(
+            f"{scheduler!r} is no address of a Dask scheduler", hint="Give one such as tcp://10.0.0.5:8786."
+        )
     try:
         client = Client(scheduler, timeout=_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ClusterUnavailable(
             f"no Dask scheduler answers at {scheduler}: {error}",
             hint="Start one with `dask scheduler`, and workers with `dask worker ADDRESS`.",

@@ -169,6 +169,12 @@ def test_missing_scheduler_is_named(monkeypatch):
         cluster.inspect_by("tcp://127.0.0.1:9", ["a.db"])
 
 
+@pytest.mark.parametrize("address", ["", "nonsense", "nonsense://10.0.0.5:8786", "tcp://10.0.0.5"])
+def test_wrong_address_is_refused(address):
+    with pytest.raises(cluster.ClusterUnavailable, match=r"is no address of a Dask scheduler"):
+        cluster.inspect_by(address, ["a.db"])
+
+
 def test_cluster_without_workers_is_refused():
     with (
         distributed.LocalCluster(
