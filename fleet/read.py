@@ -12,7 +12,6 @@ from fleet.rows import Device, Doubt, Failures, JournalRows, Place, ProfileRow, 
 from fleet.summary import Summary
 from recorder.model.entries import AttemptOutcome, State
 from recorder.model.errors import NotAJournal, RestanteError
-from recorder.model.hazards import Update
 from recorder.model.operations import Operator
 from recorder.model.reports import Statistics
 from recorder.model.told import Past, known_count
@@ -177,7 +176,7 @@ class _Survey:
             )
         if state in _EMPTY:
             return
-        payload = Update.of(operator, as_message(message)).payload if operator else None
+        payload = as_message(message).get(operator) if operator else None
         summary.entry(seq, state, operator, payload, sends=sends, twice=bool(twice))
         if operator == _DELETE and state in _MAYBE_APPLIED:
             self._reset.add(profile)

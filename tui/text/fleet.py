@@ -25,7 +25,8 @@ def format_report(report: Report) -> Iterator[str]:
     for device in calling:
         yield f"{printable(device.file)}: {'; '.join(_device(report, device))}"
     rest = len(current) - len(calling)
-    yield f"{'the other ' * bool(calling)}{count(rest, 'device needs', 'devices need')} nobody."
+    if rest or not calling:
+        yield f"{'the other ' * bool(calling)}{count(rest, 'device needs', 'devices need')} nobody."
     for older, newer in sorted(report.versions.superseded.items()):
         yield f"{printable(older)}: an older snapshot of {printable(newer)}, which is used"
     for file, counter in report.hidden.items():
