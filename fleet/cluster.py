@@ -129,13 +129,12 @@ def _report(
         future.result()  # raises of several bad lines the first, whichever worker was first
     devices = [one for one in found if isinstance(one, Device)]
     versions = compare_devices(devices, lambda newer, older: continues(newer.file, older.place))
-    known = client.submit(
-        Versions, *versions, pure=False
-    )  # a task, as scattered values die with their workers
+    # By a task, which another worker can do again: scattered values die with theirs.
+    known = client.submit(Versions, *versions, pure=False)
     mine = project(devices, token) if blocks else None
     folding = [
-        client.submit(_fold_and_join, known, mine, known_here, theirs if blocks else None, pure=False)
-        for known_here, theirs in zip(rows, shown, strict=True)
+        client.submit(_fold_and_join, known, mine, ours, theirs if blocks else None, pure=False)
+        for ours, theirs in zip(rows, shown, strict=True)
     ]
     del reading, dealing, rows, shown, known  # so that workers forget what nobody needs any more
     parts: list[_Part] = client.gather(folding)
