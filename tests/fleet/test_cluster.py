@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import pickle
 import re
 import signal
 import sqlite3
@@ -151,6 +152,12 @@ def test_bad_export_is_told_by_workers(scheduler, site, tmp_path):
     with pytest.raises(BadExport, match="line 1,") as raised:
         cluster.inspect_by(scheduler, site[0], str(export))
     assert "$properties" in raised.value.hint
+
+
+def test_profile_has_one_bucket_everywhere():
+    """Python's own hash of a text is another one in each process."""
+    dealt = cluster._dealt([(one, one) for one in ("ada", "bob", "cleo", "\ud800")], 3)
+    assert [pickle.loads(bucket) for bucket in dealt] == [["ada"], ["cleo", "\ud800"], ["bob"]]  # noqa: S301
 
 
 def test_progress_counts_files(scheduler, site):
