@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from recorder import Journal, JournalError, JournalReader, Lane, Shipper, ShippingPolicy, audit
+from recorder import Journal, JournalError, JournalReader, Lane, Recorder, Shipper, ShippingPolicy, audit
 from recorder.journal import readback
 from recorder.model.counting import Counting
 from recorder.model.entries import AttemptOutcome
@@ -495,3 +495,36 @@ def test_taken_back_rejection_is_not_told(recorder, journal, path):
     profiles.answers.clear()
     assert states(path) == ["in_doubt"] + ["waiting"] * 19 + ["pending"]
     assert journal.settle(profiles).cannot_tell == {"sent without being counted": 1}
+
+
+def ship_uncounted(journal, profiles):
+    """Send an entry again that a counted request left in doubt: its counter is not known any more."""
+    visits(Recorder("T", journal))
+    profiles.answers.append(part(1))
+    ship(journal, profiles)
+    journal.retry("state=in_doubt")
+    ship(journal, profiles, ShippingPolicy(settle_after=0))
+
+
+def ship_elsewhere(journal, profiles):
+    profiles.base, profiles.inbox = "https://other.test", Inbox()
+    visits(Recorder("T", journal), profile="bob")
+    ship(journal, profiles)
+
+
+def change_project(journal, profiles):  # noqa: ARG001
+    journal.change_token("U")
+
+
+@pytest.mark.parametrize("change", [ship_uncounted, ship_elsewhere, change_project])
+def test_change_begins_another_counter(recorder, journal, change):
+    """Whatever the last one was there, it is not what the journal shipped."""
+    profiles = Profiles()
+    profiles.base = "https://service.test"
+    visits(recorder, 2)
+    ship(journal, profiles)
+    change(journal, profiles)
+    profiles.answers.append(part(0))
+    visits(Recorder(journal.token, journal))
+    ship(journal, profiles)
+    assert journal.settle(profiles).not_applied == 1
