@@ -180,11 +180,9 @@ def settle(connection: Connection, profiles: Profiles, now: float, uptime: Uptim
         some = runs[start : start + MOST_PROFILES]
         try:
             seen = _read(connection, profiles, [one for one in some if one.run is not None])
-        except (
-            RestanteError
-        ):  # such as too many queries: what is decided is told first; the next call meets it again
+        except RestanteError:  # such as too many queries
             if not done.settled:
-                raise
+                raise  # otherwise what was decided is told first, and the next call meets the error again
             return replace(done, waiting=done.waiting + len(runs) - start)
         with connection.transaction(full=True) as writing:
             done += settle_by(writing, uptime, [one.profile for one in some], seen, now)
