@@ -44,7 +44,7 @@ class ClusterUnavailable(RestanteError):
 
 
 class _Part(NamedTuple):
-    """What the rows of some profiles tell; parts are small beside the rows."""
+    """Findings about the profiles of a bucket, small beside their rows."""
 
     joined: Joined | None
     order: list[OrderDecides]

@@ -48,7 +48,7 @@ class Finding(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """How many entries of a run in doubt were applied, as `restante settle --decisions` takes it.
+    """Number of entries of a run in doubt that were applied, as `restante settle --decisions` takes it.
 
     Attributes:
         file: The journal's file.

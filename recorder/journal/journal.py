@@ -11,6 +11,7 @@ from recorder.journal.connection import Connection, Durability
 from recorder.journal.limits import check
 from recorder.journal.opening import BUSY_SECONDS, resolved
 from recorder.journal.space import Space
+from recorder.journal.uptime import uptime
 from recorder.model.entries import NewEntry
 from recorder.model.errors import WrongToken
 from recorder.model.intake import Intake
@@ -261,7 +262,6 @@ class Journal:
         0
         """
         from recorder.journal.readback import settle
-        from recorder.journal.uptime import uptime
 
         self.claims.settle_if_abandoned(time.time(), uptime())
         return settle(self._connection, profiles, time.time(), uptime())
@@ -273,7 +273,6 @@ class Journal:
             write: Sends updates, a JSON array, and returns True if they were accepted.
         """
         from recorder.journal.readback import write_fences
-        from recorder.journal.uptime import uptime
 
         self.claims.settle_if_abandoned(time.time(), uptime())
         return write_fences(self._connection, write, uptime())
@@ -290,7 +289,6 @@ class Journal:
             JournalError: It may be a copy of a journal that takes the same decisions.
         """
         from recorder.journal.readback import settle_decisions
-        from recorder.journal.uptime import uptime
 
         with self._connection.transaction(full=True) as connection:
             return settle_decisions(connection, self.path, decisions, time.time(), uptime())

@@ -1,7 +1,7 @@
 """Connections of the relay: waitress, with limits that a slow or hostile client cannot stretch.
 
 waitress reads requests whole in one thread and hands them to others, so a slow client takes no thread. What it lacks
-is added here: a time by which a request must be there, however often a byte of it comes; room for a new connection
+is added here: a time by which a request must be there, however often a byte of it comes; a place for a new connection
 when all are taken; a bound on the memory of all bodies together.
 """
 

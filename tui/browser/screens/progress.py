@@ -47,7 +47,7 @@ class ProgressScreen(ModalScreen[str]):
             yield KeyFooter(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Begin the work once the screen is there."""
         self.thread.start()
 
     def on_unmount(self) -> None:
