@@ -201,9 +201,11 @@ def histories(
         min_size: Smallest number.
         max_size: Largest number.
 
-    >>> from hypothesis import find
-    >>> len(find(histories(), bool))
-    1
+    >>> from hypothesis import given
+    >>> @given(histories())
+    ... def test(history):
+    ...     assert all("$distinct_id" in message for message in history)
+    >>> test()
     """
 
     def several(one: SearchStrategy[Any]) -> SearchStrategy[list[Any]]:

@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -283,4 +284,5 @@ TestResend = Faults.TestCase
 TestHold = Holding.TestCase
 TestDrop = Dropping.TestCase
 TestTooLate = TooLate.TestCase
+TestDrop.pytestmark = TestTooLate.pytestmark = [pytest.mark.long]
 TestResend.settings = TestHold.settings = TestDrop.settings = TestTooLate.settings = costly(2)

@@ -16,6 +16,7 @@ from recorder import Journal, JournalError, JournalReader, Recorder, RestanteErr
 from recorder.journal.forks import _forks, at_forks, opening
 from simulator.service.server import Service
 from tests.doubles import Scripted
+from tests.profiles import sampled
 from tests.services import RawService, answer, said_0
 
 pytestmark = [
@@ -188,7 +189,7 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize("ends", ["runs", "closes"])
+@pytest.mark.parametrize("ends", sampled(["runs", "closes"], 2))
 @pytest.mark.parametrize("forks", ["1", pytest.param("2", marks=pytest.mark.long)])
 def test_daemonized_process_ships(path, forks, ends):
     """A program that makes its recorder and then forks into the background is left with the child only."""
@@ -452,7 +453,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.parametrize("file", ["recorder/reading/reader.py", "recorder/journal/prune.py"])
+@pytest.mark.parametrize("file", sampled(["recorder/reading/reader.py", "recorder/journal/prune.py"], 2))
 def test_fork_waits_for_late_imports(path, file):
     """Modules that shipping seldom needs are imported by its thread; a child has no such thread to end that."""
     refused = answer(400, said_0("bad"))

@@ -170,7 +170,7 @@ async def test_prompt_takes_focus_at_once(kiosk):
         assert pilot.app.focused is table(pilot)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 36), marks=pytest.mark.long)])
 async def test_key_after_enter_reaches_detail(kiosk, size):
     async with browsing(kiosk, size, words=["seq=12"], write=True) as pilot:
         for key in ("enter", "R"):
@@ -325,7 +325,7 @@ async def test_rejected_entry_is_retried(kiosk):
         assert "1 entry is to be sent again." in said(pilot)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 36), marks=pytest.mark.long)])
 async def test_detail_acts_while_entries_come(stage, size):
     many(stage, 300)
     attempt = stage.attempt(5, 5, "refused", "not numeric", 400, ago=60.0)
@@ -459,7 +459,7 @@ async def test_keymap_replaces_a_key(kiosk):
             assert table(pilot).cursor == 25
 
 
-@pytest.mark.parametrize("theme", ["textual-light", "ansi-dark", "nord"])
+@pytest.mark.parametrize("theme", sampled(["textual-light", "ansi-dark", "nord"], 3))
 async def test_themes_show_cursor_and_states(kiosk, theme):
     async with browsing(kiosk) as pilot:
         if theme not in pilot.app.available_themes:

@@ -188,7 +188,7 @@ async def test_exception_is_shown_and_app_stays(kiosk):
             (shops.ada, "3", "No shipper is running"),
             (shops.hostile, "3", "[bold red]not bold[/]"),
         ],
-        3,
+        5,
     ),
     ids=lambda value: value.replace(" ", "-")[:24] if isinstance(value, str) else value.__name__,
 )

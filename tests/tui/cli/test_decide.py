@@ -6,6 +6,7 @@ import pytest
 
 from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
 from recorder.journal.decisions import Decision
+from tests.profiles import sampled
 
 GOOD = {"$distinct_id": "ada", "$set": {"plan": "pro"}}
 ADD = {"$distinct_id": "ada", "$add": {"visits": 1}}
@@ -87,7 +88,7 @@ def test_yes_is_required_without_terminal(restante, set_aside, verb, more):
     assert states(set_aside) == before
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "never\n"])
+@pytest.mark.parametrize("answer", sampled(["n\n", "\n", "\x04", "never\n"], 2))
 def test_refusal_changes_nothing(restante, set_aside, answer):
     before = states(set_aside)
     ran = restante.on_terminal("discard", "state=in_doubt", "-j", set_aside, typed=answer)
@@ -97,7 +98,7 @@ def test_refusal_changes_nothing(restante, set_aside, answer):
     assert states(set_aside) == before
 
 
-@pytest.mark.parametrize("answer", ["y\n", "YES\n"])
+@pytest.mark.parametrize("answer", sampled(["y\n", "YES\n"], 2))
 def test_agreement_is_carried_out(restante, set_aside, answer):
     ran = restante.on_terminal("retry", "state=in_doubt", "-j", set_aside, typed=answer)
     assert ran.code == 0

@@ -19,6 +19,7 @@ import requests
 from click.testing import CliRunner
 
 from simulator.service.faults import FAULTS
+from tests.profiles import sampled
 from tests.services import NEEDS_IPV6
 from tui.cli import restante
 
@@ -70,7 +71,11 @@ UNLESS_NOHUP = pytest.mark.skipif(signal.getsignal(signal.SIGHUP) is signal.SIG_
 
 @pytest.mark.parametrize(
     ("sent", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 0), pytest.param(signal.SIGHUP, 0, marks=UNLESS_NOHUP)],
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 0, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 0, marks=[UNLESS_NOHUP, pytest.mark.long]),
+    ],
 )
 def test_signal_ends_it_quietly(sent, code):
     with running("--port", "0") as (process, url):
@@ -151,7 +156,7 @@ def test_full_log_does_not_hold_up_the_end():
         assert process.wait(TIMEOUT) == 0
 
 
-@pytest.mark.parametrize("stderr", ["/dev/full", "closed pipe", "closed"])
+@pytest.mark.parametrize("stderr", sampled(["/dev/full", "closed pipe", "closed"], 3))
 def test_unwritable_log_harms_no_sender(stderr):
     reading, writing = os.pipe()
     os.close(reading)
@@ -181,14 +186,14 @@ def test_faults_of_the_file_are_played(schedule):
     assert codes == [503, 200]
 
 
-@pytest.mark.parametrize(("choice", "digit"), [("apply-valid", "1"), ("reject-all", "0")])
+@pytest.mark.parametrize(("choice", "digit"), sampled([("reject-all", "0"), ("apply-valid", "1")], 2))
 def test_mixed_batches_follow_the_option(choice, digit):
     good = {"$token": "T", "$distinct_id": "ada", "$set": {"plan": "pro"}}
     with running("--port", "0", "--mixed", choice) as (_, url):
         assert requests.post(url + "/engage", json=[good, {}], timeout=TIMEOUT).text == digit
 
 
-@pytest.mark.parametrize(("choice", "digit"), [("drop", "1"), ("refuse", "0")])
+@pytest.mark.parametrize(("choice", "digit"), sampled([("refuse", "0"), ("drop", "1")], 2))
 def test_old_events_follow_the_option(choice, digit):
     event = {"event": "opened", "properties": {"token": "T", "time": 1_700_000_000}}
     with running("--port", "0", "--old-events", choice) as (_, url):
