@@ -87,5 +87,5 @@ def usable(row: ProfileRow, versions: Versions) -> ProfileRow | None:
     if row.file in versions.superseded:
         return None
     if row.file in versions.copied:
-        return row._replace(unsure=True, deletes=True, counter=None, doubt=None)
+        return row._replace(unsure=True, deletes=True, counter=None, doubt=None, deleted=0, touched="{}")
     return row._replace(token=versions.token) if row.token is None else row

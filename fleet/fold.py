@@ -140,7 +140,8 @@ def _counts(rows: list[ProfileRow]) -> Iterator[Count]:
     for row in rows:
         if row.counter is None or row.identity is None:
             continue
-        certain = not any(other.deletes for other in rows if other is not row)
+        others = [other for other in rows if other is not row]
+        certain = not any(other.deletes or other.counter == row.counter for other in others)
         reset = row.deletes or row.pruned
         yield Count(row.file, row.identity, row.counter, row.known, row.doubtful, row.doubt, certain, reset)
 
@@ -162,7 +163,9 @@ def _expected(rows: list[ProfileRow], touched: list[dict[str, Touched]]) -> Iter
         elif writers[0][1].operators == [_REMOVE]:
             found = None  # it tells of what others have written
         else:
-            found = Agreement.EXACT, writers[0][1].value
+            # Sums may have been added up elsewhere before: in a folded request, or when entries were pruned.
+            summed = rows[0].pruned or _ADD in writers[0][1].operators
+            found = Agreement.ROUNDED if summed else Agreement.EXACT, writers[0][1].value
         if found is not None:
             agreement, value = found
             adds = any(_ADD in one.operators for _, one in writers)

@@ -272,9 +272,8 @@ def _agrees(expected: Expected, present: list[Any]) -> bool:
         return expected.value == present
     one, other = expected.value[0], present[0]
     if {type(one), type(other)} <= {int, float}:
-        return one == other or (
-            expected.agreement == Agreement.ROUNDED and isclose(one, other, abs_tol=_NEARLY)
-        )
+        rounded = expected.agreement == Agreement.ROUNDED and float in {type(one), type(other)}
+        return one == other or (rounded and isclose(one, other, abs_tol=_NEARLY))
     if expected.agreement == Agreement.UNORDERED and isinstance(one, list) and isinstance(other, list):
         return Counter(map(json_key, one)) == Counter(map(json_key, other))
     return json_key(one) == json_key(other)

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -54,8 +55,10 @@ def test_exactly_planted_faults_are_named(site):  # one site, fault by fault
     site.visits("doubles", 2, answers=[site.service.doubles])
     site.visits("copied", 2)
     shutil.copy(site.path("copied"), site.path("copy"))
-    site.visits("copied", 1, "of copied")
-    site.visits("copy", 1, "of copied")
+    for name in ("copied", "copy"):
+        with site.device(name) as recorder:
+            recorder.people_set("of copied", {"till": name})
+        site.visits(name, 1, "of copied")
     with site.device("ahead", clock=lambda: time.time() + 3 * DAY) as recorder:
         recorder.people_set("of ahead", {"plan": "pro"})
         site.ship(recorder)
@@ -172,6 +175,34 @@ def test_doubt_of_an_earlier_counter_is_decided(site):
     site.write_export()
     report = site.inspect()
     assert ([one.applied for one in report.decisions], found(report)) == ([1], [])
+
+
+def test_devices_that_share_a_counter_tell_nothing(site):
+    """Eight digits of an identity may be another's: both add to it."""
+    for name in ("one", "two"):
+        site.visits(name, 1, "ada")
+    counter = site_counter(site, "one")
+    with closing(sqlite3.connect(site.path("two"), isolation_level=None)) as database:
+        database.execute("UPDATE project SET counter = ?", (counter.removeprefix("restante_"),))
+        database.execute("UPDATE attempts SET counted = ?", (counter,))
+    site.service.other_program("ada", add={counter: 1})
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
+def test_sums_are_compared_up_to_rounding(site):
+    """Folding adds numbers up first. Whole numbers do not round."""
+    folded = replace(UNCOUNTED, fold=True)
+    with site.device("till") as recorder:
+        for numbers in ([1.1], [0.1, 0.6, 0.2]):
+            for number in numbers:
+                recorder.people_increment("ada", {"paid": number})
+                recorder.people_increment("bob", {"paid": 10**12})
+            site.ship(recorder, folded)
+    assert site.service.inbox.profiles()["ada"]["paid"] == 2.0 != 1.1 + 0.1 + 0.6 + 0.2
+    site.service.other_program("bob", add={"paid": 1})
+    site.write_export()
+    assert found(site.inspect()) == [("bob", "till.db", "differs", None, "paid")]
 
 
 def test_marks_are_no_difference(site):

@@ -3,6 +3,7 @@
 import json
 import random
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.doubles import RESET
 from tests.fleet.site import ACCEPTED_FALSELY, Site
 
 POLICY = ShippingPolicy(in_doubt="hold", counted="objects", settle_after=0, batch_updates=12)
+FOLDED = replace(POLICY, fold=True)
 
 
 def record(recorder, chance, name):
@@ -37,8 +39,8 @@ def record(recorder, chance, name):
 class Round:
     """Three devices that record and ship by turns."""
 
-    def __init__(self, site, chance, stack):
-        self.site, self.chance = site, chance
+    def __init__(self, site, chance, policy, stack):
+        self.site, self.chance, self.policy = site, chance, policy
         self.journals = {
             name: stack.enter_context(Journal(site.path(name), token="T", durability="process"))
             for name in ("one", "two", "three")
@@ -60,7 +62,7 @@ class Round:
             for _ in range(self.chance.randint(0, 8) if faults else 0):
                 record(recorder, self.chance, name)
             self.site.service.answers.extend([self.fault] * 4 if faults else [])
-            Shipper(journal, self.site.service, POLICY, chance=lambda: 0.0).ship()
+            Shipper(journal, self.site.service, self.policy, chance=lambda: 0.0).ship()
             self.site.service.answers.clear()
 
     def show_every_property(self):
@@ -102,7 +104,7 @@ def play(folder, seed):
     chance = random.Random(seed)
     site = Site(folder)
     with ExitStack() as stack:
-        playing = Round(site, chance, stack)
+        playing = Round(site, chance, FOLDED if seed % 2 else POLICY, stack)
         playing.show_every_property()
         for turn in range(80):
             playing.ship(faults=turn < 8)
