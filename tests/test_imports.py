@@ -93,7 +93,7 @@ def test_simulator_needs_no_database():
 
 BLOCK = """
 import sys
-for name in ("textual", "hypothesis", "pytest", "werkzeug", "waitress", "mixpanel"):
+for name in "textual hypothesis pytest werkzeug waitress mixpanel dask distributed fsspec pyarrow".split():
     sys.modules[name] = None  # importing it raises ImportError
 from tui.cli import main
 sys.argv[0] = "restante"
@@ -112,6 +112,7 @@ def test_commands_work_without_optional_packages(tmp_path):
         (["entries", "-j", path], 0),
         (["profiles", "-j", path], 0),
         (["compare", "-j", path, "--url", "http://127.0.0.1:9"], 1),
+        (["fleet", path], 1),
     ):
         done = python(BLOCK, *arguments)
         assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
