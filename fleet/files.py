@@ -99,7 +99,7 @@ def lines_of(location: str) -> Iterator[bytes]:
     Raises:
         FileUnavailable: It cannot be read.
     """
-    with _reading(location), _binary(location) as file:
+    with _reading(location), _binary(location, streamed=True) as file:
         yield from gzip.GzipFile(fileobj=file) if location.endswith(".gz") else file
 
 
@@ -118,16 +118,23 @@ class Block(NamedTuple):
 
 
 def blocks_of(location: str, size: int) -> list[Block]:
-    """Return blocks of about so many bytes that together have each line once; a packed file is one block.
+    """Return blocks of about so many bytes that together have each line once.
+
+    A packed file is one block, and so is a file that a web server gives only from its beginning.
 
     Raises:
         FileUnavailable: It cannot be read.
     """
     if location.endswith(".gz"):
         return [Block(location)]
-    system, path = _opened(location)
-    with _reading(location):
-        length = system.size(path)
+    with _reading(location), _binary(location) as file:
+        try:
+            length = file.seek(0, io.SEEK_END)
+            if length > size:
+                file.seek(size)
+                file.read(1)
+        except (ValueError, TypeError):
+            return [Block(location)]
     return [Block(location, begin, size) for begin in range(0, length, size)] or [Block(location)]
 
 
@@ -157,10 +164,12 @@ def _reading(location: str) -> Iterator[None]:
         raise FileUnavailable(f"{location} cannot be read ({type(error).__name__}): {error}") from error
 
 
-def _binary(location: str) -> Any:
+def _binary(location: str, *, streamed: bool = False) -> Any:
     if not is_url(location):
         return Path(location).open("rb")
     system, path = _opened(location)
+    if streamed and location.startswith(("http:", "https:")):  # not every web server gives parts of a file
+        return io.BufferedReader(system.open(path, "rb", block_size=0))
     return system.open(path, "rb")
 
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from fleet.files import FileUnavailable, files_at, is_url, lines_of, local_copy
+from fleet.files import FileUnavailable, blocks_of, files_at, is_url, lines_of, lines_of_block, local_copy
 from fleet.read import continues, read_or_say_why
 from fleet.rows import Unreadable
 from recorder import Recorder
@@ -108,6 +108,8 @@ def test_url_without_fsspec_names_extra(monkeypatch):
 
 def test_files_come_over_http(tmp_path):
     (tmp_path / "a.db").write_bytes(b"a" * 1_000)
+    lines = [b"%08000d\n" % number for number in range(1_600)]  # more than fsspec takes at once
+    (tmp_path / "export.json").write_bytes(b"".join(lines))
     serve = functools.partial(Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -116,6 +118,8 @@ def test_files_come_over_http(tmp_path):
             assert files_at(base, ENDINGS) == [f"{base}a.db"]
             with local_copy(f"{base}a.db") as path:
                 assert path.stat().st_size == 1_000
+            (block,) = blocks_of(f"{base}export.json", 1_000)  # this server knows no ranges
+            assert [*lines_of_block(block)] == lines
         finally:
             server.shutdown()
 
@@ -142,6 +146,12 @@ def test_journals_are_read_by_url(tmp_path, store):
     assert [[row.profile for row in one.profiles] for one in found[:2]] == [["ada"], ["bob"]]
     assert found[2] == Unreadable("memory:///site/deep/b.db", found[2].reason)
     assert "memory:///site/deep/b.db" in found[2].reason
+
+
+def test_blocks_are_read_by_url(store):
+    store.pipe("/site/export.json", b"1\n22\n333\n")
+    blocks = blocks_of("memory://site/export.json", 2)
+    assert [[*lines_of_block(block)] for block in blocks] == [[b"1\n", b"22\n"], [], [b"333\n"], [], []]
 
 
 def test_continuation_is_told_by_url(tmp_path, store):
