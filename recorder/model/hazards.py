@@ -14,7 +14,7 @@ from typing import Any
 
 from recorder.model.operations import Operator
 
-__all__ = ["Update", "dropped", "hazardous"]
+__all__ = ["Update", "dropped", "hazardous", "repeatable"]
 
 _OVERWRITE = frozenset({Operator.SET, Operator.UNSET})
 _FILLS = ({Operator.SET_ONCE}, {Operator.UNION})
@@ -65,9 +65,10 @@ class Update:
 def hazardous(run: Sequence[Update], evident: Callable[[Update], bool] | None = None) -> frozenset[int]:
     """Return the places in a run whose repetition may change the profile; empty for a harmless run.
 
-    For each property a run touches, it is harmless when an operation on it is a set or an unset, which
+    For each property a run touches, it is harmless when the first operation on it is a set or an unset, which
     overwrite whatever came before, or when all are set once, or all union, which do nothing the second time
-    (both together may, where a service takes null for not set). A run that ends in its only delete is
+    (both together may, where a service takes null for not set). A later set would not do: a person may give it up
+    when the add before it was sent again already. A run that ends in its only delete is
     harmless, whatever came before it; any other delete is not. An event is harmless when it has an
     ``$insert_id``, by which the service knows it again.
 
@@ -79,7 +80,7 @@ def hazardous(run: Sequence[Update], evident: Callable[[Update], bool] | None = 
     >>> add, fill = Update("$add", {"visits": 1}), Update("$set_once", {"first": "harbour"})
     >>> sorted(hazardous([fill, add]))
     [1]
-    >>> sorted(hazardous([add, Update("$set", {"visits": 0}), add]))
+    >>> sorted(hazardous([Update("$set", {"visits": 0}), add]))
     []
     """
     everything = frozenset(range(len(run)))
@@ -100,13 +101,28 @@ def _known_again(event: Update) -> bool:
     return isinstance(event.payload, Mapping) and bool(event.payload.get(_INSERT_ID))
 
 
-def _risky_properties(run: Iterable[Update]) -> frozenset[str]:
+def repeatable(run: Sequence[Update]) -> bool:
+    """Return True if a run of which all was applied, and no first part only, may be sent again.
+
+    Then what an operation on a property did is gone if any later one overwrote it.
+
+    >>> charge, cleared = Update("$append", {"$transactions": {"$amount": 5}}), Update("$unset", ["$transactions"])
+    >>> repeatable([charge, cleared]), repeatable([charge]), sorted(hazardous([charge, cleared]))
+    (True, False, [0, 1])
+    """
+    known = all(update.operator in _KNOWN and update.operator != Operator.DELETE for update in run)
+    return known and not _risky_properties(run, overwritten_by=slice(None))
+
+
+def _risky_properties(run: Iterable[Update], *, overwritten_by: slice = slice(1)) -> frozenset[str]:
     operators: dict[str, list[str | None]] = {}
     for update in run:
         for name in update.properties:
             operators.setdefault(name, []).append(update.operator)
     return frozenset(
-        name for name, used in operators.items() if _OVERWRITE.isdisjoint(used) and set(used) not in _FILLS
+        name
+        for name, used in operators.items()
+        if _OVERWRITE.isdisjoint(used[overwritten_by]) and set(used) not in _FILLS
     )
 
 

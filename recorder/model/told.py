@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from recorder.model.counting import MARK, Counting
 from recorder.model.entries import State
-from recorder.model.hazards import Update, hazardous
+from recorder.model.hazards import Update, repeatable
 from recorder.model.operations import Operator
 
 __all__ = ["Past", "Run", "as_shown", "known_count", "told", "untold"]
@@ -82,8 +82,8 @@ def told(run: Run, known: int, profile: Mapping[str, Any]) -> int | None:
     fitting = _fitting(run, known, profile)
     if not fitting:
         return None
-    first, last = fitting[0], fitting[-1]
-    return None if hazardous([update for _, update in run.entries[first:last]]) else first
+    first, updates = fitting[0], [update for _, update in run.entries]
+    return first if all(repeatable(updates[first:applied]) for applied in fitting) else None
 
 
 def untold(run: Run, known: int, profile: Mapping[str, Any]) -> str:

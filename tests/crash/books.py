@@ -239,7 +239,7 @@ def _plain(profile: Any) -> dict[str, Any] | None:
 def risky(run: Sequence[Row]) -> set[int]:
     """The tags of a run that may show when they are applied again, said once more from the promise itself.
 
-    Property by property: what overwrites makes the rest harmless, and so do nothing but fillers. A
+    Property by property: what overwrites first makes the rest harmless, and so do nothing but fillers. A
     delete at the end makes all of it harmless, anywhere else none. An event is known again by its id.
     """
     if run[0].lane == "events":
@@ -255,7 +255,7 @@ def risky(run: Sequence[Row]) -> set[int]:
             touched[name].append(row)
     found: set[int] = set()
     for rows in touched.values():
-        overwritten = any(row.operator in {"$set", "$unset"} for row in rows)
+        overwritten = rows[0].operator in {"$set", "$unset"}
         filled = all(row.operator in {"$set_once", "$union"} for row in rows)
         if not overwritten and not filled:
             found.update(row.tag for row in rows)

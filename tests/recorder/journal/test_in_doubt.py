@@ -162,7 +162,7 @@ def test_decision_keeps_the_wait(recorder, journal, path, boot):
 
 def test_drop_resends_nothing_hazardous(recorder, journal, path, boot):
     recorder.people_increment("ada", {"visits": 1})
-    recorder.people_set_once("ada", {"visits": 0, "plan": "pro"})
+    recorder.people_set("ada", {"visits": 0, "plan": "pro"})
     recorder.people_set("ada", {"kiosk": "harbour"})
     recorder.people_set("bob", {"plan": "pro"})
     ship = shipper(journal, boot, RESET, in_doubt="drop")

@@ -344,6 +344,21 @@ def test_marked_charge_is_told_by_its_number(recorder, journal):
     assert [charge["$amount"] for charge in profiles.inbox.profiles()["ada"]["$transactions"]] == [5, 5]
 
 
+@pytest.mark.parametrize("applied", [0, 1, 2])
+def test_cleared_charge_is_told(recorder, journal, path, applied):
+    """Whether both were applied or neither does not show, and does not matter."""
+    profiles = Profiles(ACCEPTED, part(applied))
+    recorder.people_track_charge("bob", 1)
+    ship(journal, profiles)
+    recorder.people_track_charge("ada", 5)
+    recorder.people_clear_charges("ada")
+    ship(journal, profiles)
+    assert journal.settle(profiles).settled == 1
+    ship(journal, profiles)
+    assert states(path) == ["shipped"] * 3
+    assert "$transactions" not in profiles.inbox.profiles()["ada"]
+
+
 def test_decision_is_for_its_request_only(recorder, journal):
     profiles = Profiles(part(1))
     visits(recorder, 2)

@@ -108,6 +108,11 @@ def shown(state, names):
     return spelled({name: (state or {})[name] for name in names if name in (state or {})})
 
 
+def test_later_set_makes_no_add_harmless():
+    """The add may have gone again when a person gives the set up."""
+    assert hazardous([Update("$add", {"a": 1}), Update("$set", {"a": 1})]) == {0, 1}
+
+
 def test_run_with_unknown_operator_is_hazardous():
     run = [Update("$set", {"a": 1}), Update("$merge", [["a"], ["b"]])]
     assert hazardous(run) == {0, 1}
