@@ -346,7 +346,7 @@ def test_marked_charge_is_told_by_its_number(recorder, journal):
 
 @pytest.mark.parametrize("applied", [0, 1, 2])
 def test_cleared_charge_is_told(recorder, journal, path, applied):
-    """Whether both were applied or neither does not show, and does not matter."""
+    """The profile shows the same if both were applied or neither; it becomes the same, too."""
     profiles = Profiles(ACCEPTED, part(applied))
     recorder.people_track_charge("bob", 1)
     ship(journal, profiles)
