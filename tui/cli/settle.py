@@ -20,8 +20,8 @@ __all__ = ["settle_command"]
 
 _EXPLANATION = """\
 settle believes:
-- A request that was not answered is applied within --settle-after of `ship`, if ever.
-- One update is applied whole, and of a request a first part, in its order.
+- A request that was accepted is applied whole; one that was not answered within --settle-after of `ship`, if ever.
+- One update is applied whole, and of an unanswered request a first part, in its order.
 - A reading shows one moment of a profile. Its age does not matter: a fence, which settle writes
   to each profile first, shows that it is not older than the request.
 - Only this journal adds to its counter, and nobody else removes charges that it appends, deletes its profiles

@@ -204,7 +204,7 @@ def test_decisions_come_from_a_file(restante, journal, doubtful, tmp_path):
 
 
 def test_explain_lists_what_is_believed(restante, journal):
-    assert "applied within --settle-after" in restante("settle", "-j", journal, "--explain").out
+    assert "not answered within --settle-after" in restante("settle", "-j", journal, "--explain").out
 
 
 def test_counting_is_kept_in_the_journal(restante, journal, service):
