@@ -8,7 +8,8 @@ element or all is not known, and of other operators nothing is.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,28 +102,35 @@ def _known_again(event: Update) -> bool:
     return isinstance(event.payload, Mapping) and bool(event.payload.get(_INSERT_ID))
 
 
-def repeatable(run: Sequence[Update]) -> bool:
-    """Return True if a run of which all was applied, and no first part only, may be sent again.
+def repeatable(run: Iterable[Update]) -> Iterator[bool]:
+    """Yield for each first part of a run, none of it first, if it may be sent again where all of that part was applied.
 
     Then what an operation on a property did is gone if any later one overwrote it.
 
     >>> charge, cleared = Update("$append", {"$transactions": {"$amount": 5}}), Update("$unset", ["$transactions"])
-    >>> repeatable([charge, cleared]), repeatable([charge]), sorted(hazardous([charge, cleared]))
-    (True, False, [0, 1])
+    >>> list(repeatable([charge, cleared])), sorted(hazardous([charge, cleared]))
+    ([True, False, True], [0, 1])
     """
-    known = all(update.operator in _KNOWN and update.operator != Operator.DELETE for update in run)
-    return known and not _risky_properties(run, overwritten_by=slice(None))
+    used: dict[str, set[str | None]] = defaultdict(set)
+    risky: set[str] = set()
+    known = True
+    yield True
+    for update in run:
+        known &= update.operator in _KNOWN and update.operator != Operator.DELETE
+        for name in update.properties:
+            used[name].add(update.operator)
+            harmless = used[name] & _OVERWRITE or used[name] in _FILLS
+            (risky.discard if harmless else risky.add)(name)
+        yield known and not risky
 
 
-def _risky_properties(run: Iterable[Update], *, overwritten_by: slice = slice(1)) -> frozenset[str]:
+def _risky_properties(run: Iterable[Update]) -> frozenset[str]:
     operators: dict[str, list[str | None]] = {}
     for update in run:
         for name in update.properties:
             operators.setdefault(name, []).append(update.operator)
     return frozenset(
-        name
-        for name, used in operators.items()
-        if _OVERWRITE.isdisjoint(used[overwritten_by]) and set(used) not in _FILLS
+        name for name, used in operators.items() if used[0] not in _OVERWRITE and set(used) not in _FILLS
     )
 
 

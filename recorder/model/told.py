@@ -6,6 +6,7 @@ which. `tests/recorder/model/test_told.py` tries every small run and every part 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from recorder.model.counting import MARK, Counting
@@ -15,6 +16,7 @@ from recorder.model.operations import Operator
 
 __all__ = ["Past", "Run", "as_shown", "known_count", "told", "untold"]
 
+_OPERATORS = frozenset(Operator)
 _KEEPS = frozenset({Operator.APPEND, Operator.UNION, Operator.SET_ONCE, Operator.ADD})
 """Operators that take nothing out of a list."""
 
@@ -82,8 +84,9 @@ def told(run: Run, known: int, profile: Mapping[str, Any]) -> int | None:
     fitting = _fitting(run, known, profile)
     if not fitting:
         return None
-    first, updates = fitting[0], [update for _, update in run.entries]
-    return first if all(repeatable(updates[first:applied]) for applied in fitting) else None
+    first = fitting[0]
+    again = list(repeatable(update for _, update in run.entries[first:]))
+    return first if all(again[applied - first] for applied in fitting) else None
 
 
 def untold(run: Run, known: int, profile: Mapping[str, Any]) -> str:
@@ -105,35 +108,48 @@ def untold(run: Run, known: int, profile: Mapping[str, Any]) -> str:
 
 def _fitting(run: Run, known: int, profile: Mapping[str, Any]) -> list[int]:
     """Return the numbers of entries after which the profile may look like this."""
-    return [applied for applied in range(len(run.entries) + 1) if _fits(run, known, profile, applied)]
+    counting, counted = run.counting, run.counting.counter in run.shown
+    least, excluded = _shown_by_marks(run, profile)
+    count, found = known, []
+    for applied in range(len(run.entries) + 1):
+        fits = applied >= least and not excluded[applied]
+        if fits and (not counted or profile.get(counting.counter, 0) == count):
+            found.append(applied)
+        count += applied < len(run.entries) and counting.counts(run.entries[applied][1])
+    return found
 
 
-def _fits(run: Run, known: int, profile: Mapping[str, Any], applied: int) -> bool:
-    """Return True if the profile may look like this after so many entries of the run were applied."""
-    counting = run.counting
-    adds = sum(counting.counts(update) for _, update in run.entries[:applied])
-    if counting.counter in run.shown and profile.get(counting.counter, 0) != known + adds:
-        return False
-    return all(
-        _mark_fits(run, place, name, profile, applied)
-        for place, (_, update) in enumerate(run.entries)
-        for name in counting.marked(update)
-    )
+def _shown_by_marks(run: Run, profile: Mapping[str, Any]) -> tuple[int, list[int]]:
+    """Return how many entries were applied at least; and for each number of them, above 0 if it cannot be that."""
+    end = len(run.entries)
+    held = {name: _marks(profile.get(name, [])) for name in run.shown}
+    least, steps = 0, [0] * (end + 2)
+    gone: dict[str, int] = {}  # the next place that takes something out of a list
+    gone_of_all = end
+    for place in reversed(range(end)):
+        seq, update = run.entries[place]
+        for name in run.counting.marked(update):
+            marks = held[name]
+            if marks is None:
+                continue  # no list: it took no append, and shows none
+            if run.counting.mark(seq) in marks:
+                least = max(least, place + 1)
+            else:
+                steps[place + 1] += 1
+                steps[min(gone.get(name, end), gone_of_all) + 1] -= 1
+        if update.operator not in _OPERATORS:
+            gone_of_all = place
+        elif update.operator not in _KEEPS:
+            gone |= dict.fromkeys(update.properties, place)
+    return least, list(accumulate(steps))
 
 
-def _mark_fits(run: Run, place: int, name: str, profile: Mapping[str, Any], applied: int) -> bool:
-    held = profile.get(name, [])
-    if not isinstance(held, list):
-        return True  # it took no append, and shows none
-    mark = run.counting.mark(run.entries[place][0])
-    if any(isinstance(each, Mapping) and each.get(MARK) == mark for each in held):
-        return place < applied
-    after = [update for _, update in run.entries[place + 1 : applied]]
-    return applied <= place or any(
-        update.operator not in _KEEPS
-        and (name in update.properties or update.operator not in frozenset(Operator))
-        for update in after
-    )
+def _marks(value: Any) -> frozenset[str] | None:
+    """Return the marks in a list; None for another value."""
+    if not isinstance(value, list):
+        return None
+    found = (each.get(MARK) for each in value if isinstance(each, Mapping))
+    return frozenset(mark for mark in found if isinstance(mark, str))
 
 
 class Past(NamedTuple):

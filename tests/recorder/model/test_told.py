@@ -176,3 +176,10 @@ def test_writing_counts_as_parsing_does(message, objects):
         names = counting.marked(Update.of("$append", message))
         assert all(written["$append"][name].pop("restante") == "3af6-7" for name in names)
         assert written == message
+
+
+def test_long_run_is_told_at_once():
+    """A request may carry 2,000 entries of one profile."""
+    run = [("$append", {CHARGES: {"$amount": 1}})] * 2_000
+    profile = {CHARGES: [{"restante": COUNTING.mark(seq)} for seq in range(1, 1_001)]}
+    assert answer(run, 0, profile) == 1_000
