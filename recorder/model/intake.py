@@ -109,16 +109,19 @@ class Intake:
         stamp = stamped(message, None, now)
         return self.rows(lane_of(stamp), stamp, now)
 
-    def received(self, lane: Lane, message: Any, now: float, insert_id: str) -> list[NewEntry]:
+    def received(
+        self, lane: Lane, message: Any, now: float, insert_id: str, *, identify_imports: bool = False
+    ) -> list[NewEntry]:
         """Return the rows of a message as an SDK sends it.
 
-        An update without a ``$time`` gets one, an event without a ``time`` or an ``$insert_id`` too; no import does.
+        An update without a ``$time`` gets one, an event without a ``time`` or an ``$insert_id`` too.
 
         Args:
             lane: Where it was sent.
             message: As the SDK made it.
             now: Seconds since the epoch.
             insert_id: A new id.
+            identify_imports: An import without an ``$insert_id`` gets one, for else nothing tells a repetition.
 
         Raises:
             InvalidOperation: It cannot be recorded.
@@ -128,7 +131,11 @@ class Intake:
             return self.rows(lane, stamped(message, None, now), now)
         token = token_of(lane, message)
         fault = other_project(token) if token is not None and token != self.token else None
-        stamps = {"time": int(now), "$insert_id": insert_id} if lane is Lane.EVENTS else None
+        stamps: dict[str, Any] | None = None
+        if lane is Lane.EVENTS:
+            stamps = {"time": int(now), "$insert_id": insert_id}
+        elif identify_imports and not str(message.get("event")).startswith("$"):  # $merge is harmless twice
+            stamps = {"$insert_id": insert_id}
         return [self.event(lane, message, now, stamps=stamps, fault=fault)]
 
     def _valid(self, lane: Lane, message: Message, now: float) -> list[NewEntry]:

@@ -113,7 +113,7 @@ class Inbox:
         if project is None or fault:
             return _Judged(message, project, fault=fault)
         try:
-            rows = project.intake.received(lane, message, now, os.urandom(16).hex())
+            rows = project.intake.received(lane, message, now, os.urandom(16).hex(), identify_imports=True)
         except InvalidOperation as error:
             return _Judged(message, project, fault=(error.path, error.reason))
         return _Judged(message, project, rows)

@@ -55,6 +55,15 @@ def test_event_gets_time_and_insert_id(running):
     assert second["properties"] == own["properties"]
 
 
+def test_import_gets_insert_id_only(running):
+    own = {"event": "e", "properties": {"token": "T", "distinct_id": "ada"}}
+    merge = {"event": "$merge", "properties": {"token": "T", "$distinct_ids": ["ada", "bob"]}}
+    assert running.ask("/import", [own, merge]).status == 200
+    (_, first, _, _), (_, second, _, _) = running.entries()
+    assert len(first["properties"].pop("$insert_id")) == 32
+    assert [first, second] == [own, merge]
+
+
 def test_import_of_token_account_needs_no_token(running):
     event = {"event": "e", "properties": {"time": 86_400_000, "$insert_id": "a1", "distinct_id": "ada"}}
     basic = {"Authorization": "Basic " + b64encode(b"T:").decode()}
