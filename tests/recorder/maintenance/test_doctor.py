@@ -229,11 +229,18 @@ def test_distribution_with_our_names_is_named():
     assert "simulator-of-other-things" in finding.text
 
 
-def test_distribution_with_our_names_is_found(tmp_path):
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("top_level.txt", "tui\n"),
+        ("RECORD", "tui/__init__.py,sha256=a,1\nrecorder/notes.txt,,\ntui.dist-info,,\n"),
+    ],
+)
+def test_distribution_with_our_names_is_found(tmp_path, file, text):
     info = tmp_path / "tui_toys-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tui-toys\nVersion: 1.0\n", encoding="utf-8")
-    (info / "top_level.txt").write_text("tui\n", encoding="utf-8")
+    (info / file).write_text(text, encoding="utf-8")
     code = "from recorder.journal.environment import other_owners; print(other_owners(('recorder', 'tui')))"
     done = subprocess.run(
         [sys.executable, "-c", code],
