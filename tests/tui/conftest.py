@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -208,28 +209,26 @@ def entries():
 @pytest.fixture
 def append(journal):
     """Rows straight into the journal, as recording would leave them, well formed or not."""
+    return partial(append_to, journal)
 
-    def write(*messages, recorded_at=None, token="T", **columns):
-        now = time.time() if recorded_at is None else recorded_at
-        rows = []
-        for message in messages:
-            operator = next(
-                name for name in message if name not in {"$distinct_id", "$group_key", "$group_id"}
-            )
-            group = message.get("$group_key")
-            row = NewEntry(
-                "people" if group is None else "groups",
-                group,
-                message["$distinct_id"] if group is None else message["$group_id"],
-                operator,
-                json.dumps(message, ensure_ascii=False),
-                now,
-            )
-            rows.append(row._replace(**columns))
-        with Journal(journal, token=token) as opened:
-            opened.append(rows)
 
-    return write
+def append_to(path, *messages, recorded_at=None, token="T", **columns):
+    now = time.time() if recorded_at is None else recorded_at
+    rows = []
+    for message in messages:
+        operator = next(name for name in message if name not in {"$distinct_id", "$group_key", "$group_id"})
+        group = message.get("$group_key")
+        row = NewEntry(
+            "people" if group is None else "groups",
+            group,
+            message["$distinct_id"] if group is None else message["$group_id"],
+            operator,
+            json.dumps(message, ensure_ascii=False),
+            now,
+        )
+        rows.append(row._replace(**columns))
+    with Journal(path, token=token) as opened:
+        opened.append(rows)
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 import json
 import random
+import shutil
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -69,39 +71,49 @@ def journal(path):
 @pytest.fixture
 def shipper(journal, clock):
     """A shipper of the journal, through a transport with these answers."""
+    return partial(shipper_of, journal, clock)
 
-    def make(transport, **policy):
-        return Shipper(
-            journal,
-            transport,
-            ShippingPolicy(**policy),
-            clock=clock,
-            uptime=clock.uptime,
-            chance=lambda: 1.0,
-        )
 
-    return make
+def shipper_of(journal, clock, transport, **policy):
+    return Shipper(
+        journal,
+        transport,
+        ShippingPolicy(**policy),
+        clock=clock,
+        uptime=clock.uptime,
+        chance=lambda: 1.0,
+    )
 
 
 # --- what is put wrong by hand
 
 
 @pytest.fixture
-def story(path, journal, shipper):
+def story(path, told_story):
+    """A copy for one test to put wrong."""
+    shutil.copy(told_story, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def told_story(tmp_path_factory):
     """1 and 2 shipped, by a second request; 3 rejected; 4 held in doubt with 5 behind it; 6 and 7 pending."""
-    journal.append([row("ada"), row("bob")])
-    sends = shipper(Scripted(RESET), settle_after=0)
-    sends.ship()
-    while sends.ship().pending:
-        pass
-    journal.append([row("cid")])
-    shipper(Scripted(REFUSED)).ship()
-    journal.append([row("dan")])
-    holds = shipper(Scripted(RESET), in_doubt="hold", settle_after=0)
-    holds.ship()
-    journal.append([row("dan")])
-    holds.ship()
-    journal.append([row("eve"), row("fay")])
+    path = tmp_path_factory.mktemp("story") / "kiosk.db"
+    with Journal(path, token="T", durability="process") as journal:
+        shipper = partial(shipper_of, journal, Clock())
+        journal.append([row("ada"), row("bob")])
+        sends = shipper(Scripted(RESET), settle_after=0)
+        sends.ship()
+        while sends.ship().pending:
+            pass
+        journal.append([row("cid")])
+        shipper(Scripted(REFUSED)).ship()
+        journal.append([row("dan")])
+        holds = shipper(Scripted(RESET), in_doubt="hold", settle_after=0)
+        holds.ship()
+        journal.append([row("dan")])
+        holds.ship()
+        journal.append([row("eve"), row("fay")])
     assert audit(path).agrees
     with JournalReader(path) as reader:
         states = [entry.state.value for entry in reader.entries()[::-1]]

@@ -1,12 +1,16 @@
 """`restante retry` and `restante discard`: what is asked, what is taken, and what the exit code says."""
 
 import dataclasses
+import shutil
+from functools import partial
 
 import pytest
 
 from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
 from recorder.journal.decisions import Decision
+from simulator.service.server import Service
 from tests.profiles import sampled
+from tests.tui.conftest import append_to
 
 GOOD = {"$distinct_id": "ada", "$set": {"plan": "pro"}}
 ADD = {"$distinct_id": "ada", "$add": {"visits": 1}}
@@ -16,20 +20,20 @@ REFUSED = {"$distinct_id": "bob", "$add": {"visits": "two"}}  # by the service
 @pytest.fixture
 def ship(journal, service):
     """Ship in this process, with the faults given; the command under test decides afterwards."""
+    return partial(shipped, journal, service)
 
-    def send(*faults, in_doubt="hold"):
-        service.set_faults(faults)
-        transport = HttpTransport(url=service.url)
-        policy = ShippingPolicy(in_doubt=in_doubt, settle_after=0)
-        with Journal(journal) as opened:
-            shipper = Shipper(opened, transport, policy)
+
+def shipped(journal, service, *faults, in_doubt="hold"):
+    service.set_faults(faults)
+    transport = HttpTransport(url=service.url)
+    policy = ShippingPolicy(in_doubt=in_doubt, settle_after=0)
+    with Journal(journal) as opened:
+        shipper = Shipper(opened, transport, policy)
+        report = shipper.ship()
+        if report.in_doubt:
             report = shipper.ship()
-            if report.in_doubt:
-                report = shipper.ship()
-        transport.close()
-        return report
-
-    return send
+    transport.close()
+    return report
 
 
 def states(journal):
@@ -43,15 +47,24 @@ def discard(journal, expression):
 
 
 @pytest.fixture
-def set_aside(journal, append, ship):
-    """Entry 1 is shipped, 2 rejected by the service, 3 in doubt and held, 4 waits behind it, 5 is shipped."""
-    append(GOOD, REFUSED)
-    ship()
-    append(ADD)
-    ship({"at": 1, "fault": "ack_lost"})
-    append(ADD, {"$distinct_id": "eve", "$set": {"plan": "free"}})
-    ship()
+def set_aside(journal, shipped_once):
+    """A copy for one test to decide about."""
+    shutil.copy(shipped_once, journal)
     return journal
+
+
+@pytest.fixture(scope="module")
+def shipped_once(tmp_path_factory):
+    """Entry 1 is shipped, 2 rejected by the service, 3 in doubt and held, 4 waits behind it, 5 is shipped."""
+    path = tmp_path_factory.mktemp("shipped") / "kiosk.db"
+    with Service(mixed="reject-all") as service:
+        append_to(path, GOOD, REFUSED)
+        shipped(path, service)
+        append_to(path, ADD)
+        shipped(path, service, {"at": 1, "fault": "ack_lost"})
+        append_to(path, ADD, {"$distinct_id": "eve", "$set": {"plan": "free"}})
+        shipped(path, service)
+    return path
 
 
 def test_the_story_is_as_told(set_aside):
