@@ -153,9 +153,9 @@ class _Survey:
     def rows(self) -> JournalRows:
         """Return all rows."""
         for one, counter, count in self._reader.pruned_profiles():
-            self._profiles[one.profile] = Summary(
-                one.properties, pruned=True, unsure=self._unsure or one.partly_known
-            )
+            # More requests than entries: some were sent twice, or given up after they were sent.
+            unsure = self._unsure or one.partly_known or one.sends > one.entries
+            self._profiles[one.profile] = Summary(one.properties, pruned=True, unsure=unsure)
             if counter == self._facts.counter:
                 self._counting = True
                 self._known[one.profile] = count

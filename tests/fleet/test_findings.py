@@ -369,6 +369,23 @@ def test_forgotten_beginning_is_not_guessed(site):
     assert found(site.inspect()) == [("ada", "till.db", "differs", None, "plan")]
 
 
+def test_pruned_entries_that_were_sent_twice_leave_profile_unsure(site):
+    """Or that were given up after they were sent: the baseline says only that there were more requests than entries."""
+    site.visits("twice", 1, policy=RESENT, answers=[1])
+    site.visits("twice", 0, policy=RESENT)
+    site.visits("given up", 1, policy=UNCOUNTED)
+    site.visits("given up", 1, policy=UNCOUNTED, answers=[1])
+    with Journal(site.path("given up")) as journal:
+        journal.discard("state=in_doubt")
+    for name in ("twice", "given up"):
+        site.visits(name, 1, "bob", policy=UNCOUNTED)
+        site.visits(name, 1, "bob", policy=UNCOUNTED)
+        with Journal(site.path(name)) as journal:
+            assert journal.prune(all_shipped=True).entries
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
 def test_earlier_project_is_not_compared(site):
     with site.device("till") as recorder:
         recorder.people_set("ada", {"plan": "pro"})
