@@ -144,6 +144,8 @@ class _Survey:
         self._went_on = exported_at is not None and last < exported_at + _SKEW
         # Nobody knows what these did: entries before another token went to another project.
         self._unsure = bool(facts.earlier_tokens or counts.lost or self._went_on)
+        # Of a profile that was pruned whole and then forgotten, only the counter's renewal is left.
+        self._begins = not (counts.forgotten or facts.renewed)
         self._profiles: dict[str, Summary] = {}
         self._known: dict[str, int | None] = {}
         self._doubtful: dict[str, int] = {}
@@ -155,7 +157,9 @@ class _Survey:
         for one, counter, count in self._reader.pruned_profiles():
             # More requests than entries: some were sent twice, or given up after they were sent.
             unsure = self._unsure or one.partly_known or one.sends > one.entries
-            self._profiles[one.profile] = Summary(one.properties, pruned=True, unsure=unsure)
+            self._profiles[one.profile] = Summary(
+                one.properties, pruned=True, unsure=unsure, begins=self._begins
+            )
             if counter == self._facts.counter:
                 self._counting = True
                 self._known[one.profile] = count
@@ -171,9 +175,7 @@ class _Survey:
         seq, profile, operator, message, state, sends, twice, _ = row
         summary = self._profiles.get(profile)
         if summary is None:
-            summary = self._profiles[profile] = Summary(
-                unsure=self._unsure, begins=not self._counts.forgotten
-            )
+            summary = self._profiles[profile] = Summary(unsure=self._unsure, begins=self._begins)
         if state in _EMPTY:
             return
         payload = as_message(message).get(operator) if operator else None

@@ -206,7 +206,7 @@ SELECT behind, cause, boot, at, span, backoff FROM waits
 SURVEY = """
 SELECT identity, coalesce(counter, substr(identity, 1, 8)), token, earlier_tokens <> '[]', snapshot_at,
        (SELECT coalesce(max(seq), 0) FROM entries), (SELECT recorded_at FROM entries ORDER BY seq DESC LIMIT 1),
-       epoch, seen_at, (SELECT counted FROM open_attempt)
+       epoch, seen_at, counter IS NOT NULL, (SELECT counted FROM open_attempt)
   FROM project, shipper
 """
 # Later ones may still be merged into the one before, and their numbers be given again.

@@ -36,6 +36,7 @@ class Surveyed(NamedTuple):
         recorded_at: When that was recorded.
         epoch: Of the shipper that came last.
         seen_at: When that took over.
+        renewed: It has begun another counter: something was forgotten, or the project or the service changed.
         sending: How the request that is open is counted, if it is.
         attempt: The last request that may have been applied; 0 for none.
         started_at: When that was made.
@@ -52,6 +53,7 @@ class Surveyed(NamedTuple):
     recorded_at: float | None
     epoch: int
     seen_at: float | None
+    renewed: bool
     sending: str | None
     attempt: int
     started_at: float | None

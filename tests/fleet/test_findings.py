@@ -386,6 +386,18 @@ def test_pruned_entries_that_were_sent_twice_leave_profile_unsure(site):
     assert found(site.inspect()) == []
 
 
+def test_forgotten_baseline_is_not_guessed(site):
+    """All entries of the profile were pruned: nothing but its row of the baseline was forgotten."""
+    site.visits("till", 1, "ada", policy=UNCOUNTED)
+    site.visits("till", 1, "bob", policy=UNCOUNTED)
+    with Journal(site.path("till")) as journal:
+        assert journal.prune(all_shipped=True).entries == 1
+        journal.forget("ada")
+    site.visits("till", 1, "ada", policy=UNCOUNTED)
+    site.write_export()
+    assert found(site.inspect()) == []
+
+
 def test_earlier_project_is_not_compared(site):
     with site.device("till") as recorder:
         recorder.people_set("ada", {"plan": "pro"})
