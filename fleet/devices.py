@@ -66,7 +66,7 @@ def project(devices: Sequence[Device], token: str | None) -> str | None:
     """Return the project of an export: the one that was given, or the only one there is.
 
     Raises:
-        SeveralProjects: There are several, and none was given.
+        SeveralProjects: There are several, and none was given, or the one that was given is none of them.
     """
     tokens = Counter(device.token for device in devices if device.token is not None)
     if token is None and len(tokens) > 1:
@@ -74,6 +74,11 @@ def project(devices: Sequence[Device], token: str | None) -> str | None:
         raise SeveralProjects(
             f"the journals belong to {len(tokens):,} projects, and an export has the profiles of one: {found}",
             hint="Say with --token which project the export is of.",
+        )
+    if token is not None and devices and token not in tokens:
+        raise SeveralProjects(
+            f"no journal belongs to the project {token}",
+            hint="Give --token as `restante fleet --json` shows it.",
         )
     return next(iter(tokens), None) if token is None else token
 

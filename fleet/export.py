@@ -1,10 +1,10 @@
 """The service's export of profiles: JSON Lines of ``{"$distinct_id": …, "$properties": {…}}``."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fleet.files import Block, lines_of, lines_of_block
+from fleet.lines import value_of
 from recorder.model.errors import RestanteError
 from recorder.model.told import as_shown
 
@@ -41,7 +41,7 @@ def profiles_of_block(block: Block) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _profiles(line: bytes) -> list[tuple[str, Mapping[str, Any]]] | None:
     """Return the profiles of a line: one, as a rule, or those of a list or of a whole answer."""
     try:
-        found = json.loads(line)
+        found = value_of(line)
         several = found if isinstance(found, list) else found.get("results", [found])
         return [as_shown(each) for each in several]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):

@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import combinations_with_replacement, product
+from math import isfinite
 from typing import Any, NamedTuple
 
 from fleet.rows import Doubt, ProfileRow, Touched, Written, from_text
@@ -54,7 +55,7 @@ class Expected(NamedTuple):
     Attributes:
         agreement: How exactly that is known.
         value: The value in a list of one; an empty list for none.
-        adds: Entries added to it.
+        adds: Entries added to it, or may have before they were pruned.
         files: The journals that wrote it.
     """
 
@@ -168,7 +169,7 @@ def _expected(rows: list[ProfileRow], touched: list[dict[str, Touched]]) -> Iter
             found = Agreement.ROUNDED if summed else Agreement.EXACT, writers[0][1].value
         if found is not None:
             agreement, value = found
-            adds = any(_ADD in one.operators for _, one in writers)
+            adds = rows[0].pruned or any(_ADD in one.operators for _, one in writers)
             yield name, Expected(agreement.value, value, adds, [file for file, _ in writers])
 
 
@@ -179,7 +180,8 @@ def _together(writers: list[Touched]) -> tuple[Agreement, list[Any]] | None:
         return None
     values = [value for one in writers for value in one.value]
     if used == {_ADD}:
-        return Agreement.ROUNDED, [sum(values)]
+        # The service takes no sum that no double can represent: which of these it refused, only the order tells.
+        return (Agreement.ROUNDED, [sum(values)]) if isfinite(sum(map(float, values))) else None
     if used in ({_APPEND}, {_UNION}):
         several = [element for value in values for element in value]
         unique = list({json_key(element): element for element in several}.values())

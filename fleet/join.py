@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import isclose
 from typing import Any, Literal, NamedTuple
 
+from fleet.export import BadExport
 from fleet.fold import Count, Expected, Result, expected_of
 from recorder.model.counting import MARK
 from recorder.model.json_value import json_key
@@ -117,6 +118,9 @@ def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any
         results: Of one project, each profile once.
         export: Id and properties of profiles; others may be among them. It is read once, one by one.
 
+    Raises:
+        BadExport: One of these profiles is there twice.
+
     >>> from fleet.fold import fold
     >>> from fleet.lines import read_lines
     >>> lines = ['{"state": "shipped", "message": {"$distinct_id": "ada", "$add": {"visits": 1}}}']
@@ -125,12 +129,19 @@ def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any
     [('ada', 'differs', 'visits')]
     """
     waiting = {result.profile: result for result in results}
+    taken: set[str] = set()
     done = _Join()
     for profile, properties in export:
         result = waiting.pop(profile, None)
         if result is not None:
             done.shown += 1
             done.take(result, properties)
+            taken.add(profile)
+        elif profile in taken:
+            raise BadExport(
+                f"the export shows {profile!r} twice",
+                hint="Of two exports in one file nobody knows which is newer.",
+            )
     for result in waiting.values():
         done.take(result, None)
     return Joined(
@@ -181,7 +192,7 @@ class _Join:
 
     def _count(self, count: Count, profile: str, properties: Mapping[str, Any]) -> Finding | None:
         present = properties.get(count.counter, 0)
-        if count.known is None or type(present) not in {int, float}:
+        if count.known is None or type(present) not in {int, float} or present % 1:
             self.uncounted[count.file] += 1
             return None
         if count.doubtful is None and present > count.known:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 from fleet.rows import Device, Failures, JournalRows
@@ -11,7 +12,7 @@ from recorder.model.entries import UNSENT, State
 from recorder.model.errors import InvalidOperation, NotAJournal
 from recorder.model.operations import examine
 
-__all__ = ["read_lines"]
+__all__ = ["read_lines", "value_of"]
 
 _EMPTY = frozenset({State.FORGOTTEN, State.LOST})
 _WORDS = "words are not exported"
@@ -35,7 +36,7 @@ def read_lines(lines: Iterable[bytes | str], name: str) -> JournalRows:
     profiles: dict[str, Summary] = {}
     for number, line in enumerate(lines, 1):
         try:
-            state, message = _parsed(json.loads(line))
+            state, message = _parsed(value_of(line))
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise NotAJournal(
                 f"{name}, line {number}: neither a journal nor a line of `export --all`"
@@ -53,6 +54,33 @@ def read_lines(lines: Iterable[bytes | str], name: str) -> JournalRows:
         lost=states[State.LOST],
     )
     return JournalRows(device, [one.row(name, None, None, profile) for profile, one in profiles.items()])
+
+
+def value_of(line: bytes | str) -> Any:
+    """Return the JSON value of a line, without the numbers that Python alone takes for JSON.
+
+    Raises:
+        ValueError: It is not JSON, or has NaN or a number that no double can represent.
+        RecursionError: It is nested too deeply.
+
+    >>> value_of('[1e308, 1e309]')
+    Traceback (most recent call last):
+    ...
+    ValueError: 1e309 is no number
+    """
+    return json.loads(line, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number
+
+
+def _integer(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def _parsed(line: Any) -> tuple[State, dict[str, Any] | None]:

@@ -6,11 +6,11 @@ from math import inf
 from os import PathLike, fspath
 from pathlib import Path
 
-from fleet.files import FileUnavailable, absolute, lines_of, local_copy
+from fleet.files import FileUnavailable, absolute, is_url, lines_of, local_copy
 from fleet.lines import read_lines
 from fleet.rows import Device, Doubt, Failures, JournalRows, Place, ProfileRow, Unreadable
 from fleet.summary import Summary
-from recorder.model.entries import AttemptOutcome, State
+from recorder.model.entries import UNSENT, AttemptOutcome, State
 from recorder.model.errors import NotAJournal, RestanteError
 from recorder.model.operations import Operator
 from recorder.model.reports import Statistics
@@ -90,12 +90,22 @@ def read_or_say_why(
     """
     location = absolute(file, folder)
     try:
+        if not is_url(location):
+            _refuse_no_file(Path(location))
         if location.endswith(LINES):
             return _of_lines(lines_of(location), file, exported_at)
         with local_copy(location) as path:
             return _read_copy(path, file, now, exported_at)
     except (RestanteError, OSError) as error:
         return Unreadable(file, str(error).replace(location, file))
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Refuse what is there and is no file: nobody may ever write to a pipe."""
+    if path.is_dir():
+        next(path.iterdir(), None)  # raises the reason why it could not be listed
+    if path.exists() and not path.is_file():
+        raise FileUnavailable(f"{path} is not a file")
 
 
 def _of_lines(lines: Iterable[bytes], name: str, exported_at: float | None) -> JournalRows:
@@ -146,6 +156,7 @@ class _Survey:
         self._unsure = bool(facts.earlier_tokens or counts.lost or self._went_on)
         # Of a profile that was pruned whole and then forgotten, only the counter's renewal is left.
         self._begins = not (counts.forgotten or facts.renewed)
+        self._maybe_applied = UNSENT if self._went_on else _MAYBE_APPLIED
         self._profiles: dict[str, Summary] = {}
         self._known: dict[str, int | None] = {}
         self._doubtful: dict[str, int] = {}
@@ -154,15 +165,16 @@ class _Survey:
 
     def rows(self) -> JournalRows:
         """Return all rows."""
+        vague = not self._reader.pruned_only_before(self._until)
         for one, counter, count in self._reader.pruned_profiles():
             # More requests than entries: some were sent twice, or given up after they were sent.
-            unsure = self._unsure or one.partly_known or one.sends > one.entries
+            unsure = self._unsure or vague or one.partly_known or one.sends > one.entries
             self._profiles[one.profile] = Summary(
                 one.properties, pruned=True, unsure=unsure, begins=self._begins
             )
             if counter == self._facts.counter:
                 self._counting = True
-                self._known[one.profile] = count
+                self._known[one.profile] = None if vague else count
         for row in self._reader.updates(self._until):
             self._take(row)
         doubts = self._doubts() if self._counts.in_doubt else {}
@@ -180,7 +192,7 @@ class _Survey:
             return
         payload = as_message(message).get(operator) if operator else None
         summary.entry(seq, state, operator, payload, sends=sends, twice=bool(twice))
-        if operator == _DELETE and state in _MAYBE_APPLIED:
+        if operator == _DELETE and state in self._maybe_applied:
             self._reset.add(profile)
         if operator in {_ADD, _DELETE} or twice or state != _SHIPPED:
             self._count(row)

@@ -222,6 +222,11 @@ STAMP_OF_ATTEMPT = "SELECT started_at FROM attempts WHERE id = ?"
 BASELINE_COUNTED = (
     "SELECT profile, counter, counted FROM baseline WHERE lane = 'people' AND counter IS NOT NULL"
 )
+# What is in doubt keeps requests of its profile from being pruned.
+SHIPPED_BEFORE = """
+SELECT 1 FROM attempts WHERE outcome = 'shipped' AND started_at <= ?
+   AND id > (SELECT coalesce(max(id), 0) FROM attempts WHERE outcome = 'unknown') LIMIT 1
+"""
 UPDATES = """
 SELECT seq, profile, operator, message,
        CASE WHEN state = 'shipped' AND started_at > ? THEN 'in_doubt' ELSE state END, sends, possibly_twice, counted

@@ -101,6 +101,14 @@ class SurveyReader(JournalReader):
                 counter, count = counted.get(one.profile, (None, None))
                 yield one, counter, count
 
+    def pruned_only_before(self, until: float) -> bool:
+        """Return True if nothing was pruned that was shipped later: an earlier request is there still.
+
+        Args:
+            until: Seconds since the epoch.
+        """
+        return until == inf or bool(self._all(sql.SHIPPED_BEFORE, (until,)))
+
     def updates(self, until: float = inf) -> Iterator[UpdateRow]:
         """Yield the updates of users' profiles: shipped ones in shipped order, others anywhere.
 

@@ -1,6 +1,8 @@
 """`restante fleet`, and its decisions on the devices."""
 
+import errno
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -206,6 +208,10 @@ def test_several_projects_are_never_mixed(restante, site):
         (["empty"], "There is no file that ends with .db"),
         (["fleet", "--profiles", "nowhere.jsonl"], "nowhere.jsonl"),
         (["fleet", "--profiles", "bad.jsonl"], "bad.jsonl, line 2, is no profile"),
+        (["fleet", "--profiles", "nan.jsonl"], "nan.jsonl, line 1, is no profile"),
+        (["fleet", "--profiles", "twice.jsonl"], "the export shows 'of till' twice"),
+        (["fleet", "--profiles", "twice.jsonl", "--token", "t"], "no journal belongs to the project t"),
+        (["fleet", "--profiles", "bad.jsonl", "--decide", "a.db", "--to", "a.db"], "name the same file"),
     ],
 )
 def test_wrong_input_is_refused(restante, site, arguments, words):
@@ -213,6 +219,8 @@ def test_wrong_input_is_refused(restante, site, arguments, words):
     (site.folder.parent / "empty").mkdir()
     good = '{"$distinct_id": "ada", "$properties": {}}\n'
     (site.folder.parent / "bad.jsonl").write_text(good + "{}\n", encoding="utf-8")
+    (site.folder.parent / "nan.jsonl").write_text(good.replace("{}", '{"visits": NaN}'), encoding="utf-8")
+    (site.folder.parent / "twice.jsonl").write_text(good.replace("ada", "of till") * 2, encoding="utf-8")
     refused = restante("fleet", *arguments)
     assert (refused.code, words in refused.err, refused.out) == (2, True, "")
 
@@ -228,3 +236,39 @@ def test_what_cannot_be_read_is_named(restante, site):
         *("fleet/broken.db", "fleet/export.jsonl", "fleet/missing.db")
     ]
     assert "1 device needs nobody." in looked.out
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "1" + "0" * 400])
+def test_lines_with_impossible_numbers_are_named(restante, tmp_path, number):
+    line = '{"state": "shipped", "message": {"$distinct_id": "ada", "$set": {"plan": %s}}}\n'
+    (tmp_path / "till.jsonl").write_text(line % number, encoding="utf-8")
+    assert "till.jsonl, line 1: neither a journal nor" in restante("fleet", "till.jsonl").out
+
+
+def test_pipe_is_not_waited_for(restante, site):
+    site.visits("till")
+    os.mkfifo(site.folder / "pipe.jsonl")
+    looked = restante("fleet", "fleet")
+    assert (
+        looked.code,
+        "fleet/pipe.jsonl: cannot be read: fleet/pipe.jsonl is not a file" in looked.out,
+    ) == (1, True)
+
+
+def test_folder_that_cannot_be_listed_is_named(restante, site, monkeypatch):
+    site.visits("till")
+    (site.folder / "closed").mkdir()
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, _closed(getattr(os, name)))
+    looked = restante("fleet", "fleet")
+    assert (looked.code, "1 device needs nobody." in looked.out) == (1, True)
+    assert looked.out.startswith("fleet/closed: cannot be read: [Errno 13] Permission denied")
+
+
+def _closed(read):
+    def refuse(path="."):
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return read(path)
+
+    return refuse

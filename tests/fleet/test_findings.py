@@ -118,6 +118,14 @@ def test_doubt_makes_a_range(site):
     assert found(site.inspect()) == [("of till2", "till2.db", "doubled", 1, None)]
 
 
+def test_count_that_is_no_whole_number_is_not_known(site):
+    site.visits("till", 2)
+    site.service.other_program("of till", add={site_counter(site, "till"): 0.5})
+    site.write_export()
+    report = site.inspect()
+    assert (found(report), list(report.uncounted.values())) == ([], [1])
+
+
 def site_counter(site, name):
     (row,) = {row.counter for row in site.rows(name).profiles}
     return row
@@ -300,7 +308,52 @@ def test_lines_do_not_tell_when_they_were_sent(site):
     assert found(site.inspect(exported_at=time.time())) == []
 
 
+def test_entries_pruned_after_export_are_not_missed(site):
+    now = time.time()
+    site.visits("till", 3, at=now - 2 * DAY)
+    site.visits("till", 1, "bob", at=now - 2 * DAY)
+    site.write_export()
+    for _ in range(3):
+        site.visits("till", 4, at=now)
+    site.visits("till", 1, "bob", at=now)
+    with closing(Journal(site.path("till"))) as journal:
+        assert journal.prune(all_shipped=True).entries > 10
+    assert found(site.inspect(exported_at=now - DAY)) == []
+
+
+def test_entries_pruned_before_export_are_missed(site):
+    now = time.time()
+    site.visits("till", 3, answers=[site.service.loses(2)], at=now - 3 * DAY)
+    site.visits("till", 1, "bob", at=now - 3 * DAY)
+    with closing(Journal(site.path("till"))) as journal:
+        assert journal.prune(all_shipped=True).entries == 3
+    site.write_export()
+    site.visits("till", 1, "bob", at=now)
+    assert found(site.inspect(exported_at=now - DAY)) == [("of till", "till.db", "lost", 1, None)]
+
+
+def test_delete_unsent_in_older_copy_may_be_sent(site):
+    clock = time.time() - 2 * DAY
+    with site.device("till", clock=lambda: clock) as recorder:
+        recorder.people_increment("ada", {"visits": 1})
+        recorder.people_increment("bob", {"visits": 1})
+        site.ship(recorder, at=clock)
+        recorder.people_delete("ada")
+    site.service.other_program("ada", delete="")
+    site.write_export()
+    assert found(site.inspect(exported_at=clock + DAY)) == []
+
+
 # --- the fold alone
+
+
+def test_sum_beyond_doubles_is_not_judged(site):
+    for name in ("one", "two"):
+        with site.device(name) as recorder:
+            recorder.people_increment("ada", {"visits": 1e308})
+            site.ship(recorder, UNCOUNTED)
+    site.write_export()
+    assert found(site.inspect()) == []
 
 
 @pytest.mark.parametrize("state", ["unsent", "in doubt"])

@@ -1,6 +1,7 @@
 """`restante fleet`: many devices' journals, beside each other and beside the service's profiles."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ def fleet_command(
     if profiles is None and exported_at is not None:
         raise click.UsageError("--exported-at says when --profiles were exported; give them, too.")
     made = None if target is None else options.new_file(target.removeprefix(_PARQUET))
+    if made is not None and decide is not None and made.absolute() == decide.absolute():
+        raise click.UsageError("--decide and --to name the same file.")
     report = _inspect(_files(places, profiles), profiles, scheduler, token=token, exported_at=exported_at)
     _write(report, decide)
     if made is not None:
@@ -120,14 +123,21 @@ def _files(places: Iterable[str], profiles: str | None) -> list[str]:
         if is_url(place):
             found |= dict.fromkeys(files_at(place, _ENDINGS))
         elif Path(place).is_dir():
-            inside = (path for path in sorted(Path(place).rglob("*")) if path.name.endswith(_ENDINGS))
-            found |= dict.fromkeys(str(path) for path in inside)
+            found |= dict.fromkeys(map(str, sorted(_inside(place))))
         else:
             found[place] = None
     files = [file for file in found if profiles is None or not _same(file, profiles)]
     if not files:
         raise options.BadInput(f"There is no file that ends with {', '.join(_ENDINGS)}.")
     return files
+
+
+def _inside(folder: str) -> Iterator[Path]:
+    """Yield the files in a folder, however deep, and the folders that cannot be listed: to be named as unreadable."""
+    unlisted: list[OSError] = []
+    for inside, _, names in os.walk(folder, onerror=unlisted.append):
+        yield from (Path(inside, name) for name in names if name.endswith(_ENDINGS))
+    yield from (Path(error.filename) for error in unlisted)
 
 
 def _same(file: str, other: str) -> bool:

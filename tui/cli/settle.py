@@ -87,6 +87,10 @@ def settle_command(
     if explain:
         options.say(_EXPLANATION)
         return
+    if fence and decisions is not None:
+        raise click.UsageError(
+            "--fence comes before the snapshot, and --decisions after it: give one of them."
+        )
     service = _service(path, url)
     if fence:
         context.exit(_fence(path, service, for_programs=for_programs))
@@ -145,12 +149,12 @@ def _wait(profiles: int, seconds: float) -> bool:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     lines = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
         try:
             decision = json.loads(line)
             fits = all(type(decision[key]) is kind for key, kind in _KEYS.items())
             fits &= type(decision.get("attempt", 0)) is int
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             fits = False
         if not fits:
             raise options.BadInput(f"{file}, line {number}: no decision with {', '.join(_KEYS)}.")

@@ -199,8 +199,11 @@ def test_decisions_come_from_a_file(restante, journal, doubtful, tmp_path):
     file.write_text('{"journal": "0", "profile": "ada", "epoch": 1, "digest": "0", "applied": 1}\n')
     done = restante("settle", "-j", journal, "--decisions", file)
     assert (done.code, done.err.strip()) == (1, "settled 0 profiles; 1 cannot tell (about another journal)")
-    file.write_text('{"journal": 0}\n')
-    assert restante("settle", "-j", journal, "--decisions", file).code == 2
+    for wrong in (b'{"journal": 0}', b"\xff", b"[" * 100_000):
+        file.write_bytes(wrong)
+        refused = restante("settle", "-j", journal, "--decisions", file)
+        assert (refused.code, "line 1: no decision with journal" in refused.err) == (2, True)
+    assert restante("settle", "-j", journal, "--decisions", file, "--fence").code == 2
 
 
 def test_explain_lists_what_is_believed(restante, journal):
