@@ -208,6 +208,7 @@ def test_several_projects_are_never_mixed(restante, site):
         (["empty"], "There is no file that ends with .db"),
         (["fleet", "--profiles", "nowhere.jsonl"], "nowhere.jsonl"),
         (["fleet", "--profiles", "bad.jsonl"], "bad.jsonl, line 2, is no profile"),
+        (["fleet", "--profiles", "nowhere.jsonl", "--exported-at", "3026-01-31"], "in the future"),
         (["fleet", "--profiles", "nan.jsonl"], "nan.jsonl, line 1, is no profile"),
         (["fleet", "--profiles", "twice.jsonl"], "the export shows 'of till' twice"),
         (["fleet", "--profiles", "twice.jsonl", "--token", "t"], "no journal belongs to the project t"),

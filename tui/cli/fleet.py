@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = ["fleet_command"]
 
 _ENDINGS = (".db", ".jsonl", ".jsonl.gz")
 _PARQUET = "parquet:"
+_SKEW = 600.0  # seconds that a clock may be off
 
 
 @click.command("fleet")
@@ -98,6 +100,8 @@ def fleet_command(
         raise click.UsageError("--decide needs --profiles: only they tell of runs in doubt.")
     if profiles is None and exported_at is not None:
         raise click.UsageError("--exported-at says when --profiles were exported; give them, too.")
+    if exported_at is not None and exported_at > time.time() + _SKEW:
+        raise click.UsageError("--exported-at is in the future: no snapshot would show what the export does.")
     made = None if target is None else options.new_file(target.removeprefix(_PARQUET))
     if made is not None and decide is not None and made.absolute() == decide.absolute():
         raise click.UsageError("--decide and --to name the same file.")
