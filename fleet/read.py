@@ -154,8 +154,8 @@ class _Survey:
         self._went_on = exported_at is not None and last < exported_at + _SKEW
         # Nobody knows what these did: entries before another token went to another project.
         self._unsure = bool(facts.earlier_tokens or counts.lost or self._went_on)
-        # Of a profile that was pruned whole and then forgotten, only the counter's renewal is left.
-        self._begins = not (counts.forgotten or facts.renewed)
+        # Forgetting renews the counter: of a profile that had been pruned whole, nothing else is left.
+        self._begins = not facts.renewed
         self._maybe_applied = UNSENT if self._went_on else _MAYBE_APPLIED
         self._profiles: dict[str, Summary] = {}
         self._known: dict[str, int | None] = {}

@@ -136,3 +136,59 @@ def test_fleet_decides_rightly(tmp_path):
 @pytest.mark.parametrize("seed", range(100, 130))
 def test_fleet_decides_many_rightly(tmp_path, seed):
     play(tmp_path, seed)
+
+
+# --- persons decide, too
+
+
+def act(journal, service, name, chance):
+    """Do what a person may do, or not, to what is in doubt, unsent or shipped."""
+    chance.choice(
+        [
+            lambda: journal.retry("state=in_doubt"),
+            lambda: journal.discard("state=in_doubt"),
+            lambda: journal.discard("state=pending"),
+            lambda: journal.prune(all_shipped=True),
+            lambda: journal.forget(f"{name} 2"),
+            lambda: journal.write_fences(service.write),
+            *[lambda: None] * 12,
+        ]
+    )()
+
+
+def record_more(recorder, chance, name):
+    """Write the shared profile with operations that do not commute, too."""
+    record(recorder, chance, name)
+    chance.choice(
+        [
+            lambda: recorder.people_remove(f"{name} 1", {"tags": chance.randint(1, 9)}),
+            lambda: recorder.people_set("shared", {"plan": chance.choice("xyz")}),
+            lambda: recorder.people_unset("shared", ["plan"]),
+            lambda: recorder.people_delete("shared") if chance.random() < 0.1 else None,
+            *[lambda: None] * 12,
+        ]
+    )()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_is_found_where_nothing_is_wrong(tmp_path, seed):
+    """Counted, folded, sent again, given up, decided, pruned or forgotten: what is not known is no finding."""
+    chance = random.Random(seed)
+    site = Site(tmp_path)
+    counted = [chance.choice([True, False, "objects"]) for _ in range(2)]
+    policies = [replace(POLICY, counted=each, fold=chance.random() < 0.5) for each in counted]
+    policies.append(replace(POLICY, counted=False, in_doubt=chance.choice(["resend", "drop"])))
+    with ExitStack() as stack:
+        playing = Round(site, chance, POLICY, stack)
+        for _ in range(25):
+            for (name, journal), policy in zip(playing.journals.items(), policies, strict=True):
+                recorder = Recorder("T", journal)
+                for _ in range(chance.randint(0, 5)):
+                    record_more(recorder, chance, name)
+                site.service.answers.extend([playing.fault] * 3)
+                Shipper(journal, site.service, policy, chance=lambda: 0.0).ship()
+                site.service.answers.clear()
+                act(journal, site.service, name, chance)
+            site.write_export()
+            assert site.inspect().findings == []
