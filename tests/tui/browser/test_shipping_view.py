@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder import JournalReader, Statistics
+from recorder import JournalReader, ShippingPolicy, Statistics
 from recorder.reading.sentence import shipping_of
 from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, RESET, URL
@@ -36,6 +36,17 @@ async def test_sentence_equals_status(trouble):
     async with browsing(trouble, (120, 36)) as pilot:
         await press(pilot, "3")
         assert sentence in words(pilot)
+
+
+async def test_long_sentence_is_whole(stage):
+    """The remedy is at its end."""
+    policy = ShippingPolicy(counted=True, in_doubt="hold", settle_after=0)
+    for profile in ("ada", "bob"):
+        shops.record(stage.path, *[{"$distinct_id": profile, "$add": {"visits": 1}}] * 2)
+        shops.ship(stage.path, RESET, policy=policy, limit=1)
+    async with browsing(stage) as pilot:
+        await press(pilot, "3")
+        assert "`discard`. Nothing is lost: 2 entries pending, 2 in doubt" in words(pilot)
 
 
 async def test_accounts_add_up_on_screen(trouble):

@@ -27,7 +27,7 @@ from tui.text.format import printable, size
 __all__ = ["ShippingView", "words_for"]
 
 _NO_ENTRIES = "Nothing of these tries is set aside; the attempts below name their entries."
-_MOST_LINES = {"sentence": 4, "accounts": 4, "lanes": 4}
+_MOST_LINES = {"sentence": 6, "accounts": 4, "lanes": 4}
 
 
 class ShippingView(View):
