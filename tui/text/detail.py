@@ -201,7 +201,7 @@ def _held(facts: EntryFacts) -> str:
     if hold.by_person:
         return f"{whom}: a person decides"
     left = (hold.until or 0.0) - facts.now
-    return f"{whom}: settles in {age(left)}" if left >= 1 else f"{whom}: has settled"
+    return f"{whom}, for {age(left)} more" if left >= 1 else f"{whom}: the wait is over"
 
 
 def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
@@ -235,13 +235,15 @@ def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
 def _after_doubt(facts: EntryFacts, by_person: str) -> str:
     if facts.hold is not None and facts.hold.by_person:
         return by_person
+    waits = facts.hold is not None and (facts.hold.until or 0.0) - facts.now >= 1
+    after = "after the wait" if waits else _when(facts)
     if not facts.entry.hazardous:
-        return "it is sent again, which is harmless, once it has settled"
+        return f"it is sent again, which is harmless, {after}"
     policy = facts.shipper.in_doubt or "resend"
     return {
-        "resend": "it is sent again once it has settled, and counted as possibly twice",
-        "hold": "it is held for a person once it has settled",
-        "drop": "it is given up once it has settled",
+        "resend": f"it is sent again {after}, and marked as possibly twice",
+        "hold": f"it is held for a person {after}",
+        "drop": f"it is given up {after}",
     }[policy]
 
 

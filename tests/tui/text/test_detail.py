@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder import Journal, Recorder
+from recorder import Journal, Recorder, Shipper, ShippingPolicy
 from tests.doubles import ACCEPTED
 from tests.recorder.journal.test_readback import Profiles, part, ship, visits
 from tui.browser.gateway import Gateway
@@ -79,3 +79,23 @@ def test_doubt_after_reading_back_is_doubt(tmp_path):
     assert [words.partition(":")[0] for words in shown["attempts"]] == [
         "no answer says whether it arrived"
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("settle_after", "held", "following"),
+    [
+        (5_400, "itself, in doubt, for 1 h more", "it is sent again, which is harmless, after the wait"),
+        (
+            0,
+            "itself, in doubt: the wait is over",
+            "it is sent again, which is harmless, when somebody ships: `restante ship`",
+        ),
+    ],
+)
+def test_wait_of_doubt_is_told(tmp_path, settle_after, held, following):
+    path = tmp_path / "kiosk.db"
+    with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
+        recorder.people_set("ada", {"plan": "pro"})
+        Shipper(journal, Profiles(part(0)), ShippingPolicy(settle_after=settle_after)).ship()
+    shown = lines(path, 1)
+    assert (shown["held"], shown["next"]) == (held, following)
