@@ -161,7 +161,10 @@ def _reading(location: str) -> Iterator[None]:
     except RestanteError:
         raise
     except Exception as error:  # each file system raises errors of its own
-        raise FileUnavailable(f"{location} cannot be read ({type(error).__name__}): {error}") from error
+        plain = isinstance(error, OSError) and error.strerror
+        raise FileUnavailable(
+            f"{location} cannot be read{f': {plain}' if plain else f' ({type(error).__name__}): {error}'}"
+        ) from error
 
 
 def _binary(location: str, *, streamed: bool = False) -> Any:

@@ -237,6 +237,7 @@ def test_what_cannot_be_read_is_named(restante, site):
         *("fleet/broken.db", "fleet/export.jsonl", "fleet/missing.db")
     ]
     assert "1 device needs nobody." in looked.out
+    assert "nobody" not in restante("fleet", "fleet/missing.db").out
 
 
 @pytest.mark.parametrize("number", ["NaN", "1e999", "1" + "0" * 400])

@@ -66,6 +66,11 @@ def test_lines_are_unpacked(tmp_path):
     assert [*lines_of("memory://site/c.jsonl.gz")] == [*lines_of(str(plain))] == [b"1\n", b"2\n"]
 
 
+def test_missing_file_is_named_once(tmp_path):
+    with pytest.raises(FileUnavailable, match=r"export\.jsonl cannot be read: No such file or directory$"):
+        list(lines_of(str(tmp_path / "export.jsonl")))
+
+
 def test_cut_lines_are_an_error(tmp_path):
     file = tmp_path / "c.jsonl.gz"
     file.write_bytes(gzip.compress(b"1\n" * 1_000)[:-9])

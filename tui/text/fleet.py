@@ -25,7 +25,7 @@ def format_report(report: Report) -> Iterator[str]:
     for device in calling:
         yield f"{printable(device.file)}: {'; '.join(_device(report, device))}"
     rest = len(current) - len(calling)
-    if rest or not calling:
+    if rest:
         yield f"{'the other ' * bool(calling)}{count(rest, 'device needs', 'devices need')} nobody."
     for older, newer in sorted(report.versions.superseded.items()):
         yield f"{printable(older)}: an older snapshot of {printable(newer)}, which is used"
