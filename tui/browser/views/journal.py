@@ -44,9 +44,9 @@ class JournalView(EntryKeys):
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["journal"]]
     BINDING_GROUP_TITLE = "Journal"
     HELP = """
-A filter is words that must all hold: `state=rejected,in_doubt op=increment profile=ada group=company lane=people
-value=coffee error=numeric status=400 seq=3,100..200 since=2d until=2h`; `state=unsent` is all that is to be sent or in
-doubt, `!=` negates, `error==` takes exactly these words, and a bare word looks in ids, names, values and error texts.
+Filter words must all hold: `state=unsent op=add,charge profile=ada group=company lane=people value=coffee
+error=numeric status=400 seq=3,7..9 since=2d until=2h`; `!=` negates, `error==` is exact, a bare word looks in ids,
+names, values and error texts.
 """
 
     def __init__(self, gateway: Gateway, changes: Changes) -> None:
