@@ -199,9 +199,9 @@ class Browser(App[Place], Asking):
             await super().on_event(event)
             return
         self._keys.append((event, self.screen))
-        if (
-            self._acting is None or not self._acting.is_attached
-        ):  # what was removed meanwhile hands nothing up
+        acting = self._acting
+        # What was removed meanwhile, alone or with its screen, hands nothing up.
+        if acting is None or not acting.is_attached or acting.screen is not self.screen:
             await self.on_key_handled()
 
     async def on_key_handled(self) -> None:

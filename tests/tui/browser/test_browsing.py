@@ -6,6 +6,7 @@ import json
 import runpy
 
 import pytest
+from textual.events import Key
 
 from recorder import HttpTransport, JournalReader, Recorder, State
 from simulator.service.server import Service
@@ -194,6 +195,17 @@ async def test_letters_typed_fast_stay_in_order(kiosk, ahead):
             pilot.app.simulate_key(key)
         await settled(pilot)
         assert pilot.app.query_one(JournalView).place[0].words == ("admin",)
+
+
+async def test_key_after_a_closed_question_acts(kiosk):
+    """The screen goes before it has told that the key which closed it has acted."""
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "D")
+        question = pilot.app._acting = pilot.app.screen
+        question.dismiss(None)
+        assert question.is_attached
+        await pilot.app.on_event(Key("j", "j"))
+        assert not pilot.app._keys
 
 
 async def test_find_goes_both_ways(kiosk):
