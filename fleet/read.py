@@ -97,7 +97,8 @@ def read_or_say_why(
         with local_copy(location) as path:
             return _read_copy(path, file, now, exported_at)
     except (RestanteError, OSError) as error:
-        return Unreadable(file, str(error).replace(location, file))
+        said = str(error).replace(location, file)
+        return Unreadable(file, said.removeprefix(f"{file} cannot be read").removeprefix(": ").lstrip())
 
 
 def _refuse_no_file(path: Path) -> None:

@@ -238,6 +238,8 @@ def test_what_cannot_be_read_is_named(restante, site):
     ]
     assert "1 device needs nobody." in looked.out
     assert "nobody" not in restante("fleet", "fleet/missing.db").out
+    missing = restante("fleet", "http://127.0.0.1:9/a.db").out
+    assert missing.count("cannot be read") == 1
 
 
 @pytest.mark.parametrize("number", ["NaN", "1e999", "1" + "0" * 400])
