@@ -55,7 +55,7 @@ def test_every_journal_command_is_covered():
         for name in restante.list_commands(context)
         if any("--journal" in parameter.opts for parameter in restante.get_command(context, name).params)
     }
-    assert opens == set(COMMANDS)
+    assert opens - {"relay"} == set(COMMANDS)  # that one serves until it is ended: test_relay.py
 
 
 @pytest.fixture(scope="module")
