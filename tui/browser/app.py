@@ -1,6 +1,7 @@
 """`Browser`: the full-screen browser, and what its views have in common."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections import deque
@@ -51,6 +52,9 @@ __all__ = ["Browser"]
 
 _POLL = 0.25
 """Seconds between looks at ``PRAGMA data_version``."""
+
+_LONGEST_END = 3
+"""Seconds from the terminal's end to that of the process, whatever keeps it."""
 
 _POLLS_A_SECOND = 4  # once a second ages are written anew
 
@@ -171,6 +175,8 @@ class Browser(App[Place], Asking):
             if number := getattr(signal, name, None):
                 end = partial(self.exit, return_code=128 + number)
                 asyncio.get_running_loop().add_signal_handler(number, end)
+                if name == "SIGHUP":
+                    signal.signal(number, _bound_the_end)
 
     @property
     def view(self) -> View:
@@ -383,3 +389,13 @@ def banner_words(error: Exception, words: str) -> str:
         case JournalDamaged():
             return f"The journal is damaged, `restante salvage` mends it ({words})"
     return words
+
+
+def _bound_the_end(number: int, _frame: object) -> None:
+    """End the process soon. asyncio sees the signal, too, and ends the app in order.
+
+    A terminal that has gone away sends SIGHUP and SIGCONT. At the latter, Textual's driver writes by a new thread,
+    which dies of that terminal, and the end of the app waits for it without end.
+    """
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
+    signal.alarm(_LONGEST_END)

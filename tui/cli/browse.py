@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -135,6 +136,7 @@ def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place
         options.narrate(f"Saved {screenshot}.")
         return None
     place = app.run()
+    signal.alarm(0)  # it has ended in time: see _bound_the_end
     if app.changes.sending:
         options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
         app.changes.let_end(_TIMEOUT)

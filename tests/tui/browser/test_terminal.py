@@ -1,8 +1,13 @@
 """In a real terminal, where there is tmux to make one: see drive.py."""
 
+import fcntl
+import os
 import shutil
 import signal
+import struct
+import subprocess
 import sys
+import termios
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -31,6 +36,31 @@ def test_other_locale_draws_ascii(tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signal_restores_the_terminal(tmp_path, number, code):
     end(tmp_path, number, code)
+
+
+@pytest.mark.long
+def test_lost_terminals_leave_no_process(tmp_path):
+    """Several, as it depends on which of two signals is seen first."""
+    path = tmp_path / "kiosk.db"
+    make_journal(path)
+    masters, processes = [], []
+    for _ in range(6):
+        master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        command = (sys.executable, "-c", IN_OWN_SESSION + PROGRAM, "tui", "-j", path)
+        processes.append(subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave))
+        masters.append(master)
+        os.close(slave)
+    for master in masters:
+        shown = b""
+        while b"pending" not in shown:
+            shown += os.read(master, 65_536)
+    for master in masters:
+        os.close(master)
+    assert [process.wait(30) for process in processes] == [129] * 6
+
+
+IN_OWN_SESSION = "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
 
 
 def test_quitting_while_shipping_sends_no_more(tmp_path):
