@@ -242,9 +242,8 @@ class Journal:
         """
         from recorder.journal.decisions import edit
 
-        now = time.time()
         with self._connection.transaction() as connection:
-            edit(connection, seq, message, token=self._token or "", now=now)
+            edit(connection, seq, message, token=self._token or "", now=time.time())
 
     def settle(self, profiles: "Profiles") -> "Readback":
         """Read from their profiles which counted entries in doubt were applied; see `ShippingPolicy.counted`.
@@ -267,11 +266,7 @@ class Journal:
         return settle(self._connection, profiles, time.time(), uptime())
 
     def write_fences(self, write: Callable[[bytes], bool]) -> "Fenced":
-        """Write the fences of `settle`, and read nothing: `settle_decisions` takes answers of whoever reads profiles.
-
-        Args:
-            write: Sends updates, a JSON array, and returns True if they were accepted.
-        """
+        """Write the fences of `settle` by what sends updates, a JSON array, and returns True if they were accepted."""
         from recorder.journal.readback import write_fences
 
         self.claims.settle_if_abandoned(time.time(), uptime())
@@ -340,6 +335,11 @@ class Journal:
         deletion = _deletion(whose, self._token) if delete_remote else None
         forgetting = Forgetting(self._connection, self.claims, self.path)
         return forgetting.forget(whose, deletion=deletion, timeout=timeout, progress=progress)
+
+    def note_senders(self, messages: Mapping[str, int]) -> None:
+        """Add to the numbers of messages by sender that `status` shows; `restante relay` does."""
+        with self._connection.transaction() as connection:
+            project.note_senders(connection, messages, time.time())
 
     # --- keeping it small
 

@@ -1,10 +1,12 @@
 """The tables `project`, of one row, and `limits`."""
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from recorder.journal.limits import Limits
+from recorder.model.json_value import compact
 
 if TYPE_CHECKING:
     from recorder.model.counting import Counting
@@ -19,8 +21,10 @@ __all__ = [
     "keep_limits",
     "limits",
     "note_remnants",
+    "note_senders",
     "remnants",
     "renew_counter",
+    "senders",
     "snapshot_at",
     "token",
 ]
@@ -39,6 +43,9 @@ _REMNANTS = "SELECT remnants FROM project"
 _NOTE_REMNANTS = "UPDATE project SET remnants = ?"
 _COUNTER = "SELECT identity, coalesce(counter, substr(identity, 1, 8)) FROM project"
 _RENEW_COUNTER = "UPDATE project SET counter = lower(hex(randomblob(4)))"
+_SENDERS = "SELECT senders FROM project"
+_NOTE_SENDERS = "UPDATE project SET senders = ?"
+_MOST_SENDERS = 50
 
 _LIMITS = "SELECT name, value FROM limits"
 _KEEP_LIMIT = (
@@ -103,6 +110,27 @@ def remnants(connection: sqlite3.Connection) -> bool:
 def note_remnants(connection: sqlite3.Connection, *, left: bool = True) -> None:
     """Store whether erased content may be left."""
     connection.execute(_NOTE_REMNANTS, (left,))
+
+
+def senders(connection: sqlite3.Connection) -> dict[str, tuple[int, float]]:
+    """Return by sender how many messages `restante relay` took, and when it took the last; nothing if damaged."""
+    (text,) = connection.execute(_SENDERS).fetchone()
+    try:
+        return {
+            str(name): (int(messages), float(last)) for name, (messages, last) in json.loads(text).items()
+        }
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def note_senders(connection: sqlite3.Connection, messages: Mapping[str, int], now: float) -> None:
+    """Add to the messages of senders; of very many senders, the latest stay."""
+    kept = senders(connection)
+    for name, number in messages.items():
+        before, _ = kept.pop(name, (0, now))
+        kept[name] = before + number, now
+    latest = [*kept.items()][-_MOST_SENDERS:]
+    connection.execute(_NOTE_SENDERS, (compact(dict(latest)),))
 
 
 def limits(connection: sqlite3.Connection) -> Limits:

@@ -14,7 +14,8 @@ CREATE TABLE project (
   created_at REAL,
   snapshot_at REAL,                      -- when this copy was made by `restante snapshot`; NULL in a journal
   remnants INTEGER NOT NULL DEFAULT 0,   -- 1 while erased content may be left in free space or in the log
-  counter TEXT                           -- what names the counter of counted adds; NULL: the identity
+  counter TEXT,                          -- what names the counter of counted adds; NULL: the identity
+  senders TEXT NOT NULL DEFAULT '{}'     -- a JSON object: messages that `restante relay` took, and when last, by sender
 );
 
 -- Limits that were set; NULL is no limit, a missing row the default (project.py).

@@ -3,7 +3,8 @@
 Apart from `recorder.model.reports`, because a program that records and flushes needs none of those.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from recorder.model.entries import AttemptOutcome
@@ -103,6 +104,8 @@ class ShipperStatus:
         unanswered: Profiles that the service never answers; None if there are none.
         full: The journal has grown to its max_bytes: nothing more is recorded until something is shipped.
         lanes: State of each lane.
+        senders: Messages that `restante relay` took, by SDK or program: how many, and when the last, in seconds since
+            the epoch.
     """
 
     pid: int | None = None
@@ -118,3 +121,4 @@ class ShipperStatus:
     unanswered: Unanswered | None = None
     full: bool = False
     lanes: tuple[LaneStatus, ...] = ()
+    senders: Mapping[str, tuple[int, float]] = field(default_factory=dict)

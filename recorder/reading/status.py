@@ -104,6 +104,7 @@ class StatusReader(Source):
             )  # or it is damaged
             with self._snapshot() as connection:
                 held, held_counted = doubt.count_held(connection)
+                senders = project.senders(connection)
             settling = min((Due(*row).left(now) for row in self._all(sql.SETTLING)), default=None)
             return ShipperStatus(
                 pid=pid,
@@ -119,6 +120,7 @@ class StatusReader(Source):
                 unanswered=self._unanswered(),
                 full=self._full(),
                 lanes=self._lanes(),
+                senders=senders,
             )
 
     def _unanswered(self) -> Unanswered | None:

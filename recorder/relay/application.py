@@ -146,9 +146,9 @@ class Application:
                 account = _account(environ.get("HTTP_AUTHORIZATION", ""), submission.options)
             except ValueError as error:
                 return unauthorized(str(error))
-        receipt = self._inbox.take(endpoint, submission, account)
-        first = next(iter(submission.messages), None)
-        self._senders.count(endpoint, sender_of(first, environ.get("HTTP_USER_AGENT", "")), receipt)
+        sender = sender_of(next(iter(submission.messages), None), environ.get("HTTP_USER_AGENT", ""))
+        receipt = self._inbox.take(endpoint, submission, account, sender)
+        self._senders.count(endpoint, sender, receipt)
         notes.append(receipt.summary)
         return answer(endpoint, submission, receipt)
 

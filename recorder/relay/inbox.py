@@ -2,12 +2,16 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recorder.background import Delivery
 from recorder.model.entries import NewEntry
-from recorder.model.errors import InvalidOperation
+from recorder.model.errors import InvalidOperation, JournalError
 from recorder.model.events import FailedRecord, check_event, insert_id_of
 from recorder.model.intake import Intake, token_of
 from recorder.model.json_value import compact, is_text
@@ -26,6 +30,7 @@ _LANES = {
     Endpoint.TRACK: Lane.EVENTS,
     Endpoint.IMPORT: Lane.IMPORTS,
 }
+_NOTE_SECONDS = 60.0
 _FAILED = "some data points in the request failed validation"
 
 
@@ -63,13 +68,20 @@ class Inbox:
     ) -> None:
         self._clock = clock
         self._takes_accounts = takes_accounts
+        self._lock = Lock()
+        self._taken: dict[str, Counter[str]] = {token: Counter() for token in deliveries}
+        self._noted_at = -inf
         self._projects = {
             token: _Project(delivery, Intake(token, unknown_operators=unknown_operators))
             for token, delivery in deliveries.items()
         }
 
     def take(
-        self, endpoint: Endpoint, submission: Submission, account: "ImportCredentials | None" = None
+        self,
+        endpoint: Endpoint,
+        submission: Submission,
+        account: "ImportCredentials | None" = None,
+        sender: str = "unknown",
     ) -> Receipt:
         """Journal a submission's messages, and return when they are there.
 
@@ -81,6 +93,7 @@ class Inbox:
             endpoint: Where it was sent.
             submission: Its content.
             account: The credentials of an import.
+            sender: The program that sent it.
 
         Raises:
             JournalError: It could not be journaled; the sender may try again.
@@ -97,6 +110,7 @@ class Inbox:
         accepted = len(judged) - len(wrong)
         if accepted:
             self._journal(lane, [one for one in judged if not (strict and one.fault)], account, now)
+            self._count([one.project.intake.token for one in judged if one.project and not one.fault], sender)
         reason = _words(wrong[0][1].fault, wrong[0][0], len(judged)) if wrong else None
         failed = [
             FailedRecord(place, insert_id_of(one.message), *one.fault) for place, one in wrong if one.fault
@@ -150,6 +164,29 @@ class Inbox:
             if account is not None and account[0] not in self._projects and self._takes_accounts:
                 delivery.use_import_credentials(account)  # before the rows: they may go at once
             delivery.append(found)
+
+    def _count(self, tokens: Iterable[str], sender: str) -> None:
+        """Count messages that were journaled, and note the numbers in their journals once a minute."""
+        with self._lock:
+            for token in tokens:
+                self._taken[token][sender] += 1
+            due = time.monotonic() - self._noted_at > _NOTE_SECONDS
+            if due:
+                self._noted_at = time.monotonic()
+        if due:
+            self.note_senders()
+
+    def note_senders(self) -> None:
+        """Note in the journals who sent how much; what cannot be noted now is noted later."""
+        for token, (delivery, _) in self._projects.items():
+            with self._lock:
+                counts, self._taken[token] = self._taken[token], Counter()
+            try:
+                if counts:
+                    delivery.journal.note_senders(counts)
+            except JournalError:  # the messages are there, and their sender must not try again
+                with self._lock:
+                    self._taken[token] += counts
 
 
 def _event_fault(event: Any) -> tuple[str, str] | None:

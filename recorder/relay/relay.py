@@ -99,6 +99,7 @@ class Relay:
         self._journals = dict(journals)
         self._clock = clock
         self._server: HttpServer | None = None
+        self._inbox: Inbox | None = None
         self._deliveries: dict[str, Delivery] = {}
         self._unknown_operators = unknown_operators
         self._import_credentials = import_credentials
@@ -127,14 +128,14 @@ class Relay:
                 )
             for token, path in self._journals.items():
                 self._deliveries[token] = self._deliver(token, path)
-            inbox = Inbox(
+            self._inbox = Inbox(
                 self._deliveries,
                 self._clock,
                 self._unknown_operators,
                 takes_accounts=self._import_credentials is None,
             )
             pages = Pages(self._origins, None if loopback else self._host)
-            application = Application(inbox, pages, self.health, self.metrics, self._log)
+            application = Application(self._inbox, pages, self.health, self.metrics, self._log)
             self._server = HttpServer(application, listener, self._admits)
         except BaseException:
             listener.close()
@@ -151,6 +152,9 @@ class Relay:
         if self._server is not None:
             self._server.end()
             self._server = None
+        if self._inbox is not None:
+            self._inbox.note_senders()
+            self._inbox = None
         self._end_deliveries(timeout)
 
     def _end_deliveries(self, timeout: float) -> None:

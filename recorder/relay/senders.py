@@ -29,7 +29,8 @@ def sender_of(message: Any, user_agent: str) -> str:
     library = properties.get("mp_lib") if isinstance(properties, dict) else None
     if isinstance(properties, dict) and isinstance(library, str):
         version = properties.get("$lib_version")
-        return f"{library} {version}"[:_LONGEST] if isinstance(version, str) else library[:_LONGEST]
+        name = f"{library} {version}" if isinstance(version, str) else library
+        return name[:_LONGEST].encode(errors="replace").decode()  # half a surrogate pair has no form in UTF-8
     product = _PRODUCT.match(user_agent)
     return product[0][:_LONGEST] if product else "unknown"
 

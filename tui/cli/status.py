@@ -10,6 +10,7 @@ from recorder.reading.metrics import Known, families_of, openmetrics
 from recorder.reading.sentence import Shipping, shipping_of
 from recorder.reading.status import StatusReader
 from tui.cli import options
+from tui.text.accounts import senders_line
 from tui.text.format import age, printable, size
 
 __all__ = ["status_command"]
@@ -56,13 +57,17 @@ def status_command(
         options.say(openmetrics(families_of({str(path): Known(statistics, shipping, shipper)})).rstrip("\n"))
     elif for_programs:
         state = {**options.as_dict(shipping), "destination": shipper.service, "old_events": old_events}
+        state["senders"] = {
+            name: {"messages": messages, "last": last} for name, (messages, last) in shipper.senders.items()
+        }
         options.write_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
     else:
         shipped_to = f"\nships to: {printable(shipper.service)}" if shipper.service else ""
         by_import = (
             f"\nevents older than four days, which go to /import: {old_events:,}" if old_events else ""
         )
-        options.say(f"{shipping.sentence}\n{_accounts(statistics)}{by_import}{shipped_to}")
+        taken = f"\n{senders_line(shipper.senders, time.time())}" if shipper.senders else ""
+        options.say(f"{shipping.sentence}\n{_accounts(statistics)}{by_import}{shipped_to}{taken}")
     context.exit(int(_needs_attention(statistics, shipping, max_age)))
 
 

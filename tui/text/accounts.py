@@ -1,14 +1,16 @@
 """State of shipping in lines: the accounts that add up, and the lanes in trouble. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from recorder import State, Statistics
 from recorder.model.entries import AttemptOutcome
-from recorder.model.shipping import LaneStatus
+from recorder.model.shipping import LaneStatus, ShipperStatus
 from tui.text.facts import Facts
-from tui.text.format import age, printable, size
+from tui.text.format import age, count, printable, size
 
-__all__ = ["accounts_lines", "lane_lines"]
+__all__ = ["accounts_lines", "lane_lines", "senders_line"]
+
+_MOST_SENDERS = 5
 
 _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 _SAID = {
@@ -20,10 +22,10 @@ _SAID = {
 }
 
 
-def accounts_lines(statistics: Statistics, service: str | None = None) -> Iterator[str]:
-    """Yield the accounts: the number recorded is the sum of all states; `service` is where it was shipped last.
+def accounts_lines(statistics: Statistics, shipper: ShipperStatus, now: float) -> Iterator[str]:
+    """Yield the accounts: the number recorded is the sum of all states.
 
-    >>> next(accounts_lines(Statistics(recorded=3, shipped=3)))
+    >>> next(accounts_lines(Statistics(recorded=3, shipped=3), ShipperStatus(), 0.0))
     'recorded 3 = shipped 3 + pending 0 + in doubt 0 + rejected 0  ✓ adds up'
     """
     order = [State.SHIPPED, *(state for state in State if state is not State.SHIPPED)]
@@ -41,9 +43,26 @@ def accounts_lines(statistics: Statistics, service: str | None = None) -> Iterat
         more.append(f"possibly applied twice {statistics.possibly_twice:,}")
     if statistics.out_of_order:
         more.append(f"out of order {statistics.out_of_order:,}")
-    if service is not None:
-        more.append(f"shipped to {printable(service)}")
+    if shipper.service is not None:
+        more.append(f"shipped to {printable(shipper.service)}")
     yield "; ".join(more)
+    if shipper.senders:
+        yield senders_line(shipper.senders, now)
+
+
+def senders_line(senders: Mapping[str, tuple[int, float]], now: float) -> str:
+    """Return from which SDKs and programs a relay took messages, the latest first.
+
+    >>> senders_line({"node 0.24.0": (3, 0.0), "python-requests/2.32.3": (1, 3_000.0)}, 3_600.0)
+    'taken from python-requests/2.32.3 (1 message, 10 m ago), node 0.24.0 (3 messages, 1 h ago)'
+    """
+    latest = sorted(senders.items(), key=lambda item: -item[1][1])
+    names = [
+        f"{printable(name)} ({count(messages, 'message')}, {age(max(now - last, 0.0))} ago)"
+        for name, (messages, last) in latest[:_MOST_SENDERS]
+    ]
+    others = len(latest) - len(names)
+    return f"taken from {', '.join(names)}" + (f" and {count(others, 'other')}" if others else "")
 
 
 def lane_lines(facts: Facts) -> Iterator[str]:

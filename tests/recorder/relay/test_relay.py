@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from recorder import WrongToken
+from recorder import Journal, JournalBusy, JournalReader, WrongToken
 from recorder.model.payloads import Endpoint
 from recorder.model.replies import Receipt
 from recorder.relay import Relay
@@ -113,6 +113,38 @@ def test_metrics_are_openmetrics(tmp_path):
     states = {sample.labels["state"]: sample.value for sample in families["restante_entries"].samples}
     assert (states["pending"], sum(states.values())) == (2, 2)
     assert families["restante_shipping"].type == "stateset"
+
+
+def test_senders_are_noted_in_their_journals(tmp_path):
+    """At once, each minute, and at the end; of each project what it got."""
+    journals = {token: tmp_path / f"{token}.db" for token in "TU"}
+    event = {"event": "e", "properties": {"token": "T", "mp_lib": "node", "$lib_version": "0.24.0"}}
+    update = {"$token": "U", "$distinct_id": "ada", "$set": {"a": 1}}
+    with Running(None, journals=journals) as running:
+        assert running.ask("/track", [event, event]).text == "1"
+        assert noted(journals["T"]) == {"node 0.24.0": 2}
+        assert running.ask("/engage", [update], User_Agent="php/8.3").text == "1"
+        assert noted(journals["U"]) == {}
+    assert noted(journals["U"]) == {"php/8.3": 1}
+    assert noted(journals["T"]) == {"node 0.24.0": 2}
+
+
+def test_unnoted_senders_refuse_no_message(tmp_path, monkeypatch):
+    """The message is journaled: its sender must not send again."""
+
+    def busy(*_):
+        raise JournalBusy("locked")
+
+    monkeypatch.setattr(Journal, "note_senders", busy)
+    with Running(tmp_path / "site.db") as running:
+        assert running.ask("/engage", SET, User_Agent="php/8.3").text == "1"
+        monkeypatch.undo()
+    assert noted(tmp_path / "site.db") == {"php/8.3": 1}
+
+
+def noted(path):
+    with JournalReader(path) as reader:
+        return {name: messages for name, (messages, _) in reader.shipping().senders.items()}
 
 
 def test_senders_are_bounded():

@@ -3,6 +3,7 @@
 import pytest
 
 from recorder import JournalReader, ShippingPolicy, Statistics
+from recorder.model.shipping import ShipperStatus
 from recorder.reading.sentence import shipping_of
 from recorder.shipping.verdicts import Answer
 from tests.doubles import ACCEPTED, RESET, URL
@@ -54,14 +55,16 @@ async def test_accounts_add_up_on_screen(trouble):
         counts = reader.counts()
     async with browsing(trouble) as pilot:
         await press(pilot, "3")
-        line = next(accounts_lines(counts))
+        line = next(accounts_lines(counts, ShipperStatus(), 0.0))
         assert " ".join(line.split()) in words(pilot)
         numbers = [int(part.split()[-1]) for part in line.split(" = ")[1].split("  ")[0].split(" + ")]
         assert sum(numbers) == counts.recorded == 9
 
 
 def test_wrong_accounts_say_so():
-    assert next(accounts_lines(Statistics(recorded=3, shipped=2))).endswith("✗ DOES NOT ADD UP")
+    assert next(accounts_lines(Statistics(recorded=3, shipped=2), ShipperStatus(), 0.0)).endswith(
+        "✗ DOES NOT ADD UP"
+    )
 
 
 @pytest.mark.long

@@ -221,6 +221,7 @@ def test_json_has_sentence_shipping_accounts(append, status):
         "cause": "",
         "destination": None,
         "old_events": 0,
+        "senders": {},
     }
     assert list(told["accounts"]) == [field.name for field in dataclasses.fields(Statistics)]
     assert told["accounts"]["recorded"] == sum(told["accounts"][state] for state in State) == 3
@@ -356,3 +357,13 @@ def test_openmetrics_are_of_this_journal(status, journal):
     assert samples["restante_recorded_entries_total", None] == 3
     assert samples["restante_entries", "pending"] == 3
     assert status("--json", "--format", "openmetrics").code == 2
+
+
+def test_senders_of_a_relay_are_named(journal, status):
+    with Journal(journal, token="T") as opened:
+        opened.note_senders({"node 0.24.0": 1_200, "x\x1b[31m": 1})
+        opened.note_senders({"node 0.24.0": 3})
+    out = status().out
+    assert "taken from node 0.24.0 (1,203 messages, 0 s ago)," in out
+    assert "\x1b" not in out
+    assert status("--json").json["shipping"]["senders"]["node 0.24.0"]["messages"] == 1_203

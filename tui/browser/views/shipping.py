@@ -108,7 +108,7 @@ class ShippingView(View):
         facts = self._standing.facts
         texts: dict[str, Iterator[str]] = {
             "sentence": iter([f"{glyph_and_word(facts)}  {facts.shipping.sentence}"]),
-            "accounts": accounts_lines(facts.statistics, facts.shipper.service),
+            "accounts": accounts_lines(facts.statistics, facts.shipper, facts.now),
             "lanes": lane_lines(facts),
         }
         width = max(self.size.width - 2, 20)
