@@ -1,5 +1,8 @@
 """Who has the keys: an empty table, an open prompt, the screen on top; and keys typed ahead."""
 
+import asyncio
+import threading
+
 import pytest
 
 from tests.tui.browser.harness import browsing, press, settled, text_of, type_in
@@ -132,11 +135,21 @@ async def test_text_after_slash_reaches_the_prompt(kiosk):
 
 
 async def test_failed_read_drops_keys_typed_ahead(kiosk):
+    typed = threading.Event()
+
+    def fail(*_, **__):
+        typed.wait(30)
+        raise ZeroDivisionError
+
     async with browsing(kiosk) as pilot:
         read = pilot.app.gateway.next_match
-        pilot.app.gateway.next_match = lambda *_, **__: 1 / 0
+        pilot.app.gateway.next_match = fail
         for key in ("e", "j"):
             pilot.app.simulate_key(key)
+        async with asyncio.timeout(30):
+            while not pilot.app.view._typed:  # noqa: ASYNC110  # the view says nothing when a key comes
+                await asyncio.sleep(0.001)
+        typed.set()
         await settled(pilot, lambda: said(pilot))
         assert table(pilot).cursor == 40
         pilot.app.gateway.next_match = read
