@@ -355,7 +355,8 @@ class Claims:
             upto = size.fresh_upto
         fresh = _Fresh(connection, lane, facts, upto)
         fold = size.fold and not isolating
-        packed = _pack(fresh.rows(), lane, facts, size, shipping, fold=fold)
+        with contextlib.closing(fresh.rows()) as rows:  # now, not when the garbage of an error is collected
+            packed = _pack(rows, lane, facts, size, shipping, fold=fold)
         passed = fresh.pass_waiting(packed)
         if packed is not None:
             onward(facts.cursor, packed.numbers[0])
@@ -476,7 +477,7 @@ class _Fresh:
         self.ended = False
         """True once all rows were read: no limit of the claim cut them."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Generator[Row, None, None]:
         upto = _NO_LIMIT if self._upto is None else self._upto
         waits, again = bool(self._facts.waits), bool(self._facts.unanswered)
         cursor = entries.pending(
