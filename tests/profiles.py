@@ -14,7 +14,7 @@ settings.register_profile(
 )
 # `make test` and `make test-all` try the same examples each time; plain pytest tries others.
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
-settings.register_profile("long", settings.get_profile("ci"), max_examples=600, stateful_step_count=50)
+settings.register_profile("long", settings.get_profile("ci"), max_examples=450, stateful_step_count=50)
 
 
 def costly(times):
