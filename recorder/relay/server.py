@@ -35,6 +35,8 @@ Where all are being answered, the next one waits.
 
 # That answer: those that wait at once share a commit. With 64 senders, 24 journal twice as much a second as 8.
 _THREADS = 24
+_MANY = 8  # requests that are being answered or wait to be
+_TOGETHER = 0.001  # seconds in which the answers to so many come together
 _REQUEST_SECONDS = 30.0  # from the first byte of a request to its last
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 2.0  # between looks for connections that are overdue
@@ -167,6 +169,9 @@ class HttpServer(TcpWSGIServer):
 
     def _serve(self) -> None:
         while not self._ending.is_set():
+            # A turn goes through all connections. One for each answer would keep those that answer from their work.
+            if self.task_dispatcher.active_count + len(self.task_dispatcher.queue) > _MANY:
+                time.sleep(_TOGETHER)
             self._turn(_LOOK_SECONDS)
 
     def _turn(self, seconds: float) -> None:
