@@ -38,7 +38,7 @@ _TILL, _SITE = "till-0000000", "site-0000000"
 
 
 class Cost(NamedTuple):
-    """What a run took: seconds of all processes' CPUs, seconds by the wall's clock, bytes of the largest process."""
+    """Cost of a run: seconds of all processes' CPUs, seconds by the wall's clock, bytes of the largest process."""
 
     cpu: float
     wall: float

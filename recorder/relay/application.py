@@ -146,7 +146,8 @@ class Application:
                 account = _account(environ.get("HTTP_AUTHORIZATION", ""), submission.options)
             except ValueError as error:
                 return unauthorized(str(error))
-        sender = sender_of(next(iter(submission.messages), None), environ.get("HTTP_USER_AGENT", ""))
+        first = next(iter(submission.messages), None)
+        sender = self._senders.bounded(sender_of(first, environ.get("HTTP_USER_AGENT", "")))
         receipt = self._inbox.take(endpoint, submission, account, sender)
         self._senders.count(endpoint, sender, receipt)
         notes.append(receipt.summary)

@@ -43,12 +43,18 @@ class Senders:
         self._known: set[str] = set()
         self._counts: dict[str, Counter[tuple[Endpoint, str]]] = {"accepted": Counter(), "refused": Counter()}
 
-    def count(self, endpoint: Endpoint, sender: str, receipt: Receipt) -> None:
-        """Add a request's messages."""
+    def bounded(self, sender: str) -> str:
+        """Return a sender's name, or one for all beyond the first fifty."""
         with self._lock:
             if len(self._known) >= _MOST and sender not in self._known:
-                sender = _OTHERS
+                return _OTHERS
             self._known.add(sender)
+            return sender
+
+    def count(self, endpoint: Endpoint, sender: str, receipt: Receipt) -> None:
+        """Add a request's messages."""
+        sender = self.bounded(sender)
+        with self._lock:
             for what, number in (("accepted", receipt.accepted), ("refused", receipt.refused)):
                 if number:
                     self._counts[what][endpoint, sender] += number

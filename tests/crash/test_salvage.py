@@ -149,7 +149,7 @@ def each_step(damaged, tmp_path):
 
 @pytest.mark.long
 def test_pruned_salvage_killed_at_every_step(pruned, tmp_path):
-    """What was pruned is carried over once."""
+    """Pruned entries are carried over once."""
     assert each_step(pruned, tmp_path)[0] >= 100
 
 

@@ -274,7 +274,7 @@ def test_requests_after_export_may_be_missing(site):
 
 
 def test_export_after_copy_may_show_more(site):
-    """What is lost is lost, but the device may have sent more since."""
+    """Losses stay losses, but the device may have sent more since."""
     clock = time.time() - 2 * DAY
     for name, fault in (("loses", site.service.loses(2)), ("doubles", site.service.doubles)):
         with site.device(name, clock=lambda: clock) as recorder:

@@ -444,7 +444,7 @@ def test_dry_run_only_counts(recorder, journal, path, monkeypatch, at_once):
 
 
 def test_dry_run_knows_who_shipped_what(recorder, journal, path):
-    """What a later request shipped stays, of another lane or retried; and what was given up since."""
+    """Entries that a later request shipped stay, of another lane or retried; and those given up since."""
     recorder.people_increment("ada", {"visits": 1})
     ship(journal, REFUSED)
     for plan in ("free", "pro"):

@@ -308,7 +308,7 @@ def test_folded_sum_counts_entries(recorder, journal):
 
 
 def test_many_profiles_survive_a_refused_reading(recorder, journal, monkeypatch):
-    """What was decided before is reported; the rest is left to the next call."""
+    """Earlier decisions are reported; the rest is left to the next call."""
     monkeypatch.setattr(readback, "MOST_PROFILES", 2)
     profiles = Profiles(part(3))
     for number in range(5):
@@ -478,7 +478,7 @@ def test_counting_requires_to_hold(in_doubt):
 
 
 def test_earlier_counter_replaces_no_pruned_count(recorder, journal):
-    """What was given up is pruned after what was shipped later, counted by another counter."""
+    """An entry that was given up is pruned after later ones, counted by another counter."""
     profiles = Profiles(part(1))
     visits(recorder)
     ship(journal, profiles)

@@ -129,6 +129,15 @@ def test_senders_are_noted_in_their_journals(tmp_path):
     assert noted(journals["T"]) == {"node 0.24.0": 2}
 
 
+def test_noted_senders_are_bounded(tmp_path):
+    """Whoever sends can make up any number of names."""
+    with Running(tmp_path / "site.db") as running:
+        for number in range(60):
+            running.ask("/engage", SET, User_Agent=f"made-up/{number}")
+    assert len(noted(tmp_path / "site.db")) <= 50
+    assert noted(tmp_path / "site.db")["others"] == 10
+
+
 def test_unnoted_senders_refuse_no_message(tmp_path, monkeypatch):
     """The message is journaled: its sender must not send again."""
 
