@@ -7,9 +7,10 @@ from typing import Any, Literal, NamedTuple
 
 from fleet.export import BadExport
 from fleet.fold import Count, Expected, Result, expected_of
+from fleet.rows import Doubt
 from recorder.model.counting import MARK
 from recorder.model.json_value import json_key
-from recorder.model.told import told, untold
+from recorder.model.told import Run, told, untold
 from simulator.conformance.order import Agreement
 
 __all__ = ["Decision", "Finding", "Joined", "join"]
@@ -179,7 +180,7 @@ class _Join:
         for count in result.counts:
             self.missing[count.file] += shown is None and bool(count.known)
             if count.doubt is not None:
-                self._decide(count, result.profile, properties)
+                self._decide(count, count.doubt, result.profile, properties)
         for count in result.counts:
             if (found := self._count(count, result.profile, properties)) is not None:
                 self.findings.append(found)
@@ -207,15 +208,12 @@ class _Join:
         expected = count.known if lost else most
         return Finding(profile, (count.file,), kind, by, None, [expected], [present], count.counter)
 
-    def _decide(self, count: Count, profile: str, properties: Mapping[str, Any]) -> None:
-        doubt = count.doubt
-        if doubt is None:
-            return
-        answer = _answer(count, properties)
+    def _decide(self, count: Count, doubt: Doubt, profile: str, properties: Mapping[str, Any]) -> None:
+        answer = _answer(count, doubt, properties)
         if isinstance(answer, str):
             self.undecided[count.file, answer] += 1
             return
-        needs = frozenset() if _all_shown(count, answer) else doubt.run.shown
+        needs = frozenset() if _all_shown(doubt.run, answer) else doubt.run.shown
         self.decisions.append(
             Decision(
                 file=count.file,
@@ -234,11 +232,8 @@ def _has_objects(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(element, dict) for element in value)
 
 
-def _answer(count: Count, properties: Mapping[str, Any]) -> int | str:
+def _answer(count: Count, doubt: Doubt, properties: Mapping[str, Any]) -> int | str:
     """Return how many entries of a run were applied, or the reason why that cannot be told."""
-    doubt = count.doubt
-    if doubt is None:
-        return "nothing is in doubt"
     counting = doubt.run.counting
     if doubt.known is None and counting.counter in doubt.run.shown:
         return "somebody decided about an earlier entry of it"
@@ -246,17 +241,15 @@ def _answer(count: Count, properties: Mapping[str, Any]) -> int | str:
         return "another device deletes the profile"
     applied = told(doubt.run, doubt.known or 0, properties)
     fenced = properties.get(counting.fence) == doubt.attempt
-    if not fenced and (applied is None or count.reset or not _all_shown(count, applied)):
+    if not fenced and (applied is None or count.reset or not _all_shown(doubt.run, applied)):
         return "the export may be older than the request: run `restante settle --fence` on the device first"
     return untold(doubt.run, doubt.known or 0, properties) if applied is None else applied
 
 
-def _all_shown(count: Count, applied: int) -> bool:
+def _all_shown(run: Run, applied: int) -> bool:
     """Return True if the profile shows every entry that it can: then nothing is told by what is absent."""
-    if count.doubt is None or count.doubt.run.deletion is not None:
-        return False
-    run = count.doubt.run
-    return not any(run.counting.shows(update) for _, update in run.entries[applied:])
+    shows = run.counting.shows
+    return run.deletion is None and not any(shows(update) for _, update in run.entries[applied:])
 
 
 # --- what the fold alone says
