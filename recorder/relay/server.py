@@ -33,7 +33,7 @@ MAX_CONNECTIONS = 200
 Where all are being answered, the next one waits.
 """
 
-# That answer: those that wait at once share a commit. With 64 senders, 24 journal twice as much a second as 8.
+# That answer: those that wait at once share a commit, and the slower the disk, the more of them gain by it.
 _THREADS = 24
 _MANY = 8  # requests that are being answered or wait to be
 _TOGETHER = 0.001  # seconds in which the answers to so many come together
