@@ -154,7 +154,7 @@ class Connection:
         self.owner = 0
         self._process = os.getpid()
         with contextlib.suppress(OSError):  # a descriptor that the app closed
-            self._held.release()  # the parent's descriptor of the same lock stays
+            self._held.let_go()
         self._written = self._pages = self._looked_at = self._log_size = 0
         self._on_child()
 

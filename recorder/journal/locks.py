@@ -36,11 +36,17 @@ if sys.platform == "win32":  # pragma: no cover
         if not shared:  # Windows has no shared locks: there, only creation and shipping are guarded
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
+    def _unlock(descriptor: int) -> None:
+        """Leave it to the closing."""
+
 else:
     import fcntl
 
     def _lock(descriptor: int, *, shared: bool = False) -> None:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -95,7 +101,13 @@ class _FileLock:
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Unlock the file."""
+        """Unlock the file, whatever child still has a copy of the descriptor: one that was forked a moment ago."""
+        if self._descriptor is not None:
+            _unlock(self._descriptor)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the descriptor only: in a forked child the lock is the parent's."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -135,7 +147,7 @@ class ShipLock(_FileLock):
 
     def after_fork_in_child(self) -> None:
         """Close the descriptor; the parent's keeps the lock."""
-        self.release()
+        self.let_go()
 
 
 class OpenLock(_FileLock):

@@ -14,6 +14,7 @@ import pytest
 
 from recorder import Journal, JournalError, JournalReader, Recorder, RestanteError, Shipper
 from recorder.journal.forks import _forks, at_forks, opening
+from recorder.journal.locks import ShipLock
 from simulator.service.server import Service
 from tests.doubles import Scripted
 from tests.profiles import sampled
@@ -313,6 +314,20 @@ def test_worker_releases_its_masters_lock(path):
             assert Shipper(journal, Scripted()).ship().stopped_by != "busy"
     finally:
         os.kill(worker, signal.SIGKILL)
+
+
+def test_released_lock_outlives_no_copy(path):
+    """A child has a copy of the descriptor for a moment; who released the lock takes it again meanwhile."""
+    lock = ShipLock(path)
+    assert lock.acquire()
+    copy = os.dup(lock._descriptor)
+    try:
+        assert not ShipLock(path).acquire()
+        lock.release()
+        assert lock.acquire()
+    finally:
+        os.close(copy)
+        lock.release()
 
 
 def test_fork_within_a_call_is_refused(path):
