@@ -16,6 +16,7 @@ from recorder.model.tokens import check_token
 from tui.cli import options
 from tui.cli.lines import Lines
 from tui.cli.progress import progress_bar
+from tui.cli.stopping import interrupt_after
 from tui.text.format import count
 
 __all__ = ["record_command"]
@@ -144,9 +145,10 @@ def _follow(journal: Journal, lines: Lines) -> None:
     committed = 0
     try:
         for batch in lines.batches():
-            if batch:
-                journal.append(batch)
-            committed = lines.entries
+            with interrupt_after():  # a commit counts as soon as others can see it
+                if batch:
+                    journal.append(batch)
+                committed = lines.entries
     except (click.ClickException, JournalError, KeyboardInterrupt):
         options.narrate(f"Journaled {count(committed, 'entry', 'entries')} before this; they stay.")
         raise

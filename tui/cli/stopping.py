@@ -1,11 +1,11 @@
-"""Signals that end a service in order."""
+"""Signals that end a service in order, or a command between two steps."""
 
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["stop_signals"]
+__all__ = ["interrupt_after", "stop_signals"]
 
 
 @contextmanager
@@ -28,3 +28,22 @@ def stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupt_after() -> Iterator[None]:
+    """Raise the KeyboardInterrupt of a first SIGINT at the end of the block; a second one interrupts it at once."""
+    received: list[int] = []
+
+    def receive(number: int, _: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = signal.signal(signal.SIGINT, receive)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if received:
+        raise KeyboardInterrupt

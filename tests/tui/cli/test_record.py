@@ -9,6 +9,7 @@ import pytest
 
 from recorder import Journal, JournalReader
 from tests.profiles import sampled
+from tui.cli.stopping import interrupt_after
 
 GOOD = '{"$distinct_id":"ada","$set":{"plan":"pro"}}'
 
@@ -350,6 +351,20 @@ def test_ended_follow_keeps_its_commits(restante, journal, entries, until, sent)
     assert ran.err.strip() == ("Journaled 2 entries before this; they stay." if sent is signal.SIGINT else "")
     assert numbers(entries(journal)) == [1, 2]
     assert restante("record", "-j", journal, stdin=numbered(1, 3)).code == 0
+
+
+def test_interrupt_waits_for_the_count():
+    """A commit that others can see counts, whenever Ctrl-C comes; a second Ctrl-C ends a commit that hangs."""
+    counted = []
+    with pytest.raises(KeyboardInterrupt), interrupt_after():
+        os.kill(os.getpid(), signal.SIGINT)
+        counted.append("commit")
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        counted.append("end")
+    assert counted == ["commit", "end"]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 # --- all or none
