@@ -861,15 +861,19 @@ def test_request_uses_the_probed_tunnel(start, offline, trusting, context):
         assert (proxy.connections, service.connections, service.sizes) == (1, 1, [3])
 
 
-def test_tls_tickets_keep_probed_connection(start, offline, trusting, authority):
+def carriers():
+    return [each for each in gc.get_objects() if isinstance(each, Carrier)]
+
+
+def test_tls_tickets_keep_probed_connection(start, offline, trusting, authority, monkeypatch):
     """TLS 1.3 servers send tickets unasked, and urllib3 drops a pooled connection that can be read."""
+    monkeypatch.setattr(connections, "_IDLE", 60)
     offline()
+    earlier = carriers()  # of another test, perhaps to the same port
     with RawService(tls=server_context(authority.issue_cert("127.0.0.1"))) as service:
         device = start(service.url, session=trusting)
         assert device.transport.reach(Lane.PEOPLE) is None
-        (probed,) = (
-            each for each in gc.get_objects() if isinstance(each, Carrier) and each.port == service.port
-        )
+        (probed,) = (each for each in carriers() if each not in earlier)
         assert select.select([probed.sock], [], [], 10)[0]  # they are there
         assert device.ship().shipped == 3
         assert service.connections == 1
