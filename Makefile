@@ -9,7 +9,11 @@ WORKERS ?= 4
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+EDITABLE := $(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable
+PREPARED := $(VENV)/prepared-$(VERSION)
+TRIED := $(VENV)/tried-$(VERSION)
 INSTALLED := $(VENV)/installed-$(VERSION)
+DOCUMENTING := $(VENV)/documenting-$(VERSION)
 MEASURING := $(VENV)/measuring-$(VERSION)
 SDKS := .sdks/installed
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
@@ -27,18 +31,29 @@ install: $(INSTALLED) ## install restante and its tools into .venv
 
 # Every version comes from constraints.txt. The build tools are installed the same way and used as they
 # are (no build isolation), so that nothing is picked by the day's date.
-$(INSTALLED): pyproject.toml constraints.txt
+$(PREPARED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "restante needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@$(BIN)/python$(VERSION) -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt hatchling editables
-	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(TRIED): $(PREPARED)
+	$(EDITABLE) '.[service,tui]'
+	@touch $@
+
+$(INSTALLED): $(PREPARED)
+	$(EDITABLE) '.[dev]'
 	@touch $@
 
 $(MEASURING): $(INSTALLED)
-	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
+	$(EDITABLE) '.[bench]'
 	@touch $@
 
-demo: $(INSTALLED) ## the main job, end to end, in under a minute
+$(DOCUMENTING): $(INSTALLED)
+	$(EDITABLE) '.[docs]'
+	@touch $@
+
+demo: $(TRIED) ## the main job, end to end, in under a minute
 	@$(BIN)/restante demo
 
 check: $(INSTALLED) ## format, lint, types, import contracts
