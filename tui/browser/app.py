@@ -33,6 +33,7 @@ from tui.browser.messages import (
     ShowProfile,
     Worked,
 )
+from tui.browser.screens.help import HelpScreen
 from tui.browser.screens.main import MainScreen
 from tui.browser.views.journal import JournalView
 from tui.browser.views.profiles import ProfilesView
@@ -97,7 +98,6 @@ class Browser(App[Place], Asking):
     TITLE = "restante"
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["app"]]
-    BINDING_GROUP_TITLE = "Everywhere"
     COMMAND_PALETTE_BINDING = (
         "question_mark"  # the footer docks this key at the right end: help is always in sight
     )
@@ -272,8 +272,6 @@ class Browser(App[Place], Asking):
     @property
     def _innermost(self) -> Callable[[], object] | None:
         """The function that closes the innermost thing that is open."""
-        if self.query("HelpPanel"):
-            return self.action_hide_help_panel
         return self.view.innermost if self.query(View) else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -283,7 +281,7 @@ class Browser(App[Place], Asking):
         return super().check_action(action, parameters)
 
     def action_close(self) -> None:
-        """Close the innermost thing that is open: help first."""
+        """Close the innermost thing that is open."""
         if close := self._innermost:
             close()
         self.refresh_bindings()
@@ -295,11 +293,8 @@ class Browser(App[Place], Asking):
         self.action_close()
 
     def action_help(self) -> None:
-        """Show the keys that do something here, or hide them."""
-        if self.query("HelpPanel"):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
+        """Show all keys, those of this view first."""
+        self.push_screen(HelpScreen(self.view.where, write=self.gateway.write))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Return what the palette offers: the keys of the view that shows, then some of Textual's own."""

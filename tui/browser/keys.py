@@ -11,7 +11,7 @@ from textual.app import App
 from textual.binding import Binding, InvalidBinding
 from textual.keys import Keys, key_to_character
 
-__all__ = ["BINDINGS", "KEY_IDS", "WRITES", "key_name", "key_names"]
+__all__ = ["BINDINGS", "KEY_IDS", "WRITES", "key_name", "key_names", "keys_shown"]
 
 WRITES = frozenset({"retry", "discard", "edit", "forget", "ship"})
 """Actions that need ``--write``."""
@@ -48,7 +48,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _key("app.shipping", "3", "view('shipping')", "shipping", "how it stands, and what failed"),
         _shown("app.close", "escape", "close", "back", "close the prompt, the detail, the marks, the filter"),
         _key("app.palette", "colon,ctrl+p", "command_palette", "palette", "everything by name"),
-        _key("app.help", "question_mark", "help", "help", "show these keys, or hide them"),
+        _key("app.help", "question_mark", "help", "help", "all keys, and the words of a filter"),
         _shown("app.quit", "q", "back", "quit", "back, and at last quit; ctrl+c quits at once"),
         Binding("ctrl+c,ctrl+q", "quit", id="app.quit_now", show=False, priority=True, system=True),
     ),
@@ -130,16 +130,25 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _shown("edit.save", "f2", "save", "send as edited"),
         _shown("edit.close", "escape", "close", "leave as it is"),
     ),
+    "help": (
+        _key("help.close", "escape,question_mark,q", "close", "close", ""),
+        *_moves("help", "line"),
+    ),
     "progress": (_shown("progress.stop", "escape,q", "stop", "stop", "after the request under way"),),
 }
 
 KEY_IDS = {binding.id: binding for bindings in BINDINGS.values() for binding in bindings if binding.id}
 
 
+def keys_shown(app: App[Any], binding: Binding) -> list[str]:
+    """Return the keys of a binding, as the app shows them."""
+    keys = (app.get_key_display(binding.with_key(key)) for key in binding.key.split(","))
+    return list(dict.fromkeys(keys))
+
+
 def key_name(app: App[Any], id: str) -> str:  # Textual's word
     """Return the first key of a binding, as the app shows it."""
-    binding = KEY_IDS[id]
-    return app.get_key_display(binding.with_key(binding.key.split(",")[0]))
+    return keys_shown(app, KEY_IDS[id])[0]
 
 
 def key_names(text: str) -> str:

@@ -174,15 +174,6 @@ async def test_failed_count_is_repeated(kiosk):
 # --- screens over it
 
 
-@pytest.mark.parametrize("key", ["escape", "q", "question_mark"])
-async def test_help_is_closed_by_its_keys(kiosk, key):
-    async with browsing(kiosk) as pilot:
-        await press(pilot, "question_mark")
-        assert pilot.app.query("HelpPanel")
-        await press(pilot, key, "j")
-        assert table(pilot).cursor == 39
-
-
 @pytest.mark.parametrize("key", ["n", "escape", "q"])
 async def test_question_is_answered_no(kiosk, key):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:

@@ -18,16 +18,13 @@ SIZES = pytest.mark.parametrize(
 
 @SIZES
 async def test_journal_screens_look_as_before(kiosk, golden, size):
-    """Table, detail, question and help of one browser, one after another."""
+    """Table, detail and question of one browser, one after another."""
     async with browsing(kiosk, size, words=["seq=12..40"], write=True) as pilot:
         golden(pilot.app, "journal")
         await press(pilot, "e", "enter")
         golden(pilot.app, "detail")
         await press(pilot, "escape", "g", "m", "m", "D")
         golden(pilot.app, "question")
-        await press(pilot, "escape", "question_mark")
-        await settled(pilot, lambda: "texts." in text_of(pilot))
-        golden(pilot.app, "help")
 
 
 @SIZES

@@ -19,7 +19,7 @@ class MainScreen(Screen[None]):
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The bindings, for footer, help and palette."""
+        """The bindings, for footer and palette."""
         found = super().active_bindings
         return found if self._write else {key: _read_only(active) for key, active in found.items()}
 

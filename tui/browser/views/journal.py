@@ -42,12 +42,6 @@ class JournalView(EntryKeys):
 
     where: ClassVar[str] = "journal"
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["journal"]]
-    BINDING_GROUP_TITLE = "Journal"
-    HELP = """
-Filter words must all hold: `state=unsent op=add,charge profile=ada group=company lane=people value=coffee
-error=numeric status=400 seq=3,7..9 since=2d until=2h`; `!=` negates, `error==` is exact, a bare word looks in ids,
-names, values and error texts.
-"""
 
     def __init__(self, gateway: Gateway, changes: Changes) -> None:
         super().__init__(gateway, changes)

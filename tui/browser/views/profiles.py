@@ -35,7 +35,6 @@ class ProfilesView(View):
 
     where: ClassVar[str] = "profiles"
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["profiles"]]
-    BINDING_GROUP_TITLE = "Profiles"
     DEFAULT_CSS = """
     ProfilesView #profiles-left { width: 1fr; }
     ProfilesView #profile { display: none; width: 1fr; }

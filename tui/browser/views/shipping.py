@@ -35,7 +35,6 @@ class ShippingView(View):
 
     where: ClassVar[str] = "shipping"
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["shipping"]]
-    BINDING_GROUP_TITLE = "Shipping"
     DEFAULT_CSS = """
     ShippingView { layout: vertical; }
     ShippingView #sentence { text-style: bold; }

@@ -114,9 +114,7 @@ class View(Widget, Asking):
 
     def _scroll_or(self, scroll: Callable[[Widget], object], move: Callable[[], object]) -> None:
         def act() -> None:
-            if help_keys := self.screen.query("HelpPanel KeyPanel"):
-                scroll(help_keys.first(Widget))
-            elif (text := self.text) is not None and text.has_focus:
+            if (text := self.text) is not None and text.has_focus:
                 scroll(text)
             else:
                 move()
