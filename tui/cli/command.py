@@ -6,45 +6,64 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO, TextIOWrapper
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import recorder
 from recorder import JournalError, RestanteError, WrongToken
 from recorder.model.errors import JournalMissing, JournalSnapshot, JournalTooNew, NotAJournal
+from tui.cli.colour import color_option
 from tui.cli.options import narrate
 
-__all__ = ["main", "restante"]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
-COMMANDS = {
-    "record": ("record", "Record update messages from a file or a pipe."),
-    "ship": ("ship", "Send what is pending, in order."),
-    "status": ("status", "Show the state of shipping, and the accounts."),
-    "entries": ("entries", "List entries, newest first."),
-    "profiles": ("profiles", "Show profiles, as shipped and as predicted."),
-    "tui": ("browse", "Open the full-screen browser."),
-    "retry": ("decide", "Send rejected, discarded or doubtful entries again."),
-    "discard": ("decide", "Give up unsent, rejected or doubtful entries."),
-    "settle": ("settle", "Find out which entries in doubt were applied."),
-    "edit": ("edit", "Give an entry another message."),
-    "forget": ("forget", "Erase a profile from the journal."),
-    "export": ("export", "Write entries as lines for `record`, or as a database."),
-    "token": ("token", "Change the project that the journal belongs to."),
-    "prune": ("prune", "Free the space of entries shipped long ago."),
-    "audit": ("audit", "Recount the accounts from the entries."),
-    "doctor": ("doctor", "Check the journal and its surroundings."),
-    "salvage": ("salvage", "Make a new journal from a damaged one."),
-    "snapshot": ("snapshot", "Copy the journal, to look into."),
-    "compare": ("compare", "Compare the journal with what a service received."),
-    "fleet": ("fleet", "Look at the journals of many devices."),
-    "simulator": ("service", "Run a local service that SDKs can send to."),
-    "relay": ("relay", "Take what SDKs send, and ship it from a journal."),
-    "conform": ("conform", "Compare another implementation with the simulator."),
-    "probe": ("probe", "Ask a test project what no document answers."),
-    "demo": ("demo", "Show everything in a few seconds."),
+__all__ = ["COMMANDS", "GROUPS", "main", "restante"]
+
+GROUPS = {
+    "Record and ship": {
+        "record": ("record", "Record update messages from a file or a pipe."),
+        "ship": ("ship", "Send what is pending, in order."),
+        "relay": ("relay", "Take what SDKs send, and ship it from a journal."),
+    },
+    "Look": {
+        "status": ("status", "Show the state of shipping, and the accounts."),
+        "entries": ("entries", "List entries, newest first."),
+        "profiles": ("profiles", "Show profiles, as shipped and as predicted."),
+        "tui": ("browse", "Open the full-screen browser."),
+        "fleet": ("fleet", "Look at the journals of many devices."),
+        "export": ("export", "Write entries as lines for `record`, or as a database."),
+    },
+    "Decide": {
+        "retry": ("decide", "Send rejected, discarded or doubtful entries again."),
+        "discard": ("decide", "Give up unsent, rejected or doubtful entries."),
+        "settle": ("settle", "Find out which entries in doubt were applied."),
+        "edit": ("edit", "Give an entry another message."),
+        "forget": ("forget", "Erase a profile from the journal."),
+        "token": ("token", "Change the project that the journal belongs to."),
+    },
+    "Keep": {
+        "doctor": ("doctor", "Check the journal and its surroundings."),
+        "audit": ("audit", "Recount the accounts from the entries."),
+        "prune": ("prune", "Free the space of entries shipped long ago."),
+        "snapshot": ("snapshot", "Copy the journal, to look into."),
+        "salvage": ("salvage", "Make a new journal from a damaged one."),
+    },
+    "Test": {
+        "demo": ("demo", "Show everything in a few seconds."),
+        "simulator": ("service", "Run a local service that SDKs can send to."),
+        "compare": ("compare", "Compare the journal with what a service received."),
+        "conform": ("conform", "Compare another implementation with the simulator."),
+        "probe": ("probe", "Ask a test project what no document answers."),
+    },
+    "Help": {
+        "help": ("help", "Show the help of a command, or this list."),
+    },
 }
-"""By name: the module in `tui.cli` with the function ``<name>_command``, and a line for the list of commands."""
+"""By group and name: the module in `tui.cli` with the function ``<name>_command``, and a line for the list."""
+
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 _INTERRUPTED = 130
 _WRONG_JOURNAL = (JournalMissing, NotAJournal, JournalSnapshot, JournalTooNew, WrongToken)
@@ -74,8 +93,22 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:9}", line) for name, (_, line) in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the commands that begin so, without importing them, or the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  # asked for by shells only
+
+        return [
+            *(
+                CompletionItem(name, help=line)
+                for name, (_, line) in COMMANDS.items()
+                if name.startswith(incomplete)
+            ),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         """Read the arguments, or write the help."""
@@ -105,6 +138,7 @@ def _missing(error: ImportError) -> str:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@color_option
 @click.version_option(recorder.__version__, prog_name="restante")
 def restante() -> None:
     """Record profile updates on this device, and ship them when the network is back.
@@ -123,25 +157,27 @@ def restante() -> None:
 def main() -> NoReturn:
     """Run the command, and end with its exit code."""
     _open_streams()
-    code = _run()
+    given: dict[str, bool | None] = {}  # what an error needs once the command's context has gone
+    code = _run(given)
     lost = _flushed(sys.stdout)
     if lost is not None and not isinstance(lost, BrokenPipeError):
-        _show(f"standard output: {lost.strerror}")
+        _show(f"standard output: {lost.strerror}", given)
         code = code or 1
     _flushed(sys.stderr)
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(given: dict[str, bool | None]) -> int:
     try:
-        code = restante(standalone_mode=False)
+        code = restante(standalone_mode=False, obj=given)
     except click.ClickException as error:
         written = StringIO()
         error.show(written)
-        narrate(written.getvalue().rstrip("\n"))
+        usage, _, message = written.getvalue().rstrip("\n").partition("Error: ")
+        _show(message, given, usage)
         return error.exit_code
     except RestanteError as error:
-        _show(f"{error}\n{error.hint}".rstrip())
+        _show(f"{error}\n{error.hint}".rstrip(), given)
         return _code(error)
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
@@ -150,7 +186,7 @@ def _run() -> int:
     except OSError as error:
         dropped = _flushed(sys.stdout)
         place = error.filename or ("standard output" if dropped else "")
-        _show(": ".join(filter(None, (str(place), error.strerror or str(error)))))
+        _show(": ".join(filter(None, (str(place), error.strerror or str(error)))), given)
         return 1
     return code if isinstance(code, int) else 0
 
@@ -185,8 +221,8 @@ def _flushed(stream: IO[str]) -> OSError | None:
     return None
 
 
-def _show(message: str) -> None:
-    narrate(f"Error: {message}")
+def _show(message: str, given: dict[str, bool | None], usage: str = "") -> None:
+    narrate(usage, ("Error:", "$text-error"), f" {message}", color=given.get("color"))
 
 
 def _code(error: RestanteError) -> int:

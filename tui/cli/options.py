@@ -18,6 +18,7 @@ from recorder.model.addresses import SERVICE, base_of
 from recorder.model.errors import JournalMissing
 from recorder.model.filters import KEYS, moment, seconds
 from recorder.model.operations import UnknownOperators
+from tui.cli.colour import Part, painted
 from tui.text.format import escaped_json, printable
 
 __all__ = [
@@ -228,14 +229,14 @@ def journal_hint(path: Path) -> str:
     return f"-j {shlex.quote(str(path))}"
 
 
-def say(words: str) -> None:
-    """Write lines to standard output, safe for a terminal.
+def say(*parts: Part) -> None:
+    """Write lines to standard output, safe for a terminal; parts may have a style.
 
     Raises:
         OSError: They cannot be written; its file name says where.
     """
     with _standard_output():
-        click.echo(_printable_lines(words), sys.stdout)
+        click.echo(painted(parts, _printable_lines), sys.stdout)
 
 
 def write_json(value: Any) -> None:
@@ -265,10 +266,10 @@ def _standard_output() -> Iterator[None]:
         raise
 
 
-def narrate(words: str, *, ends: bool = True) -> None:
-    """Write lines to standard error, safe for a terminal. Where nobody can read them, the work goes on."""
+def narrate(*parts: Part, ends: bool = True, color: bool | None = None) -> None:
+    """Write lines to standard error, as `say` does. Where nobody can read them, the work goes on."""
     with suppress(OSError):
-        click.echo(_printable_lines(words), sys.stderr, nl=ends)
+        click.echo(painted(parts, _printable_lines), sys.stderr, nl=ends, color=color)
 
 
 def _printable_lines(words: str) -> str:
