@@ -87,6 +87,9 @@ class Actions:
     def _allowed(self, what: str) -> None:
         if not self._gateway.write:
             raise ReadOnly(f"Read-only: {what} needs --write.")
+        # Numbers that a person saw are other entries in another file.
+        if (whereabouts := self._gateway.whereabouts()) != "here":
+            raise RestanteError(f"{self._gateway.path.name} is {whereabouts}: nothing was changed.")
 
     def weigh(
         self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None = None

@@ -14,6 +14,7 @@ from tui.browser.screens.confirm import Answer, ConfirmScreen
 from tui.browser.screens.edit import EditScreen
 from tui.browser.screens.progress import ProgressScreen
 from tui.text.forgetting import forget_question
+from tui.text.format import printable
 from tui.text.rows import Query
 
 __all__ = ["Changes"]
@@ -83,8 +84,8 @@ class Changes:
     async def _answer(self, text: str, *, settle: bool = False) -> Answer:
         return await self._app.push_screen_wait(ConfirmScreen(text, settle=settle))
 
-    async def _confirmed(self, text: str) -> bool:
-        return await self._answer(text) == "yes"
+    async def _confirmed(self, text: str, *, typed: str = "") -> bool:
+        return await self._app.push_screen_wait(ConfirmScreen(text, typed=typed)) == "yes"
 
     async def _decide(self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None) -> None:
         decision, marks = await to_thread(self.actions.weigh, verb, filters, among)
@@ -101,16 +102,20 @@ class Changes:
 
     async def _edit(self, seq: int) -> None:
         entry, text, check = await to_thread(self.actions.editable, seq)
-        written = await self._app.push_screen_wait(EditScreen(entry, text, check))
-        if written is None:
-            return
         twice = "\nIt may have been applied as it was before: 1 may be applied twice." if entry.sends else ""
-        if await self._confirmed(f"Send 1 entry, #{entry.seq:,}, as edited?{twice}"):
-            self._app.post_message(Changed(await to_thread(self.actions.edit, entry, written)))
+
+        async def save(written: str) -> str | None:
+            if not await self._confirmed(f"Send 1 entry, #{entry.seq:,}, as edited?{twice}"):
+                return None
+            return await to_thread(self.actions.edit, entry, written)
+
+        words = await self._app.push_screen_wait(EditScreen(entry, text, check, save))
+        if words is not None:
+            self._app.post_message(Changed(words))
 
     async def _forget(self, profile: str, group_key: str | None) -> None:
         weighed = await to_thread(self.actions.weigh_forgetting, profile, group_key)
-        if await self._confirmed(forget_question(profile, group_key, weighed)):
+        if await self._confirmed(forget_question(profile, group_key, weighed), typed=printable(profile)):
             words = await to_thread(self.actions.forget, profile, group_key)
             self._app.post_message(Changed(words, (profile, group_key)))
 

@@ -49,8 +49,8 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _shown("app.close", "escape", "close", "back", "close the prompt, the detail, the marks, the filter"),
         _key("app.palette", "colon,ctrl+p", "command_palette", "palette", "everything by name"),
         _key("app.help", "question_mark", "help", "help", "all keys, and the words of a filter"),
-        _shown("app.quit", "q", "back", "quit", "back, and at last quit; ctrl+c quits at once"),
-        Binding("ctrl+c,ctrl+q", "quit", id="app.quit_now", show=False, priority=True, system=True),
+        _shown("app.quit", "q", "back", "quit", "back, and at last quit; ctrl+c copies, or quits"),
+        Binding("ctrl+c,ctrl+q", "quit", id="app.quit_now", show=False, system=True),
     ),
     "journal": (
         _shown("journal.filter", "slash", "filter", "filter", "in the command line's language"),
@@ -118,23 +118,27 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         *_moves("shipping", "row"),
     ),
     "prompt": (
-        _key("prompt.close", "escape", "close", "close", "without doing it"),
+        _key("prompt.close", "escape,ctrl+c", "close", "close", "without doing it"),
         _key("prompt.stay", "tab,shift+tab", "stay", ""),
     ),
     "confirm": (
-        _shown("confirm.yes", "y,enter", "answer('yes')", "yes"),
-        _shown("confirm.no", "n,escape,q", "answer('no')", "no"),
+        _shown("confirm.yes", "y", "answer('yes')", "yes"),
+        _shown("confirm.no", "escape,n,q", "answer('no')", "leave it"),
+        Binding("ctrl+c", "copy_or_leave", id="confirm.copy", show=False, system=True),
         _shown("confirm.settle", "S", "answer('settle')", "settle", "by what the profiles show"),
     ),
     "edit": (
         _shown("edit.save", "f2", "save", "send as edited"),
-        _shown("edit.close", "escape", "close", "leave as it is"),
+        _shown("edit.close", "escape,ctrl+c,ctrl+q", "close", "leave as it is"),
+    ),
+    "progress": (
+        _shown("progress.stop", "escape,q", "stop", "stop", "after the request under way"),
+        Binding("ctrl+c,ctrl+q", "app.quit", id="progress.quit", show=False, system=True),
     ),
     "help": (
-        _key("help.close", "escape,question_mark,q", "close", "close", ""),
+        _key("help.close", "escape,question_mark,q,ctrl+c", "close", "close", ""),
         *_moves("help", "line"),
     ),
-    "progress": (_shown("progress.stop", "escape,q", "stop", "stop", "after the request under way"),),
 }
 
 KEY_IDS = {binding.id: binding for bindings in BINDINGS.values() for binding in bindings if binding.id}

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from recorder.model.reports import Forgotten
-from tui.text.format import clipped, count, owner_name, printable
+from tui.text.format import count, owner_name, printable
 
 __all__ = ["forget_question", "hazards", "told"]
-
-_LONGEST_ID = 60  # cells
 
 
 def hazards(weighed: Forgotten, *, delete_remote: bool = False) -> Iterator[str]:
@@ -34,9 +32,10 @@ def forget_question(profile: str, group_key: str | None, weighed: Forgotten) -> 
     Forget ada for ever?
     1 entry names it; it is erased for ever.
     What the service was given stays there, unless `restante forget --delete-remote` deletes it.
+    To agree, type its id.
     """
-    shown = printable(clipped(owner_name(profile, group_key), _LONGEST_ID))
-    return "\n".join([f"Forget {shown} for ever?", *hazards(weighed)])
+    shown = printable(owner_name(profile, group_key))
+    return "\n".join([f"Forget {shown} for ever?", *hazards(weighed), "To agree, type its id."])
 
 
 def _what(weighed: Forgotten) -> str:

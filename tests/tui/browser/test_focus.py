@@ -174,7 +174,7 @@ async def test_failed_count_is_repeated(kiosk):
 # --- screens over it
 
 
-@pytest.mark.parametrize("key", ["n", "escape", "q"])
+@pytest.mark.parametrize("key", ["n", "escape", "q", "ctrl+c"])
 async def test_question_is_answered_no(kiosk, key):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "R")

@@ -5,7 +5,7 @@ import pytest
 from recorder import Journal, JournalReader
 from tests.recorder.remnants import places
 from tests.tui.browser import shops
-from tests.tui.browser.harness import browsing, press, screen_text, settled
+from tests.tui.browser.harness import browsing, press, screen_text, settled, type_in
 from tui.browser.views.profiles import ProfilesView
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.profile_list import ProfileList
@@ -52,10 +52,14 @@ async def test_forget_takes_profile_of_entry(ada):
         assert pilot.app.screen._question.splitlines()[1:] == [
             "10 entries name it; they are erased for ever: 6 are not sent yet, and never will be.",
             "What the service was given stays there, unless `restante forget --delete-remote` deletes it.",
+            "To agree, type its id.",
         ]
-        await press(pilot, "n")
+        await type_in(pilot, "ynR")
+        assert "That is another text." in asked(pilot)
+        await press(pilot, "escape")
         assert forgotten(ada) == 0
-        await press(pilot, "X", "y")
+        await press(pilot, "X", "enter")
+        await type_in(pilot, ADA)
         await settled(pilot, lambda: said(pilot))
         assert said(pilot) == ["Forgot 10 entries. No byte of it is left in the journal."]
         assert pilot.app.query_one(EntryTable).loaded
@@ -69,7 +73,7 @@ async def test_group_is_named_with_key(stage):
     async with browsing(stage, write=True) as pilot:
         await press(pilot, "X")
         assert "Forget company:acme for ever?" in asked(pilot)
-        await press(pilot, "y")
+        await type_in(pilot, "acme")
         await settled(pilot, lambda: said(pilot))
     assert forgotten(stage) == 1
 
@@ -90,7 +94,7 @@ async def test_forget_takes_profile_under_cursor(ada, keys):
         assert before[1] == ADA
         await press(pilot, *keys[1:])
         assert "Forget ada@ex.org for ever?" in asked(pilot)
-        await press(pilot, "y")
+        await type_in(pilot, ADA)
         await settled(pilot, lambda: ADA not in listed(pilot))
         assert listed(pilot) == [profile for profile in before if profile != ADA]
         assert ADA not in asked(pilot)
@@ -115,6 +119,7 @@ async def test_unfinished_forgetting_says_why(ada, monkeypatch):
     monkeypatch.setattr("recorder.journal.forget._READER_PATIENCE", 0.0)
     monkeypatch.setattr("recorder.journal.connection.Connection.empty_log", lambda *_: False)
     async with browsing(ada, write=True) as pilot:
-        await press(pilot, "j", "X", "y")
+        await press(pilot, "j", "X")
+        await type_in(pilot, ADA)
         await settled(pilot, lambda: said(pilot))
         assert "run it again: it finishes" in said(pilot)[0]

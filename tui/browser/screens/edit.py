@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,6 +13,7 @@ from textual.widgets import Static, TextArea
 
 from recorder import Entry
 from tui.browser.keys import BINDINGS
+from tui.browser.screens.confirm import Answer, ConfirmScreen
 from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.text.cells import folded
@@ -26,48 +27,74 @@ _TWICE = "\nIt may have been applied as it is; what you make of it would come on
 
 
 class EditScreen(ModalScreen[str | None]):
-    """A text area; its result is the text as it was left, or None.
+    """A text area that stays until its text is saved, or given up by a person; its result is what `save` returned.
 
     Args:
         entry: The entry.
         text: Its message as JSON.
         check: Returns why a text could never be accepted, or nothing.
+        save: Asks, saves, and returns the result in words; None if the person said no.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["edit"]]
     AUTO_FOCUS = "TextArea"
 
-    def __init__(self, entry: Entry, text: str, check: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        text: str,
+        check: Callable[[str], str],
+        save: Callable[[str], Awaitable[str | None]],
+    ) -> None:
         super().__init__()
         self.VERTICAL_BREAKPOINTS = [(0, "low"), (_HIGH, "high")]  # Textual reads them from the instance
         self._entry = entry
         self._text = text
         self._check = check
+        self._save = save
 
     def compose(self) -> ComposeResult:
         """A warning, the text, and the keys."""
         twice = _TWICE if self._entry.sends else ""
-        text = self._text
         if self.app.has_class("ascii"):  # JSON has an escape for each letter that a terminal might not have
-            text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+            self._text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], self._text)
         with Vertical(classes="box wide tall"):
             yield Static(
                 f"Entry {self._entry.seq:,}: another message, sent at its number.{twice}", markup=False
             )
-            yield TextArea(text, id="message", soft_wrap=True)
+            yield TextArea(self._text, id="message", soft_wrap=True)
             yield Notice("refusal")
             yield KeyFooter(compact=True, show_command_palette=False)
 
     def action_save(self) -> None:
-        """Give the text back; one that could never be accepted stays, with the reason."""
-        area = self.query_one(TextArea)
-        refusal = self._check(area.text)
-        if refusal:
-            lines = folded(printable(refusal), max(area.size.width, 20))
-            self.query_one("#refusal", Notice).say("\n".join(lines))
+        """Ask and save; a text that is refused stays, with the reason."""
+        text = self.query_one(TextArea).text
+        refusal = self._check(text)
+        self._say(refusal)
+        if not refusal:
+            self.run_worker(self._finish(text), group="act", exclusive=True, exit_on_error=False)
+
+    async def _finish(self, text: str) -> None:
+        try:
+            words = await self._save(text)
+        except Exception as error:  # noqa: BLE001  # shown to the person; what was written stays
+            self._say(str(error))
         else:
-            self.dismiss(area.text)
+            if words is not None:
+                self.dismiss(words)
+
+    def _say(self, refusal: str) -> None:
+        lines = folded(printable(refusal), max(self.query_one(TextArea).size.width, 20))
+        self.query_one("#refusal", Notice).say("\n".join(lines))
 
     def action_close(self) -> None:
-        """Leave the message as it is."""
-        self.dismiss(None)
+        """Leave the message as it is; ask before what was written is lost."""
+
+        def leave(answer: Answer | None) -> None:
+            if answer == "yes":
+                self.dismiss(None)
+
+        if self.query_one(TextArea).text == self._text:
+            self.dismiss(None)
+        else:
+            self.app.push_screen(ConfirmScreen("Leave, and lose what you wrote?"), leave)

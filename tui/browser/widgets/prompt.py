@@ -12,10 +12,10 @@ from textual.widgets import Input, Static
 from tui.browser.keys import BINDINGS
 from tui.text.format import printable
 
-__all__ = ["Prompt"]
+__all__ = ["Line", "Prompt"]
 
 
-class _Line(Input):
+class Line(Input):
     """An input that spells out what a terminal would take as a command: text may be pasted, or come from data."""
 
     def validate_value(self, value: str) -> str:
@@ -55,7 +55,7 @@ class Prompt(Horizontal):
     def compose(self) -> ComposeResult:
         """A sign, and the line."""
         yield Static("/", id="prompt-sign", markup=False)
-        yield _Line(id="prompt-input", compact=True, select_on_focus=False)
+        yield Line(id="prompt-input", compact=True, select_on_focus=False)
 
     @property
     def is_open(self) -> bool:

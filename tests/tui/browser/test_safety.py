@@ -1,0 +1,94 @@
+"""Nothing is lost by one key: enter never agrees, an edit stays until it is saved, a replaced file is not changed."""
+
+import pytest
+
+from recorder import JournalReader, State
+from tests.tui.browser.harness import Stage, browsing, press, settled, text_of
+from tests.tui.browser.test_browsing import said, state_of
+from tui.browser.screens.confirm import ConfirmScreen
+from tui.browser.screens.edit import EditScreen
+
+EDITED = '{"$distinct_id": "ada@ex.org", "$union": {"tags": ["b"]}}'
+
+
+def written(pilot):
+    return pilot.app.screen.query_one("#message").text
+
+
+async def test_enter_agrees_to_nothing(kiosk):
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "D", "enter")
+        assert isinstance(pilot.app.screen, ConfirmScreen)
+        await press(pilot, "ctrl+e", "n", "ctrl+e", "space", "f2", "enter")
+        assert isinstance(pilot.app.screen, ConfirmScreen)
+    assert state_of(kiosk, 12) is State.REJECTED
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl+c", "ctrl+q"])
+async def test_edit_is_left_after_question(kiosk, key):
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "ctrl+e", "x", "q", key)
+        assert "Leave, and lose what you wrote?" in text_of(pilot)
+        await pilot.resize_terminal(44, 11)
+        await press(pilot, "n")
+        assert written(pilot).startswith("xq{")
+        await press(pilot, key, "y")
+        assert len(pilot.app.screen_stack) == 1
+
+
+async def test_edit_that_fails_stays(kiosk):
+    """The person says no; then another process takes the entry; then the file is replaced."""
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "ctrl+e")
+        pilot.app.screen.query_one("#message").text = EDITED
+        await press(pilot, "f2", "n")
+        assert written(pilot) == EDITED
+        kiosk.change("UPDATE entries SET state = 'discarded' WHERE seq = 12")
+        await press(pilot, "f2", "y")
+        await settled(pilot, lambda: "cannot be edited: it is discarded" in text_of(pilot))
+        kiosk.change("UPDATE entries SET state = 'rejected' WHERE seq = 12")
+        replaced(kiosk)
+        pilot.app.look()
+        await press(pilot, "f2", "y")
+        await settled(pilot, lambda: "kiosk.db is replaced: nothing was changed." in text_of(pilot))
+        assert isinstance(pilot.app.screen, EditScreen)
+        assert written(pilot) == EDITED
+    with JournalReader(kiosk.path) as reader:
+        assert reader.entry(1).state is State.PENDING
+
+
+def replaced(stage):
+    """Put another journal in its place, with another entry at each number."""
+    other = Stage(stage.path.with_name("other.db"))
+    other.record(*({"$distinct_id": "ada@ex.org", "$set": {"n": n}} for n in range(40)))
+    for suffix in ("-wal", "-shm"):
+        stage.path.with_name(stage.path.name + suffix).unlink(missing_ok=True)
+    other.path.replace(stage.path)
+
+
+async def test_question_about_replaced_file_changes_nothing(kiosk):
+    """The numbers it named are other entries in the new file."""
+    async with browsing(kiosk, words=["seq=39..40"], write=True) as pilot:
+        await press(pilot, "D")
+        replaced(kiosk)
+        await press(pilot, "y")
+        await settled(pilot, lambda: "kiosk.db is replaced: nothing was changed." in said(pilot))
+    assert state_of(kiosk, 40) is State.PENDING
+
+
+async def test_ctrl_c_copies_then_leaves(kiosk):
+    """A selection first, then the prompt or the question; it quits where nothing else is meant."""
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "slash", "home", "shift+end", "ctrl+c")
+        assert pilot.app.clipboard == "seq=12"
+        assert pilot.app.view.innermost
+        await press(pilot, "end", "ctrl+c", "question_mark", "ctrl+c", "R")
+        assert isinstance(pilot.app.screen, ConfirmScreen)
+        pilot.app.screen.text_select_all()
+        await press(pilot, "ctrl+c")
+        assert "Retry 1 entry, #12?" in pilot.app.clipboard
+        pilot.app.screen.clear_selection()
+        await press(pilot, "ctrl+c")
+        assert len(pilot.app.screen_stack) == 1
+        pilot.app.simulate_key("ctrl+c")
+        await settled(pilot, lambda: pilot.app._exit)
