@@ -22,7 +22,7 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check compiled test sdks test-rest test-all bench bench-full pictures format clean
+.PHONY: help install demo check compiled docs test sdks test-rest test-all bench bench-full pictures format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,10 @@ check: $(INSTALLED) ## format, lint, types, import contracts
 # Should it fail, so does the run that follows, which says why.
 compiled: $(INSTALLED)
 	@$(BIN)/pytest --quiet --collect-only >/dev/null || true
+
+docs: $(DOCUMENTING) ## the documentation site, strictly: a dead link, or a public name without an entry, is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/doctrees docs build/docs
+	@echo "build/docs/index.html; links that lead elsewhere: build/docs/external-links.txt"
 
 test: $(INSTALLED) ## check, and the tests that take seconds
 	@$(MAKE) --no-print-directory --jobs=2 check compiled

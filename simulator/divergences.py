@@ -30,7 +30,7 @@ class DivergenceKind(StrEnum):
     CHANGED = "changed"
     """Received instead of the predicted one, and never predicted."""
     UNEXPECTED = "unexpected"
-    """Received, never predicted, and instead of nothing: somebody else may have sent it."""
+    """Received, never predicted, and instead of nothing. Somebody else may have sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Divergence:
 
     @property
     def owner(self) -> str:
-        """The profile's name in reports: clipped, and safe for a terminal."""
+        """The profile's name in reports, clipped and safe for a terminal."""
         return _clipped(self.profile if self.group_key is None else f"{self.group_key}:{self.profile}")
 
     def format(self, name: Callable[[Occurrence], str] | None = None) -> str:

@@ -73,7 +73,7 @@ class Profile(Mapping[str, Any]):
 
     @property
     def transactions(self) -> tuple[dict[str, Any], ...]:
-        """The charges, in order: the objects in ``$transactions``."""
+        """The charges, in order, which are the objects in ``$transactions``."""
         charges = self._properties.get("$transactions")
         return (
             tuple(copy_json(charge) for charge in charges if isinstance(charge, dict))

@@ -18,7 +18,6 @@ import fleet
 import recorder
 import simulator
 import tui
-from simulator import conformance, service, testing
 from simulator.testing import machines, suite
 from tui.cli import restante as command
 
@@ -117,12 +116,6 @@ def test_named_pages_are_linked(page):
     )
 
 
-def test_index_lists_every_page():
-    index = text_of(ROOT / "docs" / "README.md")
-    for page in {*PAGES} - {ROOT / "docs" / "README.md"}:
-        assert f"{page.name})" in index, page.name
-
-
 def test_pages_name_existing_methods():
     """Names in backticks that look like ours are ours."""
     text = "\n".join(text_of(page) for page in PAGES)
@@ -133,12 +126,8 @@ def test_pages_name_existing_methods():
         assert hasattr(recorder.PeopleApi, verb), verb
 
 
-@pytest.mark.parametrize(
-    "package", [recorder, simulator, service, testing, conformance], ids=lambda package: package.__name__
-)
-def test_reference_lists_public_names(package):
+def test_reference_lists_every_operation():
     named = set(re.findall(r"`(\w+)", text_of(ROOT / "docs" / "reference.md")))
-    assert set(package.__all__) <= named
     assert {verb for verb in vars(recorder.PeopleApi) if verb.startswith(("people_", "group_"))} <= named
 
 

@@ -16,9 +16,9 @@ class Verdict(StrEnum):
     IGNORED = "ignored"
     """Nothing changed, as some property's present value cannot take the operation."""
     REJECTED = "rejected"
-    """Malformed: the whole message has no effect."""
+    """Malformed. The whole message has no effect."""
     NOT_SIMULATED = "not_simulated"
-    """An operator that is not documented, and not refused: its effect in the service is not known."""
+    """An operator that is not documented, and not refused. Its effect in the service is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,8 +324,8 @@ def apply_operation(
         dialect: Policies for what the service does not document.
 
     Returns:
-        The properties afterwards (None: no such profile) and the outcome. No argument is changed, and nothing
-        returned shares anything mutable with the arguments.
+        The properties afterwards (None if there is no such profile) and the outcome. No argument is changed, and
+        nothing returned shares anything mutable with the arguments.
 
     >>> apply_operation({"n": 1}, "$add", {"n": 2})
     ({'n': 3}, Outcome(operator='$add', verdict=<Verdict.APPLIED: 'applied'>, reasons=()))

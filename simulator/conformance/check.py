@@ -52,7 +52,7 @@ class Report:
 
     @property
     def conforms(self) -> bool:
-        """True if there is no fault, and something passed: who skips everything is not checked."""
+        """True if there is no fault, and something passed. Who skips everything is not checked."""
         return not self.faults and any(counts["passed"] for counts in self.counts.values())
 
     @property

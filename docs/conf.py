@@ -1,0 +1,73 @@
+"""The documentation site, which `make docs` builds with Sphinx: any warning is an error."""
+
+from importlib import import_module
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+import recorder
+
+SOURCE = "https://restante.invalid/source/blob/main"
+PUBLIC = (
+    "recorder",
+    "recorder.relay",
+    "recorder.model.errors",
+    "simulator",
+    "simulator.service",
+    "simulator.testing",
+    "simulator.conformance",
+)
+
+project = "restante"
+author = copyright = "the authors of restante"  # noqa: A001  # Sphinx reads these names
+release = version = recorder.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+root_doc = "index"
+html_theme = "furo"
+html_title = f"restante {version}"
+html_copy_source = False
+myst_heading_anchors = 4  # the anchors that forges give to headings
+default_role = "py:obj"  # docstrings write names in single backticks: links, where there is an entry
+smartquotes = False  # options begin with two hyphens
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_use_ivar = True
+python_maximum_signature_line_length = 90
+nitpicky = True
+# Types in signatures that are not ours, or not public: what is public must have an entry, see below.
+nitpick_ignore_regex = [("py:class", r"[a-z]+([.\[].+)?|[A-Z]\w+"), ("py:obj", ".*")]
+
+
+def lead_to_sources(_app: Sphinx, _name: str, text: list[str]) -> None:
+    """Lead links out of docs/ to where the source has its home."""
+    text[0] = text[0].replace("](../", f"]({SOURCE}/")
+
+
+def require_entries(app: Sphinx) -> None:
+    """Warn of each public name without an entry in the reference."""
+    documented = app.env.domains.python_domain.objects
+    for module in PUBLIC:
+        for name in import_module(module).__all__:
+            if not {f"{module}.{name}", f"restante.{name}"} & documented.keys():
+                logging.getLogger(__name__).warning("no entry for %s.%s", module, name)
+
+
+def list_external_links(app: Sphinx, error: Exception | None) -> None:
+    """Write down the links that lead elsewhere, which the build does not follow."""
+    found = {
+        link["refuri"]
+        for page in app.env.found_docs
+        for link in (app.env.get_doctree(page).findall(nodes.reference) if error is None else ())
+        if link.get("refuri", "").startswith("http")
+    }
+    (Path(app.outdir) / "external-links.txt").write_text("\n".join([*sorted(found), ""]), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what Sphinx calls."""
+    app.connect("source-read", lead_to_sources)
+    app.connect("env-check-consistency", lambda app, _env: require_entries(app))
+    app.connect("build-finished", list_external_links)
