@@ -21,6 +21,7 @@ from recorder.model.shipping import InDoubt
 
 __all__ = [
     "Suspect",
+    "TimedWait",
     "any_settling",
     "begin_wait",
     "break_runs",
@@ -35,6 +36,7 @@ __all__ = [
     "over",
     "shortest_wait",
     "suspects",
+    "timed_waits",
     "wait_left",
 ]
 
@@ -43,7 +45,10 @@ _DROPPED = "given up: it may have been applied, and in_doubt='drop' sends nothin
 _WAITS = (
     "SELECT id, group_key, profile, cause, behind, boot, at, span, most, backoff FROM waits WHERE lane = ?"
 )
-_TIMED = "SELECT boot, at, span, backoff FROM waits WHERE cause <> 'hold'"
+_TIMED = """
+SELECT coalesce(sends, 0), behind, boot, at, span, backoff FROM waits LEFT JOIN entries ON seq = behind
+ WHERE cause <> 'hold'
+"""
 _INSERT = """
 INSERT INTO waits (lane, group_key, profile, cause, behind, boot, at, span, most, backoff)
 VALUES (?, ?, ?, 'settle_after', ?, ?, ?, ?, ?, ?)
@@ -268,6 +273,22 @@ def _drop(connection: sqlite3.Connection, doubtful: list[Doubtful]) -> None:
     erase.erase_settled(connection)
 
 
+class TimedWait(NamedTuple):
+    """A profile's wait that ends by itself.
+
+    Attributes:
+        sends: Requests that carried the entry in doubt.
+        behind: That entry's number.
+        left: Seconds until it ends.
+        never_answered: The profile's entries are never answered, even alone in a request.
+    """
+
+    sends: int
+    behind: int
+    left: float
+    never_answered: bool
+
+
 def count_held(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return how many profiles are held for a person, and how many of these a counted request left in doubt."""
     held, counted = connection.execute(_COUNT_HELD).fetchone()
@@ -284,5 +305,12 @@ def shortest_wait(connection: sqlite3.Connection, uptime: Uptime) -> tuple[float
 
     With it, whether that is a profile that is never answered.
     """
-    waits = connection.execute(_TIMED).fetchall()
-    return min(((wait_left(uptime, *wait), wait[-1] > 0) for wait in waits), default=None)
+    return min(((wait.left, wait.never_answered) for wait in timed_waits(connection, uptime)), default=None)
+
+
+def timed_waits(connection: sqlite3.Connection, uptime: Uptime) -> list[TimedWait]:
+    """Return the waits that end by themselves."""
+    return [
+        TimedWait(sends, seq, wait_left(uptime, *due), never_answered=due[-1] > 0)
+        for sends, seq, *due in connection.execute(_TIMED)
+    ]

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from recorder.journal.uptime import AT_ONCE, Due
 from recorder.model.entries import AttemptOutcome
@@ -24,6 +24,7 @@ __all__ = [
     "forget_cause",
     "idle",
     "keep_rejections",
+    "last_requests",
     "move_cursor",
     "rejections",
     "retry_paused",
@@ -50,6 +51,7 @@ ON CONFLICT (lane) DO NOTHING
 _STANDINGS = """
 SELECT lane, outcome, cause, failures, boot, backoff_at, backoff_span, asked_at, asked_span FROM lanes
 """
+_LAST_REQUESTS = "SELECT lane, outcome, cause, since, failures, retry_at FROM lanes ORDER BY rowid"
 _STANDING = f"{_STANDINGS} WHERE lane = ?"
 _FACTS = """
 SELECT shipper.epoch, project.token, lanes.cursor, lanes.request_size,
@@ -198,6 +200,11 @@ def standings(connection: sqlite3.Connection) -> dict[Lane, Standing]:
     """Return how each lane stands that has an entry, in the order in which lanes take turns."""
     rows = {row[0]: _standing(row) for row in connection.execute(_STANDINGS).fetchall()}
     return {lane: rows[lane] for lane in Lane if lane in rows}
+
+
+def last_requests(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return of each lane its name, and outcome, cause, since, failures and retry_at of its last request."""
+    return connection.execute(_LAST_REQUESTS).fetchall()
 
 
 def standing(connection: sqlite3.Connection, lane: Lane) -> Standing:

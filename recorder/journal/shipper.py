@@ -3,13 +3,14 @@
 import os
 import sqlite3
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from recorder.journal import project
 from recorder.journal.copies import Home, copy_reason, current_home
 from recorder.model.policy import ShippingPolicy
+from recorder.model.shipping import InDoubt
 
-__all__ = ["TakeOver", "epoch", "home", "next_epoch", "take_over"]
+__all__ = ["TakeOver", "epoch", "home", "last", "next_epoch", "take_over"]
 
 _HOME = "SELECT machine, path, inode, identity FROM shipper, project"
 _SHIPPER = """
@@ -23,6 +24,10 @@ UPDATE shipper SET epoch = ?, pid = ?, seen_at = ?, service = coalesce(nullif(?,
                    in_doubt = ?, settle_after = ?, counted = ?,
                    machine = ?, path = ?, inode = ?, moved_at = CASE WHEN ? THEN ? ELSE moved_at END
 """
+_LAST = """
+SELECT pid, max(seen_at, coalesce((SELECT coalesce(ended_at, started_at) FROM attempts ORDER BY id DESC LIMIT 1), 0)),
+       nullif(service, ''), in_doubt, settle_after, counted FROM shipper
+"""
 _EPOCH = "SELECT epoch FROM shipper"
 _NEXT_EPOCH = "UPDATE shipper SET epoch = epoch + 1 RETURNING coalesce(settle_after, ?)"
 
@@ -35,6 +40,14 @@ def home(connection: sqlite3.Connection) -> tuple[str, Home | None]:
 
 def _home(machine: str | None, path: str | None, inode: int | None) -> Home | None:
     return None if path is None else Home(machine or "", path, inode or 0)
+
+
+def last(
+    connection: sqlite3.Connection,
+) -> tuple[int | None, float | None, str | None, InDoubt | None, float | None, int | None]:
+    """Return process, last act, service, and of the policy in_doubt, settle_after and counted, of the last shipper."""
+    row: tuple[Any, ...] = connection.execute(_LAST).fetchone()
+    return row
 
 
 class TakeOver(NamedTuple):

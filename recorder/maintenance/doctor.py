@@ -12,18 +12,21 @@ from contextlib import closing
 from os import PathLike
 from pathlib import Path
 
-from recorder.journal import accounts, doubt, project, shipper
+from recorder.journal import accounts, project, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.environment import enterable, ships
 from recorder.journal.files import obstacle
 from recorder.journal.locks import beside
 from recorder.journal.opening import BUSY_SECONDS, SALVAGING, SENSELESS, primary_code, resolved
 from recorder.journal.schema import APPLICATION_ID, SCHEMA_VERSION
+from recorder.journal.statistics import statistics
+from recorder.journal.status import shipper_status
 from recorder.journal.uptime import now
 from recorder.maintenance import statements as sql
 from recorder.maintenance.audit import recount
 from recorder.maintenance.findings import Finding, Severity, attention, notice, ok
 from recorder.maintenance.surroundings import file_size, inspect_surroundings, sqlite_too_old
+from recorder.model.attention import advice_of, needs
 from recorder.model.errors import JournalDamaged, JournalMissing, JournalTooNew, NotAJournal
 from recorder.model.hazards import Update
 from recorder.model.limits import updates_beyond_limits
@@ -129,8 +132,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
                     _copy,
                     _shipper,
                     _old_events,
-                    _unanswered,
-                    _held,
+                    _needs,
                     _forgotten,
                     _accounts,
                     _limits,
@@ -269,27 +271,15 @@ def _old_events(connection: sqlite3.Connection, _: Path, now: float) -> Iterator
         )
 
 
-def _unanswered(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:
-    profiles, first, tries = connection.execute(sql.UNANSWERED).fetchone()
-    if profiles:
-        yield attention(
-            "unanswered",
-            f"the service never answers the entries of {profiles:,} profile{'s' * (profiles > 1)}"
-            f" (up to {tries:,} tries, the first is entry {first:,}); others go on",
-            "Look at them with `restante entries state=in_doubt`, and discard them, or wait for the service.",
-        )
-
-
-def _held(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:
-    profiles, counted = doubt.count_held(connection)
-    if profiles:
-        yield notice(
-            "held",
-            f"{profiles:,} profile{'s' * (profiles > 1)} with entries in doubt: a person decides whether they go again",
-            f"Run `restante settle`: it reads what was applied of {counted:,}, whose requests were counted."
-            if counted
-            else "Decide with `restante retry state=in_doubt`, or `discard`.",
-        )
+def _needs(connection: sqlite3.Connection, path: Path, now: float) -> Iterator[Finding]:
+    connection.execute("BEGIN")
+    try:
+        counts, status = statistics(connection, path, now=now), shipper_status(connection, path, now=now)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    for need in needs(counts, status, now=now):
+        yield attention(need.name, need.text, advice_of(need))
 
 
 def _forgotten(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:

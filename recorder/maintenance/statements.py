@@ -166,10 +166,6 @@ SHIPPER = """
 SELECT pid, EXISTS (SELECT 1 FROM open_attempt), moved_at
   FROM shipper
 """
-UNANSWERED = """
-SELECT count(*), min(seq), max(sends) FROM waits JOIN entries ON entries.seq = waits.behind
- WHERE cause <> 'hold' AND backoff > 0
-"""
 
 
 def integrity_check(table: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from recorder.model.attention import wants_token
 from recorder.model.entries import AttemptOutcome
 from recorder.model.reports import Statistics
 from recorder.model.shipping import LaneStatus, ShipperStatus, ShipReport
@@ -169,7 +170,8 @@ def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
     if state == "offline":
         return f"Offline{since}: {cause}."
     if state == "paused":
-        return f"Paused{since}, something must be mended: {cause}."
+        mend = " `restante token` changes the project's token." if wants_token(lane) else ""
+        return f"Paused{since}, something must be mended: {cause}.{mend}"
     if lane.outcome is AttemptOutcome.UNKNOWN:
         return f"Waiting{since}: no answer says whether the last request arrived ({cause})."
     ago = f" {age(long)} ago" if long >= 1 else ""
@@ -202,11 +204,13 @@ def _held(statistics: Statistics, shipper: ShipperStatus) -> str:
 
 
 def _left(statistics: Statistics) -> str:
-    parts = [f"{count(statistics.to_send, 'entry', 'entries')} pending"]
-    if statistics.in_doubt:
-        parts.append(f"{statistics.in_doubt:,} in doubt")
     begins = "Nothing is lost" if statistics.adds_up and not statistics.lost else "Still to be sent"
-    return f"{begins}: {', '.join(parts)}."
+    return f"{begins}: {_unsent(statistics.unsent, statistics.in_doubt)}."
+
+
+def _unsent(unsent: int, in_doubt: int) -> str:
+    doubt = f", {in_doubt:,} of them in doubt" if in_doubt else ""
+    return f"{count(unsent, 'entry', 'entries')} unsent{doubt}"
 
 
 def _done(statistics: Statistics) -> str:
@@ -236,9 +240,8 @@ def report_sentence(report: ShipReport, statistics: Statistics, shipper: Shipper
     parts.append(_stopped(report, shipper, now))
     parts.append(_unanswered(shipper, now))
     parts.append(_held(statistics, shipper))
-    if report.pending or statistics.in_doubt:
-        in_doubt = f", {statistics.in_doubt:,} in doubt" if statistics.in_doubt else ""
-        parts.append(f"All of it is kept ({report.pending:,} pending{in_doubt}).")
+    if left := report.pending + statistics.in_doubt:
+        parts.append(f"All of it is kept ({_unsent(left, statistics.in_doubt)}).")
     elif report.stopped_by == "done":
         parts.append("Nothing is left.")
     return " ".join(part for part in parts if part)

@@ -7,7 +7,6 @@ come from `recorder.model.filters`, and never contain user data.
 from recorder.journal.entries import IS_OBJECT, NAMES, SET_ASIDE
 from recorder.model.entries import ReadBack
 from recorder.model.reports import Attempt, Baseline, Entry
-from recorder.model.shipping import LaneStatus
 from recorder.reading.rows import columns
 
 # --- Entries
@@ -168,6 +167,16 @@ SELECT lane, outcome, words, status, sum(times), min(started_at), max(coalesce(e
  GROUP BY lane, outcome, words, status
 """
 
+# --- Flow
+
+RECORDED_SINCE = "SELECT recorded_at FROM entries WHERE seq >= ? ORDER BY seq LIMIT 1"
+LAST_ATTEMPT = "SELECT coalesce(max(id), 0) FROM attempts"
+ATTEMPTED_SINCE = "SELECT coalesce(ended_at, started_at) FROM attempts WHERE id >= ? ORDER BY id LIMIT 1"
+SHIPPED_SINCE = """
+SELECT CAST((ended_at - ?) / ? AS INTEGER), sum(entries), sum(CASE WHEN ended_at >= ? THEN entries ELSE 0 END)
+  FROM attempts WHERE id >= ? AND outcome = 'shipped' AND ended_at >= ? GROUP BY 1
+"""
+
 # --- Status
 
 KEPT = f"""
@@ -186,16 +195,6 @@ SELECT counted FROM attempts WHERE counted IS NOT NULL UNION SELECT counter FROM
 """
 TOKEN = "SELECT token FROM project"  # noqa: S105  # SQL, no secret
 EARLIER_TOKENS = "SELECT value FROM project, json_each(earlier_tokens)"
-LANES = f"SELECT {columns(LaneStatus)} FROM lanes ORDER BY rowid"
-SHIPPER = """
-SELECT pid, max(seen_at, coalesce((SELECT coalesce(ended_at, started_at) FROM attempts ORDER BY id DESC LIMIT 1), 0)),
-       nullif(service, ''), in_doubt, settle_after, counted FROM shipper
-"""
-SETTLING = "SELECT boot, at, span FROM waits WHERE cause <> 'hold' AND backoff = 0"
-UNANSWERED = """
-SELECT sends, seq, boot, at, span, backoff FROM waits JOIN entries ON entries.seq = waits.behind
- WHERE cause <> 'hold' AND backoff > 0
-"""
 HOLD = """
 SELECT behind, cause, boot, at, span, backoff FROM waits
  WHERE lane = ? AND profile IS ? AND group_key IS ? ORDER BY id LIMIT 1

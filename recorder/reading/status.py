@@ -1,26 +1,19 @@
 """The accounts of a journal, and the state of shipping."""
 
-from dataclasses import replace
-
-from recorder.journal import accounts, doubt, lanes, project, shipper
+from recorder.journal import accounts, shipper
 from recorder.journal.copies import copy_reason, current_home
 from recorder.journal.doubt import wait_left
 from recorder.journal.entries import unit_of
-from recorder.journal.environment import ships
-from recorder.journal.locks import beside
 from recorder.journal.opening import making_sense
-from recorder.journal.space import refuses
 from recorder.journal.statistics import statistics
-from recorder.journal.uptime import Due, uptime
+from recorder.journal.status import shipper_status
+from recorder.journal.uptime import uptime
 from recorder.model.entries import State
 from recorder.model.errors import JournalDamaged
-from recorder.model.operations import Lane
-from recorder.model.policy import ShippingPolicy
 from recorder.model.reports import Entry, Hold, Statistics
 from recorder.model.routes import OLD_AFTER
-from recorder.model.shipping import LaneStatus, ShipperStatus, Unanswered
+from recorder.model.shipping import ShipperStatus
 from recorder.reading import statements as sql
-from recorder.reading.rows import as_outcome, make
 from recorder.reading.source import Source
 
 __all__ = ["StatusReader"]
@@ -28,9 +21,6 @@ __all__ = ["StatusReader"]
 
 _KEPT = (State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT, State.REJECTED)
 _MOST_CHECKED = 10_000  # some 20 ms
-
-
-_ALL_OBJECTS = 2  # see schema.sql
 
 
 class StatusReader(Source):
@@ -95,60 +85,5 @@ class StatusReader(Source):
 
     def shipping(self) -> ShipperStatus:
         """Return the last shipper, and how shipping stands in each lane."""
-        with making_sense(self.path):
-            ((pid, seen_at, service, in_doubt, settle_after, counted),) = self._all(sql.SHIPPER)
-            now = uptime()
-            policy = {"in_doubt": in_doubt, "settle_after": settle_after}
-            ShippingPolicy(
-                **{name: value for name, value in policy.items() if value is not None}
-            )  # or it is damaged
-            with self._snapshot() as connection:
-                held, held_counted = doubt.count_held(connection)
-                senders = project.senders(connection)
-            settling = min((Due(*row).left(now) for row in self._all(sql.SETTLING)), default=None)
-            return ShipperStatus(
-                pid=pid,
-                running=ships(beside(self.path, ".lock"), pid),
-                seen_at=seen_at,
-                service=service,
-                in_doubt=in_doubt,
-                settle_after=settle_after,
-                counted="objects" if counted == _ALL_OBJECTS else bool(counted),
-                settling_until=None if settling is None else self._clock() + settling,
-                held=held,
-                held_counted=held_counted,
-                unanswered=self._unanswered(),
-                full=self._full(),
-                lanes=self._lanes(),
-                senders=senders,
-            )
-
-    def _unanswered(self) -> Unanswered | None:
-        rows = self._all(sql.UNANSWERED)
-        if not rows:
-            return None
-        now = uptime()
-        return Unanswered(
-            profiles=len(rows),
-            tries=max(sends for sends, *_ in rows),
-            first=min(seq for _, seq, *_ in rows),
-            retry_at=self._clock() + min(wait_left(now, *due) for _, _, *due in rows),
-        )
-
-    def _lanes(self) -> tuple[LaneStatus, ...]:
-        with self._snapshot() as connection:
-            rows, standings = connection.execute(sql.LANES).fetchall(), lanes.standings(connection)
-        found = (make(LaneStatus, row, lane=Lane(row[0]), outcome=as_outcome(row[1])) for row in rows)
-        return tuple(replace(one, retry_at=self._due(one, standings[one.lane])) for one in found)
-
-    def _due(self, lane: LaneStatus, standing: lanes.Standing) -> float | None:
-        """When the next try is due by the present clock, which may have been set since the wait began."""
-        if lane.retry_at is None:
-            return None
-        moment, now = uptime(), self._clock()
-        left = max(standing.backoff.left(moment), standing.asked.left(moment))
-        return now + left if left else min(lane.retry_at, now)
-
-    def _full(self) -> bool:
-        with self._snapshot() as connection:
-            return refuses(connection, self.path, project.limits(connection))
+        with self._snapshot() as connection, making_sense(self.path):
+            return shipper_status(connection, self.path, now=self._clock())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import NamedTuple, TypeVar
 
-from recorder.journal import readback
+from recorder.journal import lanes, readback
 from recorder.journal.opening import making_sense
 from recorder.journal.readback import Held
 from recorder.journal.uptime import Uptime
@@ -89,8 +89,8 @@ class SurveyReader(JournalReader):
 
     def lanes(self) -> list[LaneStatus]:
         """Return how shipping stood in each lane."""
-        with making_sense(self.path):
-            rows = self._all(sql.LANES)
+        with self._connected() as connection, making_sense(self.path):
+            rows = lanes.last_requests(connection)
             return [make(LaneStatus, row, lane=Lane(row[0]), outcome=as_outcome(row[1])) for row in rows]
 
     def pruned_profiles(self) -> Iterator[tuple[Baseline, str | None, int | None]]:

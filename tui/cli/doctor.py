@@ -23,8 +23,8 @@ _MARKS = {Severity.OK: "ok", Severity.NOTICE: "note", Severity.ATTENTION: "!!"}
 def doctor_command(context: click.Context, path: Path, deep: bool, for_programs: bool) -> None:
     """Check the journal and its surroundings: disk, permissions, clock, locks, pages, accounts.
 
-    Every finding says what to do. Nothing is created or changed; others may record and ship meanwhile. Exits 1 if
-    something needs attention.
+    What `status` says needs a person is among the findings. Every finding says what to do. Nothing is created or
+    changed; others may record and ship meanwhile. Exits 1 if something needs attention.
 
     \b
     Examples:

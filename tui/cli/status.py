@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from recorder import State, Statistics
+from recorder.model.attention import needs
 from recorder.reading.metrics import Known, families_of, openmetrics
-from recorder.reading.sentence import Shipping, shipping_of
+from recorder.reading.sentence import shipping_of
 from recorder.reading.status import StatusReader
 from tui.cli import options
 from tui.text.accounts import senders_line
@@ -43,7 +44,7 @@ def status_command(
     \b
     Examples:
       restante status -j kiosk.db
-      restante status --json | jq .accounts.pending
+      restante status --json | jq .accounts.unsent
       restante status --format openmetrics
     """
     if for_programs and form != "text":
@@ -52,7 +53,8 @@ def status_command(
         statistics, shipper = reader.counts(), reader.shipping()
         reader.check_kept()
         old_events = reader.old_events()
-    shipping = shipping_of(statistics, shipper, now=time.time())
+    now = time.time()
+    shipping = shipping_of(statistics, shipper, now=now)
     if form == "openmetrics":
         options.say(openmetrics(families_of({str(path): Known(statistics, shipping, shipper)})).rstrip("\n"))
     elif for_programs:
@@ -60,21 +62,21 @@ def status_command(
         state["senders"] = {
             name: {"messages": messages, "last": last} for name, (messages, last) in shipper.senders.items()
         }
-        options.write_json({"sentence": state.pop("sentence"), "shipping": state, "accounts": statistics})
+        options.write_json(
+            {
+                "sentence": state.pop("sentence"),
+                "shipping": state,
+                "accounts": {**options.as_dict(statistics), "unsent": statistics.unsent},
+            }
+        )
     else:
         shipped_to = f"\nships to: {printable(shipper.service)}" if shipper.service else ""
         by_import = (
             f"\nevents older than four days, which go to /import: {old_events:,}" if old_events else ""
         )
-        taken = f"\n{senders_line(shipper.senders, time.time())}" if shipper.senders else ""
+        taken = f"\n{senders_line(shipper.senders, now)}" if shipper.senders else ""
         options.say(f"{shipping.sentence}\n{_accounts(statistics)}{by_import}{shipped_to}{taken}")
-    context.exit(int(_needs_attention(statistics, shipping, max_age)))
-
-
-def _needs_attention(statistics: Statistics, shipping: Shipping, max_age: float | None) -> bool:
-    too_old = max_age is not None and (statistics.oldest_pending_seconds or 0.0) > max_age
-    wrong = statistics.rejected or statistics.in_doubt or not statistics.adds_up
-    return bool(wrong or shipping.state in {"paused", "full"} or too_old)
+    context.exit(int(bool(needs(statistics, shipper, now=now, max_age=max_age))))
 
 
 def _accounts(statistics: Statistics) -> str:
@@ -90,6 +92,7 @@ def _accounts(statistics: Statistics) -> str:
     if statistics.out_of_order:
         lines.append(f"out of order: {statistics.out_of_order:,}")
     if statistics.oldest_pending_seconds is not None:
+        lines.append(f"unsent: {statistics.unsent:,}")
         lines.append(f"oldest unsent: {age(statistics.oldest_pending_seconds)}")
     kept = f", {statistics.kept:,} of {statistics.recorded:,} entries kept" if statistics.pruned else ""
     lines.append(f"journal: {size(statistics.bytes)}{kept}")

@@ -369,8 +369,8 @@ def test_what_only_a_deep_look_finds(filled):
         connection.execute(f"DELETE FROM sqlite_schema WHERE {index}")
     connection.close()
     with closing(sqlite3.connect(filled)) as connection, connection:
-        connection.execute("UPDATE entries SET state = 'rejected' WHERE seq = 7")
-        connection.execute("UPDATE counters SET entries = 1 WHERE account = 'rejected'")
+        connection.execute("UPDATE entries SET state = 'discarded' WHERE seq = 7")
+        connection.execute("UPDATE counters SET entries = 1 WHERE account = 'discarded'")
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", kept)
     connection.close()

@@ -60,13 +60,13 @@ def test_no_shipper_was_ever_seen():
     shipping = told()
     assert shipping.state == "no_shipper"
     assert shipping.sentence == (
-        "No shipper is running (none was ever seen). Nothing is lost: 12,000 entries pending."
+        "No shipper is running (none was ever seen). Nothing is lost: 12,000 entries unsent."
     )
 
 
 def test_last_shipper_is_named():
     shipping = told(Statistics(recorded=1, pending=1), pid=7, seen_at=NOW - 7_300)
-    assert shipping.sentence == "No shipper is running (last seen 2 h ago). Nothing is lost: 1 entry pending."
+    assert shipping.sentence == "No shipper is running (last seen 2 h ago). Nothing is lost: 1 entry unsent."
 
 
 def test_shipping_names_the_process():
@@ -81,7 +81,7 @@ def test_offline_says_since_and_next():
     assert (shipping.since, shipping.retry_at, shipping.cause) == (NOW - 240, NOW + 48, "connection refused")
     assert shipping.sentence == (
         "Offline for 4 m so far: connection refused. Next try in 48 s (failure 3). "
-        "Nothing is lost: 12,000 entries pending."
+        "Nothing is lost: 12,000 entries unsent."
     )
 
 
@@ -144,7 +144,9 @@ def test_working_lane_is_no_trouble():
 
 def test_left_counts_all_unsent():
     statistics = Statistics(recorded=2_010, pending=1, sending=2, waiting=3, in_doubt=2_000, shipped=4)
-    assert told(statistics).sentence.endswith("Nothing is lost: 6 entries pending, 2,000 in doubt.")
+    assert told(statistics).sentence.endswith(
+        "Nothing is lost: 2,006 entries unsent, 2,000 of them in doubt."
+    )
 
 
 # --- what is set aside
@@ -161,7 +163,7 @@ def test_settling_says_how_long():
     assert shipping.cause == "what is in doubt may still arrive"
     assert shipping.sentence == (
         "What is in doubt may still arrive: its profiles wait 28 s more. "
-        "Nothing is lost: 0 entries pending, 5 in doubt."
+        "Nothing is lost: 5 entries unsent, 5 of them in doubt."
     )
 
 
@@ -190,7 +192,7 @@ def test_held_names_who_decides():
     assert (shipping.state, shipping.cause) == ("waiting", "held for a person to decide")
     assert shipping.sentence == (
         f"Held for a person to decide: 1 profile, and 2 entries behind; {DECIDE}. "
-        "Nothing is lost: 2 entries pending, 3 in doubt."
+        "Nothing is lost: 5 entries unsent, 3 of them in doubt."
     )
 
 
@@ -231,7 +233,7 @@ def reported(statistics=None, settling_until=None, held=0, **report):
         ),
         (
             {"stopped_by": "offline", "message": "connection refused", "pending": 5},
-            "Shipped 0 entries in 0 requests. Offline: connection refused. All of it is kept (5 pending).",
+            "Shipped 0 entries in 0 requests. Offline: connection refused. All of it is kept (5 entries unsent).",
         ),
         (
             {
@@ -241,20 +243,20 @@ def reported(statistics=None, settling_until=None, held=0, **report):
                 "retry_at": NOW + 90,
                 "requests": 1,
             },
-            "Shipped 0 entries in 1 request. Stopped: slow down. Due in 1 m. All of it is kept (5 pending).",
+            "Shipped 0 entries in 1 request. Stopped: slow down. Due in 1 m. All of it is kept (5 entries unsent).",
         ),
         (
             {"stopped_by": "paused", "message": "HTTP 401", "pending": 5, "requests": 1},
             (
                 "Shipped 0 entries in 1 request. Stopped, something must be mended: HTTP 401. "
-                "All of it is kept (5 pending)."
+                "All of it is kept (5 entries unsent)."
             ),
         ),
         (
             {"stopped_by": "waiting", "message": "reset", "in_doubt": 5, "requests": 1, "retry_at": NOW + 1},
             (
                 "Shipped 0 entries in 1 request. Stopped: reset. Due in 30 s. "
-                "All of it is kept (0 pending, 5 in doubt)."
+                "All of it is kept (5 entries unsent, 5 of them in doubt)."
             ),
         ),
     ],
@@ -267,7 +269,7 @@ def test_report_names_who_decides():
     statistics = Statistics(waiting=2, in_doubt=3)
     assert reported(statistics, shipped=1, requests=1, pending=2, held=1) == (
         f"Shipped 1 entry in 1 request. Held for a person to decide: 1 profile, and 2 entries behind; {DECIDE}. "
-        "All of it is kept (2 pending, 3 in doubt)."
+        "All of it is kept (5 entries unsent, 3 of them in doubt)."
     )
 
 
@@ -320,7 +322,7 @@ def test_not_all_was_shipped(statistics, sentence):
 def test_something_may_be_lost(statistics):
     sentence = told(statistics).sentence
     assert "Nothing is lost" not in sentence
-    assert sentence.endswith("Still to be sent: 1 entry pending.")
+    assert sentence.endswith("Still to be sent: 1 entry unsent.")
 
 
 @pytest.mark.parametrize(

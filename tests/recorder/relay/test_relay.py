@@ -90,7 +90,7 @@ def test_health_is_status_sentence(running):
     running.ask("/engage", SET)
     health = running.ask("/health")
     assert health.status == 200
-    assert "1 entry pending" in health.text
+    assert "1 entry unsent" in health.text
 
 
 def test_metrics_are_openmetrics(tmp_path):

@@ -2,6 +2,9 @@
 
 import pytest
 
+from recorder import Journal, Recorder, Shipper, ShippingPolicy
+from tests.doubles import FORBIDDEN, REFUSED, RESET, Scripted
+
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
 
 
@@ -45,3 +48,29 @@ def test_missing_or_foreign_exits_2(restante, journal, content):
     ran = restante("doctor", "-j", journal)
     assert (ran.code, ran.out) == (2, "")
     assert (journal.read_bytes() if journal.exists() else None) == content
+
+
+@pytest.mark.parametrize(
+    ("answers", "policy", "matter"),
+    [
+        ((), {}, ""),
+        ((REFUSED,), {}, "rejected"),
+        ((FORBIDDEN,), {}, "paused"),
+        ((RESET,), {}, "in doubt"),
+        ((RESET,), {"in_doubt": "hold", "settle_after": 0}, "held"),
+    ],
+)
+def test_doctor_and_status_agree(restante, journal, answers, policy, matter):
+    """Both by `recorder.model.attention`; what needs a person is a finding of that name."""
+    with Recorder("T", journal) as recorder:
+        recorder.people_increment("ada", {"visits": 1})
+    if answers:
+        with Journal(journal) as opened:
+            shipper = Shipper(opened, Scripted(*answers), ShippingPolicy(**policy))
+            shipper.ship()
+            if matter == "held":
+                shipper.ship()
+    ran = restante("doctor", "--json", "-j", journal)
+    wrong = [finding["name"] for finding in ran.json if finding["severity"] == "attention"]
+    assert wrong == [matter] * bool(matter)
+    assert ran.code == restante("status", "-j", journal).code == bool(matter)

@@ -72,7 +72,7 @@ def test_last_shipper_is_shown(append, status, ship):
     ship(limit=1)
     first = status().out.splitlines()[0]
     assert first.startswith("No shipper is running (last seen ")
-    assert "2 entries pending" in first
+    assert "2 entries unsent" in first
 
 
 def test_all_shipped(append, status, ship):
@@ -91,7 +91,7 @@ def test_process_that_ships_is_named(append, journal, status):
         opened.claims.take_over(time.time(), uptime(), service="", policy=ShippingPolicy())
         ran = status()
     assert ran.code == 0
-    assert ran.out.startswith(f"Process {os.getpid()} is shipping. Nothing is lost: 3 entries pending.\n")
+    assert ran.out.startswith(f"Process {os.getpid()} is shipping. Nothing is lost: 3 entries unsent.\n")
 
 
 def test_offline_is_no_alarm(restante, journal, append, status, closed_port):
@@ -101,7 +101,7 @@ def test_offline_is_no_alarm(restante, journal, append, status, closed_port):
     assert ran.code == 0
     assert ran.out.startswith("Offline")
     assert ": connection refused." in ran.out
-    assert "3 entries pending" in ran.out
+    assert "3 entries unsent" in ran.out
 
 
 def test_login_page_is_offline(append, status, ship):
@@ -124,7 +124,7 @@ def test_in_doubt_needs_attention(append, status, ship):
     ran = status()
     assert ran.code == 1
     assert re.match(r"Waiting(?: for \d+ s)?: no answer says whether the last request arrived", ran.out)
-    assert "3 in doubt" in ran.out.splitlines()[0]
+    assert "3 of them in doubt" in ran.out.splitlines()[0]
     assert ran.out.splitlines()[1] == "recorded 3 = pending 0 + in doubt 3 + shipped 0 + rejected 0"
 
 
@@ -179,6 +179,7 @@ def test_paused_needs_attention(append, status, ship):
     assert re.match(
         r"Paused(?: for \d+ s so far)?, something must be mended: HTTP 401: Unauthorized\.", ran.out
     )
+    assert "`restante token` changes the project's token." in ran.out
 
 
 def test_rejected_entries_need_attention(journal, status, ship):
@@ -223,8 +224,9 @@ def test_json_has_sentence_shipping_accounts(append, status):
         "old_events": 0,
         "senders": {},
     }
-    assert list(told["accounts"]) == [field.name for field in dataclasses.fields(Statistics)]
+    assert list(told["accounts"]) == [*(field.name for field in dataclasses.fields(Statistics)), "unsent"]
     assert told["accounts"]["recorded"] == sum(told["accounts"][state] for state in State) == 3
+    assert told["accounts"]["unsent"] == 3
     assert told["accounts"]["bytes"] > 0
     assert 0 <= told["accounts"]["oldest_pending_seconds"] < 60
 
