@@ -19,6 +19,7 @@ __all__ = [
     "EntryRow",
     "FailureGroup",
     "Fenced",
+    "Flow",
     "Forgotten",
     "Hold",
     "ProfileCount",
@@ -253,6 +254,34 @@ class Statistics:
     def adds_up(self) -> bool:
         """True if the accounts balance."""
         return bool(self.recorded == sum(getattr(self, state.value) for state in State))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """Recording and shipping in the last hours.
+
+    Attributes:
+        seconds: The time that all slices take together.
+        recorded: Entries recorded in each slice, the latest last.
+        shipped: Entries that the service accepted in each slice, the latest last.
+        lately: Entries recorded, and accepted, in the last five minutes.
+    """
+
+    seconds: float
+    recorded: tuple[int, ...]
+    shipped: tuple[int, ...]
+    lately: tuple[int, int]
+
+    def backlog(self, unsent: int) -> list[int]:
+        """Return how many entries were unsent at the end of each slice, as far as they were not given up since.
+
+        >>> Flow(seconds=3.0, recorded=(5, 2, 1), shipped=(0, 4, 0), lately=(0, 0)).backlog(4)
+        [5, 3, 4]
+        """
+        found = [unsent]
+        for recorded, shipped in zip(self.recorded[:0:-1], self.shipped[:0:-1], strict=True):
+            found.append(max(found[-1] - recorded + shipped, 0))
+        return found[::-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
 """`JournalReader`: everything that commands and screens read from a journal."""
 
 from recorder.reading.attempts import AttemptReader
+from recorder.reading.flow import FlowReader
 from recorder.reading.history import HistoryReader
 from recorder.reading.previews import PreviewReader
 
 __all__ = ["JournalReader"]
 
 
-class JournalReader(PreviewReader, AttemptReader, HistoryReader):
+class JournalReader(PreviewReader, AttemptReader, HistoryReader, FlowReader):
     """A journal's entries, attempts, history and accounts; read-only, and no writer ever waits for it.
 
     Args:
