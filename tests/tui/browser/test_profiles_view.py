@@ -8,7 +8,7 @@ from recorder import JournalReader
 from simulator import Simulator
 from simulator.testing import to_test
 from tests.tui.browser import shops
-from tests.tui.browser.harness import browsing, press, screen_text, settled
+from tests.tui.browser.harness import browsing, press, screen_text, settled, text_of
 from tui.browser import gateway_profiles as room
 from tui.browser.messages import ShowProfile
 from tui.browser.views.profiles import ProfilesView
@@ -149,6 +149,34 @@ async def test_profile_shows_shipped_and_predicted(ada):
         marks = {row.name: row.mark for row in shown(pilot).rows}
         differ = {name for name in {*shipped, *predicted} if shipped.get(name) != predicted.get(name)}
         assert {name for name, mark in marks.items() if mark != " "} == differ
+
+
+async def test_search_goes_to_properties(ada):
+    """As typed; escape goes back, n and N go round, and a list at the side stays as it is."""
+    async with browsing(ada, (120, 36)) as pilot:
+        await press(pilot, "2", "j", "enter")
+        names = [row.name for row in shown(pilot).rows]
+        values = [f"{row.name} {row.left or ''} {row.right or ''}" for row in shown(pilot).rows]
+        places = [place for place, text in enumerate(values) if "r" in text]
+
+        def here():
+            return names.index(pilot.app.query_one(PropertyTable).current.name)
+
+        await press(pilot, "slash", "R")
+        assert here() == places[0]
+        await press(pilot, "escape")
+        assert here() == 0
+        await press(pilot, "slash", "enter")
+        seen = [here()]
+        for key in ("n", "N", "N"):
+            await press(pilot, key)
+            seen.append(here())
+        assert seen == [places[0], places[1], places[0], places[-1]]
+        await press(pilot, "slash", *"zzz")
+        assert "No property shows Rzzz." in text_of(pilot)
+        await press(pilot, "enter", "n")
+        assert said(pilot) == ["No property shows Rzzz."]
+        assert len(listed(pilot)) == 4
 
 
 async def test_steps_show_before_and_after(ada):

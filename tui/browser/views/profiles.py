@@ -22,11 +22,13 @@ from tui.browser.widgets.profile_list import ProfileList
 from tui.browser.widgets.profile_pane import ProfilePane
 from tui.browser.widgets.prompt import Prompt
 from tui.browser.widgets.text_pane import TextPane
+from tui.text.format import printable
 from tui.text.history import note_of
 
 __all__ = ["ProfilesView"]
 
 _HINT = "part of an id or a group key"
+_HINT_PROPERTY = "part of a property's name or value"
 _NOTHING_OPEN = "Nothing is open to copy: enter opens a profile."
 
 
@@ -48,12 +50,14 @@ class ProfilesView(View):
         super().__init__()
         self._gateway = ProfilesGateway(gateway.path, clock=gateway.now)
         self._changes = changes
+        self._wanted = ""  # in a property
+        self._from = 0  # the property under the cursor before the search
 
     def compose(self) -> ComposeResult:
-        """The list, and the profile at its side or in its place."""
+        """The prompt; the list, and the profile at its side or in its place."""
+        yield Prompt()
         with Horizontal(id="profiles-body"):
             with Vertical(id="profiles-left"):
-                yield Prompt()
                 yield ProfileList(self._gateway)
             yield ProfilePane(self._gateway)
 
@@ -108,7 +112,7 @@ class ProfilesView(View):
             return self._close_value
         if self.has_class("open"):
             return self._close_profile
-        return self.on_prompt_closed if self._list.search else None
+        return self._show_all if self._list.search else None
 
     def _close_value(self) -> None:
         self.pane.remove_class("value")
@@ -142,26 +146,49 @@ class ProfilesView(View):
     # --- search
 
     def action_search(self) -> None:
-        """Ask what to search."""
-        if not self.has_class("wide"):
-            self.remove_class("open")
-        self._prompt.open("search", "/ ", self._list.search, _HINT)
+        """Ask what to look for: among the properties of the open profile, or the profiles."""
+        if self.has_class("open"):
+            self.pane.remove_class("value")
+            self._from = self.pane.properties.cursor
+            self._prompt.open("property", "/ ", self._wanted, _HINT_PROPERTY)
+        else:
+            self._prompt.open("profile", "/ ", self._list.search, _HINT)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search while it is typed."""
-        if self._prompt.is_open:
+        if not self._prompt.is_open:
+            return
+        if self._prompt.purpose == "profile":
             self._list.search_for(event.value)
+            return
+        self._wanted = event.value
+        found = self.pane.properties.find(self._wanted, start=self._from)
+        self._prompt.say("" if found else _no_property(self._wanted))
 
-    def on_prompt_entered(self, message: Prompt.Entered) -> None:
-        """Go into the list."""
-        self._list.search_for(message.text)
-        self._list.focus()
+    def on_prompt_entered(self) -> None:
+        """Go to what was found."""
+        self.take_focus()
 
     def on_prompt_closed(self) -> None:
-        """Show all profiles again."""
+        """Go back to the property from which the search began, or show all profiles again."""
         self._prompt.close()
+        if self._prompt.purpose == "property":
+            self.pane.properties.put(self._from)
+        else:
+            self._list.search_for("")
+        self.take_focus()
+
+    def _show_all(self) -> None:
         self._list.search_for("")
         self._list.focus()
+
+    def action_find_next(self, way: int) -> None:
+        """To the next property that was searched for: 1 for down, -1 for up."""
+        properties = self.pane.properties
+        if not self._wanted or not self.has_class("open"):
+            self.action_search()
+        elif not properties.find(self._wanted, start=properties.cursor + way, way=way):
+            self.say(_no_property(self._wanted))
 
     # --- moving
 
@@ -269,6 +296,10 @@ class ProfilesView(View):
     def on_resize(self, event: Resize) -> None:
         """Place list and profile side by side, or one of them."""
         self.set_class(event.size.width >= WIDE, "wide")
+
+
+def _no_property(text: str) -> str:
+    return f"No property shows {printable(text)}."
 
 
 def _json(value: Any) -> str:

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui.browser.keys import BINDINGS
+from tui.browser.widgets.notice import Notice
 from tui.text.format import printable
 
 __all__ = ["Line", "Prompt"]
@@ -23,8 +24,8 @@ class Line(Input):
         return printable(value)
 
 
-class Prompt(Horizontal):
-    """One line to type in; hidden until it is asked for."""
+class Prompt(Vertical):
+    """One line to type in, and below it what is to be said about it; hidden until it is asked for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["prompt"]]
 
@@ -49,13 +50,15 @@ class Prompt(Horizontal):
     def __init__(self) -> None:
         super().__init__(id="prompt")
         self.display = False
-        self._purpose = ""
+        self.purpose = ""
         self._check: Callable[[str], str] | None = None
 
     def compose(self) -> ComposeResult:
-        """A sign, and the line."""
-        yield Static("/", id="prompt-sign", markup=False)
-        yield Line(id="prompt-input", compact=True, select_on_focus=False)
+        """A sign, the line, and words about it."""
+        with Horizontal(id="prompt-line"):
+            yield Static("/", id="prompt-sign", markup=False)
+            yield Line(id="prompt-input", compact=True, select_on_focus=False)
+        yield Notice("prompt-words")
 
     @property
     def is_open(self) -> bool:
@@ -79,16 +82,21 @@ class Prompt(Horizontal):
             hint: Shown while the line is empty.
             check: Returns why a text is refused, or nothing. A refused text stays.
         """
-        self._purpose, self._check = purpose, check
+        self.purpose, self._check = purpose, check
         text = printable(text)
         self.display = True
         self.query_one("#prompt-sign", Static).update(sign)
+        self.say("")
         field = self.field
         field.value = text
         field.placeholder = hint
         field.cursor_position = len(text)
         # At once, not with the next refresh as focus() does: what is typed right after the key is text already.
         self.screen.set_focus(field)
+
+    def say(self, words: str) -> None:
+        """Show words below the line, until others or none are shown; they are safe to print."""
+        self.query_one("#prompt-words", Notice).say(f" {words}" if words else "")
 
     def close(self) -> None:
         """Hide the prompt."""
@@ -109,4 +117,4 @@ class Prompt(Horizontal):
             self.post_message(self.Refused(words))
             return
         self.close()
-        self.post_message(self.Entered(self._purpose, event.value))
+        self.post_message(self.Entered(self.purpose, event.value))

@@ -8,7 +8,7 @@ from tui.text.format import clipped, printable
 from tui.text.standpoint import PropertyRow, Standpoint
 from tui.text.states import LOOKS
 
-__all__ = ["PropertyTable"]
+__all__ = ["PropertyTable", "match_of"]
 
 _WRITER = 30  # cells of the entry that wrote a property, with its operator and state
 _SHORT_WRITER = 12  # with its number and state's glyph only
@@ -34,6 +34,13 @@ class PropertyTable(Lines[PropertyRow]):
         self.empty = " …" if standpoint is None else f" {standpoint.nothing or 'It has no properties.'}"
         self.put(standpoint.row(row.name if row is not None else None) if standpoint is not None else 0)
 
+    def find(self, text: str, *, start: int, way: int = 1) -> bool:
+        """Put the cursor on the next property that shows a text, from a place on; return False if none does."""
+        place = match_of(self.rows, text, start, way)
+        if place is not None:
+            self.put(place)
+        return place is not None
+
     def heads(self, width: int) -> str:
         """Return the heads of the columns."""
         if self.shown is None or not self.shown.rows:
@@ -50,6 +57,27 @@ class PropertyTable(Lines[PropertyRow]):
         mark, name, left, right, by = _fit((row.mark, row.shown, left, right, writer), width)
         by_style = LOOKS[row.by.state].style if row.by is not None else ""
         return (mark, f"bold {style}"), (name, ""), (left, ""), (right, style), (by, by_style)
+
+
+def match_of(rows: Sequence[PropertyRow], text: str, start: int, way: int = 1) -> int | None:
+    """Return the place of the next row with a text in its name or a value, whatever its case; None if there is none.
+
+    Args:
+        rows: The rows.
+        text: The text.
+        start: The first place that is looked at; behind the last row the first one follows.
+        way: 1 for down, -1 for up.
+
+    >>> rows = [PropertyRow(name, name, None, value, " ") for name, value in [("plan", '"pro"'), ("visits", "3")]]
+    >>> match_of(rows, "PRO", 1), match_of(rows, "i", 0), match_of(rows, "x", 0)
+    (0, 1, None)
+    """
+    wanted = text.casefold()
+    places = ((start + way * step) % len(rows) for step in range(len(rows)))
+    shown = ((place, (rows[place].shown, rows[place].left, rows[place].right)) for place in places)
+    return next(
+        (place for place, cells in shown if any(wanted in (cell or "").casefold() for cell in cells)), None
+    )
 
 
 def _fit(cells: tuple[str, str, str, str, str], width: int) -> tuple[str, str, str, str, str]:
