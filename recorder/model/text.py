@@ -3,18 +3,29 @@
 __all__ = ["age", "count", "printable"]
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_MINUTE = 60
+_ALONE = 24  # hours or days from which the next unit tells little
 
 
-def age(seconds: float) -> str:
-    """Return a span of time in its largest unit.
+def age(seconds: float, *, short: bool = False) -> str:
+    """Return a span of time in its largest unit, and in the next one where that tells much.
 
-    >>> age(12), age(240), age(90_000)
-    ('12 s', '4 m', '1 d')
+    Args:
+        seconds: The span.
+        short: In the largest unit alone, without a blank, for a narrow column.
+
+    >>> age(12), age(1_740), age(11_520), age(90_000), age(90_000, short=True)
+    ('12 s', '29 m', '3 h 12 m', '1 d 1 h', '1d')
     """
-    for length, unit in _UNITS:
+    for place, (length, unit) in enumerate(_UNITS):
         if seconds >= length:
-            return f"{int(seconds // length)} {unit}"
-    return "0 s"
+            whole, rest = divmod(int(seconds), length)
+            next_length, next_unit = _UNITS[min(place + 1, len(_UNITS) - 1)]
+            more = rest // next_length if length > _MINUTE and whole < _ALONE else 0
+            if short:
+                return f"{whole}{unit}"
+            return f"{whole} {unit}" + (f" {more} {next_unit}" if more else "")
+    return "0s" if short else "0 s"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -36,7 +36,7 @@ class Columns:
     def cells(self, row: Row, now: float, *, mark: str) -> tuple[str, str]:
         """Return a row's line up to its state, and its state."""
         look = LOOKS[row.state]
-        when = age(max(0.0, now - row.recorded_at)).replace(" ", "")
+        when = age(max(0.0, now - row.recorded_at), short=True)
         line = self._line(mark, f"{row.seq:,}", when, row.owner, row.operator, row.summary)
         return line + " " * _GAP, fitted(look.mark + row.marks, self.state)
 

@@ -65,7 +65,7 @@ def test_no_shipper_was_ever_seen():
 
 
 def test_last_shipper_is_named():
-    shipping = told(Statistics(recorded=1, pending=1), pid=7, seen_at=NOW - 7_300)
+    shipping = told(Statistics(recorded=1, pending=1), pid=7, seen_at=NOW - 7_201)
     assert shipping.sentence == "No shipper is running (last seen 2 h ago). Nothing is lost: 1 entry unsent."
 
 

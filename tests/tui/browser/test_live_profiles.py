@@ -184,7 +184,7 @@ async def test_time_alone_rebuilds_no_properties(ada, monkeypatch):
         view.refresh_view()
         await settled(pilot)
         assert made == []
-        assert pilot.app.query_one(PropertyTable).shown.title.endswith("2 h ago")
+        assert pilot.app.query_one(PropertyTable).shown.title.endswith("2 h 16 m ago")
 
 
 STATES = some.sampled_from([State.SHIPPED, State.PENDING, State.IN_DOUBT, State.REJECTED])

@@ -84,7 +84,7 @@ def test_doubt_after_reading_back_is_doubt(tmp_path):
 @pytest.mark.parametrize(
     ("settle_after", "held", "following"),
     [
-        (5_400, "itself, in doubt, for 1 h more", "it is sent again, which is harmless, after the wait"),
+        (5_430, "itself, in doubt, for 1 h 30 m more", "it is sent again, which is harmless, after the wait"),
         (
             0,
             "itself, in doubt: the wait is over",

@@ -39,12 +39,14 @@ def entry(message, operator):
         (60, "1 m"),
         (3_599, "59 m"),
         (3_600, "1 h"),
-        (86_399, "23 h"),
+        (11_520, "3 h 12 m"),
+        (86_399, "23 h 59 m"),
         (86_400, "1 d"),
-        (400 * 86_400, "400 d"),
+        (100_000, "1 d 3 h"),
+        (400 * 86_400 + 7_200, "400 d"),
     ],
 )
-def test_age_uses_largest_unit(seconds, shown):
+def test_age_tells_two_units_at_most(seconds, shown):
     assert age(seconds) == shown
 
 

@@ -57,7 +57,7 @@ class AttemptTable(Lines[Attempt]):
         times = f" ({row.times:,} times)" if row.times > 1 else ""
         when, outcome, *rest = _fit(
             (
-                age(max(self.now - (row.ended_at or row.started_at), 0.0)).replace(" ", ""),
+                age(max(self.now - (row.ended_at or row.started_at), 0.0), short=True),
                 f"{look.glyph} {word}",
                 row.lane.value,
                 f"{row.updates:,}",

@@ -57,7 +57,7 @@ class FailureTable(Lines[FailureGroup | AttemptGroup]):
         row = self.rows[place]
         many, look = _kind(row)
         status = str(row.status) if row.status is not None else ""
-        first, last = (age(max(self.now - at, 0.0)) for at in (row.first_at, row.last_at))
+        first, last = (age(max(self.now - at, 0.0), short=True) for at in (row.first_at, row.last_at))
         ends = [many.rjust(_NUMBER)]
         if width >= _WIDE:
             ends.append(f"first {first}".rjust(_AGE))

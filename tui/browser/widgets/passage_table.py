@@ -71,7 +71,7 @@ class PassageTable(Lines[None]):
             return ((fitted(beginning(self.history), width), "$text-muted"),)
         passage = self.history.passages[n - 1]
         look = LOOKS[passage.state]
-        when = age(max(self.now - passage.recorded_at, 0.0)).replace(" ", "")
+        when = age(max(self.now - passage.recorded_at, 0.0), short=True)
         change = self.written.changes[n - 1] if n <= len(self.written.changes) else "…"
         operator = printable(clipped(passage.operator, 40))
         state = look.mark
