@@ -60,6 +60,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _shown("journal.problem", "e", "problem(1)", "next problem", "in doubt, rejected or held back"),
         _key("journal.problem_before", "E", "problem(-1)", "previous problem"),
         _shown("journal.enter", "enter", "enter", "detail", "the entry whole: payload, attempts, effect"),
+        _key("journal.pane", "v", "pane", "detail pane", "show it, or hide it"),
         _shown("journal.profile", "p", "profile", "profile", "the entry's profile at that moment"),
         _shown("journal.retry", "R", "retry", "retry", "send again what is marked, or this entry"),
         _shown("journal.discard", "D", "discard", "discard", "give up what is marked, or this entry"),

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from recorder import Entry, JournalReader
 from tui.cli import options
-from tui.text.format import age, clipped, count, printable, summary
+from tui.text.format import age, clipped, count, printable
+from tui.text.summary import summary
 
 __all__ = ["entries_command"]
 

@@ -1,8 +1,13 @@
 """Text by the cells it takes on a terminal, not by its characters. Pure."""
 
-from rich.cells import cell_len, chop_cells, set_cell_size
+from collections.abc import Iterable
 
-__all__ = ["fitted", "folded"]
+from rich.cells import cell_len, chop_cells, set_cell_size, split_graphemes
+
+__all__ = ["fitted", "folded", "middle_cut"]
+
+_FLAGS = range(0x1F1E6, 0x1F200)  # regional indicators: two of them are a flag
+_TONES = range(0x1F3FB, 0x1F400)  # of the skin, of the letter before
 
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:
@@ -17,6 +22,49 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
     if length > width:
         return set_cell_size(text, width - 1) + "…"
     return " " * (width - length) + text if right else text + " " * (width - length)
+
+
+def middle_cut(text: str, width: int) -> str:
+    """Return text of at most so many cells, its beginning and its end; an ellipsis stands for what is between.
+
+    Ids that a program made differ at their end.
+
+    >>> middle_cut("visitor-0000-070", 13), middle_cut("ada", 13), middle_cut("名前は全角です", 7)
+    ('visitor-…-070', 'ada', '名前…す')
+    """
+    if cell_len(text) <= width:
+        return text
+    graphemes = _graphemes(text)
+    end = _taken(reversed(graphemes), (width - 1) // 3) if width > 1 else 0
+    tail = graphemes[len(graphemes) - end :]
+    left = width - 1 - sum(map(cell_len, tail))
+    return "".join([*graphemes[: _taken(graphemes, left)], "…", *tail]) if width > 0 else ""
+
+
+def _taken(graphemes: Iterable[str], width: int) -> int:
+    """Return how many graphemes, from the first on, take at most so many cells."""
+    number = 0
+    for grapheme in graphemes:
+        width -= cell_len(grapheme)
+        if width < 0:
+            break
+        number += 1
+    return number
+
+
+def _graphemes(text: str) -> list[str]:
+    """Return what a terminal draws as one letter each: rich's graphemes, with flags and tones of the skin whole."""
+    if text.isascii():
+        return list(text)
+    found: list[str] = []
+    for start, end, _ in split_graphemes(text)[0]:
+        part = text[start:end]
+        flag = ord(part[0]) in _FLAGS and found and len(found[-1]) == 1 and ord(found[-1]) in _FLAGS
+        if found and (flag or ord(part[0]) in _TONES):
+            found[-1] += part
+        else:
+            found.append(part)
+    return found
 
 
 def folded(text: str, width: int) -> list[str]:

@@ -1,53 +1,94 @@
-"""Widths of the table's columns: the long ones shrink first, then SUMMARY goes, then AGE. Pure."""
+"""Layout of the journal: the place of the detail, and the columns of the table. Pure.
+
+A wider window never shows less: each column is at least as wide as in a narrower one.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from tui.text.cells import fitted
+from tui.text.cells import fitted, middle_cut
 from tui.text.format import age
 from tui.text.rows import Row
 from tui.text.states import LOOKS
 
-__all__ = ["Columns", "columns_for"]
+__all__ = ["Columns", "Place", "columns_for", "detail_place", "detail_size"]
+
+Place = Literal["beside", "below", "instead", ""]
+"""Place of the detail: beside the table, below it, in its place, or nowhere."""
+
+_BESIDE = 140  # cells from which the detail stands beside the table
+_BELOW = 16  # lines from which it stands below the table
+_TALL = 28  # lines from which it does so unless it is hidden
+_LEAST_DETAIL = 42  # cells
 
 _AGE = 5
-_OPERATOR = 9
-_STATE = 12
-_LEAST_PROFILE = 10
-_LEAST_SUMMARY = 12
+_STATE = 14  # "⊘ discarded x2"
+_MARKS = 5  # " late"
+_OWNER = 10
+_MOST_OWNER = 36
+_LEAST_SUMMARY = 4
+_SUMMARY = 12  # before the profile gets more
+_LONG_SUMMARY = 48  # before the marks of the state get their space
 _GAP = 2
 _MARK = 1
 
 
+def detail_place(width: int, height: int, *, shown: bool | None, entered: bool) -> Place:
+    """Return where the detail stands.
+
+    Args:
+        width: Cells of table and detail.
+        height: Their lines.
+        shown: It is to be shown, or not; None: as there is space.
+        entered: The person is in it.
+
+    >>> [detail_place(width, height, shown=None, entered=False) for width, height in ((140, 20), (120, 32), (80, 20))]
+    ['beside', 'below', '']
+    >>> [detail_place(80, height, shown=True, entered=True) for height in (20, 12)]
+    ['below', 'instead']
+    """
+    if width >= _BESIDE:
+        return "beside" if shown is not False or entered else ""
+    if height >= _BELOW:
+        return "below" if shown or entered or (shown is None and height >= _TALL) else ""
+    return "instead" if entered else ""
+
+
+def detail_size(place: Place, width: int, height: int, *, entered: bool) -> tuple[int, int]:
+    """Return width and height of the detail in cells and lines; one that was entered has more lines."""
+    if place == "beside":
+        return _LEAST_DETAIL + (width - _BESIDE) * 2 // 5, height
+    return width, height * (6 if entered else 4) // 10 if place == "below" else height
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns' widths in cells; 0 leaves one out."""
+    """The columns' widths in cells, in the order of their importance; 0 leaves one out."""
 
     seq: int
     age: int
-    owner: int
-    operator: int
-    summary: int
     state: int
+    owner: int
+    summary: int
 
     def heads(self) -> str:
         """Return the line above the table."""
-        return self._line(" ", "SEQ", "AGE", "PROFILE", "OP", "SUMMARY") + " " * _GAP + "STATE"
+        return " " + "".join(self._cells("SEQ", "AGE", "STATE", "PROFILE", "SUMMARY"))
 
-    def cells(self, row: Row, now: float, *, mark: str) -> tuple[str, str]:
-        """Return a row's line up to its state, and its state."""
-        look = LOOKS[row.state]
+    def cells(self, row: Row, now: float, *, mark: str) -> tuple[str, str, str]:
+        """Return a row's line up to its state, its state, and the rest."""
         when = age(max(0.0, now - row.recorded_at), short=True)
-        line = self._line(mark, f"{row.seq:,}", when, row.owner, row.operator, row.summary)
-        return line + " " * _GAP, fitted(look.mark + row.marks, self.state)
+        state = LOOKS[row.state].mark + row.marks
+        owner = middle_cut(row.owner, self.owner)
+        seq, when, state, *rest = self._cells(f"{row.seq:,}", when, state, owner, row.summary)
+        return mark + seq + when, state, "".join(rest)
 
-    def _line(self, mark: str, *cells: str) -> str:
-        widths = (self.seq, self.age, self.owner, self.operator, self.summary)
-        parts = [
-            fitted(cell, width, right=place < 2)  # noqa: PLR2004  # numbers and ages
+    def _cells(self, *cells: str) -> list[str]:
+        widths = (self.seq, self.age, self.state, self.owner, self.summary)
+        return [
+            " " * (_GAP if width and place else 0) + fitted(cell, width, right=place < 2)  # noqa: PLR2004  # numbers
             for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-            if width
         ]
-        return mark + (" " * _GAP).join(parts)
 
 
 def columns_for(width: int, highest: int) -> Columns:
@@ -58,13 +99,11 @@ def columns_for(width: int, highest: int) -> Columns:
         highest: The highest number in it.
     """
     seq = max(len(f"{highest:,}"), 3)
-    state = _STATE
-    space = width - _MARK - seq - _OPERATOR - state - 3 * _GAP
-    ages = _AGE
-    left = space - ages - _GAP
-    if left < _LEAST_PROFILE:
-        return Columns(seq, 0, max(space, 1), _OPERATOR, 0, state)
-    if left < _LEAST_PROFILE + _GAP + _LEAST_SUMMARY:
-        return Columns(seq, ages, left, _OPERATOR, 0, state)
-    owner = min(max((left - _GAP) * 2 // 5, _LEAST_PROFILE), 40)
-    return Columns(seq, ages, owner, _OPERATOR, left - _GAP - owner, state)
+    space = max(width - _MARK - seq - _AGE - _STATE - 3 * _GAP, 1)
+    owner = min(space, _OWNER)
+    summary = space - owner - _GAP
+    if summary < _LEAST_SUMMARY:
+        return Columns(seq, _AGE, _STATE, owner, 0)
+    more = min(max(summary - _SUMMARY, 0) // 3, _MOST_OWNER - _OWNER)
+    marks = min(max(summary - more - _LONG_SUMMARY, 0) // 2, _MARKS)
+    return Columns(seq, _AGE, _STATE + marks, owner + more, summary - more - marks)

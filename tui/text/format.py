@@ -1,14 +1,10 @@
-"""Ages, sizes, counts and summaries as text, and user data that can never style a terminal. Pure."""
+"""Ages, sizes and counts as text, and user data that can never style a terminal. Pure."""
 
 import json
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recorder.model.text import age, count, printable
-
-if TYPE_CHECKING:
-    from recorder import Entry
 
 __all__ = [
     "MOST_COPIED",
@@ -20,7 +16,6 @@ __all__ = [
     "owner_name",
     "printable",
     "size",
-    "summary",
 ]
 
 
@@ -91,19 +86,3 @@ def clipped(text: str, length: int) -> str:
     'abc…'
     """
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
-
-
-def summary(entry: "Entry", length: int = 60) -> str:
-    """Return an entry's first property, and how many more there are."""
-    # Spelling out takes its time: of a megabyte only what may be shown is.
-    payload: Any = entry.message.get(entry.operator or "", entry.message)
-    if isinstance(payload, Mapping) and payload:
-        name, value = next(iter(payload.items()))
-        more = f" (+{len(payload) - 1})" if len(payload) > 1 else ""
-        text = f"{name}={json.dumps(value, ensure_ascii=False)}{more}"
-    elif isinstance(payload, list):
-        names = (name if isinstance(name, str) else json.dumps(name, ensure_ascii=False) for name in payload)
-        text = ", ".join(names)
-    else:
-        text = "" if payload in ("", None) else json.dumps(payload, ensure_ascii=False)
-    return clipped(printable(text[: length + 1]), length)

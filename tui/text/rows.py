@@ -5,7 +5,9 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from recorder import Entry, State
-from tui.text.format import clipped, owner_name, printable, summary
+from tui.text.cells import middle_cut
+from tui.text.format import owner_name, printable
+from tui.text.summary import summary
 
 __all__ = ["Query", "Row", "Window", "row_of", "words_of"]
 
@@ -67,7 +69,6 @@ class Row:
     seq: int
     recorded_at: float
     owner: str
-    operator: str
     summary: str
     state: State
     marks: str
@@ -78,16 +79,17 @@ def row_of(entry: Entry) -> Row:
     return Row(
         seq=entry.seq,
         recorded_at=entry.recorded_at,
-        owner=_cell(owner_name(entry.profile, entry.group_key)),
-        operator=_cell(entry.operator or entry.lane.value),
+        owner=_owner(owner_name(entry.profile, entry.group_key)),
         summary=summary(entry, _LONGEST),
         state=entry.state,
         marks=" x2" * entry.possibly_twice + " late" * entry.out_of_order,
     )
 
 
-def _cell(text: str) -> str:
-    return clipped(printable(text[: _LONGEST + 1]), _LONGEST)
+def _owner(text: str) -> str:
+    if len(text) > 2 * _LONGEST:
+        text = f"{text[:_LONGEST]}{text[-_LONGEST:]}"
+    return middle_cut(printable(text), _LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Window:
     def place(self, seq: int) -> int:
         """Return the row number of an entry, or of the next older one that is loaded, or of the last.
 
-        >>> window = Window(5, tuple(Row(seq, 0.0, "", "", "", State.PENDING, "") for seq in (30, 20, 10)))
+        >>> window = Window(5, tuple(Row(seq, 0.0, "", "", State.PENDING, "") for seq in (30, 20, 10)))
         >>> window.place(30), window.place(25), window.place(1)
         (5, 6, 7)
         """

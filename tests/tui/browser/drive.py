@@ -136,7 +136,7 @@ def drive(folder, size=(80, 24), show=_silent):
         terminal.press("y")
         show("retried", terminal.wait("1 entry is to be sent again."))
         terminal.press("Escape")
-        terminal.wait("SEQ")  # a key right after it would be Alt and that key, to a terminal
+        terminal.wait("payload", gone=True)  # a key right after it would be Alt and that key, to a terminal
         terminal.press("q")
         show("ended", terminal.wait("ended with 0"))
     with JournalReader(path) as reader:

@@ -147,9 +147,9 @@ async def test_escape_closes_from_the_inside(kiosk):
         await press(pilot, "enter", "slash")
         assert app.query_one(Prompt).is_open
         await press(pilot, "escape")
-        assert (app.query_one(Prompt).is_open, view.detail_open) == (False, True)
+        assert (app.query_one(Prompt).is_open, view.body.entered) == (False, True)
         await press(pilot, "escape")
-        assert (view.detail_open, table(pilot).query_now.words) == (False, ("op=add",))
+        assert (view.body.entered, table(pilot).query_now.words) == (False, ("op=add",))
         await press(pilot, "escape")
         assert table(pilot).query_now.words == ()
         assert app.is_running

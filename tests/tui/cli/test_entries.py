@@ -55,12 +55,12 @@ def test_entries_come_newest_first(restante, story):
     cells = [line.split("\t") for line in ran.out.splitlines()]
     assert {len(line) for line in cells} == {6}
     by_seq = {int(line[0]): line[2:] for line in cells}
-    assert by_seq[1] == ["ada", "$set", 'plan="pro" (+1)', "pending"]
-    assert by_seq[2] == ["ada", "$add", "visits=2", "pending"]
-    assert by_seq[4] == ["ada", "$unset", "city", "pending"]
-    assert by_seq[5] == ["company:acme", "$set", 'plan="team"', "pending"]
+    assert by_seq[1] == ["ada", "$set", 'set plan, city  "pro", "Zürich"', "pending"]
+    assert by_seq[2] == ["ada", "$add", "visits +2", "pending"]
+    assert by_seq[4] == ["ada", "$unset", "unset city", "pending"]
+    assert by_seq[5] == ["company:acme", "$set", 'set plan  "team"', "pending"]
     assert by_seq[6][3].startswith("rejected (")
-    assert by_seq[7] == ["bob", "$delete", "", "pending"]
+    assert by_seq[7] == ["bob", "$delete", "delete the profile", "pending"]
 
 
 def test_limit_shows_the_newest(restante, story):

@@ -6,26 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder import Entry, State
-from recorder.model.operations import Lane
-from tui.text.format import age, clipped, count, printable, size, summary
-
-
-def entry(message, operator):
-    return Entry(
-        seq=1,
-        lane=Lane.PEOPLE,
-        group_key=None,
-        profile="ada",
-        operator=operator,
-        message=message,
-        recorded_at=0.0,
-        state=State.PENDING,
-        attempt=None,
-        sends=0,
-        reason=None,
-        possibly_twice=False,
-    )
+from tui.text.format import age, clipped, count, printable, size
 
 
 @pytest.mark.parametrize(
@@ -111,44 +92,3 @@ def test_clipped_text_begins_alike(text, length):
     shown = clipped(text, length)
     assert len(shown) <= length
     assert shown == text if len(text) <= length else shown == text[: length - 1] + "…"
-
-
-@pytest.mark.parametrize(
-    ("message", "operator", "shown"),
-    [
-        ({"$set": {"plan": "pro"}}, "$set", 'plan="pro"'),
-        ({"$set": {"plan": "pro", "a": 1, "b": 2}}, "$set", 'plan="pro" (+2)'),
-        ({"$set": {}}, "$set", "{}"),
-        ({"$add": {"n": 0.1}}, "$add", "n=0.1"),
-        ({"$set": {"name": "Zoë"}}, "$set", 'name="Zoë"'),
-        ({"$unset": ["plan", "city"]}, "$unset", "plan, city"),
-        ({"$delete": ""}, "$delete", ""),
-        ({"$delete": None}, "$delete", ""),
-        ({"$merge": 0}, "$merge", "0"),
-        ({"$merge": False}, "$merge", "false"),
-        ({"$merge": [True, None, {"a": 1}]}, "$merge", 'true, null, {"a": 1}'),
-        ({"event": "visit", "properties": {}}, None, 'event="visit" (+1)'),
-        ({}, None, "{}"),
-    ],
-)
-def test_summary_names_the_first_property(message, operator, shown):
-    assert summary(entry(message, operator)) == shown
-
-
-def test_summary_is_short_and_printable():
-    assert summary(entry({"$set": {"a": "x" * 100}}, "$set"), 10) == 'a="xxxxxx…'
-    assert summary(entry({"$set": {"\x1b[31m": "\u202e\x07"}}, "$set")) == '\\x1b[31m="\\u202e\\u0007"'
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@given(JSON, st.integers(1, 80))
-def test_summary_is_one_line(payload, length):
-    shown = summary(entry({"$distinct_id": "ada", "$merge": payload}, "$merge"), length)
-    assert len(shown) <= length
-    assert shown.isprintable()

@@ -5,8 +5,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
-from textual.events import Resize
 
 from recorder import InvalidFilter, State
 from recorder.model.filters import where
@@ -15,9 +13,9 @@ from tui.browser.gateway import Gateway
 from tui.browser.keys import BINDINGS
 from tui.browser.messages import Failed
 from tui.browser.views.entry_keys import EntryKeys
-from tui.browser.views.view import WIDE
 from tui.browser.widgets.entry_detail import EntryDetail
 from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.journal_body import JournalBody
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.prompt import Prompt
 from tui.browser.widgets.state_tabs import StateTabs
@@ -49,20 +47,14 @@ class JournalView(EntryKeys):
         self._total: int | None = None
         self._find: tuple[str, ...] = ()
         self._count_again_at = 0.0
-        self.detail_open = False
-        """True after the detail was opened with enter."""
         self._refusal = ""
 
     def compose(self) -> ComposeResult:
-        """Tabs, prompt and notices above; the table, and the detail at its side or in its place."""
+        """Tabs, prompt and notices above; table and detail below."""
         yield StateTabs()
         yield Prompt()
         yield Notice("filter-line")
-        with Horizontal(id="journal-body"):
-            with Vertical(id="journal-table"):
-                yield Notice("heads")
-                yield EntryTable(self._gateway)
-            yield EntryDetail(self._gateway)
+        yield JournalBody(self._gateway)
 
     @property
     def text(self) -> EntryDetail:
@@ -74,8 +66,9 @@ class JournalView(EntryKeys):
         return self.query_one(Prompt)
 
     @property
-    def _wide(self) -> bool:
-        return self.size.width >= WIDE
+    def body(self) -> JournalBody:
+        """The table and the detail."""
+        return self.query_one(JournalBody)
 
     @property
     def place(self) -> tuple[Query, int | None]:
@@ -91,7 +84,7 @@ class JournalView(EntryKeys):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave enter unbound in the detail, where it leads nowhere."""
         if action == "enter":
-            return not self.detail_open
+            return not self.body.entered
         return super().check_action(action, parameters)
 
     def on_failed(self, message: Failed) -> None:
@@ -109,7 +102,7 @@ class JournalView(EntryKeys):
     def refresh_view(self) -> None:
         """The journal has changed, or time has passed."""
         self.table.refresh_rows()
-        if self._detail_shows:
+        if self.body.place:
             self.text.refresh_entry()
         self._count()
         self._show_lines()
@@ -119,7 +112,7 @@ class JournalView(EntryKeys):
         """The function that closes prompt, detail, marks, filter or tab."""
         if self._prompt.is_open:
             return self._leave_prompt
-        if self.detail_open:
+        if self.body.entered:
             return self._close_detail
         if self.table.marks:
             return self.clear_marks
@@ -131,7 +124,7 @@ class JournalView(EntryKeys):
     def take_focus(self) -> None:
         """Give the keys to the prompt, the detail or the table."""
         # At once, so that a key right after enter is a command already.
-        inner = self._prompt.field if self._prompt.is_open else self.text if self.detail_open else self.table
+        inner = self._prompt.field if self._prompt.is_open else self.text if self.body.entered else self.table
         self.screen.set_focus(inner)
 
     def show(self, query: Query, *, at: int | None = None) -> None:
@@ -149,7 +142,7 @@ class JournalView(EntryKeys):
 
     def show_entry(self, seq: int) -> None:
         """Show an entry among all."""
-        self.detail_open = False
+        self.body.entered = False
         self._arrange()
         self.show(Query(), at=seq)
 
@@ -269,33 +262,33 @@ class JournalView(EntryKeys):
 
     # --- the detail
 
-    @property
-    def _detail_shows(self) -> bool:
-        return self._wide or self.detail_open
-
     def action_enter(self) -> None:
         """Into the detail."""
         self.in_turn(self._enter)
 
     def _enter(self) -> None:
         if self.table.cursor is not None:
-            self.detail_open = True
-            self.text.show(self.table.cursor)
+            self.body.entered = True
             self._arrange()
 
     def _close_detail(self) -> None:
-        self.detail_open = False
+        self.body.entered = False
+        self._arrange()
+
+    def action_pane(self) -> None:
+        """Show the detail, or hide it."""
+        self.body.shown, self.body.entered = not self.body.place, False
         self._arrange()
 
     def _arrange(self) -> None:
-        """Show table and detail side by side, or one of them.
-
-        Done by `display` at once, before the focus goes there: what a style sheet shows later cannot take it yet.
-        """
-        self.text.display = self._detail_shows
-        self.query_one("#journal-table").display = self._wide or not self.detail_open
+        self.body.place_detail()
         self.take_focus()
         self.refresh_bindings()
+
+    def on_journal_body_placed(self) -> None:
+        """Give the keys to what shows."""
+        if self.display and not self._prompt.is_open:
+            self.take_focus()
 
     def on_entry_table_opened(self) -> None:
         """A click on the row under the cursor."""
@@ -303,23 +296,13 @@ class JournalView(EntryKeys):
 
     def on_entry_table_moved(self, message: EntryTable.Moved) -> None:
         """Show another entry in the detail."""
-        if self._detail_shows:
+        if self.body.place:
             self.text.show(message.seq)
 
     def on_entry_table_changed(self) -> None:
         """Other rows were loaded."""
         self._show_lines()
         self.go_on()
-
-    def on_resize(self, event: Resize) -> None:
-        """Place table and detail anew."""
-        self.set_class(event.size.width >= WIDE, "wide")
-        if self._prompt.is_open or not self.display:
-            self.text.display = self._detail_shows
-        else:
-            self._arrange()
-        if self._detail_shows:
-            self.text.show(self.table.cursor)
 
     # --- the lines around the table
 
@@ -333,7 +316,7 @@ class JournalView(EntryKeys):
         self.query_one("#filter-line", Notice).say(self._filter_words())
         self.query_one("#heads", Notice).say("" if table.empty else table.heads())
         table.nothing = self._nothing()
-        if table.empty and self.detail_open:
+        if table.empty and self.body.entered:
             self._close_detail()  # its entry is gone
 
     def _filter_words(self) -> str:

@@ -89,12 +89,11 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _strip(self, row: Row, width: int) -> Strip:
         here, marked = row.seq == self.cursor, row.seq in self.marks
-        line, state = self._columns.cells(
-            row, self._gateway.now(), mark="►" if here else "●" if marked else " "
-        )
+        mark = "►" if here else "●" if marked else " "
+        line, state, rest = self._columns.cells(row, self._gateway.now(), mark=mark)
         style = self._style(here=here, marked=marked)
         of_state = self.get_component_rich_style(f"state--{row.state.value}", partial=True)
-        segments = [Segment(line, style), Segment(state, style + of_state)]
+        segments = [Segment(line, style), Segment(state, style + of_state), Segment(rest, style)]
         return Strip(segments).adjust_cell_length(width, style)
 
     def _style(self, *, here: bool, marked: bool) -> Style:
