@@ -32,7 +32,7 @@ from simulator.service import Service
 
 __all__ = ["COUNTED", "LATER", "PAGE", "Tally", "exactly", "line", "rows", "tally"]
 
-PAGE = Path(__file__).parents[1] / "docs" / "guarantees.md"
+PAGE = Path(__file__).parents[1] / "docs" / "exactly-once.md"
 BEGIN, END = "<!-- made by `python -m benchmarks.exactly_once --write` -->", "<!-- until here -->"
 
 IDS = ("ada", "bob", "cleo", "dora")
@@ -400,7 +400,7 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=int, default=200, help="of each policy (default 200); half as many of the others"
     )
-    parser.add_argument("--write", action="store_true", help="put the table into docs/guarantees.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/exactly-once.md")
     given = parser.parse_args()
     lines = [HEAD, "|---|" + "---:|" * 7]
     print(*lines, sep="\n", flush=True)

@@ -196,8 +196,8 @@ NAMED = re.compile(
 )
 
 
-def test_guarantees_name_existing_tests():
-    named = NAMED.findall(" ".join(text_of(ROOT / "docs" / "guarantees.md").split()))
+def test_evidence_names_existing_tests():
+    named = NAMED.findall(" ".join(text_of(ROOT / "docs" / "evidence.md").split()))
     assert len(named) >= 30
     for file, test in named:
         path = ROOT / "tests" / file

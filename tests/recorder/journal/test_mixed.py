@@ -37,7 +37,7 @@ def test_bad_entry_is_rejected_alone(filled, path):
 
 
 def test_silently_dropped_update_counts_as_shipped(filled, path):
-    """Only the service's own list of rejected messages shows this gap of docs/guarantees.md."""
+    """Only the service's own list of rejected messages shows this gap of docs/evidence.md."""
     with Service(mixed="apply-valid") as service:
         report = Shipper(filled, HttpTransport(url=service.url)).ship()
         dropped = service.messages("rejected")
