@@ -13,15 +13,27 @@ from enum import StrEnum
 from typing import Any
 
 from recorder.journal import attempts, doubt, entries, lanes
+from recorder.journal.connection import Connection
 from recorder.journal.entries import Decidable, Profile
 from recorder.journal.erase import erase_settled
 from recorder.model.entries import NewEntry, ReadBack, State
 from recorder.model.errors import InvalidOperation, JournalError
-from recorder.model.filters import Where
+from recorder.model.filters import Where, where
 from recorder.model.intake import Intake
 from recorder.model.operations import Lane
 
-__all__ = ["Decision", "Verb", "as_edited", "decide", "edit", "matching", "weigh"]
+__all__ = [
+    "Decision",
+    "Undo",
+    "Verb",
+    "as_edited",
+    "decide_all",
+    "edit",
+    "matching",
+    "take_back",
+    "undo_of",
+    "weigh",
+]
 
 _AT_ONCE = 10_000  # entries in a transaction: others record in between
 
@@ -99,7 +111,19 @@ def weigh(connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) ->
     return _Weighed(connection, verb, numbers).decision()
 
 
-def decide(connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) -> Decision:
+def decide_all(journal: Connection, verb: Verb, filter: str | Sequence[str], now: float) -> Decision:
+    """Decide about all entries that match a filter, in as many transactions as that takes."""
+    condition = where(filter, now=now)
+    with journal.reading() as connection:
+        chosen = list(matching(connection, condition))
+    parts = []
+    for numbers in chosen:
+        with journal.transaction() as connection:
+            parts.append(_decide(connection, verb, numbers))
+    return Decision.sum(parts)
+
+
+def _decide(connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) -> Decision:
     """Decide about these entries, inside the caller's transaction."""
     weighed = _Weighed(connection, verb, numbers)
     if weighed.taken:
@@ -203,6 +227,64 @@ def _resume(connection: sqlite3.Connection, rows: Sequence[Decidable], alike: in
     for lane, owners in by_lane.items():
         doubt.decided(connection, lane, owners)
     lanes.retry_paused_anew(connection, by_lane, alike)
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Entries as they stand before a discard; see `Journal.take_back`.
+
+    Attributes:
+        rows: The entries, by number.
+        held: Lane and profile of those that are held for a person.
+    """
+
+    rows: tuple[Decidable, ...]
+    held: frozenset[tuple[str, Profile]]
+
+
+def undo_of(connection: sqlite3.Connection, numbers: Sequence[int]) -> Undo:
+    """Return what takes a discard of these entries back."""
+    rows = entries.with_state(connection, numbers)
+    held = {(lane, owner) for lane in {row.lane for row in rows} for owner in doubt.held(connection, lane)}
+    return Undo(tuple(rows), frozenset(held))
+
+
+def take_back(connection: sqlite3.Connection, undo: Undo) -> Decision:
+    """Give discarded entries their earlier state again, inside the caller's transaction.
+
+    Those whose lane has gone on go as after a retry. The rest of a run in doubt that the discard broke stays hazardous.
+    """
+    found = {row.seq: row for row in entries.with_state(connection, [row.seq for row in undo.rows])}
+    before = [row for row in undo.rows if _untouched(row, found.get(row.seq))]
+    to_send = [found[row.seq] for row in before if row.state in {State.PENDING, State.WAITING}]
+    late = _overtaken(connection, to_send)
+    _take_up(connection, to_send, late)
+    for state in (State.REJECTED, State.IN_DOUBT):
+        entries.move(connection, [row.seq for row in before if row.state == state], State.DISCARDED, state)
+    entries.restore(connection, before)
+    for lane, owners in _owners(row for row in before if row.state == State.IN_DOUBT).items():
+        held = [row for row in before if row.unit in owners and (lane, row.unit) in undo.held]
+        doubt.hold_again(connection, lane, {row.unit: row.seq for row in reversed(held)})
+        doubt.decide_settled(connection, lane)
+    refused = len(undo.rows) - len(before)
+    return Decision(
+        entries=len(before),
+        out_of_order=len(late),
+        refused={_CHANGED: refused} if refused else {},
+        numbers=tuple(row.seq for row in before),
+    )
+
+
+_CHANGED = "not discarded any more, or something happened before it was"
+
+
+def _untouched(before: Decidable, now: Decidable | None) -> bool:
+    """Return True if an entry was discarded as it stood, and nothing has happened to it since."""
+    return (
+        now is not None
+        and now.state == State.DISCARDED
+        and (now.attempt, now.sends) == (before.attempt, before.sends)
+    )
 
 
 def edit(connection: sqlite3.Connection, seq: int, message: Any, *, token: str, now: float) -> None:

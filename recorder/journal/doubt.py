@@ -8,7 +8,7 @@ suspect after that, until it is answered; see `suspects`.
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from recorder.journal import entries, erase
@@ -32,6 +32,8 @@ __all__ = [
     "end_all_waits",
     "end_settled_waits",
     "end_waits",
+    "held",
+    "hold_again",
     "limits",
     "over",
     "shortest_wait",
@@ -287,6 +289,20 @@ class TimedWait(NamedTuple):
     behind: int
     left: float
     never_answered: bool
+
+
+def held(connection: sqlite3.Connection, lane: str) -> set[Profile]:
+    """Return the profiles of a lane that are held for a person."""
+    return {wait.owner for wait in _waits(connection, lane) if wait.cause == "hold"}
+
+
+def hold_again(connection: sqlite3.Connection, lane: str, behind: Mapping[Profile, int]) -> None:
+    """Hold profiles that were held before, each behind its first entry in doubt."""
+    waiting = {wait.owner for wait in _waits(connection, lane)}
+    new = [(lane, *owner, seq, "", 0, 0, None, 0) for owner, seq in behind.items() if owner not in waiting]
+    connection.executemany(_INSERT, new)
+    holds = [(behind[wait.owner], wait.id) for wait in _waits(connection, lane) if wait.owner in behind]
+    connection.executemany(_HOLD, holds)
 
 
 def count_held(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -54,6 +54,7 @@ __all__ = [
     "reject",
     "reject_unreadable",
     "rejected_since",
+    "restore",
     "row",
     "sending",
     "settle",
@@ -509,7 +510,7 @@ def unsure(connection: sqlite3.Connection, lane: str) -> dict[Profile, int]:
 # --- deciding
 
 _WITH_STATE = """
-SELECT seq, lane, group_key, profile, state, attempt, sends, out_of_order, reason FROM entries_with_state
+SELECT seq, lane, group_key, profile, state, attempt, sends, out_of_order, reason, hazardous FROM entries_with_state
  WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq
 """
 # Sent entries that may have been applied, pruned ones included; and of those, the ones that are not sent again.
@@ -532,6 +533,7 @@ UPDATE entries SET state = 'discarded',
                    reason = coalesce(nullif(reason, '{ReadBack.NOT_APPLIED}'), 'discarded by a person')
  WHERE seq IN (SELECT value FROM json_each(?))
 """
+_RESTORE = "UPDATE entries SET reason = ?, hazardous = ? WHERE seq = ?"
 _MARK_OUT_OF_ORDER = "UPDATE entries SET out_of_order = 1 WHERE seq IN (SELECT value FROM json_each(?))"
 _EDIT = "UPDATE entries SET message = ?, operator = ?, group_key = ?, profile = ? WHERE seq = ?"
 _ENTRY = (
@@ -551,6 +553,7 @@ class Decidable(NamedTuple):
     sends: int
     out_of_order: int
     reason: str | None
+    hazardous: int
 
     @property
     def owner(self) -> tuple[str, str | None, str | None]:
@@ -600,6 +603,11 @@ def discard(connection: sqlite3.Connection, rows: Sequence[Decidable]) -> None:
     changes = Counter[str]({State.DISCARDED: len(rows)})
     changes.subtract(State(row.state) for row in rows)
     accounts.change(connection, changes)
+
+
+def restore(connection: sqlite3.Connection, rows: Sequence[Decidable]) -> None:
+    """Give entries the reason and the mark that they had before they were discarded."""
+    connection.executemany(_RESTORE, [(row.reason, row.hazardous, row.seq) for row in rows])
 
 
 def mark_out_of_order(connection: sqlite3.Connection, numbers: Sequence[int], newly: int) -> None:

@@ -20,7 +20,7 @@ from recorder.model.tokens import check_token
 
 if TYPE_CHECKING:
     from recorder.journal.claims import Claims
-    from recorder.journal.decisions import Decision
+    from recorder.journal.decisions import Decision, Undo
     from recorder.journal.forget import Progress
     from recorder.journal.housekeeping import Housekeeping
     from recorder.journal.mentions import Whose
@@ -216,18 +216,17 @@ class Journal:
         """Give up pending, waiting, rejected and doubtful entries; see `retry`."""
         return self._decide("discard", filter)
 
-    def _decide(self, verb: Literal["retry", "discard"], filter: str | Sequence[str]) -> "Decision":
-        from recorder.journal.decisions import Decision, Verb, decide, matching
-        from recorder.model.filters import where
+    def take_back(self, undo: "Undo") -> "Decision":
+        """Give discarded entries the state that `JournalReader.before_discard` found; refuse those changed since."""
+        from recorder.journal.decisions import take_back
 
-        condition = where(filter, now=time.time())
-        with self._connection.reading() as connection:
-            chosen = list(matching(connection, condition))
-        parts = []
-        for numbers in chosen:
-            with self._connection.transaction() as connection:
-                parts.append(decide(connection, Verb(verb), numbers))
-        return Decision.sum(parts)
+        with self._connection.transaction() as connection:
+            return take_back(connection, undo)
+
+    def _decide(self, verb: Literal["retry", "discard"], filter: str | Sequence[str]) -> "Decision":
+        from recorder.journal.decisions import Verb, decide_all
+
+        return decide_all(self._connection, Verb(verb), filter, time.time())
 
     def edit(self, seq: int, message: Mapping[str, Any]) -> None:
         """Give an entry another message, and send it at its number.

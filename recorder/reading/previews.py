@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from recorder.journal.decisions import Decision, Verb, as_edited, matching, weigh
+from recorder.journal.decisions import Decision, Undo, Verb, as_edited, matching, undo_of, weigh
 from recorder.journal.mentions import Whose, named, numbers_naming, ranges, weigh_forgetting
 from recorder.model.filters import where
 from recorder.model.reports import Entry, Forgotten
@@ -28,6 +28,11 @@ class PreviewReader(EntryReader, StatusReader):
             return Decision.sum(
                 weigh(connection, verb, several) for several in matching(connection, condition)
             )
+
+    def before_discard(self, numbers: Sequence[int]) -> Undo:
+        """Return what `Journal.take_back` needs to take a discard of these entries back."""
+        with self._snapshot() as connection:
+            return undo_of(connection, numbers)
 
     def edit_check(self, entry: Entry) -> Callable[[Any], None]:
         """Return a function that raises `InvalidOperation` for a message that `Journal.edit` would refuse."""

@@ -18,7 +18,7 @@ from recorder import (
     ShippingPolicy,
     ShipReport,
 )
-from recorder.journal.decisions import Decision, Verb
+from recorder.journal.decisions import Decision, Undo, Verb
 from recorder.model.filters import MOST_RANGES
 from recorder.model.json_value import parse_json
 from recorder.model.reports import Forgotten
@@ -30,9 +30,10 @@ from tui.text.format import count, escaped_json, printable
 from tui.text.readback import format_readback, format_wait
 from tui.text.rows import Query
 
-__all__ = ["Actions", "ReadOnly", "Step", "decided", "named", "numbered", "question"]
+__all__ = ["Actions", "ReadOnly", "Step", "decided", "named", "numbered", "question", "taken_back"]
 
 _MOST_NAMED = 3
+_MOST_TAKEN_BACK = 100_000  # entries; of more, no discard is remembered
 _MOST_EDITED = 100_000  # characters; a text area is no editor for more
 
 
@@ -83,6 +84,7 @@ class Actions:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._undo: Undo | None = None
 
     def _allowed(self, what: str) -> None:
         if not self._gateway.write:
@@ -111,12 +113,31 @@ class Actions:
         hidden = f", {marked - shown:,} of them not shown here" if shown < marked else ""
         return decision, f"{marked:,} marked{hidden}."
 
-    def decide(self, verb: Verb, numbers: Iterable[int]) -> Decision:
+    def decide(self, verb: Verb, numbers: Sequence[int]) -> Decision:
         """Decide about exactly these entries: those that the question named, whatever else matches by now."""
         self._allowed(verb.value)
         with Journal(self._gateway.path) as journal:
-            act = journal.retry if verb is Verb.RETRY else journal.discard
-            return Decision.sum([act(words) for words in numbered(numbers)])
+            if verb is Verb.RETRY:
+                return Decision.sum([journal.retry(words) for words in numbered(numbers)])
+            with JournalReader(self._gateway.path) as reader:
+                few = len(numbers) <= _MOST_TAKEN_BACK
+                self._undo = reader.before_discard(numbers) if few else None
+            return Decision.sum([journal.discard(words) for words in numbered(numbers)])
+
+    @property
+    def may_take_back(self) -> bool:
+        """True if the last discard can be taken back."""
+        return self._undo is not None
+
+    def take_back(self) -> str:
+        """Take the last discard back, and return the result in words."""
+        self._allowed("undo")
+        if self._undo is None:
+            raise RestanteError("no discard since the browser was started can be taken back")
+        with Journal(self._gateway.path) as journal:
+            done = journal.take_back(self._undo)
+        self._undo = None
+        return taken_back(done)
 
     def editable(self, seq: int) -> tuple[Entry, str, Callable[[str], str]]:
         """Return an entry that may be edited, its message as text, and a check that says why another would be refused.
@@ -308,6 +329,18 @@ def question(verb: Verb, decision: Decision, marks: str = "", *, settle: bool = 
         lines.append(settling if settle else _NO_ACCOUNT)
     lines += [f"Not taken: {number:,} ({printable(reason)})." for reason, number in decision.refused.items()]
     return "\n".join(lines)
+
+
+def taken_back(decision: Decision) -> str:
+    """Return in words what taking a discard back did.
+
+    >>> taken_back(Decision(entries=2, out_of_order=1, refused={"not discarded any more": 1}))
+    '2 entries stand as before; 1 of them out of order: later ones of its profile went. Not 1 (not discarded any more).'
+    """
+    words = f"{count(decision.entries, 'entry stands', 'entries stand')} as before"
+    if decision.out_of_order:
+        words += f"; {decision.out_of_order:,} of them out of order: later ones of its profile went"
+    return f"{words}.{''.join(f' Not {number:,} ({reason}).' for reason, number in decision.refused.items())}"
 
 
 def decided(verb: Verb, decision: Decision) -> str:

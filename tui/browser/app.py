@@ -292,6 +292,10 @@ class Browser(App[Place], Asking):
             self.exit()
         self.action_close()
 
+    def action_undo(self) -> None:
+        """Take the last discard back."""
+        self.changes.undo()
+
     def action_help(self) -> None:
         """Show all keys, those of this view first."""
         self.push_screen(HelpScreen(self.view.where, write=self.gateway.write))

@@ -9,6 +9,7 @@ from textual.app import App
 from recorder.journal.decisions import Verb
 from tui.browser.actions import Actions, decided, question
 from tui.browser.gateway import Gateway
+from tui.browser.keys import key_name
 from tui.browser.messages import Changed, Failed
 from tui.browser.screens.confirm import Answer, ConfirmScreen
 from tui.browser.screens.edit import EditScreen
@@ -58,6 +59,10 @@ class Changes:
         if filters:
             self._start(self._decide(verb, filters, among))
 
+    def undo(self) -> None:
+        """Take the last discard back."""
+        self._start(self._take_back())
+
     def edit(self, seq: int) -> None:
         """Give an entry another message."""
         self._start(self._edit(seq))
@@ -96,9 +101,14 @@ class Changes:
         match await self._answer(question(verb, decision, marks, settle=settle), settle=settle):
             case "yes":
                 done = await to_thread(self.actions.decide, verb, decision.numbers)
-                self._app.post_message(Changed(decided(verb, done)))
+                back = verb is Verb.DISCARD and bool(done.entries) and self.actions.may_take_back
+                hint = f" {key_name(self._app, 'app.undo')} takes it back." if back else ""
+                self._app.post_message(Changed(f"{decided(verb, done)}{hint}"))
             case "settle":
                 await self._under_way(ProgressScreen("Reading profiles", self.actions.settle))
+
+    async def _take_back(self) -> None:
+        self._app.post_message(Changed(await to_thread(self.actions.take_back)))
 
     async def _edit(self, seq: int) -> None:
         entry, text, check = await to_thread(self.actions.editable, seq)

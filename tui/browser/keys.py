@@ -13,7 +13,7 @@ from textual.keys import Keys, key_to_character
 
 __all__ = ["BINDINGS", "KEY_IDS", "WRITES", "key_name", "key_names", "keys_shown"]
 
-WRITES = frozenset({"retry", "discard", "edit", "forget", "ship"})
+WRITES = frozenset({"retry", "discard", "edit", "forget", "ship", "undo"})
 """Actions that need ``--write``."""
 
 _MODIFIERS = {"ctrl", "shift", "alt", "super", "meta", "hyper"}
@@ -48,6 +48,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _key("app.shipping", "3", "view('shipping')", "shipping", "how it stands, and what failed"),
         _shown("app.close", "escape", "close", "back", "close the prompt, the detail, the marks, the filter"),
         _key("app.palette", "colon,ctrl+p", "command_palette", "palette", "everything by name"),
+        _key("app.undo", "U", "undo", "undo", "take the last discard back"),
         _key("app.help", "question_mark", "help", "help", "all keys, and the words of a filter"),
         _shown("app.quit", "q", "back", "quit", "back, and at last quit; ctrl+c copies, or quits"),
         Binding("ctrl+c,ctrl+q", "quit", id="app.quit_now", show=False, system=True),

@@ -92,3 +92,24 @@ async def test_ctrl_c_copies_then_leaves(kiosk):
         assert len(pilot.app.screen_stack) == 1
         pilot.app.simulate_key("ctrl+c")
         await settled(pilot, lambda: pilot.app._exit)
+
+
+async def test_discard_is_taken_back(kiosk):
+    """Each entry stands as before: rejected, in doubt and held, pending."""
+    numbers = (12, 17, 40)
+    with JournalReader(kiosk.path) as reader:
+        before = [reader.entry(seq) for seq in numbers]
+        held = reader.hold(before[1])
+    async with browsing(kiosk, words=["seq=12,17,40"], write=True) as pilot:
+        await press(pilot, "U")
+        assert "no discard since the browser was started can be taken back" in said(pilot)
+        await press(pilot, "m", "m", "m", "D", "y")
+        await settled(pilot, lambda: "3 entries discarded. U takes it back." in said(pilot))
+        assert state_of(kiosk, 12) is State.DISCARDED
+        await press(pilot, "U")
+        await settled(pilot, lambda: "3 entries stand as before." in said(pilot))
+        await press(pilot, "U")
+        assert said(pilot).count("no discard since the browser was started can be taken back") == 2
+    with JournalReader(kiosk.path) as reader:
+        assert [reader.entry(seq) for seq in numbers] == before
+        assert reader.hold(before[1]) == held
