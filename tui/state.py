@@ -31,13 +31,11 @@ class Remembered:
 
     Attributes:
         view: The view that showed.
-        tab: The state whose entries the journal showed; empty for all.
-        words: The filter; see `recorder.model.filters`.
+        words: The filter of the journal, with its tab; see `recorder.model.filters`.
         history: Filters typed so far, as they were typed, oldest first.
     """
 
     view: str = ""
-    tab: str = ""
     words: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
 
@@ -95,7 +93,7 @@ def _files(folder: Path) -> Iterator[tuple[float, Path]]:
 
 
 def _read(found: Any) -> Remembered:
-    view, tab, words, history = (found[field.name] for field in dataclasses.fields(Remembered))
-    if not all(isinstance(text, str) for text in (view, tab, *words, *history)):
+    view, words, history = (found[field.name] for field in dataclasses.fields(Remembered))
+    if not all(isinstance(text, str) for text in (view, *words, *history)):
         raise ValueError("not what `remember` writes")
-    return Remembered(view, tab, tuple(words), tuple(history)).bounded()
+    return Remembered(view, tuple(words), tuple(history)).bounded()

@@ -65,6 +65,11 @@ class StatusReader(Source):
         """Return the project tokens that the journal had before `restante token` changed it."""
         return [token for (token,) in self._all(sql.EARLIER_TOKENS)]
 
+    def identity(self) -> str:
+        """Return the journal's own name, which copies of it share."""
+        with self._snapshot() as connection:
+            return str(shipper.home(connection)[0])
+
     def moved(self) -> str | None:
         """Return why this looks like a copy of a journal that ships elsewhere, or None."""
         with self._snapshot() as connection:

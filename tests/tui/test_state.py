@@ -8,7 +8,7 @@ import pytest
 
 from tui.state import Remembered, forget, recall, remember
 
-STATE = Remembered("profiles", "rejected", ("op=add", "profile=Ada Lovelace"), ("op=add", "coffee"))
+STATE = Remembered("profiles", ("state=rejected", "op=add", "profile=Ada Lovelace"), ("op=add", "coffee"))
 
 
 def nobody():

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -45,6 +45,7 @@ from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
 from tui.browser.widgets.top_line import TopLine
 from tui.browser.work import Asking
+from tui.state import Remembered
 from tui.text.facts import Facts
 from tui.text.format import printable
 from tui.text.rows import Query
@@ -93,6 +94,7 @@ class Browser(App[Place], Asking):
         first: The view to begin with.
         words: A filter to begin with; see `recorder.model.filters`.
         place: Where to go on, after the browser of a replaced file ended with it.
+        remembered: State of an earlier run; at the end the attribute of this name has what the next one begins with.
     """
 
     TITLE = "restante"
@@ -113,8 +115,11 @@ class Browser(App[Place], Asking):
         first: str = "journal",
         words: Sequence[str] = (),
         place: Place | None = None,
+        remembered: Remembered = Remembered(),  # noqa: B008  # frozen
     ) -> None:
         super().__init__()
+        self.remembered: Remembered | None = remembered
+        """None after a profile was forgotten: filters may name it."""
         self.gateway = gateway
         self.set_class(ascii_only, "ascii")
         self._ascii = [AsciiFilter()] if ascii_only else []
@@ -260,6 +265,13 @@ class Browser(App[Place], Asking):
         self._version = look.version
         self.view.refresh_view()
 
+    def exit(self, *arguments: Any, **options: Any) -> None:
+        """End; what is to be remembered is noted while there are widgets."""
+        if self.remembered is not None and self.query(View):
+            query, _ = self.query_one(JournalView).place
+            self.remembered = replace(self.remembered, view=self.view.where, words=query.expression)
+        super().exit(*arguments, **options)
+
     # --- going around
 
     def action_view(self, name: str) -> None:
@@ -295,6 +307,12 @@ class Browser(App[Place], Asking):
     def action_undo(self) -> None:
         """Take the last discard back."""
         self.changes.undo()
+
+    def action_zone(self) -> None:
+        """Tell times in the local zone, or in UTC again."""
+        self.gateway.local = not self.gateway.local
+        self.view.refresh_view()
+        self.notify(f"Times are {'local' if self.gateway.local else 'UTC'} now.", markup=False)
 
     def action_help(self) -> None:
         """Show all keys, those of this view first."""
@@ -333,6 +351,7 @@ class Browser(App[Place], Asking):
     def on_changed(self, message: Changed) -> None:
         """Show what the person changed."""
         if message.forgotten is not None:
+            self.remembered = None
             self.query_one(ProfilesView).forgotten(*message.forgotten)
         self.query_one(JournalView).clear_marks()
         self.notify(printable(message.words), timeout=message.seconds, markup=False)

@@ -37,6 +37,7 @@ class Gateway:
         clock: Seconds since the epoch; tests give a fixed one.
         transport: Where ``ship now`` sends to.
         account: Name, secret and project of the account that reads profiles to settle, if there is one.
+        local: Times are told in the local zone, not in UTC.
 
     Raises:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
@@ -50,11 +51,13 @@ class Gateway:
         clock: Callable[[], float] = time.time,
         transport: Callable[[], HttpTransport] = HttpTransport,
         account: tuple[str, str, str] | None = None,
+        local: bool = False,
     ) -> None:
         self.write = write
         self.now = clock
         self.transport = transport
         self.account = account
+        self.local = local
         # Compared by path, without a descriptor: closing one would cancel SQLite's locks on the file. A file that is
         # replaced between these two lines is opened once more.
         self._file = _identity(path)
@@ -92,6 +95,10 @@ class Gateway:
     def version(self) -> int:
         """Return a number that changes whenever the journal was changed."""
         return self._reader.version()
+
+    def identity(self) -> str:
+        """Return the journal's own name, which copies of it share."""
+        return self._reader.identity()
 
     def facts(self) -> Facts:
         """Read the state of the journal."""
@@ -228,6 +235,7 @@ class Gateway:
             attempts=tuple(self._reader.attempts(seq)),
             hold=self._reader.hold(entry),
             shipper=self._reader.shipping(),
+            local=self.local,
         )
 
     def effect(self, entry: Entry, stop: Callable[[], bool] = _never) -> Effect | None:

@@ -49,6 +49,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _shown("app.close", "escape", "close", "back", "close the prompt, the detail, the marks, the filter"),
         _key("app.palette", "colon,ctrl+p", "command_palette", "palette", "everything by name"),
         _key("app.undo", "U", "undo", "undo", "take the last discard back"),
+        _key("app.zone", "u", "zone", "local time", "or UTC again"),
         _key("app.help", "question_mark", "help", "help", "all keys, and the words of a filter"),
         _shown("app.quit", "q", "back", "quit", "back, and at last quit; ctrl+c copies, or quits"),
         Binding("ctrl+c,ctrl+q", "quit", id="app.quit_now", show=False, system=True),

@@ -1,26 +1,27 @@
 """`restante tui`: the full-screen browser. The only command that needs textual."""
 
-import json
 import os
 import re
 import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
-from recorder import HttpTransport, JournalReader
+from recorder import HttpTransport, InvalidFilter, JournalReader
 from recorder.model.filters import where
+from tui import config
 from tui.browser.app import Browser
 from tui.browser.gateway import Gateway
 from tui.browser.keys import KEY_IDS, key_names
 from tui.browser.messages import Place
 from tui.cli import options
-from tui.cli.lines import whole_text
 from tui.cli.status import status_command
+from tui.state import Remembered, forget, recall, remember
 
 __all__ = ["tui_command"]
 
@@ -41,18 +42,10 @@ def _size(value: str) -> tuple[int, int]:
 @options.connection
 @click.option("--write", is_flag=True, help="Allow retry, discard, edit and ship; each asks first.")
 @click.option(
-    "--view", type=click.Choice(_VIEWS), default="journal", show_default=True, help="The first view."
+    "--view", type=click.Choice(_VIEWS), help="The first view.  [default: the last one, at first journal]"
 )
 @click.option(
     "--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only, as where the locale is not UTF-8."
-)
-@click.option(
-    "--theme",
-    metavar="NAME",
-    help="A theme such as textual-light, nord or ansi-dark; the palette lists them.",
-)
-@click.option(
-    "--keymap", type=click.File("rb"), help='Other keys by their ids, as JSON: {"journal.retry": "f5"}.'
 )
 @click.option(
     "--screenshot",
@@ -76,16 +69,17 @@ def tui_command(
     url: str | None,
     api_host: str | None,
     write: bool,
-    view: str,
+    view: str | None,
+    ascii_only: bool,
     screenshot: Path | None,
     size: tuple[int, int],
-    **looks: Any,
 ) -> None:
     """Browse a journal full-screen: entries, profiles through time, the state of shipping.
 
     The browser follows what other processes record, and changes nothing unless started with --write. Without a
-    terminal it prints `restante status`. It respects NO_COLOR; ? shows the keys. SIGTERM and SIGHUP end it with
-    143 and 129, and restore the terminal.
+    terminal it prints `restante status`. It begins with the view and filter of the last time. It respects NO_COLOR; ?
+    shows the keys, and config.toml may change them, the theme and the times (see docs/commands.md). SIGTERM and
+    SIGHUP end it with 143 and 129, and restore the terminal.
 
     With --write and RESTANTE_QUERY_CREDENTIALS, the question about counted entries in doubt offers to settle them; see
     `restante settle`.
@@ -108,23 +102,48 @@ def tui_command(
 
     transport().close()  # report a bad address now
     account = options.query_account() if write and options.QUERY_CREDENTIALS in os.environ else None
-    keymap = _keymap(looks["keymap"])
+    choices = config.load()
+    keymap = _keymap(choices.keys)
+    remembers = choices.remember and screenshot is None
     place: Place | None = None
     while True:  # anew for each file that is put in the place of the one before
-        with Gateway(path, write=write, transport=transport, account=account) as gateway:
+        local = choices.times == "local"
+        with Gateway(path, write=write, transport=transport, account=account, local=local) as gateway:
+            identity = gateway.identity() if remembers else ""
+            known = _recalled(path, identity) if remembers else Remembered()
             app = Browser(
                 gateway,
-                ascii_only=looks["ascii_only"] or (screenshot is None and not _speaks_utf8()),
+                ascii_only=ascii_only or (screenshot is None and not _speaks_utf8()),
                 keymap=keymap,
-                first=view,
-                words=words,
+                first=view or ("" if words else known.view) or "journal",
+                words=words or known.words,
                 place=place,
+                remembered=known,
             )
-            _choose_theme(app, looks["theme"])
+            _choose_theme(app, choices.theme)
             place = _show(app, screenshot, size)
+        if remembers:
+            _remember(path, identity, app.remembered)
         if place is None:
             break
     context.exit(app.return_code or 0)
+
+
+def _recalled(path: Path, identity: str) -> Remembered:
+    """Return the state of the last run, as far as this version knows its view and its filter."""
+    known = recall(path, identity)
+    try:
+        where(known.words, now=0.0)
+    except InvalidFilter:
+        known = replace(known, words=())
+    return known if known.view in _VIEWS else replace(known, view="")
+
+
+def _remember(path: Path, identity: str, state: Remembered | None) -> None:
+    if state is None:
+        forget(path, identity)
+    else:
+        remember(path, identity, state)
 
 
 def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place | None:
@@ -155,31 +174,22 @@ def _speaks_utf8() -> bool:
     return all(map(options.speaks_utf8, (sys.stdout, sys.stderr)))
 
 
-def _keymap(file: IO[bytes] | None) -> Mapping[str, str]:
-    if file is None:
-        return {}
-    try:
-        keymap = json.loads(whole_text(file))
-    except ValueError as error:
-        raise options.BadInput(f"--keymap: not JSON: {error}") from None
-    if not isinstance(keymap, dict) or not all(isinstance(keys, str) for keys in keymap.values()):
-        raise options.BadInput('--keymap: an object of ids and keys, as in {"journal.retry": "f5"}')
-    for unknown in sorted(keymap.keys() - KEY_IDS.keys()):
-        raise options.BadInput(f"--keymap: {unknown!r} is no id; there are {', '.join(sorted(KEY_IDS))}")
-    try:
-        return {name: key_names(keys) for name, keys in keymap.items()}
-    except ValueError as error:
-        raise options.BadInput(f"--keymap: {error}") from None
-
-
-def _choose_theme(app: Browser, theme: str | None) -> None:
-    if theme is None:
-        return
-    if theme not in app.available_themes:
+def _keymap(keys: Mapping[str, str]) -> Mapping[str, str]:
+    for unknown in sorted(keys.keys() - KEY_IDS.keys()):
         raise options.BadInput(
-            f"--theme: there is no {theme!r}; there are {', '.join(sorted(app.available_themes))}"
+            f"{config.config_file()}: keys: {unknown!r} is no id; there are {', '.join(sorted(KEY_IDS))}"
         )
-    app.theme = theme
+    try:
+        return {name: key_names(given) for name, given in keys.items()}
+    except ValueError as error:
+        raise options.BadInput(f"{config.config_file()}: keys: {error}") from None
+
+
+def _choose_theme(app: Browser, theme: str) -> None:
+    if theme and theme not in app.available_themes:
+        themes = ", ".join(sorted(app.available_themes))
+        raise options.BadInput(f"{config.config_file()}: there is no theme {theme!r}; there are {themes}")
+    app.theme = theme or app.theme
 
 
 def _picture(app: Browser, file: Path, size: tuple[int, int]) -> None:

@@ -1,10 +1,13 @@
 """Colours of the command line: `--color`, NO_COLOR, and words in the colours that the browser gives them."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
+
+from tui.config import load
 
 __all__ = ["Part", "color_option", "painted"]
 
@@ -35,11 +38,13 @@ def color_option(command: Command) -> Command:
         is_eager=True,
         expose_value=False,
         callback=_choose,
-        help="Colours; auto: on a terminal, unless NO_COLOR is set.",
+        help="Colours; auto: on a terminal, unless NO_COLOR is set or config.toml decides.",
     )(command)
 
 
 def _choose(context: click.Context, _option: click.Parameter, mode: str) -> None:
+    if mode == "auto" and any(stream.isatty() for stream in (sys.stdout, sys.stderr)):
+        mode = load().color
     if mode == "never":
         os.environ["NO_COLOR"] = "1"  # for the browser and an editor, too
     elif mode == "always":

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from recorder import Journal, JournalReader
+from tui import state
 from tui.cli import options
 from tui.cli.progress import progress_bar
 from tui.text.forgetting import hazards, told
@@ -52,7 +53,7 @@ def forget_command(
       restante forget acme --group company --delete-remote --yes
     """
     with JournalReader(path) as reader:
-        weighed = reader.weigh_forgetting(profile, group_key)
+        weighed, identity = reader.weigh_forgetting(profile, group_key), reader.identity()
     if not yes:
         for line in hazards(weighed, delete_remote=delete_remote):
             options.narrate(line)
@@ -60,6 +61,7 @@ def forget_command(
         context.exit(1)
     with Journal(path) as journal, progress_bar("forgetting") as show:
         done = journal.forget(profile, group_key=group_key, delete_remote=delete_remote, progress=show)
+    state.forget(path, identity)  # a filter of the browser may name the profile
     if for_programs:
         options.write_json(done)
     else:

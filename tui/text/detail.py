@@ -76,7 +76,8 @@ def detail_lines(
     yield Line("profile", printable(clipped(owner, _LONGEST_WORDS)))
     yield Line(
         "recorded",
-        f"{moment(entry.recorded_at, facts.now, exact=True)}, {_ago(facts.now - entry.recorded_at)}",
+        f"{moment(entry.recorded_at, facts.now, exact=True, local=facts.local)}, "
+        f"{_ago(facts.now - entry.recorded_at)}",
     )
     marks = [
         word
@@ -122,19 +123,20 @@ def _payload(entry: Entry, copy: str) -> Iterator[Line]:
         yield Line("", f"{shown_size}; {copy} copies all of it", "$text-muted")
 
 
-def moment(seconds: float, now: float, *, exact: bool = False) -> str:
-    """Return a time of the day in UTC, with the date unless it is today's.
+def moment(seconds: float, now: float, *, exact: bool = False, local: bool = False) -> str:
+    """Return a time of the day, with the date unless it is today's; in UTC it ends with a Z.
 
     >>> moment(1_790_000_000.0, 1_790_000_100.0)
     '14:13:20Z'
     """
+    zone = None if local else UTC
     try:
-        when = datetime.fromtimestamp(seconds, UTC)
+        when = datetime.fromtimestamp(seconds, zone)
     except (OverflowError, ValueError, OSError):  # a clock that was far off
         return f"{seconds:.0f} s"
-    today = abs(now - seconds) < _DAY / 2 or datetime.fromtimestamp(now, UTC).date() == when.date()
+    today = abs(now - seconds) < _DAY / 2 or datetime.fromtimestamp(now, zone).date() == when.date()
     text = when.isoformat(" ", "milliseconds" if exact else "seconds").removesuffix("+00:00")
-    return (text[11:] if today else text) + "Z"
+    return (text[11:] if today else text) + "Z" * (not local)
 
 
 def _ago(seconds: float) -> str:
@@ -143,7 +145,7 @@ def _ago(seconds: float) -> str:
 
 def _attempts(facts: EntryFacts) -> Iterator[Line]:
     attempts = facts.attempts[-_MOST_ATTEMPTS:]
-    lines = [_attempt(attempt, facts.entry, facts.now) for attempt in attempts]
+    lines = [_attempt(attempt, facts) for attempt in attempts]
     if len(facts.attempts) > len(attempts):
         lines.insert(0, f"{len(facts.attempts) - len(attempts):,} before these")
     yield from _labelled("attempts", lines or ["none yet"])
@@ -159,13 +161,14 @@ _SAID = {
 }
 
 
-def _attempt(attempt: Attempt, entry: Entry, now: float) -> str:
+def _attempt(attempt: Attempt, facts: EntryFacts) -> str:
     status = f" {attempt.status}" if attempt.status is not None else ""
-    said = _said(attempt, entry)
+    said = _said(attempt, facts.entry)
     carried = max(attempt.entries, attempt.updates)  # folded, several entries travel as one update
     times = f" ({attempt.times:,} times)" if attempt.times > 1 else ""
     others = f", with {carried - 1:,} more" if carried > 1 else ""
-    return f"{moment(attempt.started_at, now)}{status} {said}{times}{others}"
+    when = moment(attempt.started_at, facts.now, local=facts.local)
+    return f"{when}{status} {said}{times}{others}"
 
 
 def _said(attempt: Attempt, entry: Entry) -> str:

@@ -59,6 +59,7 @@ class EntryFacts:
         attempts: The requests that carried it, oldest first.
         hold: The reason why its profile is not sent.
         shipper: The state of the shipper, with the entry's lane.
+        local: Times are told in the local zone, not in UTC.
     """
 
     now: float
@@ -66,3 +67,4 @@ class EntryFacts:
     attempts: tuple[Attempt, ...]
     hold: Hold | None
     shipper: ShipperStatus
+    local: bool = False

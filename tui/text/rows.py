@@ -32,6 +32,11 @@ class Query:
         return (self.state,) if self.state is not None else ()
 
     @property
+    def expression(self) -> tuple[str, ...]:
+        """The filter with the tab as a word, as `of` takes it."""
+        return (*(f"state={state}" for state in self.states), *self.words)
+
+    @property
     def everything(self) -> bool:
         """True if every entry matches."""
         return self.state is None and not self.words

@@ -11,7 +11,7 @@ from textual.events import Key
 from recorder import HttpTransport, JournalReader, Recorder, State
 from simulator.service.server import Service
 from tests.profiles import sampled
-from tests.tui.browser.harness import browsing, press, screen_text, settled, type_in
+from tests.tui.browser.harness import browsing, press, screen_text, settled, text_of, type_in
 from tui.browser.actions import Actions
 from tui.browser.gateway import PAGE, Gateway
 from tui.browser.keys import BINDINGS, KEY_IDS, WRITES
@@ -20,6 +20,7 @@ from tui.browser.views.journal import JournalView
 from tui.browser.widgets.entry_detail import EntryDetail
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.prompt import Prompt
+from tui.state import Remembered
 from tui.text.rows import Query
 
 
@@ -469,6 +470,22 @@ async def test_keymap_replaces_a_key(kiosk):
             assert table(pilot).cursor == 40
             await press(pilot, "f5")
             assert table(pilot).cursor == 25
+
+
+async def test_browser_tells_local_times(kiosk):
+    async with browsing(kiosk) as pilot:
+        await press(pilot, "enter")
+        await settled(pilot, lambda: "Z, " in text_of(pilot))
+        await press(pilot, "u")
+        await settled(pilot, lambda: "Z, " not in text_of(pilot))
+        assert "recorded" in text_of(pilot)
+
+
+async def test_end_notes_view_and_filter(kiosk):
+    async with browsing(kiosk, words=["state=rejected", "op=add"]) as pilot:
+        await press(pilot, "2")
+        pilot.app.exit()
+    assert pilot.app.remembered == Remembered("profiles", ("state=rejected", "op=add"))
 
 
 @pytest.mark.parametrize("theme", sampled(["textual-light", "ansi-dark", "nord"], 3))

@@ -4,8 +4,19 @@ import re
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
+
+from tui.cli import browse
+
+
+@pytest.fixture
+def config(restante):
+    file = restante.folder / ".config" / "restante" / "config.toml"
+    file.parent.mkdir(parents=True)
+    return file
+
 
 SET = {"$distinct_id": "ada", "$set": {"plan": "pro"}}
 
@@ -43,16 +54,14 @@ def test_without_a_terminal_it_is_status(restante, journal, append):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--theme", "plaid"], "there is no 'plaid'"),
         (["--size", "wide"], "is not a size"),
-        (["--keymap", "-"], "not JSON"),
         (["colour=red"], "no filter key"),
         (["--screenshot", "nowhere/screen.svg"], "there is no folder"),
     ],
 )
 def test_bad_options_are_refused(restante, journal, append, options, words):
     append(SET)
-    ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", *options, stdin="{")
+    ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", *options)
     assert (ran.code, words in ran.err) == (2, True), ran.err
     assert not (restante.folder / "screen.svg").exists()
 
@@ -68,18 +77,55 @@ def test_malformed_account_is_refused(restante, journal, append):
 
 
 @pytest.mark.parametrize(
-    ("keymap", "words"),
+    ("written", "words"),
     [
-        ('{"journal.retry": "not a key"}', "'not a key' is no key"),
-        ('{"journal.retry": "ctrl+nokey"}', "'ctrl+nokey' is no key"),
-        ('{"journal.retry": ""}', "no key is given"),
-        ('{"journal.retry": "r,"}', "is no key"),
+        ('theme = "plaid"', "there is no theme 'plaid'"),
+        ('keys."journal.retry" = "not a key"', "'not a key' is no key"),
+        ('keys."journal.retry" = "ctrl+nokey"', "'ctrl+nokey' is no key"),
+        ('keys."journal.retry" = ""', "no key is given"),
+        ('keys."journal.retry" = "r,"', "is no key"),
+        ('keys."journal.dance" = "d"', "'journal.dance' is no id"),
+        ("keys = 1", "must be lines such as"),
     ],
 )
-def test_bad_keymap_is_refused(restante, journal, append, keymap, words):
+def test_bad_config_is_refused(*, restante, journal, append, config, written, words):
     append(SET)
-    ran = restante("tui", "-j", journal, "--screenshot", "screen.svg", "--keymap", "-", stdin=keymap)
-    assert (ran.code, words in ran.err) == (2, True), ran.err
+    config.write_text(written, encoding="utf-8")
+    ran = restante("tui", "-j", journal, "--screenshot", "screen.svg")
+    assert (ran.code, words in ran.err, str(config) in ran.err) == (2, True, True), ran.err
+
+
+def test_config_changes_the_browser(restante, journal, append, config):
+    append(SET)
+    config.write_text('theme = "textual-light"\nkeys."journal.filter" = "f8"', encoding="utf-8")
+    assert restante("tui", "-j", journal, "--view", "journal", "--screenshot", "screen.svg").code == 0
+    picture = (restante.folder / "screen.svg").read_text(encoding="utf-8")
+    assert "f8" in picture
+    assert "#e0e0e0" in picture  # the background of that theme
+
+
+@pytest.mark.parametrize("remember", ["true", "false"])
+def test_browser_begins_where_it_ended(*, restante, journal, append, config, monkeypatch, remember):
+    """Unless it was told not to remember, or a profile was forgotten meanwhile."""
+    append(SET)
+    config.write_text(f"remember = {remember}", encoding="utf-8")
+    begun = []
+
+    def run(app):
+        begun.append((app._place.view, app._place.query.expression))
+        app.remembered = replace(app.remembered, view="shipping", words=("state=rejected", "op=add"))
+
+    monkeypatch.setattr(browse, "_has_terminal", lambda: True)
+    monkeypatch.setattr(browse.Browser, "run", run)
+    for _ in range(2):
+        assert restante("tui", "-j", journal).code == 0
+    known = remember == "true"
+    assert begun[1] == (("shipping", ("state=rejected", "op=add")) if known else begun[0])
+    restante("tui", "-j", journal, "op=set")
+    assert begun[2] == ("journal", ("op=set",))
+    monkeypatch.setattr(browse.Browser, "run", lambda app: setattr(app, "remembered", None))
+    restante("tui", "-j", journal)
+    assert list(restante.folder.glob(".local/state/restante/*")) == []
 
 
 def test_screenshot_is_saved(restante, journal, append):

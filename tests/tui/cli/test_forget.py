@@ -2,12 +2,15 @@
 
 import sqlite3
 from contextlib import closing
+from unittest import mock
 
 import pytest
 
 from recorder import JournalReader, audit
 from tests.profiles import sampled
 from tests.recorder.remnants import places
+from tui import state
+from tui.state import Remembered
 
 ADA = "ada@example.org"
 LINES = [
@@ -96,6 +99,15 @@ def test_nothing_left_exits_0(restante, shipped):
         "Nothing in the journal named it. No byte of it is left in the journal.\n",
     )
     assert states(shipped) == BEFORE
+
+
+def test_remembered_filters_are_dropped(restante, shipped):
+    kept = restante.folder / ".local" / "state"
+    with JournalReader(shipped) as reader, mock.patch.dict("os.environ", XDG_STATE_HOME=str(kept)):
+        state.remember(shipped, reader.identity(), Remembered(words=("profile=ada",)))
+    (file,) = (kept / "restante").iterdir()
+    assert restante("forget", "ada", "-j", shipped, "--yes").code == 0
+    assert not file.exists()
 
 
 def test_missing_journal_is_refused(restante, journal, tmp_path):

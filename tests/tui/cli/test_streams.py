@@ -197,7 +197,6 @@ READING = {
     "profiles": ("profiles", "--from", "-"),
     "edit": ("edit", "1", "--message", "-"),
     "simulator": ("simulator", "--port", "0", "--faults", "-"),
-    "tui": ("tui", "--keymap", "-", "--screenshot", "screen.svg"),
 }
 
 

@@ -1,12 +1,14 @@
 """A whole entry as lines: how it was settled by reading its profile back."""
 
+import time
+
 import pytest
 
 from recorder import Journal, Recorder, Shipper, ShippingPolicy
 from tests.doubles import ACCEPTED
 from tests.recorder.journal.test_readback import Profiles, part, ship, visits
 from tui.browser.gateway import Gateway
-from tui.text.detail import detail_lines
+from tui.text.detail import detail_lines, moment
 
 APPLIED = "read back from the profile: applied"
 NOT_APPLIED = "read back: not applied, sent again"
@@ -99,3 +101,20 @@ def test_wait_of_doubt_is_told(tmp_path, settle_after, held, following):
         Shipper(journal, Profiles(part(0)), ShippingPolicy(settle_after=settle_after)).ship()
     shown = lines(path, 1)
     assert (shown["held"], shown["next"]) == (held, following)
+
+
+@pytest.fixture
+def kolkata(monkeypatch):
+    monkeypatch.setenv("TZ", "IST-5:30")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("kolkata")
+def test_times_are_local_or_utc():
+    evening = 1_790_017_200.0  # of a day that has ended in Kolkata
+    assert moment(evening, evening + 1) == "19:00:00Z"
+    assert moment(evening, evening + 1, local=True) == "00:30:00"
+    assert moment(evening - 86_400, evening, local=True, exact=True) == "2026-09-21 00:30:00.000"
