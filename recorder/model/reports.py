@@ -23,6 +23,7 @@ __all__ = [
     "Forgotten",
     "Hold",
     "ProfileCount",
+    "ProfileState",
     "Pruned",
     "Readback",
     "Statistics",
@@ -183,6 +184,22 @@ class ProfileCount:
     group_key: str | None
     entries: int
     latest: int
+
+
+class ProfileState(NamedTuple):
+    """Entries of one profile in one state.
+
+    Attributes:
+        profile: Its id, or the group's.
+        group_key: A group's key; None for a user's profile.
+        state: The state.
+        entries: How many of its entries are in it.
+    """
+
+    profile: str
+    group_key: str | None
+    state: State
+    entries: int
 
 
 class EntryRow(NamedTuple):

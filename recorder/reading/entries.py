@@ -10,7 +10,7 @@ from recorder.journal.uptime import now
 from recorder.model.entries import State
 from recorder.model.filters import where
 from recorder.model.operations import Lane
-from recorder.model.reports import Entry, EntryRow, ProfileCount
+from recorder.model.reports import Entry, EntryRow, ProfileCount, ProfileState
 from recorder.reading import statements as sql
 from recorder.reading.pages import NEWER, OLDER, Direction, Query, count, page
 from recorder.reading.places import Places
@@ -23,6 +23,7 @@ Filter = str | Sequence[str]
 
 _PAGE = 200  # a message may take a megabyte
 _MOST_ENTRIES = 1_000_000
+_COUNTED = 10_000  # set aside, counted by one read
 _NUMBERS = 20_000  # looked through by one read: some milliseconds
 
 
@@ -179,6 +180,36 @@ class EntryReader(Source):
         tens of milliseconds.
         """
         return [make(ProfileCount, row) for row in self._all(sql.PROFILE_COUNTS, (first, last))]
+
+    def profile_states(
+        self, pending: int, *, stop: Callable[[], bool] = never
+    ) -> Iterator[list[ProfileState]]:
+        """Yield how many entries of each profile wait, are in doubt, rejected or pending, some thousands at a time.
+
+        States that set entries aside are found through their index. What is pending is looked for from the newest entry
+        down, in short reads, until all of it was found. A profile may come more than once.
+
+        Args:
+            pending: How many entries of the journal are; see `counts`.
+            stop: Asked between reads; once it returns True, nothing more is yielded.
+        """
+        for state in (State.IN_DOUBT, State.REJECTED, State.WAITING):
+            for lane in (Lane.PEOPLE, Lane.GROUPS):
+                last = 0
+                while rows := self._all(sql.SET_ASIDE_COUNTS, (state, lane, last, _COUNTED)):
+                    yield [ProfileState(profile, group_key, state, n) for profile, group_key, n, _ in rows]
+                    last = onward(last, max(seq for *_, seq in rows))
+        ((lowest, highest),) = self._all(sql.ENDS)
+        for last in range(highest or 0, (lowest or 1) - 1, -_NUMBERS):
+            if stop() or pending <= 0:
+                break
+            rows = self._all(sql.PENDING_COUNTS, (last - _NUMBERS + 1, last))
+            pending -= sum(n for *_, n in rows)
+            yield [ProfileState(whose, key, State.PENDING, n) for whose, key, n in rows if whose is not None]
+
+    def deletions_among(self, numbers: Sequence[int]) -> set[int]:
+        """Return those of some entries that delete their profile, or will."""
+        return {seq for (seq,) in self._all(sql.DELETIONS_AMONG, (json.dumps(list(numbers)),))}
 
     def numbers_of(
         self,

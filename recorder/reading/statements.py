@@ -73,6 +73,28 @@ PROFILE_COUNTS = """
 SELECT profile, group_key, count(*), max(seq) FROM entries
  WHERE seq BETWEEN ? AND ? AND lane IN ('people', 'groups') AND profile IS NOT NULL GROUP BY group_key, profile
 """
+# Those of a state that is set aside, from a number on; all that are pending of a range, events with them: their sum is
+# known, and where it is reached the search ends.
+SET_ASIDE_COUNTS = f"""
+SELECT profile, group_key, count(*), max(seq)
+  FROM (SELECT seq, profile, group_key FROM entries
+         WHERE state = ? AND {SET_ASIDE} AND lane = ? AND seq > ? ORDER BY seq LIMIT ?)
+ GROUP BY group_key, profile
+"""
+PENDING_COUNTS = """
+SELECT CASE WHEN lane IN ('people', 'groups') THEN profile END AS whose, group_key, count(*) FROM entries
+ WHERE seq BETWEEN ? AND ? AND state = 'pending'
+   AND seq > CASE lane WHEN 'people' THEN (SELECT cursor FROM lanes WHERE lane = 'people')
+                       WHEN 'groups' THEN (SELECT cursor FROM lanes WHERE lane = 'groups')
+                       WHEN 'events' THEN (SELECT cursor FROM lanes WHERE lane = 'events')
+                       WHEN 'imports' THEN (SELECT cursor FROM lanes WHERE lane = 'imports') END
+ GROUP BY group_key, whose
+"""
+DELETIONS_AMONG = """
+SELECT seq FROM entries
+ WHERE seq IN (SELECT value FROM json_each(?)) AND operator = '$delete'
+   AND state IN ('pending', 'waiting', 'in_doubt', 'shipped')
+"""
 NUMBERS_OF_PROFILE = """
 SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?
 """

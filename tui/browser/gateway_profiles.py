@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recorder import JournalReader, State
 from recorder.model.reports import EntryRow
-from tui.browser.directory import Directory, Page
+from tui.browser.directory import ORDERS, Directory, Order, Page
 from tui.text.history import History, history_of, start_of
 
 __all__ = ["Collected", "ProfilesGateway"]
@@ -58,6 +58,8 @@ class ProfilesGateway:
         self._directory = Directory()
         self._collecting = threading.Lock()
         self._whole_again = 0.0  # when all entries of a long history are read again, at the earliest
+        self._counted = -1  # the journal's version when entries were counted by state
+        self._count_again = 0.0
         self._lowest = self._highest = 0  # what was looked at: from the one to the other
         self._begun = False
         self._forgotten = 0  # entries, when it was begun
@@ -126,14 +128,36 @@ class ProfilesGateway:
         self._moved = self._moved or whole
         return Collected(recorded, recorded, bool(rows), anew, pruned=whole)
 
-    def page(self, latest: int | None, *, limit: int, search: str = "", last: bool = False) -> Page:
-        """Profiles around the one whose newest entry has this number; see `Directory.around`."""
-        return self._directory.around(latest, limit=limit, search=search, last=last)
+    def page(
+        self,
+        around: tuple[str, str | None] | None,
+        *,
+        limit: int,
+        search: str = "",
+        order: Order = ORDERS[0],
+        reverse: bool = False,
+        last: bool = False,
+    ) -> Page:
+        """Profiles around the one with this id and group key; see `Directory.around`."""
+        at = self._directory.find(*around) if around is not None else None
+        page = self._directory.around(at, limit=limit, search=search, order=order, reverse=reverse, last=last)
+        deleted = self._reader.deletions_among([row.latest for row in page.rows])
+        return replace(page, rows=tuple(row._replace(deleted=row.latest in deleted) for row in page.rows))
 
-    def latest(self, profile: str, group_key: str | None) -> int | None:
-        """The number of a profile's newest entry; None where it was not met yet."""
-        found = self._directory.find(profile, group_key)
-        return found.latest if found is not None else None
+    def count_states(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Count the profiles' entries by state, if something has changed since; return True if it was done.
+
+        Not again before thirty times as long as that took: of a long backlog a second, of most some milliseconds.
+        """
+        version = self._reader.version()
+        begun = time.monotonic()
+        if version == self._counted or begun < self._count_again:
+            return False
+        counts = self._reader.counts()
+        self._directory.show_states(self._reader.profile_states(counts.pending + counts.sending, stop=stop))
+        ended = time.monotonic()
+        self._counted, self._count_again = version, ended + _REREAD_AFTER * (ended - begun)
+        return True
 
     # --- the open profile
 

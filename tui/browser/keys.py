@@ -79,10 +79,16 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
     ),
     "profiles": (
         _shown(
-            "profiles.search", "slash", "search", "search", "profiles by a part of their id, or properties"
+            "profiles.search",
+            "slash",
+            "search",
+            "search",
+            "profiles by a part of their id or state=rejected, or properties",
         ),
         _key("profiles.find_next", "n", "find_next(1)", "next found", "property that was searched for"),
         _key("profiles.find_previous", "N", "find_next(-1)", "previous found"),
+        _key("profiles.sort", "o", "sort", "sort", "by last change, unsent, entries, id"),
+        _key("profiles.reverse", "O", "reverse", "reverse", "turn the order of the list round"),
         _shown("profiles.enter", "enter", "enter", "open", "the profile, the value, or the entry of a step"),
         _shown("profiles.step_back", "left_square_bracket,h,left", "step(-1)", "back", "one entry before"),
         _shown("profiles.step_on", "right_square_bracket,l,right", "step(1)", "on", "one entry later"),

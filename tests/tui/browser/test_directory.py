@@ -1,13 +1,15 @@
 """The ids of all profiles: collected a slice at a time, paged by key, searched, and kept up with."""
 
 import random
+from collections import Counter
 
 import pytest
 
-from recorder.model.reports import ProfileCount
+from recorder import JournalReader, State
+from recorder.model.reports import ProfileCount, ProfileState
 from tests.tui.browser.harness import NOW
 from tui.browser import gateway_profiles as room
-from tui.browser.directory import Directory
+from tui.browser.directory import ORDERS, STATES, Directory
 from tui.browser.gateway_profiles import ProfilesGateway
 
 
@@ -87,8 +89,8 @@ def test_complete_list_reads_new_entries(stage, gateway, monkeypatch, size):
         ("p3", 3, 23),
         ("new", 1, 22),
     ]
-    assert gateway.latest("p3", None) == 23
-    assert gateway.latest("p3", "company") is None
+    assert ids(gateway.page(("p3", None), limit=1)) == ["p3"]
+    assert ids(gateway.page(("p3", "company"), limit=1)) == ["p3"]
 
 
 def test_new_entries_are_collected_first(stage, gateway, monkeypatch):
@@ -99,19 +101,19 @@ def test_new_entries_are_collected_first(stage, gateway, monkeypatch):
     gateway.collect()
     assert ids(gateway.page(None, limit=10))[0] == "p0"
     collected(gateway)
-    assert (gateway.latest("p0", None), gateway.page(None, limit=1).rows[0].entries) == (21, 2)
+    assert gateway.page(None, limit=1).rows[0][2:4] == (2, 21)
 
 
 def test_page_lies_around_a_profile(directory):
     directory.add([count(f"p{n:02}", n) for n in range(1, 31)], newer=False)
-    page = directory.around(15, limit=3)
+    page = directory.around(directory.find("p15", None), limit=3)
     assert ids(page) == ["p18", "p17", "p16", "p15", "p14", "p13"]
     assert (page.more_above, page.more_below) == (True, True)
     top = directory.around(None, limit=3)
     assert (ids(top), top.more_above, top.more_below) == (["p30", "p29", "p28"], False, True)
     end = directory.around(None, limit=3, last=True)
     assert (ids(end), end.more_above, end.more_below) == (["p03", "p02", "p01"], True, False)
-    assert directory.around(1, limit=50).more_below is False
+    assert directory.around(directory.find("p01", None), limit=50).more_below is False
 
 
 def test_search_ignores_case(directory):
@@ -138,3 +140,57 @@ def test_the_memory_it_takes_is_bounded(directory):
     assert (
         directory._database.execute("PRAGMA database_list").fetchone()[2] == ""
     )  # a file that SQLite removes
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.name)
+@pytest.mark.parametrize("search", ["", "p"])
+def test_pages_follow_each_order(directory, order, reverse, search):
+    """From each profile to both ends, ties and all, the pages are the same list as one sorted in Python."""
+    choose = random.Random(3)
+    rows = [count(f"p{n % 20}", n + 1, choose.randint(1, 4), "g" if n >= 20 else None) for n in range(40)]
+    directory.add(rows, newer=False)
+    directory.show_states(
+        [[ProfileState(row.profile, row.group_key, State.PENDING, choose.randint(1, 3)) for row in rows[::2]]]
+    )
+    found = [directory.find(row.profile, row.group_key) for row in rows]
+    wanted = sorted(found, key=order.key, reverse=order.down != reverse)
+    for place, at in enumerate(wanted):
+        page = directory.around(at, limit=3, search=search, order=order, reverse=reverse)
+        assert list(page.rows) == wanted[max(place - 3, 0) : place + 3]
+    last = directory.around(None, limit=3, search=search, order=order, reverse=reverse, last=True)
+    assert list(last.rows) == wanted[-3:]
+
+
+def test_states_are_counted_by_profile(kiosk):
+    """Each state that needs a look, of the entries as they are; a search for one finds its profiles."""
+    gateway = ProfilesGateway(kiosk.path, clock=lambda: NOW)
+    collected(gateway)
+    assert gateway.count_states()
+    with JournalReader(kiosk.path) as reader:
+        by_name = Counter((entry.profile, entry.state.value) for entry in reader.stream())
+    for row in gateway.page(None, limit=99).rows:
+        for name in STATES:
+            assert getattr(row, name) == by_name[row.profile, name], (row.profile, name)
+    for word in ("rejected", "waiting", "in_doubt", "unsent", "nonsense"):
+        states = ["in_doubt", "waiting", "pending"] if word == "unsent" else [word]
+        wanted = {who for (who, state), number in by_name.items() if state in states and number}
+        assert set(ids(gateway.page(None, limit=99, search=f"state={word}"))) == wanted
+    gateway.close()
+
+
+def test_states_are_counted_after_changes_only(kiosk):
+    gateway = ProfilesGateway(kiosk.path, clock=lambda: NOW)
+    collected(gateway)
+    assert gateway.count_states()
+    assert not gateway.count_states()
+    gateway._count_again = 0.0
+    assert not gateway.count_states()
+    kiosk.record({"$distinct_id": "new", "$delete": ""})
+    assert gateway.count_states()
+    collected(gateway)
+    gateway._counted, gateway._count_again = -1, 0.0
+    gateway.count_states()
+    first = gateway.page(None, limit=1).rows[0]
+    assert (first.profile, first.pending, first.deleted) == ("new", 1, True)
+    gateway.close()

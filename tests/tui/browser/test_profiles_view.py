@@ -99,6 +99,22 @@ async def test_cursor_stays_on_its_profile(ada):
         assert chosen(pilot) == "gone"
 
 
+async def test_list_sorts_and_shows_states(ada):
+    """The cursor stays on its profile, or on the first row."""
+    async with browsing(ada) as pilot:
+        await press(pilot, "2", "j")
+        assert "deleted" in text_of(pilot)
+        assert "1 rejected  1 pending" in text_of(pilot)
+        for name in ("unsent ▼", "entries ▼", "id ▲"):
+            await press(pilot, "o")
+            assert screen_text(pilot.app)[1].endswith(name)
+        assert listed(pilot) == ["acme", "ada@ex.org", "gone", "u-1042"]
+        await press(pilot, "j", "j", "O")
+        assert (listed(pilot), chosen(pilot)) == (["u-1042", "gone", "ada@ex.org", "acme"], "gone")
+        await press(pilot, "slash", *"state=rejected", "enter")
+        assert listed(pilot) == ["u-1042"]
+
+
 @pytest.mark.long
 async def test_long_list_loads_around_cursor(stage, monkeypatch):
     monkeypatch.setattr(list_room, "_AROUND", 60)

@@ -27,7 +27,7 @@ from tui.text.history import note_of
 
 __all__ = ["ProfilesView"]
 
-_HINT = "part of an id or a group key"
+_HINT = "part of an id or a group key, state=rejected"
 _HINT_PROPERTY = "part of a property's name or value"
 _NOTHING_OPEN = "Nothing is open to copy: enter opens a profile."
 
@@ -42,7 +42,7 @@ class ProfilesView(View):
     ProfilesView #profile { display: none; width: 1fr; }
     ProfilesView.open #profiles-left { display: none; }
     ProfilesView.open #profile { display: block; }
-    ProfilesView.wide #profiles-left { display: block; width: 30; border-right: solid $panel; }
+    ProfilesView.wide #profiles-left { display: block; width: 36; border-right: solid $panel; }
     ProfilesView.wide #profile { display: block; width: 1fr; }
     """
 
@@ -189,6 +189,14 @@ class ProfilesView(View):
             self.action_search()
         elif not properties.find(self._wanted, start=properties.cursor + way, way=way):
             self.say(_no_property(self._wanted))
+
+    def action_sort(self) -> None:
+        """Order the list by something else."""
+        self._list.sort(1)
+
+    def action_reverse(self) -> None:
+        """Turn the order of the list round."""
+        self._list.sort()
 
     # --- moving
 

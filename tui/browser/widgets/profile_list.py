@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
 
-from recorder.model.reports import ProfileCount
-from tui.browser.directory import Page
+from rich.cells import cell_len
+
+from recorder import State
+from tui.browser.directory import ORDERS, STATES, Listed, Page
 from tui.browser.gateway_profiles import Collected, ProfilesGateway
 from tui.browser.widgets.lines import Cell, Lines
-from tui.browser.work import Asking
+from tui.browser.work import Asking, stopped
 from tui.text.cells import fitted
 from tui.text.standpoint import owner_of
+from tui.text.states import LOOKS
 
-__all__ = ["ProfileList"]
+__all__ = ["ProfileList", "marks_of"]
 
 _AROUND = 200  # profiles loaded on either side of the cursor
 _NEAR = 60  # rows from the end of what is loaded at which more is asked for
 
 
-class ProfileList(Lines[ProfileCount], Asking):
+class ProfileList(Lines[Listed], Asking):
     """Profiles and the number of their entries. Ids are collected in a thread, a slice of the journal at a time."""
 
     def __init__(self, gateway: ProfilesGateway) -> None:
@@ -25,6 +29,7 @@ class ProfileList(Lines[ProfileCount], Asking):
         self._gateway = gateway
         self.page_now = Page()
         self.search = ""
+        self.order, self.reverse = ORDERS[0], False
         self.collected = Collected(0, 0)
         self._stale = False  # the page is to be read once more, after the one that is being read
 
@@ -41,6 +46,14 @@ class ProfileList(Lines[ProfileCount], Asking):
         self.refresh()
         if not collected.complete:
             self.collect()
+        else:
+            self.ask(
+                partial(self._gateway.count_states, stopped), self._show_counted, group="states", once=True
+            )
+
+    def _show_counted(self, counted: bool) -> None:
+        if counted:
+            self.load()
 
     # --- pages
 
@@ -50,13 +63,16 @@ class ProfileList(Lines[ProfileCount], Asking):
             self._stale = True
             return
         self._stale = False
-        gateway, search = self._gateway, self.search
         at = self.current if not first and (self.cursor or self.page_now.more_above) else None
-
-        def job() -> Page:
-            latest = gateway.latest(at.profile, at.group_key) if at is not None else None
-            return gateway.page(latest, limit=_AROUND, search=search, last=last)
-
+        job = partial(
+            self._gateway.page,
+            (at.profile, at.group_key) if at is not None else None,
+            limit=_AROUND,
+            search=self.search,
+            order=self.order,
+            reverse=self.reverse,
+            last=last,
+        )
         self.ask(job, partial(self._show_page, stay=at is not None, last=last), group="page")
 
     def _show_page(self, page: Page, *, stay: bool, last: bool) -> None:
@@ -69,7 +85,7 @@ class ProfileList(Lines[ProfileCount], Asking):
         if self._stale:
             self.load()
 
-    def _place(self, wanted: ProfileCount) -> int:
+    def _place(self, wanted: Listed) -> int:
         name = (wanted.profile, wanted.group_key)
         places = (place for place, row in enumerate(self.rows) if (row.profile, row.group_key) == name)
         return next(places, self.cursor)
@@ -79,6 +95,13 @@ class ProfileList(Lines[ProfileCount], Asking):
         if text != self.search:
             self.search = text
             self.first()
+
+    def sort(self, by: int = 0) -> None:
+        """Take another order, or with 0 turn it round; the cursor stays on its profile."""
+        if by:
+            self.order = ORDERS[(ORDERS.index(self.order) + by) % len(ORDERS)]
+        self.reverse = not by and not self.reverse
+        self.load()
 
     # --- moving
 
@@ -102,12 +125,13 @@ class ProfileList(Lines[ProfileCount], Asking):
     # --- drawing
 
     def heads(self, width: int) -> str:
-        """Return the number of profiles, and of how many ids were collected."""
-        del width
+        """Return the number of profiles, of how many ids were collected, and the order."""
         known, progress = self.page_now.known, self.collected
         share = "" if progress.complete else f" …{progress.looked_at * 100 // max(progress.recorded, 1)} %"
         many = f"{self.page_now.matching:,} of {known:,}" if self.search else f"{known:,}"
-        return f" PROFILES {many}{share}"
+        left = f" PROFILES {many}{share}"
+        order = f" {self.order.name} {'▲' if self.order.down == self.reverse else '▼'}"
+        return left + fitted(order, width - len(left), right=True)
 
     def nothing(self) -> str:
         """Return why there are no rows."""
@@ -117,8 +141,30 @@ class ProfileList(Lines[ProfileCount], Asking):
         return f" 0 of {known:,} profiles match,\n esc clears" if known else " No profile yet."
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
-        """Return the profile, and the number of its entries."""
+        """Return the profile, how its entries stand, and the number of all."""
         row = self.rows[place]
-        entries = f" {row.entries:,}"
-        owner = fitted(owner_of(row.profile, row.group_key), width - len(entries))
-        return (owner, ""), (entries, "$text-muted")
+        entries = f" {row.entries:>5,}"
+        owner = owner_of(row.profile, row.group_key)
+        space = width - len(entries)
+        marks = marks_of(row, space - min(cell_len(owner), 12))
+        owner = fitted(owner, space - sum(cell_len(text) for text, _ in marks))
+        return (owner, ""), *marks, (entries, "$text-muted")
+
+
+def marks_of(row: Listed, width: int) -> list[Cell]:
+    """Return how a profile's entries stand, the most urgent first, as far as there is space.
+
+    >>> row = Listed("ada", None, entries=20, latest=20, in_doubt=2, pending=1_204)
+    >>> for width in (40, 20, 6):
+    ...     print("".join(text for text, _ in marks_of(row, width)))
+      2 in doubt  1,204 pending
+      2 in doubt
+     ?2
+    """
+    found = [(LOOKS[State(name)], getattr(row, name)) for name in STATES if getattr(row, name)]
+    marks = [(f"  {number:,} {look.word}", look.style) for look, number in found]
+    if row.deleted:
+        marks.append(("  deleted", "$text-muted"))
+    ends = accumulate(len(text) for text, _ in marks)
+    fitting = [mark for mark, end in zip(marks, ends, strict=True) if end <= width]
+    return fitting or [(f" {look.glyph}{number:,}", look.style) for look, number in found[:1]]
