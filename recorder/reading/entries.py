@@ -12,7 +12,7 @@ from recorder.model.filters import where
 from recorder.model.operations import Lane
 from recorder.model.reports import Entry, EntryRow, ProfileCount, ProfileState
 from recorder.reading import statements as sql
-from recorder.reading.pages import NEWER, OLDER, Direction, Query, count, page
+from recorder.reading.pages import NEWER, OLDER, Direction, Query, count, page, runs
 from recorder.reading.places import Places
 from recorder.reading.rows import as_entry, make
 from recorder.reading.source import Source, never
@@ -125,6 +125,19 @@ class EntryReader(Source):
     ) -> int | None:
         """Count the entries that match, in several short reads; None if it was stopped. See `older`."""
         return count(self._all, self._query(filter, states), stop)
+
+    def runs(
+        self,
+        filter: Filter = "",
+        *,
+        states: Collection[State] = (),
+        stop: Callable[[], bool] = never,
+    ) -> Iterator[tuple[int, int]]:
+        """Yield the numbers of the entries that match, ascending, as first and last of consecutive ones.
+
+        However many match, no entry is read whole. One run may go on in the next. See `older`.
+        """
+        return runs(self._all, self._query(filter, states), stop)
 
     def count(self, filter: Filter = "") -> int:
         """Count the entries that match a filter."""

@@ -17,7 +17,7 @@ from recorder.model.operations import Lane
 from recorder.reading import statements as sql
 from recorder.reading.source import Read
 
-__all__ = ["NEWER", "OLDER", "Direction", "Query", "count", "page"]
+__all__ = ["NEWER", "OLDER", "Direction", "Query", "count", "page", "runs"]
 
 _SLICE = 20_000  # numbers a read looks through: some milliseconds, some tens where a word looks into messages
 _CHOSEN = 1_000  # numbers from the index that a read looks at
@@ -94,6 +94,18 @@ def count(read: Read, query: Query, stop: Callable[[], bool]) -> int | None:
             rows = read(sql.count_among(condition), (json.dumps(span), *values))
         total += rows[0][0]
     return total
+
+
+def runs(read: Read, query: Query, stop: Callable[[], bool]) -> Iterator[tuple[int, int]]:
+    """Yield first and last of consecutive numbers that match, ascending; those found so far once `stop` says so."""
+    condition, values = query.condition.sql, query.condition.parameters
+    for span in _spans(read, query, NEWER, None, whole=False):
+        if stop():
+            return
+        if isinstance(span, range):
+            yield from read(sql.runs_in_slice(condition), (*values, span[0], span[-1]))
+        else:
+            yield from read(sql.runs_among(condition), (json.dumps(span), *values))
 
 
 def _spans(

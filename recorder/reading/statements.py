@@ -52,6 +52,24 @@ SELECT count(*) FROM entries_with_state WHERE seq IN (SELECT value FROM json_eac
 """
 
 
+def runs_in_slice(condition: str) -> str:
+    """First and last of consecutive numbers that match, of a range of numbers."""
+    return _runs(f"{condition} AND seq BETWEEN ? AND ?")
+
+
+def runs_among(condition: str) -> str:
+    """First and last of consecutive numbers that match, of a JSON list of numbers."""
+    return _runs(f"seq IN (SELECT value FROM json_each(?)) AND {condition}")
+
+
+def _runs(condition: str) -> str:
+    return f"""
+SELECT min(seq), max(seq)
+  FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS run FROM entries_with_state WHERE {condition})
+ GROUP BY run ORDER BY run
+"""
+
+
 def numbers_set_aside(order: str, sign: str) -> str:
     """Numbers of one state and lane: only one at a time does the index give them in order."""
     return f"""

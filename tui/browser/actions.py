@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,6 @@ from recorder import (
     ShipReport,
 )
 from recorder.journal.decisions import Decision, Undo, Verb
-from recorder.model.filters import MOST_RANGES
 from recorder.model.json_value import parse_json
 from recorder.model.reports import Forgotten
 from recorder.reading.sentence import report_sentence
@@ -27,10 +26,11 @@ from recorder.shipping.profiles import HttpProfiles, settle
 from tui.browser.gateway import Gateway
 from tui.text.forgetting import told as told_forgotten
 from tui.text.format import count, escaped_json, printable
+from tui.text.marks import Marks, numbered
 from tui.text.readback import format_readback, format_wait
 from tui.text.rows import Query
 
-__all__ = ["Actions", "ReadOnly", "Step", "decided", "named", "numbered", "question", "taken_back"]
+__all__ = ["Actions", "ReadOnly", "Step", "decided", "named", "question", "taken_back"]
 
 _MOST_NAMED = 3
 _MOST_TAKEN_BACK = 100_000  # entries; of more, no discard is remembered
@@ -57,24 +57,6 @@ class Step(NamedTuple):
     total: int | None = None
 
 
-def numbered(numbers: Iterable[int]) -> list[list[str]]:
-    """Return filters for entries by number; each takes a limited number of ranges.
-
-    >>> numbered([3, 7, 4])
-    [['seq=3..4,7']]
-    """
-    runs: list[tuple[int, int]] = []
-    for number in sorted(set(numbers)):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], number)
-        else:
-            runs.append((number, number))
-    texts = [str(first) if first == last else f"{first}..{last}" for first, last in runs]
-    return [
-        [f"seq={','.join(texts[start : start + MOST_RANGES])}"] for start in range(0, len(texts), MOST_RANGES)
-    ]
-
-
 class Actions:
     """Retry, discard, edit, forget, ship; each refuses where the browser only reads.
 
@@ -94,24 +76,24 @@ class Actions:
             raise RestanteError(f"{self._gateway.path.name} is {whereabouts}: nothing was changed.")
 
     def weigh(
-        self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None = None
+        self, verb: Verb, filters: Sequence[Sequence[str]], among: tuple[Marks, Query] | None = None
     ) -> tuple[Decision, str]:
         """Return what a decision would do, and words about marks; nothing is written.
 
         Args:
             verb: The decision.
             filters: The entries.
-            among: The query that shows, if the entries are marked ones.
+            among: The marks, and the query that shows, if the entries are marked ones.
         """
         self._allowed(verb.value)
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
             decision = Decision.sum([reader.weigh(verb, words) for words in filters])
             if among is None:
                 return decision, ""
-            marked = sum(reader.tally(words) or 0 for words in filters)
-            shown = sum(reader.tally([*among.words, *words], states=among.states) or 0 for words in filters)
-        hidden = f", {marked - shown:,} of them not shown here" if shown < marked else ""
-        return decision, f"{marked:,} marked{hidden}."
+            marks, query = among
+            hidden = len(marks) - marks.common(reader.runs(query.words, states=query.states))
+        words = f", {hidden:,} of them not shown here" if hidden else ""
+        return decision, f"{len(marks):,} marked{words}."
 
     def decide(self, verb: Verb, numbers: Sequence[int]) -> Decision:
         """Decide about exactly these entries: those that the question named, whatever else matches by now."""

@@ -16,6 +16,7 @@ from tui.browser.screens.edit import EditScreen
 from tui.browser.screens.progress import ProgressScreen
 from tui.text.forgetting import forget_question
 from tui.text.format import printable
+from tui.text.marks import Marks
 from tui.text.rows import Query
 
 __all__ = ["Changes"]
@@ -48,13 +49,15 @@ class Changes:
 
     # --- what keys start
 
-    def decide(self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None = None) -> None:
+    def decide(
+        self, verb: Verb, filters: Sequence[Sequence[str]], among: tuple[Marks, Query] | None = None
+    ) -> None:
         """Retry or discard the entries that match.
 
         Args:
             verb: The decision.
             filters: The entries, as filters; without any, nothing happens.
-            among: The query that shows, if the entries are marked: the question counts those that it hides.
+            among: The marks, and the query that shows, if the entries are marked: the question counts hidden ones.
         """
         if filters:
             self._start(self._decide(verb, filters, among))
@@ -92,7 +95,9 @@ class Changes:
     async def _confirmed(self, text: str, *, typed: str = "") -> bool:
         return await self._app.push_screen_wait(ConfirmScreen(text, typed=typed)) == "yes"
 
-    async def _decide(self, verb: Verb, filters: Sequence[Sequence[str]], among: Query | None) -> None:
+    async def _decide(
+        self, verb: Verb, filters: Sequence[Sequence[str]], among: tuple[Marks, Query] | None
+    ) -> None:
         decision, marks = await to_thread(self.actions.weigh, verb, filters, among)
         if not decision.entries:
             self._app.notify(decided(verb, decision), severity="warning", markup=False)

@@ -6,21 +6,25 @@ whoever looks on.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from recorder import Entry, HttpTransport, JournalReader, Lane, State
+from recorder import Entry, HttpTransport, JournalReader, Lane, RestanteError, State
 from recorder.reading.sentence import shipping_of
 from simulator.testing import to_test
 from tui.text.effect import Effect, effect_of
+from tui.text.exported import exported
 from tui.text.facts import EntryFacts, Facts, kept
+from tui.text.format import size
 from tui.text.history import note_of, opening, start_of
+from tui.text.marks import Run
 from tui.text.rows import Query, Row, Window, row_of
 
 __all__ = ["PAGE", "Gateway"]
 
 _CHUNK = 64  # entries fetched at a time: a message may take a megabyte, a row takes some hundred bytes
+_MOST_LINES = 1_000_000  # bytes of marked entries for the clipboard
 PAGE = 256
 
 
@@ -217,6 +221,36 @@ class Gateway:
                 break
             than = page[-1].seq
         return rows
+
+    # --- marked entries
+
+    def runs(self, query: Query, stop: Callable[[], bool] = _never) -> Iterator[Run]:
+        """Yield the numbers of all that match, as first and last of consecutive ones."""
+        return self._slow.runs(query.words, states=query.states, stop=stop)
+
+    def exported(self, filters: Iterable[Sequence[str]], stop: Callable[[], bool] = _never) -> Iterator[str]:
+        """Yield entries as `restante export --all` writes them, until `stop` says so."""
+        for words in filters:
+            for entry in self._slow.stream(words):
+                if stop():
+                    return
+                yield json.dumps(exported(entry))
+
+    def lines_of(self, filters: Iterable[Sequence[str]], otherwise: str) -> str:
+        """Return entries as JSON Lines for the clipboard.
+
+        Raises:
+            RestanteError: They are too much for any terminal.
+        """
+        lines, space = [], _MOST_LINES
+        for line in self.exported(filters):
+            space -= len(line)
+            if space < 0:
+                raise RestanteError(
+                    f"they are more than {size(_MOST_LINES)}, too much for a clipboard: {otherwise}"
+                )
+            lines.append(line)
+        return "\n".join(lines)
 
     # --- one entry
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from recorder import Attempt, JournalReader
 from recorder.model.reports import AttemptGroup, FailureGroup
-from tui.browser.actions import numbered
 from tui.browser.gateway import Gateway
 from tui.text.facts import Facts
+from tui.text.marks import numbered
 
 __all__ = ["Carried", "ShippingGateway", "Standing"]
 

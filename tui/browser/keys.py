@@ -69,9 +69,13 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _key("journal.edit", "ctrl+e", "edit", "edit", "give this entry another message"),
         _key("journal.forget", "X", "forget", "forget", "erase this entry's profile, for ever"),
         _key("journal.ship", "s", "ship", "ship", "send what may go now"),
-        _shown("journal.copy", "y", "copy", "copy", "the entry as JSON"),
+        _shown("journal.copy", "y", "copy", "copy", "what is marked, or this entry, as JSON"),
         _key("journal.copy_test", "Y", "copy_test", "copy test", "its profile's history as a Python test"),
         _key("journal.mark", "m,space", "mark", "mark", "or take the mark away"),
+        _key(
+            "journal.mark_all", "a", "mark_all", "mark all", "that match the filter; escape takes marks away"
+        ),
+        _key("journal.export", "x", "export", "export", "what is marked, or this entry, to a new file"),
         _key("journal.follow", "F", "follow", "follow", "what is recorded, or stop following"),
         _key("journal.tab_next", "l,right,right_square_bracket,tab", "tab(1)", "next tab"),
         _key("journal.tab_before", "h,left,left_square_bracket,shift+tab", "tab(-1)", "previous tab"),

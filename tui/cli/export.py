@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from recorder import Entry, JournalReader, Lane, State
+from recorder import Entry, JournalReader, State
 from tui.cli import options
+from tui.text.exported import PROFILES, exported
 from tui.text.format import count, printable
 
 __all__ = ["export_command"]
 
-_PROFILES = {Lane.PEOPLE, Lane.GROUPS}  # `record` takes no other lane's messages
 _EMPTY = {State.FORGOTTEN, State.LOST}
 
 
@@ -86,16 +86,8 @@ def _write_lines(path: Path, words: list[str], everything: bool) -> None:
 
 def _chosen(entries: Iterable[Entry], everything: bool, number: Counter[str]) -> Iterator[dict[str, Any]]:
     for entry in entries:
-        if everything or (entry.state not in _EMPTY and entry.lane in _PROFILES):
+        if everything or (entry.state not in _EMPTY and entry.lane in PROFILES):
             number["written"] += 1
-            yield _exported(entry)
+            yield exported(entry)
         else:
             number["empty" if entry.state in _EMPTY else "other lanes"] += 1
-
-
-def _exported(entry: Entry) -> dict[str, Any]:
-    if entry.lane not in _PROFILES:
-        return {"lane": entry.lane, "state": entry.state, "message": entry.message}
-    if entry.state is State.PENDING:
-        return dict(entry.message)
-    return {"state": entry.state, "message": entry.message}

@@ -68,6 +68,8 @@ def test_pages_cover_matches_in_both_directions(  # fixtures and cases
     newer = walked(lambda at, limit: reader.newer(words, than=at, limit=limit, states=states), 0, 4)
     assert (older, newer) == (expected, expected[::-1])
     assert reader.tally(words, states=states) == len(expected)
+    runs = list(reader.runs(words, states=states))
+    assert [seq for first, last in runs for seq in range(first, last + 1)] == expected[::-1]
 
 
 def test_empty_journal_has_empty_pages(reader):

@@ -370,6 +370,31 @@ async def test_marked_entries_are_discarded_together(kiosk):
         assert not table(pilot).marks
 
 
+async def test_all_matches_are_marked_and_exported(kiosk, tmp_path):
+    file, taken = tmp_path / "out.jsonl", tmp_path / "taken"
+    taken.touch()
+    async with browsing(kiosk, words=["op=add"]) as pilot:
+        await press(pilot, "a", "j", "m")
+        assert "7 marked" in "\n".join(screen_text(pilot.app))
+        await press(pilot, "y")
+        assert len(pilot.app.clipboard.splitlines()) == 7
+        await press(pilot, "x")
+        field = pilot.app.query_one(Prompt).field
+        assert field.value == "kiosk-marked.jsonl"
+        field.value = str(taken)
+        await press(pilot, "enter")
+        assert any("there is such a file already" in line for line in screen_text(pilot.app))
+        field.value = str(file)
+        await press(pilot, "enter")
+        assert f"Exported 7 entries to {file}." in said(pilot)
+        await press(pilot, "escape")
+        assert not table(pilot).marks
+        assert table(pilot).query_now.words == ("op=add",)
+    assert file.stat().st_mode & 0o777 == 0o600
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [(line.get("message") or line)["$add"]["credits"] for line in lines] == [1, 6, 11, 16, 21, 26, 36]
+
+
 async def test_refused_retry_says_why(kiosk):
     async with browsing(kiosk, words=["seq=23"], write=True) as pilot:
         await press(pilot, "R")

@@ -1,16 +1,21 @@
 """The keys that act on entries: the one under the cursor, or those that are marked."""
 
 from collections.abc import Callable
+from functools import partial
 
 from recorder import Entry
 from recorder.journal.decisions import Verb
-from tui.browser.actions import numbered
 from tui.browser.changes import Changes
+from tui.browser.export import refusal, write
 from tui.browser.gateway import Gateway
 from tui.browser.messages import ShowProfile
 from tui.browser.views.view import View
 from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.prompt import Prompt
+from tui.browser.work import stopped
 from tui.text.detail import copied
+from tui.text.format import count
+from tui.text.marks import Marks
 from tui.text.rows import Query
 
 __all__ = ["EntryKeys"]
@@ -29,6 +34,17 @@ class EntryKeys(View):
     def table(self) -> EntryTable:
         """The table of entries."""
         return self.query_one(EntryTable)
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt above the table."""
+        return self.query_one(Prompt)
+
+    @property
+    def chosen(self) -> Marks:
+        """The marked entries, or the current one."""
+        cursor = self.table.cursor
+        return self.table.marks or Marks([(cursor, cursor)] if cursor is not None else ())
 
     def action_profile(self) -> None:
         """To its profile at that moment."""
@@ -52,9 +68,14 @@ class EntryKeys(View):
         self.ask(lambda: self._gateway.entry(seq) if seq is not None else None, found, group="profile")
 
     def action_copy(self) -> None:
-        """Copy the entry as JSON."""
-        text = self._gateway.text_of
-        self._copy("JSON", lambda seq: text(seq, copied), "`restante entries seq={} --json` writes it out.")
+        """Copy the marked entries as JSON Lines, or the current one as JSON."""
+        if not self.table.marks:
+            text = self._gateway.text_of
+            self._copy("JSON", lambda seq: text(seq, copied), f"{self.key('journal.export')} writes a file.")
+            return
+        marks, more = self.table.marks, f"{self.key('journal.export')} writes a file."
+        read = partial(self._gateway.lines_of, list(marks.filters()), more)
+        self.in_turn(lambda: self.copy(read, f"{len(marks):,} marked as JSON Lines", more))
 
     def action_copy_test(self) -> None:
         """Copy the history of its profile as a test."""
@@ -67,6 +88,49 @@ class EntryKeys(View):
 
         self.in_turn(act)
 
+    # --- marks
+
+    def action_mark(self) -> None:
+        """Mark, or take the mark away."""
+        self.in_turn(self.table.mark)
+
+    def action_mark_all(self) -> None:
+        """Mark all that match."""
+
+        def act() -> None:
+            query, marks = self._query, self.table.marks
+            self.ask(
+                lambda: marks.with_runs(self._gateway.runs(query, stopped)),
+                self.table.set_marks,
+                group="mark",
+            )
+
+        self.in_turn(act)
+
+    def clear_marks(self) -> None:
+        """Take all marks away."""
+        self.table.set_marks(Marks())
+
+    def action_export(self) -> None:
+        """Ask for the name of a file for the marked entries, or the current one."""
+
+        def act() -> None:
+            if chosen := self.chosen:
+                words = f"export {count(len(chosen), 'entry', 'entries')} to "
+                name = (
+                    f"{self._gateway.path.stem}-{'marked' if self.table.marks else self.table.cursor}.jsonl"
+                )
+                self.prompt.open("export", words, name, "the name of a new file", refusal)
+
+        self.in_turn(act)
+
+    def export_to(self, name: str) -> None:
+        """Write the marked entries, or the current one, to a new file."""
+        read = partial(self._gateway.exported, list(self.chosen.filters()), stopped)
+        self.ask(lambda: write(name, read()), self.say, group="export")
+
+    # --- decisions
+
     def action_retry(self) -> None:
         """Retry the marked entries, or the current one."""
         self.in_turn(lambda: self._decide(Verb.RETRY))
@@ -76,9 +140,8 @@ class EntryKeys(View):
         self.in_turn(lambda: self._decide(Verb.DISCARD))
 
     def _decide(self, verb: Verb) -> None:
-        marks, cursor = self.table.marks, self.table.cursor
-        chosen = marks or ({cursor} if cursor is not None else set())
-        self._changes.decide(verb, numbered(chosen), self._query if marks else None)
+        marks = self.table.marks
+        self._changes.decide(verb, list(self.chosen.filters()), (marks, self._query) if marks else None)
 
     def action_edit(self) -> None:
         """Give it another message."""

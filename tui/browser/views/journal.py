@@ -62,10 +62,6 @@ class JournalView(EntryKeys):
         return self.query_one(EntryDetail)
 
     @property
-    def _prompt(self) -> Prompt:
-        return self.query_one(Prompt)
-
-    @property
     def body(self) -> JournalBody:
         """The table and the detail."""
         return self.query_one(JournalBody)
@@ -79,7 +75,7 @@ class JournalView(EntryKeys):
     @property
     def ready(self) -> bool:
         """True if the cursor is on no way to another entry."""
-        return not self.waits_for("find") and not self.table.under_way
+        return not self.waits_for("find", "mark") and not self.table.under_way
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave enter unbound in the detail, where it leads nowhere."""
@@ -110,7 +106,7 @@ class JournalView(EntryKeys):
     @property
     def innermost(self) -> Callable[[], object] | None:
         """The function that closes prompt, detail, marks, filter or tab."""
-        if self._prompt.is_open:
+        if self.prompt.is_open:
             return self._leave_prompt
         if self.body.entered:
             return self._close_detail
@@ -124,7 +120,7 @@ class JournalView(EntryKeys):
     def take_focus(self) -> None:
         """Give the keys to the prompt, the detail or the table."""
         # At once, so that a key right after enter is a command already.
-        inner = self._prompt.field if self._prompt.is_open else self.text if self.body.entered else self.table
+        inner = self.prompt.field if self.prompt.is_open else self.text if self.body.entered else self.table
         self.screen.set_focus(inner)
 
     def show(self, query: Query, *, at: int | None = None) -> None:
@@ -146,21 +142,15 @@ class JournalView(EntryKeys):
         self._arrange()
         self.show(Query(), at=seq)
 
-    def clear_marks(self) -> None:
-        """Take all marks away."""
-        self.table.marks.clear()
-        self.table.refresh()
-        self._show_lines()
-
     # --- filter, tabs, find
 
     def action_filter(self) -> None:
         """Ask for a filter."""
-        self._prompt.open("filter", "/ ", _typed(self._query.words), _HINT, _refusal)
+        self.prompt.open("filter", "/ ", _typed(self._query.words), _HINT, _refusal)
 
     def action_find(self) -> None:
         """Ask what to find."""
-        self._prompt.open("find", "find ", _typed(self._find), _HINT, _refusal)
+        self.prompt.open("find", "find ", _typed(self._find), _HINT, _refusal)
 
     def on_prompt_refused(self, message: Prompt.Refused) -> None:
         """Show why the text is no filter."""
@@ -172,7 +162,7 @@ class JournalView(EntryKeys):
         self._leave_prompt()
 
     def _leave_prompt(self) -> None:
-        self._prompt.close()
+        self.prompt.close()
         self._refusal = ""
         self.take_focus()
         self._show_lines()
@@ -181,6 +171,9 @@ class JournalView(EntryKeys):
         """Filter, or find."""
         self._refusal = ""
         self.take_focus()
+        if message.purpose == "export":
+            self.export_to(message.text)
+            return
         finds = message.purpose == "find"
         before = self._find if finds else self._query.words
         unchanged = message.text == printable(
@@ -256,10 +249,6 @@ class JournalView(EntryKeys):
         self.table.follow()
         self._show_lines()
 
-    def action_mark(self) -> None:
-        """Mark, or take the mark away."""
-        self.in_turn(self.table.mark)
-
     # --- the detail
 
     def action_enter(self) -> None:
@@ -287,7 +276,7 @@ class JournalView(EntryKeys):
 
     def on_journal_body_placed(self) -> None:
         """Give the keys to what shows."""
-        if self.display and not self._prompt.is_open:
+        if self.display and not self.prompt.is_open:
             self.take_focus()
 
     def on_entry_table_opened(self) -> None:
@@ -320,7 +309,7 @@ class JournalView(EntryKeys):
             self._close_detail()  # its entry is gone
 
     def _filter_words(self) -> str:
-        if self._refusal and self._prompt.is_open:
+        if self._refusal and self.prompt.is_open:
             return f" ! {printable(self._refusal)}"
         if not self._query.words:
             return ""

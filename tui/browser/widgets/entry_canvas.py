@@ -13,6 +13,7 @@ from recorder import State
 from tui.browser.gateway import Gateway
 from tui.text.cells import fitted, folded
 from tui.text.columns import columns_for
+from tui.text.marks import Marks
 from tui.text.rows import Row, Window
 
 __all__ = ["EntryCanvas"]
@@ -39,7 +40,7 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
         self._gateway = gateway
         self.window = Window()
         self.cursor: int | None = None
-        self.marks: set[int] = set()
+        self.marks = Marks()
         self.loaded = False
         self._columns = columns_for(80, 0)
 

@@ -15,6 +15,7 @@ from tui.browser.gateway import PAGE, Gateway
 from tui.browser.messages import Failed
 from tui.browser.widgets.entry_canvas import EntryCanvas
 from tui.browser.work import Asking, stopped
+from tui.text.marks import Marks
 from tui.text.rows import Query, Row, Window
 
 __all__ = ["EntryTable"]
@@ -158,13 +159,18 @@ class EntryTable(EntryCanvas, Asking):
         self._total = total
         self.put(replace(self.window, total=total).placed())
 
+    def set_marks(self, marks: Marks) -> None:
+        """Mark exactly these entries."""
+        self.marks = marks
+        self.refresh()
+        self.post_message(self.Changed())
+
     def mark(self) -> None:
         """Mark the entry under the cursor, or take its mark away, and go on to the next."""
         if self.cursor is not None:
-            self.marks ^= {self.cursor}
+            marks = self.marks.toggled(self.cursor)
             self.move(1)
-            self.refresh()
-            self.post_message(self.Changed())
+            self.set_marks(marks)
 
     def move(self, by: int) -> None:
         """Move the cursor by so many rows."""
