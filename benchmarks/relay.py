@@ -23,7 +23,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+PAGE = Path(__file__).parents[1] / "docs" / "performance-details.md"
 BEGIN, END = "<!-- made by `python -m benchmarks.relay --write` -->", "<!-- until here -->"
 
 SENDERS = (1, 8, 64)
@@ -215,7 +215,7 @@ def write(table: Sequence[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.relay", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often both servers take turns (default 3)")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance-details.md")
     given = parser.parse_args()
     table = []
     for line in lines(given.rounds):

@@ -53,7 +53,7 @@ PAGE_SIZE = 2_048
 
 A commit writes whole pages. Half of SQLite's usual 4,096 wears flash out least: an entry committed alone writes a
 quarter less, at process durability less than 60 %. Smaller pages make batches and the file grow. See
-docs/performance.md.
+docs/performance-details.md.
 """
 
 LOG_BYTES = 2 * 1024 * 1024
