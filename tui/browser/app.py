@@ -310,9 +310,10 @@ class Browser(App[Place], Asking):
 
     def action_zone(self) -> None:
         """Tell times in the local zone, or in UTC again."""
-        self.gateway.local = not self.gateway.local
+        times = "utc" if self.gateway.choices.times == "local" else "local"
+        self.gateway.choices = replace(self.gateway.choices, times=times)
         self.view.refresh_view()
-        self.notify(f"Times are {'local' if self.gateway.local else 'UTC'} now.", markup=False)
+        self.notify(f"Times are {'local' if times == 'local' else 'UTC'} now.", markup=False)
 
     def action_help(self) -> None:
         """Show all keys, those of this view first."""

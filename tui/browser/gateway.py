@@ -13,6 +13,7 @@ from typing import Literal, Self
 from recorder import Entry, HttpTransport, JournalReader, Lane, RestanteError, State
 from recorder.reading.sentence import shipping_of
 from simulator.testing import to_test
+from tui.config import Config
 from tui.text.effect import Effect, effect_of
 from tui.text.exported import exported
 from tui.text.facts import EntryFacts, Facts, kept
@@ -41,7 +42,7 @@ class Gateway:
         clock: Seconds since the epoch; tests give a fixed one.
         transport: Where ``ship now`` sends to.
         account: Name, secret and project of the account that reads profiles to settle, if there is one.
-        local: Times are told in the local zone, not in UTC.
+        choices: The person's, of times and columns.
 
     Raises:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
@@ -55,13 +56,13 @@ class Gateway:
         clock: Callable[[], float] = time.time,
         transport: Callable[[], HttpTransport] = HttpTransport,
         account: tuple[str, str, str] | None = None,
-        local: bool = False,
+        choices: Config = Config(),  # noqa: B008  # frozen
     ) -> None:
         self.write = write
         self.now = clock
         self.transport = transport
         self.account = account
-        self.local = local
+        self.choices = choices
         # Compared by path, without a descriptor: closing one would cancel SQLite's locks on the file. A file that is
         # replaced between these two lines is opened once more.
         self._file = _identity(path)
@@ -269,7 +270,7 @@ class Gateway:
             attempts=tuple(self._reader.attempts(seq)),
             hold=self._reader.hold(entry),
             shipper=self._reader.shipping(),
-            local=self.local,
+            local=self.choices.times == "local",
         )
 
     def effect(self, entry: Entry, stop: Callable[[], bool] = _never) -> Effect | None:

@@ -107,8 +107,7 @@ def tui_command(
     remembers = choices.remember and screenshot is None
     place: Place | None = None
     while True:  # anew for each file that is put in the place of the one before
-        local = choices.times == "local"
-        with Gateway(path, write=write, transport=transport, account=account, local=local) as gateway:
+        with Gateway(path, write=write, transport=transport, account=account, choices=choices) as gateway:
             identity = gateway.identity() if remembers else ""
             known = _recalled(path, identity) if remembers else Remembered()
             app = Browser(

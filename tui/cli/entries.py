@@ -1,24 +1,27 @@
 """`restante entries`: the entries of a journal, newest first."""
 
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from recorder import Entry, JournalReader
+from tui import config
 from tui.cli import options
-from tui.text.format import age, clipped, count, printable
+from tui.text.cells import folded
+from tui.text.columns import columns_for
+from tui.text.format import age, clipped, count, owner_name, printable
+from tui.text.rows import row_of
+from tui.text.states import LOOKS
 from tui.text.summary import summary
 
 __all__ = ["entries_command"]
 
 _NARROWEST_TABLE = 40
-_COLUMNS = ("SEQ", "AGE", "PROFILE", "OP", "SUMMARY", "STATE")
+_GAP = 2  # cells between columns
+_LONGEST = 2_000  # characters of a field
+_LONGEST_REASON = 300
 
 
 @click.command("entries")
@@ -56,11 +59,13 @@ def entries_command(words: list[str], path: Path, limit: int, until: str | None,
         options.write_json(entries)
         return
     now = time.time()
-    if sys.stdout.isatty() and Console().width >= _NARROWEST_TABLE:
-        _table(entries, now)
+    width = options.table_width()
+    if width >= _NARROWEST_TABLE:
+        for line in _table(entries, now, width) if entries else ():
+            options.say(*line)
     else:
         for entry in entries:
-            options.say("\t".join(_cells(entry, now, length=2_000)))
+            options.say("\t".join(_cells(entry, now)))
     if total > len(entries):
         options.narrate(f"{len(entries):,} of {total:,}; --limit shows more.")
     elif not entries:
@@ -70,44 +75,31 @@ def entries_command(words: list[str], path: Path, limit: int, until: str | None,
         options.narrate(f"{count(counts.pruned, 'entry', 'entries')} {how} are not kept any more.")
 
 
-def _cells(entry: Entry, now: float, length: int) -> tuple[str, ...]:
-    owner = f"{entry.group_key}:{entry.profile}" if entry.group_key is not None else entry.profile or "-"
-    marks = ", possibly twice" * entry.possibly_twice + ", out of order" * entry.out_of_order
+def _cells(entry: Entry, now: float) -> tuple[str, ...]:
+    marks = "".join(f", {mark}" for mark in _marks(entry))
     reason = f" ({printable(entry.reason)})" if entry.reason else ""
     return (
         str(entry.seq),
         age(max(0.0, now - entry.recorded_at)),
-        clipped(printable(owner), length),
+        clipped(printable(owner_name(entry.profile, entry.group_key)), _LONGEST),
         printable(entry.operator or entry.lane.value),
-        summary(entry, length),
+        summary(entry, _LONGEST),
         entry.state.value.replace("_", " ") + marks + reason,
     )
 
 
-def _table(entries: list[Entry], now: float) -> None:
-    console = Console()
-    rows = [_cells(entry, now, length=120) for entry in entries]
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for name, width in zip(_COLUMNS, _widths(rows, console.width - len(_COLUMNS) + 1), strict=True):
-        table.add_column(
-            name,
-            justify="right" if name in {"SEQ", "AGE"} else "left",
-            overflow="fold" if name == "STATE" else "ellipsis",
-            no_wrap=name != "STATE",
-            width=width,
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))  # Text: data is never markup
-    console.print(table)
+def _table(entries: list[Entry], now: float, width: int) -> Iterator[list[options.Part]]:
+    """Yield the lines of the browser's table, and below an entry why it stands as it does."""
+    columns = columns_for(width, max((entry.seq for entry in entries), default=0), config.load().columns)
+    yield [(columns.heads().rstrip(), "bold")]
+    for entry in entries:
+        line, state, rest = columns.cells(row_of(entry), now, mark=" ")
+        yield [line, (state, LOOKS[entry.state].style), rest.rstrip()]
+        if words := "; ".join(filter(None, (*_marks(entry), entry.reason))):
+            indent = len(line) + _GAP
+            for more in folded(printable(clipped(words, _LONGEST_REASON)), width - indent):
+                yield [" " * indent, (more, "$text-muted")]
 
 
-def _widths(rows: list[tuple[str, ...]], available: int) -> list[int]:
-    """Return the widths: long columns shrink, not the short ones that tell entries apart."""
-    widest = [max(map(cell_len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
-    most = {"SEQ": 12, "AGE": 6, "OP": 10, "STATE": max(available // 4, 9)}
-    widths = [min(wide, most.get(name, 0)) for name, wide in zip(_COLUMNS, widest, strict=True)]
-    rest = max(available - sum(widths), 16)
-    profile, summary = _COLUMNS.index("PROFILE"), _COLUMNS.index("SUMMARY")
-    widths[profile] = min(widest[profile], max(rest * 2 // 5, rest - widest[summary]))
-    widths[summary] = min(widest[summary], rest - widths[profile])
-    return widths
+def _marks(entry: Entry) -> list[str]:
+    return ["possibly twice"] * entry.possibly_twice + ["out of order"] * entry.out_of_order

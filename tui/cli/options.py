@@ -5,6 +5,7 @@ import dataclasses
 import os
 import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ __all__ = [
     "QUERY_CREDENTIALS",
     "BadInput",
     "Command",
+    "Part",
     "account",
     "as_dict",
     "as_json",
@@ -44,6 +46,7 @@ __all__ = [
     "say",
     "span",
     "speaks_utf8",
+    "table_width",
     "text",
     "token",
     "unknown_operators",
@@ -255,6 +258,11 @@ def write_json_lines(values: Iterable[Any]) -> None:
         for value in values:
             sys.stdout.buffer.write(f"{as_json(value)}\n".encode())
         sys.stdout.buffer.flush()
+
+
+def table_width() -> int:
+    """Return the cells of the terminal's line, by COLUMNS first; 0 where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 @contextmanager

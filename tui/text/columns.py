@@ -3,9 +3,11 @@
 A wider window never shows less: each column is at least as wide as in a narrower one.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from tui.config import COLUMNS
 from tui.text.cells import fitted, middle_cut
 from tui.text.format import age
 from tui.text.rows import Row
@@ -91,19 +93,24 @@ class Columns:
         ]
 
 
-def columns_for(width: int, highest: int) -> Columns:
+def columns_for(width: int, highest: int, names: Collection[str] = COLUMNS) -> Columns:
     """Return the columns of a table.
 
     Args:
         width: Its cells.
         highest: The highest number in it.
+        names: The columns that a person wants, of `tui.config.COLUMNS`; the number is always one.
     """
     seq = max(len(f"{highest:,}"), 3)
-    space = max(width - _MARK - seq - _AGE - _STATE - 3 * _GAP, 1)
+    when, state = _AGE * ("age" in names), _STATE * ("state" in names)
+    space = max(width - _MARK - seq - sum(one + _GAP for one in (when, state) if one) - _GAP, 1)
+    if "profile" not in names:
+        return Columns(seq, when, state, 0, space * ("summary" in names))
     owner = min(space, _OWNER)
     summary = space - owner - _GAP
-    if summary < _LEAST_SUMMARY:
-        return Columns(seq, _AGE, _STATE, owner, 0)
+    if summary < _LEAST_SUMMARY or "summary" not in names:
+        return Columns(seq, when, state, owner if "summary" in names else space, 0)
     more = min(max(summary - _SUMMARY, 0) // 3, _MOST_OWNER - _OWNER)
     marks = min(max(summary - more - _LONG_SUMMARY, 0) // 2, _MARKS)
-    return Columns(seq, _AGE, _STATE + marks, owner + more, summary - more - marks)
+    marks *= bool(state)
+    return Columns(seq, when, state + marks, owner + more, summary - more - marks)

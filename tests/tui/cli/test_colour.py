@@ -1,18 +1,12 @@
 """`--color` and NO_COLOR: colours where a person looks, and nowhere else."""
 
-import io
-
 import pytest
 
+from tests.tui.terminal import Terminal
 from tui.cli.colour import painted
 from tui.text.format import printable
 
 RED = "\x1b[31m"
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 @pytest.mark.parametrize(

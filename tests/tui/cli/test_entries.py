@@ -1,15 +1,15 @@
 """`restante entries`: newest first, filtered, and harmless on a terminal whatever users called things."""
 
 import dataclasses
-import re
 import unicodedata
 
 import pytest
 
 from recorder import Entry, HttpTransport, Journal, Recorder, Shipper, ShippingPolicy
 from tests.profiles import sampled
+from tests.tui.terminal import Terminal
 
-STYLING = re.compile(r"\x1b\[[0-9;]*m")
+OURS = {"\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[36m"}  # heads, reasons, rejected, pending
 HOSTILE = {
     "an escape sequence": "\x1b]0;pwned\x07\x1b[2J\x1b[31mred",
     "markup": "[bold red]x[/] [link=http://x]y[/link] [/]",
@@ -185,10 +185,14 @@ def test_marks_are_fields_for_programs(restante, marked):
 
 
 def test_marks_fit_a_terminal(restante, marked):
-    ran = restante.on_terminal("entries", "-j", marked, "state=shipped")
-    plain = STYLING.sub("", ran.out)
-    assert all(len(line) <= 80 for line in plain.splitlines())
-    assert "possibly twice" in " ".join(plain.split())
+    terminal = Terminal()
+    restante("entries", "-j", marked, stdout=terminal)
+    lines = terminal.plain.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert [line.strip() for line in lines[2:6:3]] == [
+        "possibly twice",
+        "out of order; $add.visits, must be a number, not a string",
+    ]
 
 
 # --- what users called things never reaches the terminal raw
@@ -219,21 +223,20 @@ def test_hostile_text_is_escaped_in_pipes(restante, journal):
 
 def test_hostile_text_is_escaped_on_terminals(restante, journal):
     hostile(journal)
-    ran = restante.on_terminal("entries", "-j", journal)
-    assert ran.code == 0
-    styles = set(STYLING.findall(ran.out))
-    assert not any("31" in style for style in styles)
-    plain = STYLING.sub("", ran.out)
-    assert is_harmless(plain)
-    assert "[bold red" in plain
-    assert "\U0001f604" not in plain
+    terminal = Terminal()
+    restante("entries", "-j", journal, stdout=terminal)
+    assert terminal.styles == OURS
+    assert is_harmless(terminal.plain)
+    assert "[bold red" in terminal.plain
+    assert "\U0001f604" not in terminal.plain
 
 
 def test_hostile_filter_is_escaped(restante, journal):
     hostile(journal)
-    ran = restante.on_terminal("entries", "-j", journal, "state=\x1b]0;pwned\x07\u202e")
-    assert ran.code == 2
-    assert is_harmless(ran.out)
+    terminal = Terminal()
+    restante("entries", "-j", journal, "state=\x1b]0;pwned\x07\u202e", stderr=terminal)
+    assert "is no state" in terminal.plain
+    assert is_harmless(terminal.plain)
 
 
 def test_table_fits_the_terminal(restante, story):
@@ -241,13 +244,33 @@ def test_table_fits_the_terminal(restante, story):
     with Recorder("T", story) as recorder:
         recorder.people_set(id_, {"email": "a.visitor.with.a.name@example.com", "plan": "pro"})
         recorder.group_set("x" * 255, "x" * 255, {"x" * 255: "x" * 255})
-    ran = restante.on_terminal("entries", "-j", story, "state=pending", "op=set", "seq=8..")
-    lines = [line.split() for line in STYLING.sub("", ran.out).splitlines()]
-    assert all(len(line) <= 80 for line in STYLING.sub("", ran.out).splitlines())
-    assert lines[0] == ["SEQ", "AGE", "PROFILE", "OP", "SUMMARY", "STATE"]
-    assert [(line[0], line[4], line[-1]) for line in lines[1:]] == [
-        ("9", "$set", "pending"),
-        ("8", "$set", "pending"),
+    terminal = Terminal()
+    restante("entries", "-j", story, "state=pending", "op=set", "seq=8..", stdout=terminal)
+    lines = terminal.plain.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].split() == ["SEQ", "AGE", "STATE", "PROFILE", "SUMMARY"]
+    assert [line.split()[0] for line in lines[1:]] == ["9", "8"]
+    assert "6f1c3b1e-9a1…d1f2aa" in lines[2]
+
+
+def test_wide_terminal_shows_more(restante, story):
+    terminal = Terminal()
+    restante("entries", "-j", story, "seq=6", stdout=terminal, environment={"COLUMNS": "200"})
+    assert 'visits +"two"' in terminal.plain
+    narrow = Terminal()
+    restante("entries", "-j", story, "seq=6", stdout=narrow, environment={"COLUMNS": "39"})
+    assert narrow.plain.count("\t") == 5
+
+
+def test_config_chooses_columns(restante, story):
+    file = restante.folder / ".config" / "restante" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('columns = ["profile", "summary"]', encoding="utf-8")
+    terminal = Terminal()
+    restante("entries", "-j", story, "seq=2", stdout=terminal)
+    assert [line.split() for line in terminal.plain.splitlines()] == [
+        ["SEQ", "PROFILE", "SUMMARY"],
+        ["2", "ada", "visits", "+2"],
     ]
 
 

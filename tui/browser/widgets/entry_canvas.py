@@ -56,7 +56,9 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
         """Draw another window."""
         self.window = window
         highest = window.rows[0].seq if window.rows else 0
-        self._columns = columns_for(self.size.width, max(highest, window.total or 0))
+        self._columns = columns_for(
+            self.size.width, max(highest, window.total or 0), self._gateway.choices.columns
+        )
         self.virtual_size = Size(self.size.width, window.height if window.rows else 0)
         self.refresh()
 
