@@ -12,7 +12,7 @@ status of the answer to the request that carried an entry last, ``status=none`` 
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import ascii_lowercase, ascii_uppercase
@@ -22,7 +22,7 @@ from recorder.model.errors import InvalidFilter
 from recorder.model.json_value import is_text
 from recorder.model.operations import Lane, Operator
 
-__all__ = ["KEYS", "MOST_RANGES", "WORDS", "Where", "moment", "seconds", "where"]
+__all__ = ["KEYS", "MOST_RANGES", "VALUES", "WORDS", "Where", "moment", "seconds", "where"]
 
 Clause = tuple[str, list[str | float]]
 
@@ -63,8 +63,14 @@ _METHODS = {"increment": Operator.ADD.value, "track_charge": "charge"}
 _CHARGE = "operator = '$append' AND json_type(message, '$.\"$append\".\"$transactions\"') IS NOT NULL"
 _CLEAR = "operator = '$set' AND json_type(message, '$.\"$set\".\"$transactions\"') = 'array'"
 _CHARGES = {"charge": _CHARGE, "clear_charges": _CLEAR}
-_OPERATORS = (*(operator.value.removeprefix("$") for operator in Operator), "increment", *_CHARGES)
 _UNSENT = "unsent"
+
+VALUES = {
+    "state": (*(state.value for state in State), _UNSENT),
+    "op": (*(operator.value.removeprefix("$") for operator in Operator), "increment", *_CHARGES),
+    "lane": tuple(lane.value for lane in Lane),
+}
+"""Values of the keys that take no others, but for ``op=``, which takes any operator with its $."""
 
 # Why an entry stands as it does: what was refused carries its reason; of what is in doubt its attempt knows.
 WORDS = "coalesce(reason, (SELECT words FROM attempts WHERE attempts.id = attempt), '')"
@@ -135,13 +141,12 @@ def seconds(text: str) -> float | None:
     return float(span["amount"]) * _SECONDS[span["unit"]] if span is not None else None
 
 
-def _one_of(column: str, value: str, names: Iterable[str], what: str) -> Clause:
+def _one_of(column: str, value: str) -> Clause:
     """Return the condition that a column is one of some values, with commas between them."""
-    known = [str(name) for name in names]
     wanted: dict[str, None] = {}
     for each in value.split(","):
-        if each not in known:
-            raise InvalidFilter(f"{_clipped(each)!r} is no {what}; there are {', '.join(known)}")
+        if each not in VALUES[column]:
+            raise InvalidFilter(f"{_clipped(each)!r} is no {column}; there are {', '.join(VALUES[column])}")
         wanted |= dict.fromkeys(sorted(UNSENT) if each == _UNSENT else [each])
     if len(wanted) == 1:
         return f"{column} = ?", [*wanted]
@@ -155,12 +160,13 @@ def _operator(value: str) -> Clause:
         name = _METHODS.get(each, each)
         if name in _CHARGES:
             clauses.append(f"coalesce({_CHARGES[name]}, 0)")
-        elif name.startswith("$") or name in _OPERATORS:
+        elif name.startswith("$") or name in VALUES["op"]:
             clauses.append("coalesce(operator, '') = ?")
             values.append(name if name.startswith("$") else f"${name}")
         else:
             raise InvalidFilter(
-                f"{_clipped(each)!r} is no operator; there are {', '.join(_OPERATORS)}, and others with their $, quoted"
+                f"{_clipped(each)!r} is no operator; there are {', '.join(VALUES['op'])},"
+                " and others with their $, quoted"
             )
     return (clauses[0] if len(clauses) == 1 else f"({' OR '.join(clauses)})"), values
 
@@ -241,11 +247,11 @@ def _time(key: str, value: str, now: float) -> Clause:
 
 _TIMES = {"since": ">=", "until": "<"}
 _CLAUSES: dict[str, Callable[[str], Clause]] = {
-    "state": lambda value: _one_of("state", value, [*State, _UNSENT], "state"),
+    "state": lambda value: _one_of("state", value),
     "op": _operator,
     "profile": lambda value: ("coalesce(profile, '') = ?", [value]),
     "group": lambda value: ("coalesce(group_key, '') = ?", [value]),
-    "lane": lambda value: _one_of("lane", value, Lane, "lane"),
+    "lane": lambda value: _one_of("lane", value),
     "value": lambda value: (_IN_VALUES, [value.translate(_ASCII_LOWER)]),
     "error": _error,
     "status": _status,

@@ -1,0 +1,41 @@
+"""What completes a word of a filter is a filter, and what is wrong is told."""
+
+import pytest
+
+from recorder.model.filters import KEYS, VALUES
+from tui.text.filter_words import begun, begun_id, completions, refusal
+from tui.text.rows import words_of
+
+
+def test_completions_of_nothing_are_all_keys():
+    assert {found.word for found in completions("")} == {f"{key}=" for key in KEYS}
+
+
+@pytest.mark.parametrize("key", VALUES)
+def test_completed_values_are_filters(key):
+    for sign in ("=", "!="):
+        for found in completions(key + sign):
+            assert not refusal(found.word)
+    assert not completions(f"{key}=nonsense")
+
+
+def test_counts_stand_beside_states():
+    found = completions("state=", counts={"rejected": 1_204, "unsent": 0})
+    assert [each.shown for each in found if each.shown[-1].isdigit()] == ["rejected 1,204", "unsent 0"]
+
+
+def test_chosen_values_are_not_offered():
+    assert "rejected" not in [each.shown for each in completions("state=rejected,")]
+
+
+@pytest.mark.parametrize("who", ["ada", "Ada Lovelace", "a\\b", 'say "hi"', "名前-7", "a=b"])
+def test_completed_ids_are_read_back(who):
+    (found,) = completions("profile=", profiles=[(who, 3)])
+    assert words_of(found.word) == [f"profile={who}"]
+    assert begun(f"op=add {found.word}")[1] == found.word
+    assert begun_id(found.word) == who
+
+
+@pytest.mark.parametrize("who", ["O'Hara", "\x1b[31m", "\u202eabc"])
+def test_ids_that_cannot_be_typed_are_left_out(who):
+    assert completions("profile=", profiles=[(who, 3)]) == []
