@@ -16,6 +16,8 @@ INSTALLED := $(VENV)/installed-$(VERSION)
 DOCUMENTING := $(VENV)/documenting-$(VERSION)
 MEASURING := $(VENV)/measuring-$(VERSION)
 SDKS := .sdks/installed
+# Each journal that a test makes waits for the disk: in memory, if there are some gigabytes, the tests take a fifth less.
+MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 2000000 {print "TMPDIR=/dev/shm"}')
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 # Tests and benchmarks start many programs, and none should have to compile its sources anew.
@@ -73,7 +75,7 @@ docs: $(DOCUMENTING) ## the documentation site, strictly: a dead link, or a publ
 
 test: $(INSTALLED) ## check, and the tests that take seconds
 	@$(MAKE) --no-print-directory --jobs=2 check compiled
-	$(PYTEST) --hypothesis-profile=ci -m 'not long'
+	$(MEMORY) $(PYTEST) --hypothesis-profile=ci -m 'not long'
 
 sdks: $(SDKS) ## fetch the Node and browser SDKs, which some long tests run (needs npm)
 

@@ -1,7 +1,10 @@
 """For all tests: Hypothesis's profile, and Ctrl-C as a terminal gives it."""
 
 import gc
+import os
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -31,3 +34,11 @@ def pytest_collection():
         gc.freeze()
         gc.set_threshold(10_000)
         gc.enable()
+
+
+@pytest.fixture
+def on_disk():
+    """A folder that a restart leaves as it is: `tmp_path` may be in memory, of which the doctor warns."""
+    kept = "/var/tmp" if os.name == "posix" else None  # noqa: S108  # what is made in it has a random name
+    with tempfile.TemporaryDirectory(dir=kept) as folder:
+        yield Path(folder)

@@ -30,6 +30,11 @@ def row(number=0, recorded_at=1.0):
 
 
 @pytest.fixture
+def path(on_disk):
+    return on_disk / "kiosk.db"
+
+
+@pytest.fixture
 def filled(path):
     with Journal(path, token="T") as journal:
         journal.append([row(n) for n in range(500)])
@@ -387,14 +392,14 @@ def test_snapshot_is_named(filled, tmp_path):
     assert "snapshot of 2023-11-14" in found(copy, "copy")[0].text
 
 
-def test_copy_is_named_until_it_ships(filled, tmp_path):
+def test_copy_is_named_until_it_ships(filled):
     def ship(path, n):
         with Journal(path) as journal:
             journal.append([row(n)])
             Shipper(journal, Scripted()).ship()
 
     ship(filled, 1)
-    clone = tmp_path / "clone.db"
+    clone = filled.with_name("clone.db")
     clone.write_bytes(filled.read_bytes())
     clone.chmod(0o600)
     assert wrong(clone) == {"copy"}

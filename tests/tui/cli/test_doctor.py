@@ -8,6 +8,11 @@ from tests.doubles import FORBIDDEN, REFUSED, RESET, Scripted
 UPDATES = [{"$distinct_id": f"u{number}", "$set": {"n": number}} for number in range(3)]
 
 
+@pytest.fixture
+def journal(on_disk):
+    return on_disk / "kiosk.db"
+
+
 def test_healthy_journal_exits_0(restante, journal, append):
     append(*UPDATES)
     ran = restante("doctor", "-j", journal)
