@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from tui.config import load
+from tui.text.states import MUTED
 
 __all__ = ["Part", "color_option", "painted"]
 
@@ -23,7 +24,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "$text-success": {"fg": "green"},
     "$text-primary": {"fg": "cyan"},
     "$text-accent": {"fg": "magenta"},
-    "$text-muted": {"dim": True},
+    MUTED: {"dim": True},
     "bold": {"bold": True},
 }
 

@@ -9,7 +9,7 @@ from recorder.model.entries import AttemptOutcome, ReadBack
 from tui.text.effect import Effect
 from tui.text.facts import EntryFacts
 from tui.text.format import age, clipped, count, escaped_json, owner_name, printable, size
-from tui.text.states import LOOKS
+from tui.text.states import LOOKS, MUTED
 
 __all__ = ["LOOKING", "Line", "copied", "detail_lines", "next_step", "title"]
 
@@ -88,7 +88,7 @@ def detail_lines(
         )
         if holds
     ]
-    yield from _labelled("marks", marks, "$text-warning")
+    yield from _labelled("marks", marks, LOOKS[State.IN_DOUBT].style)
     if entry.reason:
         yield Line("reason", printable(clipped(entry.reason, _LONGEST_WORDS)), LOOKS[entry.state].style)
     yield from _payload(entry, key("journal.copy"))
@@ -96,7 +96,7 @@ def detail_lines(
     yield from _effect(entry, effect, known=effect_known)
     held = _held(facts)
     if held:
-        yield Line("held", held, "$text-warning")
+        yield Line("held", held, LOOKS[State.WAITING].style)
     yield Line("next", next_step(facts, key if write else None))
 
 
@@ -120,7 +120,7 @@ def _payload(entry: Entry, copy: str) -> Iterator[Line]:
     yield from _labelled("payload", lines)
     if len(text) > _MOST_PAYLOAD:
         shown_size = f"… the first {size(_MOST_PAYLOAD)} of {size(whole)}"
-        yield Line("", f"{shown_size}; {copy} copies all of it", "$text-muted")
+        yield Line("", f"{shown_size}; {copy} copies all of it", MUTED)
 
 
 def moment(seconds: float, now: float, *, exact: bool = False, local: bool = False) -> str:
@@ -187,7 +187,7 @@ def _said(attempt: Attempt, entry: Entry) -> str:
 
 def _effect(entry: Entry, effect: Effect | None, *, known: bool) -> Iterator[Line]:
     if not known and entry.lane in {Lane.PEOPLE, Lane.GROUPS} and entry.profile is not None:
-        yield Line("effect", LOOKING, "$text-muted")
+        yield Line("effect", LOOKING, MUTED)
     elif effect is not None:
         lines = [
             f"{line}{'  (if it is sent)' if effect.would and place == 0 else ''}"

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from recorder import State
 
-__all__ = ["LOOKS", "PROBLEMS", "Look"]
+__all__ = ["LOOKS", "MUTED", "PROBLEMS", "Look"]
+
+MUTED = "dim"
+"""Style of what matters less: an attribute, for the muted colour of some themes is brighter than their text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class Look:
         glyph: One cell.
         word: What it is called.
         short: In few cells.
-        style: A colour of the theme, as Textual's ``Content`` takes it.
+        style: A colour of the theme, or `MUTED`, as Textual's ``Content`` takes it.
     """
 
     glyph: str
@@ -31,13 +34,13 @@ class Look:
 
 LOOKS: dict[State, Look] = {
     State.PENDING: Look("○", "pending", "pend", "$text-primary"),
-    State.SENDING: Look("↻", "sending", "send", "$text-accent"),
-    State.WAITING: Look("…", "waiting", "wait", "$text-warning"),
+    State.SENDING: Look("↻", "sending", "send", "$text-success"),
+    State.WAITING: Look("…", "waiting", "wait", "$text-accent"),
     State.IN_DOUBT: Look("?", "in doubt", "doubt", "$text-warning"),
-    State.SHIPPED: Look("✓", "shipped", "ship", "$text-success"),
+    State.SHIPPED: Look("✓", "shipped", "ship", MUTED),
     State.REJECTED: Look("✗", "rejected", "rej", "$text-error"),
-    State.DISCARDED: Look("⊘", "discarded", "disc", "$text-muted"),
-    State.FORGOTTEN: Look("∅", "forgotten", "forg", "$text-muted"),
+    State.DISCARDED: Look("⊘", "discarded", "disc", MUTED),
+    State.FORGOTTEN: Look("∅", "forgotten", "forg", MUTED),
     State.LOST: Look("†", "lost", "lost", "$text-error"),
 }
 

@@ -513,7 +513,7 @@ async def test_end_notes_view_and_filter(kiosk):
     assert pilot.app.remembered == Remembered("profiles", ("state=rejected", "op=add"))
 
 
-@pytest.mark.parametrize("theme", sampled(["textual-light", "ansi-dark", "nord"], 3))
+@pytest.mark.parametrize("theme", sampled(["textual-light", "ansi-dark", "solarized-dark", "tokyo-night"], 3))
 async def test_themes_show_cursor_and_states(kiosk, theme):
     async with browsing(kiosk) as pilot:
         if theme not in pilot.app.available_themes:
@@ -522,6 +522,25 @@ async def test_themes_show_cursor_and_states(kiosk, theme):
         await settled(pilot)
         lines = screen_text(pilot.app)
         assert any(line.startswith("►") and "○ pending" in line for line in lines)
+        text, muted = (contrast(pilot, words) for words in ("zoë  ", "✓ shipped"))
+        assert muted < text
+
+
+def contrast(pilot, words):
+    """The distance of some words' colour from the one behind them; what has the attribute for dim is half as far."""
+    strips = pilot.app.screen._compositor.render_strips()
+    style = next(part.style for strip in strips for part in strip if words in part.text)
+    if style.color is None or style.color.is_default:
+        return 0.5 if style.dim else 1.0
+    text, behind = (sum(color.get_truecolor()) for color in (style.color, style.bgcolor))
+    return abs(text - behind) / 765
+
+
+async def test_tabs_are_clicked(kiosk):
+    async with browsing(kiosk) as pilot:
+        await pilot.click("#tabs", offset=(screen_text(pilot.app)[1].index("rej"), 0))
+        await settled(pilot)
+        assert shown(pilot) == [23, 12]
 
 
 async def test_answer_after_the_end_is_dropped(stage):

@@ -192,6 +192,14 @@ class JournalView(EntryKeys):
         """Open another tab."""
         self.show(Query(self.query_one(StateTabs).next(by), self._query.words))
 
+    def on_state_tabs_chosen(self, message: StateTabs.Chosen) -> None:
+        """Open the tab that was clicked."""
+        self.show(Query(message.tab, self._query.words))
+
+    def on_state_tabs_note_clicked(self) -> None:
+        """Follow, or stop: the words say which."""
+        self.action_follow()
+
     def action_find_next(self, way: int) -> None:
         """The next match: 1 for older, -1 for newer."""
         if self._find:

@@ -38,7 +38,7 @@ class ShippingView(View):
     DEFAULT_CSS = """
     ShippingView { layout: vertical; }
     ShippingView #sentence { text-style: bold; }
-    ShippingView #accounts, ShippingView #lanes { color: $text-muted; }
+    ShippingView #accounts, ShippingView #lanes { text-style: dim; }
     ShippingView #failures { border-top: solid $panel; }
     ShippingView #attempts { border-top: solid $panel; }
     """

@@ -8,7 +8,7 @@ from tui.browser.gateway_shipping import Standing
 from tui.browser.widgets.lines import Cell, Lines
 from tui.text.cells import fitted
 from tui.text.format import age, clipped, printable, size
-from tui.text.states import LOOKS, Look
+from tui.text.states import LOOKS, MUTED, Look
 
 __all__ = ["AttemptTable"]
 
@@ -67,7 +67,7 @@ class AttemptTable(Lines[Attempt]):
             ),
             width,
         )
-        return (when, "$text-muted"), (outcome, look.style), *((cell, "") for cell in rest)
+        return (when, MUTED), (outcome, look.style), *((cell, "") for cell in rest)
 
 
 def _fit(cells: tuple[str, ...], width: int) -> tuple[str, ...]:

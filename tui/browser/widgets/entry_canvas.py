@@ -8,13 +8,14 @@ from textual.geometry import Size
 from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style as VisualStyle
 
-from recorder import State
 from tui.browser.gateway import Gateway
 from tui.text.cells import fitted, folded
 from tui.text.columns import columns_for
 from tui.text.marks import Marks
 from tui.text.rows import Row, Window
+from tui.text.states import LOOKS
 
 __all__ = ["EntryCanvas"]
 
@@ -29,7 +30,6 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
         "row--cursor",
         "row--marked",
         "row--missing",
-        *(f"state--{state.value}" for state in State),
     }
 
     nothing: var[str] = var("")
@@ -95,7 +95,7 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
         mark = "►" if here else "●" if marked else " "
         line, state, rest = self._columns.cells(row, self._gateway.now(), mark=mark)
         style = self._style(here=here, marked=marked)
-        of_state = self.get_component_rich_style(f"state--{row.state.value}", partial=True)
+        of_state = VisualStyle.parse(LOOKS[row.state].style).rich_style
         segments = [Segment(line, style), Segment(state, style + of_state), Segment(rest, style)]
         return Strip(segments).adjust_cell_length(width, style)
 

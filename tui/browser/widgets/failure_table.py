@@ -9,7 +9,7 @@ from tui.browser.keys import key_name
 from tui.browser.widgets.lines import Cell, Lines
 from tui.text.cells import fitted
 from tui.text.format import age, clipped, count, printable
-from tui.text.states import LOOKS, Look
+from tui.text.states import LOOKS, MUTED, Look
 
 __all__ = ["FailureTable"]
 
@@ -73,7 +73,7 @@ class FailureTable(Lines[FailureGroup | AttemptGroup]):
             (f"{look.glyph} ", look.style),
             (fitted(status, _STATUS) + " ", "bold"),
             (fitted(quoted, space), ""),
-            (fitted(end, len(end)), "$text-muted"),
+            (fitted(end, len(end)), MUTED),
         )
 
 

@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tui.text.cells import fitted
+from tui.text.states import MUTED
 
 __all__ = ["Cell", "Lines"]
 
@@ -115,7 +116,7 @@ class Lines(Widget, Generic[Row], can_focus=True):
         """Draw the rows around the cursor."""
         width, rows = self.size.width, self.number()
         head = self.heads(width)
-        lines = [Content.styled(fitted(head, width), "bold $text-muted")] if head else []
+        lines = [Content.styled(fitted(head, width), f"bold {MUTED}")] if head else []
         if not rows:
             lines.append(Content(self.nothing()))
         space = self.rows_that_fit

@@ -7,7 +7,7 @@ from tui.text.cells import fitted
 from tui.text.format import age, clipped, printable
 from tui.text.history import History
 from tui.text.standpoint import beginning
-from tui.text.states import LOOKS
+from tui.text.states import LOOKS, MUTED
 from tui.text.writers import NOBODY, Written
 
 __all__ = ["PassageTable"]
@@ -68,7 +68,7 @@ class PassageTable(Lines[None]):
         if place == 0:
             return ((fitted("now: as shipped beside as predicted", width), "bold"),)
         if n == 0:
-            return ((fitted(beginning(self.history), width), "$text-muted"),)
+            return ((fitted(beginning(self.history), width), MUTED),)
         passage = self.history.passages[n - 1]
         look = LOOKS[passage.state]
         when = age(max(self.now - passage.recorded_at, 0.0), short=True)

@@ -13,7 +13,7 @@ from tui.browser.widgets.lines import Cell, Lines
 from tui.browser.work import Asking, stopped
 from tui.text.cells import fitted
 from tui.text.standpoint import owner_of
-from tui.text.states import LOOKS
+from tui.text.states import LOOKS, MUTED
 
 __all__ = ["ProfileList", "marks_of"]
 
@@ -148,7 +148,7 @@ class ProfileList(Lines[Listed], Asking):
         space = width - len(entries)
         marks = marks_of(row, space - min(cell_len(owner), 12))
         owner = fitted(owner, space - sum(cell_len(text) for text, _ in marks))
-        return (owner, ""), *marks, (entries, "$text-muted")
+        return (owner, ""), *marks, (entries, MUTED)
 
 
 def marks_of(row: Listed, width: int) -> list[Cell]:
@@ -164,7 +164,7 @@ def marks_of(row: Listed, width: int) -> list[Cell]:
     found = [(LOOKS[State(name)], getattr(row, name)) for name in STATES if getattr(row, name)]
     marks = [(f"  {number:,} {look.word}", look.style) for look, number in found]
     if row.deleted:
-        marks.append(("  deleted", "$text-muted"))
+        marks.append(("  deleted", MUTED))
     ends = accumulate(len(text) for text, _ in marks)
     fitting = [mark for mark, end in zip(marks, ends, strict=True) if end <= width]
     return fitting or [(f" {look.glyph}{number:,}", look.style) for look, number in found[:1]]

@@ -29,7 +29,7 @@ class ProfilePane(Vertical, Asking):
 
     DEFAULT_CSS = """
     ProfilePane #profile-title { text-style: bold; color: $text-primary; }
-    ProfilePane #profile-notes { color: $text-muted; }
+    ProfilePane #profile-notes { text-style: dim; }
     ProfilePane #passages { border-top: solid $panel; }
     ProfilePane.value #properties, ProfilePane.value #passages { display: none; }
     ProfilePane.closed #properties, ProfilePane.closed #passages { display: none; }

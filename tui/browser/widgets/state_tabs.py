@@ -1,16 +1,15 @@
 """The tabs over the table: all entries, and those of each state, with their counts."""
 
-from typing import ClassVar
-
-from rich.cells import cell_len, set_cell_size
-from rich.style import Style
-from rich.text import Text
+from rich.cells import cell_len
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from recorder import State
 from tui.text.facts import Facts
-from tui.text.states import LOOKS
+from tui.text.states import LOOKS, MUTED, PROBLEMS
 
 __all__ = ["TABS", "StateTabs"]
 
@@ -33,8 +32,6 @@ _ALWAYS = (None, State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 class StateTabs(Widget):
     """One tab for each state; rare states are left out while they have no entry."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"tab--here"}
-
     tab: reactive[State | None] = reactive(None)
     """The open tab; None for all entries."""
 
@@ -44,8 +41,20 @@ class StateTabs(Widget):
     note: reactive[str] = reactive("")
     """Words at the right end."""
 
+    class Chosen(Message):
+        """A tab was clicked."""
+
+        def __init__(self, tab: State | None) -> None:
+            self.tab = tab
+            super().__init__()
+
+    class NoteClicked(Message):
+        """The words at the right end were clicked."""
+
     def __init__(self) -> None:
         super().__init__(id="tabs")
+        self._starts: list[tuple[int, State | None]] = []  # cells at which the drawn tabs begin
+        self._end = 0
 
     def next(self, by: int) -> State | None:
         """Return the tab so many further on."""
@@ -59,7 +68,7 @@ class StateTabs(Widget):
     def _number(self, tab: State | None) -> int:
         return self.facts.counted(tab) if self.facts is not None else 0
 
-    def render(self) -> Text:
+    def render(self) -> Content:
         """Draw the line; the open tab stays in sight at any width."""
         width = self.size.width
         tabs = self.tabs()
@@ -75,16 +84,28 @@ class StateTabs(Widget):
         start = 0
         while start < here and sum(map(cell_len, parts[start : here + 1])) > space:
             start += 1
-        text = Text(no_wrap=True, end="")
+        line = Content()
+        self._starts = []
         for place in range(start, len(parts)):
-            style = self.get_component_rich_style("tab--here") if place == here else Style()
-            part = parts[place]
-            if text.cell_len + cell_len(part) > space:
+            if line.cell_length + cell_len(parts[place]) > space:
                 break
-            text.append(part, style)
-        text.append(set_cell_size("", max(width - text.cell_len - cell_len(note), 0)))
-        text.append(note)
-        return text
+            self._starts.append((line.cell_length, tabs[place]))
+            line += Content.styled(parts[place], self._style(tabs[place]))
+        self._end = line.cell_length
+        return line + Content.styled(note.rjust(max(width - line.cell_length, 0)), MUTED)
+
+    def on_click(self, event: Click) -> None:
+        """Choose the tab under the mouse."""
+        if event.x >= self._end:
+            self.post_message(self.NoteClicked())
+        else:
+            self.post_message(self.Chosen([tab for start, tab in self._starts if start <= event.x][-1]))
+
+    def _style(self, tab: State | None) -> str:
+        """Return a tab's style: the open one stands out, and what may need a person has its state's colour."""
+        if tab == self.tab:
+            return "bold $text-primary"
+        return LOOKS[tab].style if tab in PROBLEMS and self._number(tab) else MUTED
 
     def _tab(self, tab: State | None, *, short: bool) -> str:
         look = LOOKS[tab] if tab is not None else None

@@ -11,6 +11,7 @@ from textual.widgets import Static
 from tui.text.ascii import plain
 from tui.text.cells import folded
 from tui.text.detail import Line
+from tui.text.states import MUTED
 
 __all__ = ["TextPane"]
 
@@ -53,4 +54,4 @@ class TextPane(VerticalScroll, inherit_bindings=False):
         text = plain(line.text) if self.app.has_class("ascii") else line.text
         for place, part in enumerate(folded(text, width - indent)):
             label = (line.label or "" if place == 0 else "").ljust(indent)
-            yield Content.assemble((label, "$text-muted"), (part, line.style))
+            yield Content.assemble((label, MUTED), (part, line.style))
