@@ -15,7 +15,7 @@ __all__ = ["forget_command"]
 
 
 @click.command("forget")
-@click.argument("profile", metavar="ID", type=options.text)
+@options.profile("profile")
 @options.journal
 @click.option(
     "--group",

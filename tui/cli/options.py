@@ -10,8 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, TypeVar, get_args
+from typing import IO, TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
@@ -21,6 +22,9 @@ from recorder.model.filters import KEYS, moment, seconds
 from recorder.model.operations import UnknownOperators
 from tui.cli.colour import Part, painted
 from tui.text.format import escaped_json, printable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = [
     "QUERY_CREDENTIALS",
@@ -42,6 +46,7 @@ __all__ = [
     "narrate",
     "new_file",
     "past",
+    "profile",
     "query_account",
     "say",
     "span",
@@ -126,6 +131,7 @@ def journal(command: Command) -> Command:
         default="restante.db",
         show_default=True,
         help="The journal's file (RESTANTE_JOURNAL).",
+        shell_complete=_later("journal_items"),
     )(command)
 
 
@@ -154,11 +160,30 @@ def query_account() -> tuple[str, str, str]:
 
 def filter_words(command: Command) -> Command:
     """Add ``[FILTER]...``, handed over as one list of words."""
-    return click.argument("words", metavar="[FILTER]...", nargs=-1, callback=_words)(command)
+    return click.argument(
+        "words", metavar="[FILTER]...", nargs=-1, callback=_words, shell_complete=_later("filter_items")
+    )(command)
 
 
 def _words(_context: click.Context, _argument: click.Parameter, given: tuple[str, ...]) -> list[str]:
     return [text(word) for words in given for word in _BEFORE_KEYS.split(words)]
+
+
+def profile(name: str, metavar: str = "ID", *, required: bool = True) -> Callable[[Command], Command]:
+    """Return a decorator that adds the id of a profile."""
+    return click.argument(
+        name, metavar=metavar, required=required, type=text, shell_complete=_later("profile_items")
+    )
+
+
+def _later(name: str) -> Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]:
+    """Return a function of `tui.cli.completion`, which is imported when a shell asks."""
+
+    def items(*asked: Any) -> "list[CompletionItem]":
+        found: list[CompletionItem] = getattr(import_module("tui.cli.completion"), name)(*asked)
+        return found
+
+    return items
 
 
 def unknown_operators(command: Command) -> Command:

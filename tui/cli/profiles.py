@@ -19,7 +19,7 @@ _SHOWN = 3  # values beyond a limit
 
 
 @click.command("profiles")
-@click.argument("profile_id", metavar="[ID]", required=False, type=options.text)
+@options.profile("profile_id", "[ID]", required=False)
 @options.journal
 @click.option(
     "--from",
