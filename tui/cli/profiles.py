@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+from rich.cells import cell_len
 
 from recorder.model.limits import beyond_limits
 from simulator import Profile, Simulator
 from tui.cli import options
 from tui.cli.lines import parse_json, whole_lines
+from tui.text.cells import fitted, folded, middle_cut
 from tui.text.format import count, printable
 
 __all__ = ["profiles_command"]
 
 _SHOWN = 3  # values beyond a limit
+_NARROWEST = 40  # cells of a terminal that has columns
+_WIDEST_ID = 36
+_GAP = 2
 
 
 @click.command("profiles")
@@ -42,6 +47,7 @@ def profiles_command(
 ) -> None:
     """Show the profiles that the entries make once all of them are shipped.
 
+    On a terminal each takes a line, as far as it fits; ID shows one whole. In a pipe every line is whole.
     Values beyond the limits that the service documents are told on standard error.
 
     \b
@@ -64,8 +70,10 @@ def profiles_command(
     if for_programs:
         options.write_json(_by_id(profiles, groups))
     else:
+        width = options.table_width()
         for profile in profiles:
-            options.say(_line(profile))
+            for line in _lines(profile, width, whole=profile_id is not None):
+                options.say(*line)
     _tell_excesses(profiles)
     context.exit(int(profile_id is not None and not profiles))
 
@@ -100,9 +108,23 @@ def _by_id(profiles: list[Profile], groups: bool) -> dict[str, Any]:
     return by_key
 
 
-def _line(profile: Profile) -> str:
-    partly = " (partly known)" if profile.partly_known else ""
-    return f"{printable(_owner(profile))}{partly}\t{printable(options.as_json(profile))}"
+def _lines(profile: Profile, width: int, *, whole: bool) -> Iterator[list[options.Part]]:
+    """Yield a profile as lines: in a pipe one with all of it, on a terminal as much as fits, or a line a property."""
+    owner = printable(_owner(profile)) + " (partly known)" * profile.partly_known
+    if width < _NARROWEST:
+        yield [f"{owner}\t{printable(options.as_json(profile))}"]
+        return
+    values = {printable(name): printable(options.as_json(value)) for name, value in profile.items()}
+    if not whole:
+        column = min(width // 3, _WIDEST_ID)
+        properties = fitted("  ".join(map(" ".join, values.items())), width - column - _GAP).rstrip()
+        yield [(fitted(middle_cut(owner, column), column), "bold"), " " * _GAP, properties]
+        return
+    yield [(owner, "bold")]
+    column = min(max(map(cell_len, values), default=0), width // 3)
+    for name, value in values.items():
+        for place, part in enumerate(folded(value, width - column - 2 * _GAP)):
+            yield [" " * _GAP, (fitted("" if place else name, column), "$text-muted"), " " * _GAP, part]
 
 
 def _messages(source: IO[bytes]) -> Iterator[Any]:

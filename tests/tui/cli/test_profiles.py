@@ -6,6 +6,9 @@ import unicodedata
 import pytest
 import requests
 
+from recorder import Recorder
+from tests.tui.terminal import Terminal
+
 MESSAGES = [
     {"$distinct_id": "ada", "$time": 1, "$set": {"plan": "free", "city": "Zürich"}},
     {"$distinct_id": "ada", "$time": 2, "$add": {"visits": 2, "spent": 0.1}},
@@ -192,10 +195,26 @@ def test_hostile_names_are_escaped(restante, journal):
     group = json.dumps({"$group_key": text, "$group_id": text, "$set": {text: text}})
     restante("record", "--token", "T", "-j", journal, stdin=f"{line}\n{group}\n")
     for options in ([], ["--groups"], [text]):
-        ran = restante.on_terminal("profiles", "-j", journal, *options)
-        assert ran.code == 0
-        assert ran.out.count("\n") == 1
-        assert all(unicodedata.category(letter)[0] != "C" for letter in ran.out if letter not in "\n\t")
+        terminal = Terminal()
+        restante("profiles", "-j", journal, *options, stdout=terminal)
+        assert terminal.plain.count("\n") == 1 + (options == [text])
+        assert all(unicodedata.category(letter)[0] != "C" for letter in terminal.plain if letter != "\n")
+
+
+def test_terminal_shows_what_fits(restante, journal):
+    with Recorder("T", journal) as recorder:
+        recorder.people_set("visitor-0000-0000-0000-0000-070", {"plan": "pro", "note": "word " * 30})
+    terminal = Terminal()
+    restante("profiles", "-j", journal, stdout=terminal)
+    (line,) = terminal.plain.splitlines()
+    assert line.startswith('visitor-0000-0000…0000-070  plan "pro"  note "word word')
+    assert len(line) <= 80
+    terminal = Terminal()
+    restante("profiles", "visitor-0000-0000-0000-0000-070", "-j", journal, stdout=terminal)
+    head, *lines = terminal.plain.splitlines()
+    assert head == "visitor-0000-0000-0000-0000-070"
+    assert lines[0] == '  plan  "pro"'
+    assert " ".join(line.strip() for line in lines[1:]) == f'note  "{"word " * 30}"'
 
 
 def test_closed_pipe_is_silent(restante, recorded):
