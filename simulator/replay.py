@@ -144,7 +144,7 @@ class Replay:
 
     def state(self, n: int) -> State:
         """Return the state after `n` messages; not to be changed, and valid until the next call."""
-        checkpoint = max(number for number in self._checkpoints if number <= n)
+        checkpoint = self._checkpoint(n)
         near = [state for state in self._states if checkpoint <= state.number <= n]
         if near:
             state = max(near, key=lambda state: state.number)
@@ -155,6 +155,14 @@ class Replay:
         while state.number < n:
             self._advance(state)
         return state
+
+    def begins(self, n: int) -> int:
+        """Return the number of messages after which `state` begins to apply further ones."""
+        known = (state.number for state in self._states if state.number <= n)
+        return max(self._checkpoint(n), *known, 0)
+
+    def _checkpoint(self, n: int) -> int:
+        return max(number for number in self._checkpoints if number <= n)
 
     def outcomes(self, n: int) -> tuple[Outcome, ...]:
         """Return the outcomes of message `n`."""

@@ -185,6 +185,10 @@ class Timeline:
         state = self._replay.state(index(n))
         return None if state.properties is None else copy_properties(state.properties), state.partly_known
 
+    def begins(self, n: int) -> int:
+        """Return the number of messages, at most `n`, that `at` need not apply again; the rest takes its time."""
+        return self._replay.begins(n)
+
     @property
     def steps(self) -> tuple[Step, ...]:
         """The profile's messages in order."""

@@ -16,6 +16,7 @@ from recorder.journal.locks import OpenLock, beside
 from recorder.journal.schema import APPLICATION_ID, OLDEST_SQLITE, SCHEMA_VERSION, create_schema
 from recorder.model.errors import (
     JournalBusy,
+    JournalClosed,
     JournalDamaged,
     JournalError,
     JournalFull,
@@ -117,6 +118,8 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return JournalBusy(f"{path.name}: another process kept it locked for too long")
+        case sqlite3.SQLITE_INTERRUPT:
+            return JournalClosed(f"{path.name} was closed while it was read")
         case sqlite3.SQLITE_FULL:
             return JournalFull(f"{path.name}: the disk is full; nothing was recorded by this call")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:

@@ -59,9 +59,13 @@ class Source:
         self.close()
 
     def close(self) -> None:
-        """Close the file; closing twice does nothing."""
+        """Close the file; closing twice does nothing. A read under way in another thread ends with `JournalClosed`."""
+        self._closed = True
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):  # closed meanwhile
+                connection.interrupt()
         with self._lock:
-            self._closed = True
             self._disconnect()
 
     def __del__(self) -> None:

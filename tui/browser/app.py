@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
+from rich.console import RenderableType
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.events import Event, Key, Resize
@@ -194,9 +195,24 @@ class Browser(App[Place], Asking):
         waiting = "act" if len(self.screen_stack) > 1 else None  # a change that waits for an answer
         if any(not worker.is_finished and worker.group != waiting for worker in self.workers):
             return False
+        if any(node.waits_for() for node in self._asking):
+            return False
         details = self.query(EntryDetail)
         shown = (detail.complete for detail in details if detail.display and detail.is_on_screen)
         return self.view.settled and all(shown)
+
+    @property
+    def _asking(self) -> list[Asking]:
+        nodes = [self, *(node for screen in self.screen_stack for node in screen.walk_children())]
+        return [node for node in nodes if isinstance(node, Asking)]
+
+    def exit(
+        self, result: Place | None = None, return_code: int = 0, message: RenderableType | None = None
+    ) -> None:
+        """End; all jobs stop at once, for the end would have to share the interpreter with them."""
+        for node in self._asking:
+            node.stop_asking()
+        super().exit(result, return_code, message)
 
     # --- keys
 
@@ -248,7 +264,7 @@ class Browser(App[Place], Asking):
             version = gateway.version()
             return _Look(version, gateway.facts() if ages or version != known else None, whereabouts, "")
 
-        self.ask(job, self._show_look, group="look", once=True)
+        self.ask(job, self._show_look, group="look", about="now")
 
     def _show_look(self, look: _Look) -> None:
         if look.whereabouts == "replaced" and not look.refusal and len(self.screen_stack) == 1:

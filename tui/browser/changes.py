@@ -14,6 +14,7 @@ from tui.browser.messages import Changed, Failed
 from tui.browser.screens.confirm import Answer, ConfirmScreen
 from tui.browser.screens.edit import EditScreen
 from tui.browser.screens.progress import ProgressScreen
+from tui.browser.work import in_thread
 from tui.text.forgetting import forget_question
 from tui.text.format import printable
 from tui.text.marks import Marks
@@ -98,7 +99,7 @@ class Changes:
     async def _decide(
         self, verb: Verb, filters: Sequence[Sequence[str]], among: tuple[Marks, Query] | None
     ) -> None:
-        decision, marks = await to_thread(self.actions.weigh, verb, filters, among)
+        decision, marks = await in_thread(self.actions.weigh, verb, filters, among)
         if not decision.entries:
             self._app.notify(decided(verb, decision), severity="warning", markup=False)
             return
@@ -116,7 +117,7 @@ class Changes:
         self._app.post_message(Changed(await to_thread(self.actions.take_back)))
 
     async def _edit(self, seq: int) -> None:
-        entry, text, check = await to_thread(self.actions.editable, seq)
+        entry, text, check = await in_thread(self.actions.editable, seq)
         twice = "\nIt may have been applied as it was before: 1 may be applied twice." if entry.sends else ""
 
         async def save(written: str) -> str | None:
@@ -129,13 +130,13 @@ class Changes:
             self._app.post_message(Changed(words))
 
     async def _forget(self, profile: str, group_key: str | None) -> None:
-        weighed = await to_thread(self.actions.weigh_forgetting, profile, group_key)
+        weighed = await in_thread(self.actions.weigh_forgetting, profile, group_key)
         if await self._confirmed(forget_question(profile, group_key, weighed), typed=printable(profile)):
             words = await to_thread(self.actions.forget, profile, group_key)
             self._app.post_message(Changed(words, (profile, group_key)))
 
     async def _ship(self) -> None:
-        if await self._confirmed(await to_thread(self.actions.to_ship)):
+        if await self._confirmed(await in_thread(self.actions.to_ship)):
             await self._under_way(ProgressScreen("Shipping", self.actions.ship))
 
     async def _under_way(self, progress: ProgressScreen) -> None:

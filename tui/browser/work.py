@@ -1,18 +1,42 @@
-"""Reads in threads: their results are posted to the widget that asked, and handled there."""
+"""Reads in threads: their results are posted to the widget that asked, and handled there.
 
+The threads are daemons, and no worker of Textual or of asyncio: nothing waits for them when the browser is quit.
+Closing the journal interrupts what they read; see `recorder.reading.source`.
+"""
+
+import asyncio
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property, partial
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from textual.dom import DOMNode
 from textual.message import Message
-from textual.worker import Worker, get_current_worker
 
 from tui.browser.messages import Failed, Worked
 
-__all__ = ["Asking", "stopped"]
+__all__ = ["Asking", "Question", "in_thread", "stopped"]
 
 Found = TypeVar("Found")
+Arguments = TypeVarTuple("Arguments")
+
+
+class Question(threading.Thread):
+    """A thread that runs one job.
+
+    Args:
+        group: What kind of job it is.
+        about: What exactly is asked.
+        run: Called in the thread.
+    """
+
+    def __init__(self, group: str, about: object, run: Callable[["Question"], None]) -> None:
+        super().__init__(target=run, args=(self,), name=f"restante-{group}", daemon=True)
+        self.group = group
+        self.about = about
+        self.stopped = False
+        """True once the result is not wanted any more."""
 
 
 class Asking(DOMNode):
@@ -27,54 +51,89 @@ class Asking(DOMNode):
         on_answer: Callable[[Found], object],
         *,
         group: str,
-        once: bool = False,
+        about: object = None,
     ) -> None:
         """Run a blocking job in a thread, and hand its result over. An exception becomes `Failed`.
 
         Args:
             job: Called in the thread; it touches no widget.
             on_answer: Called with the result, as a message of this widget.
-            group: What the question is about.
-            once: Do nothing while a question of this group is unanswered.
+            group: What kind of question it is.
+            about: What exactly is asked. While a question of the group about the same is unanswered, this does nothing:
+                what is asked at each refresh would else be begun anew for ever, where it takes longer than that. None
+                takes the place of whatever was asked before.
         """
-        if once and self.waits_for(group):
+        asked = self._unanswered.get(group)
+        if asked is not None and about is not None and asked.about == about:
             return
+        self.forget_question(group)
 
-        def run() -> None:
-            worker = get_current_worker()
+        def run(question: Question) -> None:
             end: Message = Worked(group)
             answer: Callable[[], object] = bool
             try:
                 answer = partial(on_answer, job())
             except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
                 end = Failed(error, group)
-            if not worker.is_cancelled:
-                self.call_later(self._answered, worker, end, answer)
+            if not question.stopped:
+                with suppress(RuntimeError):  # the loop has ended meanwhile
+                    self.call_later(self._answered, question, end, answer)
 
-        self._unanswered[group] = self.run_worker(
-            run, thread=True, group=group, exclusive=True, exit_on_error=False
-        )
+        self._unanswered[group] = Question(group, about, run)
+        self._unanswered[group].start()
 
     def waits_for(self, *groups: str) -> bool:
-        """Return True if a question of one of these groups is unanswered."""
-        return not self._unanswered.keys().isdisjoint(groups)
+        """Return True if a question of one of these groups, or of any, is unanswered."""
+        return bool(self._unanswered) if not groups else not self._unanswered.keys().isdisjoint(groups)
 
     def forget_question(self, group: str) -> None:
         """Leave a question unanswered, whatever its job finds."""
-        self._unanswered.pop(group, None)
+        if (asked := self._unanswered.pop(group, None)) is not None:
+            asked.stopped = True
+
+    def on_unmount(self) -> None:
+        """Stop all jobs: nothing shows their results any more."""
+        self.stop_asking()
+
+    def stop_asking(self) -> None:
+        """Leave all questions unanswered."""
+        for group in [*self._unanswered]:
+            self.forget_question(group)
 
     @cached_property
-    def _unanswered(self) -> dict[str, Worker[None]]:
+    def _unanswered(self) -> dict[str, Question]:
         return {}
 
-    def _answered(self, worker: Worker[None], end: Message, answer: Callable[[], object]) -> None:
+    def _answered(self, question: Question, end: Message, answer: Callable[[], object]) -> None:
         # Neither asked again nor closed meanwhile: an app that ends has no widgets any more.
-        if self.is_running and self._unanswered.get(worker.group) is worker:
-            del self._unanswered[worker.group]
+        if self.is_running and self._unanswered.get(question.group) is question:
+            del self._unanswered[question.group]
             self.post_message(end)
             answer()
 
 
 def stopped() -> bool:
     """Return True if the result of the running job is not wanted any more."""
-    return get_current_worker().is_cancelled
+    question = threading.current_thread()
+    return isinstance(question, Question) and question.stopped
+
+
+async def in_thread(job: Callable[[*Arguments], Found], *arguments: *Arguments) -> Found:
+    """Return the result of a job that only reads. Unlike with `asyncio.to_thread`, quitting does not wait for it."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[Found] = loop.create_future()
+
+    def end(settle: Callable[[], object]) -> None:
+        if not result.done():  # else it was cancelled
+            settle()
+
+    def run(_: Question) -> None:
+        try:
+            settle = partial(result.set_result, job(*arguments))
+        except Exception as error:  # noqa: BLE001  # raised where it is awaited
+            settle = partial(result.set_exception, error)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(end, settle)
+
+    Question("read", None, run).start()
+    return await result

@@ -8,7 +8,7 @@ import json
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,9 +18,14 @@ from recorder.model.reports import Baseline, EntryRow
 from simulator import Profile, Start, Timeline
 from tui.text.format import count
 
-__all__ = ["History", "Passage", "history_of", "note_of", "opening", "start_of"]
+__all__ = ["History", "Passage", "Stopped", "history_of", "note_of", "opening", "start_of"]
 
+_AT_A_TIME = 200  # messages that are applied: some milliseconds
 _ON_ITS_WAY = frozenset({State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT})
+
+
+class Stopped(Exception):
+    """A long computation was stopped: nothing waits for its result any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,17 @@ class History:
         with self._turn:
             return self._timeline.at(n)
 
-    def held(self, n: int) -> tuple[Mapping[str, Any] | None, bool]:
-        """Return the same without a copy, not to be changed, and True if it is partly known."""
+    def held(self, n: int, stop: Callable[[], bool] = lambda: False) -> tuple[Mapping[str, Any] | None, bool]:
+        """Return the same without a copy, not to be changed, and True if it is partly known.
+
+        Raises:
+            Stopped: `stop`, which is asked every few milliseconds, returned True.
+        """
         with self._turn:
+            for upto in range(self._timeline.begins(n), n, _AT_A_TIME):
+                if stop():
+                    raise Stopped
+                self._timeline.properties(upto)
             return self._timeline.properties(n)
 
     def timeline(self, before: Timeline | None = None) -> Timeline:

@@ -1,7 +1,7 @@
 """A profile as it stands at one moment, as lines of a table: two states side by side, and who wrote what. Pure."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -73,7 +73,13 @@ class Standpoint:
         return next((place for place, row in enumerate(self.rows) if row.name == name), 0)
 
 
-def standpoint(history: History, written: Written, n: int | None, now: float) -> Standpoint:
+def standpoint(
+    history: History,
+    written: Written,
+    n: int | None,
+    now: float,
+    stop: Callable[[], bool] = lambda: False,
+) -> Standpoint:
     """Return a profile at one moment.
 
     Args:
@@ -81,10 +87,11 @@ def standpoint(history: History, written: Written, n: int | None, now: float) ->
         written: What each did, as far as that is known.
         n: After so many of them; None for now.
         now: Seconds since the epoch.
+        stop: See `History.held`.
     """
     upto = len(history) if n is None else n
-    left, _ = history.held(history.shipped if n is None else max(n - 1, 0))
-    right, partly_known = history.held(upto)
+    left, _ = history.held(history.shipped if n is None else max(n - 1, 0), stop)
+    right, partly_known = history.held(upto, stop)
     return Standpoint(
         n=n,
         of=len(history),

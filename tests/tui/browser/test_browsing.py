@@ -550,8 +550,8 @@ async def test_answer_after_the_end_is_dropped(stage):
     async with browsing(stage) as pilot:
         app = pilot.app
         app.ask(lambda: None, lambda _: shown.append("open"), group="last")
-        (worker,) = [worker for worker in app.workers if worker.group == "last"]
+        question = app._unanswered["last"]
         await settled(pilot)
-    app._unanswered["last"] = worker
-    app._answered(worker, Worked("last"), lambda: shown.append("closed"))
+    app._unanswered["last"] = question
+    app._answered(question, Worked("last"), lambda: shown.append("closed"))
     assert shown == ["open"]

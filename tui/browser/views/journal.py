@@ -243,7 +243,7 @@ class JournalView(EntryKeys):
             total = self._gateway.tally(query, stopped)
             return total, now() + 10 * (now() - begun) + 1.0
 
-        self.ask(job, self._show_count, group="count", once=True)
+        self.ask(job, self._show_count, group="count", about=query)
 
     def _show_count(self, counted: tuple[int | None, float]) -> None:
         self._total, self._count_again_at = counted

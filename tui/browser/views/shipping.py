@@ -82,7 +82,7 @@ class ShippingView(View):
 
     def refresh_view(self) -> None:
         """The journal has changed, or time has passed."""
-        self.ask(lambda: self._gateway.standing(stopped), self._show_standing, group="standing", once=True)
+        self.ask(lambda: self._gateway.standing(stopped), self._show_standing, group="standing", about="now")
 
     def _show_standing(self, standing: Standing) -> None:
         self._standing = standing

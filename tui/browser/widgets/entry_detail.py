@@ -33,13 +33,14 @@ class EntryDetail(TextPane, Asking, inherit_bindings=False):
         """Show an entry, or none."""
         if seq != self._seq:
             self.facts = None
+            self.forget_question("effect")
             self.scroll_to(y=0, animate=False)
         self._seq = seq
         if seq is None:
             self.forget_question("entry")
             self.show_lines(())
         else:
-            self.ask(lambda: self._gateway.entry_facts(seq), self._show_facts, group="entry")
+            self.ask(lambda: self._gateway.entry_facts(seq), self._show_facts, group="entry", about=seq)
 
     @property
     def complete(self) -> bool:
@@ -64,13 +65,13 @@ class EntryDetail(TextPane, Asking, inherit_bindings=False):
             self._effect, self._effect_of = effect, entry
             self._show()
 
-        self.ask(lambda: self._gateway.effect(entry, stopped), show, group="effect")
+        self.ask(lambda: self._gateway.effect(entry, stopped), show, group="effect", about=entry.seq)
 
     def _show(self) -> None:
         if self.facts is None:
             self.show_lines([Line(None, "…")])
             return
-        known = self.facts.entry == self._effect_of
+        known = self._effect_of is not None and self.facts.entry.seq == self._effect_of.seq
         self.show_lines(
             detail_lines(
                 self.facts,

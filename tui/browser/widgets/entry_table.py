@@ -152,7 +152,7 @@ class EntryTable(EntryCanvas, Asking):
             read = partial(self._gateway.newest, query, 4 * height, stopped)
         else:
             read = partial(self._gateway.around, query, top.seq, height, 4 * height, stopped)
-        self._load(read, self._keep, group="refresh", once=True)
+        self._load(read, self._keep, group="refresh", about=query)
 
     def count_is(self, total: int | None) -> None:
         """Take over the number of a filter's matches."""
@@ -206,7 +206,7 @@ class EntryTable(EntryCanvas, Asking):
         go: Callable[[Window], None],
         *,
         group: str = "rows",
-        once: bool = False,
+        about: object = None,
     ) -> None:
         def loaded(window: Window) -> None:
             go(window)
@@ -214,7 +214,7 @@ class EntryTable(EntryCanvas, Asking):
             self._read_on()
             self.post_message(self.Changed())
 
-        self.ask(read, loaded, group=group, once=once)
+        self.ask(read, loaded, group=group, about=about)
 
     def on_failed(self, message: Failed) -> None:
         """Keep the rows after a failed read; the next look reads again."""

@@ -37,7 +37,7 @@ class ProfileList(Lines[Listed], Asking):
 
     def collect(self) -> None:
         """Look at new entries, and go on with older ones."""
-        self.ask(self._gateway.collect, self._show_collected, group="collect", once=True)
+        self.ask(self._gateway.collect, self._show_collected, group="collect", about="now")
 
     def _show_collected(self, collected: Collected) -> None:
         self.collected = collected

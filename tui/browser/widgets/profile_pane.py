@@ -93,7 +93,6 @@ class ProfilePane(Vertical, Asking):
         if seq is None:
             self.passages.go_to(None)
         self._wanted = seq
-        self.forget_question("history")
         self.read()
 
     def close(self) -> None:
@@ -103,7 +102,7 @@ class ProfilePane(Vertical, Asking):
 
     def _reset(self, opened: tuple[str, str | None] | None) -> None:
         self.opened, self.history, self.written, self._stood = opened, None, NOBODY, None
-        for group in ("history", "walk", "stand"):
+        for group in ("history", "walk", "stand", "value"):
             self.forget_question(group)
         self.passages.show(None, NOBODY, self._gateway.now())
         self._show(None)
@@ -114,7 +113,7 @@ class ProfilePane(Vertical, Asking):
         """Read the profile's entries, if there are new ones."""
         if self.opened is not None:
             read = partial(self._gateway.history, *self.opened, known=self.history, stop=stopped)
-            self.ask(read, self._show_history, group="history", once=True)
+            self.ask(read, self._show_history, group="history", about=self.opened)
 
     def _show_history(self, history: History) -> None:
         """Show the entries; the cursor stays on its own, wherever it was put since they were asked for."""
@@ -149,7 +148,7 @@ class ProfilePane(Vertical, Asking):
         return history.place_before(seq)
 
     def _walk(self) -> None:
-        """Go through the entries that nobody went through; one walk at a time, or none would ever end."""
+        """Go through the entries that nobody went through."""
         history, known = self.history, self.written
         if history is None or len(known.changes) == len(history):
             return
@@ -158,7 +157,7 @@ class ProfilePane(Vertical, Asking):
             if found is not None:
                 self._show_written(found, self.passages.at)
 
-        self.ask(lambda: written(history, stopped, known=known), show, group="walk", once=True)
+        self.ask(lambda: written(history, stopped, known=known), show, group="walk", about=self.opened)
 
     def stand(self) -> None:
         """Show the properties at the moment under the cursor."""
@@ -173,11 +172,13 @@ class ProfilePane(Vertical, Asking):
                 return
 
         def show(shown: Standpoint) -> None:
-            if self.history is not None and self.history.same(history):
-                self._stood = (self.history, found)
-                self._show(shown)
+            self._stood = (history, found)
+            self._show(shown)
+            self.stand()  # the history may have been read again meanwhile
 
-        self.ask(lambda: standpoint(history, found, n, now), show, group="stand")
+        self.ask(
+            lambda: standpoint(history, found, n, now, stopped), show, group="stand", about=(self.opened, n)
+        )
 
     def _show(self, shown: Standpoint | None) -> None:
         self.properties.show(shown)
