@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
-from rich.console import RenderableType
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.events import Event, Key, Resize
@@ -206,14 +205,6 @@ class Browser(App[Place], Asking):
         nodes = [self, *(node for screen in self.screen_stack for node in screen.walk_children())]
         return [node for node in nodes if isinstance(node, Asking)]
 
-    def exit(
-        self, result: Place | None = None, return_code: int = 0, message: RenderableType | None = None
-    ) -> None:
-        """End; all jobs stop at once, for the end would have to share the interpreter with them."""
-        for node in self._asking:
-            node.stop_asking()
-        super().exit(result, return_code, message)
-
     # --- keys
 
     async def on_event(self, event: Event) -> None:
@@ -282,7 +273,12 @@ class Browser(App[Place], Asking):
         self.view.refresh_view()
 
     def exit(self, *arguments: Any, **options: Any) -> None:
-        """End; what is to be remembered is noted while there are widgets."""
+        """End; what is to be remembered is noted while there are widgets.
+
+        All jobs stop at once: the end would have to share the interpreter with them.
+        """
+        for node in self._asking:
+            node.stop_asking()
         if self.remembered is not None and self.query(View):
             query, _ = self.query_one(JournalView).place
             self.remembered = replace(self.remembered, view=self.view.where, words=query.expression)

@@ -193,6 +193,8 @@ def _effect(entry: Entry, effect: Effect | None, *, known: bool) -> Iterator[Lin
             f"{line}{'  (if it is sent)' if effect.would and place == 0 else ''}"
             for place, line in enumerate(effect.lines)
         ]
+        if effect.state is not entry.state:
+            lines.append(f"as of {LOOKS[effect.state].mark}")
         yield from _labelled("effect", lines)
 
 

@@ -20,10 +20,12 @@ class Effect:
     Attributes:
         lines: What it changes, a line each; safe to print.
         would: Whether it is not part of the prediction, so that this is what it would do at its place.
+        state: The entry's state for which this was worked out.
     """
 
     lines: tuple[str, ...]
     would: bool
+    state: State
 
 
 def effect_of(entry: Entry, history: Sequence[tuple[int, str]], start: Start | None = None) -> Effect:
@@ -44,7 +46,7 @@ def effect_of(entry: Entry, history: Sequence[tuple[int, str]], start: Start | N
     numbers = [seq for seq, _ in history]
     would = entry.seq not in numbers
     if would and entry.state is State.SHIPPED:
-        return Effect(("not known: it was pruned meanwhile",), would=False)
+        return Effect(("not known: it was pruned meanwhile",), would=False, state=entry.state)
     if would:
         # Sent now it goes among what is still to be sent, by number: behind what was shipped, and the older ones.
         before = [(seq, text) for seq, text in history if seq < entry.seq]
@@ -64,4 +66,4 @@ def effect_of(entry: Entry, history: Sequence[tuple[int, str]], start: Start | N
     more = len(lines) - _MOST_LINES
     if more > 0:
         lines = [*lines[:_MOST_LINES], f"and {more:,} more"]
-    return Effect(tuple(lines), would)
+    return Effect(tuple(lines), would, entry.state)

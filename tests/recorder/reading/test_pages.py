@@ -1,11 +1,13 @@
 """Pages by number in both directions, counts, and what holds a profile: for screens."""
 
 import itertools
+import threading
 
 import pytest
 
 from recorder import JournalReader, State
 from recorder.journal import accounts, entries
+from recorder.model.errors import JournalClosed
 from recorder.model.filters import where
 from recorder.reading import pages, statements
 from tests.profiles import sampled
@@ -175,3 +177,24 @@ def test_accounts_and_pages_scan_nothing(reader, sql):
     """Whoever looks four times a second would feel a tenth of a second for each million."""
     plan = reader._all(f"EXPLAIN QUERY PLAN {sql}")
     assert not any(row[-1].startswith("SCAN entries") for row in plan), plan
+
+
+def test_close_interrupts_a_read(reader):
+    """A screen that closes the journal waits for no search."""
+    begun, ended = threading.Event(), []
+
+    def read():
+        with pytest.raises(JournalClosed) as raised:
+            reader._all(
+                "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT i + 1 FROM n LIMIT 500000000)"
+                " SELECT count(*) FROM n"
+            )
+        ended.append(raised.value)
+
+    reader._connection.create_function("begun", 0, begun.set)
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    assert begun.wait(30)
+    reader.close()
+    thread.join(30)
+    assert len(ended) == 1

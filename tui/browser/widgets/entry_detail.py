@@ -63,7 +63,7 @@ class EntryDetail(TextPane, Asking, inherit_bindings=False):
 
         def show(effect: Effect | None) -> None:
             self._effect, self._effect_of = effect, entry
-            self._show()
+            self._show_facts(self.facts)  # the entry may have moved on
 
         self.ask(lambda: self._gateway.effect(entry, stopped), show, group="effect", about=entry.seq)
 

@@ -1,0 +1,108 @@
+"""Jobs in threads: a refresh begins none anew, moving on stops them, and quitting waits for none."""
+
+import threading
+import time
+
+from tests.tui.browser.harness import browsing, screen_text, settled
+from tui.browser import gateway
+from tui.browser.messages import ShowProfile
+from tui.browser.views.profiles import ProfilesView
+from tui.browser.widgets import profile_pane
+from tui.browser.widgets.entry_detail import EntryDetail
+from tui.browser.work import in_thread, stopped
+
+
+class Slow:
+    """A job that ends when the test lets it, and counts how often it was begun."""
+
+    def __init__(self, job):
+        self._job = job
+        self.begun = 0
+        self.may_end = threading.Event()
+
+    def __call__(self, *arguments):
+        self.begun += 1
+        assert self.may_end.wait(60)
+        return self._job(*arguments)
+
+
+async def until(pilot, condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "in vain waited for it"
+        await pilot.pause(0.01)
+
+
+async def test_refreshes_leave_an_effect_alone(kiosk, monkeypatch):
+    """Also where the entry has moved on meanwhile; what it was worked out for is said."""
+    slow = Slow(gateway.effect_of)
+    monkeypatch.setattr(gateway, "effect_of", slow)
+    async with browsing(kiosk) as pilot:
+        detail = pilot.app.query_one(EntryDetail)
+        pilot.app.simulate_key("enter")
+        await until(pilot, lambda: slow.begun)
+        for state in ("rejected", "discarded", "rejected"):
+            kiosk.become(state, 40)
+            pilot.app.view.refresh_view()
+            await until(pilot, lambda state=state: detail.facts.entry.state == state)
+            await until(pilot, lambda: all(timer._task.done() for timer in detail._timers))
+            await pilot.pause()
+        assert slow.begun == 1
+        detail.REST = 60
+        slow.may_end.set()
+        await until(pilot, lambda: not detail.waits_for("effect"))
+        await pilot.pause()
+        assert any("as of ○ pending" in line for line in screen_text(pilot.app))
+
+
+async def test_refreshes_leave_a_profile_alone(kiosk, monkeypatch):
+    slow = Slow(profile_pane.standpoint)
+    monkeypatch.setattr(profile_pane, "standpoint", slow)
+    async with browsing(kiosk) as pilot:
+        pane = pilot.app.query_one(ProfilesView).pane
+        pilot.app.post_message(ShowProfile("ada@ex.org"))
+        await until(pilot, lambda: slow.begun)
+        before = len(pane.history)
+        for n in range(1, 4):
+            kiosk.record({"$distinct_id": "ada@ex.org", "$set": {"plan": f"plan {n}"}})
+            pane.read()
+            await until(pilot, lambda n=n: len(pane.history) == before + n)
+        assert slow.begun == 1
+        slow.may_end.set()
+        await settled(pilot)
+        assert slow.begun == 2
+        assert any('"plan 3"' in line for line in screen_text(pilot.app))
+
+
+async def test_another_question_stops_the_job(kiosk):
+    ended, asked, shown = threading.Event(), threading.Event(), []
+
+    def job():
+        asked.set()
+        while not stopped():
+            pass
+        ended.set()
+
+    async with browsing(kiosk) as pilot:
+        pilot.app.ask(job, shown.append, group="any", about=1)
+        assert asked.wait(30)
+        pilot.app.ask(lambda: "second", shown.append, group="any", about=2)
+        assert ended.wait(30)
+        await settled(pilot)
+        assert shown == ["second"]
+
+
+async def test_quitting_waits_for_no_read(kiosk):
+    slow = Slow(lambda: None)
+    async with browsing(kiosk) as pilot:
+        pilot.app.ask(slow, lambda _: None, group="any")
+        pilot.app.run_worker(in_thread(slow))
+        await until(pilot, lambda: slow.begun == 2)
+        question = pilot.app._unanswered["any"]
+        pilot.app.exit()
+        assert question.stopped
+    waiting = [thread for thread in threading.enumerate() if thread.name in {"restante-any", "restante-read"}]
+    assert [thread.daemon for thread in waiting] == [True, True]
+    slow.may_end.set()
+    for thread in waiting:
+        thread.join()
