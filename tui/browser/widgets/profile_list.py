@@ -48,7 +48,7 @@ class ProfileList(Lines[Listed], Asking):
             self.collect()
         else:
             self.ask(
-                partial(self._gateway.count_states, stopped), self._show_counted, group="states", once=True
+                partial(self._gateway.count_states, stopped), self._show_counted, group="states", about="now"
             )
 
     def _show_counted(self, counted: bool) -> None:
