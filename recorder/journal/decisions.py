@@ -14,11 +14,12 @@ from typing import Any
 
 from recorder.journal import attempts, doubt, entries, lanes
 from recorder.journal.connection import Connection
-from recorder.journal.entries import Decidable, Profile
+from recorder.journal.entries import Decidable, Doubtful, Profile
 from recorder.journal.erase import erase_settled
 from recorder.model.entries import NewEntry, ReadBack, State
 from recorder.model.errors import InvalidOperation, JournalError
 from recorder.model.filters import Where, where
+from recorder.model.hazards import Update, dropped
 from recorder.model.intake import Intake
 from recorder.model.operations import Lane
 
@@ -72,6 +73,7 @@ class Decision:
         possibly_twice: How many of them may have been applied already, so that sending them may apply them twice.
         out_of_order: How many of them go after later ones of their profile.
         counted: How many of them are in doubt from a counted request: `Journal.settle` may tell what was applied.
+        harmless: Those in doubt that leave their profile the same when sent again, whether they were applied or not.
         refused: Why it does not take others that match, and how many.
         numbers: Those that it takes, ascending.
     """
@@ -80,6 +82,7 @@ class Decision:
     possibly_twice: int = 0
     out_of_order: int = 0
     counted: int = 0
+    harmless: tuple[int, ...] = ()
     refused: dict[str, int] = field(default_factory=dict)
     numbers: tuple[int, ...] = ()
 
@@ -94,6 +97,7 @@ class Decision:
             possibly_twice=sum(part.possibly_twice for part in parts),
             out_of_order=sum(part.out_of_order for part in parts),
             counted=sum(part.counted for part in parts),
+            harmless=tuple(sorted({seq for part in parts for seq in part.harmless})),
             refused=dict(refused),
             numbers=tuple(sorted({seq for part in parts for seq in part.numbers})),
         )
@@ -128,7 +132,7 @@ def _decide(connection: sqlite3.Connection, verb: Verb, numbers: Sequence[int]) 
     weighed = _Weighed(connection, verb, numbers)
     if weighed.taken:
         if verb is Verb.RETRY:
-            _take_up(connection, weighed.taken, weighed.late)
+            _take_up(connection, weighed.taken, weighed.late, weighed.harmless)
         else:
             _give_up(connection, weighed.taken)
         _resume(connection, weighed.taken, lanes.NEVER_PAUSE if verb is Verb.RETRY else 0)
@@ -149,17 +153,38 @@ class _Weighed:
                 self.refused[reason] += 1
         self.late = _overtaken(connection, self.taken) if verb is Verb.RETRY else []
         self._sent_again = verb is Verb.RETRY
+        self.harmless = _harmless(connection, self.taken) if verb is Verb.RETRY else ()
         self._counted = attempts.counted(connection, [row.seq for row in self.taken])
 
     def decision(self) -> Decision:
         return Decision(
             entries=len(self.taken),
-            possibly_twice=sum(row.sends > 0 and self._sent_again for row in self.taken),
+            possibly_twice=sum(row.sends > 0 and self._sent_again for row in self.taken) - len(self.harmless),
             out_of_order=len(self.late),
             counted=self._counted,
+            harmless=self.harmless,
             refused=dict(self.refused),
             numbers=tuple(row.seq for row in self.taken),
         )
+
+
+def _harmless(connection: sqlite3.Connection, rows: Sequence[Decidable]) -> tuple[int, ...]:
+    """Return the entries in doubt after whose repetition their profile is the same whether they were applied or not.
+
+    Of a run of which only a part is taken, none that shares a property with the rest.
+    """
+    taken, found = {row.seq for row in rows}, list[int]()
+    for lane, owners in _owners(row for row in rows if row.state == State.IN_DOUBT).items():
+        runs: dict[Profile, list[Doubtful]] = defaultdict(list)
+        for entry in entries.doubtful(connection, lane):
+            if entry.owner in owners:
+                runs[entry.owner].append(entry)
+        for run in runs.values():
+            texts = entries.message_of(connection, [entry.seq for entry in run])
+            marked = {place for place, each in enumerate(run) if each.hazardous or each.seq not in taken}
+            gone = dropped([Update.read(*text) for text in texts], frozenset(marked))
+            found += (entry.seq for place, entry in enumerate(run) if place not in gone)
+    return tuple(sorted(found))
 
 
 def _refusal(verb: Verb, row: Decidable) -> str | None:
@@ -185,11 +210,20 @@ def _overtaken(connection: sqlite3.Connection, rows: Sequence[Decidable]) -> lis
     return late
 
 
-def _take_up(connection: sqlite3.Connection, rows: Sequence[Decidable], late: Sequence[int]) -> None:
+def _take_up(
+    connection: sqlite3.Connection,
+    rows: Sequence[Decidable],
+    late: Sequence[int],
+    harmless: Sequence[int] = (),
+) -> None:
     ends = _ends(connection)
     above = [row.seq > ends.get(row.lane, 0) for row in rows]
-    entries.take_up(connection, [row for row, up in zip(rows, above, strict=True) if up], State.PENDING)
-    entries.take_up(connection, [row for row, up in zip(rows, above, strict=True) if not up], State.WAITING)
+    entries.take_up(
+        connection, [row for row, up in zip(rows, above, strict=True) if up], State.PENDING, harmless
+    )
+    entries.take_up(
+        connection, [row for row, up in zip(rows, above, strict=True) if not up], State.WAITING, harmless
+    )
     marked = set(late)
     newly = sum(row.seq in marked and not row.out_of_order for row in rows)
     entries.mark_out_of_order(connection, late, newly)

@@ -525,7 +525,8 @@ SELECT lane, group_key, profile, max(sent), max(perhaps) FROM (
  GROUP BY lane, group_key, profile
 """
 _TAKE_UP = """
-UPDATE entries SET state = ?, reason = NULL, hazardous = hazardous OR (sends > 0)
+UPDATE entries SET state = ?, reason = NULL,
+                   hazardous = hazardous OR (sends > 0 AND seq NOT IN (SELECT value FROM json_each(?)))
  WHERE seq IN (SELECT value FROM json_each(?))
 """
 _DISCARD = f"""
@@ -588,10 +589,12 @@ def latest_gone(
     return {tuple(owner): (sent or 0, perhaps) for *owner, sent, perhaps in rows}
 
 
-def take_up(connection: sqlite3.Connection, rows: Sequence[Decidable], becomes: State) -> None:
-    """Make entries that were set aside to be sent again."""
+def take_up(
+    connection: sqlite3.Connection, rows: Sequence[Decidable], becomes: State, harmless: Sequence[int]
+) -> None:
+    """Make entries that were set aside to be sent again; those of them that are not harmless may apply twice."""
     if rows:
-        connection.execute(_TAKE_UP, (becomes, json.dumps([row.seq for row in rows])))
+        connection.execute(_TAKE_UP, (becomes, json.dumps(harmless), json.dumps([row.seq for row in rows])))
         changes = Counter[str]({becomes: len(rows)})
         changes.subtract(State(row.state) for row in rows)
         accounts.change(connection, changes)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from recorder import Journal, JournalReader, Shipper, ShippingPolicy, audit
+from recorder.journal.decisions import Verb
 from recorder.journal.uptime import Uptime
 from recorder.model.entries import NewEntry
 from tests.doubles import ACCEPTED, REFUSED, RESET, Scripted
@@ -70,4 +71,18 @@ def test_partly_discarded_run_follows_policy(path, journal, shipper, policy):
     sends.ship()
     assert states(path) == ["shipped", "discarded", AFTER[policy]]
     assert journal.statistics(0.0).possibly_twice == (1 if policy == "resend" else 0)
+    assert audit(path).agrees
+
+
+def test_harmless_retry_is_not_twice(path, journal, shipper):
+    """Of a run of which a part is retried, what shares a property with the rest may be."""
+    sends = shipper("hold", ACCEPTED)
+    sends.ship()
+    with JournalReader(path) as reader:
+        whole, part = reader.weigh(Verb.RETRY, "seq=1..3"), reader.weigh(Verb.RETRY, "seq=1..2")
+    assert (whole.harmless, whole.possibly_twice) == ((1, 2, 3), 0)
+    assert (part.harmless, part.possibly_twice) == ((1,), 1)
+    assert journal.retry("seq=1..2").harmless == (1,)
+    sends.ship()
+    assert journal.statistics(0.0).possibly_twice == 1
     assert audit(path).agrees

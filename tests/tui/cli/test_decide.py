@@ -209,6 +209,7 @@ def test_json_has_the_decision(restante, set_aside):
         "possibly_twice": 1,
         "out_of_order": 0,
         "counted": 0,
+        "harmless": [],
         "refused": {"it was shipped": 1, "it is to be sent anyway": 1},
         "numbers": [3],
     }
