@@ -224,6 +224,10 @@ class EntryReader(Source):
         """Return those of some entries that delete their profile, or will."""
         return {seq for (seq,) in self._all(sql.DELETIONS_AMONG, (json.dumps(list(numbers)),))}
 
+    def profiles_of(self, numbers: Sequence[int]) -> list[ProfileCount]:
+        """Return the profiles that these entries name, in the order of their first ones."""
+        return [make(ProfileCount, row) for row in self._all(sql.PROFILES_OF, (json.dumps(list(numbers)),))]
+
     def numbers_of(
         self,
         profile: str,

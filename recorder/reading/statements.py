@@ -113,6 +113,11 @@ SELECT seq FROM entries
  WHERE seq IN (SELECT value FROM json_each(?)) AND operator = '$delete'
    AND state IN ('pending', 'waiting', 'in_doubt', 'shipped')
 """
+PROFILES_OF = """
+SELECT profile, group_key, count(*), max(seq) FROM entries
+ WHERE seq IN (SELECT value FROM json_each(?)) AND lane IN ('people', 'groups') AND profile IS NOT NULL
+ GROUP BY group_key, profile ORDER BY min(seq)
+"""
 NUMBERS_OF_PROFILE = """
 SELECT seq FROM entries WHERE seq BETWEEN ? AND ? AND profile = ? AND group_key IS ? AND lane = ?
 """

@@ -24,6 +24,7 @@ from recorder.model.reports import Forgotten
 from recorder.reading.sentence import report_sentence
 from recorder.shipping.profiles import HttpProfiles, settle
 from tui.browser.gateway import Gateway
+from tui.consequences import Consequences, of_decision, of_edit
 from tui.text.forgetting import told as told_forgotten
 from tui.text.format import count, escaped_json, printable
 from tui.text.marks import Marks, numbered
@@ -33,6 +34,7 @@ from tui.text.rows import Query
 __all__ = ["Actions", "ReadOnly", "Step", "decided", "named", "question", "taken_back"]
 
 _MOST_NAMED = 3
+_MOST_WEIGHED_TWICE = 10_000  # entries
 _MOST_TAKEN_BACK = 100_000  # entries; of more, no discard is remembered
 _MOST_EDITED = 100_000  # characters; a text area is no editor for more
 
@@ -94,6 +96,27 @@ class Actions:
             hidden = len(marks) - marks.common(reader.runs(query.words, states=query.states))
         words = f", {hidden:,} of them not shown here" if hidden else ""
         return decision, f"{len(marks):,} marked{words}."
+
+    def other(self, verb: Verb, decision: Decision) -> Decision | None:
+        """Return the other decision if it takes exactly the same entries; nothing is written."""
+        if decision.entries > _MOST_WEIGHED_TWICE:
+            return None
+        (other,) = set(Verb) - {verb}
+        with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
+            weighed = Decision.sum([reader.weigh(other, words) for words in numbered(decision.numbers)])
+        return weighed if weighed.numbers == decision.numbers else None
+
+    def consequences(
+        self, verbs: Sequence[Verb], decision: Decision, stop: Callable[[], bool]
+    ) -> Consequences:
+        """Return what these decisions about the same entries would make of their first profiles."""
+        with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
+            return of_decision(reader, decision, verbs, stop)
+
+    def consequences_of_edit(self, entry: Entry, text: str, stop: Callable[[], bool]) -> Consequences:
+        """Return what another message would make of an entry's profile."""
+        with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
+            return of_edit(reader, entry, json.dumps(_parsed(text)), stop)
 
     def decide(self, verb: Verb, numbers: Sequence[int]) -> Decision:
         """Decide about exactly these entries: those that the question named, whatever else matches by now."""

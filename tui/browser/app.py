@@ -60,7 +60,9 @@ _LONGEST_END = 3
 
 _POLLS_A_SECOND = 4  # once a second ages are written anew
 
-_ASKED = frozenset({"", "act", "carried", "copy", "export", "find", "mark", "profile", "value"})
+_ASKED = frozenset(
+    {"", "act", "carried", "consequences", "copy", "export", "find", "mark", "profile", "value"}
+)
 """Jobs that a person asked for: each failure is notified. Other jobs are repeated: their failures go to a banner."""
 
 

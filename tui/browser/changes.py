@@ -2,6 +2,7 @@
 
 from asyncio import to_thread
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from textual.app import App
@@ -90,11 +91,8 @@ class Changes:
         except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
             self._app.post_message(Failed(error))
 
-    async def _answer(self, text: str, *, settle: bool = False) -> Answer:
-        return await self._app.push_screen_wait(ConfirmScreen(text, settle=settle))
-
-    async def _confirmed(self, text: str, *, typed: str = "") -> bool:
-        return await self._app.push_screen_wait(ConfirmScreen(text, typed=typed)) == "yes"
+    async def _confirmed(self, text: str, **options: Any) -> bool:
+        return await self._app.push_screen_wait(ConfirmScreen(text, **options)) == "yes"
 
     async def _decide(
         self, verb: Verb, filters: Sequence[Sequence[str]], among: tuple[Marks, Query] | None
@@ -103,15 +101,35 @@ class Changes:
         if not decision.entries:
             self._app.notify(decided(verb, decision), severity="warning", markup=False)
             return
-        settle = decision.counted > 0 and self.actions.may_settle
-        match await self._answer(question(verb, decision, marks, settle=settle), settle=settle):
+        other = await to_thread(self.actions.other, verb, decision)
+        verbs = list(Verb) if other is not None else [verb]
+        retry = decision if verb is Verb.RETRY else other
+        harmless = retry.harmless if retry is not None else ()
+        answers: dict[Answer, bool] = {
+            "yes": True,
+            "retry": verb is Verb.DISCARD and other is not None,
+            "harmless": 0 < len(harmless) < decision.entries,
+            "discard": verb is Verb.RETRY and other is not None,
+            "settle": decision.counted > 0 and self.actions.may_settle,
+        }
+        text = question(verb, decision, marks, settle=answers["settle"])
+        offered = {answer for answer, is_offered in answers.items() if is_offered}
+        look = partial(self.actions.consequences, verbs, retry or decision)
+        match await self._app.push_screen_wait(ConfirmScreen(text, answers=offered, look=look)):
             case "yes":
-                done = await to_thread(self.actions.decide, verb, decision.numbers)
-                back = verb is Verb.DISCARD and bool(done.entries) and self.actions.may_take_back
-                hint = f" {key_name(self._app, 'app.undo')} takes it back." if back else ""
-                self._app.post_message(Changed(f"{decided(verb, done)}{hint}"))
+                await self._act(verb, decision.numbers)
+            case "retry" | "discard" as chosen:
+                await self._act(Verb(chosen), decision.numbers)
+            case "harmless":
+                await self._act(Verb.RETRY, harmless)
             case "settle":
                 await self._under_way(ProgressScreen("Reading profiles", self.actions.settle))
+
+    async def _act(self, verb: Verb, numbers: Sequence[int]) -> None:
+        done = await to_thread(self.actions.decide, verb, numbers)
+        back = verb is Verb.DISCARD and bool(done.entries) and self.actions.may_take_back
+        hint = f" {key_name(self._app, 'app.undo')} takes it back." if back else ""
+        self._app.post_message(Changed(f"{decided(verb, done)}{hint}"))
 
     async def _take_back(self) -> None:
         self._app.post_message(Changed(await to_thread(self.actions.take_back)))
@@ -121,7 +139,8 @@ class Changes:
         twice = "\nIt may have been applied as it was before: 1 may be applied twice." if entry.sends else ""
 
         async def save(written: str) -> str | None:
-            if not await self._confirmed(f"Send 1 entry, #{entry.seq:,}, as edited?{twice}"):
+            look = partial(self.actions.consequences_of_edit, entry, written)
+            if not await self._confirmed(f"Send 1 entry, #{entry.seq:,}, as edited?{twice}", look=look):
                 return None
             return await to_thread(self.actions.edit, entry, written)
 

@@ -140,9 +140,12 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
     ),
     "confirm": (
         _shown("confirm.yes", "y", "answer('yes')", "yes"),
+        _shown("confirm.retry", "R", "answer('retry')", "retry instead"),
+        _shown("confirm.harmless", "H", "answer('harmless')", "retry the harmless only"),
+        _shown("confirm.discard", "D", "answer('discard')", "discard instead"),
+        _shown("confirm.settle", "S", "answer('settle')", "settle", "by what the profiles show"),
         _shown("confirm.no", "escape,n,q", "answer('no')", "leave it"),
         Binding("ctrl+c", "copy_or_leave", id="confirm.copy", show=False, system=True),
-        _shown("confirm.settle", "S", "answer('settle')", "settle", "by what the profiles show"),
     ),
     "edit": (
         _shown("edit.save", "f2", "save", "send as edited"),

@@ -411,6 +411,7 @@ async def test_edited_entry_is_sent(kiosk):
         await press(pilot, "f2")
         assert any("Send 1 entry, #12, as edited?" in line for line in screen_text(pilot.app))
         await press(pilot, "y")
+        await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
         with JournalReader(kiosk.path) as reader:
             assert reader.entry(12).message["$union"] == {"tags": ["b"]}
 

@@ -1,5 +1,6 @@
 """The question before anything is changed."""
 
+from collections.abc import Callable, Collection
 from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -12,47 +13,77 @@ from tui.browser.keys import BINDINGS
 from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.prompt import Line
+from tui.browser.work import Asking, stopped
+from tui.consequences import Consequences
+from tui.text.whatif import LOOKING, table
 
 __all__ = ["Answer", "ConfirmScreen"]
 
-Answer = Literal["yes", "no", "settle"]
+Answer = Literal["yes", "no", "retry", "discard", "harmless", "settle"]
+_YES: tuple[Answer, ...] = ("yes",)
 
 
-class ConfirmScreen(ModalScreen[Answer]):
+class ConfirmScreen(ModalScreen[Answer], Asking):
     """Asks a question; its result is the answer. Enter alone never agrees.
 
     Args:
         question: In words.
-        settle: Offer to settle instead.
+        answers: The answers that are offered, besides no.
         typed: A text to be typed, and entered, to agree; empty where a key is enough.
+        look: Reads what the answers would do, in a thread, until it is told to stop; shown when it is there.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["confirm"]]
 
-    def __init__(self, question: str, *, settle: bool = False, typed: str = "") -> None:
+    def __init__(
+        self,
+        question: str,
+        *,
+        answers: Collection[Answer] = _YES,
+        typed: str = "",
+        look: Callable[[Callable[[], bool]], Consequences] | None = None,
+    ) -> None:
         super().__init__()
         self._question = question
-        self._settle = settle
+        self._answers = () if typed else answers
         self._typed = typed
+        self._look = look
+        self._consequences: Consequences = ([], 0)
 
     def compose(self) -> ComposeResult:
         """The question, and the answers."""
-        with VerticalScroll(classes="box"):
+        with VerticalScroll(classes="box wide" if self._look else "box"):
             yield Static(self._question, markup=False)
+            yield Notice("consequences")
             if self._typed:
                 yield Line(placeholder=self._typed, compact=True, select_on_focus=False)
                 yield Notice("refusal")
             yield KeyFooter(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Give the keys to the line, if there is one: its letters are no answers."""
+        """Give the keys to the line, if there is one: its letters are no answers. Begin to look."""
         for line in self.query(Input):
             self.set_focus(line)
+        if look := self._look:
+            self.query_one("#consequences", Notice).say(LOOKING)
+            self.ask(lambda: look(stopped), self._show, group="consequences")
+
+    def _show(self, consequences: Consequences) -> None:
+        self._consequences = consequences
+        self._draw()
+
+    def _draw(self) -> None:
+        width = self.query_one(".box").content_size.width
+        self.query_one("#consequences", Notice).say("\n".join(table(*self._consequences, width)))
+
+    def on_resize(self) -> None:
+        """Draw what the answers would do as wide as the window allows."""
+        if self._consequences[0]:
+            self.call_after_refresh(self._draw)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave the answers unbound that are not offered."""
-        offered = {"settle": self._settle, "yes": not self._typed}
-        return action != "answer" or offered.get(str(parameters[0]), True)
+        return action != "answer" or parameters[0] == "no" or parameters[0] in self._answers
 
     def action_answer(self, answer: Answer) -> None:  # from the binding's action
         """Give the answer back."""

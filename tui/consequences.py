@@ -1,0 +1,64 @@
+"""Reads of what a question would do: the first profiles that it is about, each from its own entries."""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from recorder import Entry, JournalReader
+from recorder.journal.decisions import Decision, Verb
+from recorder.model.reports import EntryRow
+from tui.text.history import History, history_of, start_of
+from tui.text.whatif import WhatIf, if_decided, if_edited
+
+__all__ = ["Consequences", "of_decision", "of_edit"]
+
+_MOST_PROFILES = 3
+_CHUNK = 500  # entries fetched at a time: a message may take a megabyte
+
+Consequences = tuple[list[WhatIf], int]
+"""The first profiles, and how many more there are."""
+
+
+def _never() -> bool:
+    return False
+
+
+def of_decision(
+    reader: JournalReader, decision: Decision, verbs: Sequence[Verb], stop: Callable[[], bool] = _never
+) -> Consequences:
+    """Return what each of these decisions would make of the profiles of the entries that it takes.
+
+    Args:
+        reader: The journal.
+        decision: One of the decisions, as it was weighed.
+        verbs: All of them; they take the same entries.
+        stop: Asked between reads; once it returns True, what is returned is of no use.
+    """
+    numbers, harmless = frozenset(decision.numbers), frozenset(decision.harmless)
+    profiles = reader.profiles_of(decision.numbers)
+    histories = (_history(reader, each.profile, each.group_key, stop) for each in profiles)
+    first = [if_decided(each, numbers, verbs, harmless) for each in islice(histories, _MOST_PROFILES)]
+    return first, len(profiles) - len(first)
+
+
+def of_edit(
+    reader: JournalReader, entry: Entry, message: str, stop: Callable[[], bool] = _never
+) -> Consequences:
+    """Return what another message, as JSON, would make of an entry's profile; nothing for one that has none."""
+    if entry.operator is None or entry.profile is None:
+        return [], 0
+    return [if_edited(_history(reader, entry.profile, entry.group_key, stop), entry, message)], 0
+
+
+def _history(reader: JournalReader, profile: str, group_key: str | None, stop: Callable[[], bool]) -> History:
+    numbers = reader.numbers_of(profile, group_key, stop=stop)
+
+    def read() -> History:
+        rows: list[EntryRow] = []
+        for place in range(0, len(numbers), _CHUNK):
+            if stop():
+                break
+            rows += reader.rows_of(numbers[place : place + _CHUNK])
+        start = start_of(reader.baseline_of(profile, group_key))
+        return history_of(profile, group_key, rows, looked_at=0, start=start)
+
+    return reader.unpruned(read)
