@@ -22,6 +22,7 @@ from recorder import InvalidOperation, JournalBusy, JournalDamaged, RestanteErro
 from tui.browser.ascii_filter import AsciiFilter
 from tui.browser.changes import Changes
 from tui.browser.gateway import Gateway
+from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.keys import BINDINGS, WRITES
 from tui.browser.messages import (
     Changed,
@@ -155,11 +156,13 @@ class Browser(App[Place], Asking):
     def compose(self) -> ComposeResult:
         """The top line, three views of which one shows, the keys."""
         gateway = self.gateway
+        profiles = ProfilesGateway(gateway.path, clock=gateway.now)
+        history = self.remembered.history if self.remembered is not None else ()
         yield TopLine(gateway.path.name, write=gateway.write)
         yield Notice("banner")
         with ContentSwitcher(initial="journal", id="views"):
-            yield JournalView(gateway, self.changes)
-            yield ProfilesView(gateway, self.changes)
+            yield JournalView(gateway, self.changes, profiles, history)
+            yield ProfilesView(profiles, self.changes)
             yield ShippingView(gateway, self.changes)
         yield TooSmall()
         yield KeyFooter(compact=True)
@@ -282,8 +285,10 @@ class Browser(App[Place], Asking):
         for node in self._asking:
             node.stop_asking()
         if self.remembered is not None and self.query(View):
-            query, _ = self.query_one(JournalView).place
-            self.remembered = replace(self.remembered, view=self.view.where, words=query.expression)
+            journal = self.query_one(JournalView)
+            self.remembered = Remembered(
+                view=self.view.where, words=journal.place[0].expression, history=tuple(journal.history)
+            )
         super().exit(*arguments, **options)
 
     # --- going around

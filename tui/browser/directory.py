@@ -70,6 +70,12 @@ _UNSENT = "(in_doubt + waiting + pending)"
 _PAGE = f"SELECT {_COLUMNS} FROM profiles WHERE {{where}} ORDER BY {{order}} LIMIT ?"
 _COUNT = "SELECT count(*) FROM profiles WHERE {where}"
 _ALL = "SELECT coalesce(max(id), 0) FROM profiles"  # numbered without gaps: nothing is counted
+# Letters above the last one that an id can have: none begins with it.
+_STARTING = """
+SELECT profile, sum(entries) FROM profiles WHERE profile >= ? AND profile < ? || char(1114111)
+ GROUP BY profile ORDER BY profile LIMIT ?
+"""
+_MOST_STARTING = 30  # of those that begin alike: no line shows more
 _ONE = f"SELECT {_COLUMNS} FROM profiles WHERE profile = ? AND group_key = ? AND is_group = ?"
 
 
@@ -225,6 +231,11 @@ class Directory:
         with self._lock:
             rows = self._database.execute(_ONE, parameters).fetchall()
         return Listed(*rows[0]) if rows else None
+
+    def starting(self, text: str) -> list[tuple[str, int]]:
+        """Ids that begin with a text, by the alphabet, and how many entries name each."""
+        with self._lock:
+            return list(self._database.execute(_STARTING, (text, text, _MOST_STARTING)))
 
     def around(
         self,

@@ -26,15 +26,13 @@ class Collected:
     Attributes:
         looked_at: At so many entries.
         recorded: Of so many.
-        found: Whether this slice had any.
-        anew: Whether it was begun anew, for profiles were forgotten.
+        revision: A number that changes with what is collected.
         pruned: Whether those are there whose entries were pruned; they come last.
     """
 
     looked_at: int
     recorded: int
-    found: bool = False
-    anew: bool = False
+    revision: int = 0
     pruned: bool = True
 
     @property
@@ -62,6 +60,7 @@ class ProfilesGateway:
         self._count_again = 0.0
         self._lowest = self._highest = 0  # what was looked at: from the one to the other
         self._begun = False
+        self._revision = 0
         self._forgotten = 0  # entries, when it was begun
         # The baseline is gone through whenever something was pruned: how many entries had been, when that was begun
         # last; how far it has come; whether entries that were met before may have gone there since.
@@ -89,6 +88,7 @@ class ProfilesGateway:
             if anew:
                 self._directory.clear()
                 self._pruned, self._at, self._moved = -1, None, False
+            self._revision += anew
             if anew or not self._begun:
                 self._forgotten = forgotten
                 self._begun, self._lowest, self._highest = True, recorded + 1, recorded
@@ -100,7 +100,7 @@ class ProfilesGateway:
                 first, last, newer = max(self._lowest - _SLICE, 1), self._lowest - 1, False
                 self._lowest = first
             else:
-                return self._collect_pruned(recorded, anew=anew)
+                return self._collect_pruned(recorded)
             counts = self._reader.profile_counts(first, last)
             while not counts and not newer and self._lowest > 1:  # numbers that were pruned cost nothing
                 self._lowest = max(self._lowest - _SLICE, 1)
@@ -108,17 +108,18 @@ class ProfilesGateway:
                 first = self._lowest
             self._directory.add(counts, newer=newer)
             looked_at = self._highest - self._lowest + 1
-            return Collected(looked_at, recorded, bool(counts), anew, pruned=self._pruned >= 0)
+            self._revision += bool(counts)
+            return Collected(looked_at, recorded, self._revision, pruned=self._pruned >= 0)
 
     def _number_pruned(self) -> int:
         return sum(self._reader.pruned().values())
 
-    def _collect_pruned(self, recorded: int, *, anew: bool) -> Collected:
+    def _collect_pruned(self, recorded: int) -> Collected:
         """One more page of the profiles whose entries were pruned; once more when others were."""
         pruned = self._number_pruned()
         if self._at is None:
             if pruned == self._pruned:
-                return Collected(recorded, recorded, anew=anew)
+                return Collected(recorded, recorded, self._revision)
             self._pruned = pruned
         self._moved = self._moved or pruned != self._pruned_then
         rows = self._reader.baseline_counts(self._at, _SLICE)
@@ -126,7 +127,8 @@ class ProfilesGateway:
         whole = len(rows) < _SLICE
         self._at = None if whole else rows[-1][0]
         self._moved = self._moved or whole
-        return Collected(recorded, recorded, bool(rows), anew, pruned=whole)
+        self._revision += bool(rows)
+        return Collected(recorded, recorded, self._revision, pruned=whole)
 
     def page(
         self,
@@ -143,6 +145,11 @@ class ProfilesGateway:
         page = self._directory.around(at, limit=limit, search=search, order=order, reverse=reverse, last=last)
         deleted = self._reader.deletions_among([row.latest for row in page.rows])
         return replace(page, rows=tuple(row._replace(deleted=row.latest in deleted) for row in page.rows))
+
+    def starting(self, text: str) -> tuple[list[tuple[str, int]], bool]:
+        """Collect one more slice of ids; return some that begin so, with their entries, and True if that are all."""
+        complete = self.collect().complete
+        return self._directory.starting(text), complete
 
     def count_states(self, stop: Callable[[], bool] = lambda: False) -> bool:
         """Count the profiles' entries by state, if something has changed since; return True if it was done.

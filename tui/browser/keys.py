@@ -136,7 +136,10 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
     ),
     "prompt": (
         _key("prompt.close", "escape,ctrl+c", "close", "close", "without doing it"),
-        _key("prompt.stay", "tab,shift+tab", "stay", ""),
+        _key("prompt.complete", "tab", "complete(1)", "complete", "the word, or the next one that fits"),
+        _key("prompt.complete_back", "shift+tab", "complete(-1)", "the one before"),
+        _key("prompt.earlier", "up", "recall(-1)", "earlier", "what was entered before"),
+        _key("prompt.later", "down", "recall(1)", "later"),
     ),
     "confirm": (
         _shown("confirm.yes", "y", "answer('yes')", "yes"),

@@ -48,6 +48,12 @@ class Facts:
         """Return how many of them the journal still has."""
         return kept(self.statistics, self.pruned, state)
 
+    @property
+    def by_state(self) -> dict[str, int]:
+        """The same by the words of a filter, the sum of what is unsent among them."""
+        numbers = {state.value: self.kept(state) for state in State}
+        return {**numbers, "unsent": self.statistics.unsent}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFacts:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from recorder import InvalidFilter
 from recorder.model.filters import VALUES, where
 from tui.text.format import printable
 from tui.text.rows import words_of
 
-__all__ = ["FILTER_WORDS", "Completion", "begun", "begun_id", "completions", "quoted", "refusal"]
+__all__ = ["FILTER_WORDS", "Completion", "agreed", "begun", "begun_id", "completions", "quoted", "refusal"]
 
 FILTER_WORDS = [
     ("state=", "unsent, pending, rejected ...; several with commas, as in state=waiting,in_doubt"),
@@ -77,7 +78,7 @@ def completions(
 
     Args:
         word: It, as far as it is typed.
-        counts: Entries by state, `unsent` among them, where they are known.
+        counts: Entries by state, `unsent` among them, where they are known; states without any come last.
         profiles: Ids that complete `begun_id` of the word, and their numbers of entries.
 
     >>> [found.word for found in completions("st")], [found.shown for found in completions("lane=")]
@@ -94,11 +95,23 @@ def completions(
     before, comma, last = value.rpartition(",")
     taken = before.split(",")
     number = counts if counts is not None and key.removesuffix("!") == "state" else {}
+    names = [
+        name for name in VALUES.get(key.removesuffix("!"), ()) if name.startswith(last) and name not in taken
+    ]
     return [
         Completion(f"{key}={before}{comma}{name}", f"{name} {number[name]:,}" if name in number else name)
-        for name in VALUES.get(key.removesuffix("!"), ())
-        if name.startswith(last) and name not in taken
+        for name in sorted(names, key=lambda name: number.get(name) == 0)
     ]
+
+
+def agreed(words: Iterable[str]) -> str:
+    """Return the longest beginning that all words have.
+
+    >>> agreed(["state=", "status="]), agreed(["op=add"]), agreed([])
+    ('stat', 'op=add', '')
+    """
+    same = takewhile(lambda letters: len({*letters}) == 1, zip(*words, strict=False))
+    return "".join(letters[0] for letters in same)
 
 
 def quoted(word: str) -> str:

@@ -96,13 +96,6 @@ async def test_filter_can_be_extended(kiosk):
         assert table(pilot).query_now.words == ("op=add", "seq=..20")
 
 
-async def test_tab_in_prompt_does_nothing(kiosk):
-    async with browsing(kiosk) as pilot:
-        await press(pilot, "slash", "o", "tab", "shift+tab", "p")
-        assert pilot.app.query_one(StateTabs).tab is None
-        assert pilot.app.query_one(Prompt).field.value == "op"
-
-
 async def test_to_find_nothing_is_to_leave(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "f", "enter")

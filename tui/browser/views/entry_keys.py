@@ -120,7 +120,7 @@ class EntryKeys(View):
                 name = (
                     f"{self._gateway.path.stem}-{'marked' if self.table.marks else self.table.cursor}.jsonl"
                 )
-                self.prompt.open("export", words, name, "the name of a new file", refusal)
+                self.prompt.open("export", words, name, "the name of a new file", check=refusal)
 
         self.in_turn(act)
 

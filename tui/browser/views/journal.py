@@ -1,15 +1,16 @@
 """The journal view: tabs, filter, table and detail, and the keys that act on entries."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from recorder import InvalidFilter, State
-from recorder.model.filters import where
+from recorder import State
 from tui.browser.changes import Changes
 from tui.browser.gateway import Gateway
+from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.keys import BINDINGS
 from tui.browser.messages import Failed
 from tui.browser.views.entry_keys import EntryKeys
@@ -21,6 +22,7 @@ from tui.browser.widgets.prompt import Prompt
 from tui.browser.widgets.state_tabs import StateTabs
 from tui.browser.work import stopped
 from tui.text.facts import Facts
+from tui.text.filter_words import Completion, begun_id, completions, quoted, refusal
 from tui.text.format import printable
 from tui.text.rows import Query, words_of
 from tui.text.states import PROBLEMS
@@ -41,13 +43,18 @@ class JournalView(EntryKeys):
     where: ClassVar[str] = "journal"
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["journal"]]
 
-    def __init__(self, gateway: Gateway, changes: Changes) -> None:
+    def __init__(
+        self, gateway: Gateway, changes: Changes, profiles: ProfilesGateway, history: Iterable[str] = ()
+    ) -> None:
         super().__init__(gateway, changes)
         self._facts: Facts | None = None
         self._total: int | None = None
         self._find: tuple[str, ...] = ()
         self._count_again_at = 0.0
-        self._refusal = ""
+        self._profiles = profiles
+        self._ids: tuple[str | None, Sequence[tuple[str, int]]] = (None, ())  # those that begin so
+        self.history = list(history)
+        """Filters typed so far, oldest first."""
 
     def compose(self) -> ComposeResult:
         """Tabs, prompt and notices above; table and detail below."""
@@ -146,16 +153,45 @@ class JournalView(EntryKeys):
 
     def action_filter(self) -> None:
         """Ask for a filter."""
-        self.prompt.open("filter", "/ ", _typed(self._query.words), _HINT, _refusal)
+        self._ask_words("filter", "/ ", self._query.words)
 
     def action_find(self) -> None:
         """Ask what to find."""
-        self.prompt.open("find", "find ", _typed(self._find), _HINT, _refusal)
+        self._ask_words("find", "find ", self._find)
 
-    def on_prompt_refused(self, message: Prompt.Refused) -> None:
-        """Show why the text is no filter."""
-        self._refusal = message.words
-        self._show_lines()
+    def _ask_words(self, purpose: str, sign: str, words: Iterable[str]) -> None:
+        self.prompt.open(
+            purpose,
+            sign,
+            " ".join(map(quoted, words)),
+            _HINT,
+            check=refusal,
+            complete=self._complete,
+            history=self.history,
+        )
+
+    def _complete(self, word: str) -> list[Completion]:
+        start = begun_id(word)
+        if start is not None and start != self._ids[0]:
+            self._ids = (start, ())
+            self._read_ids(start)
+        return completions(
+            word, counts=self._facts.by_state if self._facts is not None else {}, profiles=self._ids[1]
+        )
+
+    def _read_ids(self, start: str) -> None:
+        """Read the ids that begin so, while they are being collected again and again."""
+
+        def show(found: tuple[Sequence[tuple[str, int]], bool]) -> None:
+            if self.prompt.is_open and self._ids[0] == start:
+                ids, complete = found
+                if ids != self._ids[1]:
+                    self._ids = (start, ids)
+                    self.prompt.look()
+                if not complete:
+                    self._read_ids(start)
+
+        self.ask(partial(self._profiles.starting, start), show, group="ids")
 
     def on_prompt_closed(self) -> None:
         """Go back to the table."""
@@ -163,23 +199,22 @@ class JournalView(EntryKeys):
 
     def _leave_prompt(self) -> None:
         self.prompt.close()
-        self._refusal = ""
         self.take_focus()
         self._show_lines()
 
     def on_prompt_entered(self, message: Prompt.Entered) -> None:
         """Filter, or find."""
-        self._refusal = ""
         self.take_focus()
         if message.purpose == "export":
             self.export_to(message.text)
             return
         finds = message.purpose == "find"
         before = self._find if finds else self._query.words
-        unchanged = message.text == printable(
-            _typed(before)
-        )  # letters that show spelled out stay as they are
+        # Letters that show spelled out stay as they are.
+        unchanged = message.text == printable(" ".join(map(quoted, before)))
         words = list(before) if unchanged else words_of(message.text)
+        if words:
+            self.history = [*(text for text in self.history if text != message.text), message.text]
         if not finds:
             self.show(Query.of(words, self._query.state))
             return
@@ -317,8 +352,6 @@ class JournalView(EntryKeys):
             self._close_detail()  # its entry is gone
 
     def _filter_words(self) -> str:
-        if self._refusal and self.prompt.is_open:
-            return f" ! {printable(self._refusal)}"
         if not self._query.words:
             return ""
         words = " ".join(map(printable, self._query.words))
@@ -339,19 +372,3 @@ class JournalView(EntryKeys):
         if self._facts is not None and (gone := self._facts.pruned.get(state)):
             return f"None is kept: {gone:,} {word} were pruned."
         return f"No entry is {word}."
-
-
-def _typed(words: Iterable[str]) -> str:
-    """Return words as a person would type them."""
-    return " ".join(
-        f"'{word}'" if any(map(str.isspace, word)) and "'" not in word else word for word in words
-    )
-
-
-def _refusal(text: str) -> str:
-    """Return why a text is no filter, or nothing."""
-    try:
-        where(words_of(text), now=0.0)
-    except InvalidFilter as error:
-        return str(error)
-    return ""

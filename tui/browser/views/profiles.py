@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from simulator.testing import to_test
 from tui.browser.changes import Changes
-from tui.browser.gateway import Gateway
+from tui.browser.directory import STATES
 from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.keys import BINDINGS
 from tui.browser.messages import ShowEntry
@@ -22,12 +22,14 @@ from tui.browser.widgets.profile_list import ProfileList
 from tui.browser.widgets.profile_pane import ProfilePane
 from tui.browser.widgets.prompt import Prompt
 from tui.browser.widgets.text_pane import TextPane
+from tui.text.filter_words import Completion, completions
 from tui.text.format import printable
 from tui.text.history import note_of
 
 __all__ = ["ProfilesView"]
 
 _HINT = "part of an id or a group key, state=rejected"
+_NARROWING = {"state=", *(f"state={name}" for name in (*STATES, "unsent"))}
 _HINT_PROPERTY = "part of a property's name or value"
 _NOTHING_OPEN = "Nothing is open to copy: enter opens a profile."
 
@@ -46,9 +48,9 @@ class ProfilesView(View):
     ProfilesView.wide #profile { display: block; width: 1fr; }
     """
 
-    def __init__(self, gateway: Gateway, changes: Changes) -> None:
+    def __init__(self, gateway: ProfilesGateway, changes: Changes) -> None:
         super().__init__()
-        self._gateway = ProfilesGateway(gateway.path, clock=gateway.now)
+        self._gateway = gateway
         self._changes = changes
         self._wanted = ""  # in a property
         self._from = 0  # the property under the cursor before the search
@@ -152,7 +154,7 @@ class ProfilesView(View):
             self._from = self.pane.properties.cursor
             self._prompt.open("property", "/ ", self._wanted, _HINT_PROPERTY)
         else:
-            self._prompt.open("profile", "/ ", self._list.search, _HINT)
+            self._prompt.open("profile", "/ ", self._list.search, _HINT, complete=_complete)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search while it is typed."""
@@ -304,6 +306,11 @@ class ProfilesView(View):
     def on_resize(self, event: Resize) -> None:
         """Place list and profile side by side, or one of them."""
         self.set_class(event.size.width >= WIDE, "wide")
+
+
+def _complete(word: str) -> list[Completion]:
+    """Return what narrows the list: its own words of a filter's."""
+    return [found for found in completions(word) if found.word in _NARROWING]
 
 
 def _no_property(text: str) -> str:

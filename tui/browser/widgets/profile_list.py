@@ -40,8 +40,8 @@ class ProfileList(Lines[Listed], Asking):
         self.ask(self._gateway.collect, self._show_collected, group="collect", about="now")
 
     def _show_collected(self, collected: Collected) -> None:
-        self.collected = collected
-        if collected.found or collected.anew or not self.page_now.known:
+        before, self.collected = self.collected, collected
+        if collected.revision != before.revision or not self.page_now.known:
             self.load()
         self.refresh()
         if not collected.complete:
