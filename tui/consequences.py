@@ -1,12 +1,13 @@
 """Reads of what a question would do: the first profiles that it is about, each from its own entries."""
 
 from collections.abc import Callable, Sequence
-from itertools import islice
+from functools import partial
 
-from recorder import Entry, JournalReader
+from recorder import Entry, JournalDamaged, JournalReader
 from recorder.journal.decisions import Decision, Verb
 from recorder.model.reports import EntryRow
 from tui.text.history import History, history_of, start_of
+from tui.text.standpoint import owner_of
 from tui.text.whatif import WhatIf, if_decided, if_edited
 
 __all__ = ["Consequences", "of_decision", "of_edit"]
@@ -35,8 +36,16 @@ def of_decision(
     """
     numbers, harmless = frozenset(decision.numbers), frozenset(decision.harmless)
     profiles = reader.profiles_of(decision.numbers)
-    histories = (_history(reader, each.profile, each.group_key, stop) for each in profiles)
-    first = [if_decided(each, numbers, verbs, harmless) for each in islice(histories, _MOST_PROFILES)]
+    first = [
+        _what_if(
+            reader,
+            each.profile,
+            each.group_key,
+            stop,
+            lambda history: if_decided(history, numbers, verbs, harmless),
+        )
+        for each in profiles[:_MOST_PROFILES]
+    ]
     return first, len(profiles) - len(first)
 
 
@@ -46,7 +55,21 @@ def of_edit(
     """Return what another message, as JSON, would make of an entry's profile; nothing for one that has none."""
     if entry.operator is None or entry.profile is None:
         return [], 0
-    return [if_edited(_history(reader, entry.profile, entry.group_key, stop), entry, message)], 0
+    make = partial(if_edited, entry=entry, message=message)
+    return [_what_if(reader, entry.profile, entry.group_key, stop, make)], 0
+
+
+def _what_if(
+    reader: JournalReader,
+    profile: str,
+    group_key: str | None,
+    stop: Callable[[], bool],
+    make: Callable[[History], WhatIf],
+) -> WhatIf:
+    try:
+        return make(_history(reader, profile, group_key, stop))
+    except (JournalDamaged, ValueError, RecursionError):  # a person may decide about what cannot be read, too
+        return WhatIf(owner_of(profile, group_key), (), (), simulated=False)
 
 
 def _history(reader: JournalReader, profile: str, group_key: str | None, stop: Callable[[], bool]) -> History:

@@ -7,10 +7,13 @@ import click
 from recorder import Journal, JournalReader, State
 from recorder.journal.decisions import Decision, Verb
 from tui.cli import options
+from tui.consequences import of_decision
 from tui.text.format import count, printable
+from tui.text.whatif import table
 
 __all__ = ["discard_command", "retry_command"]
 
+_WIDTH = 100  # cells, of what no terminal shows
 # `--all` leaves these out silently; a filter that matches them is told why.
 _NEVER_TAKEN = {
     Verb.RETRY: frozenset(State) - {State.REJECTED, State.DISCARDED, State.IN_DOUBT},
@@ -30,8 +33,9 @@ def retry_command(
 ) -> None:
     """Send rejected, discarded or doubtful entries again, at their own numbers.
 
-    Shows how many entries match, how many may be applied twice, and how many would follow later ones of their
-    profile; then asks. Exits 1 if nothing was retried, or some that match cannot be.
+    Shows how many entries match, how many may be applied twice, how many would follow later ones of their
+    profile, and what that makes of the first profiles; then asks. Exits 1 if nothing was retried, or some that
+    match cannot be.
 
     \b
     Examples:
@@ -55,7 +59,8 @@ def discard_command(
 ) -> None:
     """Give up pending, waiting, rejected or doubtful entries. They are kept, and `retry` sends them again.
 
-    Shows how many entries match, then asks. Exits 1 if nothing was discarded, or some that match cannot be.
+    Shows how many entries match, and what that makes of the first profiles; then asks. Exits 1 if nothing was
+    discarded, or some that match cannot be.
 
     \b
     Examples:
@@ -79,8 +84,11 @@ def _chosen(verb: Verb, words: list[str], everything: bool) -> list[str]:
 def _decide(verb: Verb, words: list[str], path: Path, *, yes: bool, for_programs: bool) -> int:
     with JournalReader(path) as reader:
         weighed = reader.weigh(verb, words)
-    if not yes or not weighed.entries:
-        _tell(verb, weighed)
+        if not yes or not weighed.entries:
+            _tell(verb, weighed)
+        if not yes:
+            for line in table(*of_decision(reader, weighed, [verb]), options.table_width() or _WIDTH):
+                options.narrate(line)
     if not weighed.entries:
         done = weighed
     elif options.go_ahead(f"{verb.capitalize()} {_entries(weighed)}?", yes=yes):

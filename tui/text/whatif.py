@@ -213,7 +213,7 @@ def _rows(profile: WhatIf, *, most: int) -> list[list[_Cell]]:
 def _lines(
     profile: WhatIf, rows: list[list[_Cell]], widths: list[int], width: int, *, captioned: bool
 ) -> Iterator[str]:
-    if captioned and profile.columns[0].head == "was lost":
+    if captioned and profile.columns and profile.columns[0].head == "was lost":
         yield fitted(" " * (widths[0] + _GAP) + _IF, width).rstrip()
     for cells in rows:
         drawn = (fitted(cell.drawn(each), each) for cell, each in zip(cells, widths, strict=True))

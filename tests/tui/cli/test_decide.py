@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import sqlite3
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -101,6 +103,15 @@ def test_yes_is_required_without_terminal(restante, set_aside, verb, more):
     assert states(set_aside) == before
 
 
+def test_unreadable_entry_can_be_decided(restante, set_aside):
+    """What it does to its profile is not known."""
+    with closing(sqlite3.connect(set_aside)) as connection, connection:
+        connection.execute("UPDATE entries SET message = '{' WHERE seq = 2")
+    ran = restante("discard", "seq=2", "-j", set_aside)
+    assert "Not simulated: what changes is not known." in ran.err
+    assert restante("discard", "seq=2", "--yes", "-j", set_aside).code == 0
+
+
 @pytest.mark.parametrize("answer", sampled(["n\n", "\n", "\x04", "never\n"], 2))
 def test_refusal_changes_nothing(restante, set_aside, answer):
     before = states(set_aside)
@@ -116,6 +127,7 @@ def test_agreement_is_carried_out(restante, set_aside, answer):
     ran = restante.on_terminal("retry", "state=in_doubt", "-j", set_aside, typed=answer)
     assert ran.code == 0
     assert "1 entry is to be sent again: 1 may be applied twice.\n" in ran.out
+    assert "visits  -         1        1 or 2 (twice)\n" in ran.out
     assert "Retry 1 entry? [y/N]" in ran.out
     assert states(set_aside)[3] == "waiting"
 
