@@ -23,6 +23,7 @@ from tui.browser.ascii_filter import AsciiFilter
 from tui.browser.changes import Changes
 from tui.browser.gateway import Gateway
 from tui.browser.gateway_profiles import ProfilesGateway
+from tui.browser.gateway_shipping import ShippingGateway
 from tui.browser.keys import BINDINGS, WRITES
 from tui.browser.messages import (
     Changed,
@@ -32,10 +33,12 @@ from tui.browser.messages import (
     Place,
     ShowEntry,
     ShowProfile,
+    ShowView,
     Worked,
 )
 from tui.browser.screens.help import HelpScreen
 from tui.browser.screens.main import MainScreen
+from tui.browser.views.home import HomeView
 from tui.browser.views.journal import JournalView
 from tui.browser.views.profiles import ProfilesView
 from tui.browser.views.shipping import ShippingView
@@ -115,7 +118,7 @@ class Browser(App[Place], Asking):
         ascii_only: bool = False,
         keymap: Mapping[str, str] | None = None,
         live: bool = True,
-        first: str = "journal",
+        first: str = "home",
         words: Sequence[str] = (),
         place: Place | None = None,
         remembered: Remembered = Remembered(),  # noqa: B008  # frozen
@@ -154,16 +157,18 @@ class Browser(App[Place], Asking):
         return "enter" if binding.key == "enter" else super().get_key_display(binding)
 
     def compose(self) -> ComposeResult:
-        """The top line, three views of which one shows, the keys."""
+        """The top line, four views of which one shows, the keys."""
         gateway = self.gateway
         profiles = ProfilesGateway(gateway.path, clock=gateway.now)
+        shipping = ShippingGateway(gateway)
         history = self.remembered.history if self.remembered is not None else ()
         yield TopLine(gateway.path.name, write=gateway.write)
         yield Notice("banner")
-        with ContentSwitcher(initial="journal", id="views"):
+        with ContentSwitcher(initial="home", id="views"):
+            yield HomeView(gateway, shipping, self.changes)
             yield JournalView(gateway, self.changes, profiles, history)
             yield ProfilesView(profiles, self.changes)
-            yield ShippingView(gateway, self.changes)
+            yield ShippingView(gateway, shipping, self.changes)
         yield TooSmall()
         yield KeyFooter(compact=True)
 
@@ -357,6 +362,10 @@ class Browser(App[Place], Asking):
         """Go to an entry."""
         self.action_view("journal")
         self.query_one(JournalView).show_entry(message.seq)
+
+    def on_show_view(self, message: ShowView) -> None:
+        """Go to a view."""
+        self.action_view(message.name)
 
     def on_filter_entries(self, message: FilterEntries) -> None:
         """Go to the entries that match."""

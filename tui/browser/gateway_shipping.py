@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recorder import Attempt, JournalReader
-from recorder.model.reports import AttemptGroup, FailureGroup
+from recorder.model.reports import AttemptGroup, FailureGroup, Flow
 from tui.browser.gateway import Gateway
 from tui.text.facts import Facts
+from tui.text.home import Home
 from tui.text.marks import numbered
 
 __all__ = ["Carried", "ShippingGateway", "Standing"]
 
 _ATTEMPTS = 500  # the latest ones
+_FLOW_AGE = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class ShippingGateway:
         # Of its own: what takes longer must not keep the pages of entries waiting.
         self._reader = JournalReader(gateway.path, clock=gateway.now)
         self._known: tuple[int, Standing] | None = None
+        self._flow: tuple[float, Flow] | None = None
 
     def close(self) -> None:
         """Close the file."""
@@ -86,3 +89,11 @@ class ShippingGateway:
         if not stop():
             self._known = (version, standing)
         return standing
+
+    def home(self, stop: Callable[[], bool] = lambda: False) -> Home:
+        """Read what the home view shows; the flow of a day at most every half a minute."""
+        standing = self.standing(stop)
+        now, known = standing.facts.now, self._flow
+        if known is None or not 0 <= now - known[0] < _FLOW_AGE:
+            self._flow = known = now, self._reader.flow()
+        return Home(facts=standing.facts, failures=standing.failures, flow=known[1])

@@ -43,6 +43,7 @@ def _moves(place: str, row: str, *, first: str = "first", last: str = "last") ->
 
 BINDINGS: dict[str, tuple[Binding, ...]] = {
     "app": (
+        _key("app.home", "0", "view('home')", "home", "what needs you, and what goes on by itself"),
         _key("app.journal", "1", "view('journal')", "journal", "its entries, newest first"),
         _key("app.profiles", "2", "view('profiles')", "profiles", "as shipped and as predicted"),
         _key("app.shipping", "3", "view('shipping')", "shipping", "how it stands, and what failed"),
@@ -53,6 +54,14 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _key("app.help", "question_mark", "help", "help", "all keys, and the words of a filter"),
         _shown("app.quit", "q", "back", "quit", "back, and at last quit; ctrl+c copies, or quits"),
         Binding("ctrl+c,ctrl+q", "quit", id="app.quit_now", show=False, system=True),
+    ),
+    "home": (
+        _shown("home.enter", "enter", "enter", "look", "at the entries, or at shipping"),
+        _shown("home.retry", "R", "retry", "retry", "send the entries of this line again"),
+        _shown("home.discard", "D", "discard", "discard", "give the entries of this line up"),
+        _key("home.edit", "ctrl+e", "edit", "edit", "give the only entry of this line another message"),
+        _shown("home.ship", "s", "ship", "ship", "send what may go now"),
+        *_moves("home", "line"),
     ),
     "journal": (
         _shown("journal.filter", "slash", "filter", "filter", "in the command line's language"),

@@ -6,7 +6,17 @@ from textual.message import Message
 
 from tui.text.rows import Query
 
-__all__ = ["Changed", "Failed", "FilterEntries", "KeyHandled", "Place", "ShowEntry", "ShowProfile", "Worked"]
+__all__ = [
+    "Changed",
+    "Failed",
+    "FilterEntries",
+    "KeyHandled",
+    "Place",
+    "ShowEntry",
+    "ShowProfile",
+    "ShowView",
+    "Worked",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,14 @@ class ShowProfile(Message):
         self.profile = profile
         self.group_key = group_key
         self.seq = seq
+        super().__init__()
+
+
+class ShowView(Message):
+    """Go to a view."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
         super().__init__()
 
 

@@ -26,7 +26,7 @@ from tui.state import Remembered, forget, recall, remember
 
 __all__ = ["tui_command"]
 
-_VIEWS = ("journal", "profiles", "shipping")
+_VIEWS = ("home", "journal", "profiles", "shipping")
 _TIMEOUT = 60.0  # seconds for a picture, and for a request: one that is cut off would be in doubt
 
 
@@ -43,7 +43,7 @@ def _size(value: str) -> tuple[int, int]:
 @options.connection
 @click.option("--write", is_flag=True, help="Allow retry, discard, edit and ship; each asks first.")
 @click.option(
-    "--view", type=click.Choice(_VIEWS), help="The first view.  [default: the last one, at first journal]"
+    "--view", type=click.Choice(_VIEWS), help="The first view.  [default: the last one, at first home]"
 )
 @click.option(
     "--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only, as where the locale is not UTF-8."
@@ -115,7 +115,7 @@ def tui_command(
                 gateway,
                 ascii_only=ascii_only or (screenshot is None and not _speaks_utf8()),
                 keymap=keymap,
-                first=view or ("" if words else known.view) or "journal",
+                first=view or ("journal" if words else known.view or "home"),
                 words=words or known.words,
                 place=place,
                 remembered=known,

@@ -62,7 +62,11 @@ def painted(parts: Iterable[Part], safe: Callable[[str], str]) -> str:
         parts: The parts. A style that is not known here is none.
         safe: Makes user data harmless, before it is styled.
     """
-    return "".join(
-        safe(part) if isinstance(part, str) else click.style(safe(part[0]), **_STYLES.get(part[1], {}))
-        for part in parts
-    )
+    return "".join(safe(part) if isinstance(part, str) else _styled(safe(part[0]), part[1]) for part in parts)
+
+
+def _styled(text: str, style: str) -> str:
+    looks: dict[str, Any] = {}
+    for name in style.split():
+        looks |= _STYLES.get(name, {})
+    return click.style(text, **looks) if looks else text

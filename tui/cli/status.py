@@ -1,6 +1,9 @@
 """`restante status`: the state of shipping, and the accounts."""
 
+import shutil
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,6 +15,7 @@ from recorder.reading.sentence import shipping_of
 from recorder.reading.status import StatusReader
 from tui.cli import options
 from tui.text.accounts import senders_line
+from tui.text.facts import Facts
 from tui.text.format import age, printable, size
 
 __all__ = ["status_command"]
@@ -35,11 +39,11 @@ _ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
 def status_command(
     context: click.Context, path: Path, max_age: float | None, for_programs: bool, form: str
 ) -> None:
-    """Show the state of shipping, and the accounts.
+    """Show what needs a person, the state of shipping, and the accounts.
 
-    Exits 1 if an entry is rejected, in doubt or older than --max-age, if shipping is paused, or if the journal
-    is full or damaged. `doctor` looks at everything else that can be wrong with it. Of old events at most 10,000
-    are counted.
+    Exits 1 if something needs a person: an entry is rejected, in doubt or older than --max-age, shipping is paused, or
+    the journal is full or damaged. `doctor` looks at everything else that can be wrong with it. On a terminal, this is
+    the browser's home view; elsewhere a sentence, and the accounts. Of old events at most 10,000 are counted.
 
     \b
     Examples:
@@ -69,17 +73,38 @@ def status_command(
                 "accounts": {**options.as_dict(statistics), "unsent": statistics.unsent},
             }
         )
+    elif sys.stdout.isatty():
+        facts = Facts(now=now, statistics=statistics, shipper=shipper, shipping=shipping)
+        _draw(path, facts, max_age, old_events)
     else:
-        shipped_to = f"\nships to: {printable(shipper.service)}" if shipper.service else ""
-        by_import = (
-            f"\nevents older than four days, which go to /import: {old_events:,}" if old_events else ""
-        )
-        taken = f"\n{senders_line(shipper.senders, now)}" if shipper.senders else ""
-        options.say(f"{shipping.sentence}\n{_accounts(statistics)}{by_import}{shipped_to}{taken}")
+        lines = [shipping.sentence, *_accounts(statistics)]
+        lines += [_by_import(old_events)] * bool(old_events)
+        lines += [f"ships to: {printable(shipper.service)}"] if shipper.service else []
+        lines += [senders_line(shipper.senders, now)] if shipper.senders else []
+        options.say("\n".join(lines))
     context.exit(int(bool(needs(statistics, shipper, now=now, max_age=max_age))))
 
 
-def _accounts(statistics: Statistics) -> str:
+def _draw(path: Path, facts: Facts, max_age: float | None, old_events: int) -> None:
+    """Show the browser's first picture, as wide as the terminal."""
+    from recorder import JournalReader  # noqa: PLC0415  # a pipe needs neither words of failures nor the flow
+    from tui.text.ascii import plain  # noqa: PLC0415
+    from tui.text.home import Home, home_lines  # noqa: PLC0415
+
+    with JournalReader(path) as reader:
+        home = Home(facts=facts, failures=tuple(reader.failures()), flow=reader.flow(), max_age=max_age)
+    shown: Callable[[str], str] = str if options.speaks_utf8(sys.stdout) else plain
+    for line in home_lines(path.name, home, shutil.get_terminal_size().columns):
+        options.say(*((shown(text), style) for text, style in line))
+    if old_events:
+        options.say(_by_import(old_events))
+
+
+def _by_import(old_events: int) -> str:
+    return f"events older than four days, which go to /import: {old_events:,}"
+
+
+def _accounts(statistics: Statistics) -> list[str]:
     parts = []
     for state in State:
         number = getattr(statistics, state.value)
@@ -96,4 +121,4 @@ def _accounts(statistics: Statistics) -> str:
         lines.append(f"oldest unsent: {age(statistics.oldest_pending_seconds)}")
     kept = f", {statistics.kept:,} of {statistics.recorded:,} entries kept" if statistics.pruned else ""
     lines.append(f"journal: {size(statistics.bytes)}{kept}")
-    return "\n".join(lines)
+    return lines

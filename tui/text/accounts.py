@@ -1,6 +1,6 @@
 """State of shipping in lines: the accounts that add up, and the lanes in trouble. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from recorder import State, Statistics
 from recorder.model.entries import AttemptOutcome
@@ -12,7 +12,7 @@ __all__ = ["accounts_lines", "lane_lines", "senders_line"]
 
 _MOST_SENDERS = 5
 
-_ALWAYS_SHOWN = (State.PENDING, State.IN_DOUBT, State.REJECTED, State.SHIPPED)
+_UNSENT = (State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT)
 _SAID = {
     AttemptOutcome.OFFLINE: "offline",
     AttemptOutcome.WAIT: "told to wait",
@@ -25,14 +25,17 @@ _SAID = {
 def accounts_lines(statistics: Statistics, shipper: ShipperStatus, now: float) -> Iterator[str]:
     """Yield the accounts: the number recorded is the sum of all states.
 
-    >>> next(accounts_lines(Statistics(recorded=3, shipped=3), ShipperStatus(), 0.0))
-    'recorded 3 = shipped 3 + pending 0 + in doubt 0 + rejected 0  ✓ adds up'
+    >>> next(accounts_lines(Statistics(recorded=3, pending=1, in_doubt=1, shipped=1), ShipperStatus(), 0.0))
+    'recorded 3 = unsent 2 (pending 1, in doubt 1) + shipped 1  ✓ adds up'
     """
-    order = [State.SHIPPED, *(state for state in State if state is not State.SHIPPED)]
+    unsent = ", ".join(_counted(statistics, state) for state in _UNSENT if getattr(statistics, state))
     parts = [
-        f"{state.value.replace('_', ' ')} {number:,}"
-        for state in order
-        if (number := int(getattr(statistics, state.value))) or state in _ALWAYS_SHOWN
+        f"unsent {statistics.unsent:,}" + (f" ({unsent})" if unsent else ""),
+        *(
+            _counted(statistics, state)
+            for state in State
+            if state not in _UNSENT and (state is State.SHIPPED or getattr(statistics, state))
+        ),
     ]
     balance = "✓ adds up" if statistics.adds_up else "✗ DOES NOT ADD UP"
     yield f"recorded {statistics.recorded:,} = {' + '.join(parts)}  {balance}"
@@ -43,11 +46,17 @@ def accounts_lines(statistics: Statistics, shipper: ShipperStatus, now: float) -
         more.append(f"possibly applied twice {statistics.possibly_twice:,}")
     if statistics.out_of_order:
         more.append(f"out of order {statistics.out_of_order:,}")
+    if statistics.pruned:
+        more.append(f"{statistics.kept:,} entries kept")
     if shipper.service is not None:
-        more.append(f"shipped to {printable(shipper.service)}")
+        more.append(f"ships to {printable(shipper.service)}")
     yield "; ".join(more)
     if shipper.senders:
         yield senders_line(shipper.senders, now)
+
+
+def _counted(statistics: Statistics, state: State) -> str:
+    return f"{state.value.replace('_', ' ')} {getattr(statistics, state):,}"
 
 
 def senders_line(senders: Mapping[str, tuple[int, float]], now: float) -> str:
@@ -65,10 +74,10 @@ def senders_line(senders: Mapping[str, tuple[int, float]], now: float) -> str:
     return f"taken from {', '.join(names)}" + (f" and {count(others, 'other')}" if others else "")
 
 
-def lane_lines(facts: Facts) -> Iterator[str]:
+def lane_lines(facts: Facts, outcomes: Container[AttemptOutcome | None] = _SAID) -> Iterator[str]:
     """Yield the lanes whose last request failed: since when, why, and when they are tried next."""
     for lane in facts.shipper.lanes:
-        if lane.outcome in _SAID:
+        if lane.outcome in outcomes:
             yield _lane(lane, facts.now, running=facts.shipper.running)
 
 

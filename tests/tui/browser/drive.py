@@ -113,7 +113,9 @@ def drive(folder, size=(80, 24), show=_silent):
     make_journal(path)
     with Terminal(folder, size) as terminal:
         terminal.run(sys.executable, "-c", PROGRAM, "tui", "-j", path, "--write")
-        show("open", terminal.wait("all 65"))
+        show("home", terminal.wait("1 THING NEEDS YOU"))
+        terminal.press("1")
+        show("journal", terminal.wait("all 65"))
         terminal.press("/")
         terminal.press("-l", "profile=ada op!=add")
         terminal.press("Enter")
@@ -150,7 +152,7 @@ def end(folder, how, code, *, size=(80, 24)):
     with Terminal(folder, size) as terminal:
         tells = f"import os, pathlib; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); {PROGRAM}"
         terminal.run(sys.executable, "-c", tells, "tui", "-j", path)
-        terminal.wait("all 65")
+        terminal.wait("1 THING NEEDS YOU")
         os.kill(int(pid.read_text()), how)
         terminal.wait(f"ended with {code}")
         assert terminal.modes() == "alternate 0, cursor 1, mouse 0"
@@ -162,7 +164,7 @@ def quit_while_shipping(folder, url, answered, *, size=(80, 24)):
     make_journal(path)
     with Terminal(folder, size) as terminal:
         terminal.run(sys.executable, "-c", PROGRAM, "tui", "-j", path, "--write", "--url", url)
-        terminal.wait("all 65")
+        terminal.wait("1 THING NEEDS YOU")
         terminal.press("s")
         terminal.wait("now?")
         terminal.press("y")

@@ -63,10 +63,12 @@ def _rests(pump):
 
 
 @asynccontextmanager
-async def browsing(stage, size=(80, 24), *, ascii_only=False, words=(), live=False, toasts=True, **options):
+async def browsing(
+    stage, size=(80, 24), *, ascii_only=False, words=(), live=False, toasts=True, first="journal", **options
+):
     """A browser on a stage's journal, settled, with its pilot."""
     with stage.gateway(**options) as gateway:
-        app = Browser(gateway, live=live, ascii_only=ascii_only, words=words)
+        app = Browser(gateway, live=live, ascii_only=ascii_only, words=words, first=first)
         app.NOTIFICATION_TIMEOUT = 3_600  # what is said stays, however slow the machine
         async with app.run_test(size=size, notifications=toasts) as pilot:
             await settled(pilot)

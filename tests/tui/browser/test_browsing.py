@@ -489,7 +489,7 @@ async def test_keymap_replaces_a_key(kiosk):
     from tui.browser.app import Browser
 
     with kiosk.gateway() as gateway:
-        app = Browser(gateway, live=False, keymap={"journal.problem": "f5"})
+        app = Browser(gateway, live=False, keymap={"journal.problem": "f5"}, first="journal")
         async with app.run_test(size=(80, 24)) as pilot:
             await settled(pilot)
             await press(pilot, "e")

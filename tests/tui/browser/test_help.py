@@ -34,7 +34,7 @@ async def test_help_scrolls_by_the_app_keys(kiosk):
         await press(pilot, "j")
         assert screen_text(pilot.app)[1][:45] == seen[2][:45]
         pages = seen
-        for _ in range(6):
+        for _ in range(8):
             await press(pilot, "ctrl+d")
             pages = pages + screen_text(pilot.app)
         text = "\n".join(pages)

@@ -41,9 +41,10 @@ async def test_profile_screens_look_as_before(stage, golden, size):
 
 
 @SIZES
-async def test_shipping_screen_looks_as_before(stage, golden, size):
+async def test_home_and_shipping_look_as_before(stage, golden, size):
     shops.trouble(stage.path)
-    async with browsing(stage, size) as pilot:
+    async with browsing(stage, size, first="home", write=True) as pilot:
+        golden(pilot.app, "home")
         await press(pilot, "3")
         golden(pilot.app, "shipping")
 
@@ -138,7 +139,7 @@ async def test_markup_in_journal_name_is_text(tmp_path):
 
 async def test_least_window_shows_counts_only(kiosk):
     async with browsing(kiosk, (38, 9)) as pilot:
-        assert text_of(pilot).strip() == "Needs 40x10: 12 pend 1 doubt 2 rej"
+        assert text_of(pilot).strip() == "Needs 40x10: 13 unsent 1 doubt 2 rej"
 
 
 # --- errors
@@ -182,7 +183,7 @@ async def test_exception_is_shown_and_app_stays(kiosk):
             (shops.huge, "2 enter enter G", "the first 4.1 kB of 1.0 MB; y copies all of it"),
             (shops.hostile, "2 j enter enter", "CHANGED BY"),
             (shops.trouble, "3 tab j", "► 19h  ? no answer"),
-            (shops.ada, "3", "No shipper is running"),
+            (shops.ada, "3", "○ no shipper"),
             (shops.hostile, "3", "[bold red]not bold[/]"),
         ],
         5,

@@ -29,7 +29,7 @@ def test_other_locale_draws_ascii(tmp_path):
     with Terminal(tmp_path, (80, 10)) as terminal:
         environment = ("env", "PYTHONIOENCODING=latin-1", "TERM=screen")
         terminal.run(*environment, sys.executable, "-c", PROGRAM, "tui", "-j", path)
-        shown = terminal.wait("o pending")
+        shown = terminal.wait("1 THING NEEDS YOU")
     assert all(line.isascii() and "\\u" not in line for line in shown)
 
 
@@ -53,7 +53,7 @@ def test_lost_terminals_leave_no_process(tmp_path):
         os.close(slave)
     for master in masters:
         shown = b""
-        while b"pending" not in shown:
+        while b"unsent" not in shown:
             shown += os.read(master, 65_536)
     for master in masters:
         os.close(master)

@@ -323,7 +323,7 @@ async def test_keymap_changes_key_names(kiosk):
         "shipping.enter": "f5",
     }
     with kiosk.gateway(write=True) as gateway:
-        app = Browser(gateway, live=False, keymap=keymap, words=["seq=12"])
+        app = Browser(gateway, live=False, keymap=keymap, words=["seq=12"], first="journal")
         async with app.run_test(size=(200, 40), notifications=True) as pilot:
             await settled(pilot)
             text = text_of(pilot)

@@ -199,7 +199,7 @@ def test_service_words_are_escaped(restante, journal, append, ship):
     with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("UPDATE lanes SET cause = ?", ("slow \x1b]0;pwned\x07\u202e down",))
     connection.close()
-    ran = restante.on_terminal("status", "-j", journal)
+    ran = restante.on_terminal("status", "-j", journal, environment={"NO_COLOR": "1"})
     assert ran.code == 0
     assert "slow \\x1b]0;pwned\\x07\\u202e down" in ran.out
     assert ran.out.replace("\n", "").isprintable()
@@ -369,3 +369,18 @@ def test_senders_of_a_relay_are_named(journal, status):
     assert "taken from node 0.24.0 (1,203 messages, 0 s ago)," in out
     assert "\x1b" not in out
     assert status("--json").json["shipping"]["senders"]["node 0.24.0"]["messages"] == 1_203
+
+
+def test_terminal_shows_the_home_view(restante, journal, append, ship):
+    append(*UPDATES)
+    ship({"at": 1, "fault": "status", "code": 401})
+    ran = restante.on_terminal("status", "-j", journal, "--max-age", "0s")
+    assert ran.code == 1
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", ran.out).splitlines()
+    assert lines[0].startswith(f" {journal.name}   ! 2 THINGS NEED YOU   ‖ PAUSED")
+    assert lines[1].startswith(" 1  Shipping is paused")
+    assert "`restante token TOKEN`, `restante ship`" in lines[2]
+    assert lines[3].startswith(" 2  The oldest unsent entry has waited ")
+    assert any(line.startswith(" recorded 3 = unsent 3 (pending 3) + shipped 0  ✓ adds up") for line in lines)
+    assert "\x1b[31m" in ran.out
+    assert max(map(len, lines)) <= 80

@@ -1,10 +1,12 @@
-"""The shipping view: the sentence first, then the accounts, what failed, and what was tried."""
+"""The shipping view: how it stands, lane by lane, then what failed, and what was tried."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.content import Content
+from textual.widgets import Static
 
 from recorder.journal.decisions import Verb
 from recorder.model.reports import FailureGroup
@@ -18,16 +20,16 @@ from tui.browser.widgets.attempt_table import AttemptTable
 from tui.browser.widgets.failure_table import FailureTable
 from tui.browser.widgets.lines import Lines
 from tui.browser.widgets.notice import Notice
-from tui.browser.widgets.top_line import standing as glyph_and_word
 from tui.browser.work import stopped
-from tui.text.accounts import accounts_lines, lane_lines
+from tui.text.accounts import lane_lines
 from tui.text.cells import folded
 from tui.text.format import printable, size
+from tui.text.home import standing_line
 
 __all__ = ["ShippingView", "words_for"]
 
 _NO_ENTRIES = "Nothing of these tries is set aside; the attempts below name their entries."
-_MOST_LINES = {"sentence": 6, "accounts": 4, "lanes": 4}
+_MOST_LINES = 4  # of the lanes in trouble
 
 
 class ShippingView(View):
@@ -37,23 +39,23 @@ class ShippingView(View):
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["shipping"]]
     DEFAULT_CSS = """
     ShippingView { layout: vertical; }
-    ShippingView #sentence { text-style: bold; }
-    ShippingView #accounts, ShippingView #lanes { text-style: dim; }
+    ShippingView #standing { height: 1; }
+    ShippingView #lanes { text-style: dim; }
     ShippingView #failures { border-top: solid $panel; }
     ShippingView #attempts { border-top: solid $panel; }
     """
 
-    def __init__(self, gateway: Gateway, changes: Changes) -> None:
+    def __init__(self, gateway: Gateway, shipping: ShippingGateway, changes: Changes) -> None:
         super().__init__()
-        self._gateway = ShippingGateway(gateway)
+        self._gateway = shipping
         self._write = gateway.write
         self._changes = changes
         self._standing: Standing | None = None
 
     def compose(self) -> ComposeResult:
         """Words above, two tables below."""
-        for name in _MOST_LINES:
-            yield Notice(name)
+        yield Static(id="standing")
+        yield Notice("lanes")
         yield FailureTable(write=self._write)
         yield AttemptTable()
 
@@ -104,16 +106,10 @@ class ShippingView(View):
     def _show_words(self) -> None:
         if self._standing is None:
             return
-        facts = self._standing.facts
-        texts: dict[str, Iterator[str]] = {
-            "sentence": iter([f"{glyph_and_word(facts)}  {facts.shipping.sentence}"]),
-            "accounts": accounts_lines(facts.statistics, facts.shipper, facts.now),
-            "lanes": lane_lines(facts),
-        }
-        width = max(self.size.width - 2, 20)
-        for name, lines in texts.items():
-            parts = [part for line in lines for part in folded(line, width)][: _MOST_LINES[name]]
-            self.query_one(f"#{name}", Notice).say("\n".join(f" {part}" for part in parts))
+        facts, width = self._standing.facts, max(self.size.width - 2, 20)
+        self.query_one("#standing", Static).update(Content.assemble(" ", *standing_line(facts)))
+        parts = [part for line in lane_lines(facts) for part in folded(line, width)][:_MOST_LINES]
+        self.query_one("#lanes", Notice).say("\n".join(f" {part}" for part in parts))
 
     # --- moving
 

@@ -1,11 +1,12 @@
 """The only line of a window that is too small for anything else."""
 
-from rich.text import Text
+from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui.browser.widgets.top_line import accounts_line
 from tui.text.facts import Facts
+from tui.text.home import Line
 
 __all__ = ["LEAST_HEIGHT", "LEAST_WIDTH", "TooSmall"]
 
@@ -24,7 +25,7 @@ class TooSmall(Widget):
     def __init__(self) -> None:
         super().__init__(id="too-small")
 
-    def render(self) -> Text:
+    def render(self) -> Content:
         """Draw the line; it wraps if it is too long."""
-        counts = f": {accounts_line(self.facts, short=True)}" if self.facts is not None else ""
-        return Text(f"Needs {LEAST_WIDTH}x{LEAST_HEIGHT}{counts}")
+        counts: Line = [(": ", ""), *accounts_line(self.facts, short=True)] if self.facts else []
+        return Content.assemble(f"Needs {LEAST_WIDTH}x{LEAST_HEIGHT}", *counts)

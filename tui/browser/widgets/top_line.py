@@ -2,45 +2,60 @@
 
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
-from rich.text import Text
+from rich.cells import cell_len
+from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from recorder import State
 from recorder.reading.sentence import standing_of
+from tui.text.cells import fitted
 from tui.text.facts import Facts
 from tui.text.format import age, printable, size
+from tui.text.home import Line, standing_style
+from tui.text.states import LOOKS
 
-__all__ = ["TopLine", "accounts_line", "standing"]
+__all__ = ["TopLine", "accounts_line"]
 
-_VIEWS = (("journal", "1 Journal"), ("profiles", "2 Profiles"), ("shipping", "3 Shipping"))
+_VIEWS = (
+    ("home", "0 Home"),
+    ("journal", "1 Journal"),
+    ("profiles", "2 Profiles"),
+    ("shipping", "3 Shipping"),
+)
 _NAME = 24  # cells of the journal's name
 
 
-def standing(facts: Facts) -> str:
-    """Return glyph and word for the state of shipping."""
-    return standing_of(facts.shipping, facts.statistics, facts.shipper)
-
-
-def accounts_line(facts: Facts, *, short: bool) -> str:
-    """Return the counts that need attention: ``12 pending  3 rejected``."""
+def accounts_line(facts: Facts, *, short: bool) -> Line:
+    """Return the counts that need attention: ``12 unsent  3 rejected``."""
     counts = facts.statistics
     words = (
-        (counts.to_send, "pending", "pend"),
-        (counts.in_doubt, "in doubt", "doubt"),
-        (counts.rejected, "rejected", "rej"),
+        (counts.unsent, "unsent", "unsent", "bold"),
+        *(
+            (int(getattr(counts, state)), look.word, look.short, f"bold {look.style}")
+            for state, look in LOOKS.items()
+            if state in {State.IN_DOUBT, State.REJECTED}
+        ),
     )
-    parts = [f"{number:,} {few if short else word}" for number, word, few in words if number]
-    return (" " if short else "  ").join(parts) or "nothing to send"
+    gap = " " if short else "  "
+    line: Line = []
+    for number, word, few, style in words:
+        if number:
+            line += [(gap, "")] * bool(line) + [(f"{number:,} {few if short else word}", style)]
+    return line or [("all sent" if counts.recorded else "nothing recorded", "")]
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     left: str
-    right: str
+    right: Line
+
+    @property
+    def cells(self) -> int:
+        return cell_len(self.left) + sum(cell_len(text) for text, _ in self.right)
 
     def fits(self, width: int) -> bool:
-        return cell_len(self.left) + cell_len(self.right) + 1 <= width
+        return self.cells + 1 <= width
 
 
 class TopLine(Widget):
@@ -51,7 +66,7 @@ class TopLine(Widget):
     facts: reactive[Facts | None] = reactive(None)
     """The state of the journal."""
 
-    view: reactive[str] = reactive("journal")
+    view: reactive[str] = reactive("home")
     """The view that is open."""
 
     def __init__(self, name: str, *, write: bool) -> None:
@@ -59,20 +74,20 @@ class TopLine(Widget):
         self._journal = printable(name)
         self._write = write
 
-    def render(self) -> Text:
+    def render(self) -> Content:
         """Draw as much of the line as fits."""
         width = self.size.width
         lines = list(self._lines())
         line = next((line for line in lines if line.fits(width)), lines[-1])
-        gap = max(width - cell_len(line.left) - cell_len(line.right), 1)
-        return Text(set_cell_size(line.left + " " * gap + line.right, width), no_wrap=True, end="")
+        gap = max(width - line.cells, 1)
+        return Content.assemble(line.left, " " * gap, *line.right)
 
     def _lines(self) -> list[_Line]:
         """Return lines from the longest to the shortest."""
         views = self._tabs(named=True)
         numbers = self._tabs(named=False)
         return [
-            *(_Line(views, right) for right in (self._right(3), self._right(2), self._right(1))),
+            *(_Line(views, self._right(much)) for much in (3, 2, 1)),
             _Line(numbers, self._right(1)),
             _Line(numbers, self._right(0)),
         ]
@@ -86,20 +101,25 @@ class TopLine(Widget):
                 parts.append(f" {title if named else title[0]} ")
         return "".join(parts)
 
-    def _right(self, much: int) -> str:
+    def _right(self, much: int) -> Line:
         """Return the right end; 3 is all of it."""
         facts = self.facts
         short = much < 2  # noqa: PLR2004
         mode = ("rw" if short else "writing") if self._write else ("ro" if short else "read-only")
         if facts is None:
-            return f"…  {mode} "
-        gap = " " if short else "  "
-        parts = [standing(facts), accounts_line(facts, short=short), mode]
-        if much == 0:
-            parts = parts[1:]
+            return [(f"…  {mode} ", "")]
+        gap: Line = [(" " if short else "  ", "")]
+        line: Line = []
+        if much == 3:  # noqa: PLR2004
+            name = fitted(self._journal, min(_NAME, cell_len(self._journal)))
+            line += [(f"{name} {size(facts.statistics.bytes)}", ""), *gap]
+        if much > 0:
+            line += [
+                (standing_of(facts.shipping, facts.statistics, facts.shipper), standing_style(facts)),
+                *gap,
+            ]
+        line += accounts_line(facts, short=short)
         oldest = facts.statistics.oldest_pending_seconds
         if much > 1 and oldest is not None:
-            parts.insert(2, f"oldest {age(oldest)}")
-        if much == 3:  # noqa: PLR2004
-            parts.insert(0, f"{self._journal[:_NAME]} {size(facts.statistics.bytes)}")
-        return gap.join(parts) + " "
+            line += [*gap, (f"oldest {age(oldest)}", "")]
+        return [*line, *gap, (f"{mode} ", "")]

@@ -1,0 +1,34 @@
+"""Home in the browser: a key on a line goes to what decides it, or decides."""
+
+from recorder import JournalReader
+from tests.tui.browser import shops
+from tests.tui.browser.harness import browsing, press, settled, text_of
+from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.need_table import NeedTable
+
+
+async def test_enter_goes_to_what_decides(stage):
+    shops.trouble(stage.path)
+    async with browsing(stage, first="home") as pilot:
+        assert "! 2 THINGS NEED YOU" in text_of(pilot)
+        assert "retry" not in text_of(pilot), "it only reads"
+        await press(pilot, "enter")
+        assert pilot.app.view.where == "shipping"
+        await press(pilot, "0", "j", "enter")
+        assert pilot.app.view.where == "journal"
+        assert [row.seq for row in pilot.app.query_one(EntryTable).window.rows] == [5]
+
+
+async def test_decided_need_is_gone(stage):
+    shops.ada(stage.path)
+    async with browsing(stage, first="home", write=True) as pilot:
+        await press(pilot, "R")
+        assert "Retry 1 entry" in text_of(pilot)
+        await press(pilot, "y")
+        pilot.app.look()
+        await settled(pilot)
+        assert "✓ nothing needs you" in text_of(pilot)
+        assert pilot.app.query_one(NeedTable).rows == []
+        await press(pilot, "D", "ctrl+e")
+    with JournalReader(stage.path) as reader:
+        assert (reader.counts().rejected, reader.counts().discarded) == (0, 0)
