@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -104,29 +105,23 @@ class Restante:
         out, err = process.communicate(stdin, timeout=PATIENCE)
         return Ran(process.returncode, out.decode(), err.decode())
 
-    def on_terminal(self, *arguments, stdin=subprocess.DEVNULL, typed=None, environment=None):
+    def on_terminal(self, *arguments, typed=None, environment=None):
         """Everything it writes goes to one terminal of 80 columns, and comes back as `out`.
 
         What is `typed` comes from that terminal, too, and is read when the command asks for it.
         """
         ours, theirs = pty.openpty()
-        try:
-            if typed is not None:
-                os.write(ours, typed.encode())
-            process = subprocess.Popen(
-                self.command(arguments),
-                stdin=stdin if typed is None else theirs,
-                stdout=theirs,
-                stderr=theirs,
-                cwd=self.folder,
-                env=self.environment({"TERM": "xterm-256color"} | (environment or {})),
-            )
-            self.started.append(process)
-            os.close(theirs)
-            text = b"".join(_until_end(ours)).decode()
-            return Ran(process.wait(PATIENCE), text.replace("\r\n", "\n"), "")
-        finally:
-            os.close(ours)
+        with ThreadPoolExecutor(1) as reader, os.fdopen(ours, "wb", buffering=0) as keys:
+            shown = reader.submit(lambda: b"".join(_until_end(ours)).decode())
+            with (
+                os.fdopen(theirs, encoding="utf-8") as read,
+                os.fdopen(theirs, "w", encoding="utf-8", closefd=False) as written,
+            ):
+                keys.write((typed or "").encode())
+                streams = {"stdout": written, "stderr": written, "stdin": b"" if typed is None else read}
+                terminal = {"TERM": "xterm-256color"} | (environment or {})
+                code = self(*arguments, environment=terminal, **streams).code
+            return Ran(code, shown.result(PATIENCE).replace("\r\n", "\n"), "")
 
     @staticmethod
     def command(arguments, program=PROGRAM):
