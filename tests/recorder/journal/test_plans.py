@@ -17,7 +17,7 @@ def statements():
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             for name, value in vars(importlib.import_module(found.name)).items():
                 if isinstance(value, str) and STATEMENT.match(value):
-                    yield pytest.param(value, id=f"{found.name.rpartition('.')[2]}.{name}")
+                    yield f"{found.name}.{name}", value
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +29,20 @@ def empty(tmp_path_factory):
     connection.close()
 
 
-@pytest.mark.parametrize("statement", list(statements()))
-def test_statement_indexes_no_entries_itself(empty, statement):
+def test_statement_indexes_no_entries_itself(empty):
     """An index that SQLite makes for one query reads every entry there is, however few are asked for."""
-    names = re.findall(r"(?<![\w:]):(\w+)", statement)
-    values = dict.fromkeys(names) if names else [None] * statement.count("?")
-    try:
-        plan = empty.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
-    except sqlite3.OperationalError as error:  # salvage's own temporary tables, and parts of statements
-        assert re.search("no such table: temp|incomplete", str(error))  # noqa: PT017
-        return
-    assert not [step for *_, step in plan if re.search(r"\bentries USING AUTOMATIC", step)]
+    planned = 0
+    for name, statement in statements():
+        names = re.findall(r"(?<![\w:]):(\w+)", statement)
+        values = dict.fromkeys(names) if names else [None] * statement.count("?")
+        try:
+            plan = empty.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+        except sqlite3.OperationalError as error:  # salvage's own temporary tables, and parts of statements
+            assert re.search("no such table: temp|incomplete", str(error)), name  # noqa: PT017
+            continue
+        planned += 1
+        assert not [step for *_, step in plan if re.search(r"\bentries USING AUTOMATIC", step)], name
+    assert planned > 150
 
 
 def test_state_of_entries_asks_lanes_once(empty):

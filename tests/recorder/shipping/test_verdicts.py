@@ -311,9 +311,9 @@ def test_every_answer_has_a_verdict(given):
     assert verdict.status == given.status
 
 
-@pytest.mark.parametrize("status", range(100, 600))
-def test_no_status_alone_is_acceptance(status):
-    assert judge(answer(status)).outcome is not AttemptOutcome.SHIPPED
+def test_no_status_alone_is_acceptance():
+    for status in range(100, 600):
+        assert judge(answer(status)).outcome is not AttemptOutcome.SHIPPED, status
 
 
 def test_retry_after_in_seconds():
