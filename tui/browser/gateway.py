@@ -13,12 +13,13 @@ from typing import Literal, Self
 from recorder import Entry, HttpTransport, JournalReader, Lane, RestanteError, State
 from recorder.reading.sentence import shipping_of
 from simulator.testing import to_test
+from tui.browser.gateway_histories import HistoryGateway
 from tui.config import Config
 from tui.text.effect import Effect, effect_of
 from tui.text.exported import exported
 from tui.text.facts import EntryFacts, Facts, kept
 from tui.text.format import size
-from tui.text.history import note_of, opening, start_of
+from tui.text.history import History, Stopped, note_of
 from tui.text.marks import Run
 from tui.text.rows import Query, Row, Window, row_of
 
@@ -70,6 +71,8 @@ class Gateway:
         self.path = self._reader.path
         # What takes longer has a connection of its own, so that pages do not wait for it.
         self._slow = JournalReader(path, clock=clock)
+        self._histories = HistoryGateway(path, clock=clock)
+        self._history: History | None = None  # read last
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +84,7 @@ class Gateway:
         """Close the file."""
         self._reader.close()
         self._slow.close()
+        self._histories.close()
 
     # --- the file
 
@@ -274,37 +278,47 @@ class Gateway:
         )
 
     def effect(self, entry: Entry, stop: Callable[[], bool] = _never) -> Effect | None:
-        """Simulate what an entry does to its profile; None for events and imports, and if it was stopped.
+        """Simulate what an entry does to its profile; None for events and imports.
 
-        Looks through all entries for those of the profile.
+        Raises:
+            Stopped: `stop` returned True.
+        """
+        history = self._history_of(entry, stop)
+        return None if history is None else effect_of(entry, history, stop)
+
+    def _history_of(self, entry: Entry, stop: Callable[[], bool]) -> History | None:
+        """Read the history of an entry's profile; None if it has none.
+
+        All entries are looked through for a profile's, but only the first time: what was read last is read on.
         """
         if entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
             return None
-        kept, history = self._slow.history_of(entry.profile, entry.group_key, stop=stop)
-        return None if stop() else effect_of(entry, history, start_of(kept))
+        known = self._history
+        if known is not None and (known.profile, known.group_key) != (entry.profile, entry.group_key):
+            known = self._history = None
+        history = self._histories.history(entry.profile, entry.group_key, known=known, stop=stop)
+        if stop():
+            raise Stopped
+        self._history = history
+        return history
 
     def text_of(self, seq: int, text: Callable[[Entry], str]) -> str:
         """Return an entry as text, or nothing if there is no such entry."""
         entry = self._reader.entry(seq)
         return text(entry) if entry is not None else ""
 
-    def test_of(self, seq: int) -> str:
+    def test_of(self, seq: int, stop: Callable[[], bool] = _never) -> str:
         """Return the history of an entry's profile up to it, as a runnable test; nothing if it has no profile."""
         entry = self._reader.entry(seq)
-        if entry is None or entry.lane not in {Lane.PEOPLE, Lane.GROUPS} or entry.profile is None:
+        history = self._history_of(entry, stop) if entry is not None else None
+        if entry is None or history is None:
             return ""
-        kept, history = self._slow.history_of(entry.profile, entry.group_key)
-        start = start_of(kept)
-        messages = [*opening(entry.profile, entry.group_key, start), *map(json.loads, _until(entry, history))]
-        return to_test(messages, name=f"test_entry_{seq}", note=note_of(start))
-
-
-def _until(entry: Entry, history: Sequence[tuple[int, str]]) -> list[str]:
-    """Return the messages of an entry's profile as JSON, in the order of the prediction, up to its own."""
-    numbers = [seq for seq, _ in history]
-    if entry.seq in numbers:
-        return [text for _, text in history[: numbers.index(entry.seq) + 1]]
-    return [*(text for seq, text in history if seq < entry.seq), json.dumps(entry.message)]
+        place = history.place(seq)
+        if place is not None:
+            messages = history.messages(place)
+        else:
+            messages = [*history.messages(history.place_before(seq)), dict(entry.message)]
+        return to_test(messages, name=f"test_entry_{seq}", note=note_of(history.start))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,22 +1,16 @@
 """Reads for the profiles view: the ids of all profiles, and the history of one. Blocking, for threads."""
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from recorder import JournalReader, State
-from recorder.model.reports import EntryRow
 from tui.browser.directory import ORDERS, Directory, Order, Page
-from tui.text.history import History, history_of, start_of
+from tui.browser.gateway_histories import REREAD_AFTER, HistoryGateway
 
 __all__ = ["Collected", "ProfilesGateway"]
 
 _SLICE = 10_000  # entries whose profiles are collected at a time: some tens of milliseconds
-_CHUNK = 500  # entries fetched at a time: a message may take a megabyte
-_MANY = 2_000  # entries that are read again at each look: some ten milliseconds
-_REREAD_AFTER = 30  # times the duration of the last reading, until a long history is read whole again
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +35,7 @@ class Collected:
         return self.pruned and self.looked_at >= self.recorded
 
 
-class ProfilesGateway:
+class ProfilesGateway(HistoryGateway):
     """The profiles of one journal. Safe for threads.
 
     Args:
@@ -50,12 +44,8 @@ class ProfilesGateway:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self.now = clock
-        # Of its own: what takes longer must not keep the pages of entries waiting.
-        self._reader = JournalReader(path, clock=clock)
+        super().__init__(path, clock=clock)
         self._directory = Directory()
-        self._collecting = threading.Lock()
-        self._whole_again = 0.0  # when all entries of a long history are read again, at the earliest
         self._counted = -1  # the journal's version when entries were counted by state
         self._count_again = 0.0
         self._lowest = self._highest = 0  # what was looked at: from the one to the other
@@ -71,8 +61,8 @@ class ProfilesGateway:
 
     def close(self) -> None:
         """Close the journal, and forget the ids."""
-        self._reader.close()
-        with self._collecting:
+        super().close()
+        with self._turn:
             self._directory.close()
 
     # --- ids
@@ -82,7 +72,7 @@ class ProfilesGateway:
 
         In this order, so that whatever is pruned meanwhile is met at one place at least.
         """
-        with self._collecting:
+        with self._turn:
             recorded, forgotten = self._reader.highest(), self._reader.counts().forgotten
             anew = self._begun and forgotten != self._forgotten
             if anew:
@@ -163,86 +153,5 @@ class ProfilesGateway:
         counts = self._reader.counts()
         self._directory.show_states(self._reader.profile_states(counts.pending + counts.sending, stop=stop))
         ended = time.monotonic()
-        self._counted, self._count_again = version, ended + _REREAD_AFTER * (ended - begun)
+        self._counted, self._count_again = version, ended + REREAD_AFTER * (ended - begun)
         return True
-
-    # --- the open profile
-
-    def history(
-        self,
-        profile: str,
-        group_key: str | None,
-        *,
-        known: History | None = None,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> History:
-        """A profile's entries as they stand, in the order of the prediction.
-
-        The first time all entries of the journal are looked through, in short reads; afterwards only new ones. What
-        pruned entries made of the profile, and those that are kept, are of one moment.
-
-        Args:
-            profile: Its id, or the group's.
-            group_key: A group's key; None for a user's profile.
-            known: What was read before; given back where nothing has changed.
-            stop: Asked between reads.
-        """
-        reader, version = self._reader, self._reader.version()
-        if known is not None and known.version == version:
-            return known
-        upto = reader.highest()
-        looked_at = known.looked_at if known is not None else 0
-        with self._collecting:  # the ids wait: two at a time would take turns, slice by slice
-            numbers = reader.numbers_of(profile, group_key, after=looked_at, stop=stop)
-        new = [
-            seq for seq in numbers if seq <= upto
-        ]  # more may have come: they come again with the next look
-        if known is not None and (later := self._only_more(known, new, upto, stop)) is not None:
-            return later
-        numbers = [*(known.numbers if known is not None else ()), *new]
-        begun = time.monotonic()
-        start, rows = reader.unpruned(
-            lambda: (start_of(reader.baseline_of(profile, group_key)), self._rows(numbers, stop))
-        )
-        if known is not None and known.rows == rows and known.start == start:
-            history = known.moved_on(looked_at=upto, version=version)
-        else:
-            history = history_of(
-                profile, group_key, rows, looked_at=upto, version=version, start=start, known=known
-            )
-        now = time.monotonic()
-        self._whole_again = now + _REREAD_AFTER * (now - begun)
-        return history
-
-    def _only_more(
-        self, known: History, new: list[int], upto: int, stop: Callable[[], bool]
-    ) -> History | None:
-        """A history of very many entries and what was recorded since; None where all are to be read again.
-
-        To read them all takes its time, and a recorder may write twice a second: what became of the others is looked
-        at so often only that this stays a small part of it.
-        """
-        if len(known.numbers) <= _MANY or time.monotonic() >= self._whole_again:
-            return None
-        rows = self._rows(new, stop)
-        if any(row.state != State.PENDING for row in rows):
-            return None  # it may have overtaken others
-        if not rows:
-            return known.moved_on(looked_at=upto, version=known.version)
-        return history_of(
-            known.profile,
-            known.group_key,
-            known.rows + rows,
-            looked_at=upto,
-            version=known.version,  # so that the next look asks again
-            start=known.start,
-            known=known,
-        )
-
-    def _rows(self, numbers: Sequence[int], stop: Callable[[], bool]) -> tuple[EntryRow, ...]:
-        rows: list[EntryRow] = []
-        for start in range(0, len(numbers), _CHUNK):
-            if stop():
-                break
-            rows += self._reader.rows_of(numbers[start : start + _CHUNK])
-        return tuple(rows)

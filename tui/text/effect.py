@@ -1,12 +1,13 @@
 """Effect of one entry on its profile, as the simulator has it, in lines for a person. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from recorder import Entry, State
 from recorder.model.dialect import of_recorded
 from simulator import Start, Timeline, Verdict, describe
+from tui.text.history import History
 
 __all__ = ["Effect", "effect_of"]
 
@@ -28,36 +29,44 @@ class Effect:
     state: State
 
 
-def effect_of(entry: Entry, history: Sequence[tuple[int, str]], start: Start | None = None) -> Effect:
+def effect_of(entry: Entry, history: History, stop: Callable[[], bool] = lambda: False) -> Effect:
     """Simulate what an entry does to its profile, or would do.
 
     Args:
         entry: One of a user's or a group's profile.
-        history: The profile's entries as the prediction applies them: numbers, and messages as JSON.
-        start: What it goes on from; None where nothing of the profile was pruned.
+        history: The profile's.
+        stop: See `History.held`.
+
+    Raises:
+        Stopped: `stop` returned True.
 
     >>> from recorder import Lane, State
+    >>> from recorder.model.reports import EntryRow
+    >>> from tui.text.history import history_of
     >>> message = {"$distinct_id": "ada", "$add": {"credits": 5}}
     >>> entry = Entry(seq=2, lane=Lane.PEOPLE, group_key=None, profile="ada", operator="$add", message=message,
     ...     recorded_at=0.0, state=State.PENDING, attempt=None, sends=0, reason=None, possibly_twice=False)
-    >>> effect_of(entry, [(1, '{"$distinct_id":"ada","$set":{"credits":7}}'), (2, json.dumps(message))]).lines
+    >>> texts = ('{"$distinct_id":"ada","$set":{"credits":7}}', json.dumps(message))
+    >>> rows = [EntryRow(seq, "", "pending", None, 0.0, text) for seq, text in enumerate(texts, 1)]
+    >>> effect_of(entry, history_of("ada", None, rows, looked_at=2)).lines
     ('credits: 7 → 12',)
     """
-    numbers = [seq for seq, _ in history]
-    would = entry.seq not in numbers
+    place = history.place(entry.seq)
+    would = place is None
     if would and entry.state is State.SHIPPED:
         return Effect(("not known: it was pruned meanwhile",), would=False, state=entry.state)
-    if would:
-        # Sent now it goes among what is still to be sent, by number: behind what was shipped, and the older ones.
-        before = [(seq, text) for seq, text in history if seq < entry.seq]
-        history = [*before, (entry.seq, json.dumps(entry.message))]
-        place = len(before)
-    else:
-        place = numbers.index(entry.seq)
-    messages = [text for _, text in history[: place + 1]]
-    timeline = Timeline(entry.profile or "", messages, of_recorded(), group_key=entry.group_key, start=start)
-    lines = describe(timeline.changes(place + 1)).splitlines()
-    for outcome in timeline.outcomes(place + 1):
+    # Sent now it goes among what is still to be sent, by number: behind what was shipped, and the older ones.
+    before = history.place_before(entry.seq) if place is None else place - 1
+    properties, partly_known = history.held(before, stop)
+    timeline = Timeline(
+        history.profile,
+        [json.dumps(entry.message)],
+        of_recorded(),
+        group_key=history.group_key,
+        start=Start(None if properties is None else dict(properties), partly_known, before),
+    )
+    lines = describe(timeline.changes(1)).splitlines()
+    for outcome in timeline.outcomes(1):
         if outcome.verdict is Verdict.NOT_SIMULATED:
             lines.insert(0, "not simulated: what it does is not known")
         elif outcome.verdict is Verdict.REJECTED:

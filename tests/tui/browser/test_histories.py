@@ -230,3 +230,23 @@ def test_each_entry_is_counted(states, data):
     assert [p.seq for p in history.passages[history.shipped :]] == sorted(
         p.seq for p in history.passages[history.shipped :]
     )
+
+
+def test_effects_read_a_profile_once(stage, monkeypatch):
+    """The next entry's effect, and a copy as a test, look through nothing but what was recorded since."""
+    stage.record(*({"$distinct_id": "ada", "$add": {"n": 1}} for _ in range(300)))
+    with stage.gateway() as gateway:
+        reader, looked = gateway._histories._reader, []
+        numbers_of = reader.numbers_of
+
+        def counted(*of, after, stop):
+            looked.append(after)
+            return numbers_of(*of, after=after, stop=stop)
+
+        monkeypatch.setattr(reader, "numbers_of", counted)
+        effects = [gateway.effect(gateway.entry(seq)).lines for seq in (300, 299, 7)]
+        assert effects == [("n: 299 → 300",), ("n: 298 → 299",), ("n: 6 → 7",)]
+        assert gateway.test_of(9).count("$add") == 9
+        stage.record({"$distinct_id": "ada", "$add": {"n": 1}})
+        assert gateway.effect(gateway.entry(301)).lines == ("n: 300 → 301",)
+    assert looked == [0, 300]

@@ -12,7 +12,7 @@ from recorder import JournalReader, State
 from recorder.model.reports import EntryRow
 from tests.tui.browser import shops
 from tests.tui.browser.harness import NOW, browsing, press, settled
-from tui.browser import gateway_profiles
+from tui.browser import gateway_histories
 from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.messages import ShowProfile
 from tui.browser.views.profiles import ProfilesView
@@ -227,8 +227,8 @@ def test_continued_walk_equals_whole_walk(entries, more, again):
 
 
 def test_long_history_reads_new_entries_only(ada, monkeypatch):
-    monkeypatch.setattr(gateway_profiles, "_MANY", 10)
-    monkeypatch.setattr(gateway_profiles, "_REREAD_AFTER", 1e9)
+    monkeypatch.setattr(gateway_histories, "_MANY", 10)
+    monkeypatch.setattr(gateway_histories, "REREAD_AFTER", 1e9)
     door = ProfilesGateway(ada.path, clock=lambda: NOW)
     known = door.history("ada", None)
     read, rows_of = [], door._reader.rows_of

@@ -26,6 +26,7 @@ from tui.browser.widgets.passage_table import PassageTable
 from tui.browser.widgets.profile_list import ProfileList
 from tui.browser.widgets.property_table import PropertyTable
 from tui.text.detail import LOOKING, detail_lines
+from tui.text.history import Stopped
 from tui.text.rows import Query
 from tui.text.standpoint import standpoint
 from tui.text.writers import written
@@ -155,7 +156,8 @@ async def test_detail_continues_pruned_profile(shop):
             ran(gateway.test_of(seq))
         rejected = gateway.effect(gateway.entry(3))
         assert rejected.would
-        assert gateway.effect(gateway.entry(3), stop=lambda: True) is None
+        with pytest.raises(Stopped):
+            gateway.effect(gateway.entry(3), stop=lambda: True)
 
 
 async def test_detail_says_that_it_looks(stage):

@@ -1,0 +1,117 @@
+"""Reads of the history of one profile. Blocking, for threads."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recorder import JournalReader, State
+from recorder.model.reports import EntryRow
+from tui.text.history import History, history_of, start_of
+
+__all__ = ["REREAD_AFTER", "HistoryGateway"]
+
+REREAD_AFTER = 30
+"""Times the duration of the last reading, until all entries of something long are read again."""
+
+_CHUNK = 500  # entries fetched at a time: a message may take a megabyte
+_MANY = 2_000  # entries that are read again at each look: some ten milliseconds
+
+
+class HistoryGateway:
+    """The histories of a journal's profiles. Safe for threads.
+
+    Args:
+        path: The journal's file.
+        clock: Seconds since the epoch; tests give a fixed one.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.now = clock
+        # Of its own: what takes longer must not keep the pages of entries waiting.
+        self._reader = JournalReader(path, clock=clock)
+        self._turn = threading.Lock()  # for whatever looks through all entries
+        self._whole_again = 0.0  # when all entries of a long history are read again, at the earliest
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._reader.close()
+
+    def history(
+        self,
+        profile: str,
+        group_key: str | None,
+        *,
+        known: History | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> History:
+        """A profile's entries as they stand, in the order of the prediction.
+
+        The first time all entries of the journal are looked through, in short reads; afterwards only new ones. What
+        pruned entries made of the profile, and those that are kept, are of one moment.
+
+        Args:
+            profile: Its id, or the group's.
+            group_key: A group's key; None for a user's profile.
+            known: What was read before; given back where nothing has changed.
+            stop: Asked between reads.
+        """
+        reader, version = self._reader, self._reader.version()
+        if known is not None and known.version == version:
+            return known
+        upto = reader.highest()
+        looked_at = known.looked_at if known is not None else 0
+        with self._turn:  # the ids wait: two at a time would take turns, slice by slice
+            numbers = reader.numbers_of(profile, group_key, after=looked_at, stop=stop)
+        new = [
+            seq for seq in numbers if seq <= upto
+        ]  # more may have come: they come again with the next look
+        if known is not None and (later := self._only_more(known, new, upto, stop)) is not None:
+            return later
+        numbers = [*(known.numbers if known is not None else ()), *new]
+        begun = time.monotonic()
+        start, rows = reader.unpruned(
+            lambda: (start_of(reader.baseline_of(profile, group_key)), self._rows(numbers, stop))
+        )
+        if known is not None and known.rows == rows and known.start == start:
+            history = known.moved_on(looked_at=upto, version=version)
+        else:
+            history = history_of(
+                profile, group_key, rows, looked_at=upto, version=version, start=start, known=known
+            )
+        now = time.monotonic()
+        self._whole_again = now + REREAD_AFTER * (now - begun)
+        return history
+
+    def _only_more(
+        self, known: History, new: list[int], upto: int, stop: Callable[[], bool]
+    ) -> History | None:
+        """A history of very many entries and what was recorded since; None where all are to be read again.
+
+        To read them all takes its time, and a recorder may write twice a second: what became of the others is looked
+        at so often only that this stays a small part of it.
+        """
+        if len(known.numbers) <= _MANY or time.monotonic() >= self._whole_again:
+            return None
+        rows = self._rows(new, stop)
+        if any(row.state != State.PENDING for row in rows):
+            return None  # it may have overtaken others
+        if not rows:
+            return known.moved_on(looked_at=upto, version=known.version)
+        return history_of(
+            known.profile,
+            known.group_key,
+            known.rows + rows,
+            looked_at=upto,
+            version=known.version,  # so that the next look asks again
+            start=known.start,
+            known=known,
+        )
+
+    def _rows(self, numbers: Sequence[int], stop: Callable[[], bool]) -> tuple[EntryRow, ...]:
+        rows: list[EntryRow] = []
+        for start in range(0, len(numbers), _CHUNK):
+            if stop():
+                break
+            rows += self._reader.rows_of(numbers[start : start + _CHUNK])
+        return tuple(rows)
