@@ -24,7 +24,7 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check compiled docs test sdks test-rest test-all bench bench-full pictures man format clean
+.PHONY: help install demo check compiled docs release-check test sdks test-rest test-all bench bench-full pictures man format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,7 +36,7 @@ install: $(INSTALLED) ## install restante and its tools into .venv
 $(PREPARED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "restante needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@$(BIN)/python$(VERSION) -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt hatchling editables
+	$(PIP) install --quiet --constraint constraints.txt hatchling hatch-fancy-pypi-readme editables
 	@touch $@
 
 $(TRIED): $(PREPARED)
@@ -72,6 +72,10 @@ compiled: $(INSTALLED)
 docs: $(DOCUMENTING) ## the documentation site, strictly: a dead link, or a public name without an entry, is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/doctrees docs build/docs
 	@echo "build/docs/index.html; links that lead elsewhere: build/docs/external-links.txt"
+
+release-check: $(INSTALLED) ## build sdist and wheel, and try them in clean environments (ALL=1: with every Python here)
+	$(EDITABLE) '.[release]'
+	.ci/release-check $(if $(ALL),$$(.ci/pythons),$(PYTHON))
 
 test: $(INSTALLED) ## check, and the tests that take seconds
 	@$(MAKE) --no-print-directory --jobs=2 check compiled
