@@ -18,7 +18,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
-from recorder import InvalidOperation, JournalBusy, JournalDamaged, RestanteError
+from recorder import Entry, InvalidOperation, JournalBusy, JournalDamaged, RestanteError
 from tui.browser.ascii_filter import AsciiFilter
 from tui.browser.changes import Changes
 from tui.browser.gateway import Gateway
@@ -44,6 +44,7 @@ from tui.browser.views.profiles import ProfilesView
 from tui.browser.views.shipping import ShippingView
 from tui.browser.views.view import View
 from tui.browser.widgets.entry_detail import EntryDetail
+from tui.browser.widgets.jump_prompt import JumpPrompt
 from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
@@ -52,6 +53,7 @@ from tui.browser.work import Asking
 from tui.state import Remembered
 from tui.text.facts import Facts
 from tui.text.format import printable
+from tui.text.jump import Jump
 from tui.text.rows import Query
 
 __all__ = ["Browser"]
@@ -169,6 +171,7 @@ class Browser(App[Place], Asking):
             yield JournalView(gateway, self.changes, profiles, history)
             yield ProfilesView(profiles, self.changes)
             yield ShippingView(gateway, shipping, self.changes)
+        yield JumpPrompt()
         yield TooSmall()
         yield KeyFooter(compact=True)
 
@@ -343,12 +346,28 @@ class Browser(App[Place], Asking):
         """Show all keys, those of this view first."""
         self.push_screen(HelpScreen(self.view.where, write=self.gateway.write))
 
+    def action_jump(self) -> None:
+        """Ask where to go: to an entry, to a profile, or to an action by words."""
+        actions = list(self.get_system_commands(self.screen))
+        self.query_one(JumpPrompt).open(actions, self._jump, self.view.take_focus)
+
+    def _jump(self, jump: Jump) -> None:
+        if jump.profile is not None:
+            self.on_show_profile(ShowProfile(*jump.profile))
+        elif (seq := jump.entry) is not None:
+            self.on_show_entry(ShowEntry(seq))
+            self.ask(lambda: self.gateway.entry(seq), partial(self._tell_missing, seq), group="find")
+
+    def _tell_missing(self, seq: int, entry: Entry | None) -> None:
+        if entry is None:
+            self.notify(f"There is no entry #{seq:,}: not yet, or it was pruned.", markup=False)
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Return what the palette offers: the keys of the view that shows, then some of Textual's own."""
         offered: dict[str, ActiveBinding] = {}
         for active in screen.active_bindings.values():
             binding = active.binding
-            needless = binding.action == "command_palette" or not (binding.id and binding.tooltip)
+            needless = binding.action in {"command_palette", "jump"} or not (binding.id and binding.tooltip)
             if not needless and (self.gateway.write or binding.action not in WRITES):
                 offered.setdefault(binding.id or "", active)
         for node, binding, _, sentence in offered.values():

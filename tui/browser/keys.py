@@ -48,7 +48,10 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _key("app.profiles", "2", "view('profiles')", "profiles", "as shipped and as predicted"),
         _key("app.shipping", "3", "view('shipping')", "shipping", "how it stands, and what failed"),
         _shown("app.close", "escape", "close", "back", "close the prompt, the detail, the marks, the filter"),
-        _key("app.palette", "colon,ctrl+p", "command_palette", "palette", "everything by name"),
+        _key(
+            "app.jump", "colon", "jump", "go to", "an entry's number, a profile's id, or an action by words"
+        ),
+        _key("app.palette", "ctrl+p", "command_palette", "palette", "everything by name"),
         _key("app.undo", "U", "undo", "undo", "take the last discard back"),
         _key("app.zone", "u", "zone", "local time", "or UTC again"),
         _key("app.help", "question_mark", "help", "help", "all keys, and the words of a filter"),
@@ -166,6 +169,11 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
     "progress": (
         _shown("progress.stop", "escape,q", "stop", "stop", "after the request under way"),
         Binding("ctrl+c,ctrl+q", "app.quit", id="progress.quit", show=False, system=True),
+    ),
+    "jump": (
+        _key("jump.close", "escape,ctrl+c", "close", "close", "without going anywhere"),
+        _key("jump.down", "down,tab", "move(1)", "next line"),
+        _key("jump.up", "up,shift+tab", "move(-1)", "line before"),
     ),
     "help": (
         _key("help.close", "escape,question_mark,q,ctrl+c", "close", "close", ""),

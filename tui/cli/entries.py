@@ -13,7 +13,7 @@ from tui.text.cells import folded
 from tui.text.columns import columns_for
 from tui.text.format import age, clipped, count, owner_name, printable
 from tui.text.rows import row_of
-from tui.text.states import LOOKS
+from tui.text.states import LOOKS, MUTED
 from tui.text.summary import summary
 
 __all__ = ["entries_command"]
@@ -98,7 +98,7 @@ def _table(entries: list[Entry], now: float, width: int) -> Iterator[list[option
         if words := "; ".join(filter(None, (*_marks(entry), entry.reason))):
             indent = len(line) + _GAP
             for more in folded(printable(clipped(words, _LONGEST_REASON)), width - indent):
-                yield [" " * indent, (more, "$text-muted")]
+                yield [" " * indent, (more, MUTED)]
 
 
 def _marks(entry: Entry) -> list[str]:

@@ -485,6 +485,25 @@ async def test_palette_offers_allowed_keys(kiosk):
         assert not any(title.startswith("Retry") for title in titles)
 
 
+async def test_colon_goes_to_entry_profile_or_action(kiosk):
+    """Typed at once, as a hand does that knows where to go."""
+    async with browsing(kiosk) as pilot:
+        for typed, condition in (
+            ("12", lambda: table(pilot).cursor == 12),
+            ("zoë", lambda: pilot.app.view.where == "profiles" and "zoë" in screen_text(pilot.app)[1]),
+            ("journal", lambda: pilot.app.view.where == "journal"),
+            ("oldest", lambda: table(pilot).cursor == 1),
+            ("99", lambda: "There is no entry #99: not yet, or it was pruned." in said(pilot)),
+        ):
+            pilot.app.simulate_key("colon")
+            await type_in(pilot, typed)
+            await settled(pilot, condition)
+        await press(pilot, "colon", "enter", "colon", "escape", "g")
+        for key in ("colon", "1", "2", "enter", "k"):
+            pilot.app.simulate_key(key)
+        await settled(pilot, lambda: table(pilot).cursor == 13)
+
+
 async def test_keymap_replaces_a_key(kiosk):
     from tui.browser.app import Browser
 

@@ -30,7 +30,7 @@ async def test_help_scrolls_by_the_app_keys(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "question_mark")
         seen = screen_text(pilot.app)
-        assert [line.strip() for line in seen[:2]] == ["Help   esc, ?, q: close", "Journal view"]
+        assert [line.strip() for line in seen[:2]] == ["Help   esc, ?, q, ^c: close", "Journal view"]
         await press(pilot, "j")
         assert screen_text(pilot.app)[1][:45] == seen[2][:45]
         pages = seen

@@ -23,6 +23,7 @@ Group = tuple[str, list[tuple[str, str]]]
 _TITLES = {
     "app": "Everywhere",
     "prompt": "While you type",
+    "jump": "While you say where to go",
     "confirm": "In a question",
     "edit": "In the editor",
     "progress": "While requests are under way",
