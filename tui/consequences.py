@@ -10,7 +10,7 @@ from tui.text.history import History, history_of, start_of
 from tui.text.standpoint import owner_of
 from tui.text.whatif import WhatIf, if_decided, if_edited
 
-__all__ = ["Consequences", "of_decision", "of_edit"]
+__all__ = ["Consequences", "history_read", "of_decision", "of_edit"]
 
 _MOST_PROFILES = 3
 _CHUNK = 500  # entries fetched at a time: a message may take a megabyte
@@ -67,12 +67,15 @@ def _what_if(
     make: Callable[[History], WhatIf],
 ) -> WhatIf:
     try:
-        return make(_history(reader, profile, group_key, stop))
+        return make(history_read(reader, profile, group_key, stop))
     except (JournalDamaged, ValueError, RecursionError):  # a person may decide about what cannot be read, too
         return WhatIf(owner_of(profile, group_key), (), (), simulated=False)
 
 
-def _history(reader: JournalReader, profile: str, group_key: str | None, stop: Callable[[], bool]) -> History:
+def history_read(
+    reader: JournalReader, profile: str, group_key: str | None, stop: Callable[[], bool]
+) -> History:
+    """Return the entries of one profile, read at one moment."""
     numbers = reader.numbers_of(profile, group_key, stop=stop)
 
     def read() -> History:

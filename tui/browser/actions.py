@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from recorder import (
     InvalidOperation,
     Journal,
     JournalReader,
+    Recorder,
     RestanteError,
     Shipper,
     ShippingPolicy,
@@ -24,9 +25,10 @@ from recorder.model.reports import Forgotten
 from recorder.reading.sentence import report_sentence
 from recorder.shipping.profiles import HttpProfiles, settle
 from tui.browser.gateway import Gateway
-from tui.consequences import Consequences, of_decision, of_edit
+from tui.consequences import Consequences, history_read, of_decision, of_edit
+from tui.text.compose import Composed
 from tui.text.forgetting import told as told_forgotten
-from tui.text.format import count, escaped_json, printable
+from tui.text.format import count, escaped_json, owner_name, printable
 from tui.text.marks import Marks, numbered
 from tui.text.readback import format_readback, format_wait
 from tui.text.rows import Query
@@ -178,6 +180,37 @@ class Actions:
         with Journal(self._gateway.path) as journal:
             journal.edit(entry.seq, message)
         return f"Entry {entry.seq:,} is to be sent as edited."
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock, in seconds since the epoch."""
+        return self._gateway.now
+
+    def check_recording(self) -> None:
+        """Refuse to record where the browser only reads."""
+        self._allowed("compose")
+
+    def predicted(
+        self, profile: str, group_key: str | None, stop: Callable[[], bool]
+    ) -> Mapping[str, Any] | None:
+        """Return a profile as predicted; None for none."""
+        with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
+            history = history_read(reader, profile, group_key, stop)
+            return history.held(len(history))[0]
+
+    def record(self, operation: Composed, profile: str, group_key: str | None) -> str:
+        """Record an operation as an app would, and return the result in words.
+
+        Raises:
+            InvalidOperation: It could never be accepted.
+        """
+        self._allowed("compose")
+        with Journal(self._gateway.path) as journal:
+            if journal.token is None:
+                raise RestanteError("the journal has no token yet: `restante token` gives it one")
+            with Recorder(journal.token, journal) as recorder:
+                operation.apply(recorder, profile, group_key)
+        return f"Recorded {operation.verb} of {printable(owner_name(profile, group_key))}."
 
     def weigh_forgetting(self, profile: str, group_key: str | None) -> Forgotten:
         """Return what forgetting a profile would erase; nothing is written."""

@@ -12,10 +12,12 @@ from tui.browser.actions import Actions, decided, question
 from tui.browser.gateway import Gateway
 from tui.browser.keys import key_name
 from tui.browser.messages import Changed, Failed
+from tui.browser.screens.compose import ComposeScreen
 from tui.browser.screens.confirm import Answer, ConfirmScreen
 from tui.browser.screens.edit import EditScreen
 from tui.browser.screens.progress import ProgressScreen
 from tui.browser.work import in_thread
+from tui.text.compose import Composed
 from tui.text.forgetting import forget_question
 from tui.text.format import printable
 from tui.text.marks import Marks
@@ -71,6 +73,10 @@ class Changes:
     def edit(self, seq: int) -> None:
         """Give an entry another message."""
         self._start(self._edit(seq))
+
+    def compose(self, profile: str, group_key: str | None) -> None:
+        """Record an operation on a profile."""
+        self._start(self._compose(profile, group_key))
 
     def forget(self, profile: str, group_key: str | None) -> None:
         """Erase a profile from the journal."""
@@ -145,6 +151,19 @@ class Changes:
             return await to_thread(self.actions.edit, entry, written)
 
         words = await self._app.push_screen_wait(EditScreen(entry, text, check, save))
+        if words is not None:
+            self._app.post_message(Changed(words))
+
+    async def _compose(self, profile: str, group_key: str | None) -> None:
+        self.actions.check_recording()
+
+        async def record(operation: Composed) -> str:
+            return await to_thread(self.actions.record, operation, profile, group_key)
+
+        read = partial(self.actions.predicted, profile, group_key)
+        words = await self._app.push_screen_wait(
+            ComposeScreen(profile, group_key, self.actions.now, read, record)
+        )
         if words is not None:
             self._app.post_message(Changed(words))
 

@@ -13,7 +13,7 @@ from textual.keys import Keys, key_to_character
 
 __all__ = ["BINDINGS", "KEY_IDS", "WRITES", "key_name", "key_names", "keys_shown"]
 
-WRITES = frozenset({"retry", "discard", "edit", "forget", "ship", "undo"})
+WRITES = frozenset({"retry", "discard", "edit", "forget", "ship", "undo", "compose"})
 """Actions that need ``--write``."""
 
 _MODIFIERS = {"ctrl", "shift", "alt", "super", "meta", "hyper"}
@@ -79,6 +79,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _shown("journal.retry", "R", "retry", "retry", "send again what is marked, or this entry"),
         _shown("journal.discard", "D", "discard", "discard", "give up what is marked, or this entry"),
         _key("journal.edit", "ctrl+e", "edit", "edit", "give this entry another message"),
+        _key("journal.compose", "c", "compose", "compose", "an operation on this entry's profile"),
         _key("journal.forget", "X", "forget", "forget", "erase this entry's profile, for ever"),
         _key("journal.ship", "s", "ship", "ship", "send what may go now"),
         _shown("journal.copy", "y", "copy", "copy", "what is marked, or this entry, as JSON"),
@@ -125,6 +126,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _shown("profiles.blame", "b", "blame", "written by", "go to the entry; there p comes back"),
         _shown("profiles.copy", "y", "copy", "copy", "the state, the value or the entry as JSON"),
         _key("profiles.copy_test", "Y", "copy_test", "copy test", "the history so far as a Python test"),
+        _key("profiles.compose", "c", "compose", "compose", "an operation on the profile"),
         _key("profiles.forget", "X", "forget", "forget", "erase the profile, for ever"),
         _shown("profiles.other", "tab", "other(1)", "next table", "list, properties, timeline"),
         _key("profiles.other_back", "shift+tab", "other(-1)", "previous table"),
@@ -166,6 +168,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _shown("edit.save", "f2", "save", "send as edited"),
         _shown("edit.close", "escape,ctrl+c,ctrl+q", "close", "leave as it is"),
     ),
+    "compose": (_shown("compose.close", "escape,ctrl+c", "close", "leave it"),),
     "progress": (
         _shown("progress.stop", "escape,q", "stop", "stop", "after the request under way"),
         Binding("ctrl+c,ctrl+q", "app.quit", id="progress.quit", show=False, system=True),

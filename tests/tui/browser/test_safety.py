@@ -113,3 +113,20 @@ async def test_discard_is_taken_back(kiosk):
     with JournalReader(kiosk.path) as reader:
         assert [reader.entry(seq) for seq in numbers] == before
         assert reader.hold(before[1]) == held
+
+
+async def test_operation_is_composed(kiosk):
+    """The effect shows as it is typed; what is refused stays; what is recorded is the newest entry."""
+    async with browsing(kiosk, words=["seq=37"], write=True) as pilot:
+        await press(pilot, "c")
+        for letter in "increment credits ":
+            pilot.app.simulate_key(letter)
+        await press(pilot, "x", "enter")
+        assert "x is no JSON value" in text_of(pilot)
+        await press(pilot, "backspace", "5")
+        assert "credits: 22 → 27" in text_of(pilot)
+        await press(pilot, "enter")
+        await settled(pilot, lambda: "Recorded increment of u-1042." in said(pilot))
+    with JournalReader(kiosk.path) as reader:
+        entry = reader.entry(41)
+    assert (entry.profile, entry.message["$add"], entry.state) == ("u-1042", {"credits": 5}, State.PENDING)

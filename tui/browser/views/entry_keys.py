@@ -56,6 +56,12 @@ class EntryKeys(View):
             lambda: self._with_profile(lambda profile, group, _: self._changes.forget(profile, group))
         )
 
+    def action_compose(self) -> None:
+        """Record an operation on its profile."""
+        self.in_turn(
+            lambda: self._with_profile(lambda profile, group, _: self._changes.compose(profile, group))
+        )
+
     def _with_profile(self, act: Callable[[str, str | None, int], object]) -> None:
         seq = self.table.cursor
 

@@ -265,11 +265,18 @@ class ProfilesView(View):
 
     def action_forget(self) -> None:
         """Erase the profile under the cursor, or the one that is open."""
+        self._with_profile(self._changes.forget)
+
+    def action_compose(self) -> None:
+        """Record an operation on the profile under the cursor, or the one that is open."""
+        self._with_profile(self._changes.compose)
+
+    def _with_profile(self, act: Callable[[str, str | None], object]) -> None:
         row = self._list.current
         if self._list.has_focus and row is not None:
-            self._changes.forget(row.profile, row.group_key)
+            act(row.profile, row.group_key)
         elif self.pane.opened is not None:
-            self._changes.forget(*self.pane.opened)
+            act(*self.pane.opened)
 
     # --- copying
 
