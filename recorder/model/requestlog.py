@@ -5,6 +5,8 @@ No value of a query stands in them, as tokens and data are there, and no control
 
 import re
 
+from recorder.model.text import printable
+
 __all__ = ["NOTES", "request_line"]
 
 NOTES = "restante.notes"
@@ -41,5 +43,4 @@ def _path(target: str) -> str:
 
 
 def _shown(text: str, most: int = _MOST_SHOWN) -> str:
-    plain = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[:most])
-    return plain + "…" * (len(text) > most)
+    return printable(text[:most]) + "…" * (len(text) > most)

@@ -1,7 +1,15 @@
 """Spans of time, counts, and user data that can never style a terminal, as text. Pure."""
 
+import re
+from collections.abc import Callable
+
 __all__ = ["age", "count", "printable"]
 
+_NOT_ASCII = re.compile(r"[^ -~]")  # or printable
+_NON_JOINER, _JOINER = _JOINERS = "\u200c\u200d"
+_VIRAMA = 9  # canonical combining class
+_AS_EMOJI = "\ufe0f"
+_TONES = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _MINUTE = 60
 _ALONE = 24  # hours or days from which the next unit tells little
@@ -37,12 +45,39 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def printable(text: str) -> str:
+def printable(text: str, spell: Callable[[str], str] = lambda letter: ascii(letter)[1:-1]) -> str:
     r"""Return text that is safe on a terminal: controls and marks of direction are spelled out.
 
-    >>> printable("a\x1b[31mb")
-    'a\\x1b[31mb'
+    Joiners stay where they make letters or emoji what they are; elsewhere, two texts that look alike would differ.
+
+    Args:
+        text: The text.
+        spell: Spells a letter out.
+
+    >>> printable("a\x1b[31mb"), printable("a\u200db")
+    ('a\\x1b[31mb', 'a\\u200db')
+    >>> printable("\u06cc\u200c\u0646") == "\u06cc\u200c\u0646"
+    True
     """
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+    def shown(match: re.Match[str]) -> str:
+        letter = match[0]
+        plain = letter.isprintable() or (letter in _JOINERS and _joins(text, match.start()))
+        return letter if plain else spell(letter)
+
+    return text if text.isprintable() else _NOT_ASCII.sub(shown, text)
+
+
+def _joins(text: str, place: int) -> bool:
+    """Return True if the joiner at a place belongs there: RFC 5892, appendices A.1 and A.2, and UTS #51 for emoji."""
+    import unicodedata  # noqa: PLC0415  # programs that only record need none of its megabyte
+
+    if not 0 < place < len(text) - 1:
+        return False
+    before, after = text[place - 1], text[place + 1]
+    if unicodedata.combining(before) == _VIRAMA:
+        return after.isalpha()
+    if text[place] == _NON_JOINER:
+        return unicodedata.bidirectional(before) == unicodedata.bidirectional(after) == "AL"
+    emoji = unicodedata.category(before) == "So" or before == _AS_EMOJI or before in _TONES
+    return emoji and unicodedata.category(after) == "So"

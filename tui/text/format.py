@@ -1,7 +1,6 @@
 """Ages, sizes and counts as text, and user data that can never style a terminal. Pure."""
 
 import json
-import re
 from typing import Any
 
 from recorder.model.text import age, count, printable
@@ -33,9 +32,6 @@ def size(number: int) -> str:
     return f"{amount:.1f} GB"
 
 
-_NOT_PLAIN = re.compile(r"[^\n -~]")
-
-
 def escaped_json(value: object, **options: Any) -> str:
     r"""Return a value as JSON that no terminal obeys: what is not printable is one of JSON's own escapes.
 
@@ -47,11 +43,7 @@ def escaped_json(value: object, **options: Any) -> str:
     '{"name": "Zoë \\u001b[31m \\u007f \\u202e"}'
     """
     text = json.dumps(value, **{"ensure_ascii": False, **options})
-    return text if text.isprintable() else _NOT_PLAIN.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    return match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1]
+    return printable(text, lambda letter: letter if letter == "\n" else json.dumps(letter)[1:-1])
 
 
 MOST_COPIED = 75_000

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.widgets import Input
 
+from recorder.model.text import printable
 from tests.profiles import costly
 from tests.tui.browser.harness import Stage, browsing, press, settled
 from tui.browser.widgets.entry_table import EntryTable
@@ -61,7 +62,7 @@ def styles_of(app, width):
     """What the screen's text is styled with; each line has been seen to be whole."""
     found = set()
     for strip in app.screen._compositor.render_strips():
-        assert strip.text.isprintable(), ascii(strip.text)
+        assert strip.text == printable(strip.text), ascii(strip.text)
         assert cell_len(strip.text) == width, ascii(strip.text)
         for segment in strip:
             if segment.style is not None:
