@@ -49,6 +49,7 @@ from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
 from tui.browser.widgets.top_line import TopLine
+from tui.browser.widgets.wait_line import WaitLine
 from tui.browser.work import Asking
 from tui.state import Remembered
 from tui.text.facts import Facts
@@ -173,6 +174,7 @@ class Browser(App[Place], Asking):
             yield ShippingView(gateway, shipping, self.changes)
         yield JumpPrompt()
         yield TooSmall()
+        yield WaitLine()
         yield KeyFooter(compact=True)
 
     def on_mount(self) -> None:
@@ -187,6 +189,7 @@ class Browser(App[Place], Asking):
             self.notify(words, severity="warning", markup=False)
         if self._live:
             self.set_interval(_POLL, self.look)
+            self.set_interval(_POLL / 2, self.query_one(WaitLine).look)
 
     def _end_at_signals(self) -> None:
         for name in ("SIGTERM", "SIGHUP"):
@@ -316,11 +319,21 @@ class Browser(App[Place], Asking):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave escape unbound while nothing is open."""
         if action == "close":
-            return self._innermost is not None
+            return self._waits or self._innermost is not None
         return super().check_action(action, parameters)
 
     def action_close(self) -> None:
-        """Close the innermost thing that is open."""
+        """Stop what the person waits for, or close the innermost thing that is open."""
+        if self._waits:
+            self.query_one(WaitLine).stop()
+        else:
+            self._close_innermost()
+
+    @property
+    def _waits(self) -> bool:
+        return any(line.waits for line in self.query(WaitLine))
+
+    def _close_innermost(self) -> None:
         if close := self._innermost:
             close()
         self.refresh_bindings()
@@ -329,7 +342,7 @@ class Browser(App[Place], Asking):
         """Close the innermost thing; if nothing is open, quit."""
         if self._innermost is None:
             self.exit()
-        self.action_close()
+        self._close_innermost()
 
     def action_undo(self) -> None:
         """Take the last discard back."""

@@ -6,6 +6,7 @@ Closing the journal interrupts what they read; see `recorder.reading.source`.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, partial
@@ -27,14 +28,27 @@ class Question(threading.Thread):
 
     Args:
         group: What kind of job it is.
-        about: What exactly is asked.
         run: Called in the thread.
+        about: What exactly is asked.
+        words: What a person waits for; see `tui.browser.widgets.wait_line`.
+        on_stop: Called where the person stops it.
     """
 
-    def __init__(self, group: str, about: object, run: Callable[["Question"], None]) -> None:
+    def __init__(
+        self,
+        group: str,
+        run: Callable[["Question"], None],
+        *,
+        about: object = None,
+        words: str = "",
+        on_stop: Callable[[], object] = bool,
+    ) -> None:
         super().__init__(target=run, args=(self,), name=f"restante-{group}", daemon=True)
         self.group = group
         self.about = about
+        self.words = words
+        self.on_stop = on_stop
+        self.begun = time.monotonic()
         self.stopped = False
         """True once the result is not wanted any more."""
 
@@ -52,6 +66,8 @@ class Asking(DOMNode):
         *,
         group: str,
         about: object = None,
+        words: str = "",
+        on_stop: Callable[[], object] = bool,
     ) -> None:
         """Run a blocking job in a thread, and hand its result over. An exception becomes `Failed`.
 
@@ -62,6 +78,8 @@ class Asking(DOMNode):
             about: What exactly is asked. While a question of the group about the same is unanswered, this does nothing:
                 what is asked at each refresh would else be begun anew for ever, where it takes longer than that. None
                 takes the place of whatever was asked before.
+            words: What a person waits for; shown if it takes long, with the key that stops it.
+            on_stop: Called after it was stopped by that key.
         """
         asked = self._unanswered.get(group)
         if asked is not None and about is not None and asked.about == about:
@@ -79,12 +97,18 @@ class Asking(DOMNode):
                 with suppress(RuntimeError):  # the loop has ended meanwhile
                     self.call_later(self._answered, question, end, answer)
 
-        self._unanswered[group] = Question(group, about, run)
-        self._unanswered[group].start()
+        question = Question(group, run, about=about, words=words, on_stop=on_stop)
+        self._unanswered[group] = question
+        question.start()
 
     def waits_for(self, *groups: str) -> bool:
         """Return True if a question of one of these groups, or of any, is unanswered."""
         return bool(self._unanswered) if not groups else not self._unanswered.keys().isdisjoint(groups)
+
+    @property
+    def questions(self) -> list[Question]:
+        """Those that are unanswered."""
+        return [*self._unanswered.values()]
 
     def forget_question(self, group: str) -> None:
         """Leave a question unanswered, whatever its job finds."""
@@ -135,5 +159,5 @@ async def in_thread(job: Callable[[*Arguments], Found], *arguments: *Arguments) 
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(end, settle)
 
-    Question("read", None, run).start()
+    Question("read", run).start()
     return await result

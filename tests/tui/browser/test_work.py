@@ -5,11 +5,15 @@ import time
 
 from tests.tui.browser.harness import browsing, screen_text, settled
 from tui.browser import gateway
+from tui.browser.gateway import Gateway
 from tui.browser.messages import ShowProfile
+from tui.browser.views.journal import JournalView
 from tui.browser.views.profiles import ProfilesView
-from tui.browser.widgets import profile_pane
+from tui.browser.widgets import profile_pane, wait_line
 from tui.browser.widgets.entry_detail import EntryDetail
+from tui.browser.widgets.wait_line import WaitLine
 from tui.browser.work import in_thread, stopped
+from tui.text.rows import Query
 
 
 class Slow:
@@ -106,3 +110,30 @@ async def test_quitting_waits_for_no_read(kiosk):
     slow.may_end.set()
     for thread in waiting:
         thread.join()
+
+
+async def test_long_jobs_are_named_and_stopped(kiosk, monkeypatch):
+    """A search, an effect and a profile: escape gives each up, and the next escape closes what is open."""
+    monkeypatch.setattr(wait_line, "_SOON", 0.0)
+    jobs = [
+        (Gateway, "newest", "Searching", lambda app: app.query_one(JournalView).show(Query.of(["ada"]))),
+        (gateway, "effect_of", "Working out the effect", lambda app: app.simulate_key("enter")),
+        (profile_pane, "standpoint", "Working out the profile", lambda app: app.simulate_key("p")),
+    ]
+    async with browsing(kiosk) as pilot:
+        line = pilot.app.query_one(WaitLine)
+        for owner, name, words, begin in jobs:
+            slow = Slow(getattr(owner, name))
+            with monkeypatch.context() as patch:
+                patch.setattr(owner, name, lambda *given, slow=slow: slow(*given))
+                begin(pilot.app)
+                await until(pilot, lambda slow=slow: slow.begun)
+                line.look()
+                assert line.text == f" {words} … esc stops it"
+                pilot.app.simulate_key("escape")
+                await until(pilot, lambda: not line.waits)
+            slow.may_end.set()
+            await settled(pilot)
+        assert pilot.app.query_one(ProfilesView).pane.opened is None
+        assert pilot.app.query_one(JournalView).place[0] == Query()
+        assert pilot.app.query_one(EntryDetail)._effect.lines == ("not worked out: it was stopped",)

@@ -124,6 +124,13 @@ class JournalView(EntryKeys):
     def _clear_filter(self) -> None:
         self.show(Query(self._query.state))
 
+    def on_entry_table_stopped(self) -> None:
+        """Go back from a filter, or a tab, whose entries are nowhere near."""
+        if self._query.words:
+            self._clear_filter()
+        elif not self.table.loaded:
+            self.show(Query())
+
     def take_focus(self) -> None:
         """Give the keys to the prompt, the detail or the table."""
         # At once, so that a key right after enter is a command already.
@@ -264,6 +271,8 @@ class JournalView(EntryKeys):
             ),
             found,
             group="find",
+            words="Searching",
+            on_stop=self._typed.clear,
         )
 
     def _count(self) -> None:

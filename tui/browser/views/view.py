@@ -139,7 +139,7 @@ class View(Widget, Asking):
             what: What it is, for the notification.
             otherwise: Where to get it if it is too much for many terminals.
         """
-        self.ask(read, partial(self._copied, what, otherwise), group="copy")
+        self.ask(read, partial(self._copied, what, otherwise), group="copy", words="Copying")
 
     def _copied(self, what: str, otherwise: str, text: str) -> None:
         if text:

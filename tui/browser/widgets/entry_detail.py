@@ -65,7 +65,14 @@ class EntryDetail(TextPane, Asking, inherit_bindings=False):
             self._effect, self._effect_of = effect, entry
             self._show_facts(self.facts)  # the entry may have moved on
 
-        self.ask(lambda: self._gateway.effect(entry, stopped), show, group="effect", about=entry.seq)
+        self.ask(
+            lambda: self._gateway.effect(entry, stopped),
+            show,
+            group="effect",
+            about=entry.seq,
+            words="Working out the effect",
+            on_stop=lambda: show(Effect(("not worked out: it was stopped",), would=False, state=entry.state)),
+        )
 
     def _show(self) -> None:
         if self.facts is None:

@@ -36,6 +36,9 @@ class EntryTable(EntryCanvas, Asking):
     class Changed(Message):
         """Rows were loaded: how many there are, and whether they follow, may have changed."""
 
+    class Stopped(Message):
+        """A search for rows was stopped."""
+
     class Opened(Message):
         """The row under the cursor was clicked."""
 
@@ -214,7 +217,9 @@ class EntryTable(EntryCanvas, Asking):
             self._read_on()
             self.post_message(self.Changed())
 
-        self.ask(read, loaded, group=group, about=about)
+        waits = group == "rows" and not self.query_now.everything
+        stop = partial(self.post_message, self.Stopped())
+        self.ask(read, loaded, group=group, about=about, words="Searching" * waits, on_stop=stop)
 
     def on_failed(self, message: Failed) -> None:
         """Keep the rows after a failed read; the next look reads again."""

@@ -30,7 +30,7 @@ class ProfileList(Lines[Listed], Asking):
         self.page_now = Page()
         self.search = ""
         self.order, self.reverse = ORDERS[0], False
-        self.collected = Collected(0, 0)
+        self.collected = Collected(0, 0, pruned=False)
         self._stale = False  # the page is to be read once more, after the one that is being read
 
     # --- ids
@@ -73,7 +73,8 @@ class ProfileList(Lines[Listed], Asking):
             reverse=self.reverse,
             last=last,
         )
-        self.ask(job, partial(self._show_page, stay=at is not None, last=last), group="page")
+        show = partial(self._show_page, stay=at is not None, last=last)
+        self.ask(job, show, group="page", words="Searching" if self.search else "")
 
     def _show_page(self, page: Page, *, stay: bool, last: bool) -> None:
         here = self.current

@@ -113,7 +113,14 @@ class ProfilePane(Vertical, Asking):
         """Read the profile's entries, if there are new ones."""
         if self.opened is not None:
             read = partial(self._gateway.history, *self.opened, known=self.history, stop=stopped)
-            self.ask(read, self._show_history, group="history", about=self.opened)
+            self.ask(
+                read,
+                self._show_history,
+                group="history",
+                about=self.opened,
+                words="" if self.history else "Reading the profile",
+                on_stop=self.close,
+            )
 
     def _show_history(self, history: History) -> None:
         """Show the entries; the cursor stays on its own, wherever it was put since they were asked for."""
@@ -177,7 +184,12 @@ class ProfilePane(Vertical, Asking):
             self.stand()  # the history may have been read again meanwhile
 
         self.ask(
-            lambda: standpoint(history, found, n, now, stopped), show, group="stand", about=(self.opened, n)
+            lambda: standpoint(history, found, n, now, stopped),
+            show,
+            group="stand",
+            about=(self.opened, n),
+            words="" if self._stood else "Working out the profile",
+            on_stop=self.close,
         )
 
     def _show(self, shown: Standpoint | None) -> None:
@@ -221,7 +233,7 @@ class ProfilePane(Vertical, Asking):
             lines = property_lines(row.name, history, found, shown, history.at(before))
             return tuple(Line(None, line) for line in lines)
 
-        self.ask(job, self._show_value, group="value")
+        self.ask(job, self._show_value, group="value", words="Reading the value")
 
     def _show_value(self, lines: tuple[Line, ...]) -> None:
         self.add_class("value")
