@@ -33,6 +33,7 @@ async def test_help_scrolls_by_the_app_keys(kiosk):
         assert [line.strip() for line in seen[:2]] == ["Help   esc, ?, q, ^c: close", "Journal view"]
         await press(pilot, "j")
         assert screen_text(pilot.app)[1][:45] == seen[2][:45]
+        await press(pilot, "k")
         pages = seen
         for _ in range(8):
             await press(pilot, "ctrl+d")
