@@ -146,6 +146,8 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
             "failures, attempts",
         ),
         _key("shipping.other_back", "shift+tab,h,left,left_square_bracket", "other(-1)", "previous table"),
+        _key("shipping.sort", "o", "sort(1)", "sort", "by the next column; a click on its head does so, too"),
+        _key("shipping.reverse", "O", "sort(0)", "reverse", "turn the order round"),
         *_moves("shipping", "row"),
     ),
     "prompt": (

@@ -113,6 +113,26 @@ async def test_y_copies_the_words_whole(trouble):
         assert pilot.app.clipboard == "connection refused"
 
 
+async def test_tables_are_sorted_by_key_and_click(trouble):
+    async with browsing(trouble, (120, 36)) as pilot:
+        await pilot.click("#top", offset=(screen_text(pilot.app)[0].index("3"), 0))
+        await settled(pilot)
+        failures, attempts = pilot.app.query_one(FailureTable), pilot.app.query_one(AttemptTable)
+        before = [row.words for row in failures.rows]
+        await press(pilot, *"oooo")
+        assert [row.words for row in failures.rows] == sorted(before)
+        await press(pilot, "O", "tab")
+        assert [row.words for row in failures.rows] == sorted(before)[::-1]
+        await press(pilot, "j")
+        current = attempts.current
+        for words in (sorted, lambda rows: sorted(rows)[::-1]):
+            heads = attempts.heads(attempts.size.width)
+            await pilot.click("#attempts", offset=(heads.index("WORDS"), 1))
+            assert [row.words for row in attempts.rows] == words(row.words for row in attempts.rows)
+        assert attempts.current is current
+        assert "WORDS▲" in attempts.heads(attempts.size.width)
+
+
 async def test_failures_are_read_after_changes(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3")

@@ -118,6 +118,10 @@ class ShippingView(View):
         del by
         (self._failures if self._attempts.has_focus else self._attempts).focus()
 
+    def action_sort(self, by: int) -> None:
+        """Take another order, or turn it round."""
+        self.table.sort(by)
+
     def on_lines_opened(self, message: Lines.Opened) -> None:
         """A click on the row under the cursor."""
         message.table.focus()

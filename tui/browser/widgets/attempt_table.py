@@ -1,11 +1,15 @@
 """The latest attempts, newest first."""
 
 from collections.abc import Sequence
+from itertools import accumulate
+from typing import ClassVar
+
+from rich.cells import cell_len
 
 from recorder import Attempt, State
 from recorder.model.entries import AttemptOutcome
 from tui.browser.gateway_shipping import Standing
-from tui.browser.widgets.lines import Cell, Lines
+from tui.browser.widgets.lines import Cell, Lines, Order
 from tui.text.cells import fitted
 from tui.text.format import age, clipped, printable, size
 from tui.text.states import LOOKS, MUTED, Look
@@ -21,7 +25,7 @@ _LOOKS: dict[AttemptOutcome | None, tuple[Look, str]] = {
     AttemptOutcome.PAUSED: (LOOKS[State.WAITING], "paused"),
     None: (LOOKS[State.SENDING], "under way"),
 }
-_AGE, _OUTCOME, _LANE, _UPDATES, _NUMBERS, _SIZE = 5, 11, 7, 7, 17, 8
+_AGE, _OUTCOME, _LANE, _UPDATES, _NUMBERS, _SIZE = 5, 11, 7, 8, 17, 8
 _LEAST_WORDS = 16
 _GAP = "  "
 _LONGEST = 300  # characters of the words
@@ -29,6 +33,16 @@ _LONGEST = 300  # characters of the words
 
 class AttemptTable(Lines[Attempt]):
     """One line for each request, or for several that failed alike."""
+
+    orders: ClassVar[Sequence[Order]] = (
+        Order("AGE"),
+        Order("ATTEMPT", lambda row: _LOOKS[row.outcome][1]),
+        Order("LANE", lambda row: row.lane.value),
+        Order("UPDATES", lambda row: -row.updates),
+        Order("ENTRIES", lambda row: -row.first),
+        Order("SIZE", lambda row: -row.bytes),
+        Order("WORDS", lambda row: row.words),
+    )
 
     def __init__(self) -> None:
         super().__init__("attempts")
@@ -38,15 +52,27 @@ class AttemptTable(Lines[Attempt]):
         """Show the attempts; the cursor stays on its own, or on the latest."""
         self.empty = " Nothing was sent yet."
         here = self.current.id if self.current is not None and self.cursor else None
-        self.rows, self.now = standing.attempts, standing.facts.now
+        self.take(standing.attempts)
+        self.now = standing.facts.now
         places = (place for place, row in enumerate(self.rows) if row.id == here)
         self.put(next(places, 0 if here is None else self.cursor))
 
     def heads(self, width: int) -> str:
         """Return the heads of the columns."""
-        return " " + "".join(
-            _fit(("AGE", "ATTEMPT", "LANE", "UPDATES", "ENTRIES", "SIZE", "WORDS"), width - 1)
-        )
+        return " " + "".join(self._heads(width))
+
+    def _heads(self, width: int) -> tuple[str, ...]:
+        return _fit(tuple(self.head_of(order.name) for order in self.orders), width - 1)
+
+    def order_at(self, x: int) -> int | None:
+        """Return the order of the column at a cell."""
+        heads = self._heads(self.size.width)
+        shown = [
+            head.strip(" ▲▼")
+            for head, end in zip(heads, accumulate(map(cell_len, heads)), strict=True)
+            if x <= end
+        ]
+        return [order.name for order in self.orders].index(shown[0]) if shown else None
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
         """Return age, outcome, entries and the service's words."""

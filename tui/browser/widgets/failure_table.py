@@ -1,12 +1,13 @@
 """The failures, grouped by the words of the service: entries first, then attempts."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from recorder import State
 from recorder.model.reports import AttemptGroup, FailureGroup
 from tui.browser.gateway_shipping import Standing
 from tui.browser.keys import key_name
-from tui.browser.widgets.lines import Cell, Lines
+from tui.browser.widgets.lines import Cell, Lines, Order
 from tui.text.cells import fitted
 from tui.text.format import age, clipped, count, printable
 from tui.text.states import LOOKS, MUTED, Look
@@ -22,6 +23,14 @@ _TRIED = LOOKS[State.SENDING]  # attempts are no entries: their glyph is that of
 class FailureTable(Lines[FailureGroup | AttemptGroup]):
     """The groups, and the keys that lead on from the one under the cursor."""
 
+    orders: ClassVar[Sequence[Order]] = (
+        Order("state"),
+        Order("number", lambda row: -_number(row)),
+        Order("last", lambda row: -row.last_at),
+        Order("first", lambda row: row.first_at),
+        Order("words", lambda row: row.words),
+    )
+
     def __init__(self, *, write: bool) -> None:
         super().__init__("failures")
         self._write = write
@@ -32,7 +41,7 @@ class FailureTable(Lines[FailureGroup | AttemptGroup]):
         """Show the groups; the cursor stays on its own."""
         here = _key(self.current) if self.current is not None else None
         self.empty = " Nothing failed."
-        self.rows = (*standing.failures, *standing.tries)
+        self.take((*standing.failures, *standing.tries))
         self.now = standing.facts.now
         self._total = count(sum(group.entries for group in standing.failures), "entry", "entries")
         if standing.tries:
@@ -50,7 +59,9 @@ class FailureTable(Lines[FailureGroup | AttemptGroup]):
                 hint += f", {key_name(self.app, 'shipping.retry')}: retry"
         hidden = len(self.rows) > max(self.size.height - 1, 1)
         more = f"   {self.cursor + 1} of {len(self.rows)}" if hidden else ""
-        return f" FAILURES {self._total}{more}{hint}"
+        order = self.orders[self._order].name
+        sign = f"   by {self.head_of(order)}" if self.head_of(order) != order else ""
+        return f" FAILURES {self._total}{more}{sign}{hint}"
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
         """Return state, status, words, number, first and last."""
@@ -79,8 +90,12 @@ class FailureTable(Lines[FailureGroup | AttemptGroup]):
 
 def _kind(row: FailureGroup | AttemptGroup) -> tuple[str, Look]:
     if isinstance(row, AttemptGroup):
-        return count(row.attempts, "try", "tries"), _TRIED
-    return count(row.entries, "entry", "entries"), LOOKS[row.state]
+        return count(_number(row), "try", "tries"), _TRIED
+    return count(_number(row), "entry", "entries"), LOOKS[row.state]
+
+
+def _number(row: FailureGroup | AttemptGroup) -> int:
+    return row.attempts if isinstance(row, AttemptGroup) else row.entries
 
 
 def _key(row: FailureGroup | AttemptGroup) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """A table whose rows are lines of text, with a cursor."""
 
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from textual.content import Content
 from textual.events import Click, MouseScrollDown, MouseScrollUp
@@ -11,7 +11,7 @@ from textual.widget import Widget
 from tui.text.cells import fitted
 from tui.text.states import MUTED
 
-__all__ = ["Cell", "Lines"]
+__all__ = ["Cell", "Lines", "Order"]
 
 Cell = tuple[str, str]
 """Text that is safe to print, and a style of the theme for it."""
@@ -21,6 +21,18 @@ Row = TypeVar("Row")
 _WHEEL = 3  # rows
 
 
+class Order(NamedTuple):
+    """An order of rows.
+
+    Attributes:
+        name: The head of its column.
+        key: Returns what rows are sorted by; None for the order in which they were read.
+    """
+
+    name: str
+    key: Callable[[Any], Any] | None = None
+
+
 class Lines(Widget, Generic[Row], can_focus=True):
     """Rows of text, of which those around the cursor show; subclasses make their cells.
 
@@ -28,6 +40,9 @@ class Lines(Widget, Generic[Row], can_focus=True):
     """
 
     DEFAULT_CSS = "Lines { height: 1fr; }"
+
+    orders: ClassVar[Sequence[Order]] = ()
+    """Orders that the table offers, the first one to begin with."""
 
     class Moved(Message):
         """The cursor is on another row."""
@@ -55,6 +70,9 @@ class Lines(Widget, Generic[Row], can_focus=True):
         """Drawn in place of rows, as long as nothing was read."""
         self.cursor = 0
         self._top = 0
+        self._read: Sequence[Row] = ()
+        self._order = 0
+        self._turned = False
 
     # --- made by subclasses
 
@@ -73,6 +91,39 @@ class Lines(Widget, Generic[Row], can_focus=True):
     def nothing(self) -> str:
         """Return what is drawn in place of rows."""
         return self.empty
+
+    def order_at(self, x: int) -> int | None:
+        """Return the order of the head at a cell, or None for the next one."""
+        del x
+        return None
+
+    # --- the order
+
+    def take(self, rows: Sequence[Row]) -> None:
+        """Take over rows that were read, in the order that the person chose."""
+        self._read = rows
+        key = self.orders[self._order].key
+        rows = rows if key is None else sorted(rows, key=key)
+        self.rows = rows[::-1] if self._turned else rows
+
+    def sort(self, by: int = 0) -> None:
+        """Take an order so many further on, or with 0 turn this one round."""
+        if self.orders:
+            self.sort_by((self._order + by) % len(self.orders))
+
+    def sort_by(self, order: int) -> None:
+        """Take an order, or turn it round if it is taken already; the cursor stays on its row."""
+        self._turned = order == self._order and not self._turned
+        self._order = order
+        current = self.current
+        self.take(self._read)
+        self.put(next((place for place, row in enumerate(self.rows) if row is current), 0))
+
+    def head_of(self, name: str) -> str:
+        """Return a column's head, with a sign if the rows are in its order."""
+        order = self.orders[self._order]
+        named = order.name == name and (order.key is not None or self._turned)
+        return f"{name}{'▲' if self._turned else '▼'}" if named else name
 
     # --- the cursor
 
@@ -137,8 +188,16 @@ class Lines(Widget, Generic[Row], can_focus=True):
     # --- events
 
     def on_click(self, event: Click) -> None:
-        """Put the cursor on the row; a second click opens it."""
-        place = self._top + event.y - bool(self.heads(self.size.width))
+        """Put the cursor on the row; a second click opens it. A click on the heads sorts."""
+        inside = event.get_content_offset(self)  # a border counts as the widget's
+        if inside is None:
+            return
+        heads = bool(self.heads(self.size.width))
+        if heads and inside.y == 0:
+            order = self.order_at(inside.x)
+            self.sort(1) if order is None else self.sort_by(order)
+            return
+        place = self._top + inside.y - heads
         if not 0 <= place < self.number():
             return
         if place == self.cursor:

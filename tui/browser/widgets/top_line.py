@@ -1,14 +1,17 @@
 """The line that never disappears: the views, the journal, and how it stands."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from rich.cells import cell_len
 from textual.content import Content
+from textual.events import Click
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from recorder import State
 from recorder.reading.sentence import standing_of
+from tui.browser.messages import ShowView
 from tui.text.cells import fitted
 from tui.text.facts import Facts
 from tui.text.format import age, printable, size
@@ -73,12 +76,14 @@ class TopLine(Widget):
         super().__init__(id="top")
         self._journal = printable(name)
         self._write = write
+        self._named = True  # as it was drawn
 
     def render(self) -> Content:
         """Draw as much of the line as fits."""
         width = self.size.width
         lines = list(self._lines())
         line = next((line for line in lines if line.fits(width)), lines[-1])
+        self._named = line.left == self._tabs(named=True)
         gap = max(width - line.cells, 1)
         return Content.assemble(line.left, " " * gap, *line.right)
 
@@ -93,13 +98,18 @@ class TopLine(Widget):
         ]
 
     def _tabs(self, *, named: bool) -> str:
-        parts = []
-        for view, title in _VIEWS:
-            if view == self.view:
-                parts.append(f"[{title}]")
-            else:
-                parts.append(f" {title if named else title[0]} ")
-        return "".join(parts)
+        return "".join(self._tab(view, title, named=named) for view, title in _VIEWS)
+
+    def _tab(self, view: str, title: str, *, named: bool) -> str:
+        return f"[{title}]" if view == self.view else f" {title if named else title[0]} "
+
+    def on_click(self, event: Click) -> None:
+        """Open the view under the mouse."""
+        ends = accumulate(len(self._tab(view, title, named=self._named)) for view, title in _VIEWS)
+        for (view, _), end in zip(_VIEWS, ends, strict=True):
+            if event.x < end:
+                self.post_message(ShowView(view))
+                return
 
     def _right(self, much: int) -> Line:
         """Return the right end; 3 is all of it."""
