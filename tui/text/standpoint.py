@@ -16,6 +16,7 @@ __all__ = ["PropertyRow", "Standpoint", "aged", "beginning", "charges_of", "owne
 
 _Sides = tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
 _LONGEST = 200  # characters of a cell; no terminal shows more
+_LONGEST_ID = 600  # the service takes 255 of an id and of a group key, and ids often differ at their end
 _CHARGES = "$transactions"
 
 
@@ -119,7 +120,7 @@ def owner_of(profile: str, group_key: str | None) -> str:
     >>> owner_of("acme", "company"), owner_of("ada", None)
     ('company:acme', 'ada')
     """
-    return printable(clipped(owner_name(profile, group_key), _LONGEST))
+    return printable(clipped(owner_name(profile, group_key), _LONGEST_ID))
 
 
 def _when(history: History, n: int | None, now: float) -> str:

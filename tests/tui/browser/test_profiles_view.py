@@ -283,6 +283,18 @@ async def test_group_and_user_are_two_profiles(stage):
         assert values(pilot) == {"who": (None, '"user"')}
 
 
+@pytest.mark.long
+async def test_long_id_shows_both_ends(stage):
+    """And the title still says when."""
+    stage.record({"$distinct_id": "visitor-" + "0" * 240 + "-070", "$set": {"plan": "pro"}})
+    async with browsing(stage, (120, 36)) as pilot:
+        await press(pilot, "2", "enter")
+        line = screen_text(pilot.app)[2]
+        assert line.startswith("·visitor-0")
+        assert "-070  1 pending     1" in line
+        assert screen_text(pilot.app)[1].endswith("-070  now, after 1 entry")
+
+
 # --- list and profile in turns
 
 

@@ -11,7 +11,7 @@ from tui.browser.directory import ORDERS, STATES, Listed, Page
 from tui.browser.gateway_profiles import Collected, ProfilesGateway
 from tui.browser.widgets.lines import Cell, Lines
 from tui.browser.work import Asking, stopped
-from tui.text.cells import fitted
+from tui.text.cells import fitted, middle_cut
 from tui.text.standpoint import owner_of
 from tui.text.states import LOOKS, MUTED
 
@@ -148,8 +148,8 @@ class ProfileList(Lines[Listed], Asking):
         owner = owner_of(row.profile, row.group_key)
         space = width - len(entries)
         marks = marks_of(row, space - min(cell_len(owner), 12))
-        owner = fitted(owner, space - sum(cell_len(text) for text, _ in marks))
-        return (owner, ""), *marks, (entries, MUTED)
+        space -= sum(cell_len(text) for text, _ in marks)
+        return (fitted(middle_cut(owner, space), space), ""), *marks, (entries, MUTED)
 
 
 def marks_of(row: Listed, width: int) -> list[Cell]:

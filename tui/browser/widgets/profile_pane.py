@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
@@ -11,7 +12,7 @@ from tui.browser.widgets.passage_table import PassageTable
 from tui.browser.widgets.property_table import PropertyTable
 from tui.browser.widgets.text_pane import TextPane
 from tui.browser.work import Asking, stopped
-from tui.text.cells import folded
+from tui.text.cells import folded, middle_cut
 from tui.text.detail import LOOKING, Line
 from tui.text.format import printable
 from tui.text.history import History
@@ -194,24 +195,23 @@ class ProfilePane(Vertical, Asking):
 
     def _show(self, shown: Standpoint | None) -> None:
         self.properties.show(shown)
-        if shown is not None:
-            title = shown.title
-        elif self.opened is not None:
-            title = f"{owner_of(*self.opened)}  {LOOKING}"
-        else:
-            title = "enter opens a profile"
-        self.query_one("#profile-title", Notice).say(f" {title}")
-        self._show_notes()
+        self._show_lines()
         self.set_class(self.opened is None, "closed")
         self.set_class(not self.passages.number(), "no-entries")
 
     def on_resize(self) -> None:
-        """Fold the notes to another width: a profile may be read before it has any."""
-        self._show_notes()
+        """Fit title and notes to another width: a profile may be read before it has any."""
+        self._show_lines()
 
-    def _show_notes(self) -> None:
+    def _show_lines(self) -> None:
         shown = self.properties.shown
         width = max(self.size.width - 2, 20)
+        title = "enter opens a profile"
+        if self.opened is not None:
+            owner = owner_of(*self.opened)
+            when = shown.title.removeprefix(owner) if shown is not None else f"  {LOOKING}"
+            title = middle_cut(owner, max(width - cell_len(when), 8)) + when
+        self.query_one("#profile-title", Notice).say(f" {title}")
         lines = folded("; ".join(shown.notes), width)[:_MOST_NOTES] if shown and shown.notes else []
         self.query_one("#profile-notes", Notice).say("\n".join(f" {line}" for line in lines))
 
