@@ -119,7 +119,7 @@ class Restante:
             ):
                 keys.write((typed or "").encode())
                 streams = {"stdout": written, "stderr": written, "stdin": b"" if typed is None else read}
-                terminal = {"TERM": "xterm-256color"} | (environment or {})
+                terminal = {"TERM": "xterm-256color", "NO_COLOR": "1"} | (environment or {})
                 code = self(*arguments, environment=terminal, **streams).code
             return Ran(code, shown.result(PATIENCE).replace("\r\n", "\n"), "")
 

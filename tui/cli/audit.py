@@ -33,5 +33,7 @@ def audit_command(context: click.Context, path: Path, for_programs: bool) -> Non
         for disagreement in audited.disagreements:
             options.say(str(disagreement))
         verdict = "every account agrees" if audited.agrees else f"{len(audited.disagreements)} disagree"
-        options.say(f"Counted {entries} and {attempts}: {verdict}.")
+        options.say(
+            f"Counted {entries} and {attempts}: ", (verdict, options.verdict(good=audited.agrees)), "."
+        )
     context.exit(int(not audited.agrees))

@@ -7,9 +7,6 @@ from typing import Any, TypeVar
 
 import click
 
-from tui.config import load
-from tui.text.states import MUTED
-
 __all__ = ["Part", "color_option", "painted"]
 
 Part = str | tuple[str, str]
@@ -24,7 +21,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "$text-success": {"fg": "green"},
     "$text-primary": {"fg": "cyan"},
     "$text-accent": {"fg": "magenta"},
-    MUTED: {"dim": True},
+    "dim": {"dim": True},
     "bold": {"bold": True},
 }
 
@@ -45,6 +42,8 @@ def color_option(command: Command) -> Command:
 
 def _choose(context: click.Context, _option: click.Parameter, mode: str) -> None:
     if mode == "auto" and any(stream.isatty() for stream in (sys.stdout, sys.stderr)):
+        from tui.config import load  # noqa: PLC0415  # programs start many commands, and read no such file
+
         mode = load().color
     if mode == "never":
         os.environ["NO_COLOR"] = "1"  # for the browser and an editor, too

@@ -193,7 +193,7 @@ class _Report:
 
     def in_words(self, limit: int) -> None:
         divergences = self._comparison.divergences
-        options.say(self._comparison.summary)
+        options.say((self._comparison.summary, options.verdict(good=self._comparison.agrees)))
         for divergence in divergences[:limit]:
             options.say(f"\n{divergence.format(self._called)}")
             if (entry := self._given_up.get(_owner(divergence))) is not None:
@@ -201,7 +201,7 @@ class _Report:
             elif divergence.kind is DivergenceKind.UNEXPECTED:
                 options.say(f"  recorded   not in this journal{self._unless}")
         if self._lost:
-            options.say(f"\n{count(len(self._lost), 'shipped event')} lost:")
+            options.say("\n", (f"{count(len(self._lost), 'shipped event')} lost:", "$text-error"))
         for event in self._lost[:limit]:
             options.say(f"  #{event.seq}: {printable(event.reason)}")
         most = max(len(divergences), len(self._lost))

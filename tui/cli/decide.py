@@ -111,7 +111,9 @@ def _tell(verb: Verb, decision: Decision, *, done: bool = False) -> None:
     else:
         are = "is" if decision.entries == 1 else "are"
         becomes = "sent again" if verb is Verb.RETRY else "given up"
-        options.narrate(f"{_entries(decision)} {are} to be {becomes}{_hazards(decision)}.")
+        options.narrate(
+            f"{_entries(decision)} {are} to be {becomes}", (_hazards(decision), "$text-warning"), "."
+        )
     if decision.counted and not done:
         options.narrate(
             f"{decision.counted:,} of them {'was' if decision.counted == 1 else 'were'} counted: "

@@ -12,7 +12,11 @@ from tui.text.format import count, printable
 
 __all__ = ["doctor_command"]
 
-_MARKS = {Severity.OK: "ok", Severity.NOTICE: "note", Severity.ATTENTION: "!!"}
+_MARKS = {
+    Severity.OK: ("ok    ", "$text-success"),
+    Severity.NOTICE: ("note  ", "$text-warning"),
+    Severity.ATTENTION: ("!!    ", "$text-error"),
+}
 
 
 @click.command("doctor")
@@ -37,10 +41,11 @@ def doctor_command(context: click.Context, path: Path, deep: bool, for_programs:
         options.write_json(findings)
     else:
         for finding in findings:
-            options.say(_told(finding))
+            options.say(_MARKS[finding.severity], _told(finding))
         wrong = sum(finding.severity is Severity.ATTENTION for finding in findings)
         needs = "needs" if wrong == 1 else "need"
-        options.say(f"{count(wrong, 'thing')} {needs} attention." if wrong else "Nothing needs attention.")
+        told = f"{count(wrong, 'thing')} {needs} attention." if wrong else "Nothing needs attention."
+        options.say((told, options.verdict(good=not wrong)))
     context.exit(int(any(finding.severity is Severity.ATTENTION for finding in findings)))
 
 
@@ -49,5 +54,5 @@ def _progress(what: str) -> None:
 
 
 def _told(finding: Finding) -> str:
-    line = f"{_MARKS[finding.severity]:4}  {finding.name}: {printable(finding.text)}"
+    line = f"{finding.name}: {printable(finding.text)}"
     return f"{line}\n      {printable(finding.advice)}" if finding.advice else line

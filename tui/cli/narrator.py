@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from recorder import Entry, JournalBusy, JournalError, JournalFull, JournalReader, ShipReport
+from recorder import Entry, JournalBusy, JournalError, JournalFull, JournalReader, ShipReport, State
 from recorder.reading.sentence import report_sentence
 from tui.cli import options
 from tui.text.format import printable
+from tui.text.states import LOOKS
 
 __all__ = ["Narrator"]
 
@@ -43,7 +44,8 @@ class Narrator:
                 case ShipReport():
                     self._tell_report(event)
                 case Entry():
-                    self._say(f"Entry {event.seq:,} was rejected: {printable(event.reason or '')}.")
+                    reason = f": {printable(event.reason or '')}."
+                    self._say(f"Entry {event.seq:,} was ", ("rejected", LOOKS[State.REJECTED].style), reason)
                 case JournalBusy() | JournalFull():
                     self._say(f"{printable(str(event))}; trying again.")
                 case JournalError():
@@ -63,5 +65,5 @@ class Narrator:
         counts, shipping = self._reader.counts(), self._reader.shipping()
         self._say(report_sentence(report, counts, shipping, now=time.time()))
 
-    def _say(self, words: str) -> None:
-        options.narrate(self._prefix + words)
+    def _say(self, *words: options.Part) -> None:
+        options.narrate(self._prefix, *words)

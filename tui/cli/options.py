@@ -5,7 +5,6 @@ import dataclasses
 import os
 import re
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,6 +54,7 @@ __all__ = [
     "text",
     "token",
     "unknown_operators",
+    "verdict",
     "write_json",
     "write_json_lines",
     "yes",
@@ -264,7 +264,7 @@ def say(*parts: Part) -> None:
         OSError: They cannot be written; its file name says where.
     """
     with _standard_output():
-        click.echo(painted(parts, _printable_lines), sys.stdout)
+        click.echo(painted(parts, _safe(sys.stdout)), sys.stdout)
 
 
 def write_json(value: Any) -> None:
@@ -285,9 +285,18 @@ def write_json_lines(values: Iterable[Any]) -> None:
         sys.stdout.buffer.flush()
 
 
+def verdict(*, good: bool) -> str:
+    """Return the style of what a command found."""
+    return "$text-success" if good else "$text-error"
+
+
 def table_width() -> int:
     """Return the cells of the terminal's line, by COLUMNS first; 0 where standard output is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if not sys.stdout.isatty():
+        return 0
+    import shutil  # noqa: PLC0415  # it imports bz2
+
+    return shutil.get_terminal_size().columns
 
 
 @contextmanager
@@ -302,7 +311,26 @@ def _standard_output() -> Iterator[None]:
 def narrate(*parts: Part, ends: bool = True, color: bool | None = None) -> None:
     """Write lines to standard error, as `say` does. Where nobody can read them, the work goes on."""
     with suppress(OSError):
-        click.echo(painted(parts, _printable_lines), sys.stderr, nl=ends, color=color)
+        click.echo(painted(parts, _safe(sys.stderr)), sys.stderr, nl=ends, color=color)
+
+
+def _safe(stream: IO[str]) -> Callable[[str], str]:
+    """Return a function that makes lines harmless for a stream, and glyphs letters on a terminal that has none."""
+    if speaks_utf8(stream) or not stream.isatty():
+        return _printable_lines
+    from tui.text.ascii import plain  # noqa: PLC0415  # few terminals
+
+    encoding = getattr(stream, "encoding", None) or "ascii"
+
+    def safe(words: str) -> str:
+        lines = _printable_lines(words)
+        try:
+            lines.encode(encoding)
+        except UnicodeEncodeError:
+            return plain(lines)
+        return lines
+
+    return safe
 
 
 def _printable_lines(words: str) -> str:

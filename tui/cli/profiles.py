@@ -14,6 +14,7 @@ from tui.cli import options
 from tui.cli.lines import parse_json, whole_lines
 from tui.text.cells import fitted, folded, middle_cut
 from tui.text.format import count, printable
+from tui.text.states import MUTED
 
 __all__ = ["profiles_command"]
 
@@ -124,7 +125,7 @@ def _lines(profile: Profile, width: int, *, whole: bool) -> Iterator[list[option
     column = min(max(map(cell_len, values), default=0), width // 3)
     for name, value in values.items():
         for place, part in enumerate(folded(value, width - column - 2 * _GAP)):
-            yield [" " * _GAP, (fitted("" if place else name, column), "$text-muted"), " " * _GAP, part]
+            yield [" " * _GAP, (fitted("" if place else name, column), MUTED), " " * _GAP, part]
 
 
 def _messages(source: IO[bytes]) -> Iterator[Any]:

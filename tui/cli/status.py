@@ -1,9 +1,7 @@
 """`restante status`: the state of shipping, and the accounts."""
 
-import shutil
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -88,14 +86,12 @@ def status_command(
 def _draw(path: Path, facts: Facts, max_age: float | None, old_events: int) -> None:
     """Show the browser's first picture, as wide as the terminal."""
     from recorder import JournalReader  # noqa: PLC0415  # a pipe needs neither words of failures nor the flow
-    from tui.text.ascii import plain  # noqa: PLC0415
     from tui.text.home import Home, home_lines  # noqa: PLC0415
 
     with JournalReader(path) as reader:
         home = Home(facts=facts, failures=tuple(reader.failures()), flow=reader.flow(), max_age=max_age)
-    shown: Callable[[str], str] = str if options.speaks_utf8(sys.stdout) else plain
-    for line in home_lines(path.name, home, shutil.get_terminal_size().columns):
-        options.say(*((shown(text), style) for text, style in line))
+    for line in home_lines(path.name, home, options.table_width()):
+        options.say(*line)
     if old_events:
         options.say(_by_import(old_events))
 

@@ -262,6 +262,13 @@ def test_wide_terminal_shows_more(restante, story):
     assert narrow.plain.count("\t") == 5
 
 
+def test_narrow_terminal_has_letters_for_glyphs(restante, story):
+    terminal = Terminal("latin-1")
+    restante("entries", "-j", story, "seq=5..6", stdout=terminal)
+    assert "  x rejected  " in terminal.plain
+    assert "  o pending  " in terminal.plain
+
+
 def test_config_chooses_columns(restante, story):
     file = restante.folder / ".config" / "restante" / "config.toml"
     file.parent.mkdir(parents=True)

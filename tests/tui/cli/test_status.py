@@ -374,7 +374,7 @@ def test_senders_of_a_relay_are_named(journal, status):
 def test_terminal_shows_the_home_view(restante, journal, append, ship):
     append(*UPDATES)
     ship({"at": 1, "fault": "status", "code": 401})
-    ran = restante.on_terminal("status", "-j", journal, "--max-age", "0s")
+    ran = restante.on_terminal("status", "-j", journal, "--max-age", "0s", environment={"NO_COLOR": ""})
     assert ran.code == 1
     lines = re.sub(r"\x1b\[[0-9;]*m", "", ran.out).splitlines()
     assert lines[0].startswith(f" {journal.name}   ! 2 THINGS NEED YOU   ‖ PAUSED")
