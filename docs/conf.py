@@ -4,10 +4,14 @@ from importlib import import_module
 from pathlib import Path
 
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+from textual.keys import key_to_character
 
 import recorder
+from tui.browser.keys import BINDINGS
 
 SOURCE = "https://restante.invalid/source/blob/main"
 PUBLIC = (
@@ -41,6 +45,30 @@ nitpicky = True
 nitpick_ignore_regex = [("py:class", r"[a-z]+([.\[].+)?|[A-Z]\w+"), ("py:obj", ".*")]
 
 
+class BrowserKeys(SphinxDirective):
+    """Tables of the browser's keys, one for each place."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return them, as the table of bindings has them."""
+        lines = []
+        for place, bindings in BINDINGS.items():
+            lines += [f"**{place}**", "", "| key | does | | id |", "|---|---|---|---|"]
+            for one in bindings:
+                keys = " ".join(f"`` {_named(key)} ``" for key in one.key.split(","))
+                lines.append(f"| {keys} | {one.description} | {one.tooltip} | `{one.id}` |")
+            lines.append("")
+        found = nodes.container()
+        self.state.nested_parse(StringList(lines), self.content_offset, found)
+        return found.children
+
+
+def _named(key: str) -> str:
+    character = key_to_character(key)
+    return (
+        character.replace("|", "\\|") if character and character.isprintable() and character != " " else key
+    )
+
+
 def lead_to_sources(_app: Sphinx, _name: str, text: list[str]) -> None:
     """Lead links out of docs/ to where the source has its home."""
     text[0] = text[0].replace("](../", f"]({SOURCE}/")
@@ -68,6 +96,7 @@ def list_external_links(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> None:
     """Connect what Sphinx calls."""
+    app.add_directive("browser-keys", BrowserKeys)
     app.connect("source-read", lead_to_sources)
     app.connect("env-check-consistency", lambda app, _env: require_entries(app))
     app.connect("build-finished", list_external_links)

@@ -24,7 +24,7 @@ _CHOICES = {"color": ("auto", "always", "never"), "times": ("utc", "local")}
 class InvalidConfig(RestanteError):
     """The configuration file cannot be used."""
 
-    hint = "Correct the file, or move it away; docs/commands.md has an example."
+    hint = "Correct the file, or move it away; docs/settings.md has an example."
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from tests.tui.terminal import Terminal
 from tui.config import Config, InvalidConfig, load, parse
 
-PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 @pytest.fixture

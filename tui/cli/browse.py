@@ -79,7 +79,7 @@ def tui_command(
 
     The browser follows what other processes record, and changes nothing unless started with --write. Without a
     terminal it prints `restante status`. It begins with the view and filter of the last time. It respects NO_COLOR; ?
-    shows the keys, and config.toml may change them, the theme and the times (see docs/commands.md). SIGTERM and
+    shows the keys, and config.toml may change them, the theme and the times (see docs/settings.md). SIGTERM and
     SIGHUP end it with 143 and 129, and restore the terminal.
 
     With --write and RESTANTE_QUERY_CREDENTIALS, the question about counted entries in doubt offers to settle them; see

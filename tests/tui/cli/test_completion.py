@@ -9,7 +9,7 @@ import pytest
 
 from recorder import Recorder
 
-DOCUMENTED = Path(__file__).parents[3] / "docs" / "commands.md"
+DOCUMENTED = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 @pytest.fixture
