@@ -102,13 +102,16 @@ def advice_of(need: Need) -> str:
     return " or ".join(commands) or need.hint
 
 
-def wants_token(lane: LaneStatus) -> bool:
+def wants_token(cause: str) -> bool:
     """Return True if the service refuses the project's token: its answer is 401 or 403, or names the token.
 
     Imports have credentials of their own, which the cause names.
+
+    >>> wants_token("HTTP 401: Unauthorized"), wants_token("HTTP 404: Not Found")
+    (True, False)
     """
-    refused = lane.cause.startswith(("HTTP 401", "HTTP 403")) or "token" in lane.cause.lower()
-    return refused and "IMPORT_CREDENTIALS" not in lane.cause
+    refused = cause.startswith(("HTTP 401", "HTTP 403")) or "token" in cause.lower()
+    return refused and "IMPORT_CREDENTIALS" not in cause
 
 
 def _accounts(statistics: Statistics) -> Iterator[Need]:
@@ -133,9 +136,14 @@ def _paused(statistics: Statistics, shipper: ShipperStatus, now: float) -> Itera
     for cause, lane in paused.items():
         long = now - lane.since if lane.since is not None else 0.0
         since = f" for {age(long)}" if long >= 1 else ""
-        token: tuple[Action, ...] = ("token",) if wants_token(lane) else ()
+        token: tuple[Action, ...] = ("token",) if wants_token(cause) else ()
+        # Behind twenty rejections in a row with the same words, entries wait that may be good.
+        retry: tuple[Action, ...] = ("retry",) if statistics.waiting else ()
         yield Need(
-            name="paused", text=f"Shipping is paused{since}: {printable(cause)}.", actions=(*token, "ship")
+            name="paused",
+            text=f"Shipping is paused{since}: {printable(cause)}.",
+            actions=(*token, "ship", *retry),
+            words=f"state={State.WAITING}" if statistics.waiting else None,
         )
 
 

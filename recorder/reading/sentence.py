@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from recorder.model.attention import wants_token
+from recorder.model.attention import needs, wants_token
 from recorder.model.entries import AttemptOutcome
 from recorder.model.reports import Statistics
 from recorder.model.shipping import LaneStatus, ShipperStatus, ShipReport
@@ -170,12 +170,15 @@ def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
     if state == "offline":
         return f"Offline{since}: {cause}."
     if state == "paused":
-        mend = " `restante token` changes the project's token." if wants_token(lane) else ""
-        return f"Paused{since}, something must be mended: {cause}.{mend}"
+        return f"Paused{since}, something must be mended: {cause}.{_mended(cause)}"
     if lane.outcome is AttemptOutcome.UNKNOWN:
         return f"Waiting{since}: no answer says whether the last request arrived ({cause})."
     ago = f" {age(long)} ago" if long >= 1 else ""
     return f"Told to wait{ago}: {cause}."
+
+
+def _mended(cause: str) -> str:
+    return " `restante token` changes the project's token." if wants_token(cause) else ""
 
 
 def _next(failures: int, retry_at: float | None, shipper: ShipperStatus, now: float) -> str:
@@ -225,8 +228,17 @@ def _done(statistics: Statistics) -> str:
     return f"{begins} but {' and '.join(parts)}." if parts else f"{begins}."
 
 
-def report_sentence(report: ShipReport, statistics: Statistics, shipper: ShipperStatus, *, now: float) -> str:
+def report_sentence(
+    report: ShipReport, statistics: Statistics, shipper: ShipperStatus, *, now: float, commands: bool = True
+) -> str:
     """Return the result of shipping in words.
+
+    Args:
+        report: The result.
+        statistics: The accounts after it.
+        shipper: The state of shipping after it.
+        now: Seconds since the epoch.
+        commands: Name the commands that go on from there.
 
     >>> report_sentence(ShipReport(shipped=3, requests=1), Statistics(), ShipperStatus(), now=0.0)
     'Shipped 3 entries in 1 request. Nothing is left.'
@@ -236,10 +248,14 @@ def report_sentence(report: ShipReport, statistics: Statistics, shipper: Shipper
         f"Shipped {count(report.shipped, 'entry', 'entries')} in {count(report.requests, 'request')}{where}."
     ]
     if report.rejected:
-        parts.append(f"{report.rejected:,} rejected: restante entries state=rejected.")
-    parts.append(_stopped(report, shipper, now))
-    parts.append(_unanswered(shipper, now))
-    parts.append(_held(statistics, shipper))
+        lists = ": restante entries state=rejected" if commands else ""
+        parts.append(f"{report.rejected:,} rejected{lists}.")
+    parts.append(_stopped(report, shipper, now, commands=commands))
+    if commands:
+        parts += [_unanswered(shipper, now), _held(statistics, shipper)]
+    else:
+        found = needs(statistics, shipper, now=now)
+        parts += [need.text for need in found if need.name in {"held", "unanswered"}]
     if left := report.pending + statistics.in_doubt:
         parts.append(f"All of it is kept ({_unsent(left, statistics.in_doubt)}).")
     elif report.stopped_by == "done":
@@ -247,7 +263,7 @@ def report_sentence(report: ShipReport, statistics: Statistics, shipper: Shipper
     return " ".join(part for part in parts if part)
 
 
-def _stopped(report: ShipReport, shipper: ShipperStatus, now: float) -> str:
+def _stopped(report: ShipReport, shipper: ShipperStatus, now: float, *, commands: bool) -> str:
     cause = printable(report.message) or "not yet due"
     match report.stopped_by:
         case "done":
@@ -257,11 +273,11 @@ def _stopped(report: ShipReport, shipper: ShipperStatus, now: float) -> str:
         case "busy":
             return f"Busy: {cause}."
         case "paused":
-            return f"Stopped, something must be mended: {cause}."
+            return f"Stopped, something must be mended: {cause}.{_mended(cause)}"
     due = report.retry_at
     if report.in_doubt and not report.pending:
         due = _next_set_aside(shipper)  # before that, nothing is left to go
     when = f" Due in {age(due - now)}." if due is not None and due - now >= 1 else ""
-    if due is not None and due - now > _LONGEST_BACKOFF:
+    if commands and due is not None and due - now > _LONGEST_BACKOFF:
         when += " `restante ship --now` asks at once."
     return f"Stopped: {cause}.{when}"

@@ -238,7 +238,7 @@ class Actions:
         transport.close()
         if not counts.unsent:
             raise RestanteError("there is nothing to send")
-        text = f"Send {count(counts.to_send, 'entry', 'entries')} to {printable(where)} now?"
+        text = f"Ship to {printable(where)} now? {count(counts.unsent, 'entry', 'entries')} unsent."
         last = facts.shipper.service
         if last not in {None, where}:
             text += f"\nUntil now the journal was shipped to {printable(last or '')}."
@@ -249,7 +249,7 @@ class Actions:
                 "hold": "held for a person",
                 "drop": "given up once settled, where they may apply twice",
             }[policy]
-            text += f"\n{count(counts.in_doubt, 'entry', 'entries')} in doubt: {settled}."
+            text += f"\n{counts.in_doubt:,} of them in doubt: {settled}."
         return text
 
     @property
@@ -296,7 +296,9 @@ class Actions:
                 report = shipper.ship(progress=lambda report: progress(_step(report)), stop=stop)
                 if stop.is_set() and report.stopped_by == "timeout":
                     report = replace(report, message="a person stopped it")
-                return report_sentence(report, reader.counts(), reader.shipping(), now=self._gateway.now())
+                return report_sentence(
+                    report, reader.counts(), reader.shipping(), now=self._gateway.now(), commands=False
+                )
         finally:
             transport.close()
 

@@ -24,7 +24,7 @@ __all__ = ["COMMANDS", "GROUPS", "main", "restante"]
 GROUPS = {
     "Record and ship": {
         "record": ("record", "Record update messages from a file or a pipe."),
-        "ship": ("ship", "Send what is pending, in order."),
+        "ship": ("ship", "Send what is unsent, in order."),
         "relay": ("relay", "Take what SDKs send, and ship it from a journal."),
     },
     "Look": {

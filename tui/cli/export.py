@@ -32,8 +32,9 @@ _EMPTY = {State.FORGOTTEN, State.LOST}
 def export_command(
     words: list[str], path: Path, everything: bool, file: Path | None, for_programs: bool
 ) -> None:
-    """Write updates as JSON Lines, oldest first: pending ones, unless the filter names states.
+    """Write updates as JSON Lines, oldest first: those in the state pending, unless the filter names states.
 
+    Of what is unsent, the rest is counted: it waits behind entries that may have been applied, or may have been itself.
     A pending update is written as its message, any other as {"state": ..., "message": {...}}. `record` reads the
     latter only with --again, for it may be applied a second time. Events, imports and entries whose content is
     gone are left out. --all writes them, too, and every state; events and imports have their "lane" then, and
@@ -72,12 +73,17 @@ def _make_database(path: Path, file: Path, words: list[str], for_programs: bool)
 
 
 def _write_lines(path: Path, words: list[str], everything: bool) -> None:
+    pending_only = not (everything or words)
     if not everything and not any(word.startswith(("state=", "state!=")) for word in words):
         words = [*words, f"state={State.PENDING}"]
     number: Counter[str] = Counter()
     with JournalReader(path) as reader:
         options.write_json_lines(_chosen(reader.stream(words), everything, number))
+        counts = reader.counts()
     options.narrate(f"Exported {count(number['written'], 'entry', 'entries')}.")
+    if pending_only and counts.unsent > counts.pending:
+        others = count(counts.unsent - counts.pending, "unsent entry", "unsent entries")
+        options.narrate(f"Left out {others}: state=waiting,sending,in_doubt writes them.")
     if number["other lanes"]:
         options.narrate(f"Left out {count(number['other lanes'], 'event or import', 'events and imports')}.")
     if number["empty"]:

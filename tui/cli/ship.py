@@ -1,4 +1,4 @@
-"""`restante ship`: send what is pending, once or for as long as it runs."""
+"""`restante ship`: send what is unsent, once or for as long as it runs."""
 
 import time
 from pathlib import Path
@@ -43,7 +43,7 @@ def ship_command(
     for_programs: bool,
     **policy: Any,
 ) -> None:
-    """Send pending entries in order. Exits 1 if anything is left, or was rejected.
+    """Send unsent entries in order. Exits 1 if anything is left, or was rejected.
 
     With --watch it keeps shipping as entries are recorded, waits for a journal that does not exist yet, and
     reports each change (--json: one report per line). SIGTERM ends it with 0 once the request under way is

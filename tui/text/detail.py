@@ -212,8 +212,8 @@ def _held(facts: EntryFacts) -> str:
 def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
     """Return in words what happens to an entry next, with the keys for it if there are any."""
     entry = facts.entry
-    names = ("journal.retry", "journal.edit", "journal.discard")
-    retry, edit, discard = (f" ({key(name)})" if key is not None else "" for name in names)
+    names = ("journal.retry", "journal.edit", "journal.discard", "journal.ship")
+    retry, edit, discard, ship = (f" ({key(name)})" if key is not None else "" for name in names)
     match entry.state:
         case State.SHIPPED:
             accepted = "the service accepted the request that carried it"
@@ -231,17 +231,17 @@ def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
         case State.SENDING:
             return "the request that carries it is answered"
         case State.IN_DOUBT:
-            return _after_doubt(facts, f"a person decides: retry{retry} or discard{discard}")
+            return _after_doubt(facts, f"a person decides: retry{retry} or discard{discard}", ship)
         case State.WAITING if entry.reason not in {None, ReadBack.NOT_APPLIED} and facts.hold is None:
             return f"many were rejected with the same words: a person looks why, and retries{retry}"
-    return f"{'then it' if facts.hold is not None else 'it'} goes {_when(facts)}"
+    return f"{'then it' if facts.hold is not None else 'it'} goes {_when(facts, ship)}"
 
 
-def _after_doubt(facts: EntryFacts, by_person: str) -> str:
+def _after_doubt(facts: EntryFacts, by_person: str, ship: str) -> str:
     if facts.hold is not None and facts.hold.by_person:
         return by_person
     waits = facts.hold is not None and (facts.hold.until or 0.0) - facts.now >= 1
-    after = "after the wait" if waits else _when(facts)
+    after = "after the wait" if waits else _when(facts, ship)
     if not facts.entry.hazardous:
         return f"it is sent again, which is harmless, {after}"
     policy = facts.shipper.in_doubt or "resend"
@@ -252,12 +252,12 @@ def _after_doubt(facts: EntryFacts, by_person: str) -> str:
     }[policy]
 
 
-def _when(facts: EntryFacts) -> str:
+def _when(facts: EntryFacts, ship: str) -> str:
     shipper = facts.shipper
     lane = next((lane for lane in shipper.lanes if lane.lane is facts.entry.lane), None)
     if lane is not None and lane.outcome is AttemptOutcome.PAUSED:
         return "once a person has mended what paused its lane (see 3 Shipping)"
     if not shipper.running:
-        return "when somebody ships: `restante ship`"
+        return f"when somebody ships{ship}"
     due = (lane.retry_at or 0.0) - facts.now if lane is not None else 0.0
     return f"with the next try, in {age(due)}" if due >= 1 else "with the next request"

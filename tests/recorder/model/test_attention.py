@@ -63,7 +63,7 @@ def test_needs_come_by_urgency():
     )
     assert texts["paused"] == (
         "Shipping is paused for 14 m: HTTP 401: Unauthorized.",
-        "`restante token TOKEN` or `restante ship`",
+        "`restante token TOKEN` or `restante ship` or `restante retry state=waiting`",
     )
     assert texts["unanswered"][0] == "1 profile is never answered (12 tries). Next try in 4 m."
     assert texts["unanswered"][1].startswith("`restante entries seq=812`")
@@ -118,4 +118,4 @@ def test_paused_lane_without_entries_is_well():
     ],
 )
 def test_refused_token_is_recognised(cause, wanted):
-    assert wants_token(lane(cause)) is wanted
+    assert wants_token(cause) is wanted

@@ -249,6 +249,7 @@ def reported(statistics=None, settling_until=None, held=0, **report):
             {"stopped_by": "paused", "message": "HTTP 401", "pending": 5, "requests": 1},
             (
                 "Shipped 0 entries in 1 request. Stopped, something must be mended: HTTP 401. "
+                "`restante token` changes the project's token. "
                 "All of it is kept (5 entries unsent)."
             ),
         ),
@@ -263,6 +264,15 @@ def reported(statistics=None, settling_until=None, held=0, **report):
 )
 def test_report_says_what_stopped_it(report, sentence):
     assert reported(**report, settling_until=NOW + 30.5) == sentence
+
+
+def test_browser_names_no_commands():
+    statistics, shipper = Statistics(waiting=2, in_doubt=3), ShipperStatus(held=1)
+    report = ShipReport(rejected=4, requests=1, pending=2)
+    assert report_sentence(report, statistics, shipper, now=NOW, commands=False) == (
+        "Shipped 0 entries in 1 request. 4 rejected. 1 profile held: 3 entries may have been applied. 2 wait behind. "
+        "All of it is kept (5 entries unsent, 3 of them in doubt)."
+    )
 
 
 def test_report_names_who_decides():

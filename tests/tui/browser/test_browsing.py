@@ -437,7 +437,9 @@ async def test_ship_now_sends_and_reports(stage):
     with Service() as service:
         async with browsing(stage, write=True, transport=lambda: HttpTransport(url=service.url)) as pilot:
             await press(pilot, "s")
-            assert any(f"Send 5 entries to {service.url} now?" in line for line in screen_text(pilot.app))
+            assert any(
+                f"Ship to {service.url} now? 5 entries unsent." in line for line in screen_text(pilot.app)
+            )
             await press(pilot, "y")
             await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
             assert f"Shipped 5 entries in 1 request to {service.url}. Nothing is left." in said(pilot)

@@ -6,8 +6,9 @@ import resource
 import pytest
 from sqlite_utils import Database
 
-from recorder import Journal, JournalReader, Recorder
+from recorder import Journal, JournalReader, Recorder, Shipper
 from recorder.model.entries import NewEntry
+from tests.doubles import RESET, Scripted
 
 UPDATES = [
     {"$distinct_id": "ada", "$set": {"plan": "pro", "city": "Zürich"}, "$time": 1, "$device_id": "d"},
@@ -30,6 +31,15 @@ def test_pending_messages_come_oldest_first(restante, journal, append):
     ran = restante("export", "-j", journal)
     assert (ran.code, ran.err) == (0, "Exported 3 entries.\n")
     assert ran.out.splitlines() == [json.dumps(update, ensure_ascii=False) for update in UPDATES]
+
+
+def test_unsent_entries_left_out_are_counted(restante, journal, append):
+    append(*UPDATES)
+    with Journal(journal) as opened:
+        Shipper(opened, Scripted(RESET)).ship()
+    left_out = "Left out 2 unsent entries: state=waiting,sending,in_doubt writes them.\n"
+    assert restante("export", "-j", journal).err == f"Exported 0 entries.\n{left_out}"
+    assert "Left out" not in restante("export", "-j", journal, "profile=ada").err
 
 
 def test_exported_lines_can_be_recorded(restante, journal, append, other, entries):

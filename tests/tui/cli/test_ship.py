@@ -66,7 +66,7 @@ def test_limit_ships_the_oldest(restante, journal, append, service):
     assert ran.code == 1
     assert "Shipped 2 entries" in ran.err
     assert "limit" in ran.err
-    assert "3 pending" in ran.err
+    assert "3 entries unsent" in ran.err
     assert list(service.profiles("T")) == ["u0", "u1"]
     ran = restante("ship", "-j", journal, "--url", service.url, "--limit", 3)
     assert (ran.code, ran.err) == (0, f"Shipped 3 entries in 1 request to {service.url}. Nothing is left.\n")
@@ -103,7 +103,7 @@ def test_closed_port_keeps_entries(restante, journal, append, closed_port, servi
     ran = restante("ship", "-j", journal, "--url", closed_port)
     assert (ran.code, ran.out) == (1, "")
     assert "Offline: connection refused" in ran.err
-    assert "5 pending" in ran.err
+    assert "5 entries unsent" in ran.err
     assert counts(journal).pending == counts(journal).recorded == 5
     later = restante(
         "ship", "-j", journal, "--url", service.url, "--yes"
@@ -126,7 +126,7 @@ def test_lost_answer_leaves_doubt(restante, journal, append, service):
     service.set_faults([{"at": 1, "fault": "ack_lost"}])
     ran = restante("ship", "-j", journal, "--url", service.url)
     assert ran.code == 1
-    assert "5 in doubt" in ran.err
+    assert "5 of them in doubt" in ran.err
     assert counts(journal).in_doubt == 5
 
 
@@ -174,7 +174,7 @@ def test_doubtful_entries_show_their_time(restante, lost):
     ran = restante(*lost, "--settle-after", "5m")
     assert ran.code == 1
     assert "Due in 4 m." in ran.err
-    assert "0 pending, 1 in doubt" in ran.err
+    assert "1 entry unsent, 1 of them in doubt" in ran.err
     ran = restante(*lost)
     assert ran.code == 1
     assert "what is in doubt may still arrive; its profiles wait. Due in 4 m." in ran.err

@@ -65,7 +65,7 @@ def test_read_back_entry_is_not_retried(settled):
         assert journal.retry("").refused == {"it was shipped": 1, "it is to be sent anyway": 2}
         journal.discard("seq=2")
     assert lines(journal.path, 2)["reason"] == "discarded by a person"
-    assert lines(journal.path, 3)["next"] == "it goes when somebody ships: `restante ship`"
+    assert lines(journal.path, 3)["next"] == "it goes when somebody ships"
 
 
 def test_doubt_after_reading_back_is_doubt(tmp_path):
@@ -90,7 +90,7 @@ def test_doubt_after_reading_back_is_doubt(tmp_path):
         (
             0,
             "itself, in doubt: the wait is over",
-            "it is sent again, which is harmless, when somebody ships: `restante ship`",
+            "it is sent again, which is harmless, when somebody ships",
         ),
     ],
 )

@@ -116,10 +116,10 @@ class HomeView(View):
     def action_enter(self) -> None:
         """To the place that decides it: its entries, or else shipping."""
         need = self.table.current
-        if need is None or need.words is None or need.groups > 1:
+        if need is None or "look" not in need.actions or need.groups > 1:
             self.post_message(ShowView("shipping"))
         else:
-            self.post_message(FilterEntries([need.words]))
+            self.post_message(FilterEntries([need.words or ""]))
 
     def action_retry(self) -> None:
         """Send the entries of this need again."""
