@@ -32,7 +32,8 @@ _LEAST_LINES = 3  # of one profile
 _LONGEST_VALUE = 200  # characters; no terminal shows more
 _LONGEST_CELL = 40
 _LEAST_CELL = 5
-_LEAST_VALUE = 3
+_LEAST_VALUE = 6
+_SHORT_LIST = 16  # characters; longer ones, which may be cut, begin with their length
 _GAP = 2
 _IF = "service holds now, if the request"
 
@@ -159,20 +160,24 @@ def _what_if(
 
 
 class _Cell(NamedTuple):
-    """Values of a property at one moment, and words behind them."""
+    """Values of a property at one moment, words behind them, and a shorter text for where they would be cut."""
 
     values: tuple[str, ...]
     suffix: str = ""
+    short: str = ""
 
     def drawn(self, width: int) -> str:
         """Return it in at most so many cells: of each value the beginning and the end."""
         text = f"{' or '.join(self.values)}{self.suffix}"
         if cell_len(text) <= width:
             return text
-        each = (width - len(self.suffix) - 4 * (len(self.values) - 1)) // len(self.values)
-        if each < _LEAST_VALUE:
-            return middle_cut(" or ".join(self.values), width)
-        return f"{' or '.join(middle_cut(value, each) for value in self.values)}{self.suffix}"
+        if self.short:
+            return self.short
+        for suffix in (self.suffix, ""):
+            each = (width - len(suffix) - 4 * (len(self.values) - 1)) // len(self.values)
+            if each >= _LEAST_VALUE:
+                return f"{' or '.join(middle_cut(value, each) for value in self.values)}{suffix}"
+        return middle_cut(" or ".join(self.values), width)
 
 
 def table(profiles: Sequence[WhatIf], others: int, width: int) -> Iterator[str]:
@@ -203,7 +208,10 @@ def table(profiles: Sequence[WhatIf], others: int, width: int) -> Iterator[str]:
 
 
 def _rows(profile: WhatIf, *, most: int) -> list[list[_Cell]]:
-    heads = [_Cell((profile.owner,)), *(_Cell((column.head,)) for column in profile.columns)]
+    heads = [
+        _Cell((profile.owner,)),
+        *(_Cell((column.head,), short=column.head.split()[-1]) for column in profile.columns),
+    ]
     return [heads] + [
         [_Cell((printable(name),)), *(_cell(profile, name, column) for column in profile.columns)]
         for name in profile.names[:most]
@@ -250,4 +258,5 @@ def _value(name: str, state: Properties) -> str:
         return "-"
     if charges := charges_of(name, value):
         return f"{sum_of(charges):,.2f}"
-    return printable(clipped(escaped_json(value), _LONGEST_VALUE))
+    text = printable(clipped(escaped_json(value), _LONGEST_VALUE))
+    return f"({len(value):,}) {text}" if isinstance(value, list) and len(text) > _SHORT_LIST else text
