@@ -376,6 +376,19 @@ async def test_copy_takes_state_entry_or_value(ada):
         assert json.loads(copied(pilot)) == {"$distinct_id": "ada@ex.org", "$set": {"plan": "team"}}
 
 
+async def test_open_value_is_that_of_the_moment(ada):
+    """The title says "at 5 of 7": so does the value below it."""
+    async with browsing(ada) as pilot:
+        await show(pilot, "ada@ex.org", None, None)
+        await press(pilot, "enter")
+        assert '"team"' in text_of(pilot)
+        await press(pilot, BACK, BACK)
+        assert pilot.app.query_one("#value").has_focus
+        assert shown(pilot).state["plan"] == "pro"
+        assert '"pro"' in text_of(pilot)
+        assert '"team"' not in text_of(pilot)
+
+
 @pytest.mark.long
 async def test_megabyte_value_is_copied_whole(stage):
     shops.huge(stage.path)

@@ -228,13 +228,13 @@ class ProfilesView(View):
 
     def action_same(self, way: int) -> None:
         """To the next moment at which the property under the cursor was changed."""
-        row, history, at = self.pane.properties.current, self.pane.history, self.pane.passages.at
-        if row is None or history is None:
+        name, history, at = self.pane.subject, self.pane.history, self.pane.passages.at
+        if name is None or history is None:
             return
-        place = self.pane.written.next(row.name, len(history) + 1 if at is None else at, way)
+        place = self.pane.written.next(name, len(history) + 1 if at is None else at, way)
         if place is None:
             kept = " that is kept" if history.pruned and way < 0 else ""
-            self.say(f"No {'later' if way > 0 else 'earlier'} entry{kept} changed {row.shown}.")
+            self.say(f"No {'later' if way > 0 else 'earlier'} entry{kept} changed {printable(name)}.")
         else:
             self.pane.passages.go_to(place)
             self.pane.stand()
@@ -286,9 +286,9 @@ class ProfilesView(View):
         if shown is None or history is None:
             self.say(_NOTHING_OPEN)
             return
-        row = self.pane.properties.current
-        if self.text.has_focus and row is not None:
-            self._copy(lambda: _json((shown.state or {}).get(row.name)), row.shown)
+        name = self.pane.subject
+        if self.text.has_focus and name is not None:
+            self._copy(lambda: _json((shown.state or {}).get(name)), printable(name))
         elif self.pane.passages.has_focus and at:
             text = history.texts[at - 1]
             self._copy(lambda: _json(json.loads(text)), f"#{history.passages[at - 1].seq:,}")

@@ -1,5 +1,6 @@
 """The open profile: its properties at a moment, its timeline, and one value whole."""
 
+from collections.abc import Callable
 from functools import partial
 
 from rich.cells import cell_len
@@ -47,6 +48,7 @@ class ProfilePane(Vertical, Asking):
         self.history: History | None = None
         self.written: Written = NOBODY
         self._wanted: int | None = None  # the entry to go to, once it is read
+        self._value_of = ""  # the property whose value is open
         self._stood: tuple[History, Written] | None = None  # shown by the properties
 
     def compose(self) -> ComposeResult:
@@ -182,6 +184,8 @@ class ProfilePane(Vertical, Asking):
         def show(shown: Standpoint) -> None:
             self._stood = (history, found)
             self._show(shown)
+            if self.has_class("value"):  # its title says at which moment: the value is that of the same
+                self._read_value(self._value_of, self.value.show_lines)
             self.stand()  # the history may have been read again meanwhile
 
         self.ask(
@@ -217,25 +221,31 @@ class ProfilePane(Vertical, Asking):
 
     # --- one value
 
+    @property
+    def subject(self) -> str | None:
+        """The property whose value is open, or else the one under the cursor: a moment may have no row for it."""
+        row = self.properties.current
+        return self._value_of if self.has_class("value") else row.name if row is not None else None
+
     def open_value(self) -> None:
-        """Show the value of the property under the cursor whole."""
-        row, shown, history, found = (
-            self.properties.current,
-            self.properties.shown,
-            self.history,
-            self.written,
-        )
-        if row is None or shown is None or history is None:
+        """Show the value of the property under the cursor whole, at the moment that shows."""
+        if (row := self.properties.current) is not None:
+            self._read_value(row.name, self._open_value)
+
+    def _read_value(self, name: str, show: Callable[[tuple[Line, ...]], object]) -> None:
+        shown, history, found = self.properties.shown, self.history, self.written
+        if shown is None or history is None:
             return
+        self._value_of = name
         before = history.shipped if shown.n is None else max(shown.n - 1, 0)
 
         def job() -> tuple[Line, ...]:
-            lines = property_lines(row.name, history, found, shown, history.at(before))
+            lines = property_lines(name, history, found, shown, history.at(before))
             return tuple(Line(None, line) for line in lines)
 
-        self.ask(job, self._show_value, group="value", words="Reading the value")
+        self.ask(job, show, group="value", words="Reading the value")
 
-    def _show_value(self, lines: tuple[Line, ...]) -> None:
+    def _open_value(self, lines: tuple[Line, ...]) -> None:
         self.add_class("value")
         self.value.show_lines(lines)
         self.value.scroll_home(animate=False)
