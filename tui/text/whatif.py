@@ -33,7 +33,6 @@ _LONGEST_VALUE = 200  # characters; no terminal shows more
 _LONGEST_CELL = 40
 _LEAST_CELL = 5
 _LEAST_VALUE = 6
-_SHORT_LIST = 16  # characters; longer ones, which may be cut, begin with their length
 _GAP = 2
 _IF = "service holds now, if the request"
 
@@ -159,16 +158,29 @@ def _what_if(
 # --- as lines
 
 
+class _Value(NamedTuple):
+    """A value's text, safe to print; of a list also its length."""
+
+    text: str
+    length: int | None = None
+
+    def cut(self, width: int) -> str:
+        """Return its beginning and its end; a list that is cut begins with its length, or two could look alike."""
+        if self.length is None or cell_len(self.text) <= width:
+            return middle_cut(self.text, width)
+        return middle_cut(f"({self.length:,}) {self.text}", width)
+
+
 class _Cell(NamedTuple):
     """Values of a property at one moment, words behind them, and a shorter text for where they would be cut."""
 
-    values: tuple[str, ...]
+    values: tuple[_Value, ...]
     suffix: str = ""
     short: str = ""
 
     def drawn(self, width: int) -> str:
         """Return it in at most so many cells: of each value the beginning and the end."""
-        text = f"{' or '.join(self.values)}{self.suffix}"
+        text = f"{' or '.join(value.text for value in self.values)}{self.suffix}"
         if cell_len(text) <= width:
             return text
         if self.short:
@@ -176,8 +188,8 @@ class _Cell(NamedTuple):
         for suffix in (self.suffix, ""):
             each = (width - len(suffix) - 4 * (len(self.values) - 1)) // len(self.values)
             if each >= _LEAST_VALUE:
-                return f"{' or '.join(middle_cut(value, each) for value in self.values)}{suffix}"
-        return middle_cut(" or ".join(self.values), width)
+                return f"{' or '.join(value.cut(each) for value in self.values)}{suffix}"
+        return middle_cut(text, width)
 
 
 def table(profiles: Sequence[WhatIf], others: int, width: int) -> Iterator[str]:
@@ -209,11 +221,11 @@ def table(profiles: Sequence[WhatIf], others: int, width: int) -> Iterator[str]:
 
 def _rows(profile: WhatIf, *, most: int) -> list[list[_Cell]]:
     heads = [
-        _Cell((profile.owner,)),
-        *(_Cell((column.head,), short=column.head.split()[-1]) for column in profile.columns),
+        _Cell((_Value(profile.owner),)),
+        *(_Cell((_Value(column.head),), short=column.head.split()[-1]) for column in profile.columns),
     ]
     return [heads] + [
-        [_Cell((printable(name),)), *(_cell(profile, name, column) for column in profile.columns)]
+        [_Cell((_Value(printable(name)),)), *(_cell(profile, name, column) for column in profile.columns)]
         for name in profile.names[:most]
     ]
 
@@ -246,17 +258,17 @@ def _widths(rows: Sequence[Sequence[_Cell]], width: int) -> list[int]:
 
 
 def _cell(profile: WhatIf, name: str, column: Column) -> _Cell:
-    values = [_value(name, state) for state in column.states]
+    values = tuple(_value(name, state) for state in column.states)
     if len(set(values)) > 1:
-        return _Cell(tuple(values), " (twice)" * column.twice)
-    return _Cell((values[0],), "  harmless" * (column.twice and name in profile.harmless))
+        return _Cell(values, " (twice)" * column.twice)
+    return _Cell(values[:1], "  harmless" * (column.twice and name in profile.harmless))
 
 
-def _value(name: str, state: Properties) -> str:
+def _value(name: str, state: Properties) -> _Value:
     value = ABSENT if state is None else state.get(name, ABSENT)
     if value is ABSENT:
-        return "-"
+        return _Value("-")
     if charges := charges_of(name, value):
-        return f"{sum_of(charges):,.2f}"
+        return _Value(f"{sum_of(charges):,.2f}")
     text = printable(clipped(escaped_json(value), _LONGEST_VALUE))
-    return f"({len(value):,}) {text}" if isinstance(value, list) and len(text) > _SHORT_LIST else text
+    return _Value(text, len(value) if isinstance(value, list) else None)
