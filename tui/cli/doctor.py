@@ -12,6 +12,8 @@ from tui.text.format import count, printable
 
 __all__ = ["doctor_command"]
 
+_NARROWEST = 40  # cells of a terminal whose lines are folded
+_INDENT = 6
 _MARKS = {
     Severity.OK: ("ok    ", "$text-success"),
     Severity.NOTICE: ("note  ", "$text-warning"),
@@ -41,7 +43,7 @@ def doctor_command(context: click.Context, path: Path, deep: bool, for_programs:
         options.write_json(findings)
     else:
         for finding in findings:
-            options.say(_MARKS[finding.severity], _told(finding))
+            options.say(_MARKS[finding.severity], _told(finding, options.table_width()))
         wrong = sum(finding.severity is Severity.ATTENTION for finding in findings)
         needs = "needs" if wrong == 1 else "need"
         told = f"{count(wrong, 'thing')} {needs} attention." if wrong else "Nothing needs attention."
@@ -53,6 +55,11 @@ def _progress(what: str) -> None:
     options.narrate(f"Looking at {printable(what)} …")
 
 
-def _told(finding: Finding) -> str:
-    line = f"{finding.name}: {printable(finding.text)}"
-    return f"{line}\n      {printable(finding.advice)}" if finding.advice else line
+def _told(finding: Finding, width: int) -> str:
+    """Return the words about a finding, and below them the advice; on a terminal their lines stand under each other."""
+    lines = [f"{finding.name}: {printable(finding.text)}", *filter(None, [printable(finding.advice)])]
+    if width >= _NARROWEST:
+        from tui.text.cells import folded  # noqa: PLC0415  # a pipe needs no cells
+
+        lines = [part for line in lines for part in folded(line, width - _INDENT)]
+    return f"\n{' ' * _INDENT}".join(lines)

@@ -65,7 +65,8 @@ def entries_command(words: list[str], path: Path, limit: int, until: str | None,
             options.say(*line)
     else:
         for entry in entries:
-            options.say("\t".join(_cells(entry, now)))
+            *cells, state = _cells(entry, now)
+            options.say("\t".join([*cells, ""]), (state, LOOKS[entry.state].style))
     if total > len(entries):
         options.narrate(f"{len(entries):,} of {total:,}; --limit shows more.")
     elif not entries:

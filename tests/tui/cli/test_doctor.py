@@ -44,6 +44,7 @@ def test_deep_check_shows_progress(restante, journal, append):
     ran = restante.on_terminal("doctor", "--deep", "-j", journal)
     assert ran.code == 0
     assert "Looking at table entries, " in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("content", [None, b"a shopping list, long enough to be looked at, and more\n" * 50])

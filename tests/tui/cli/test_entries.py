@@ -1,6 +1,7 @@
 """`restante entries`: newest first, filtered, and harmless on a terminal whatever users called things."""
 
 import dataclasses
+import re
 import unicodedata
 
 import pytest
@@ -260,6 +261,12 @@ def test_wide_terminal_shows_more(restante, story):
     narrow = Terminal()
     restante("entries", "-j", story, "seq=6", stdout=narrow, environment={"COLUMNS": "39"})
     assert narrow.plain.count("\t") == 5
+
+
+def test_pipe_is_coloured_when_asked(restante, story):
+    plain, coloured = restante("entries", "-j", story), restante("--color", "always", "entries", "-j", story)
+    assert "\tvisits +2\t\x1b[36mpending\x1b[0m\n" in coloured.out
+    assert re.sub(r"\x1b\[\d+m", "", coloured.out) == plain.out
 
 
 def test_narrow_terminal_has_letters_for_glyphs(restante, story):
