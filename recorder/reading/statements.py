@@ -96,7 +96,8 @@ SELECT profile, group_key, count(*), max(seq) FROM entries
 SET_ASIDE_COUNTS = f"""
 SELECT profile, group_key, count(*), max(seq)
   FROM (SELECT seq, profile, group_key FROM entries
-         WHERE state = ? AND {SET_ASIDE} AND lane = ? AND seq > ? ORDER BY seq LIMIT ?)
+         WHERE state = ? AND {SET_ASIDE} AND lane = ? AND seq > ? AND profile IS NOT NULL
+         ORDER BY seq LIMIT ?)
  GROUP BY group_key, profile
 """
 PENDING_COUNTS = """

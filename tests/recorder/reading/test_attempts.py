@@ -1,12 +1,13 @@
 """Whose entries, and what went wrong with which words: for screens."""
 
 import itertools
+from collections import Counter
 from dataclasses import astuple
 
 import pytest
 
 from recorder import JournalReader, Lane, Shipper, ShippingPolicy, State
-from recorder.model.entries import AttemptOutcome
+from recorder.model.entries import AttemptOutcome, NewEntry
 from recorder.model.reports import ProfileCount
 from recorder.reading import attempts, entries, statements
 from recorder.shipping.verdicts import Answer
@@ -135,8 +136,6 @@ def test_profile_counts_separate_users_from_groups(recorder, reader):
 
 
 def test_events_belong_to_no_profile(journal, reader):
-    from recorder.model.entries import NewEntry
-
     journal.append(
         [
             NewEntry("events", None, "ada", None, "{}", 1.0),
@@ -159,3 +158,55 @@ def test_numbers_of_profile_in_any_state(recorder, journal, reader, monkeypatch,
     assert reader.numbers_of("ada", stop=lambda: True) == []
     assert [row.seq for row in reader.rows_of(reader.numbers_of("ada"))] == [1, 3, 5, 7]
     assert [row.state for row in reader.rows_of([2, 1])] == [State.REJECTED, State.SHIPPED]
+
+
+def states_by_profile(reader, pending):
+    found = Counter()
+    for page in reader.profile_states(pending):
+        for one in page:
+            found[one.profile, one.group_key, one.state] += one.entries
+    return found
+
+
+def test_states_are_counted_for_each_profile(recorder, journal, reader):
+    """Of a journal that was shipped in part: as its entries stand, and what has no profile is none of it."""
+    for number in range(6):
+        recorder.people_increment(f"p{number % 2}", {"visits": 1})
+    recorder.group_set("company", "p0", {"plan": "pro"})
+    ship(journal, REFUSED, REFUSED, ACCEPTED, RESET)
+    journal.append(
+        [
+            NewEntry("events", None, "p0", None, "{}", 1.0),
+            NewEntry("people", None, None, None, "{}", 1.0, "rejected", "has no $distinct_id"),
+        ]
+    )
+    wanted = Counter(
+        (entry.profile, entry.group_key, entry.state)
+        for entry in reader.entries()
+        if entry.state in {State.PENDING, State.IN_DOUBT, State.REJECTED, State.WAITING}
+        and entry.lane != Lane.EVENTS
+        and entry.profile is not None
+    )
+    assert len({state for *_, state in wanted}) > 2
+    assert states_by_profile(reader, reader.counts().pending) == wanted
+
+
+def test_search_for_pending_ends_with_the_last(recorder, journal, reader, monkeypatch):
+    """Of a million entries that were shipped, none is looked at."""
+    monkeypatch.setattr(entries, "_NUMBERS", 10)
+    monkeypatch.setattr(entries, "_COUNTED", 2)
+    for number in range(100):
+        recorder.people_set(f"p{number}", {"a": 1})
+    ship(journal, *[REFUSED] * 5, *[ACCEPTED] * 92)
+    recorder.people_set("new", {"a": 1})
+    pages = list(reader.profile_states(reader.counts().pending))
+    assert [len(page) for page in pages] == [2, 2, 1, 1]
+    assert list(reader.profile_states(1, stop=lambda: True)) == pages[:3]
+
+
+def test_counts_of_states_come_from_the_index(recorder, reader):
+    recorder.people_set("ada", {"a": 1})
+    plan = reader._all(f"EXPLAIN QUERY PLAN {statements.SET_ASIDE_COUNTS}", ("rejected", "people", 0, 100))
+    assert any("USING INDEX entries_set_aside" in row[-1] for row in plan), plan
+    plan = reader._all(f"EXPLAIN QUERY PLAN {statements.PENDING_COUNTS}", (1, 100))
+    assert not any(row[-1] == "SCAN entries" for row in plan), plan

@@ -1,5 +1,6 @@
 """The ids of all profiles: collected a slice at a time, paged by key, searched, and kept up with."""
 
+import math
 import random
 from collections import Counter
 
@@ -187,10 +188,28 @@ def test_states_are_counted_after_changes_only(kiosk):
     gateway._count_again = 0.0
     assert not gateway.count_states()
     kiosk.record({"$distinct_id": "new", "$delete": ""})
-    assert gateway.count_states()
+    gateway._count_again = math.inf
+    assert not gateway.count_states()
     collected(gateway)
     gateway._counted, gateway._count_again = -1, 0.0
     gateway.count_states()
     first = gateway.page(None, limit=1).rows[0]
     assert (first.profile, first.pending, first.deleted) == ("new", 1, True)
+    kiosk.become("discarded", 41)
+    gateway._counted, gateway._count_again = -1, 0.0
+    gateway.count_states()
+    first = gateway.page(None, limit=1).rows[0]
+    assert (first.profile, first.pending, first.deleted) == ("new", 0, False)
     gateway.close()
+
+
+def test_ids_are_found_by_their_beginning(directory):
+    """In the order of the alphabet, letters as they are; a group of the same id is counted with the user."""
+    directory.add(
+        [count(who, n, entries=n) for n, who in enumerate(["ada", "adam", "Ada", "bob", "ad名"], 1)],
+        newer=False,
+    )
+    directory.add([count("ada", 9, entries=5, group_key="company")], newer=True)
+    assert directory.starting("ad") == [("ada", 6), ("adam", 2), ("ad名", 5)]
+    assert directory.starting("c") == []
+    assert len(directory.starting("")) == 5
