@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recorder.journal.environment import allowed, enterable, file_system, is_mount, writable
 
-__all__ = ["PRIVATE", "obstacle", "private_file", "shared"]
+__all__ = ["PRIVATE", "foreign", "obstacle", "private_file", "shared", "unfinished"]
 
 PRIVATE = 0o600
 """Mode of all files with user data."""
@@ -70,6 +70,25 @@ def obstacle(path: Path) -> tuple[str, str] | None:
             f"Run this as {_owner(folder)}, or give the folder to the account that records.",
         )
     return None
+
+
+def unfinished(path: Path) -> tuple[str, str] | None:
+    """Return why this account cannot read a log that was left, and what to do about it; None if it may, or none was.
+
+    To read it SQLite makes an index beside it, and its owner could not record any more with another account's index.
+    """
+    log, index = (path.with_name(path.name + part) for part in ("-wal", "-shm"))
+    if not foreign(path) or index.exists() or not log.exists() or not log.stat().st_size:
+        return None
+    return (
+        f"it was not closed in order, and belongs to {_owner(path)}",
+        f"Run this as {_owner(path)}; or, to look, copy {path.name} and its -wal into a folder of your own.",
+    )
+
+
+def foreign(path: Path) -> bool:
+    """Return True if a file belongs to another account, whose files this one cannot make."""
+    return hasattr(os, "geteuid") and os.geteuid() not in {0, path.stat().st_uid}
 
 
 def shared(path: Path) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recorder.journal import project
 from recorder.journal.environment import writable
-from recorder.journal.files import obstacle, private_file, shared
+from recorder.journal.files import foreign, obstacle, private_file, shared, unfinished
 from recorder.journal.locks import OpenLock, beside
 from recorder.journal.schema import APPLICATION_ID, OLDEST_SQLITE, SCHEMA_VERSION, create_schema
 from recorder.model.errors import (
@@ -437,8 +437,7 @@ def never_written(path: Path) -> bool:
     log = beside(path, "-wal")
     if _size(log) or (log.exists() and beside(path, "-shm").exists()):
         return False
-    foreign = hasattr(os, "geteuid") and os.geteuid() not in {0, path.stat().st_uid}
-    return foreign or not writable(path.parent)
+    return foreign(path) or not writable(path.parent)
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
@@ -455,6 +454,9 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         raise JournalMissing(f"{path} is empty: nothing was recorded into it yet")
     _refuse_foreign(path)
     _refuse_shared(path)
+    if refusal := unfinished(path):
+        cause, advice = refusal
+        raise JournalError(f"{path.name} cannot be read: {cause}", hint=advice)
     mode = "immutable=1" if never_written(path) else "cache=private"
     _check_version(path, mode=mode)
     connection = sqlite3.connect(

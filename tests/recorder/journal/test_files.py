@@ -365,6 +365,26 @@ def test_other_account_looks_without_writing(others, look):
 
 
 @as_root
+def test_other_account_leaves_a_log_alone(others):
+    """An index of its making would keep the owner from recording."""
+    with account(), Journal(others, token="T") as journal:
+        journal.append([row()])
+        for part in ("", "-wal"):
+            shutil.copy(beside(others, part), beside(others.with_name("left.db"), part))
+    left = others.with_name("left.db")
+    for part in ("", "-wal"):
+        beside(left, part).chmod(0o644)
+    others.parent.chmod(0o777)
+    before = state(others.parent)
+    with account(OTHER + 1), pytest.raises(JournalError, match="was not closed in order") as refused:
+        JournalReader(left)
+    assert "copy left.db and its -wal" in refused.value.hint
+    assert state(others.parent) == before
+    with account(), JournalReader(left) as reader:
+        assert reader.counts().recorded == 1
+
+
+@as_root
 def test_other_account_sees_later_entries(others):
     """A reader that began without a log sees what is recorded afterwards."""
     with account(), Journal(others, token="T") as journal:
