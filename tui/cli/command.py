@@ -1,5 +1,6 @@
 """The `restante` command: its subcommands, its exit codes, and how errors are shown."""
 
+import codecs
 import importlib
 import os
 import sys
@@ -196,9 +197,30 @@ def _open_streams() -> None:
     sys.stdin = sys.stdin or _null(os.O_WRONLY, "r")
     sys.stdout = sys.stdout or _null(os.O_RDONLY, "w")
     sys.stderr = sys.stderr or _null(os.O_WRONLY, "w")
+    codecs.register_error("restante.plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show it still gets it
+            # Python takes the locale C for UTF-8. A terminal that was told so shows ASCII.
+            if _locale() in {"C", "POSIX"} and stream.isatty():
+                stream.reconfigure(encoding="ascii")
+            stream.reconfigure(errors="restante.plain")
+
+
+def _locale() -> str:
+    """Return the locale that a person chose for characters; nothing without one, as in containers."""
+    chosen = os.environ.get("LC_CTYPE", "")
+    if chosen in {"C.UTF-8", "C.utf8", "UTF-8"}:  # Python sets these where it finds C
+        chosen = ""
+    return os.environ.get("LC_ALL") or chosen or os.environ.get("LANG", "")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Spell out what a stream's encoding lacks, glyphs by their twins."""
+    from tui.text.ascii import plain  # noqa: PLC0415  # most terminals show all there is
+
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return plain(error.object[error.start : error.end]), error.end
 
 
 def _null(flags: int, mode: str) -> IO[str]:

@@ -152,6 +152,18 @@ def test_json_keeps_the_value(recorded, encoding):
     assert json.loads(exported[0])["$set"] == {HOSTILE: [HOSTILE]}
 
 
+def test_terminal_shows_what_its_locale_has(restante, journal, append):
+    append({"$distinct_id": "Zoë", "$set": {"plan": "pro"}})
+    for environment, shown in (
+        ({"LC_ALL": "C"}, ("o pending", r"Zo\xeb")),
+        ({"LANG": "POSIX", "LC_CTYPE": "C.UTF-8"}, ("o pending", r"Zo\xeb")),
+        ({"LANG": "C", "LC_CTYPE": "de_DE.UTF-8"}, ("○ pending", "Zoë")),
+        ({"LANG": ""}, ("○ pending", "Zoë")),
+    ):
+        out = restante.on_terminal("entries", "-j", journal, environment=environment).out
+        assert all(words in out for words in shown), (environment, out)
+
+
 def test_json_escapes_what_styles_terminals():
     for code in [
         *range(0x20),
