@@ -20,13 +20,15 @@ async def test_tab_completes_words(kiosk):
             ("t tab", "stat"),
             ("tab", "state="),
             ("tab", "status="),
-            ("shift+tab", "state="),
+            ("more shift+tab", "state="),
             ("r tab", "state=rejected "),
             ("p r tab", "state=rejected profile="),
             ("tab", "state=rejected profile=ada@ex.org"),
             ("backspace tab", "state=rejected profile=ada@ex.org "),
         ):
-            await press(pilot, *keys.split())
+            if keys.startswith("more"):  # of the words may be known by now: the turn goes on
+                pilot.app.query_one(Prompt).offer_again()
+            await press(pilot, *keys.removeprefix("more ").split())
             assert field.value == value
         await press(pilot, *"state=")
         assert "rejected 2" in text_of(pilot)
@@ -47,7 +49,7 @@ async def test_wrong_words_are_told_as_typed(kiosk):
 @pytest.mark.long
 async def test_typed_filters_come_back(kiosk):
     with kiosk.gateway() as gateway:
-        app = Browser(gateway, live=False, remembered=Remembered(history=("op=add", "zoë")))
+        app = Browser(gateway, live=False, first="journal", remembered=Remembered(history=("op=add", "zoë")))
         async with app.run_test() as pilot:
             await settled(pilot)
             field = app.query_one(Prompt).field

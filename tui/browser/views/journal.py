@@ -194,7 +194,7 @@ class JournalView(EntryKeys):
                 ids, complete = found
                 if ids != self._ids[1]:
                     self._ids = (start, ids)
-                    self.prompt.look()
+                    self.prompt.offer_again()
                 if not complete:
                     self._read_ids(start)
 

@@ -119,10 +119,15 @@ class Prompt(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Look at what was typed."""
         if event.value != self._seen:
-            self.look()
+            self._look()
 
-    def look(self) -> None:
-        """Offer words that complete the last one, or say what is wrong; again, where more of them are known by now."""
+    def offer_again(self) -> None:
+        """Offer words as more of them are known by now, unless a person goes through them."""
+        if self._turn < 0:
+            self._look()
+
+    def _look(self) -> None:
+        """Offer words that complete the last one, or say what is wrong."""
         text = self._seen = self.field.value
         before, word = begun(text)
         self._offered, self._turn = self._complete(word) if self._complete is not None else _NOTHING, -1
@@ -137,12 +142,12 @@ class Prompt(Vertical):
         self.field.cursor_position = len(self.field.value)
         self._seen = self.field.value
         if offer:
-            self.look()
+            self._look()
 
     def action_complete(self, by: int) -> None:
         """Complete the word as far as all that is offered agrees; then put one of these after another in its place."""
         if self.field.value != self._seen:
-            self.look()
+            self._look()
         words = [each.word for each in self._offered]
         before, word = begun(self._seen or "")
         common = agreed(words)
