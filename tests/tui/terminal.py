@@ -11,13 +11,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 class Terminal(io.StringIO):
     """`restante("status", stdout=terminal)` writes to it as to a terminal of as many columns as COLUMNS says."""
 
-    def __init__(self, encoding="utf-8"):
-        super().__init__()
-        self._encoding = encoding
-
-    @property
-    def encoding(self):
-        return self._encoding
+    encoding = "utf-8"
 
     def isatty(self):
         return True

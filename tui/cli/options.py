@@ -264,7 +264,7 @@ def say(*parts: Part) -> None:
         OSError: They cannot be written; its file name says where.
     """
     with _standard_output():
-        click.echo(painted(parts, _safe(sys.stdout)), sys.stdout)
+        click.echo(painted(parts, _printable_lines), sys.stdout)
 
 
 def write_json(value: Any) -> None:
@@ -311,26 +311,7 @@ def _standard_output() -> Iterator[None]:
 def narrate(*parts: Part, ends: bool = True, color: bool | None = None) -> None:
     """Write lines to standard error, as `say` does. Where nobody can read them, the work goes on."""
     with suppress(OSError):
-        click.echo(painted(parts, _safe(sys.stderr)), sys.stderr, nl=ends, color=color)
-
-
-def _safe(stream: IO[str]) -> Callable[[str], str]:
-    """Return a function that makes lines harmless for a stream, and glyphs letters on a terminal that has none."""
-    if speaks_utf8(stream) or not stream.isatty():
-        return _printable_lines
-    from tui.text.ascii import plain  # noqa: PLC0415  # few terminals
-
-    encoding = getattr(stream, "encoding", None) or "ascii"
-
-    def safe(words: str) -> str:
-        lines = _printable_lines(words)
-        try:
-            lines.encode(encoding)
-        except UnicodeEncodeError:
-            return plain(lines)
-        return lines
-
-    return safe
+        click.echo(painted(parts, _printable_lines), sys.stderr, nl=ends, color=color)
 
 
 def _printable_lines(words: str) -> str:

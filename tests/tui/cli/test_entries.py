@@ -269,13 +269,6 @@ def test_pipe_is_coloured_when_asked(restante, story):
     assert re.sub(r"\x1b\[\d+m", "", coloured.out) == plain.out
 
 
-def test_narrow_terminal_has_letters_for_glyphs(restante, story):
-    terminal = Terminal("latin-1")
-    restante("entries", "-j", story, "seq=5..6", stdout=terminal)
-    assert "  x rejected  " in terminal.plain
-    assert "  o pending  " in terminal.plain
-
-
 def test_config_chooses_columns(restante, story):
     file = restante.folder / ".config" / "restante" / "config.toml"
     file.parent.mkdir(parents=True)
