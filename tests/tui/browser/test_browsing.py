@@ -120,6 +120,13 @@ async def test_grown_list_scrolls_to_entry(stage):
         assert 5 in shown(pilot)
 
 
+async def test_scroll_bar_covers_no_text(stage):
+    stage.record(*({"$distinct_id": "ada", "$set": {"note": "long " * 20}} for _ in range(60)))
+    async with browsing(stage) as pilot:
+        await press(pilot, "1")
+        assert all(line[78] == "…" for line in screen_text(pilot.app)[3:20])
+
+
 @pytest.mark.long
 async def test_scroll_bar_agrees_with_count(stage):
     many(stage, 3_000)

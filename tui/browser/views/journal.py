@@ -320,6 +320,10 @@ class JournalView(EntryKeys):
         """Show the detail, or hide it."""
         self.body.shown, self.body.entered = not self.body.place, False
         self._arrange()
+        if self.body.shown and not self.body.place:
+            self.say(
+                f"There is no space for it below the table; {self.key('journal.enter')} opens it instead."
+            )
 
     def _arrange(self) -> None:
         self.body.place_detail()

@@ -48,6 +48,11 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
         """Draw the new words."""
         self.refresh()
 
+    @property
+    def _width(self) -> int:
+        """Cells of a row; those of the scroll bar are no part of them, whether it shows or not."""
+        return self.scrollable_content_region.width
+
     def heads(self) -> str:
         """Return the line above the rows."""
         return self._columns.heads()
@@ -57,9 +62,9 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
         self.window = window
         highest = window.rows[0].seq if window.rows else 0
         self._columns = columns_for(
-            self.size.width, max(highest, window.total or 0), self._gateway.choices.columns
+            self._width, max(highest, window.total or 0), self._gateway.choices.columns
         )
-        self.virtual_size = Size(self.size.width, window.height if window.rows else 0)
+        self.virtual_size = Size(self._width, window.height if window.rows else 0)
         self.refresh()
 
     def scroll_to_row(self, number: int) -> None:
@@ -75,7 +80,7 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         """Draw one row."""
-        width = self.size.width
+        width = self._width
         if not self.window.rows:
             return self._line_of_nothing(y, width)
         if y + self.scroll_offset.y >= self.window.height:
