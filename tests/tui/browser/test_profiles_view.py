@@ -106,7 +106,11 @@ async def test_list_sorts_and_shows_states(ada):
         assert "deleted" in text_of(pilot)
         assert "1 rejected  1 pending" in text_of(pilot)
         for name in ("unsent ▼", "entries ▼", "id ▲"):
-            await press(pilot, "o")
+            if name.startswith("unsent"):
+                await pilot.click(ProfileList, offset=(40, 0))
+                await settled(pilot)
+            else:
+                await press(pilot, "o")
             assert screen_text(pilot.app)[1].endswith(name)
         assert listed(pilot) == ["acme", "ada@ex.org", "gone", "u-1042"]
         await press(pilot, "j", "j", "O")

@@ -192,13 +192,9 @@ class ProfilesView(View):
         elif not properties.find(self._wanted, start=properties.cursor + way, way=way):
             self.say(_no_property(self._wanted))
 
-    def action_sort(self) -> None:
-        """Order the list by something else."""
-        self._list.sort(1)
-
-    def action_reverse(self) -> None:
-        """Turn the order of the list round."""
-        self._list.sort()
+    def action_sort(self, by: int) -> None:
+        """Take another order of the list, or turn it round."""
+        self._list.sort(by)
 
     # --- moving
 
