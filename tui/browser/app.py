@@ -5,37 +5,34 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
-from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Resize
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
-from recorder import Entry, InvalidOperation, JournalBusy, JournalDamaged, RestanteError
+from recorder import InvalidOperation, JournalBusy, JournalDamaged, RestanteError
 from tui.browser.ascii_filter import AsciiFilter
 from tui.browser.changes import Changes
 from tui.browser.gateway import Gateway
 from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.gateway_shipping import ShippingGateway
-from tui.browser.keys import BINDINGS, WRITES
+from tui.browser.keys import BINDINGS
 from tui.browser.messages import (
     Changed,
     Failed,
-    FilterEntries,
     KeyHandled,
     Place,
-    ShowEntry,
-    ShowProfile,
-    ShowView,
     Worked,
 )
+from tui.browser.navigation import Navigation
 from tui.browser.screens.help import HelpScreen
 from tui.browser.screens.main import MainScreen
 from tui.browser.views.home import HomeView
@@ -54,7 +51,6 @@ from tui.browser.work import Asking
 from tui.state import Remembered
 from tui.text.facts import Facts
 from tui.text.format import printable
-from tui.text.jump import Jump
 from tui.text.rows import Query
 
 __all__ = ["Browser"]
@@ -64,6 +60,8 @@ _POLL = 0.25
 
 _LONGEST_END = 3
 """Seconds from the terminal's end to that of the process, whatever keeps it."""
+
+_COLOURS = ("text-primary", "text-accent", "text-success", "text-warning", "text-error")
 
 _POLLS_A_SECOND = 4  # once a second ages are written anew
 
@@ -92,7 +90,7 @@ class _Look:
         return ""
 
 
-class Browser(App[Place], Asking):
+class Browser(Navigation):
     """The journal, its profiles and its shipping on one screen.
 
     Args:
@@ -149,6 +147,12 @@ class Browser(App[Place], Asking):
         """Return the screen that knows which keys need ``--write``."""
         return MainScreen(write=self.gateway.write)
 
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the theme's variables. Without colours no word that matters is dimmer than the others."""
+        variables = super().get_css_variables()
+        grey = {name: variables["foreground"] for name in _COLOURS if self.no_color}
+        return {**variables, **grey}
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return Textual's filters, and the one for ASCII."""
         return [*super().get_line_filters(), *self._ascii]
@@ -198,11 +202,6 @@ class Browser(App[Place], Asking):
                 asyncio.get_running_loop().add_signal_handler(number, end)
                 if name == "SIGHUP":
                     signal.signal(number, _bound_the_end)
-
-    @property
-    def view(self) -> View:
-        """The view that shows."""
-        return self.query_one(f"#{self.query_one('#views', ContentSwitcher).current}", View)
 
     @property
     def settled(self) -> bool:
@@ -304,13 +303,6 @@ class Browser(App[Place], Asking):
 
     # --- going around
 
-    def action_view(self, name: str) -> None:
-        """Open a view."""
-        self.query_one("#views", ContentSwitcher).current = name
-        self.query_one(TopLine).view = name
-        self.view.refresh_view()
-        self.view.take_focus()
-
     @property
     def _innermost(self) -> Callable[[], object] | None:
         """The function that closes the innermost thing that is open."""
@@ -358,56 +350,6 @@ class Browser(App[Place], Asking):
     def action_help(self) -> None:
         """Show all keys, those of this view first."""
         self.push_screen(HelpScreen(self.view.where, write=self.gateway.write))
-
-    def action_jump(self) -> None:
-        """Ask where to go: to an entry, to a profile, or to an action by words."""
-        actions = list(self.get_system_commands(self.screen))
-        self.query_one(JumpPrompt).open(actions, self._jump, self.view.take_focus)
-
-    def _jump(self, jump: Jump) -> None:
-        if jump.profile is not None:
-            self.on_show_profile(ShowProfile(*jump.profile))
-        elif (seq := jump.entry) is not None:
-            self.on_show_entry(ShowEntry(seq))
-            self.ask(lambda: self.gateway.entry(seq), partial(self._tell_missing, seq), group="find")
-
-    def _tell_missing(self, seq: int, entry: Entry | None) -> None:
-        if entry is None:
-            self.notify(f"There is no entry #{seq:,}: not yet, or it was pruned.", markup=False)
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Return what the palette offers: the keys of the view that shows, then some of Textual's own."""
-        offered: dict[str, ActiveBinding] = {}
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            needless = binding.action in {"command_palette", "jump"} or not (binding.id and binding.tooltip)
-            if not needless and (self.gateway.write or binding.action not in WRITES):
-                offered.setdefault(binding.id or "", active)
-        for node, binding, _, sentence in offered.values():
-            name = f"{binding.description.capitalize()} ({self.get_key_display(binding)})"
-            yield SystemCommand(name, sentence, partial(self.run_action, binding.action, node))
-        for command in super().get_system_commands(screen):
-            if command.title in {"Theme", "Screenshot"}:
-                yield command
-
-    def on_show_entry(self, message: ShowEntry) -> None:
-        """Go to an entry."""
-        self.action_view("journal")
-        self.query_one(JournalView).show_entry(message.seq)
-
-    def on_show_view(self, message: ShowView) -> None:
-        """Go to a view."""
-        self.action_view(message.name)
-
-    def on_filter_entries(self, message: FilterEntries) -> None:
-        """Go to the entries that match."""
-        self.action_view("journal")
-        self.query_one(JournalView).show(Query.of(message.words))
-
-    def on_show_profile(self, message: ShowProfile) -> None:
-        """Go to a profile."""
-        self.action_view("profiles")
-        self.query_one(ProfilesView).show_profile(message.profile, message.group_key, message.seq)
 
     def on_changed(self, message: Changed) -> None:
         """Show what the person changed."""

@@ -555,6 +555,18 @@ async def test_themes_show_cursor_and_states(kiosk, theme):
         assert muted < text
 
 
+async def test_no_color_leaves_problems_bright(kiosk, monkeypatch):
+    """The grey of a red is darker than that of muted text."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with browsing(kiosk, words=["seq=11..23"]) as pilot:
+        await press(pilot, "1", "j", "j")
+        shipped, *others = (
+            contrast(pilot, words) for words in ("✓ shipped", "✗ rejected", "? in doubt", "zoë  ")
+        )
+        assert shipped < min(others)
+        assert len(set(others)) == 1
+
+
 def contrast(pilot, words):
     """The distance of some words' colour from the one behind them; what has the attribute for dim is half as far."""
     strips = pilot.app.screen._compositor.render_strips()
