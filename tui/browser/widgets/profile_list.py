@@ -63,7 +63,8 @@ class ProfileList(Lines[Listed], Asking):
             self._stale = True
             return
         self._stale = False
-        at = self.current if not first and (self.cursor or self.page_now.more_above) else None
+        middle = not first and not last and (self.cursor or self.page_now.more_above)
+        at = self.current if middle else None
         job = partial(
             self._gateway.page,
             (at.profile, at.group_key) if at is not None else None,
