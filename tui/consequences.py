@@ -1,7 +1,8 @@
 """Reads of what a question would do: the first profiles that it is about, each from its own entries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from recorder import Entry, JournalDamaged, JournalReader
 from recorder.journal.decisions import Decision, Verb
@@ -15,8 +16,17 @@ __all__ = ["Consequences", "history_read", "of_decision", "of_edit"]
 _MOST_PROFILES = 3
 _CHUNK = 500  # entries fetched at a time: a message may take a megabyte
 
-Consequences = tuple[list[WhatIf], int]
-"""The first profiles, and how many more there are."""
+
+class Consequences(NamedTuple):
+    """What the answers to a question would do.
+
+    Attributes:
+        profiles: The first profiles.
+        others: How many more there are.
+    """
+
+    profiles: list[WhatIf]
+    others: int = 0
 
 
 def _never() -> bool:
@@ -24,29 +34,30 @@ def _never() -> bool:
 
 
 def of_decision(
-    reader: JournalReader, decision: Decision, verbs: Sequence[Verb], stop: Callable[[], bool] = _never
+    reader: JournalReader, weighed: Mapping[Verb, Decision], stop: Callable[[], bool] = _never
 ) -> Consequences:
     """Return what each of these decisions would make of the profiles of the entries that it takes.
 
     Args:
         reader: The journal.
-        decision: One of the decisions, as it was weighed.
-        verbs: All of them; they take the same entries.
+        weighed: The decisions; they take the same entries.
         stop: Asked between reads; once it returns True, what is returned is of no use.
     """
-    numbers, harmless = frozenset(decision.numbers), frozenset(decision.harmless)
-    profiles = reader.profiles_of(decision.numbers)
+    verbs = [verb for verb in Verb if verb in weighed]
+    numbers = weighed[verbs[0]].numbers
+    harmless = frozenset(seq for decision in weighed.values() for seq in decision.harmless)
+    taken, profiles = frozenset(numbers), reader.profiles_of(numbers)
     first = [
         _what_if(
             reader,
             each.profile,
             each.group_key,
             stop,
-            lambda history: if_decided(history, numbers, verbs, harmless),
+            lambda history: if_decided(history, taken, verbs, harmless),
         )
         for each in profiles[:_MOST_PROFILES]
     ]
-    return first, len(profiles) - len(first)
+    return Consequences(first, len(profiles) - len(first))
 
 
 def of_edit(
@@ -54,9 +65,9 @@ def of_edit(
 ) -> Consequences:
     """Return what another message, as JSON, would make of an entry's profile; nothing for one that has none."""
     if entry.operator is None or entry.profile is None:
-        return [], 0
+        return Consequences([])
     make = partial(if_edited, entry=entry, message=message)
-    return [_what_if(reader, entry.profile, entry.group_key, stop, make)], 0
+    return Consequences([_what_if(reader, entry.profile, entry.group_key, stop, make)])
 
 
 def _what_if(

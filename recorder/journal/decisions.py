@@ -200,7 +200,7 @@ def _overtaken(connection: sqlite3.Connection, rows: Sequence[Decidable]) -> lis
     """Return the numbers of entries after which later ones of their profile were sent."""
     if not rows:
         return []
-    latest = entries.latest_gone(connection, rows[0].seq)
+    latest = entries.latest_gone(connection, rows[0].seq, list({row.profile for row in rows}))
     late = []
     for row in rows:
         sent, perhaps = latest.get(row.owner, (0, 0))

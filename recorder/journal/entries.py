@@ -520,8 +520,10 @@ SELECT lane, group_key, profile, max(sent), max(perhaps) FROM (
   SELECT lane, group_key, profile,
          CASE WHEN state NOT IN ('in_doubt', 'waiting', 'pending') THEN seq END AS sent, seq AS perhaps
     FROM entries_with_state WHERE seq > :seq AND (sends > 0 OR state = 'sending') AND state <> 'forgotten'
+     AND (profile IS NULL OR profile IN (SELECT value FROM json_each(:profiles)))
   UNION ALL
-  SELECT lane, group_key, profile, gone, gone FROM baseline WHERE gone > :seq)
+  SELECT lane, group_key, profile, gone, gone FROM baseline
+   WHERE gone > :seq AND profile IN (SELECT value FROM json_each(:profiles)))
  GROUP BY lane, group_key, profile
 """
 _TAKE_UP = """
@@ -582,10 +584,14 @@ def with_state(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[D
 
 
 def latest_gone(
-    connection: sqlite3.Connection, after: int
+    connection: sqlite3.Connection, after: int, profiles: Sequence[str | None]
 ) -> dict[tuple[str, str | None, str | None], tuple[int, int]]:
-    """Return per owner the highest number after `after` that was sent for good, and that may have been applied."""
-    rows = connection.execute(_LATEST_GONE, {"seq": after}).fetchall()
+    """Return per owner the highest number after `after` that was sent for good, and that may have been applied.
+
+    Only of these profiles, and of what has none: how each of a million entries stands takes a second.
+    """
+    values = {"seq": after, "profiles": json.dumps(profiles)}
+    rows = connection.execute(_LATEST_GONE, values).fetchall()
     return {tuple(owner): (sent or 0, perhaps) for *owner, sent, perhaps in rows}
 
 

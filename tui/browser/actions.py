@@ -99,21 +99,19 @@ class Actions:
         words = f", {hidden:,} of them not shown here" if hidden else ""
         return decision, f"{len(marks):,} marked{words}."
 
-    def other(self, verb: Verb, decision: Decision) -> Decision | None:
+    def other(self, verb: Verb, decision: Decision) -> dict[Verb, Decision]:
         """Return the other decision if it takes exactly the same entries; nothing is written."""
         if decision.entries > _MOST_WEIGHED_TWICE:
-            return None
+            return {}
         (other,) = set(Verb) - {verb}
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
             weighed = Decision.sum([reader.weigh(other, words) for words in numbered(decision.numbers)])
-        return weighed if weighed.numbers == decision.numbers else None
+        return {other: weighed} if weighed.numbers == decision.numbers else {}
 
-    def consequences(
-        self, verbs: Sequence[Verb], decision: Decision, stop: Callable[[], bool]
-    ) -> Consequences:
+    def consequences(self, weighed: Mapping[Verb, Decision], stop: Callable[[], bool]) -> Consequences:
         """Return what these decisions about the same entries would make of their first profiles."""
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
-            return of_decision(reader, decision, verbs, stop)
+            return of_decision(reader, weighed, stop)
 
     def consequences_of_edit(self, entry: Entry, text: str, stop: Callable[[], bool]) -> Consequences:
         """Return what another message would make of an entry's profile."""

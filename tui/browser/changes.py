@@ -1,13 +1,13 @@
 """The person's changes from key to result: weighed in a thread, asked about, then done in a thread."""
 
 from asyncio import to_thread
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from textual.app import App
 
-from recorder.journal.decisions import Verb
+from recorder.journal.decisions import Decision, Verb
 from tui.browser.actions import Actions, decided, question
 from tui.browser.gateway import Gateway
 from tui.browser.keys import key_name
@@ -17,6 +17,7 @@ from tui.browser.screens.confirm import Answer, ConfirmScreen
 from tui.browser.screens.edit import EditScreen
 from tui.browser.screens.progress import ProgressScreen
 from tui.browser.work import in_thread
+from tui.consequences import Consequences
 from tui.text.compose import Composed
 from tui.text.forgetting import forget_question
 from tui.text.format import printable
@@ -107,27 +108,24 @@ class Changes:
         if not decision.entries:
             self._app.notify(decided(verb, decision), severity="warning", markup=False)
             return
-        other = await to_thread(self.actions.other, verb, decision)
-        verbs = list(Verb) if other is not None else [verb]
-        retry = decision if verb is Verb.RETRY else other
-        harmless = retry.harmless if retry is not None else ()
-        answers: dict[Answer, bool] = {
-            "yes": True,
-            "retry": verb is Verb.DISCARD and other is not None,
-            "harmless": 0 < len(harmless) < decision.entries,
-            "discard": verb is Verb.RETRY and other is not None,
-            "settle": decision.counted > 0 and self.actions.may_settle,
-        }
-        text = question(verb, decision, marks, settle=answers["settle"])
-        offered = {answer for answer, is_offered in answers.items() if is_offered}
-        look = partial(self.actions.consequences, verbs, retry or decision)
-        match await self._app.push_screen_wait(ConfirmScreen(text, answers=offered, look=look)):
+        weighed = {verb: decision}
+
+        def look(stop: Callable[[], bool]) -> tuple[Consequences, set[Answer]]:
+            weighed.update(self.actions.other(verb, decision))
+            return self.actions.consequences(weighed, stop), _answers(verb, weighed)
+
+        settle = decision.counted > 0 and self.actions.may_settle
+        answers = _answers(verb, weighed)
+        if settle:
+            answers.add("settle")
+        text = question(verb, decision, marks, settle=settle)
+        match await self._app.push_screen_wait(ConfirmScreen(text, answers=answers, look=look)):
             case "yes":
                 await self._act(verb, decision.numbers)
             case "retry" | "discard" as chosen:
                 await self._act(Verb(chosen), decision.numbers)
             case "harmless":
-                await self._act(Verb.RETRY, harmless)
+                await self._act(Verb.RETRY, weighed[Verb.RETRY].harmless)
             case "settle":
                 await self._under_way(ProgressScreen("Reading profiles", self.actions.settle))
 
@@ -145,7 +143,9 @@ class Changes:
         twice = "\nIt may have been applied as it was before: 1 may be applied twice." if entry.sends else ""
 
         async def save(written: str) -> str | None:
-            look = partial(self.actions.consequences_of_edit, entry, written)
+            def look(stop: Callable[[], bool]) -> tuple[Consequences, tuple[Answer, ...]]:
+                return self.actions.consequences_of_edit(entry, written, stop), ()
+
             if not await self._confirmed(f"Send 1 entry, #{entry.seq:,}, as edited?{twice}", look=look):
                 return None
             return await to_thread(self.actions.edit, entry, written)
@@ -181,3 +181,16 @@ class Changes:
         self._progress = progress
         words = await self._app.push_screen_wait(progress)
         self._app.post_message(Changed(words, seconds=_AFTER_WORK))
+
+
+def _answers(asked: Verb, weighed: Mapping[Verb, Decision]) -> set[Answer]:
+    """Return the answers to a question about entries that each of the weighed decisions takes."""
+    answers: set[Answer] = {"yes"}
+    if asked is Verb.RETRY and Verb.DISCARD in weighed:
+        answers.add("discard")
+    if asked is Verb.DISCARD and Verb.RETRY in weighed:
+        answers.add("retry")
+    retry = weighed.get(Verb.RETRY)
+    if retry is not None and 0 < len(retry.harmless) < retry.entries:
+        answers.add("harmless")
+    return answers

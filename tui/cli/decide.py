@@ -87,7 +87,7 @@ def _decide(verb: Verb, words: list[str], path: Path, *, yes: bool, for_programs
         if not yes or not weighed.entries:
             _tell(verb, weighed)
         if not yes:
-            for line in table(*of_decision(reader, weighed, [verb]), options.table_width() or _WIDTH):
+            for line in table(*of_decision(reader, {verb: weighed}), options.table_width() or _WIDTH):
                 options.narrate(line)
     if not weighed.entries:
         done = weighed

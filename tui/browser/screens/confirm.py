@@ -30,7 +30,8 @@ class ConfirmScreen(ModalScreen[Answer], Asking):
         question: In words.
         answers: The answers that are offered, besides no.
         typed: A text to be typed, and entered, to agree; empty where a key is enough.
-        look: Reads what the answers would do, in a thread, until it is told to stop; shown when it is there.
+        look: Reads in a thread, until it is told to stop, what the answers would do, and which others there are:
+            that may take a second, and the question can be answered before.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["confirm"]]
@@ -41,14 +42,14 @@ class ConfirmScreen(ModalScreen[Answer], Asking):
         *,
         answers: Collection[Answer] = _YES,
         typed: str = "",
-        look: Callable[[Callable[[], bool]], Consequences] | None = None,
+        look: Callable[[Callable[[], bool]], tuple[Consequences, Collection[Answer]]] | None = None,
     ) -> None:
         super().__init__()
         self._question = question
-        self._answers = () if typed else answers
+        self._answers = frozenset(() if typed else answers)
         self._typed = typed
         self._look = look
-        self._consequences: Consequences = ([], 0)
+        self._consequences = Consequences([])
 
     def compose(self) -> ComposeResult:
         """The question, and the answers."""
@@ -68,8 +69,10 @@ class ConfirmScreen(ModalScreen[Answer], Asking):
             self.query_one("#consequences", Notice).say(LOOKING)
             self.ask(lambda: look(stopped), self._show, group="consequences")
 
-    def _show(self, consequences: Consequences) -> None:
-        self._consequences = consequences
+    def _show(self, found: tuple[Consequences, Collection[Answer]]) -> None:
+        self._consequences, more = found
+        self._answers |= frozenset(more)
+        self.refresh_bindings()
         self._draw()
 
     def _draw(self) -> None:
@@ -78,7 +81,7 @@ class ConfirmScreen(ModalScreen[Answer], Asking):
 
     def on_resize(self) -> None:
         """Draw what the answers would do as wide as the window allows."""
-        if self._consequences[0]:
+        if self._consequences.profiles:
             self.call_after_refresh(self._draw)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
