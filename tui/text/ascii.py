@@ -40,15 +40,18 @@ _TWINS = str.maketrans(
         "▔": "-",
     }
 )
+# One block alone is the end of a scroll bar, whose colours show; several are a sparkline.
+_SPARKLINE = re.compile("[▁▂▃▅▆▇█]{4,}")
+_BARS = str.maketrans("▁▂▃▅▆▇█", "_.:=+*#")
 
 
 def plain(text: str) -> str:
     r"""Return text as ASCII.
 
-    >>> plain("✗ rejected"), plain("naïve")
-    ('x rejected', 'na\\xefve')
+    >>> plain("✗ rejected"), plain("naïve"), plain("▁▁▅█")
+    ('x rejected', 'na\\xefve', '__=#')
     """
-    return text.translate(_TWINS).encode("ascii", "backslashreplace").decode()
+    return _drawn(text).translate(_TWINS).encode("ascii", "backslashreplace").decode()
 
 
 def ascii_fields(line: str) -> Iterator[tuple[int, str]]:
@@ -59,6 +62,7 @@ def ascii_fields(line: str) -> Iterator[tuple[int, str]]:
     >>> "".join(text for _, text in ascii_fields("✗ naïve    1  名前"))
     'x na\\xefve 1  \\u54'
     """
+    line = _drawn(line)
     debt = 0  # cells that a field took more than it had
     for field in _FIELDS.finditer(line):
         begin, end = field.span()
@@ -74,3 +78,7 @@ def ascii_fields(line: str) -> Iterator[tuple[int, str]]:
         spelled = spelled[:space]
         debt = len(spelled) - cell_len(field[1])
         yield from spelled
+
+
+def _drawn(text: str) -> str:
+    return _SPARKLINE.sub(lambda match: match[0].translate(_BARS), text)

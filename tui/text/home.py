@@ -21,7 +21,7 @@ __all__ = [
     "Home",
     "Line",
     "by_itself",
-    "flow_line",
+    "flow_lines",
     "head_line",
     "home_lines",
     "look_of",
@@ -36,7 +36,9 @@ Line = list[tuple[str, str]]
 _URGENT = frozenset({"accounts", "full", "paused", "rejected"})
 _GOES_ON = frozenset({AttemptOutcome.OFFLINE, AttemptOutcome.WAIT, AttemptOutcome.UNKNOWN})
 _FLOWS = ("recorded", "shipped")
-_LEAST_BARS = 4  # cells of a sparkline
+_LEAST_BARS = 8  # cells of a sparkline
+_GAP = "   "
+_BAR = "$text-primary"
 _MINUTES = 5  # see Flow.lately
 
 
@@ -145,24 +147,29 @@ def by_itself(home: Home, ship: str) -> Iterator[str]:
         yield f"No shipper is running: an app ships while it runs{f', or {ship}' if ship else ''}."
 
 
-def flow_line(home: Home, width: int) -> Line:
-    """Return the backlog and the throughput of the last day, with sparklines as wide as there is space."""
+def flow_lines(home: Home, width: int) -> list[Line]:
+    """Return backlog and throughput of the last day, with sparklines: in one line, or two where that is too narrow."""
     flow, unsent = home.flow, home.facts.statistics.unsent
     backlog = flow.backlog(unsent)
-    before = [f" unsent {unsent:,} "]
-    before += [f"   {what} {_rate(number)}/min " for what, number in zip(_FLOWS, flow.lately, strict=True)]
-    after = f" {flow.seconds / 3600:.0f} h, most {max(backlog):,}"
-    bars = min((width - 1 - sum(map(len, before)) - len(after)) // len(before), len(backlog))
-    lines = ["", "", ""]
+    before, after = f" unsent {unsent:,} ", f" {flow.seconds / 3600:.0f} h, most {max(backlog):,}"
+    recorded, shipped = (
+        f"{what} {_rate(number)}/min " for what, number in zip(_FLOWS, flow.lately, strict=True)
+    )
+    texts = len(before) + len(after) + len(recorded) + len(shipped) + 2 * len(_GAP)
+    bars = (width - 1 - texts) // 3
     if bars >= _LEAST_BARS:
-        recorded, shipped = merged(flow.recorded, bars), merged(flow.shipped, bars)
-        most = max(*recorded, *shipped)  # for both, so that they can be compared
-        lines = [sparkline(merged(backlog, bars, max)), sparkline(recorded, most), sparkline(shipped, most)]
-    bar, style = "$text-primary", "bold"
-    return [
-        *((before[0], style), (lines[0], bar), (after, MUTED)),
-        *((before[1], style), (lines[1], bar), (before[2], style), (lines[2], bar)),
+        first = second = min(bars, len(backlog))
+    else:
+        first = min(max(width - 1 - len(before) - len(after), 1), len(backlog))
+        second = min(max((width - 2 - len(recorded) - len(shipped) - len(_GAP)) // 2, 1), len(backlog))
+    rows = [merged(row, second) for row in (flow.recorded, flow.shipped)]
+    most = max(map(max, rows))  # for both, so that they can be compared
+    line: Line = [(before, "bold"), (sparkline(merged(backlog, first, max)), _BAR), (after, MUTED)]
+    rates: Line = [
+        *((recorded, "bold"), (sparkline(rows[0], most), _BAR), (_GAP, "")),
+        *((shipped, "bold"), (sparkline(rows[1], most), _BAR)),
     ]
+    return [[*line, (_GAP, ""), *rates]] if bars >= _LEAST_BARS else [line, [(" ", ""), *rates]]
 
 
 def _rate(number: int) -> str:
@@ -181,7 +188,7 @@ def home_lines(name: str, home: Home, width: int) -> Iterator[Line]:
             yield [(f"    {line}", "")]
     for text in by_itself(home, "`restante ship`"):
         yield from _hanging(" -  ", text, width)
-    yield flow_line(home, width)
+    yield from flow_lines(home, width)
     facts = home.facts
     for text in accounts_lines(facts.statistics, facts.shipper, facts.now):
         yield from _hanging(" ", text, width)

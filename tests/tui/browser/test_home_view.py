@@ -5,13 +5,18 @@ from tests.tui.browser import shops
 from tests.tui.browser.harness import browsing, press, settled, text_of
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.need_table import NeedTable
+from tui.browser.widgets.top_line import TopLine
 
 
 async def test_enter_goes_to_what_decides(stage):
     shops.trouble(stage.path)
     async with browsing(stage, first="home") as pilot:
         assert "! 2 THINGS NEED YOU" in text_of(pilot)
-        assert "retry" not in text_of(pilot), "it only reads"
+        assert "R: retry" not in text_of(pilot)
+        assert "enter: look (to decide, start with --write)" in text_of(pilot)
+        spans = pilot.app.query_one(TopLine).render().spans
+        coloured = [str(span.style) for span in spans if "$text" in str(span.style)]
+        assert coloured == [f"bold $text-{look} on $background" for look in ("warning", "warning", "error")]
         await press(pilot, "enter")
         assert pilot.app.view.where == "shipping"
         await press(pilot, "0", "j", "enter")

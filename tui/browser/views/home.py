@@ -23,7 +23,7 @@ from tui.browser.widgets.notice import Notice
 from tui.browser.work import stopped
 from tui.text.accounts import accounts_lines
 from tui.text.cells import folded
-from tui.text.home import Home, by_itself, flow_line, head_line
+from tui.text.home import Home, by_itself, flow_lines, head_line
 
 __all__ = ["HomeView"]
 
@@ -34,7 +34,7 @@ class HomeView(View):
     where: ClassVar[str] = "home"
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["home"]]
     DEFAULT_CSS = """
-    HomeView { layout: vertical; }
+    HomeView { layout: vertical; overflow-y: auto; scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     HomeView Static { height: auto; }
     HomeView #need { text-style: dim; }
     HomeView #by-itself { text-style: dim; margin-top: 1; }
@@ -91,9 +91,10 @@ class HomeView(View):
         home = self._home
         if home is None:
             return
-        width = max(self.size.width - 1, 20)
+        width = max(self.query_one("#head").size.width or self.size.width - 1, 20)
         self.query_one("#head", Static).update(Content.assemble(*head_line(self._journal, home)))
-        self.query_one("#flow", Static).update(Content.assemble(*flow_line(home, width)))
+        flow = (Content.assemble(*line) for line in flow_lines(home, width))
+        self.query_one("#flow", Static).update(Content("\n").join(flow))
         facts = home.facts
         ship = f"{self.key('home.ship')} ships now" if self._write else ""
         words = {

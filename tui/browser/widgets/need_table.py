@@ -48,6 +48,10 @@ class NeedTable(Lines[Need]):
         }
         return {"look": key_name(self.app, "home.enter"), "settle": "", **named}
 
+    def _means(self, need: Need) -> str:
+        locked = not self._write and need.words is not None
+        return f"{means(need, self.keys)}{' (to decide, start with --write)' if locked else ''}"
+
     @property
     def unseen(self) -> list[str]:
         """The sentence under the cursor and its keys, where the line has no space for them."""
@@ -56,10 +60,10 @@ class NeedTable(Lines[Need]):
             return []
         wide, width = self.size.width >= _WIDE, self.size.width - 1
         whole = cell_len(need.text) <= width - _NUMBER - wide * cell_len(self._hint(need))
-        return [need.text] * (not whole) + [means(need, self.keys)] * (not wide)
+        return [need.text] * (not whole) + [self._means(need)] * (not wide)
 
     def _hint(self, need: Need) -> str:
-        return f"  {means(need, self.keys)}"
+        return f"  {self._means(need)}"
 
     def heads(self, width: int) -> str:
         """Return nothing: the line above has the number."""

@@ -79,13 +79,14 @@ class TopLine(Widget):
         self._named = True  # as it was drawn
 
     def render(self) -> Content:
-        """Draw as much of the line as fits."""
+        """Draw as much of the line as fits. Colours of text are hard to read on the panel of some light themes."""
         width = self.size.width
         lines = list(self._lines())
         line = next((line for line in lines if line.fits(width)), lines[-1])
         self._named = line.left == self._tabs(named=True)
         gap = max(width - line.cells, 1)
-        return Content.assemble(line.left, " " * gap, *line.right)
+        right = ((text, f"{style} on $background" if "$" in style else style) for text, style in line.right)
+        return Content.assemble(line.left, " " * gap, *right)
 
     def _lines(self) -> list[_Line]:
         """Return lines from the longest to the shortest."""
