@@ -67,7 +67,7 @@ class StatusReader(Source):
 
     def identity(self) -> str:
         """Return the journal's own name, which copies of it share."""
-        with self._snapshot() as connection:
+        with self._snapshot() as connection, making_sense(self.path):
             return str(shipper.home(connection)[0])
 
     def moved(self) -> str | None:

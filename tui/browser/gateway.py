@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from recorder import Entry, HttpTransport, JournalReader, Lane, RestanteError, State
+from recorder import Entry, HttpTransport, JournalDamaged, JournalReader, Lane, RestanteError, State
 from recorder.reading.sentence import shipping_of
 from simulator.testing import to_test
 from tui.browser.gateway_histories import HistoryGateway
@@ -106,8 +106,11 @@ class Gateway:
         return self._reader.version()
 
     def identity(self) -> str:
-        """Return the journal's own name, which copies of it share."""
-        return self._reader.identity()
+        """Return the journal's own name, which copies of it share; nothing where damage hides it."""
+        try:
+            return self._reader.identity()
+        except JournalDamaged:
+            return ""
 
     def facts(self) -> Facts:
         """Read the state of the journal."""

@@ -109,7 +109,7 @@ def tui_command(
     place: Place | None = None
     while True:  # anew for each file that is put in the place of the one before
         with Gateway(path, write=write, transport=transport, account=account, choices=choices) as gateway:
-            identity = gateway.identity() if remembers else ""
+            identity = gateway.identity()
             known = _recalled(path, identity) if remembers else Remembered()
             app = Browser(
                 gateway,
@@ -122,8 +122,10 @@ def tui_command(
             )
             _choose_theme(app, choices.theme)
             place = _show(app, screenshot, size)
-        if remembers:
-            _remember(path, identity, app.remembered)
+        if app.remembered is None:
+            forget(path, identity)
+        elif remembers:
+            remember(path, identity, app.remembered)
         if place is None:
             break
     # Else Python looks once more for cycles among all objects before it ends, which takes 0.2 s of CPU.
@@ -139,13 +141,6 @@ def _recalled(path: Path, identity: str) -> Remembered:
     except InvalidFilter:
         known = replace(known, words=())
     return known if known.view in _VIEWS else replace(known, view="")
-
-
-def _remember(path: Path, identity: str, state: Remembered | None) -> None:
-    if state is None:
-        forget(path, identity)
-    else:
-        remember(path, identity, state)
 
 
 def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place | None:

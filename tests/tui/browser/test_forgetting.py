@@ -65,6 +65,8 @@ async def test_forget_takes_profile_of_entry(ada):
         assert pilot.app.query_one(EntryTable).loaded
         await settled(pilot, lambda: "forgotten" in asked(pilot))
         assert ADA not in asked(pilot)
+        pilot.app.exit()
+    assert pilot.app.remembered is None  # a filter may name it
     assert places(ada.path, ADA) == set()
 
 

@@ -5,10 +5,14 @@ import sqlite3
 import stat
 from contextlib import closing
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
+from recorder import JournalReader
+from tui import state
 from tui.cli import browse
+from tui.state import Remembered
 
 
 @pytest.fixture
@@ -123,9 +127,24 @@ def test_browser_begins_where_it_ended(*, restante, journal, append, config, mon
     assert begun[1] == (("shipping", ("state=rejected", "op=add")) if known else begun[0])
     restante("tui", "-j", journal, "op=set")
     assert begun[2] == ("journal", ("op=set",))
+    with JournalReader(journal) as reader, mock.patch.dict("os.environ", HOME=str(restante.folder)):
+        state.remember(
+            journal, reader.identity(), Remembered("garden", ("colour=red",))
+        )  # of another version
+    restante("tui", "-j", journal)
+    assert begun[3] == ("home", ())
     monkeypatch.setattr(browse.Browser, "run", lambda app: setattr(app, "remembered", None))
     restante("tui", "-j", journal)
     assert list(restante.folder.glob(".local/state/restante/*")) == []
+
+
+def test_damage_hides_no_screen(restante, journal, append):
+    append(SET)
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("DELETE FROM shipper")
+    options = ("--url", "http://127.0.0.1:1", "--screenshot", "screen.svg")
+    assert restante("tui", "-j", journal, *options).code == 0
+    assert "damaged" in (restante.folder / "screen.svg").read_text(encoding="utf-8")
 
 
 def test_screenshot_is_saved(restante, journal, append):
