@@ -15,6 +15,7 @@ from operator import is_not
 from typing import Any, Final
 
 from recorder.model.json_value import same_spelling
+from recorder.model.text import joins
 
 __all__ = ["ABSENT", "Change", "describe", "difference"]
 
@@ -158,7 +159,7 @@ _SIMPLE = re.compile(r"\$?[A-Za-z_][A-Za-z0-9_]*")
 
 # Printable characters that are invisible or blank.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0")
-_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # variation selectors
+_SELECTORS = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # variation selectors, joiners
 _TWINS = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04cf\u0501\u04bb"  # Cyrillic
     "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0406\u0408\u0405"
@@ -284,7 +285,8 @@ def _letter(text: str, place: int, *, everything: bool) -> str:
         )
         return "\\u0020" if doubtful else json.dumps(letter)[1:-1]
     joins_the_quote = place == 0 and unicodedata.category(letter)[0] == "M"
-    plain = letter.isprintable() and letter not in _BLANK and not joins_the_quote and not everything
+    shows = letter.isprintable() or joins(text, place)
+    plain = shows and letter not in _BLANK and not joins_the_quote and not everything
     return letter if plain else json.dumps(letter)[1:-1]
 
 

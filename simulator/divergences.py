@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from recorder.model.json_value import spell
+from recorder.model.text import printable
 
 __all__ = ["Comparison", "Divergence", "DivergenceKind", "Occurrence"]
 
@@ -225,9 +226,7 @@ def _clipped(text: str, start: int = 0) -> str:
         + text[start : start + _LONGEST]
         + ("…" if len(text) > start + _LONGEST else "")
     )
-    if part.isprintable():
-        return part
-    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in part)
+    return printable(part, lambda letter: json.dumps(letter)[1:-1])
 
 
 def _shown(one: Occurrence | None, other: Occurrence | None) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-__all__ = ["age", "count", "printable"]
+__all__ = ["age", "count", "joins", "printable"]
 
 _NOT_ASCII = re.compile(r"[^ -~]")  # or printable
 _NON_JOINER, _JOINER = _JOINERS = "\u200c\u200d"
@@ -62,18 +62,17 @@ def printable(text: str, spell: Callable[[str], str] = lambda letter: ascii(lett
 
     def shown(match: re.Match[str]) -> str:
         letter = match[0]
-        plain = letter.isprintable() or (letter in _JOINERS and _joins(text, match.start()))
-        return letter if plain else spell(letter)
+        return letter if letter.isprintable() or joins(text, match.start()) else spell(letter)
 
     return text if text.isprintable() else _NOT_ASCII.sub(shown, text)
 
 
-def _joins(text: str, place: int) -> bool:
-    """Return True if the joiner at a place belongs there: RFC 5892, appendices A.1 and A.2, and UTS #51 for emoji."""
+def joins(text: str, place: int) -> bool:
+    """Return True for a joiner that belongs where it is: RFC 5892, appendices A.1 and A.2, and UTS #51 for emoji."""
+    if text[place] not in _JOINERS or not 0 < place < len(text) - 1:
+        return False
     import unicodedata  # noqa: PLC0415  # programs that only record need none of its megabyte
 
-    if not 0 < place < len(text) - 1:
-        return False
     before, after = text[place - 1], text[place + 1]
     if unicodedata.combining(before) == _VIRAMA:
         return after.isalpha()

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recorder.model.json_value import same_spelling
+from recorder.model.text import printable
 from simulator import ABSENT, Change, Simulator, describe, difference
 
 # What Python's == takes for one, and strings that look alike.
@@ -319,7 +320,7 @@ def test_changed_values_have_different_texts(before, after):
 def test_descriptions_escape_control_characters(before, after):
     for changes in (difference(before, after), difference(after, before)):
         text = describe(changes)
-        assert all(letter.isprintable() or letter == "\n" for letter in text)
+        assert text.replace("\n", " ") == printable(text.replace("\n", " "))
         assert "\u3164" not in text
         text.encode()
         if before is not None and after is not None:
@@ -330,3 +331,10 @@ def test_absent_is_a_singleton():
     assert repr(ABSENT) == "ABSENT"
     assert deepcopy(ABSENT) is ABSENT
     assert ABSENT is not None
+
+
+def test_joiners_show_where_they_differ():
+    """A name that is written with one stays itself, unless it looks like the name beside it."""
+    joined, plain = "क्\u200dष", "क्ष"
+    assert describe(difference(None, {"name": joined})).endswith(f'name: "{joined}"')
+    assert "\\u200d" in describe(difference({"name": plain}, {"name": joined}))
