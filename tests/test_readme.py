@@ -27,7 +27,15 @@ PAGES = [
         and page.name != "testing.md"  # recipes: pytest runs them
     ),
 ]
-LONG = {"commands.md", "conformance.md", "exactly-once.md", "fleet.md", "relay.md", "sdks.md", "simulator.md"}
+LONG = {
+    "commands.md",
+    "conformance.md",
+    "exactly-once.md",
+    "fleet.md",
+    "local-service.md",
+    "relay.md",
+    "sdks.md",
+}
 BLOCK = re.compile(r"^```([\w{}-]*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOT_OURS = {"ini", "yaml", "text", "json", "sql", "js", "php", "ruby", "go", "java"}
 

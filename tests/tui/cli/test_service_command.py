@@ -269,7 +269,7 @@ TRUSTING = {
 
 @pytest.mark.long  # six interpreters
 def test_variables_of_page_make_programs_trust():
-    """docs/simulator.md names them; without them, none of the programs trusts the certificate."""
+    """docs/local-service.md names them; without them, none of the programs trusts the certificate."""
     with running("--port", "0", "--tls") as (process, url):
         authority = process.stdout.readline().rstrip("\n")
         assert url.startswith("https://127.0.0.1:")
