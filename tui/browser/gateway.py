@@ -237,11 +237,15 @@ class Gateway:
         return self._slow.runs(query.words, states=query.states, stop=stop)
 
     def exported(self, filters: Iterable[Sequence[str]], stop: Callable[[], bool] = _never) -> Iterator[str]:
-        """Yield entries as `restante export --all` writes them, until `stop` says so."""
+        """Yield entries as `restante export --all` writes them.
+
+        Raises:
+            RestanteError: `stop` said so: half of them are no export.
+        """
         for words in filters:
             for entry in self._slow.stream(words):
                 if stop():
-                    return
+                    raise RestanteError("stopped")
                 yield json.dumps(exported(entry))
 
     def lines_of(self, filters: Iterable[Sequence[str]], otherwise: str) -> str:

@@ -387,7 +387,7 @@ async def test_all_matches_are_marked_and_exported(kiosk, tmp_path):
         assert len(pilot.app.clipboard.splitlines()) == 7
         await press(pilot, "x")
         field = pilot.app.query_one(Prompt).field
-        assert field.value == "kiosk-marked.jsonl"
+        assert field.value == "kiosk-entries.jsonl"
         field.value = str(taken)
         await press(pilot, "enter")
         assert any("there is such a file already" in line for line in screen_text(pilot.app))

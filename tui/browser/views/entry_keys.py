@@ -14,7 +14,6 @@ from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.prompt import Prompt
 from tui.browser.work import stopped
 from tui.text.detail import copied
-from tui.text.format import count
 from tui.text.marks import Marks
 from tui.text.rows import Query
 
@@ -109,6 +108,8 @@ class EntryKeys(View):
                 lambda: marks.with_runs(self._gateway.runs(query, stopped)),
                 self.table.set_marks,
                 group="mark",
+                words="Marking",
+                on_stop=self.go_on,
             )
 
         self.in_turn(act)
@@ -118,22 +119,23 @@ class EntryKeys(View):
         self.table.set_marks(Marks())
 
     def action_export(self) -> None:
-        """Ask for the name of a file for the marked entries, or the current one."""
-
-        def act() -> None:
-            if chosen := self.chosen:
-                words = f"export {count(len(chosen), 'entry', 'entries')} to "
-                name = (
-                    f"{self._gateway.path.stem}-{'marked' if self.table.marks else self.table.cursor}.jsonl"
-                )
-                self.prompt.open("export", words, name, "the name of a new file", check=refusal)
-
-        self.in_turn(act)
+        """Ask at once for the name of a file: it is typed while the cursor, or the marks, are still on their way."""
+        name = f"{self._gateway.path.stem}-entries.jsonl"
+        self.prompt.open("export", "export to ", name, "the name of a new file", check=refusal)
 
     def export_to(self, name: str) -> None:
         """Write the marked entries, or the current one, to a new file."""
-        read = partial(self._gateway.exported, list(self.chosen.filters()), stopped)
-        self.ask(lambda: write(name, read()), self.say, group="export")
+
+        def act() -> None:
+            filters = list(self.chosen.filters())
+            self.ask(
+                lambda: write(name, self._gateway.exported(filters, stopped)),
+                self.say,
+                group="export",
+                words="Exporting",
+            )
+
+        self.in_turn(act)
 
     # --- decisions
 
