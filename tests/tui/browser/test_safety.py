@@ -3,6 +3,7 @@
 import pytest
 
 from recorder import JournalReader, State
+from tests.profiles import sampled
 from tests.tui.browser.harness import Stage, browsing, press, settled, text_of
 from tests.tui.browser.test_browsing import said, state_of
 from tui.browser.screens.confirm import ConfirmScreen
@@ -24,7 +25,7 @@ async def test_enter_agrees_to_nothing(kiosk):
     assert state_of(kiosk, 12) is State.REJECTED
 
 
-@pytest.mark.parametrize("key", ["escape", "ctrl+c", "ctrl+q"])
+@pytest.mark.parametrize("key", sampled(["ctrl+c", "escape", "ctrl+q"], 3))
 async def test_edit_is_left_after_question(kiosk, key):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "ctrl+e", "x", "q", key)
@@ -116,7 +117,7 @@ async def test_discard_is_taken_back(kiosk):
 
 
 async def test_operation_is_composed(kiosk):
-    """The effect shows as it is typed; what is refused stays; what is recorded is the newest entry."""
+    """The effect shows as it is typed; what is refused stays; enter twice records once."""
     async with browsing(kiosk, words=["seq=37"], write=True) as pilot:
         await press(pilot, "c")
         for letter in "increment credits ":
@@ -125,8 +126,10 @@ async def test_operation_is_composed(kiosk):
         assert "x is no JSON value" in text_of(pilot)
         await press(pilot, "backspace", "5")
         assert "credits: 22 → 27" in text_of(pilot)
+        pilot.app.simulate_key("enter")
         await press(pilot, "enter")
         await settled(pilot, lambda: "Recorded increment of u-1042." in said(pilot))
     with JournalReader(kiosk.path) as reader:
+        assert reader.highest() == 41
         entry = reader.entry(41)
     assert (entry.profile, entry.message["$add"], entry.state) == ("u-1042", {"credits": 5}, State.PENDING)

@@ -55,6 +55,7 @@ class ComposeScreen(ModalScreen[str | None], Asking):
         self._record = record
         self._state: State = None
         self._known = False
+        self._recording = False
 
     def compose(self) -> ComposeResult:
         """The profile, the line, its effect."""
@@ -98,13 +99,15 @@ class ComposeScreen(ModalScreen[str | None], Asking):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Record it; a line that is refused stays, with the reason."""
         event.stop()
-        if event.value.strip():
-            self.run_worker(self._finish(event.value), group="act", exclusive=True, exit_on_error=False)
+        if event.value.strip() and not self._recording:
+            self._recording = True  # once, however often enter is pressed
+            self.run_worker(self._finish(event.value), group="act", exit_on_error=False)
 
     async def _finish(self, line: str) -> None:
         try:
             words = await self._record(composed(line))
         except Exception as error:  # noqa: BLE001  # shown to the person; what was typed stays
+            self._recording = False
             self._say([str(error)])
         else:
             self.dismiss(words)

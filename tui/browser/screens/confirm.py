@@ -62,9 +62,8 @@ class ConfirmScreen(ModalScreen[Answer], Asking):
             yield KeyFooter(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Give the keys to the line, if there is one: its letters are no answers. Begin to look."""
-        for line in self.query(Input):
-            self.set_focus(line)
+        """Give the keys to the line, whose letters are no answers; without one they scroll. Begin to look."""
+        self.set_focus(self.query_one(Input if self._typed else VerticalScroll))
         if look := self._look:
             self.query_one("#consequences", Notice).say(LOOKING)
             self.ask(lambda: look(stopped), self._show, group="consequences")
@@ -102,7 +101,7 @@ class ConfirmScreen(ModalScreen[Answer], Asking):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Agree if it is the text."""
         event.stop()
-        if event.value.strip() == self._typed.strip():
+        if event.value and event.value.strip() == self._typed.strip():
             self.dismiss("yes")
         elif event.value:
             self.query_one("#refusal", Notice).say("That is another text. Escape leaves everything as it is.")
