@@ -298,7 +298,7 @@ async def test_invalid_edit_stays_with_reason(kiosk):
             await press(pilot, "f2")
             assert words in flat(pilot)
             assert pilot.app.screen.query_one("#message").text == text
-        await press(pilot, "escape")
+        await press(pilot, "escape", "y")
         assert len(pilot.app.screen_stack) == 1
 
 
