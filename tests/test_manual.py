@@ -14,7 +14,7 @@ def test_manual_is_as_new_as_help():
 
 
 def test_manual_has_every_command():
-    text = page()
+    text = PAGE.read_text("utf-8")
     for name in COMMANDS:
         assert f'\n.SS "restante {name}' in text, name
     for words in (".B \\-j, \\-\\-journal FILE", ".B RESTANTE_JOURNAL", ".B \\-\\-color [auto|always|never]"):
