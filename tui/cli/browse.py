@@ -1,33 +1,22 @@
 """`restante tui`: the full-screen browser. The only command that needs textual."""
 
-import gc
 import os
 import re
-import signal
 import sys
-import time
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from recorder import HttpTransport, InvalidFilter, JournalReader
+from recorder import JournalReader
 from recorder.model.filters import where
-from tui import config
-from tui.browser.app import Browser
-from tui.browser.gateway import Gateway
-from tui.browser.keys import KEY_IDS, key_names
-from tui.browser.messages import Place
 from tui.cli import options
 from tui.cli.status import status_command
-from tui.state import Remembered, forget, recall, remember
 
-__all__ = ["tui_command"]
+__all__ = ["VIEWS", "tui_command"]
 
-_VIEWS = ("home", "journal", "profiles", "shipping")
-_TIMEOUT = 60.0  # seconds for a picture, and for a request: one that is cut off would be in doubt
+VIEWS = ("home", "journal", "profiles", "shipping")
+"""The browser's views, by the names of their classes' `where`."""
 
 
 def _size(value: str) -> tuple[int, int]:
@@ -43,7 +32,7 @@ def _size(value: str) -> tuple[int, int]:
 @options.connection
 @click.option("--write", is_flag=True, help="Allow retry, discard, edit and ship; each asks first.")
 @click.option(
-    "--view", type=click.Choice(_VIEWS), help="The first view.  [default: the last one, at first home]"
+    "--view", type=click.Choice(VIEWS), help="The first view.  [default: the last one, at first home]"
 )
 @click.option(
     "--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only, as where the locale is not UTF-8."
@@ -98,65 +87,29 @@ def tui_command(
         context.invoke(status_command, path=path, max_age=None, for_programs=False)
         return
 
+    from recorder import HttpTransport  # noqa: PLC0415  # help and completion come without requests
+
     def transport() -> HttpTransport:
         return HttpTransport(url=options.destination(path, url, api_host))
 
     transport().close()  # report a bad address now
-    account = options.query_account() if write and options.QUERY_CREDENTIALS in os.environ else None
-    choices = config.load()
-    keymap = _keymap(choices.keys)
-    remembers = choices.remember and screenshot is None
-    place: Place | None = None
-    while True:  # anew for each file that is put in the place of the one before
-        with Gateway(path, write=write, transport=transport, account=account, choices=choices) as gateway:
-            identity = gateway.identity()
-            known = _recalled(path, identity) if remembers else Remembered()
-            app = Browser(
-                gateway,
-                ascii_only=ascii_only or (screenshot is None and not _speaks_utf8()),
-                keymap=keymap,
-                first=view or ("journal" if words else known.view or "home"),
-                words=words or known.words,
-                place=place,
-                remembered=known,
-            )
-            _choose_theme(app, choices.theme)
-            place = _show(app, screenshot, size)
-        if app.remembered is None:
-            forget(path, identity)
-        elif remembers:
-            remember(path, identity, app.remembered)
-        if place is None:
-            break
-    # Else Python looks once more for cycles among all objects before it ends, which takes 0.2 s of CPU.
-    gc.freeze()
-    context.exit(app.return_code or 0)
+    picture = None if screenshot is None else (screenshot, size)
+    context.exit(
+        _browse(
+            path, words, write=write, transport=transport, view=view, ascii_only=ascii_only, picture=picture
+        )
+    )
 
 
-def _recalled(path: Path, identity: str) -> Remembered:
-    """Return the state of the last run, as far as this version knows its view and its filter."""
-    known = recall(path, identity)
+def _browse(*what: Any, **how: Any) -> int:
+    """Run the browser, which is imported no sooner: help and completion take a fifth of the time without."""
     try:
-        where(known.words, now=0.0)
-    except InvalidFilter:
-        known = replace(known, words=())
-    return known if known.view in _VIEWS else replace(known, view="")
-
-
-def _show(app: Browser, screenshot: Path | None, size: tuple[int, int]) -> Place | None:
-    """Run a browser to its end; where to go on, if it ended for another file."""
-    if screenshot is not None:
-        if not screenshot.absolute().parent.is_dir():
-            raise options.BadInput(f"--screenshot: there is no folder {screenshot.absolute().parent}")
-        _picture(app, screenshot, size)
-        options.narrate(f"Saved {screenshot}.")
-        return None
-    place = app.run()
-    signal.alarm(0)  # it has ended in time: see _bound_the_end
-    if app.changes.sending:
-        options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
-        app.changes.let_end(_TIMEOUT)
-    return place
+        from tui.cli.browsing import browse  # noqa: PLC0415
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "textual":
+            raise
+        raise click.ClickException("The browser needs textual: pip install 'restante[tui]'") from error
+    return browse(*what, **how)
 
 
 def _has_terminal() -> bool:
@@ -164,47 +117,3 @@ def _has_terminal() -> bool:
     return (
         all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
     )
-
-
-def _speaks_utf8() -> bool:
-    """Return True if the terminal can show what is drawn; elsewhere each escape would take several cells."""
-    return all(map(options.speaks_utf8, (sys.stdout, sys.stderr)))
-
-
-def _keymap(keys: Mapping[str, str]) -> Mapping[str, str]:
-    for unknown in sorted(keys.keys() - KEY_IDS.keys()):
-        raise options.BadInput(
-            f"{config.config_file()}: keys: {unknown!r} is no id; there are {', '.join(sorted(KEY_IDS))}"
-        )
-    try:
-        return {name: key_names(given) for name, given in keys.items()}
-    except ValueError as error:
-        raise options.BadInput(f"{config.config_file()}: keys: {error}") from None
-
-
-def _choose_theme(app: Browser, theme: str) -> None:
-    if theme and theme not in app.available_themes:
-        themes = ", ".join(sorted(app.available_themes))
-        raise options.BadInput(f"{config.config_file()}: there is no theme {theme!r}; there are {themes}")
-    app.theme = theme or app.theme
-
-
-def _picture(app: Browser, file: Path, size: tuple[int, int]) -> None:
-    """Draw without a terminal, and save what is drawn once nothing is under way."""
-    drawn: list[str] = []
-
-    async def shoot(pilot: Any) -> None:
-        await pilot.pause()
-        deadline = time.monotonic() + _TIMEOUT
-        while not app.settled and time.monotonic() < deadline:
-            await pilot.pause(0.02)
-        await pilot.pause()
-        drawn.append(app.export_screenshot())
-        app.exit()
-
-    app.run(headless=True, size=size, auto_pilot=shoot)
-    if drawn:
-        try:
-            options.make_private(file).write_text(drawn[0], encoding="utf-8")
-        except OSError as error:
-            raise options.BadInput(f"--screenshot: {file} cannot be written: {error.strerror}") from error

@@ -88,7 +88,7 @@ class _Commands(click.Group):
         try:
             module = importlib.import_module(f"tui.cli.{COMMANDS[cmd_name][0]}")
         except ImportError as error:
-            raise click.ClickException(_missing(error)) from error
+            raise click.ClickException(str(error)) from error
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
@@ -129,13 +129,6 @@ def _closed_pipe() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise _PipeClosed from None
-
-
-def _missing(error: ImportError) -> str:
-    """Return the command that installs what is missing."""
-    if (error.name or "").partition(".")[0] == "textual":
-        return "The browser needs textual: pip install 'restante[tui]'"
-    return str(error)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

@@ -11,6 +11,7 @@ import pytest
 
 from recorder import JournalReader
 from tui import state
+from tui.browser.app import Browser
 from tui.cli import browse
 from tui.state import Remembered
 
@@ -120,7 +121,7 @@ def test_browser_begins_where_it_ended(*, restante, journal, append, config, mon
         app.remembered = replace(app.remembered, view="shipping", words=("state=rejected", "op=add"))
 
     monkeypatch.setattr(browse, "_has_terminal", lambda: True)
-    monkeypatch.setattr(browse.Browser, "run", run)
+    monkeypatch.setattr(Browser, "run", run)
     for _ in range(2):
         assert restante("tui", "-j", journal).code == 0
     known = remember == "true"
@@ -133,7 +134,7 @@ def test_browser_begins_where_it_ended(*, restante, journal, append, config, mon
         )  # of another version
     restante("tui", "-j", journal)
     assert begun[3] == ("home", ())
-    monkeypatch.setattr(browse.Browser, "run", lambda app: setattr(app, "remembered", None))
+    monkeypatch.setattr(Browser, "run", lambda app: setattr(app, "remembered", None))
     restante("tui", "-j", journal)
     assert list(restante.folder.glob(".local/state/restante/*")) == []
 

@@ -75,7 +75,13 @@ def test_help_fits_any_width(restante, page):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "besides"), [("--help", ["sqlite3"]), ("--version", ["sqlite3"]), ("status --help", [])]
+    ("arguments", "besides"),
+    [
+        ("--help", ["sqlite3"]),
+        ("--version", ["sqlite3"]),
+        ("status --help", []),
+        ("tui --help", []),
+    ],
 )
 def test_quick_commands_import_little(restante, arguments, besides):
     ran = restante.process(*arguments.split(), program=WHAT_IS_IMPORTED)
