@@ -1,10 +1,10 @@
-"""Reads for the shipping view: its state, the failures by their words, and the attempts. Blocking, for threads."""
+"""Reads for home and the shipping view: state, failures by their words, attempts. Blocking, for threads."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recorder import Attempt, JournalReader
-from recorder.model.reports import AttemptGroup, FailureGroup, Flow
+from recorder.model.reports import AttemptGroup, FailureGroup
 from tui.browser.gateway import Gateway
 from tui.text.facts import Facts
 from tui.text.home import Home
@@ -13,7 +13,7 @@ from tui.text.marks import numbered
 __all__ = ["Carried", "ShippingGateway", "Standing"]
 
 _ATTEMPTS = 500  # the latest ones
-_FLOW_AGE = 30.0  # seconds
+_HOME_AGE = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class ShippingGateway:
         # Of its own: what takes longer must not keep the pages of entries waiting.
         self._reader = JournalReader(gateway.path, clock=gateway.now)
         self._known: tuple[int, Standing] | None = None
-        self._flow: tuple[float, Flow] | None = None
+        self._home: tuple[tuple[int, ...], Home] | None = None
 
     def close(self) -> None:
         """Close the file."""
@@ -91,9 +91,18 @@ class ShippingGateway:
         return standing
 
     def home(self, stop: Callable[[], bool] = lambda: False) -> Home:
-        """Read what the home view shows; the flow of a day at most every half a minute."""
-        standing = self.standing(stop)
-        now, known = standing.facts.now, self._flow
-        if known is None or not 0 <= now - known[0] < _FLOW_AGE:
-            self._flow = known = now, self._reader.flow()
-        return Home(facts=standing.facts, failures=standing.failures, flow=known[1])
+        """Read what the home view shows.
+
+        Failures and the flow of a day are read again when the numbers of failures change, else every half a minute:
+        while an app records, the journal changes all the time.
+        """
+        facts = self._gateway.facts()
+        counts = facts.statistics
+        key = (counts.rejected, counts.in_doubt, counts.discarded, int(facts.now / _HOME_AGE))
+        if self._home is not None and self._home[0] == key:
+            return replace(self._home[1], facts=facts)
+        failures = self._reader.failures(stop=stop) if counts.rejected else ()
+        home = Home(facts=facts, failures=tuple(failures), flow=self._reader.flow())
+        if not stop():
+            self._home = key, home
+        return home

@@ -1,8 +1,9 @@
 """Home in the browser: a key on a line goes to what decides it, or decides."""
 
-from recorder import JournalReader
+from recorder import Journal, JournalReader
 from tests.tui.browser import shops
 from tests.tui.browser.harness import browsing, press, settled, text_of
+from tui.browser.gateway_shipping import ShippingGateway
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.need_table import NeedTable
 from tui.browser.widgets.top_line import TopLine
@@ -37,3 +38,17 @@ async def test_decided_need_is_gone(stage):
         await press(pilot, "D", "ctrl+e")
     with JournalReader(stage.path) as reader:
         assert (reader.counts().rejected, reader.counts().discarded) == (0, 0)
+
+
+def test_home_reads_failures_as_they_change(stage):
+    shops.ada(stage.path)
+    with stage.gateway() as gateway:
+        reads = ShippingGateway(gateway)
+        first = reads.home()
+        stage.record({"$distinct_id": "bob", "$set": {"a": 1}})
+        second = reads.home()
+        assert (second.facts.statistics.recorded, second.failures is first.failures) == (16, True)
+        with Journal(stage.path) as journal:
+            journal.discard("state=rejected")
+        assert (reads.home().needs, reads.home().failures) == ([], ())
+        reads.close()
