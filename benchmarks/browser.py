@@ -17,7 +17,11 @@ from benchmarks.pairs import Measure, Pair, in_process, resident
 if TYPE_CHECKING:
     from textual.widget import Widget
 
+    from tui.browser.app import Browser
+
 __all__ = ["pairs"]
+
+clock = time.perf_counter
 
 ENTRIES = 1_000_000
 FEW = 10
@@ -38,29 +42,57 @@ async def drawn(widget: "Widget") -> None:
     await done.wait()
 
 
+class Driver:
+    """Keys into a browser, and the time until what they lead to is on the screen."""
+
+    def __init__(self, app: "Browser") -> None:
+        self._app = app
+
+    async def press(self, *keys: str) -> float:
+        """Return the time from the first key until all is read and drawn."""
+        started = clock()
+        for key in keys:
+            self._app.simulate_key(key)
+            await until(self._handled)
+        await until(lambda: self._app.settled)
+        await drawn(self._app.view)
+        return clock() - started
+
+    def _handled(self) -> bool:
+        app = self._app
+        return app._message_queue.empty() and not app._keys and app._acting is None  # noqa: SLF001
+
+    async def typed(self, key: str, text: str) -> float:
+        """Return the time from enter behind a text in a prompt."""
+        await self.press(key, *text)
+        return await self.press("enter")
+
+
 async def measure_browser(path: Path, begun: float) -> dict[str, float]:
     from tui.browser.app import Browser
     from tui.browser.gateway import Gateway
     from tui.browser.widgets.entry_table import EntryTable
 
     with Gateway(path) as gateway:
-        app = Browser(gateway)
+        app = Browser(gateway, first="journal")
         async with app.run_test(size=SIZE):
-            table = app.query_one(EntryTable)
+            driver, table = Driver(app), app.query_one(EntryTable)
             await until(lambda: bool(table.loaded and table.window.rows))
             await drawn(table)
-            painted = time.perf_counter() - begun
-            times = []
-            for page in range(PAGES):
-                # Ten entries are one page: down and up in turn, so that the cursor moves each time there, too.
-                key = "ctrl+u" if page % 2 and len(table.window.rows) <= FEW else "ctrl+d"
-                before, started = table.cursor, time.perf_counter()
-                app.simulate_key(key)
-                await until(lambda before=before: table.cursor != before and not table.under_way)
-                await drawn(table)
-                times.append(time.perf_counter() - started)
-                await until(lambda: app.settled)
-            return {"paint": painted, "page": statistics.median(times), "memory": resident()}
+            found = {"paint": clock() - begun}
+            await until(lambda: app.settled)
+            # Ten entries are one page: down and up in turn, so that the cursor moves each time there, too.
+            for figure, keys in (("row", ("j", "k")), ("page", ("ctrl+d", "ctrl+u"))):
+                times = [await driver.press(keys[press % 2]) for press in range(PAGES)]
+                found[figure] = statistics.median(times)
+            found["memory"] = resident()
+            found["home"] = await driver.press("0")
+            await driver.press("1")
+            found["filter"] = await driver.typed("slash", "op=add")
+            found["search"] = await driver.typed("slash", " value=nowhere")
+            await driver.press("escape")
+            found["profile"] = await driver.press("p")
+            return found
 
 
 async def measure_table(path: Path, begun: float) -> dict[str, float]:
@@ -129,7 +161,12 @@ def pairs() -> Iterator[Pair]:
     seconds, milliseconds, megabytes = (1.0, "s"), (1e3, "ms"), (1e-6, "MB")
     for figure, what, by, to_reach, unit in (
         ("paint", "first paint", "more", 0.5, seconds),
+        ("row", "a row down", "times", 1.3, milliseconds),
         ("page", "a page down", "times", 1.3, milliseconds),
+        ("home", "the home view", "times", 1.3, milliseconds),
+        ("filter", "a filter that matches", "times", 1.3, milliseconds),
+        ("search", "a search in vain", "more", None, seconds),
+        ("profile", "a profile of 50", "more", None, seconds),
         ("memory", "memory", "more", 30, megabytes),
     ):
         few, many = (shown("browser", entries, figure) for entries in (FEW, ENTRIES))
