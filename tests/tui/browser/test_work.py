@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 from tests.tui.browser.harness import browsing, screen_text, settled
 from tui.browser import gateway
@@ -137,3 +138,19 @@ async def test_long_jobs_are_named_and_stopped(kiosk, monkeypatch):
         assert pilot.app.query_one(ProfilesView).pane.opened is None
         assert pilot.app.query_one(JournalView).place[0] == Query()
         assert pilot.app.query_one(EntryDetail)._effect.lines == ("not worked out: it was stopped",)
+
+
+async def test_loaded_matches_are_not_counted(kiosk, monkeypatch):
+    """A search that loads all matches has looked through the whole journal already."""
+    counted = []
+    monkeypatch.setattr(Gateway, "tally", lambda _, query, __: counted.append(query.words) or 40)
+    async with browsing(kiosk) as pilot:
+        view = pilot.app.query_one(JournalView)
+        for word, number in (("ada", 10), ("nowhere", 0)):
+            view.show(Query.of([word]))
+            await settled(pilot)
+            assert view._total == number
+        view.table.window = replace(view.table.window, at_oldest=False)
+        view.on_entry_table_changed()
+        await settled(pilot)
+        assert counted == [("nowhere",)]

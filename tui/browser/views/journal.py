@@ -147,7 +147,6 @@ class JournalView(EntryKeys):
         self._typed.clear()
         self.query_one(StateTabs).tab = query.state
         self.table.show(query, at=at)
-        self._count()
         self._show_lines()
 
     def show_entry(self, seq: int) -> None:
@@ -276,9 +275,16 @@ class JournalView(EntryKeys):
         )
 
     def _count(self) -> None:
-        """Count a filter's matches, and not again before ten times as long as that took."""
+        """Count a filter's matches, if not all are loaded, and not again before ten times as long as that took."""
+        window = self.table.window
+        if not self._query.words or not self.table.loaded:
+            return  # one search at a time: both may look through the whole journal
+        if window.at_newest and window.at_oldest:
+            if self._total != len(window.rows):
+                self._show_count((len(window.rows), 0.0))
+            return
         now = self._gateway.now
-        if not self._query.words or now() < self._count_again_at:
+        if now() < self._count_again_at:
             return
         query = self._query
 
@@ -346,6 +352,7 @@ class JournalView(EntryKeys):
 
     def on_entry_table_changed(self) -> None:
         """Other rows were loaded."""
+        self._count()
         self._show_lines()
         self.go_on()
 
