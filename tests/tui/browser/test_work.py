@@ -154,3 +154,12 @@ async def test_loaded_matches_are_not_counted(kiosk, monkeypatch):
         view.on_entry_table_changed()
         await settled(pilot)
         assert counted == [("nowhere",)]
+
+
+async def test_closed_browser_names_no_job(kiosk):
+    """A timer may tick once more while the app ends."""
+    async with browsing(kiosk) as pilot:
+        line = pilot.app.query_one(WaitLine)
+        await line.remove()
+        line.look()
+        assert not line.waits

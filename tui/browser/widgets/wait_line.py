@@ -35,6 +35,8 @@ class WaitLine(Notice):
 
     def look(self) -> None:
         """Name the job that takes its time now, or none."""
+        if not self.is_attached:  # a timer may tick once more while the app ends
+            return
         late = self._late
         before = self.waits
         self.say(f" {late[0][1].words} … {key_name(self.app, 'app.close')} stops it" if late else "")
