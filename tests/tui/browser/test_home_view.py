@@ -4,8 +4,10 @@ from recorder import Journal, JournalReader
 from tests.tui.browser import shops
 from tests.tui.browser.harness import browsing, press, settled, text_of
 from tui.browser.gateway_shipping import ShippingGateway
+from tui.browser.views.home import HomeView
 from tui.browser.widgets.entry_table import EntryTable
 from tui.browser.widgets.need_table import NeedTable
+from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.top_line import TopLine
 
 
@@ -52,3 +54,15 @@ def test_home_reads_failures_as_they_change(stage):
             journal.discard("state=rejected")
         assert (reads.home().needs, reads.home().failures) == ([], ())
         reads.close()
+
+
+async def test_hidden_views_fit_the_window(stage):
+    """What they show first is not cut or folded to the width that they do not have yet."""
+    shops.ada(stage.path)
+    async with browsing(stage, first="shipping") as pilot:
+        home = pilot.app.query_one(HomeView)
+        home._show(home._gateway.home())
+        assert (
+            "No shipper is running: an app ships while it runs" in home.query_one("#by-itself", Notice).text
+        )
+        assert "SUMMARY" in pilot.app.query_one(EntryTable).heads()

@@ -91,7 +91,7 @@ class HomeView(View):
         home = self._home
         if home is None:
             return
-        width = max(self.query_one("#head").size.width or self.size.width - 1, 20)
+        width = self.query_one("#head").size.width or self.app.size.width - 1
         self.query_one("#head", Static).update(Content.assemble(*head_line(self._journal, home)))
         flow = (Content.assemble(*line) for line in flow_lines(home, width))
         self.query_one("#flow", Static).update(Content("\n").join(flow))

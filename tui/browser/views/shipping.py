@@ -106,7 +106,7 @@ class ShippingView(View):
     def _show_words(self) -> None:
         if self._standing is None:
             return
-        facts, width = self._standing.facts, max(self.size.width - 2, 20)
+        facts, width = self._standing.facts, (self.size.width or self.app.size.width) - 2
         self.query_one("#standing", Static).update(Content.assemble(" ", *standing_line(facts)))
         parts = [part for line in lane_lines(facts) for part in folded(line, width)][:_MOST_LINES]
         self.query_one("#lanes", Notice).say("\n".join(f" {part}" for part in parts))

@@ -50,8 +50,11 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def _width(self) -> int:
-        """Cells of a row; those of the scroll bar are no part of them, whether it shows or not."""
-        return self.scrollable_content_region.width
+        """Cells of a row; those of the scroll bar are no part of them, whether it shows or not.
+
+        A hidden table has none: what it shows first must not be cut to that.
+        """
+        return self.scrollable_content_region.width or self.app.size.width
 
     def heads(self) -> str:
         """Return the line above the rows."""

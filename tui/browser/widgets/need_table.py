@@ -58,7 +58,8 @@ class NeedTable(Lines[Need]):
         need = self.current
         if need is None:
             return []
-        wide, width = self.size.width >= _WIDE, self.size.width - 1
+        width = (self.size.width or self.app.size.width) - 1
+        wide = width >= _WIDE - 1
         whole = cell_len(need.text) <= width - _NUMBER - wide * cell_len(self._hint(need))
         return [need.text] * (not whole) + [self._means(need)] * (not wide)
 
