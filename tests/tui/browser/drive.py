@@ -13,20 +13,29 @@ import subprocess
 import sys
 import tempfile
 import time
+from difflib import unified_diff
+from itertools import count
 from pathlib import Path
 
+from rich.cells import cell_len
+
 from recorder import JournalReader, Recorder, State
+from tui.browser.keys import BINDINGS
 
 PROGRAM = "import sys; sys.argv[0] = 'restante'; from tui.cli import main; main()"
 PATIENCE = 60.0
 SKIPPED = 77
+_NUMBERS = count()
+_MOMENT = 6  # looks, a twentieth of a second apart
 
 
 class Terminal:
     """A tmux server of its own, with one window."""
 
     def __init__(self, folder, size):
-        self._socket = str(Path(folder) / "tmux")
+        self._socket = str(Path(folder) / f"tmux{next(_NUMBERS)}")
+        # A person's own settings, and what was remembered before, show nothing here.
+        self._environment = os.environ | dict.fromkeys(("XDG_CONFIG_HOME", "XDG_STATE_HOME"), str(folder))
         self._size = size
 
     def __enter__(self):
@@ -43,6 +52,7 @@ class Terminal:
             text=True,
             timeout=PATIENCE,
             stdin=subprocess.DEVNULL,
+            env=self._environment,
         )
         return done.stdout
 
@@ -55,6 +65,17 @@ class Terminal:
     def press(self, *keys):
         """Keys by tmux's names; text with -l."""
         self._tmux("send-keys", *keys)
+
+    def resize(self, size):
+        columns, rows = self._size = size
+        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def click(self, words, *, last=False):
+        """Click on the first line, or the last one, that shows some words."""
+        lines = self.screen()
+        row = (max if last else min)(place for place, line in enumerate(lines) if words in line)
+        where = f"{cell_len(lines[row].partition(words)[0]) + 1};{row + 1}"
+        self.press("-l", f"\x1b[<0;{where}M\x1b[<0;{where}m")  # pressed and let go, as xterm tells it
 
     def screen(self):
         """What shows."""
@@ -77,9 +98,9 @@ class Terminal:
             time.sleep(0.05)
 
 
-def make_journal(path):
+def make_journal(path, ago=0.0):
     """A day with one bad entry: number 5 was rejected when it was recorded."""
-    with Recorder("T", path, on_invalid="reject") as recorder:
+    with Recorder("T", path, on_invalid="reject", clock=lambda: time.time() - ago) as recorder:
         for n in range(1, 5):
             recorder.people_set("ada", {"plan": f"plan {n}"})
         recorder.people_increment("ada", {"credits": 5})
@@ -94,7 +115,7 @@ def make_journal(path):
     connection.execute(
         "INSERT INTO attempts (lane, epoch, first, last, updates, bytes, digest, started_at, ended_at, outcome, status,"
         " words, times) VALUES ('people', 1, 5, 5, 1, 90, '', ?, ?, 'refused', 400, 'not numeric', 1)",
-        (time.time(), time.time()),
+        (time.time() - ago,) * 2,
     )
     connection.execute(
         "UPDATE entries SET state = 'rejected', reason = 'not numeric', attempt = 1 WHERE seq = 5"
@@ -143,6 +164,59 @@ def drive(folder, size=(80, 24), show=_silent):
         show("ended", terminal.wait("ended with 0"))
     with JournalReader(path) as reader:
         assert reader.entry(5).state is State.PENDING
+
+
+SIZES = ((120, 36), (80, 24), (200, 60), (60, 15))
+
+
+VIEWS = [binding.key for binding in BINDINGS["app"] if binding.action.startswith("view(")]
+
+
+def walk(folder, show=_silent):
+    """Show every view at each size, by its key where the browser began so, and by a click where it came to that size.
+
+    Both must show the same: what is left over from another size, or was not drawn anew, is seen.
+    """
+    path = Path(folder) / "kiosk.db"
+    make_journal(path, ago=5 * 86_400.0)  # ages do not change meanwhile
+    command = (sys.executable, "-c", PROGRAM, "tui", "-j", path, "--write")
+    with Terminal(folder, (60, 15)) as resized:
+        resized.run(*command)
+        resized.wait("? help")
+        for size in SIZES:
+            resized.resize(size)
+            with Terminal(folder, size) as begun:
+                begun.run(*command)
+                begun.wait("? help")
+                for key in VIEWS:
+                    begun.press(key)
+                    resized.click(f"{key} ")
+                    lines = _agreed(begun, resized, f"[{key} ")
+                    assert len(lines) == size[1]
+                    assert max(map(cell_len, lines)) <= size[0]
+                    assert "Traceback" not in "\n".join(lines)
+                    show(f"view {key} at {size[0]}x{size[1]}", lines)
+                resized.click(f"{VIEWS[1]} ")
+                resized.wait(" SEQ ")
+                resized.click("rej", last=True)
+                show("the tab of rejected entries", resized.wait("►  5"))
+                resized.click("all 65")
+                resized.click("? help", last=True)
+                show("help", resized.wait("Help "))
+                resized.press("Escape")
+                resized.wait("? help")
+
+
+def _agreed(begun, resized, head):
+    """Return the screen of two terminals, once it is the same for a moment, with a view's head and the line of keys."""
+    deadline, agreed = time.monotonic() + PATIENCE, 0
+    while agreed < _MOMENT:
+        lines, other = begun.screen(), resized.screen()
+        agreed = agreed + 1 if lines == other and head in lines[0] and "? help" in lines[-1] else 0
+        if time.monotonic() > deadline:
+            raise AssertionError("\n".join(unified_diff(lines, other, "begun", "resized", lineterm="", n=0)))
+        time.sleep(0.05)
+    return lines
 
 
 def end(folder, how, code, *, size=(80, 24)):

@@ -13,13 +13,18 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.tui.browser.drive import PROGRAM, Terminal, drive, end, make_journal, quit_while_shipping
+from tests.tui.browser.drive import PROGRAM, Terminal, drive, end, make_journal, quit_while_shipping, walk
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux to make a terminal")
 
 
 def test_terminal_session_from_filter_to_retry(tmp_path):
     drive(tmp_path)
+
+
+@pytest.mark.long
+def test_views_fit_every_terminal(tmp_path):
+    walk(tmp_path)
 
 
 @pytest.mark.long
