@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tui import state
 from tui.state import Remembered, forget, recall, remember
 
 STATE = Remembered("profiles", ("state=rejected", "op=add", "profile=Ada Lovelace"), ("op=add", "coffee"))
@@ -46,14 +47,15 @@ def test_state_is_private(tmp_path, folder):
     assert [stat.S_IMODE(one.stat().st_mode) for one in (folder, file)] == [0o700, 0o600]
 
 
-def test_state_is_bounded(tmp_path, folder):
+def test_state_is_bounded(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(state, "_MOST_JOURNALS", 5)
     typed = tuple(f"seq={number}" for number in range(150))
     remember(tmp_path / "0.db", "a", Remembered(words=("x" * 501,), history=(*typed, "x" * 501)))
     assert recall(tmp_path / "0.db", "a") == Remembered(history=typed[-100:])
     os.utime(*folder.iterdir(), (1, 1))
-    for number in range(1, 201):
+    for number in range(1, 6):
         remember(tmp_path / f"{number}.db", "a", STATE)
-    assert len(list(folder.iterdir())) == 200
+    assert len(list(folder.iterdir())) == 5
     assert recall(tmp_path / "0.db", "a") == Remembered()  # the oldest
 
 
