@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from simulator.testing import to_test
 from tui.browser.changes import Changes
-from tui.browser.directory import STATES
+from tui.browser.directory import STATES, narrowing
 from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.keys import BINDINGS
 from tui.browser.messages import ShowEntry
@@ -29,7 +29,8 @@ from tui.text.history import note_of
 __all__ = ["ProfilesView"]
 
 _HINT = "part of an id or a group key, state=rejected"
-_NARROWING = {"state=", *(f"state={name}" for name in (*STATES, "unsent"))}
+_STATES = ("unsent", *STATES)
+_NARROWING = {"state=", *(f"state={name}" for name in _STATES)}
 _HINT_PROPERTY = "part of a property's name or value"
 _NOTHING_OPEN = "Nothing is open to copy: enter opens a profile."
 
@@ -154,7 +155,7 @@ class ProfilesView(View):
             self._from = self.pane.properties.cursor
             self._prompt.open("property", "/ ", self._wanted, _HINT_PROPERTY)
         else:
-            self._prompt.open("profile", "/ ", self._list.search, _HINT, complete=_complete)
+            self._prompt.open("profile", "/ ", self._list.search, _HINT, check=_refusal, complete=_complete)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search while it is typed."""
@@ -314,6 +315,14 @@ class ProfilesView(View):
 def _complete(word: str) -> list[Completion]:
     """Return what narrows the list: its own words of a filter's."""
     return [found for found in completions(word) if found.word in _NARROWING]
+
+
+def _refusal(text: str) -> str:
+    """Return why a text does not narrow the list, safe to print, or nothing."""
+    state, _ = narrowing(text)
+    if state is None or state in _STATES:
+        return ""
+    return f"{printable(state)!r} is no state that profiles are listed by; there are {', '.join(_STATES)}"
 
 
 def _no_property(text: str) -> str:
