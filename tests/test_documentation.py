@@ -60,6 +60,7 @@ settings.load_profile("few")
 """
 
 
+@pytest.mark.long
 def test_recipes_pass(tmp_path):
     """Each recipe of docs/testing.md passes in a project that has nothing else."""
     (tmp_path / "conftest.py").write_text(FEW, encoding="utf-8")
