@@ -8,6 +8,7 @@ from tests.tui.browser.harness import Stage, browsing, press, settled, text_of
 from tests.tui.browser.test_browsing import said, state_of
 from tui.browser.screens.confirm import ConfirmScreen
 from tui.browser.screens.edit import EditScreen
+from tui.browser.widgets.key_footer import KeyFooter
 
 EDITED = '{"$distinct_id": "ada@ex.org", "$union": {"tags": ["b"]}}'
 
@@ -20,7 +21,10 @@ async def test_enter_agrees_to_nothing(kiosk):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "D", "enter")
         assert isinstance(pilot.app.screen, ConfirmScreen)
-        await press(pilot, "ctrl+e", "n", "ctrl+e", "space", "f2", "enter")
+        footer = pilot.app.screen.query_one(KeyFooter)
+        await press(pilot, "ctrl+e", "n")
+        await footer.recompose()  # as when other answers were found just then
+        await press(pilot, "ctrl+e", "space", "f2", "enter")
         assert isinstance(pilot.app.screen, ConfirmScreen)
     assert state_of(kiosk, 12) is State.REJECTED
 

@@ -18,6 +18,8 @@ class KeyFooter(Footer):
 
     async def recompose(self) -> None:
         """Compose the keys that work now, unless they are on the screen already."""
+        if not self.is_attached:  # its screen was answered meanwhile
+            return
         keys = list(self._keys())
         if keys != self._composed:
             self._composed = keys
