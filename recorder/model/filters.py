@@ -11,6 +11,7 @@ no reason of its own, and ``error==`` alone takes entries without any. ``status=
 status of the answer to the request that carried an entry last, ``status=none`` that there was none.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,11 +36,15 @@ class Where:
         sql: The condition; user data is never in it.
         parameters: The values of its question marks.
         state: The state of every entry that it takes, if it names one.
+        first: No entry with a lower number is taken.
+        last: No entry with a higher number is taken.
     """
 
     sql: str
     parameters: tuple[str | float, ...]
     state: State | None = None
+    first: int = 0
+    last: int = 2**62
 
 
 _WORD = re.compile(r"(?P<key>[A-Za-z_]+)(?P<negated>!?)=(?P<value>.*)", re.DOTALL)
@@ -81,6 +86,12 @@ MOST_RANGES = 500
 _LONGEST = 60  # characters
 _STATUS_DIGITS = 3
 _SEQ_DIGITS = 18  # more do not fit into SQLite's integers
+_HIGHEST = 10**_SEQ_DIGITS
+# SQLite would rather try each of 500 ranges on each of a million entries than look each one up: 8.6 s, not 5 ms.
+# It collects all their numbers first, in each page: of more than these that takes longer.
+_FEW_RANGES, _MANY_NUMBERS = 8, 100_000
+_IN_RANGES = """seq IN (SELECT chosen.seq FROM json_each(?) AS run CROSS JOIN entries AS chosen
+                         ON chosen.seq BETWEEN json_extract(run.value, '$[0]') AND json_extract(run.value, '$[1]'))"""
 
 # SQLite's lower() folds ASCII only: what is looked for is folded alike, or it would not find itself.
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
@@ -102,6 +113,7 @@ def where(expression: str | Sequence[str], *, now: float) -> Where:
     clauses: list[str] = []
     parameters: list[str | float] = []
     state: State | None = None
+    first, last = 0, 2**62
     for word in expression.split() if isinstance(expression, str) else expression:
         if not is_text(word):
             raise InvalidFilter(f"{word!a} is no text")
@@ -110,7 +122,10 @@ def where(expression: str | Sequence[str], *, now: float) -> Where:
         parameters.extend(values)
         if word.startswith("state=") and len(values) == 1:
             state = State(str(values[0]))
-    return Where(" AND ".join(clauses) or "1", tuple(parameters), state)
+        if word.startswith("seq="):
+            lows, highs = zip(*_ranges(word.removeprefix("seq=")), strict=True)
+            first, last = max(first, min(lows)), min(last, max(highs))
+    return Where(" AND ".join(clauses) or "1", tuple(parameters), state, first, last)
 
 
 def _word(word: str, now: float) -> Clause:
@@ -186,29 +201,32 @@ def _status(value: str) -> Clause:
 
 
 def _seq(value: str) -> Clause:
+    ranges = _ranges(value)
+    numbers = sum(high - low + 1 for low, high in ranges)
+    if len(ranges) <= _FEW_RANGES or numbers > _MANY_NUMBERS:
+        return f"({' OR '.join(['seq BETWEEN ? AND ?'] * len(ranges))})", [
+            end for one in ranges for end in one
+        ]
+    return _IN_RANGES, [json.dumps(ranges)]
+
+
+def _ranges(value: str) -> list[tuple[int, int]]:
     parts = value.split(",")
     if len(parts) > MOST_RANGES:
         raise InvalidFilter(f"seq= takes at most {MOST_RANGES} numbers and ranges, not {len(parts):,}")
-    clauses: list[str] = []
-    values: list[str | float] = []
-    for part in parts:
-        clause, bounds = _range(part, value)
-        clauses.append(clause)
-        values.extend(bounds)
-    return (clauses[0] if len(clauses) == 1 else f"({' OR '.join(clauses)})"), values
+    return [_range(part, value) for part in parts]
 
 
-def _range(part: str, value: str) -> tuple[str, list[int]]:
+def _range(part: str, value: str) -> tuple[int, int]:
     first, separator, last = part.partition("..")
     bounds = [first, last] if separator else [first, first]
-    named = [(sign, bound) for sign, bound in zip((">=", "<="), bounds, strict=True) if bound]
-    if not named or not all(
-        bound.isascii() and bound.isdigit() and len(bound) <= _SEQ_DIGITS for _, bound in named
+    if not any(bounds) or not all(
+        not bound or (bound.isascii() and bound.isdigit() and len(bound) <= _SEQ_DIGITS) for bound in bounds
     ):
         raise InvalidFilter(
             f"seq={_clipped(value)}: a number, a range such as 100..200, 100.. or ..200, or several with commas"
         )
-    return " AND ".join(f"seq {sign} ?" for sign, _ in named), [int(bound) for _, bound in named]
+    return int(bounds[0] or 0), int(bounds[1] or _HIGHEST)
 
 
 def _clipped(value: str) -> str:

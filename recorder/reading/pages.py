@@ -115,13 +115,16 @@ def _spans(
     if query.indexed:
         return _from_index(read, query, direction, than)
     # An empty filter fills its page from the nearest numbers, however many there are beyond.
-    return _slices(read, direction, than, whole=whole and query.condition.sql == "1")
+    return _slices(read, query.where, direction, than, whole=whole and query.condition.sql == "1")
 
 
-def _slices(read: Read, direction: Direction, than: int | None, *, whole: bool) -> Iterator[range]:
+def _slices(
+    read: Read, where: Where, direction: Direction, than: int | None, *, whole: bool
+) -> Iterator[range]:
     ((lowest, highest),) = read(sql.ENDS)
     if lowest is None:
         return
+    lowest, highest = max(lowest, where.first), min(highest, where.last)
     size = highest - lowest + 1 if whole else _SLICE
     if direction is OLDER:
         top = highest if than is None else min(than - 1, highest)

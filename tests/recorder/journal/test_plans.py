@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from recorder import Journal, Lane, journal, maintenance, reading
+from recorder.model.filters import where
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 
@@ -50,6 +51,15 @@ def test_state_of_entries_asks_lanes_once(empty):
     sql = "SELECT count(*) FROM entries_with_state WHERE state = 'shipped' AND seq BETWEEN 1 AND 9"
     plan = empty.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
     assert not [step for *_, step in plan if "CORRELATED" in step]
+
+
+def test_listed_numbers_are_looked_up(empty):
+    """Marked entries are such a list: to try each range on each of a million entries takes 8 s."""
+    condition = where(f"seq={','.join(map(str, range(1, 1_000, 2)))}", now=0.0)
+    sql = f"SELECT seq FROM entries_with_state WHERE {condition.sql} ORDER BY seq"
+    plan = [step for *_, step in empty.execute(f"EXPLAIN QUERY PLAN {sql}", condition.parameters)]
+    assert not [step for step in plan if re.search(r"SCAN (entries|chosen)", step)], plan
+    assert (condition.first, condition.last) == (1, 999)
 
 
 @pytest.mark.parametrize("lane", Lane)

@@ -143,6 +143,14 @@ def test_most_ranges_are_one_condition(found):
     assert found(f"seq={','.join(f'{n}..{n}' for n in range(1, 501))}") == ALL
 
 
+@pytest.mark.parametrize("wide", ["", ",20..", ",20..900000"])
+def test_long_list_takes_what_short_ones_take(found, wide):
+    """Of many ranges the numbers are looked up, unless that were too many."""
+    ranges = ["1", "3..4", "6", "8", "10", *map(str, range(12, 19))]
+    assert found(f"seq={','.join(ranges)}{wide}") == [10, 8, 6, 4, 3, 1]
+    assert found(f"seq!={','.join(ranges)}{wide}") == [11, 9, 7, 5, 2]
+
+
 def test_all_words_must_hold(found):
     assert found("profile=ada op=add") == [6, 2]
     assert found("  profile=ada\top=add  lane=people\n") == [2]
