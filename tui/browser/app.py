@@ -297,7 +297,7 @@ class Browser(Navigation):
         if self.remembered is not None and self.query(View):
             journal = self.query_one(JournalView)
             self.remembered = Remembered(
-                view=self.view.where, words=journal.place[0].expression, history=tuple(journal.history)
+                view=self.view.where, words=journal.place[0].expression, history=journal.prompt.history
             )
         super().exit(*arguments, **options)
 

@@ -11,7 +11,7 @@ from tui.browser.gateway import Gateway
 from tui.browser.messages import ShowProfile
 from tui.browser.views.view import View
 from tui.browser.widgets.entry_table import EntryTable
-from tui.browser.widgets.prompt import Prompt
+from tui.browser.widgets.filter_prompt import FilterPrompt
 from tui.browser.work import stopped
 from tui.text.detail import copied
 from tui.text.marks import Marks
@@ -35,9 +35,9 @@ class EntryKeys(View):
         return self.query_one(EntryTable)
 
     @property
-    def prompt(self) -> Prompt:
+    def prompt(self) -> FilterPrompt:
         """The prompt above the table."""
-        return self.query_one(Prompt)
+        return self.query_one(FilterPrompt)
 
     @property
     def chosen(self) -> Marks:

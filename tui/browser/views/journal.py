@@ -1,7 +1,6 @@
 """The journal view: tabs, filter, table and detail, and the keys that act on entries."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -16,20 +15,20 @@ from tui.browser.messages import Failed
 from tui.browser.views.entry_keys import EntryKeys
 from tui.browser.widgets.entry_detail import EntryDetail
 from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.filter_prompt import FilterPrompt
 from tui.browser.widgets.journal_body import JournalBody
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.prompt import Prompt
 from tui.browser.widgets.state_tabs import StateTabs
 from tui.browser.work import stopped
 from tui.text.facts import Facts
-from tui.text.filter_words import Completion, begun_id, completions, quoted, refusal
+from tui.text.filter_words import quoted
 from tui.text.format import printable
 from tui.text.rows import Query, words_of
 from tui.text.states import PROBLEMS
 
 __all__ = ["JournalView"]
 
-_HINT = "state=rejected op=add profile=ada since=2h"
 _EMPTY = """Nothing is recorded yet. Three lines of Python that record something:
 
 from recorder import Recorder
@@ -51,15 +50,12 @@ class JournalView(EntryKeys):
         self._total: int | None = None
         self._find: tuple[str, ...] = ()
         self._count_again_at = 0.0
-        self._profiles = profiles
-        self._ids: tuple[str | None, Sequence[tuple[str, int]]] = (None, ())  # those that begin so
-        self.history = list(history)
-        """Filters typed so far, oldest first."""
+        self._prompt = FilterPrompt(profiles, history)
 
     def compose(self) -> ComposeResult:
         """Tabs, prompt and notices above; table and detail below."""
         yield StateTabs()
-        yield Prompt()
+        yield self._prompt
         yield Notice("filter-line")
         yield JournalBody(self._gateway)
 
@@ -101,6 +97,7 @@ class JournalView(EntryKeys):
         """Show the counts in the tabs."""
         self._facts = facts
         self.query_one(StateTabs).facts = facts
+        self.prompt.counts = facts.by_state
 
     def refresh_view(self) -> None:
         """The journal has changed, or time has passed."""
@@ -159,45 +156,11 @@ class JournalView(EntryKeys):
 
     def action_filter(self) -> None:
         """Ask for a filter."""
-        self._ask_words("filter", "/ ", self._query.words)
+        self.prompt.ask_words("filter", "/ ", self._query.words)
 
     def action_find(self) -> None:
         """Ask what to find."""
-        self._ask_words("find", "find ", self._find)
-
-    def _ask_words(self, purpose: str, sign: str, words: Iterable[str]) -> None:
-        self.prompt.open(
-            purpose,
-            sign,
-            " ".join(map(quoted, words)),
-            _HINT,
-            check=refusal,
-            complete=self._complete,
-            history=self.history,
-        )
-
-    def _complete(self, word: str) -> list[Completion]:
-        start = begun_id(word)
-        if start is not None and start != self._ids[0]:
-            self._ids = (start, ())
-            self._read_ids(start)
-        return completions(
-            word, counts=self._facts.by_state if self._facts is not None else {}, profiles=self._ids[1]
-        )
-
-    def _read_ids(self, start: str) -> None:
-        """Read the ids that begin so, while they are being collected again and again."""
-
-        def show(found: tuple[Sequence[tuple[str, int]], bool]) -> None:
-            if self.prompt.is_open and self._ids[0] == start:
-                ids, complete = found
-                if ids != self._ids[1]:
-                    self._ids = (start, ids)
-                    self.prompt.offer_again()
-                if not complete:
-                    self._read_ids(start)
-
-        self.ask(partial(self._profiles.starting, start), show, group="ids")
+        self.prompt.ask_words("find", "find ", self._find)
 
     def on_prompt_closed(self) -> None:
         """Go back to the table."""
@@ -220,7 +183,7 @@ class JournalView(EntryKeys):
         unchanged = message.text == printable(" ".join(map(quoted, before)))
         words = list(before) if unchanged else words_of(message.text)
         if words:
-            self.history = [*(text for text in self.history if text != message.text), message.text]
+            self.prompt.keep(message.text)
         if not finds:
             self.show(Query.of(words, self._query.state))
             return
