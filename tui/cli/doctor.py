@@ -12,8 +12,7 @@ from tui.text.format import count, printable
 
 __all__ = ["doctor_command"]
 
-_NARROWEST = 40  # cells of a terminal whose lines are folded
-_INDENT = 6
+_INDENT = 6  # cells of the mark
 _MARKS = {
     Severity.OK: ("ok    ", "$text-success"),
     Severity.NOTICE: ("note  ", "$text-warning"),
@@ -43,7 +42,7 @@ def doctor_command(context: click.Context, path: Path, deep: bool, for_programs:
         options.write_json(findings)
     else:
         for finding in findings:
-            options.say(_MARKS[finding.severity], _told(finding, options.table_width()))
+            options.say(_MARKS[finding.severity], _told(finding))
         wrong = sum(finding.severity is Severity.ATTENTION for finding in findings)
         needs = "needs" if wrong == 1 else "need"
         told = f"{count(wrong, 'thing')} {needs} attention." if wrong else "Nothing needs attention."
@@ -55,11 +54,6 @@ def _progress(what: str) -> None:
     options.narrate(f"Looking at {printable(what)} …")
 
 
-def _told(finding: Finding, width: int) -> str:
-    """Return the words about a finding, and below them the advice; on a terminal their lines stand under each other."""
+def _told(finding: Finding) -> str:
     lines = [f"{finding.name}: {printable(finding.text)}", *filter(None, [printable(finding.advice)])]
-    if width >= _NARROWEST:
-        from tui.text.cells import folded  # noqa: PLC0415  # a pipe needs no cells
-
-        lines = [part for line in lines for part in folded(line, width - _INDENT)]
-    return f"\n{' ' * _INDENT}".join(lines)
+    return f"\n{' ' * _INDENT}".join(options.hanging(line, _INDENT) for line in lines)

@@ -22,6 +22,7 @@ from tui.text.format import count
 __all__ = ["fleet_command"]
 
 _ENDINGS = (".db", ".jsonl", ".jsonl.gz")
+_INDENT = 2
 _PARQUET = "parquet:"
 _SKEW = 600.0  # seconds that a clock may be off
 
@@ -112,7 +113,8 @@ def fleet_command(
     if for_programs:
         options.write_json(tables.all_rows(report))
     else:
-        options.say("\n".join(format_report(report)))
+        for line in format_report(report):
+            options.say(options.hanging(line, _INDENT))
         if report.findings and exported_at is None:
             options.narrate(
                 "Right if no device sent anything between its snapshot and the export; else give --exported-at."

@@ -38,6 +38,7 @@ __all__ = [
     "destination",
     "filter_words",
     "go_ahead",
+    "hanging",
     "journal",
     "journal_hint",
     "json_flag",
@@ -63,6 +64,7 @@ __all__ = [
 QUERY_CREDENTIALS = "RESTANTE_QUERY_CREDENTIALS"
 """Variable that names the account that reads profiles."""
 
+_NARROWEST = 40  # cells of a terminal whose lines are broken at blanks
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGkmg]?)B?")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -297,6 +299,16 @@ def table_width() -> int:
     import shutil  # noqa: PLC0415  # it imports bz2
 
     return shutil.get_terminal_size().columns
+
+
+def hanging(line: str, indent: int) -> str:
+    """Return a line, on a terminal broken at blanks; what is broken off is indented by so many cells."""
+    width = table_width()
+    if width < _NARROWEST:
+        return line
+    from tui.text.cells import folded  # noqa: PLC0415  # a pipe needs no cells
+
+    return f"\n{' ' * indent}".join(folded(line, width - indent))
 
 
 @contextmanager
