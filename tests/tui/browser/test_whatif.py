@@ -1,5 +1,7 @@
 """Questions about what is in doubt show both outcomes, and take the harmless ones apart."""
 
+import pytest
+
 from recorder import Journal, JournalReader, Recorder, Shipper, ShippingPolicy
 from tests.doubles import RESET, Boot, Scripted
 from tests.tui.browser.harness import browsing, press, settled, text_of
@@ -40,6 +42,7 @@ async def test_harmless_entries_are_retried_alone(stage):
         assert not reader.entry(2).hazardous
 
 
+@pytest.mark.long
 async def test_edit_shows_what_it_changes(kiosk):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "ctrl+e")
