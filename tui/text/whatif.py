@@ -103,6 +103,8 @@ def if_decided(
     columns += [Column(f"after {verb}", after[verb], verb is Verb.RETRY) for verb in verbs]
     updates = {seq: Update.read(row.operator, row.message) for seq, row in chosen.items()}
     risky = {name for seq, update in updates.items() if seq not in harmless for name in update.properties}
+    if any(update.operator == Operator.DELETE and seq not in harmless for seq, update in updates.items()):
+        risky.update(name for column in columns for state in column.states for name in state or ())
     return _what_if(history, columns, [*updates.values()], risky if doubtful else None)
 
 

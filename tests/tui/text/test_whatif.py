@@ -117,6 +117,18 @@ def test_deletion_shows_the_whole_profile():
     ]
 
 
+def test_deletion_amid_a_run_is_not_harmless():
+    """Sent again, it would end what came behind it."""
+    doubt = State.IN_DOUBT
+    entries = history(
+        (State.SHIPPED, {"$set": {"a": 1}}), (doubt, {"$delete": ""}), (doubt, {"$set": {"b": 2}})
+    )
+    assert lines(if_decided(entries, {2, 3}, [Verb.RETRY]))[2:] == [
+        "a    1         -        -",
+        "b    -         2        2",
+    ]
+
+
 def edited(sends, state):
     entry = Entry(
         seq=2, lane=Lane.PEOPLE, group_key=None, profile="ada", operator="$add", message={}, recorded_at=0.0,
