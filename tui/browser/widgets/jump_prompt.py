@@ -48,13 +48,14 @@ class JumpPrompt(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [*BINDINGS["jump"]]
     DEFAULT_CSS = """
     JumpPrompt {
-        layer: over; dock: top; width: 88; max-width: 100%; height: 16; max-height: 100%;
+        layer: over; dock: top; width: 88; max-width: 100%; height: 16; max-height: 90%; margin-top: 1;
         background: $surface; border: round $primary; display: none;
     }
     """
 
     def __init__(self) -> None:
         super().__init__(id="jump")
+        self.border_title = "Go to an entry, a profile or an action"
         self._actions: list[SystemCommand] = []
         self._leave: Callable[[], object] = bool
         self._go_to: Callable[[Jump], object] = bool
