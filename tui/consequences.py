@@ -1,8 +1,8 @@
 """Reads of what a question would do: the first profiles that it is about, each from its own entries."""
 
+import json
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from recorder import Entry, JournalDamaged, JournalReader
 from recorder.journal.decisions import Decision, Verb
@@ -47,26 +47,25 @@ def of_decision(
     numbers = weighed[verbs[0]].numbers
     harmless = frozenset(seq for decision in weighed.values() for seq in decision.harmless)
     taken, profiles = frozenset(numbers), reader.profiles_of(numbers)
-    first = [
-        _what_if(
-            reader,
-            each.profile,
-            each.group_key,
-            stop,
-            lambda history: if_decided(history, taken, verbs, harmless),
-        )
-        for each in profiles[:_MOST_PROFILES]
-    ]
+
+    def make(history: History) -> WhatIf:
+        return if_decided(history, taken, verbs, harmless)
+
+    few = profiles[:_MOST_PROFILES]
+    first = [_what_if(reader, each.profile, each.group_key, stop, make) for each in few]
     return Consequences(first, len(profiles) - len(first))
 
 
 def of_edit(
-    reader: JournalReader, entry: Entry, message: str, stop: Callable[[], bool] = _never
+    reader: JournalReader, entry: Entry, message: Any, stop: Callable[[], bool] = _never
 ) -> Consequences:
-    """Return what another message, as JSON, would make of an entry's profile; nothing for one that has none."""
+    """Return what another message would make of an entry's profile; nothing for one that has none."""
     if entry.operator is None or entry.profile is None:
         return Consequences([])
-    make = partial(if_edited, entry=entry, message=message)
+
+    def make(history: History) -> WhatIf:
+        return if_edited(history, entry, json.dumps(message))
+
     return Consequences([_what_if(reader, entry.profile, entry.group_key, stop, make)])
 
 

@@ -116,7 +116,7 @@ class Actions:
     def consequences_of_edit(self, entry: Entry, text: str, stop: Callable[[], bool]) -> Consequences:
         """Return what another message would make of an entry's profile."""
         with JournalReader(self._gateway.path, clock=self._gateway.now) as reader:
-            return of_edit(reader, entry, json.dumps(_parsed(text)), stop)
+            return of_edit(reader, entry, _parsed(text), stop)
 
     def decide(self, verb: Verb, numbers: Sequence[int]) -> Decision:
         """Decide about exactly these entries: those that the question named, whatever else matches by now."""

@@ -16,7 +16,9 @@ from recorder import Entry, InvalidOperation, Journal, JournalReader, State
 from recorder.journal.decisions import Verb
 from tui.cli import options
 from tui.cli.lines import parse_object, whole_text
+from tui.consequences import of_edit
 from tui.text.format import escaped_json, printable
+from tui.text.whatif import table
 
 __all__ = ["edit_command"]
 
@@ -72,13 +74,19 @@ def _edit(path: Path, entry: Entry, text: bytes) -> int:
     message = _new_message(entry, text)
     if message is None:
         return _NOTHING_DONE
+    lines: list[str] = []
     try:
+        if width := options.table_width():  # for a person only
+            with JournalReader(path) as reader:
+                lines = list(table(*of_edit(reader, entry, message), width))
         with Journal(path) as journal:
             journal.edit(entry.seq, message)
     except InvalidOperation as error:
         hint = "" if error.hint == InvalidOperation.hint else f"\n{error.hint}"
         raise options.BadInput(printable(str(error)) + hint) from error
     options.narrate(f"Entry {entry.seq:,} is to be sent as edited.")
+    for line in lines:
+        options.narrate(line)
     return 0
 
 

@@ -19,7 +19,7 @@ def written(pilot):
 
 async def test_enter_agrees_to_nothing(kiosk):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
-        await press(pilot, "D", "enter")
+        await press(pilot, "D", "enter", "D")  # nor does its own key, pressed twice
         assert isinstance(pilot.app.screen, ConfirmScreen)
         footer = pilot.app.screen.query_one(KeyFooter)
         await press(pilot, "ctrl+e", "n")

@@ -47,6 +47,13 @@ def files(tmp_path):
 # --- in an editor
 
 
+def test_effect_is_shown_on_a_terminal(restante, journal, append):
+    append(GOOD)
+    ran = restante.on_terminal("edit", "1", "--message", json.dumps(MENDED), "-j", journal)
+    assert ran.code == 0
+    assert 'plan  -           "pro"     "free"' in ran.out
+
+
 def test_edited_text_is_sent(edit, journal, append, tmp_path):
     append(GOOD)
     ran = edit(
