@@ -191,7 +191,7 @@ def test_states_are_counted_for_each_profile(recorder, journal, reader):
     assert states_by_profile(reader, reader.counts().pending) == wanted
 
 
-def test_search_for_pending_ends_with_the_last(recorder, journal, reader, monkeypatch):
+def test_pending_search_ends_with_last(recorder, journal, reader, monkeypatch):
     """Of a million entries that were shipped, none is looked at."""
     monkeypatch.setattr(entries, "_NUMBERS", 10)
     monkeypatch.setattr(entries, "_COUNTED", 2)
@@ -204,7 +204,7 @@ def test_search_for_pending_ends_with_the_last(recorder, journal, reader, monkey
     assert list(reader.profile_states(1, stop=lambda: True)) == pages[:3]
 
 
-def test_counts_of_states_come_from_the_index(recorder, reader):
+def test_state_counts_come_from_index(recorder, reader):
     recorder.people_set("ada", {"a": 1})
     plan = reader._all(f"EXPLAIN QUERY PLAN {statements.SET_ASIDE_COUNTS}", ("rejected", "people", 0, 100))
     assert any("USING INDEX entries_set_aside" in row[-1] for row in plan), plan

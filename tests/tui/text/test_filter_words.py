@@ -37,5 +37,5 @@ def test_completed_ids_are_read_back(who):
 
 
 @pytest.mark.parametrize("who", ["O'Hara", "\x1b[31m", "\u202eabc"])
-def test_ids_that_cannot_be_typed_are_left_out(who):
+def test_untypable_ids_are_left_out(who):
     assert completions("profile=", profiles=[(who, 3)]) == []
