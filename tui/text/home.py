@@ -20,6 +20,7 @@ from tui.text.states import MUTED
 __all__ = [
     "Home",
     "Line",
+    "beginning",
     "by_itself",
     "flow_lines",
     "head_line",
@@ -40,6 +41,13 @@ _LEAST_BARS = 8  # cells of a sparkline
 _GAP = "   "
 _BAR = "$text-primary"
 _MINUTES = 5  # see Flow.lately
+
+
+_BEGINNING = """Nothing is recorded yet. Three lines of Python that record something:
+
+from recorder import Recorder
+recorder = Recorder("PROJECT", "{name}")
+recorder.people_set("ada", {{"plan": "pro"}})"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +134,23 @@ def standing_line(facts: Facts) -> Line:
     return line
 
 
-def by_itself(home: Home, ship: str) -> Iterator[str]:
+def beginning(name: str) -> str:
+    """Return what to do about a journal of this name that is empty."""
+    return _BEGINNING.format(name=printable(name))
+
+
+def by_itself(name: str, home: Home, ship: str) -> Iterator[str]:
     """Yield what goes on without a person.
 
     Args:
+        name: The journal's.
         home: The state of the journal.
         ship: The means to ship now: a key or a command; empty where there is none.
     """
     facts = home.facts
     shipper, counts = facts.shipper, facts.statistics
     if not counts.recorded:
-        yield "Nothing is recorded yet."
+        yield beginning(name)
     if counts.unsent:
         goes_on = ". Nothing to do, it goes on by itself." if shipper.running else "."
         yield from (f"{line}{goes_on}" for line in lane_lines(facts, _GOES_ON))
@@ -186,7 +200,7 @@ def home_lines(name: str, home: Home, width: int) -> Iterator[Line]:
         yield [(f" {place}  ", look_of(need)), (first, "")]
         for line in others + folded(means(need, {}), max(width - 4, 20)):
             yield [(f"    {line}", "")]
-    for text in by_itself(home, "`restante ship`"):
+    for text in by_itself(name, home, "`restante ship`"):
         yield from _hanging(" -  ", text, width)
     yield from flow_lines(home, width)
     facts = home.facts

@@ -61,11 +61,12 @@ def test_head_counts_what_needs_you():
     ],
 )  # fmt: skip
 def test_what_needs_nobody_is_told(shipper, lines):
-    assert list(by_itself(home(**shipper), "s ships now")) == lines
+    assert list(by_itself("kiosk.db", home(**shipper), "s ships now")) == lines
 
 
-def test_nothing_is_recorded_yet():
-    assert list(by_itself(home(Statistics()), "")) == ["Nothing is recorded yet."]
+def test_empty_journal_says_how_to_begin():
+    (told,) = by_itself("kiosk.db", home(Statistics()), "")
+    assert 'Recorder("PROJECT", "kiosk.db")' in told
 
 
 @pytest.mark.parametrize("width", [45, 60, 80, 100, 120, 200])

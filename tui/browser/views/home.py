@@ -99,7 +99,7 @@ class HomeView(View):
         ship = f"{self.key('home.ship')} ships now" if self._write else ""
         words = {
             "need": self.table.unseen,
-            "by-itself": list(by_itself(home, ship)),
+            "by-itself": list(by_itself(self._journal, home, ship)),
             "home-accounts": list(accounts_lines(facts.statistics, facts.shipper, facts.now)),
         }
         for name, lines in words.items():

@@ -24,16 +24,11 @@ from tui.browser.work import stopped
 from tui.text.facts import Facts
 from tui.text.filter_words import quoted
 from tui.text.format import printable
+from tui.text.home import beginning
 from tui.text.rows import Query, words_of
 from tui.text.states import PROBLEMS
 
 __all__ = ["JournalView"]
-
-_EMPTY = """Nothing is recorded yet. Three lines of Python that record something:
-
-from recorder import Recorder
-recorder = Recorder("PROJECT", "{name}")
-recorder.people_set("ada", {{"plan": "pro"}})"""
 
 
 class JournalView(EntryKeys):
@@ -350,7 +345,7 @@ class JournalView(EntryKeys):
         if self._query.words:
             return f"0 of {self._kept:,} match {' '.join(map(printable, self._query.words))}, esc clears"
         if state is None:
-            return _EMPTY.format(name=printable(self._gateway.path.name))
+            return beginning(self._gateway.path.name)
         word = state.value.replace("_", " ")
         if self._facts is not None and (gone := self._facts.pruned.get(state)):
             return f"None is kept: {gone:,} {word} were pruned."

@@ -73,7 +73,7 @@ class NeedTable(Lines[Need]):
 
     def get_content_height(self, *_: object) -> int:
         """Return a row for each."""
-        return max(len(self.rows), 1)
+        return len(self.rows)
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
         """Return number, sentence, and where there is space the keys."""

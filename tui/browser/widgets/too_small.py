@@ -27,5 +27,5 @@ class TooSmall(Widget):
 
     def render(self) -> Content:
         """Draw the line; it wraps if it is too long."""
-        counts: Line = [(": ", ""), *accounts_line(self.facts, short=True)] if self.facts else []
-        return Content.assemble(f"Needs {LEAST_WIDTH}x{LEAST_HEIGHT}", *counts)
+        counts: Line = accounts_line(self.facts, short=True) if self.facts else []
+        return Content.assemble(f"Needs {LEAST_WIDTH}x{LEAST_HEIGHT}{': ' if counts else ''}", *counts)

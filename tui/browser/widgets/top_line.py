@@ -30,7 +30,7 @@ _NAME = 24  # cells of the journal's name
 
 
 def accounts_line(facts: Facts, *, short: bool) -> Line:
-    """Return the counts that need attention: ``12 unsent  3 rejected``."""
+    """Return the counts that need attention: ``12 unsent  3 rejected``; empty if there are none."""
     counts = facts.statistics
     words = (
         (counts.unsent, "unsent", "unsent", "bold"),
@@ -45,7 +45,7 @@ def accounts_line(facts: Facts, *, short: bool) -> Line:
     for number, word, few, style in words:
         if number:
             line += [(gap, "")] * bool(line) + [(f"{number:,} {few if short else word}", style)]
-    return line or [("all sent" if counts.recorded else "nothing recorded", "")]
+    return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +125,10 @@ class TopLine(Widget):
             name = fitted(self._journal, min(_NAME, cell_len(self._journal)))
             line += [(f"{name} {size(facts.statistics.bytes)}", ""), *gap]
         if much > 0:
-            line += [
-                (standing_of(facts.shipping, facts.statistics, facts.shipper), standing_style(facts)),
-                *gap,
-            ]
-        line += accounts_line(facts, short=short)
+            words = standing_of(facts.shipping, facts.statistics, facts.shipper)
+            line.append((words, standing_style(facts)))
+        counts = accounts_line(facts, short=short)
+        line += [*gap, *counts] if line and counts else counts
         oldest = facts.statistics.oldest_pending_seconds
         if much > 1 and oldest is not None:
             line += [*gap, (f"oldest {age(oldest)}", "")]
