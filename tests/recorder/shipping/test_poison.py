@@ -350,7 +350,7 @@ def test_reader_tells_what_is_never_answered(device):
         assert reader.hold(reader.entry(2)).behind == 1
     assert "never answered" in kiosk.round().message
     (finding,) = [finding for finding in diagnose(kiosk.path) if finding.name == "unanswered"]
-    assert "1 profile (up to" in finding.text
+    assert "1 profile is never answered" in finding.text
 
 
 def test_mended_service_takes_poison(device):
