@@ -62,7 +62,6 @@ def test_missing_or_foreign_exits_2(restante, journal, content):
         ((), {}, ""),
         ((REFUSED,), {}, "rejected"),
         ((FORBIDDEN,), {}, "paused"),
-        ((RESET,), {}, "in doubt"),
         ((RESET,), {"in_doubt": "hold", "settle_after": 0}, "held"),
     ],
 )

@@ -1,1 +1,1 @@
-"""The three views of the browser."""
+"""The views of the browser."""

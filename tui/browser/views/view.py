@@ -1,4 +1,4 @@
-"""The base of the three views: moving, copying, and what the app asks of each."""
+"""The base of the views: moving, copying, and what the app asks of each."""
 
 from collections import deque
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Table(Protocol):
 
 
 class View(Widget, Asking):
-    """One of the three views. Keys act in the order in which they were typed."""
+    """One of the views. Keys act in the order in which they were typed."""
 
     where: ClassVar[str] = ""
     """The view's place in `tui.browser.keys.BINDINGS`, and its id."""
