@@ -577,6 +577,23 @@ def contrast(pilot, words):
     return abs(text - behind) / 765
 
 
+async def test_click_enters_and_leaves_the_detail(kiosk):
+    """Escape knows it, and keys move in what was clicked."""
+    async with browsing(kiosk, (120, 36)) as pilot:
+        await press(pilot, "1")
+        for leave in ("click", "escape"):
+            await pilot.click("#detail", offset=(5, 3))
+            await settled(pilot)
+            assert pilot.app.view.body.entered
+            cursor = table(pilot).cursor
+            await press(pilot, "j")
+            assert table(pilot).cursor == cursor
+            await (press(pilot, "escape") if leave == "escape" else pilot.click("#entries", offset=(5, 2)))
+            await settled(pilot)
+            assert table(pilot).has_focus
+            assert not pilot.app.view.body.entered
+
+
 async def test_tabs_are_clicked(kiosk):
     async with browsing(kiosk) as pilot:
         await pilot.click("#tabs", offset=(screen_text(pilot.app)[1].index("rej"), 0))

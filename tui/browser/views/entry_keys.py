@@ -128,6 +128,9 @@ class EntryKeys(View):
 
         def act() -> None:
             filters = list(self.chosen.filters())
+            if not filters:
+                self.say("There is no entry to export.")
+                return
             self.ask(
                 lambda: write(name, self._gateway.exported(filters, stopped)),
                 self.say,

@@ -19,6 +19,7 @@ from tui.text.states import LOOKS
 
 __all__ = ["EntryCanvas"]
 
+_MARKED = Style(underline=True)
 _MARGIN = 2  # cells at the side of what stands in place of rows
 
 
@@ -28,7 +29,6 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "row--cursor",
-        "row--marked",
         "row--missing",
     }
 
@@ -108,6 +108,5 @@ class EntryCanvas(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip(segments).adjust_cell_length(width, style)
 
     def _style(self, *, here: bool, marked: bool) -> Style:
-        if here:
-            return self.get_component_rich_style("row--cursor")
-        return self.get_component_rich_style("row--marked") if marked else self.rich_style
+        style = self.get_component_rich_style("row--cursor") if here else self.rich_style
+        return style + _MARKED if marked else style

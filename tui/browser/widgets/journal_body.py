@@ -74,6 +74,12 @@ class JournalBody(Container):
         if place:
             detail.show(self.table.cursor)
 
+    def on_descendant_focus(self) -> None:
+        """A click enters the detail, or leaves it."""
+        if self.entered != self.detail.has_focus:
+            self.entered = self.detail.has_focus
+            self.place_detail()
+
     def on_resize(self, event: Resize) -> None:
         """Place table and detail anew; who has the keys may be hidden now."""
         del event
