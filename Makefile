@@ -24,7 +24,7 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check compiled docs release-check test sdks test-rest test-all bench bench-full pictures man format clean
+.PHONY: help install demo check compiled docs release-check test sdks test-rest test-all bench bench-full pictures recording man format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -105,6 +105,9 @@ bench-full: bench ## the same, and those that take minutes each
 
 pictures: $(INSTALLED) ## draw the browser for README.md, to be looked at
 	PYTHONPATH=. $(BIN)/python docs/pictures/draw.py
+
+recording: $(INSTALLED) ## play the first minute in tmux, and record it for README.md
+	PYTHONPATH=. $(BIN)/python docs/pictures/record.py
 
 man: $(INSTALLED) ## write the manual page, docs/restante.1, from the texts of --help
 	PYTHONPATH=. $(BIN)/python docs/manual.py

@@ -77,9 +77,9 @@ class Terminal:
         where = f"{cell_len(lines[row].partition(words)[0]) + 1};{row + 1}"
         self.press("-l", f"\x1b[<0;{where}M\x1b[<0;{where}m")  # pressed and let go, as xterm tells it
 
-    def screen(self):
-        """What shows."""
-        return self._tmux("capture-pane", "-p").splitlines()
+    def screen(self, *options):
+        """What shows; with -e its colours, too."""
+        return self._tmux("capture-pane", "-p", *options).splitlines()
 
     def modes(self):
         """What a program may leave behind."""
