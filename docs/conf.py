@@ -70,8 +70,8 @@ def _named(key: str) -> str:
 
 
 def lead_to_sources(_app: Sphinx, _name: str, text: list[str]) -> None:
-    """Lead links out of docs/ to where the source has its home."""
-    text[0] = text[0].replace("](../", f"]({SOURCE}/")
+    """Lead links out of docs/ to where the source has its home; the changelog has a page."""
+    text[0] = text[0].replace("](../CHANGELOG.md)", "](changelog.md)").replace("](../", f"]({SOURCE}/")
 
 
 def require_entries(app: Sphinx) -> None:
