@@ -77,7 +77,7 @@ class HistoryGateway:
             history = known.moved_on(looked_at=upto, version=version)
         else:
             history = history_of(
-                profile, group_key, rows, looked_at=upto, version=version, start=start, known=known
+                profile, group_key, rows, looked_at=upto, version=version, start=start, known=known, stop=stop
             )
         now = time.monotonic()
         self._whole_again = now + REREAD_AFTER * (now - begun)

@@ -165,6 +165,7 @@ def history_of(
     version: int = 0,
     start: Start | None = None,
     known: History | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> History:
     """Make a profile's history from all its entries.
 
@@ -176,6 +177,7 @@ def history_of(
         version: The journal's version.
         start: What its pruned entries made of it.
         known: What was read before: its work is not done again.
+        stop: See `History.held`.
 
     >>> row = EntryRow(4, "$set", "pending", None, 0.0, '{"$distinct_id":"ada","$set":{"plan":"pro"}}')
     >>> history = history_of("ada", None, [row], looked_at=4)
@@ -186,7 +188,7 @@ def history_of(
     if known is not None and known.start != start:
         known = None
     before = known if known is not None and _only_grown(known.rows, rows) else None
-    passages, texts, aside = _split(rows[len(before.rows) :] if before is not None else rows)
+    passages, texts, aside = _split(rows[len(before.rows) :] if before is not None else rows, stop)
     if before is not None:
         passages, texts, aside = before.passages + passages, before.texts + texts, before.aside
     return History(
@@ -211,12 +213,14 @@ def _only_grown(before: tuple[EntryRow, ...], rows: tuple[EntryRow, ...]) -> boo
 
 
 def _split(
-    rows: Sequence[EntryRow],
+    rows: Sequence[EntryRow], stop: Callable[[], bool]
 ) -> tuple[tuple[Passage, ...], tuple[str, ...], Mapping[State, int]]:
     """Return the entries that are predicted to apply, in order, their messages, and how many others there are."""
     aside: Counter[State] = Counter()
     found: list[tuple[Passage, str]] = []
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number % _AT_A_TIME == 0 and stop():
+            raise Stopped
         state = State(row.state)
         if state is State.SHIPPED or state in _ON_ITS_WAY:
             found.append((Passage(row.seq, row.operator, state, row.attempt, row.recorded_at), row.message))

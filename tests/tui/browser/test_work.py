@@ -106,11 +106,12 @@ async def test_quitting_waits_for_no_read(kiosk):
         question = pilot.app._unanswered["any"]
         pilot.app.exit()
         assert question.stopped
-    waiting = [thread for thread in threading.enumerate() if thread.name in {"restante-any", "restante-read"}]
-    assert [thread.daemon for thread in waiting] == [True, True]
+    waiting = {thread.name: thread for thread in threading.enumerate()}
+    assert waiting["restante-any"].daemon
+    assert waiting["restante-read"].daemon
     slow.may_end.set()
-    for thread in waiting:
-        thread.join()
+    waiting["restante-read"].join()
+    assert question.ending  # it ends with the process, and frees nothing before
 
 
 async def test_long_jobs_are_named_and_stopped(kiosk, monkeypatch):
