@@ -153,7 +153,7 @@ class _Weighed:
                 self.refused[reason] += 1
         self.late = _overtaken(connection, self.taken) if verb is Verb.RETRY else []
         self._sent_again = verb is Verb.RETRY
-        self.harmless = _harmless(connection, self.taken) if verb is Verb.RETRY else ()
+        self.harmless = _harmless(connection, self.taken, self.late) if verb is Verb.RETRY else ()
         self._counted = attempts.counted(connection, [row.seq for row in self.taken])
 
     def decision(self) -> Decision:
@@ -168,12 +168,15 @@ class _Weighed:
         )
 
 
-def _harmless(connection: sqlite3.Connection, rows: Sequence[Decidable]) -> tuple[int, ...]:
+def _harmless(
+    connection: sqlite3.Connection, rows: Sequence[Decidable], late: Sequence[int]
+) -> tuple[int, ...]:
     """Return the entries in doubt after whose repetition their profile is the same whether they were applied or not.
 
-    Of a run of which only a part is taken, none that shares a property with the rest.
+    Of a run of which only a part is taken, or may be repeated, none that shares a property with the rest. None that
+    comes after later ones of its profile: a repeated set once would find what those left.
     """
-    taken, found = {row.seq for row in rows}, list[int]()
+    taken, found = {row.seq for row in rows}.difference(late), list[int]()
     for lane, owners in _owners(row for row in rows if row.state == State.IN_DOUBT).items():
         runs: dict[Profile, list[Doubtful]] = defaultdict(list)
         for entry in entries.doubtful(connection, lane):

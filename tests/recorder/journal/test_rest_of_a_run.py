@@ -86,3 +86,17 @@ def test_harmless_retry_is_not_twice(path, journal, shipper):
     sends.ship()
     assert journal.statistics(0.0).possibly_twice == 1
     assert audit(path).agrees
+
+
+def test_overtaken_retry_is_not_harmless(path, journal, shipper):
+    """Between the two times that it may be applied, others of its profile were."""
+    sends = shipper("hold", ACCEPTED)
+    sends.ship()
+    with JournalReader(path) as reader:
+        undo = reader.before_discard([1, 2, 3])
+        journal.discard("seq=1..3")
+        journal.append([row(plan="free")])
+        sends.ship()
+        journal.take_back(undo)
+        weighed = reader.weigh(Verb.RETRY, "seq=1..3")
+    assert (weighed.harmless, weighed.out_of_order, weighed.possibly_twice) == ((), 3, 3)
