@@ -48,7 +48,18 @@ def walked(step, start, limit):
 @pytest.mark.parametrize(
     "words",
     sampled(
-        ["", "profile=p1 op!=add", "op=add", "state=rejected op=set", "visits", "seq=20..40", "seq=50..90", "seq=61..", "op=$nobody"], 3
+        [
+            "",
+            "profile=p1 op!=add",
+            "op=add",
+            "state=rejected op=set",
+            "visits",
+            "seq=20..40",
+            "seq=50..90",
+            "seq=61..",
+            "op=$nobody",
+        ],
+        3,
     ),
 )
 @pytest.mark.parametrize(

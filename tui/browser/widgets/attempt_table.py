@@ -62,7 +62,7 @@ class AttemptTable(Lines[Attempt]):
         return " " + "".join(self._heads(width))
 
     def _heads(self, width: int) -> tuple[str, ...]:
-        return _fit(tuple(self.head_of(order.name) for order in self.orders), width - 1)
+        return _fit(tuple(order.name + self.sign_of(order.name) for order in self.orders), width - 1)
 
     def order_at(self, x: int) -> int | None:
         """Return the order of the column at a cell."""

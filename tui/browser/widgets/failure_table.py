@@ -59,9 +59,8 @@ class FailureTable(Lines[FailureGroup | AttemptGroup]):
                 hint += f", {key_name(self.app, 'shipping.retry')}: retry"
         hidden = len(self.rows) > max(self.size.height - 1, 1)
         more = f"   {self.cursor + 1} of {len(self.rows)}" if hidden else ""
-        order = self.orders[self._order].name
-        sign = f"   by {self.head_of(order)}" if self.head_of(order) != order else ""
-        return f" FAILURES {self._total}{more}{sign}{hint}"
+        chosen = (f"   by {order.name} {sign}" for order in self.orders if (sign := self.sign_of(order.name)))
+        return f" FAILURES {self._total}{more}{''.join(chosen)}{hint}"
 
     def cells(self, place: int, width: int) -> Sequence[Cell]:
         """Return state, status, words, number, first and last."""

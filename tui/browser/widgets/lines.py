@@ -119,11 +119,11 @@ class Lines(Widget, Generic[Row], can_focus=True):
         self.take(self._read)
         self.put(next((place for place, row in enumerate(self.rows) if row is current), 0))
 
-    def head_of(self, name: str) -> str:
-        """Return a column's head, with a sign if the rows are in its order."""
+    def sign_of(self, name: str) -> str:
+        """Return the sign at a column's head: of the order that was chosen, else nothing."""
         order = self.orders[self._order]
-        named = order.name == name and (order.key is not None or self._turned)
-        return f"{name}{'▲' if self._turned else '▼'}" if named else name
+        chosen = order.name == name and (order.key is not None or self._turned)
+        return ("▲" if self._turned else "▼") if chosen else ""
 
     # --- the cursor
 
