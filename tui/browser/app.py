@@ -293,7 +293,7 @@ class Browser(Navigation):
         All jobs stop at once: the end would have to share the interpreter with them.
         """
         for node in self._asking:
-            node.stop_asking(ending=True)
+            node.stop_asking(ending=not arguments)  # with a place it goes on
         if self.remembered is not None and self.query(View):
             journal = self.query_one(JournalView)
             self.remembered = Remembered(

@@ -3,9 +3,7 @@
 from asyncio import to_thread
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any
-
-from textual.app import App
+from typing import TYPE_CHECKING, Any
 
 from recorder.journal.decisions import Decision, Verb
 from tui.browser.actions import Actions, decided, question
@@ -16,13 +14,15 @@ from tui.browser.screens.compose import ComposeScreen
 from tui.browser.screens.confirm import Answer, ConfirmScreen
 from tui.browser.screens.edit import EditScreen
 from tui.browser.screens.progress import ProgressScreen
-from tui.browser.work import in_thread
 from tui.consequences import Consequences
 from tui.text.compose import Composed
 from tui.text.forgetting import forget_question
 from tui.text.format import printable
 from tui.text.marks import Marks
 from tui.text.rows import Query
+
+if TYPE_CHECKING:
+    from tui.browser.app import Browser
 
 __all__ = ["Changes"]
 
@@ -37,7 +37,7 @@ class Changes:
         gateway: The journal.
     """
 
-    def __init__(self, app: App[Any], gateway: Gateway) -> None:
+    def __init__(self, app: "Browser", gateway: Gateway) -> None:
         self.actions = Actions(gateway)
         self._app = app
         self._progress: ProgressScreen | None = None
@@ -104,7 +104,9 @@ class Changes:
     async def _decide(
         self, verb: Verb, filters: Sequence[Sequence[str]], among: tuple[Marks, Query] | None
     ) -> None:
-        decision, marks = await in_thread(self.actions.weigh, verb, filters, among)
+        decision, marks = await self._app.answer(
+            self.actions.weigh, verb, filters, among, words="Weighing the decision"
+        )
         if not decision.entries:
             self._app.notify(decided(verb, decision), severity="warning", markup=False)
             return
@@ -139,7 +141,7 @@ class Changes:
         self._app.post_message(Changed(await to_thread(self.actions.take_back)))
 
     async def _edit(self, seq: int) -> None:
-        entry, text, check = await in_thread(self.actions.editable, seq)
+        entry, text, check = await self._app.answer(self.actions.editable, seq, words="Reading the entry")
         twice = "\nIt may have been applied as it was before: 1 may be applied twice." if entry.sends else ""
 
         async def save(written: str) -> str | None:
@@ -168,13 +170,15 @@ class Changes:
             self._app.post_message(Changed(words))
 
     async def _forget(self, profile: str, group_key: str | None) -> None:
-        weighed = await in_thread(self.actions.weigh_forgetting, profile, group_key)
+        weighed = await self._app.answer(
+            self.actions.weigh_forgetting, profile, group_key, words="Looking for its entries"
+        )
         if await self._confirmed(forget_question(profile, group_key, weighed), typed=printable(profile)):
             words = await to_thread(self.actions.forget, profile, group_key)
             self._app.post_message(Changed(words, (profile, group_key)))
 
     async def _ship(self) -> None:
-        if await self._confirmed(await in_thread(self.actions.to_ship)):
+        if await self._confirmed(await self._app.answer(self.actions.to_ship, words="Counting")):
             await self._under_way(ProgressScreen("Shipping", self.actions.ship))
 
     async def _under_way(self, progress: ProgressScreen) -> None:

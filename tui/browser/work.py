@@ -17,7 +17,7 @@ from textual.message import Message
 
 from tui.browser.messages import Failed, Worked
 
-__all__ = ["Asking", "Question", "in_thread", "stopped"]
+__all__ = ["Asking", "Question", "stopped"]
 
 Found = TypeVar("Found")
 Arguments = TypeVarTuple("Arguments")
@@ -106,6 +106,27 @@ class Asking(DOMNode):
         self._unanswered[group] = question
         question.start()
 
+    async def answer(self, job: Callable[[*Arguments], Found], *arguments: *Arguments, words: str) -> Found:
+        """Return the result of a job that only reads; unlike with `asyncio.to_thread`, quitting does not wait for it.
+
+        Raises:
+            CancelledError: The person stopped it.
+        """
+        result: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+
+        def outcome() -> Callable[[], object]:
+            try:
+                return partial(result.set_result, job(*arguments))
+            except Exception as error:  # noqa: BLE001  # raised where it is awaited
+                return partial(result.set_exception, error)
+
+        def settle(end: Callable[[], object]) -> None:
+            if not result.done():  # else nobody awaits it any more
+                end()
+
+        self.ask(outcome, settle, group="answer", words=words, on_stop=result.cancel)
+        return await result
+
     def waits_for(self, *groups: str) -> bool:
         """Return True if a question of one of these groups, or of any, is unanswered."""
         return bool(self._unanswered) if not groups else not self._unanswered.keys().isdisjoint(groups)
@@ -146,24 +167,3 @@ def stopped() -> bool:
     """Return True if the result of the running job is not wanted any more."""
     question = threading.current_thread()
     return isinstance(question, Question) and question.stopped
-
-
-async def in_thread(job: Callable[[*Arguments], Found], *arguments: *Arguments) -> Found:
-    """Return the result of a job that only reads. Unlike with `asyncio.to_thread`, quitting does not wait for it."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[Found] = loop.create_future()
-
-    def end(settle: Callable[[], object]) -> None:
-        if not result.done():  # else it was cancelled
-            settle()
-
-    def run(_: Question) -> None:
-        try:
-            settle = partial(result.set_result, job(*arguments))
-        except Exception as error:  # noqa: BLE001  # raised where it is awaited
-            settle = partial(result.set_exception, error)
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(end, settle)
-
-    Question("read", run).start()
-    return await result

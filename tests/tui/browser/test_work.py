@@ -13,7 +13,7 @@ from tui.browser.views.profiles import ProfilesView
 from tui.browser.widgets import profile_pane, wait_line
 from tui.browser.widgets.entry_detail import EntryDetail
 from tui.browser.widgets.wait_line import WaitLine
-from tui.browser.work import in_thread, stopped
+from tui.browser.work import stopped
 from tui.text.rows import Query
 
 
@@ -101,17 +101,33 @@ async def test_quitting_waits_for_no_read(kiosk):
     slow = Slow(lambda: None)
     async with browsing(kiosk) as pilot:
         pilot.app.ask(slow, lambda _: None, group="any")
-        pilot.app.run_worker(in_thread(slow))
+        pilot.app.run_worker(pilot.app.answer(slow, words="Reading"))
         await until(pilot, lambda: slow.begun == 2)
         question = pilot.app._unanswered["any"]
         pilot.app.exit()
         assert question.stopped
     waiting = {thread.name: thread for thread in threading.enumerate()}
     assert waiting["restante-any"].daemon
-    assert waiting["restante-read"].daemon
+    assert waiting["restante-answer"].daemon
     slow.may_end.set()
-    waiting["restante-read"].join()
     assert question.ending  # it ends with the process, and frees nothing before
+
+
+async def test_stopped_weighing_asks_nothing(kiosk, monkeypatch):
+    monkeypatch.setattr(wait_line, "_SOON", 0.0)
+    async with browsing(kiosk, write=True) as pilot:
+        slow = Slow(pilot.app.changes.actions.weigh)
+        monkeypatch.setattr(pilot.app.changes.actions, "weigh", slow)
+        pilot.app.simulate_key("R")
+        await until(pilot, lambda: slow.begun)
+        line = pilot.app.query_one(WaitLine)
+        line.look()
+        assert line.text == " Weighing the decision … esc stops it"
+        pilot.app.simulate_key("escape")
+        await settled(pilot)
+        slow.may_end.set()
+        await settled(pilot)
+        assert len(pilot.app.screen_stack) == 1
 
 
 async def test_long_jobs_are_named_and_stopped(kiosk, monkeypatch):
