@@ -166,14 +166,17 @@ def pairs() -> Iterator[Pair]:
         ("paint", "first paint", "more", 0.5, seconds),
         ("row", "a row down", "times", 1.3, milliseconds),
         ("page", "a page down", "times", 1.3, milliseconds),
-        ("home", "the home view", "times", 1.3, milliseconds),
-        ("filter", "a filter that matches", "times", 1.3, milliseconds),
-        ("search", "a search in vain", "more", None, seconds),
-        ("profile", "a profile of 50", "more", None, seconds),
+        ("home", "home", "times", 1.3, milliseconds),
+        ("filter", "a filter", "times", 1.3, milliseconds),
+        ("search", "a search", "more", None, seconds),
+        ("profile", "a profile", "more", None, seconds),
         ("memory", "memory", "more", 30, megabytes),
     ):
         few, many = (shown("browser", entries, figure) for entries in (FEW, ENTRIES))
         name = f"journal view of {ENTRIES:,}, {what}"
         yield Pair(name, f"of {FEW}", many, few, to_reach, by=by, unit=unit)
-        theirs = lambda _, figure=figure: table(ENTRIES)[figure]  # noqa: E731
-        yield Pair(name, "Textual's DataTable of them", many, theirs, None, unit=unit, once=True, full=True)
+        if figure in {"paint", "page", "memory"}:
+            theirs = lambda _, figure=figure: table(ENTRIES)[figure]  # noqa: E731
+            yield Pair(
+                name, "Textual's DataTable of them", many, theirs, None, unit=unit, once=True, full=True
+            )
