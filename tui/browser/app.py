@@ -217,7 +217,10 @@ class Browser(Navigation):
 
     @property
     def _asking(self) -> list[Asking]:
-        nodes = [self, *(node for screen in self.screen_stack for node in screen.walk_children())]
+        nodes = [
+            self,
+            *(node for screen in self.screen_stack for node in screen.walk_children(with_self=True)),
+        ]
         return [node for node in nodes if isinstance(node, Asking)]
 
     # --- keys

@@ -127,14 +127,15 @@ class Changes:
             case "retry" | "discard" as chosen:
                 await self._act(Verb(chosen), decision.numbers)
             case "harmless":
-                await self._act(Verb.RETRY, weighed[Verb.RETRY].harmless)
+                harmless = weighed[Verb.RETRY].harmless
+                await self._act(Verb.RETRY, harmless, " The rest is still to be decided.")
             case "settle":
                 await self._under_way(ProgressScreen("Reading profiles", self.actions.settle))
 
-    async def _act(self, verb: Verb, numbers: Sequence[int]) -> None:
+    async def _act(self, verb: Verb, numbers: Sequence[int], more: str = "") -> None:
         done = await to_thread(self.actions.decide, verb, numbers)
         back = verb is Verb.DISCARD and bool(done.entries) and self.actions.may_take_back
-        hint = f" {key_name(self._app, 'app.undo')} takes it back." if back else ""
+        hint = f" {key_name(self._app, 'app.undo')} takes it back." if back else more
         self._app.post_message(Changed(f"{decided(verb, done)}{hint}"))
 
     async def _take_back(self) -> None:
