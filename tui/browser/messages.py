@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from textual.message import Message
 
+from recorder import State
 from tui.text.rows import Query
 
 __all__ = [
@@ -47,10 +48,11 @@ class ShowProfile(Message):
 
 
 class ShowView(Message):
-    """Go to a view."""
+    """Go to a view; in shipping, to the failures of a state."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, state: State | None = None) -> None:
         self.name = name
+        self.state = state
         super().__init__()
 
 

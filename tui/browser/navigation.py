@@ -15,6 +15,7 @@ from tui.browser.keys import WRITES
 from tui.browser.messages import FilterEntries, Place, ShowEntry, ShowProfile, ShowView
 from tui.browser.views.journal import JournalView
 from tui.browser.views.profiles import ProfilesView
+from tui.browser.views.shipping import ShippingView
 from tui.browser.views.view import View
 from tui.browser.widgets.jump_prompt import JumpPrompt
 from tui.browser.widgets.top_line import TopLine
@@ -86,6 +87,8 @@ class Navigation(App[Place], Asking):
     def on_show_view(self, message: ShowView) -> None:
         """Go to a view."""
         self.action_view(message.name)
+        if message.state is not None:
+            self.query_one(ShippingView).point_at(message.state)
 
     def on_filter_entries(self, message: FilterEntries) -> None:
         """Go to the entries that match."""

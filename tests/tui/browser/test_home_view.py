@@ -1,11 +1,12 @@
 """Home in the browser: a key on a line goes to what decides it, or decides."""
 
-from recorder import Journal, JournalReader
+from recorder import Journal, JournalReader, State
 from tests.tui.browser import shops
 from tests.tui.browser.harness import browsing, press, settled, text_of
 from tui.browser.gateway_shipping import ShippingGateway
 from tui.browser.views.home import HomeView
 from tui.browser.widgets.entry_table import EntryTable
+from tui.browser.widgets.failure_table import FailureTable
 from tui.browser.widgets.need_table import NeedTable
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.top_line import TopLine
@@ -20,8 +21,10 @@ async def test_enter_goes_to_what_decides(stage):
         spans = pilot.app.query_one(TopLine).render().spans
         coloured = [str(span.style) for span in spans if "$text" in str(span.style)]
         assert coloured == [f"bold $text-{look} on $background" for look in ("warning", "warning", "error")]
-        await press(pilot, "enter")
+        await press(pilot, "3", "j", "j")  # to what is in doubt
+        await press(pilot, "0", "enter")
         assert pilot.app.view.where == "shipping"
+        assert pilot.app.query_one(FailureTable).current.state is State.REJECTED
         await press(pilot, "0", "j", "enter")
         assert pilot.app.view.where == "journal"
         assert [row.seq for row in pilot.app.query_one(EntryTable).window.rows] == [5]

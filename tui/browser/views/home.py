@@ -118,7 +118,8 @@ class HomeView(View):
         """To the place that decides it: its entries, or else shipping."""
         need = self.table.current
         if need is None or "look" not in need.actions or need.groups > 1:
-            self.post_message(ShowView("shipping"))
+            rejected = need is not None and need.name == "rejected"
+            self.post_message(ShowView("shipping", State.REJECTED if rejected else None))
         else:
             self.post_message(FilterEntries([need.words or ""]))
 

@@ -8,6 +8,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from recorder import State
 from recorder.journal.decisions import Verb
 from recorder.model.reports import FailureGroup
 from tui.browser.changes import Changes
@@ -51,6 +52,7 @@ class ShippingView(View):
         self._write = gateway.write
         self._changes = changes
         self._standing: Standing | None = None
+        self._wanted: State | None = None
 
     def compose(self) -> ComposeResult:
         """Words above, two tables below."""
@@ -90,6 +92,7 @@ class ShippingView(View):
         self._standing = standing
         self._failures.show(standing)
         self._attempts.show(standing)
+        self._point()
         self._show_words()
 
     def on_failed(self, message: Failed) -> None:
@@ -110,6 +113,18 @@ class ShippingView(View):
         self.query_one("#standing", Static).update(Content.assemble(" ", *standing_line(facts)))
         parts = [part for line in lane_lines(facts) for part in folded(line, width)][:_MOST_LINES]
         self.query_one("#lanes", Notice).say("\n".join(f" {part}" for part in parts))
+
+    def point_at(self, state: State) -> None:
+        """Put the cursor on the largest failure of a state, once it is read."""
+        self._wanted = state
+        self._failures.focus()
+        self._point()
+
+    def _point(self) -> None:
+        for place, row in enumerate(self._failures.rows):
+            if isinstance(row, FailureGroup) and row.state is self._wanted:
+                self._failures.put(place)
+                self._wanted = None
 
     # --- moving
 
