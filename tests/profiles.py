@@ -13,7 +13,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 # `make test` and `make test-all` try the same examples each time; plain pytest tries others.
-settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, max_examples=12)
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, max_examples=8)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=450, stateful_step_count=50)
 
 

@@ -286,5 +286,5 @@ TestResend = Faults.TestCase
 TestHold = Holding.TestCase
 TestDrop = Dropping.TestCase
 TestTooLate = TooLate.TestCase
-TestDrop.pytestmark = TestTooLate.pytestmark = [pytest.mark.long]
+TestResend.pytestmark = TestDrop.pytestmark = TestTooLate.pytestmark = [pytest.mark.long]
 TestResend.settings = TestHold.settings = TestDrop.settings = TestTooLate.settings = costly(2)

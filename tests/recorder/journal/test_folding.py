@@ -81,7 +81,7 @@ def pairs(first, then):
         yield message(first, one), message(then, other)
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("operator", [*PAYLOADS])
 def test_one_operator_folds_under_every_dialect(operator, every):
     """Two updates leave the same profile as their fold."""

@@ -162,6 +162,7 @@ def test_assertions_need_no_hypothesis(project):
     assert outcome(done)[0] == "1 passed", outcome(done)[1]
 
 
+@pytest.mark.long
 def test_fixtures_load_everything_early(project):
     """Hypothesis's first example has the same deadline as the others."""
     done = project("""

@@ -320,7 +320,7 @@ async def test_writer_can_truncate_its_log(stage):
 
 
 @pytest.mark.parametrize(
-    "key", sampled([key for key in KEY_IDS.values() if key.action in WRITES], 3), ids=lambda key: key.id
+    "key", sampled([key for key in KEY_IDS.values() if key.action in WRITES], 6), ids=lambda key: key.id
 )
 async def test_read_only_changes_nothing(kiosk, key):
     before = kiosk.path.read_bytes()
