@@ -125,9 +125,11 @@ class Actions:
             if verb is Verb.RETRY:
                 return Decision.sum([journal.retry(words) for words in numbered(numbers)])
             with JournalReader(self._gateway.path) as reader:
-                few = len(numbers) <= _MOST_TAKEN_BACK
-                self._undo = reader.before_discard(numbers) if few else None
-            return Decision.sum([journal.discard(words) for words in numbered(numbers)])
+                undo = reader.before_discard(numbers) if len(numbers) <= _MOST_TAKEN_BACK else None
+            done = Decision.sum([journal.discard(words) for words in numbered(numbers)])
+            if done.entries:  # one that takes none leaves the last discard to be taken back
+                self._undo = undo
+            return done
 
     @property
     def may_take_back(self) -> bool:

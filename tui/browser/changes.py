@@ -3,7 +3,7 @@
 from asyncio import to_thread
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from recorder.journal.decisions import Decision, Verb
 from tui.browser.actions import Actions, decided, question
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Changes"]
 
+Done = TypeVar("Done")
+Arguments = TypeVarTuple("Arguments")
+
 _AFTER_WORK = 60.0  # seconds for a result that came late: the person may look elsewhere
 
 
@@ -41,6 +44,7 @@ class Changes:
         self.actions = Actions(gateway)
         self._app = app
         self._progress: ProgressScreen | None = None
+        self._writing = False
 
     @property
     def sending(self) -> bool:
@@ -90,13 +94,24 @@ class Changes:
     # --- how they go on
 
     def _start(self, change: Coroutine[Any, Any, None]) -> None:
-        self._app.run_worker(self._guard(change), group="act", exclusive=True, exit_on_error=False)
+        if self._writing:  # its result would never be told: another change takes its place
+            change.close()
+            self._app.notify("The change before is still being written.", severity="warning", markup=False)
+        else:
+            self._app.run_worker(self._guard(change), group="act", exclusive=True, exit_on_error=False)
 
     async def _guard(self, change: Coroutine[Any, Any, None]) -> None:
         try:
             await change
         except Exception as error:  # noqa: BLE001  # shown to the person; the app stays
             self._app.post_message(Failed(error))
+
+    async def _write(self, job: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
+        self._writing = True
+        try:
+            return await to_thread(job, *arguments)
+        finally:
+            self._writing = False
 
     async def _confirmed(self, text: str, **options: Any) -> bool:
         return await self._app.push_screen_wait(ConfirmScreen(text, **options)) == "yes"
@@ -133,13 +148,13 @@ class Changes:
                 await self._under_way(ProgressScreen("Reading profiles", self.actions.settle))
 
     async def _act(self, verb: Verb, numbers: Sequence[int], more: str = "") -> None:
-        done = await to_thread(self.actions.decide, verb, numbers)
+        done = await self._write(self.actions.decide, verb, numbers)
         back = verb is Verb.DISCARD and bool(done.entries) and self.actions.may_take_back
         hint = f" {key_name(self._app, 'app.undo')} takes it back." if back else more
         self._app.post_message(Changed(f"{decided(verb, done)}{hint}"))
 
     async def _take_back(self) -> None:
-        self._app.post_message(Changed(await to_thread(self.actions.take_back)))
+        self._app.post_message(Changed(await self._write(self.actions.take_back)))
 
     async def _edit(self, seq: int) -> None:
         entry, text, check = await self._app.answer(self.actions.editable, seq, words="Reading the entry")
@@ -175,7 +190,7 @@ class Changes:
             self.actions.weigh_forgetting, profile, group_key, words="Looking for its entries"
         )
         if await self._confirmed(forget_question(profile, group_key, weighed), typed=printable(profile)):
-            words = await to_thread(self.actions.forget, profile, group_key)
+            words = await self._write(self.actions.forget, profile, group_key)
             self._app.post_message(Changed(words, (profile, group_key)))
 
     async def _ship(self) -> None:

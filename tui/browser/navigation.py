@@ -13,6 +13,7 @@ from recorder import Entry
 from tui.browser.gateway import Gateway
 from tui.browser.keys import WRITES
 from tui.browser.messages import FilterEntries, Place, ShowEntry, ShowProfile, ShowView
+from tui.browser.screens.dialog import Palette
 from tui.browser.views.journal import JournalView
 from tui.browser.views.profiles import ProfilesView
 from tui.browser.views.shipping import ShippingView
@@ -43,6 +44,10 @@ class Navigation(App[Place], Asking):
         self.query_one(TopLine).view = name
         self.view.refresh_view()
         self.view.take_focus()
+
+    def action_command_palette(self) -> None:
+        """Show the palette."""
+        self.push_screen(Palette(id="--command-palette"))
 
     # --- to what is typed
 

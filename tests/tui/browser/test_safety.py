@@ -1,13 +1,18 @@
 """Nothing is lost by one key: enter never agrees, an edit stays until it is saved, a replaced file is not changed."""
 
+import sqlite3
+from contextlib import closing, contextmanager
+
 import pytest
 
 from recorder import JournalReader, State
 from tests.profiles import sampled
 from tests.tui.browser.harness import Stage, browsing, press, settled, text_of
 from tests.tui.browser.test_browsing import said, state_of
+from tui.browser.screens.compose import ComposeScreen
 from tui.browser.screens.confirm import ConfirmScreen
 from tui.browser.screens.edit import EditScreen
+from tui.browser.screens.main import MainScreen
 from tui.browser.widgets.key_footer import KeyFooter
 
 EDITED = '{"$distinct_id": "ada@ex.org", "$union": {"tags": ["b"]}}'
@@ -137,3 +142,50 @@ async def test_operation_is_composed(kiosk):
         assert reader.highest() == 41
         entry = reader.entry(41)
     assert (entry.profile, entry.message["$add"], entry.state) == ("u-1042", {"credits": 5}, State.PENDING)
+
+
+async def test_second_click_ends_one_screen(kiosk):
+    """Two clicks on an answer, the second sent before the first has acted, leave the edit below as it is."""
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        await press(pilot, "ctrl+e")
+        pilot.app.screen.query_one("#message").text = EDITED
+        await press(pilot, "f2")
+        for below in (EditScreen, MainScreen):
+            upper = pilot.app.screen
+            for _ in range(2):
+                upper.dismiss(None)
+            await settled(pilot)
+            assert isinstance(pilot.app.screen, below)
+            await press(pilot, *["escape", "y", "ctrl+p"][: 3 * (below is EditScreen)])
+
+
+async def test_change_being_written_is_told(kiosk):
+    """While another process holds the journal, no key leaves what is being written, or takes its result's place."""
+    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
+        app = pilot.app
+        with held(kiosk):
+            await press(pilot, "c", *"delete", "enter", "escape")
+            assert isinstance(app.screen, ComposeScreen)
+        await settled(pilot, lambda: "Recorded delete of ada@ex.org." in said(pilot))
+        await press(pilot, "ctrl+e")
+        app.screen.query_one("#message").text = EDITED
+        with held(kiosk):
+            await press(pilot, "f2", "y", "escape", "f2")
+            assert isinstance(app.screen, EditScreen)
+        await settled(pilot, lambda: "Entry 12 is to be sent as edited." in said(pilot))
+        await press(pilot, "D")
+        with held(kiosk):
+            app.screen.dismiss("yes")
+            await pilot.pause()
+            app.simulate_key("U")
+            await pilot.pause()
+            assert said(pilot)[-1] == "The change before is still being written."
+        await settled(pilot, lambda: "1 entry discarded. U takes it back." in said(pilot))
+
+
+@contextmanager
+def held(stage):
+    """Keep others from writing."""
+    with closing(sqlite3.connect(stage.path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui.browser.keys import BINDINGS
+from tui.browser.screens.dialog import Dialog
 from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.prompt import Line
@@ -26,7 +26,7 @@ _HINT = 'increment visits 1, or set plan "pro"'
 State = Mapping[str, Any] | None
 
 
-class ComposeScreen(ModalScreen[str | None], Asking):
+class ComposeScreen(Dialog[str | None], Asking):
     """A line that stays until its operation is recorded, or given up; its result is what `record` returned.
 
     Args:
@@ -113,5 +113,6 @@ class ComposeScreen(ModalScreen[str | None], Asking):
             self.dismiss(words)
 
     def action_close(self) -> None:
-        """Record nothing."""
-        self.dismiss(None)
+        """Record nothing; what is being recorded already cannot be left."""
+        if not self._recording:
+            self.dismiss(None)

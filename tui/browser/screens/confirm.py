@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui.browser.keys import BINDINGS
+from tui.browser.screens.dialog import Dialog
 from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.browser.widgets.prompt import Line
@@ -23,7 +23,7 @@ Answer = Literal["yes", "no", "retry", "discard", "harmless", "settle"]
 _YES: tuple[Answer, ...] = ("yes",)
 
 
-class ConfirmScreen(ModalScreen[Answer], Asking):
+class ConfirmScreen(Dialog[Answer], Asking):
     """Asks a question; its result is the answer. Enter alone never agrees.
 
     Args:

@@ -8,12 +8,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from recorder import Entry
 from tui.browser.keys import BINDINGS
 from tui.browser.screens.confirm import Answer, ConfirmScreen
+from tui.browser.screens.dialog import Dialog
 from tui.browser.widgets.key_footer import KeyFooter
 from tui.browser.widgets.notice import Notice
 from tui.text.cells import folded
@@ -26,7 +26,7 @@ _HIGH = 16  # lines from which there is space for margins
 _TWICE = "\nIt may have been applied as it is; what you make of it would come on top of that."
 
 
-class EditScreen(ModalScreen[str | None]):
+class EditScreen(Dialog[str | None]):
     """A text area that stays until its text is saved, or given up by a person; its result is what `save` returned.
 
     Args:
@@ -52,6 +52,7 @@ class EditScreen(ModalScreen[str | None]):
         self._text = text
         self._check = check
         self._save = save
+        self._saving = False
 
     def compose(self) -> ComposeResult:
         """A warning, the text, and the keys."""
@@ -68,11 +69,14 @@ class EditScreen(ModalScreen[str | None]):
 
     def action_save(self) -> None:
         """Ask and save; a text that is refused stays, with the reason."""
+        if self._saving:
+            return
         text = self.query_one(TextArea).text
         refusal = self._check(text)
         self._say(refusal)
         if not refusal:
-            self.run_worker(self._finish(text), group="act", exclusive=True, exit_on_error=False)
+            self._saving = True
+            self.run_worker(self._finish(text), group="act", exit_on_error=False)
 
     async def _finish(self, text: str) -> None:
         try:
@@ -82,13 +86,17 @@ class EditScreen(ModalScreen[str | None]):
         else:
             if words is not None:
                 self.dismiss(words)
+        finally:
+            self._saving = False
 
     def _say(self, refusal: str) -> None:
         lines = folded(printable(refusal), max(self.query_one(TextArea).size.width, 20))
         self.query_one("#refusal", Notice).say("\n".join(lines))
 
     def action_close(self) -> None:
-        """Leave the message as it is; ask before what was written is lost."""
+        """Leave the message as it is; ask before what was written is lost. What is being saved cannot be left."""
+        if self._saving:
+            return
 
         def leave(answer: Answer | None) -> None:
             if answer == "yes":

@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.browser.keys import BINDINGS, WRITES, keys_shown
+from tui.browser.screens.dialog import Dialog
 from tui.text.cells import fitted, folded
 from tui.text.filter_words import FILTER_WORDS
 
@@ -35,7 +35,7 @@ class _Scroll(VerticalScroll, inherit_bindings=False):
     """The lines; the keys are the screen's."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """The keys of the view that shows, then all others.
 
     Args:

@@ -7,19 +7,19 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import ProgressBar, Static
 
 from recorder import RestanteError
 from tui.browser.actions import Step
 from tui.browser.keys import BINDINGS
+from tui.browser.screens.dialog import Dialog
 from tui.browser.widgets.key_footer import KeyFooter
 from tui.text.format import printable
 
 __all__ = ["ProgressScreen"]
 
 
-class ProgressScreen(ModalScreen[str]):
+class ProgressScreen(Dialog[str]):
     """Runs a job in a thread; its result says in words how that ended.
 
     Args:
