@@ -54,8 +54,9 @@ class Driver:
         for key in keys:
             self._app.simulate_key(key)
             await until(self._handled)
-        await until(lambda: self._app.settled)
-        await drawn(self._app.view)
+        for _ in range(2):  # what is drawn may ask for more
+            await until(lambda: self._app.settled)
+            await drawn(self._app.view)
         return clock() - started
 
     def _handled(self) -> bool:
@@ -72,6 +73,7 @@ async def measure_browser(path: Path, begun: float) -> dict[str, float]:
     from tui.browser.app import Browser
     from tui.browser.gateway import Gateway
     from tui.browser.widgets.entry_table import EntryTable
+    from tui.browser.widgets.profile_pane import ProfilePane
 
     with Gateway(path) as gateway:
         app = Browser(gateway, first="journal")
@@ -93,7 +95,8 @@ async def measure_browser(path: Path, begun: float) -> dict[str, float]:
             await driver.press("escape")
             began = clock()
             app.simulate_key("p")
-            await until(lambda: app.view.where == "profiles" and app.settled)
+            pane = app.query_one(ProfilePane)  # ids of other profiles are collected for seconds more
+            await until(lambda: pane.properties.shown is not None)
             await drawn(app.view)
             return {**found, "profile": clock() - began}
 
