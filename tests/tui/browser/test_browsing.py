@@ -110,6 +110,7 @@ async def test_scroll_bar_reaches_any_row(stage):
         assert table(pilot).cursor == 5_000  # it is an entry, wherever one looks
 
 
+@pytest.mark.long
 async def test_grown_list_scrolls_to_entry(stage):
     """There is no scroll bar yet: what a person types at once after leaving a filter found nothing to scroll."""
     many(stage, 100)
@@ -170,6 +171,7 @@ async def test_keys_in_prompt_are_text(kiosk):
         assert pilot.app.query_one("#prompt-input").value == "qj1"
 
 
+@pytest.mark.long
 async def test_prompt_takes_focus_at_once(kiosk):
     """A fast hand, or a script: nothing waits for the prompt to be drawn."""
     async with browsing(kiosk) as pilot:
@@ -179,7 +181,8 @@ async def test_prompt_takes_focus_at_once(kiosk):
         assert pilot.app.focused is table(pilot)
 
 
-@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 36), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_key_after_enter_reaches_detail(kiosk, size):
     async with browsing(kiosk, size, words=["seq=12"], write=True) as pilot:
         for key in ("enter", "R"):
@@ -187,7 +190,7 @@ async def test_key_after_enter_reaches_detail(kiosk, size):
         await settled(pilot, lambda: any("Retry 1 entry, #12?" in line for line in screen_text(pilot.app)))
 
 
-@pytest.mark.parametrize("ahead", [3, 5])
+@pytest.mark.parametrize("ahead", sampled([3, 5], 2))
 async def test_letters_typed_fast_stay_in_order(kiosk, ahead):
     """The key that opens the prompt is a few widgets ahead of the first letter, the others come when it is open."""
     async with browsing(kiosk) as pilot:
@@ -264,6 +267,7 @@ async def test_cursor_stays_on_its_entry(stage):
         assert shown(pilot)[0] == 1_300, "it follows"
 
 
+@pytest.mark.long
 async def test_rows_stay_unless_following(stage):
     many(stage, 500)
     async with browsing(stage) as pilot:
@@ -303,6 +307,7 @@ async def test_cursor_moves_off_a_lost_match(kiosk):
         assert (table(pilot).cursor, shown(pilot)) == (12, [12])
 
 
+@pytest.mark.long
 async def test_writer_can_truncate_its_log(stage):
     many(stage, 1_000)
     async with browsing(stage) as pilot:
@@ -345,7 +350,8 @@ async def test_rejected_entry_is_retried(kiosk):
         assert "1 entry is to be sent again." in said(pilot)
 
 
-@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 36), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_detail_acts_while_entries_come(stage, size):
     many(stage, 300)
     attempt = stage.attempt(5, 5, "refused", "not numeric", 400, ago=60.0)
@@ -465,6 +471,7 @@ async def test_entry_is_copied_as_json(stage):
         assert json.loads(pilot.app.clipboard) == message
 
 
+@pytest.mark.long
 async def test_copied_history_is_a_test(kiosk, tmp_path):
     async with browsing(kiosk, words=["seq=36"]) as pilot:
         await press(pilot, "Y")
@@ -542,7 +549,7 @@ async def test_end_notes_view_and_filter(kiosk):
     assert pilot.app.remembered == Remembered("profiles", ("state=rejected", "op=add"))
 
 
-@pytest.mark.parametrize("theme", sampled(["textual-light", "ansi-dark", "solarized-dark", "tokyo-night"], 3))
+@pytest.mark.parametrize("theme", sampled(["textual-light", "ansi-dark", "solarized-dark", "tokyo-night"], 4))
 async def test_themes_show_cursor_and_states(kiosk, theme):
     async with browsing(kiosk) as pilot:
         if theme not in pilot.app.available_themes:

@@ -214,6 +214,7 @@ async def test_steps_show_before_and_after(ada):
         assert at(pilot) == 2
 
 
+@pytest.mark.long
 async def test_same_property_is_followed(ada):
     async with browsing(ada) as pilot:
         await show(pilot, "ada@ex.org", None, None)
@@ -273,6 +274,7 @@ async def test_open_profile_follows_the_journal(ada):
         assert values(pilot)["plan"] == ('"gold"', '"gold"')
 
 
+@pytest.mark.long
 async def test_group_and_user_are_two_profiles(stage):
     shops.record(
         stage.path,

@@ -186,7 +186,7 @@ async def test_exception_is_shown_and_app_stays(kiosk):
             (shops.ada, "3", "○ no shipper"),
             (shops.hostile, "3", "[bold red]not bold[/]"),
         ],
-        5,
+        10,
     ),
     ids=lambda value: value.replace(" ", "-")[:24] if isinstance(value, str) else value.__name__,
 )

@@ -147,6 +147,7 @@ async def test_failures_are_read_after_changes(trouble):
         assert view._standing.failures is not known.failures
 
 
+@pytest.mark.long
 async def test_failed_read_shows_banner(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3")
