@@ -69,7 +69,7 @@ class Driver:
 
     def _handled(self) -> bool:
         app = self._app
-        return app._message_queue.empty() and not app._keys and app._acting is None  # noqa: SLF001
+        return app._message_queue.empty() and not app._keys  # noqa: SLF001
 
     async def typed(self, key: str, text: str) -> float:
         """Return the time from enter behind a text in a prompt."""
