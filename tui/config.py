@@ -94,6 +94,8 @@ def parse(written: bytes) -> Config:
     except UnicodeDecodeError as error:
         line = written.count(b"\n", 0, error.start) + 1
         raise ValueError(f"not UTF-8 (at line {line})") from None
+    except RecursionError:
+        raise ValueError("values in values, too deep to be read") from None
     known = [one.name for one in fields(Config)]
     for name, value in given.items():
         if name not in known:

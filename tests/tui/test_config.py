@@ -36,6 +36,7 @@ def test_documented_file_says_everything(file):
     [
         (b"theme = nord", "Invalid value (at line 1, column 9)"),
         (b"\n# na\xefve", "not UTF-8 (at line 2)"),
+        (b"keys = " + b"[" * 5_000, "values in values, too deep"),
         (b'colour = "never"', "'colour' is no key; the keys are color, theme,"),
         (b'color = "yes"', "color = 'yes': must be one of auto, always, never"),
         (b"times = 1", "times = 1: must be one of utc, local"),
