@@ -143,7 +143,8 @@ class Changes:
                 await self._act(Verb(chosen), decision.numbers)
             case "harmless":
                 harmless = weighed[Verb.RETRY].harmless
-                await self._act(Verb.RETRY, harmless, " The rest is still to be decided.")
+                more = " The rest is still to be decided; until then its profiles wait."
+                await self._act(Verb.RETRY, harmless, more)
             case "settle":
                 await self._under_way(ProgressScreen("Reading profiles", self.actions.settle))
 
