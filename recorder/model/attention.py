@@ -205,13 +205,21 @@ def _quoted(words: str) -> str:
 
 
 def _in_doubt(statistics: Statistics, shipper: ShipperStatus, now: float) -> Iterator[Need]:
-    """Yield what is in doubt for another reason than those above: it settles by itself once somebody ships."""
+    """Yield what is in doubt for another reason than those above: it is settled, or held, once somebody ships."""
     if not statistics.in_doubt or shipper.held or shipper.unanswered:
         return
     left = (shipper.settling_until or now) - now
     when = f" in {age(left)}" if left >= 1 else ""
-    settles = f"It is settled{when} by itself." if shipper.running else "The next shipper settles it."
-    text = f"{_may_have(statistics)}: no answer came. {settles}"
+    match shipper.in_doubt == "hold", shipper.running:
+        case True, True:
+            next_ = f"What may count twice is held for you{when}."
+        case True, False:
+            next_ = "The next shipper holds what may count twice."
+        case False, True:
+            next_ = f"It is settled{when} by itself."
+        case _:
+            next_ = "The next shipper settles it."
+    text = f"{_may_have(statistics)}: no answer came. {next_}"
     actions: tuple[Action, ...] = ("look",) if shipper.running else ("ship", "look")
     yield Need(name="in doubt", text=text, actions=actions, words=f"state={State.IN_DOUBT}")
 

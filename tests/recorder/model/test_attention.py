@@ -92,9 +92,17 @@ def test_rejected_entries_are_grouped(failures, text):
             {"running": True, "settling_until": NOW + 25.5},
             "3 entries may have been applied: no answer came. It is settled in 25 s by itself.",
         ),
+        (
+            {"in_doubt": "hold"},
+            "3 entries may have been applied: no answer came. The next shipper holds what may count twice.",
+        ),
+        (
+            {"in_doubt": "hold", "running": True, "settling_until": NOW + 25.5},
+            "3 entries may have been applied: no answer came. What may count twice is held for you in 25 s.",
+        ),
     ],
 )
-def test_doubt_settles_by_itself(shipper, text):
+def test_doubt_is_settled_or_held(shipper, text):
     assert told(Statistics(recorded=3, in_doubt=3), **shipper) == [text]
 
 
