@@ -114,7 +114,7 @@ def test_commands_work_without_optional_packages(tmp_path):
     Path(source).write_text('{"$distinct_id": "ada", "$set": {"a": 1}}\n', encoding="utf-8")
     nowhere = ("-j", path, "--url", "http://127.0.0.1:9")
     expected = [
-        (("record", "-j", path, "--token", "T", source), 0, "Journaled 1 entry"),
+        (("record", "-j", path, "--token", "T", source), 0, "Recorded 1 entry"),
         (("ship", *nowhere), 1, "Offline"),
         *(((command, "-j", path), 0, "") for command in ("status", "entries", "profiles")),
         (("fleet", path), 1, ""),

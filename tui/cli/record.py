@@ -134,9 +134,9 @@ def _all_rows(lines: Lines) -> list[NewEntry]:
                 if show is not None:
                     show(lines.read, None)
     except options.BadInput as error:
-        raise options.BadInput(f"{error.message}\nNothing was journaled.") from error
+        raise options.BadInput(f"{error.message}\nNothing was recorded.") from error
     except KeyboardInterrupt:
-        options.narrate("Interrupted: nothing was journaled.")
+        options.narrate("Interrupted: nothing was recorded.")
         raise
     return rows
 
@@ -150,7 +150,7 @@ def _follow(journal: Journal, lines: Lines) -> None:
                     journal.append(batch)
                 committed = lines.entries
     except (click.ClickException, JournalError, KeyboardInterrupt):
-        options.narrate(f"Journaled {count(committed, 'entry', 'entries')} before this; they stay.")
+        options.narrate(f"Recorded {count(committed, 'entry', 'entries')} before this; they stay.")
         raise
 
 
@@ -158,7 +158,7 @@ def _tell(lines: Lines, for_programs: bool) -> None:
     if for_programs:
         options.write_json({"lines": lines.read, "entries": lines.entries, "skipped": lines.skipped})
         return
-    options.narrate(f"Journaled {count(lines.entries, 'entry', 'entries')} from {count(lines.read, 'line')}.")
+    options.narrate(f"Recorded {count(lines.entries, 'entry', 'entries')} from {count(lines.read, 'line')}.")
     if lines.skipped:
         options.narrate(f"Set {count(lines.skipped, 'bad line')} aside:")
         for reason in lines.reasons:

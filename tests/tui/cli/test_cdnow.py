@@ -36,7 +36,7 @@ def totals(profiles):
 
 def test_real_purchases_survive_an_outage(restante, journal, lines, closed_port, service):
     recorded = restante("record", "--token", "demo", "-j", journal, stdin=lines)
-    assert (recorded.code, recorded.err) == (0, "Journaled 34,595 entries from 34,595 lines.\n")
+    assert (recorded.code, recorded.err) == (0, "Recorded 34,595 entries from 34,595 lines.\n")
 
     offline = restante("ship", "-j", journal, "--url", closed_port)
     assert offline.code == 1

@@ -33,7 +33,7 @@ def test_file_is_recorded_in_order(restante, journal, tmp_path, entries):
     (tmp_path / "updates.jsonl").write_text(numbered(5))
     ran = restante("record", "--token", "T", "-j", journal, "updates.jsonl")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "Journaled 5 entries from 5 lines.\n"
+    assert ran.err == "Recorded 5 entries from 5 lines.\n"
     assert numbers(entries(journal)) == [1, 2, 3, 4, 5]
 
 
@@ -61,7 +61,7 @@ def test_missing_input_makes_no_journal(restante, journal):
 
 def test_no_lines_are_no_entries(restante, journal, entries):
     ran = restante("record", "--token", "T", "-j", journal)
-    assert (ran.code, ran.err) == (0, "Journaled 0 entries from 0 lines.\n")
+    assert (ran.code, ran.err) == (0, "Recorded 0 entries from 0 lines.\n")
     assert entries(journal) == []
 
 
@@ -134,14 +134,14 @@ def test_unknown_operator_is_a_bad_line(restante, journal, entries):
 def test_editor_leftovers_are_accepted(restante, journal, entries):
     lines = [b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n", b"\r\n", b"  \t\n", b"\n", b" " + GOOD.encode()]
     ran = restante("record", "--token", "T", "-j", journal, stdin=b"".join(lines))
-    assert (ran.code, ran.err) == (0, "Journaled 2 entries from 5 lines.\n")
+    assert (ran.code, ran.err) == (0, "Recorded 2 entries from 5 lines.\n")
     assert [entry.message["$set"] for entry in entries(journal)] == [{"plan": "pro"}] * 2
 
 
 def test_two_operators_are_two_entries(restante, journal, entries):
     line = '{"$distinct_id":"ada","$add":{"visits":1},"$set":{"plan":"pro"},"$time":5}'
     ran = restante("record", "--token", "T", "-j", journal, stdin=line)
-    assert ran.err == "Journaled 2 entries from 1 line.\n"
+    assert ran.err == "Recorded 2 entries from 1 line.\n"
     taken = entries(journal)
     assert [entry.operator for entry in taken] == ["$add", "$set"]
     assert [entry.message["$time"] for entry in taken] == [5, 5]
@@ -195,7 +195,7 @@ def test_bad_line_records_nothing(restante, journal, entries, name):
     assert (ran.code, ran.out) == (2, "")
     assert "line 3:" in ran.err
     assert says in ran.err
-    assert "Nothing was journaled" in ran.err
+    assert "Nothing was recorded" in ran.err
     assert "Traceback" not in ran.err
     assert len(ran.err) < 500
     assert entries(journal) == []
@@ -226,7 +226,7 @@ def test_bad_lines_are_set_aside(restante, journal, tmp_path, entries):
     ran = restante("record", "--token", "T", "-j", journal, "--skip-invalid", "bad", stdin=b"".join(lines))
     assert (ran.code, ran.out) == (1, "")
     told = ran.err.splitlines()
-    assert told[:2] == ["Journaled 3 entries from 7 lines.", "Set 3 bad lines aside:"]
+    assert told[:2] == ["Recorded 3 entries from 7 lines.", "Set 3 bad lines aside:"]
     assert [line.split(":")[0].strip() for line in told[2:]] == ["line 2", "line 5", "line 7"]
     assert numbers(entries(journal)) == [1, 2, 3]
     assert (tmp_path / "bad").read_bytes() == b"".join(bad) + b"\n"
@@ -297,7 +297,7 @@ def test_terminal_shows_progress(restante, journal, tmp_path):
     ran = restante.on_terminal("record", "--token", "T", "-j", journal, "updates.jsonl")
     assert ran.code == 0
     assert "validating lines" in ran.out
-    assert ran.out.endswith("\x1b[2KJournaled 20,000 entries from 20,000 lines.\n")
+    assert ran.out.endswith("\x1b[2KRecorded 20,000 entries from 20,000 lines.\n")
 
 
 # --- following
@@ -334,7 +334,7 @@ def test_follow_commits_lines_as_they_arrive(restante, journal, tmp_path, entrie
     )
     ran = restante.finish(process, fourth.rstrip().encode())
     assert ran.code == 1
-    assert ran.err.startswith("Journaled 4 entries from 5 lines.\nSet 1 bad line aside:\n  line 4: ")
+    assert ran.err.startswith("Recorded 4 entries from 5 lines.\nSet 1 bad line aside:\n  line 4: ")
     assert numbers(entries(journal)) == [1, 2, 3, 4]
 
 
@@ -348,7 +348,7 @@ def test_ended_follow_keeps_its_commits(restante, journal, entries, until, sent)
     process.send_signal(sent)
     ran = restante.finish(process)
     assert (ran.code, ran.out) == (130 if sent is signal.SIGINT else -signal.SIGKILL, "")
-    assert ran.err.strip() == ("Journaled 2 entries before this; they stay." if sent is signal.SIGINT else "")
+    assert ran.err.strip() == ("Recorded 2 entries before this; they stay." if sent is signal.SIGINT else "")
     assert numbers(entries(journal)) == [1, 2]
     assert restante("record", "-j", journal, stdin=numbered(1, 3)).code == 0
 
@@ -392,7 +392,7 @@ def test_ended_while_reading_records_nothing(restante, journal, entries, sent, c
     process.send_signal(sent)
     ran = restante.finish(process)
     assert (ran.code, ran.out) == (code, "")
-    assert ran.err.strip() == ("Interrupted: nothing was journaled." if sent is signal.SIGINT else "")
+    assert ran.err.strip() == ("Interrupted: nothing was recorded." if sent is signal.SIGINT else "")
     assert entries(journal) == []
     assert restante("record", "-j", journal, stdin=numbered(2)).code == 0
     assert numbers(entries(journal)) == [1, 2]
@@ -438,7 +438,7 @@ def test_files_are_private_whatever_the_umask(restante, journal, entries, until)
 
 def test_byte_order_mark_alone_is_no_line(restante, journal):
     ran = restante("record", "--token", "T", "-j", journal, stdin=b"\xef\xbb\xbf\r\n")
-    assert (ran.code, ran.err) == (0, "Journaled 0 entries from 1 line.\n")
+    assert (ran.code, ran.err) == (0, "Recorded 0 entries from 1 line.\n")
 
 
 @pytest.mark.parametrize("following", [(), ("--follow", "--skip-invalid", "bad")])
@@ -454,9 +454,7 @@ def test_full_disk_for_bad_lines_is_named(restante, journal, entries):
         "record", "--token", "T", "-j", journal, "--skip-invalid", "/dev/full", stdin=GOOD + "\noops"
     )
     assert ran.code == 2
-    assert ran.err == (
-        "Error: /dev/full cannot be written: No space left on device\nNothing was journaled.\n"
-    )
+    assert ran.err == ("Error: /dev/full cannot be written: No space left on device\nNothing was recorded.\n")
     assert entries(journal) == []
 
 
@@ -475,7 +473,7 @@ def test_failing_follower_tells_what_it_committed(restante, journal, entries):
     assert ran.code == 2
     committed = len(entries(journal))
     assert 0 < committed < 6_000
-    assert ran.err.startswith(f"Journaled {committed:,} entries before this; they stay.\nError: /dev/full")
+    assert ran.err.startswith(f"Recorded {committed:,} entries before this; they stay.\nError: /dev/full")
 
 
 # --- how large the journal may grow
