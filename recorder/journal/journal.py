@@ -194,7 +194,7 @@ class Journal:
     # --- deciding
 
     def retry(self, filter: str | Sequence[str]) -> "Decision":
-        """Send rejected, discarded and doubtful entries again, each at its own number.
+        """Send entries again that are rejected, discarded or in doubt, each at its own number.
 
         Entries that wait because too many were rejected with the same words are taken, too: a person has looked, and
         each is isolated however many there are.
@@ -213,7 +213,7 @@ class Journal:
         return self._decide("retry", filter)
 
     def discard(self, filter: str | Sequence[str]) -> "Decision":
-        """Give up pending, waiting, rejected and doubtful entries; see `retry`."""
+        """Give up entries that are pending, waiting, rejected or in doubt; see `retry`."""
         return self._decide("discard", filter)
 
     def take_back(self, undo: "Undo") -> "Decision":
@@ -232,7 +232,7 @@ class Journal:
         """Give an entry another message, and send it at its number.
 
         Args:
-            seq: A pending, waiting, rejected or doubtful entry.
+            seq: An entry that is pending, waiting, rejected or in doubt.
             message: Of the same lane and profile, with one operator. Without a ``$time`` the entry keeps its own.
 
         Raises:

@@ -31,14 +31,14 @@ GROUPS = {
     "Look": {
         "status": ("status", "Show the state of shipping, and the accounts."),
         "entries": ("entries", "List entries, newest first."),
-        "profiles": ("profiles", "Show profiles, as shipped and as predicted."),
+        "profiles": ("profiles", "Show profiles as predicted, or as shipped."),
         "tui": ("browse", "Open the full-screen browser."),
         "fleet": ("fleet", "Look at the journals of many devices."),
         "export": ("export", "Write entries as lines for `record`, or as a database."),
     },
     "Decide": {
-        "retry": ("decide", "Send rejected, discarded or doubtful entries again."),
-        "discard": ("decide", "Give up unsent, rejected or doubtful entries."),
+        "retry": ("decide", "Send entries again: rejected, discarded or in doubt."),
+        "discard": ("decide", "Give up entries: unsent, rejected or in doubt."),
         "settle": ("settle", "Find out which entries in doubt were applied."),
         "edit": ("edit", "Give an entry another message."),
         "forget": ("forget", "Erase a profile from the journal."),

@@ -31,11 +31,11 @@ _NEVER_TAKEN = {
 def retry_command(
     context: click.Context, words: list[str], path: Path, everything: bool, yes: bool, for_programs: bool
 ) -> None:
-    """Send rejected, discarded or doubtful entries again, at their own numbers.
+    """Send entries again that are rejected, discarded or in doubt, at their own numbers.
 
     Shows how many entries match, how many may be applied twice, how many would follow later ones of their
     profile, and what that makes of the first profiles; then asks. Exits 1 if nothing was retried, or some that
-    match cannot be.
+    match cannot be. `restante help entries` lists the filters.
 
     \b
     Examples:
@@ -57,10 +57,10 @@ def retry_command(
 def discard_command(
     context: click.Context, words: list[str], path: Path, everything: bool, yes: bool, for_programs: bool
 ) -> None:
-    """Give up pending, waiting, rejected or doubtful entries. They are kept, and `retry` sends them again.
+    """Give up entries that are pending, waiting, rejected or in doubt. They are kept; `retry` sends them again.
 
     Shows how many entries match, and what that makes of the first profiles; then asks. Exits 1 if nothing was
-    discarded, or some that match cannot be.
+    discarded, or some that match cannot be. `restante help entries` lists the filters.
 
     \b
     Examples:

@@ -35,8 +35,8 @@ _NOTHING_DONE = 1
 def edit_command(context: click.Context, seq: int, path: Path, message: str | None) -> None:
     """Edit the message of entry SEQ in $VISUAL or $EDITOR; it is sent at its number.
 
-    Pending, waiting, rejected and doubtful entries can be edited. The message keeps its lane, its profile and
-    a single operator. If you leave it unchanged, or empty it, nothing is done (exit code 1). A text that is
+    Entries that are pending, waiting, rejected or in doubt can be edited. The message keeps its lane, its
+    profile and a single operator. If you leave it unchanged, or empty it, nothing is done (exit code 1). A text that is
     refused is kept in a file.
 
     \b

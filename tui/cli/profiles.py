@@ -1,4 +1,4 @@
-"""`restante profiles`: profiles as shipped and as predicted."""
+"""`restante profiles`: profiles as predicted, or as shipped."""
 
 from collections.abc import Iterator
 from itertools import chain

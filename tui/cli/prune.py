@@ -22,7 +22,7 @@ def prune_command(path: Path, all_shipped: bool, dry_run: bool, for_programs: bo
 
     Shipped entries are kept for inspection: 7 days, and at most 100,000, unless the app chose otherwise. Shippers
     prune older ones by themselves; this command does so at once, while others record and ship. Profiles and
-    accounts do not change. Unsent, doubtful and rejected entries are kept. Discarded entries older than the
+    accounts do not change. Unsent and rejected entries are kept. Discarded entries older than the
     newest pruned one are pruned, too.
 
     \b
