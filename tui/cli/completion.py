@@ -21,14 +21,18 @@ _UNQUOTED = re.compile(r"[\w@%+:,./-]+")  # any shell takes it as it is
 def filter_items(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Return words of a filter that begin so."""
     word = _whole([*(context.params.get("words") or []), begun])
-    id_ = begun_id(word)
-    profiles = _profiles(context, id_) if id_ is not None else []
-    found = [one.word for one in completions(word, profiles=profiles)]
+    found = _completed(context, word)
     if len(found) == 1 and found[0].endswith("="):  # a shell would put a blank behind it
-        found = [one.word for one in completions(found[0])] or found
+        found = _completed(context, found[0]) or found
     before = len(word) - len(begun)
     sentences = dict(FILTER_WORDS)
     return [CompletionItem(one[before:], help=sentences.get(one)) for one in found]
+
+
+def _completed(context: click.Context, word: str) -> list[str]:
+    id_ = begun_id(word)
+    profiles = _profiles(context, id_) if id_ is not None else []
+    return [one.word for one in completions(word, profiles=profiles)]
 
 
 def _whole(words: list[str]) -> str:

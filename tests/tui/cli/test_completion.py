@@ -42,6 +42,7 @@ def completed(restante, journal):
         (["entries", "state", "=", "re"], ["rejected"]),
         (["entries", "op=add", "state!", "=", "waiting,in"], ["waiting,in_doubt"]),
         (["entries", "-j", "kiosk.db", "profile", "=", "ada"], ["ada@example.org", "adam"]),
+        (["entries", "-j", "kiosk.db", "pro"], ["profile=ada@example.org", "profile=adam", "profile=bob"]),
         (["retry", "op", "=", "un"], ["unset", "union"]),
         (["profiles", "-j", "kiosk.db", "b"], ["bob"]),
         (["forget", "-j", "nowhere.db", "b"], []),
