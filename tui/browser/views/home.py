@@ -97,13 +97,15 @@ class HomeView(View):
         self.query_one("#flow", Static).update(Content("\n").join(flow))
         facts = home.facts
         ship = f"{self.key('home.ship')} ships now" if self._write else ""
+        own = f" {self.table.cursor + 1:<4}"  # the number says whose keys they are
+        signs = {"need": own, "by-itself": " -  "}
         words = {
             "need": self.table.unseen,
             "by-itself": list(by_itself(self._journal, home, ship)),
             "home-accounts": list(accounts_lines(facts.statistics, facts.shipper, facts.now)),
         }
         for name, lines in words.items():
-            sign = " -  " if name == "by-itself" else " " * (5 if name == "need" else 1)
+            sign = signs.get(name, " ")
             parts = [_hung(sign, folded(line, width - len(sign))) for line in lines]
             self.query_one(f"#{name}", Notice).say("\n".join(parts))
 
