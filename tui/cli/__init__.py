@@ -9,7 +9,7 @@ __all__ = ["main", "restante"]
 def main() -> NoReturn:
     """Run the command, and end with its exit code; Ctrl-C while it is being imported, too, ends with 130."""
     try:
-        from tui.cli.command import main as run  # noqa: PLC0415  # it takes long enough to be interrupted
+        from tui.cli.command import main as run  # it takes long enough to be interrupted
 
         run()
     except KeyboardInterrupt:
@@ -18,7 +18,7 @@ def main() -> NoReturn:
 
 def __getattr__(name: str) -> Any:
     if name == "restante":
-        from tui.cli.command import restante  # noqa: PLC0415
+        from tui.cli.command import restante
 
         return restante
     raise AttributeError(name)

@@ -87,7 +87,7 @@ def tui_command(
         context.invoke(status_command, path=path, max_age=None, for_programs=False)
         return
 
-    from recorder import HttpTransport  # noqa: PLC0415  # help and completion come without requests
+    from recorder import HttpTransport  # help and completion come without requests
 
     def transport() -> HttpTransport:
         return HttpTransport(url=options.destination(path, url, api_host))
@@ -104,7 +104,7 @@ def tui_command(
 def _browse(*what: Any, **how: Any) -> int:
     """Run the browser, which is imported no sooner: help and completion take a fifth of the time without."""
     try:
-        from tui.cli.browsing import browse  # noqa: PLC0415
+        from tui.cli.browsing import browse
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "textual":
             raise

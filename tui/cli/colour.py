@@ -42,7 +42,7 @@ def color_option(command: Command) -> Command:
 
 def _choose(context: click.Context, _option: click.Parameter, mode: str) -> None:
     if mode == "auto" and any(stream.isatty() for stream in (sys.stdout, sys.stderr)):
-        from tui.config import load  # noqa: PLC0415  # programs start many commands, and read no such file
+        from tui.config import load  # programs start many commands, and read no such file
 
         mode = load().color
     if mode == "never":

@@ -100,7 +100,7 @@ class _Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Return the commands that begin so, without importing them, or the options."""
-        from click.shell_completion import CompletionItem  # noqa: PLC0415  # asked for by shells only
+        from click.shell_completion import CompletionItem  # asked for by shells only
 
         return [
             *(
@@ -209,7 +209,7 @@ def _locale() -> str:
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
     """Spell out what a stream's encoding lacks, glyphs by their twins."""
-    from tui.text.ascii import plain  # noqa: PLC0415  # most terminals show all there is
+    from tui.text.ascii import plain  # most terminals show all there is
 
     if not isinstance(error, UnicodeEncodeError):
         raise error

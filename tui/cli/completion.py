@@ -65,7 +65,7 @@ def profile_items(context: click.Context, _parameter: click.Parameter, begun: st
 
 
 def _profiles(context: click.Context, begun: str) -> list[tuple[str, int]]:
-    from recorder import JournalReader  # noqa: PLC0415  # most completions read no journal
+    from recorder import JournalReader  # most completions read no journal
 
     with suppress(RestanteError, OSError), JournalReader(Path(context.params["path"])) as reader:
         ids = Counter(entry.profile for entry in reader.entries(limit=_LOOKED_AT) if entry.profile)

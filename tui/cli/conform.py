@@ -116,7 +116,7 @@ def _counted(vectors: list[Vector]) -> Iterator[Vector]:
 
 def _draw(implementation: Implementation, seconds: float, report: Report) -> None:
     try:
-        from simulator.conformance.draw import check_drawn  # noqa: PLC0415  # needs Hypothesis
+        from simulator.conformance.draw import check_drawn  # needs Hypothesis
     except ModuleNotFoundError as missing:
         raise click.ClickException(
             f"--laws needs {missing.name}: pip install 'restante[testing]'"

@@ -60,7 +60,7 @@ def export_command(
 
 
 def _make_database(path: Path, file: Path, words: list[str], for_programs: bool) -> None:
-    from tui.cli.export_database import export_database  # noqa: PLC0415  # sqlite-utils takes long to import
+    from tui.cli.export_database import export_database  # sqlite-utils takes long to import
 
     rows = export_database(path, file, words)
     if for_programs:

@@ -165,7 +165,7 @@ def _inspect(files: Sequence[str], profiles: str | None, scheduler: str | None, 
             shown_profiles = None if profiles is None else profiles_of(profiles)
             return inspect(files, shown_profiles, progress=shown, **export)
         try:
-            from fleet.cluster import inspect_by  # noqa: PLC0415  # an extra
+            from fleet.cluster import inspect_by  # an extra
         except ImportError as error:
             raise _needs("--scheduler", "dask and distributed") from error
         return inspect_by(scheduler, files, profiles, progress=shown, **export)
@@ -184,12 +184,12 @@ def _write(report: Report, decide: Path | None) -> None:
 
 def _make_tables(report: Report, made: Path, *, parquet: bool) -> None:
     if not parquet:
-        from tui.cli.fleet_database import fleet_database  # noqa: PLC0415  # sqlite-utils takes long to import
+        from tui.cli.fleet_database import fleet_database  # sqlite-utils takes long to import
 
         fleet_database(report, made)
         return
     try:
-        from tui.cli.fleet_parquet import fleet_parquet  # noqa: PLC0415  # an extra
+        from tui.cli.fleet_parquet import fleet_parquet  # an extra
     except ImportError as error:
         raise _needs("--to parquet:", "pyarrow") from error
     fleet_parquet(report, made)

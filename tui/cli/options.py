@@ -234,7 +234,7 @@ def destination(path: Path, url: str | None, api_host: str | None) -> str:
     """
     if url is not None or api_host is not None:
         return base_of(url, SERVICE if api_host is None else api_host)
-    from recorder import JournalReader  # noqa: PLC0415  # most commands that share this module read none
+    from recorder import JournalReader  # most commands that share this module read none
 
     with contextlib.suppress(JournalMissing), JournalReader(path) as reader:
         return reader.shipping().service or base_of(None, SERVICE)
@@ -296,7 +296,7 @@ def table_width() -> int:
     """Return the cells of the terminal's line, by COLUMNS first; 0 where standard output is none."""
     if not sys.stdout.isatty():
         return 0
-    import shutil  # noqa: PLC0415  # it imports bz2
+    import shutil  # it imports bz2
 
     return shutil.get_terminal_size().columns
 
@@ -306,7 +306,7 @@ def hanging(line: str, indent: int) -> str:
     width = table_width()
     if width < _NARROWEST:
         return line
-    from tui.text.cells import folded  # noqa: PLC0415  # a pipe needs no cells
+    from tui.text.cells import folded  # a pipe needs no cells
 
     return f"\n{' ' * indent}".join(folded(line, width - indent))
 

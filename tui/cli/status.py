@@ -85,8 +85,8 @@ def status_command(
 
 def _draw(path: Path, facts: Facts, max_age: float | None, old_events: int) -> None:
     """Show the browser's first picture, as wide as the terminal."""
-    from recorder import JournalReader  # noqa: PLC0415  # a pipe needs neither words of failures nor the flow
-    from tui.text.home import Home, home_lines  # noqa: PLC0415
+    from recorder import JournalReader  # a pipe needs neither words of failures nor the flow
+    from tui.text.home import Home, home_lines
 
     with JournalReader(path) as reader:
         home = Home(facts=facts, failures=tuple(reader.failures()), flow=reader.flow(), max_age=max_age)
