@@ -93,9 +93,8 @@ class TopLine(Widget):
         views = self._tabs(named=True)
         numbers = self._tabs(named=False)
         return [
-            *(_Line(views, self._right(much)) for much in (3, 2, 1)),
-            _Line(numbers, self._right(1)),
-            _Line(numbers, self._right(0)),
+            *(_Line(views, self._right(much)) for much in (4, 3, 2)),
+            *(_Line(numbers, self._right(much)) for much in (2, 1, 0)),
         ]
 
     def _tabs(self, *, named: bool) -> str:
@@ -113,23 +112,27 @@ class TopLine(Widget):
                 return
 
     def _right(self, much: int) -> Line:
-        """Return the right end; 3 is all of it."""
+        """Return the right end; 4 is all of it, 0 the counts alone: OFFLINE says more than that nothing is written."""
         facts = self.facts
-        short = much < 2  # noqa: PLR2004
+        short = much < 3  # noqa: PLR2004
         mode = ("rw" if short else "writing") if self._write else ("ro" if short else "read-only")
         if facts is None:
             return [(f"…  {mode} ", "")]
-        gap: Line = [(" " if short else "  ", "")]
-        line: Line = []
-        if much == 3:  # noqa: PLR2004
+        statistics = facts.statistics
+        parts: list[Line] = []
+        if much == 4:  # noqa: PLR2004
             name = fitted(self._journal, min(_NAME, cell_len(self._journal)))
-            line += [(f"{name} {size(facts.statistics.bytes)}", ""), *gap]
-        if much > 0:
-            words = standing_of(facts.shipping, facts.statistics, facts.shipper)
-            line.append((words, standing_style(facts)))
-        counts = accounts_line(facts, short=short)
-        line += [*gap, *counts] if line and counts else counts
-        oldest = facts.statistics.oldest_pending_seconds
-        if much > 1 and oldest is not None:
-            line += [*gap, (f"oldest {age(oldest)}", "")]
-        return [*line, *gap, (f"{mode} ", "")]
+            parts.append([(f"{name} {size(statistics.bytes)}", "")])
+        if much:
+            words = standing_of(facts.shipping, statistics, facts.shipper)
+            parts.append([(words, standing_style(facts))])
+        parts.append(accounts_line(facts, short=short))
+        oldest = statistics.oldest_pending_seconds
+        if not short and oldest is not None:
+            parts.append([(f"oldest {age(oldest)}", "")])
+        if much > 1:
+            parts.append([(f"{mode} ", "")])
+        line: Line = []
+        for part in filter(None, parts):
+            line += [(" " if short else "  ", "")] * bool(line) + part
+        return line
