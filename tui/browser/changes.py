@@ -29,6 +29,7 @@ __all__ = ["Changes"]
 Done = TypeVar("Done")
 Arguments = TypeVarTuple("Arguments")
 
+_SOON = 1.0  # seconds until a person is told that a change waits
 _AFTER_WORK = 60.0  # seconds for a result that came late: the person may look elsewhere
 
 
@@ -108,10 +109,16 @@ class Changes:
 
     async def _write(self, job: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
         self._writing = True
+        waiting = self._app.set_timer(_SOON, self._tell_waiting)
         try:
             return await to_thread(job, *arguments)
         finally:
             self._writing = False
+            waiting.stop()
+
+    def _tell_waiting(self) -> None:
+        words = "Still being written: another process may hold the journal."
+        self._app.notify(words, severity="warning", markup=False, timeout=_AFTER_WORK)
 
     async def _confirmed(self, text: str, **options: Any) -> bool:
         return await self._app.push_screen_wait(ConfirmScreen(text, **options)) == "yes"
@@ -167,7 +174,7 @@ class Changes:
 
             if not await self._confirmed(f"Send 1 entry, #{entry.seq:,}, as edited?{twice}", look=look):
                 return None
-            return await to_thread(self.actions.edit, entry, written)
+            return await self._write(self.actions.edit, entry, written)
 
         words = await self._app.push_screen_wait(EditScreen(entry, text, check, save))
         if words is not None:
@@ -177,7 +184,7 @@ class Changes:
         self.actions.check_recording()
 
         async def record(operation: Composed) -> str:
-            return await to_thread(self.actions.record, operation, profile, group_key)
+            return await self._write(self.actions.record, operation, profile, group_key)
 
         read = partial(self.actions.predicted, profile, group_key)
         words = await self._app.push_screen_wait(

@@ -9,6 +9,7 @@ from recorder import JournalReader, State
 from tests.profiles import sampled
 from tests.tui.browser.harness import Stage, browsing, press, settled, text_of
 from tests.tui.browser.test_browsing import said, state_of
+from tui.browser import changes
 from tui.browser.screens.compose import ComposeScreen
 from tui.browser.screens.confirm import ConfirmScreen
 from tui.browser.screens.edit import EditScreen
@@ -159,13 +160,17 @@ async def test_second_click_ends_one_screen(kiosk):
             await press(pilot, *["escape", "y", "ctrl+p"][: 3 * (below is EditScreen)])
 
 
-async def test_change_being_written_is_told(kiosk):
+async def test_change_being_written_is_told(kiosk, monkeypatch):
     """While another process holds the journal, no key leaves what is being written, or takes its result's place."""
+    monkeypatch.setattr(changes, "_SOON", 0.01)
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         app = pilot.app
         with held(kiosk):
             await press(pilot, "c", *"delete", "enter", "escape")
             assert isinstance(app.screen, ComposeScreen)
+            await settled(
+                pilot, lambda: "Still being written: another process may hold the journal." in said(pilot)
+            )
         await settled(pilot, lambda: "Recorded delete of ada@ex.org." in said(pilot))
         await press(pilot, "ctrl+e")
         app.screen.query_one("#message").text = EDITED
