@@ -1,8 +1,10 @@
 """The person's changes from key to result: weighed in a thread, asked about, then done in a thread."""
 
-from asyncio import to_thread
+from asyncio import wrap_future
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, wait
 from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from recorder.journal.decisions import Decision, Verb
@@ -46,14 +48,18 @@ class Changes:
         self._app = app
         self._progress: ProgressScreen | None = None
         self._writing = False
+        self._written: Future[Any] | None = None
 
     @property
     def sending(self) -> bool:
-        """True while a request may be under way, even after the app has ended."""
-        return self._progress is not None and self._progress.thread.is_alive()
+        """True while a change is being written, or a request may be under way, even after the app has ended."""
+        writing = self._written is not None and not self._written.done()
+        return writing or (self._progress is not None and self._progress.thread.is_alive())
 
     def let_end(self, seconds: float) -> None:
-        """Wait for the request under way to be answered and settled."""
+        """Wait for the change to be written, or for the request under way to be answered and settled."""
+        if self._written is not None:
+            wait([self._written], seconds)
         if self._progress is not None:
             self._progress.thread.join(seconds)
 
@@ -110,8 +116,20 @@ class Changes:
     async def _write(self, job: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
         self._writing = True
         waiting = self._app.set_timer(_SOON, self._tell_waiting)
+        written = Future[Done]()
+        self._written = written
+        written.set_running_or_notify_cancel()  # else the end of the app would cancel it
+
+        def run() -> None:
+            try:
+                written.set_result(job(*arguments))
+            except Exception as error:  # noqa: BLE001  # raised where it is awaited
+                written.set_exception(error)
+
+        # A daemon: `let_end` waits for it in words, and ctrl+c ends that. For a thread of asyncio's, the loop would.
+        Thread(target=run, name="restante-change", daemon=True).start()
         try:
-            return await to_thread(job, *arguments)
+            return await wrap_future(written)
         finally:
             self._writing = False
             waiting.stop()

@@ -100,7 +100,7 @@ def _show(app: Browser, picture: tuple[Path, tuple[int, int]] | None) -> Place |
     place = app.run()
     signal.alarm(0)  # it has ended in time: see _bound_the_end
     if app.changes.sending:
-        options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
+        options.narrate("Letting the change under way end; Ctrl-C again ends at once.")
         app.changes.let_end(_TIMEOUT)
     return place
 

@@ -185,7 +185,9 @@ async def test_change_being_written_is_told(kiosk, monkeypatch):
             app.simulate_key("U")
             await pilot.pause()
             assert said(pilot)[-1] == "The change before is still being written."
+            assert app.changes.sending  # so that the end of the app waits for it
         await settled(pilot, lambda: "1 entry discarded. U takes it back." in said(pilot))
+        assert not app.changes.sending
 
 
 @contextmanager
