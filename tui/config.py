@@ -5,6 +5,7 @@ services do, never depends on somebody's taste.
 """
 
 import os
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -67,7 +68,11 @@ def load() -> Config:
     """
     file = config_file()
     try:
-        written = file.read_bytes() if file is not None else b""
+        if file is None or not file.exists():
+            return Config()
+        if not file.is_file():  # to read a pipe would take for ever
+            raise InvalidConfig(f"{file} is no regular file")
+        written = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return Config()
     except OSError as error:
@@ -90,7 +95,7 @@ def parse(written: bytes) -> Config:
     import tomllib  # noqa: PLC0415  # most people have no such file
 
     try:
-        given = tomllib.loads(written.decode())
+        given = tomllib.loads(written.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = written.count(b"\n", 0, error.start) + 1
         raise ValueError(f"not UTF-8 (at line {line})") from None
@@ -99,9 +104,9 @@ def parse(written: bytes) -> Config:
     known = [one.name for one in fields(Config)]
     for name, value in given.items():
         if name not in known:
-            raise ValueError(f"{name!r} is no key; the keys are {', '.join(known)}")
+            raise ValueError(f"{reprlib.repr(name)} is no key; the keys are {', '.join(known)}")
         if wrong := _wrong(name, value):
-            raise ValueError(f"{name} = {value!r}: {wrong}")
+            raise ValueError(f"{name} = {reprlib.repr(value)}: {wrong}")
     columns = given.get("columns", COLUMNS)
     return Config(**{**given, "columns": tuple(name for name in COLUMNS if name in {"seq", *columns})})
 

@@ -55,8 +55,11 @@ def recall(path: Path, identity: str) -> Remembered:
         path: The journal's file.
         identity: The journal's own name: another one at the same path has none of it.
     """
-    with suppress(*_NO_FILE, ValueError, KeyError, TypeError), _file(path, identity).open("rb") as file:
-        return _read(json.loads(file.read(_MOST_BYTES)))
+    with suppress(*_NO_FILE, ValueError, KeyError, TypeError):
+        kept = _file(path, identity)
+        if kept.is_file():  # to read a pipe would take for ever
+            with kept.open("rb") as file:
+                return _read(json.loads(file.read(_MOST_BYTES)))
     return Remembered()
 
 

@@ -1,5 +1,6 @@
 """The configuration file: what it may say, and what is said about what it may not."""
 
+import os
 import re
 from pathlib import Path
 
@@ -58,10 +59,22 @@ def test_number_is_always_a_column():
     assert parse(b'columns = ["summary", "age"]').columns == ("seq", "age", "summary")
 
 
-def test_unreadable_file_is_an_error(file):
-    file.mkdir()
-    with pytest.raises(InvalidConfig, match="cannot be read: Is a directory"):
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_other_than_a_file_is_refused(file, make):
+    make(file)
+    with pytest.raises(InvalidConfig, match="is no regular file"):
         load()
+
+
+def test_byte_order_mark_is_skipped(file):
+    file.write_text('times = "local"', encoding="utf-8-sig")
+    assert load().times == "local"
+
+
+def test_long_value_is_shortened():
+    with pytest.raises(ValueError, match=r"^color = 'x{12}\.\.\.x{13}': must be one of") as raised:
+        parse(b'color = "' + b"x" * 10_000 + b'"')
+    assert len(str(raised.value)) < 100
 
 
 def test_pipes_and_services_read_no_config(restante, file):

@@ -69,6 +69,14 @@ def test_foreign_state_is_none(tmp_path, folder, text):
     assert recall(tmp_path / "kiosk.db", "a") == Remembered()
 
 
+def test_pipe_is_no_state(tmp_path, folder):
+    remember(tmp_path / "kiosk.db", "a", STATE)
+    (file,) = folder.iterdir()
+    file.unlink()
+    os.mkfifo(file)
+    assert recall(tmp_path / "kiosk.db", "a") == Remembered()
+
+
 @pytest.mark.parametrize("state_home", ["file", ""])
 def test_unwritable_folder_is_no_error(tmp_path, monkeypatch, state_home):
     (tmp_path / "file").write_text("no folder", encoding="utf-8")

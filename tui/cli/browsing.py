@@ -2,6 +2,7 @@
 
 import gc
 import os
+import reprlib
 import signal
 import sys
 import time
@@ -124,7 +125,9 @@ def _keymap(keys: Mapping[str, str]) -> Mapping[str, str]:
 def _choose_theme(app: Browser, theme: str) -> None:
     if theme and theme not in app.available_themes:
         themes = ", ".join(sorted(app.available_themes))
-        raise options.BadInput(f"{config.config_file()}: there is no theme {theme!r}; there are {themes}")
+        raise options.BadInput(
+            f"{config.config_file()}: there is no theme {reprlib.repr(theme)}; there are {themes}"
+        )
     app.theme = theme or app.theme
 
 
