@@ -375,10 +375,9 @@ class Browser(Navigation):
             self._troubles[message.job] = banner_words(error, words)
             self._show_troubles()
             return
-        if (
-            isinstance(error, RestanteError) and error.hint != InvalidOperation.hint
-        ):  # that one is about recording
-            words = f"{words} {error.hint or ''}".strip()
+        # An invalid operation's hint is about recording.
+        if isinstance(error, RestanteError) and error.hint and error.hint != InvalidOperation.hint:
+            words = f"{words.rstrip('.')}. {error.hint}"
         self.notify(printable(words), severity="warning" if known else "error", markup=False)
 
     def on_worked(self, message: Worked) -> None:

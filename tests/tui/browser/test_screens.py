@@ -5,6 +5,7 @@ import json
 import pytest
 
 from recorder import JournalBusy
+from recorder.model.errors import JournalMissing
 from tests.profiles import sampled
 from tests.tui.browser import shops
 from tests.tui.browser.harness import Stage, browsing, press, screen_text, settled, text_of, type_in
@@ -161,6 +162,8 @@ async def test_exception_is_shown_and_app_stays(kiosk):
         pilot.app.post_message(Failed(ZeroDivisionError("division by [zero]")))
         await settled(pilot, lambda: "ZeroDivisionError: division" in text_of(pilot))
         assert "[zero]" in text_of(pilot)
+        pilot.app.post_message(Failed(JournalMissing("no journal at x")))
+        await settled(pilot, lambda: "no journal at x. Check the path" in text_of(pilot))
         await press(pilot, "j")
         assert "► 39" in text_of(pilot)
 
