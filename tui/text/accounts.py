@@ -85,7 +85,8 @@ def _lane(lane: LaneStatus, now: float, *, running: bool) -> str:
     said = _SAID[lane.outcome or AttemptOutcome.OFFLINE]
     since = f" for {age(max(now - lane.since, 0.0))}" if lane.since is not None else ""
     due = (lane.retry_at or 0.0) - now
-    when = f"due in {age(due)}" if due >= 1 else "due now"
-    who = "" if running else ", once somebody ships"
+    when = [f"in {age(due)}" + (" at the earliest" if not running else "")] if due >= 1 else []
+    when += [] if running else ["when somebody ships"]
     cause = f" ({printable(lane.cause)})" if lane.cause else ""
-    return f"{lane.lane.value}: {said}{since}{cause}; next try {when}{who}, failure {lane.failures:,}"
+    times = "once" if lane.failures == 1 else f"{lane.failures:,} times"
+    return f"{lane.lane.value}: {said}{since}{cause}; failed {times}, next try {', '.join(when) or 'now'}"

@@ -51,7 +51,7 @@ def test_head_counts_what_needs_you():
             {"running": True, "lanes": (OUT,)},
             [
                 (
-                    "people: offline for 14 m (connection refused); next try due in 10 s, failure 6. "
+                    "people: offline for 14 m (connection refused); failed 6 times, next try in 10 s. "
                     "Nothing to do, it goes on by itself."
                 )
             ],
