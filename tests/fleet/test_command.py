@@ -44,7 +44,7 @@ def test_decisions_reach_the_device(restante, tmp_path, applied):
         assert restante(*ship, "--counted", "--settle-after", "0s").code == 1
         restante(*ship)
         fenced = restante("settle", "-j", journal, "--fence")
-        assert (fenced.code, fenced.err) == (0, "wrote fences to 1 profile\n")
+        assert (fenced.code, fenced.err) == (0, "Wrote fences to 1 profile.\n")
         restante("snapshot", "-j", journal, snapshots / "till.db")
         export_of(service, export)
         look = ["fleet", snapshots, "--profiles", export, "--decide"]
@@ -60,7 +60,7 @@ def test_decisions_reach_the_device(restante, tmp_path, applied):
         settle = ["settle", "-j", journal, "--decisions", "decisions.jsonl"]
         assert restante(*settle).code == 0
         again = restante(*settle)
-        assert (again.code, "1 cannot tell (not in doubt any more from that request)" in again.err) == (
+        assert (again.code, "1 cannot be told (not in doubt any more from that request)" in again.err) == (
             1,
             True,
         )

@@ -1,5 +1,7 @@
 """Settling by reading profiles back, in words. Pure."""
 
+from collections.abc import Mapping
+
 from recorder.model.reports import Fenced, Readback
 from tui.text.format import age, count, printable
 
@@ -7,22 +9,27 @@ __all__ = ["format_fenced", "format_readback", "format_wait"]
 
 
 def format_readback(done: Readback) -> str:
-    """Return a sentence about runs that were settled.
+    """Return sentences about profiles that were settled.
 
     >>> format_readback(Readback(applied=29, not_applied=11, partly=1, cannot_tell={"other": 2}))
-    'settled 41 profiles: 29 applied, 11 not, 1 partly; 2 cannot tell (other)'
+    'Settled 41 profiles: all was applied in 29, nothing in 11, a part in 1. 2 cannot be told (other).'
     """
-    text = f"settled {count(done.settled, 'profile')}"
+    text = f"Settled {count(done.settled, 'profile')}"
     if done.settled:
-        text += f": {done.applied:,} applied, {done.not_applied:,} not, {done.partly:,} partly"
-    for reason, profiles in done.cannot_tell.items():
-        text += f"; {profiles:,} cannot tell ({printable(reason)})"
+        text += f": all was applied in {done.applied:,}, nothing in {done.not_applied:,}, a part in {done.partly:,}"
+    text += f".{_not_told(done.cannot_tell)}"
     if done.waiting:
         text += (
-            f"; {done.waiting:,} not read: too soon after the request, no fence accepted,"
-            " or restante_… is hidden from this account"
+            f" {done.waiting:,} not read: too soon after the request, no fence accepted,"
+            " or restante_… is hidden from this account."
         )
     return text
+
+
+def _not_told(reasons: Mapping[str, int]) -> str:
+    return "".join(
+        f" {profiles:,} cannot be told ({printable(reason)})." for reason, profiles in reasons.items()
+    )
 
 
 def format_wait(profiles: int, seconds: float) -> str:
@@ -40,16 +47,15 @@ def format_wait(profiles: int, seconds: float) -> str:
 
 
 def format_fenced(done: Fenced) -> str:
-    """Return a sentence about fences that were written.
+    """Return sentences about fences that were written.
 
     >>> format_fenced(Fenced(written=41, cannot_tell={"other": 2}, waiting=1))
-    'wrote fences to 41 profiles; 2 cannot tell (other); 1 may still be applied: write fences again later'
+    'Wrote fences to 41 profiles. 2 cannot be told (other). 1 may still be applied: write fences again later.'
     """
-    text = f"wrote fences to {count(done.written, 'profile')}"
+    text = f"Wrote fences to {count(done.written, 'profile')}."
     if done.not_accepted:
-        text += f"; {done.not_accepted:,} not accepted by the service"
-    for reason, profiles in done.cannot_tell.items():
-        text += f"; {profiles:,} cannot tell ({printable(reason)})"
+        text += f" {done.not_accepted:,} not accepted by the service."
+    text += _not_told(done.cannot_tell)
     return text + (
-        f"; {done.waiting:,} may still be applied: write fences again later" if done.waiting else ""
+        f" {done.waiting:,} may still be applied: write fences again later." if done.waiting else ""
     )

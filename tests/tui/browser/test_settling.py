@@ -50,7 +50,7 @@ async def test_question_settles_by_the_profiles(doubtful):
             assert "S settle" in flat(pilot)
             await press(pilot, "S")
             await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
-            assert said(pilot) == ["settled 2 profiles: 1 applied, 1 not, 0 partly"]
+            assert said(pilot) == ["Settled 2 profiles: all was applied in 1, nothing in 1, a part in 0."]
             await press(pilot, "g")
             assert "read back: not applied, sent again" in flat(pilot)
             await press(pilot, "j")
@@ -64,7 +64,7 @@ async def test_failure_of_shipping_can_be_settled(doubtful):
         async with browsing(doubtful(service), write=True, account=ACCOUNT) as pilot:
             await press(pilot, "3", "R", "S")
             await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
-            assert said(pilot) == ["settled 2 profiles: 1 applied, 1 not, 0 partly"]
+            assert said(pilot) == ["Settled 2 profiles: all was applied in 1, nothing in 1, a part in 0."]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_wait_is_told_and_cancelled(doubtful, options, waits):
             await settled(pilot, lambda: waits in flat(pilot))
             await press(pilot, "escape")
             await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)
-            assert said(pilot)[0].startswith("settled 0 profiles")
+            assert said(pilot)[0].startswith("Settled 0 profiles")
             assert not pilot.app.changes.sending
     assert states(stage) == ["in_doubt"] * 3
 

@@ -42,7 +42,10 @@ def test_settle_leaves_each_add_once(restante, journal, doubtful):
             "RESTANTE_URL": "http://127.0.0.1:1"
         }  # other profiles, which say that nothing was applied
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET | elsewhere)
-        assert (done.code, done.err.strip()) == (0, "settled 3 profiles: 1 applied, 1 not, 1 partly")
+        assert (done.code, done.err.strip()) == (
+            0,
+            "Settled 3 profiles: all was applied in 1, nothing in 1, a part in 1.",
+        )
         assert restante("ship", "-j", journal).code == 0
         assert restante("compare", "-j", journal, "--url", service.url).code == 0
         held = service.profiles()
@@ -108,18 +111,21 @@ def test_old_readings_are_repeated(restante, journal, doubtful, monkeypatch):
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
     assert done.code == 1
     assert "reading again in 0 s" in done.err
-    assert "settled 0 profiles; 3 not read: too soon after the request" in " ".join(done.err.split())
+    assert "Settled 0 profiles. 3 not read: too soon after the request" in " ".join(done.err.split())
 
 
 @pytest.mark.parametrize(
     ("service", "words"),
     [
-        ({"hidden": ["restante_????????"]}, "3 cannot tell (this account may not see restante_"),
+        ({"hidden": ["restante_????????"]}, "3 cannot be told (this account may not see restante_"),
         (
             {"hidden": ["restante_*"]},
             "3 not read: too soon after the request, no fence accepted, or restante_… is hidden",
         ),
-        ({"merged": {"bob": "ada"}}, "1 not, 0 partly; 2 cannot tell (it was merged with another profile)"),
+        (
+            {"merged": {"bob": "ada"}},
+            "nothing in 1, a part in 0. 2 cannot be told (it was merged with another profile)",
+        ),
     ],
     ids=["hidden counter", "hidden fence", "merged"],
 )
@@ -141,7 +147,9 @@ def test_foreign_counter_stays_held(restante, journal, doubtful):
         update = {"$token": "T", "$distinct_id": "ada", "$add": {counting.counter: 7}}
         HttpTransport(url=service.url).send(Lane.PEOPLE, json.dumps([update]).encode())
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
-    words = f"0 partly; 1 cannot tell (another program wrote {counting.counter}, or a request came late?)"
+    words = (
+        f"a part in 0. 1 cannot be told (another program wrote {counting.counter}, or a request came late?)"
+    )
     assert (done.code, words in " ".join(done.err.split())) == (1, True), done.err
 
 
@@ -157,7 +165,7 @@ def test_profile_deleted_meanwhile_stays_held(restante, journal, doubtful):
         restante("ship", "-j", journal)
         restante("ship", "-j", journal)
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
-    assert "1 cannot tell (another program wrote restante_" in done.err
+    assert "1 cannot be told (another program wrote restante_" in done.err
     assert "or deleted the profile?)" in " ".join(done.err.split())
 
 
@@ -195,7 +203,10 @@ def test_decisions_come_from_a_file(restante, journal, doubtful, tmp_path):
     file = tmp_path / "decisions.jsonl"
     file.write_text('{"journal": "0", "profile": "ada", "epoch": 1, "digest": "0", "applied": 1}\n')
     done = restante("settle", "-j", journal, "--decisions", file)
-    assert (done.code, done.err.strip()) == (1, "settled 0 profiles; 1 cannot tell (about another journal)")
+    assert (done.code, done.err.strip()) == (
+        1,
+        "Settled 0 profiles. 1 cannot be told (about another journal).",
+    )
     for wrong in (b'{"journal": 0}', b"\xff", b"[" * 100_000):
         file.write_bytes(wrong)
         refused = restante("settle", "-j", journal, "--decisions", file)
