@@ -111,7 +111,7 @@ async def draw_all(path: Path) -> None:
 
 
 def main() -> None:
-    """Draw them."""
+    """Draw all pictures."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kiosks.db"
         make(path)

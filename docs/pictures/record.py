@@ -170,7 +170,7 @@ def animation(frames: list[Frame]) -> str:
 
 
 def main() -> None:
-    """Record it."""
+    """Record the first minute."""
     with tempfile.TemporaryDirectory() as folder:
         FILE.write_text(animation(play(Path(folder))), encoding="utf-8")
     print(f"{FILE}: {FILE.stat().st_size:,} bytes", file=sys.stderr)

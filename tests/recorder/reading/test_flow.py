@@ -68,7 +68,7 @@ def test_pruned_entries_are_counted(path):
 
 
 def test_clock_that_was_set_loses_no_slice(path):
-    """What was recorded in the future is of the latest slice."""
+    """Entries recorded in the future are of the latest slice."""
     record(path, 5_000, -86_400)
     ship(path, -86_400, ACCEPTED)
     found = flow(path)

@@ -78,7 +78,7 @@ class Terminal:
         self.press("-l", f"\x1b[<0;{where}M\x1b[<0;{where}m")  # pressed and let go, as xterm tells it
 
     def screen(self, *options):
-        """What shows; with -e its colours, too."""
+        """The screen's text; with -e its colours, too."""
         return self._tmux("capture-pane", "-p", *options).splitlines()
 
     def modes(self):

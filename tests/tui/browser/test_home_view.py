@@ -64,7 +64,7 @@ def test_home_reads_failures_as_they_change(stage):
 
 
 async def test_hidden_views_fit_the_window(stage):
-    """What they show first is not cut or folded to the width that they do not have yet."""
+    """Nothing is cut or folded to a width that they do not have yet."""
     shops.ada(stage.path)
     async with browsing(stage, first="shipping") as pilot:
         home = pilot.app.query_one(HomeView)

@@ -14,7 +14,7 @@ DOCUMENTED = Path(__file__).parents[3] / "docs" / "settings.md"
 
 @pytest.fixture
 def completed(restante, journal):
-    """What Bash is offered for words, the last one begun."""
+    """The words that Bash is offered, the last one begun."""
     with Recorder("T", journal) as recorder:
         for profile in ("ada@example.org", "adam", "bob", "ada lovelace; rm -rf"):
             recorder.people_set(profile, {"plan": "pro"})

@@ -104,7 +104,7 @@ def test_yes_is_required_without_terminal(restante, set_aside, verb, more):
 
 
 def test_unreadable_entry_can_be_decided(restante, set_aside):
-    """What it does to its profile is not known."""
+    """Its effect on the profile is not known."""
     with closing(sqlite3.connect(set_aside)) as connection, connection:
         connection.execute("UPDATE entries SET message = '{' WHERE seq = 2")
     ran = restante("discard", "seq=2", "-j", set_aside)

@@ -1,4 +1,4 @@
-"""What completes a word of a filter is a filter, and what is wrong is told."""
+"""Completed words are filters, and mistakes are told."""
 
 import pytest
 

@@ -133,5 +133,5 @@ class JumpPrompt(Vertical):
         self._table.move(by)
 
     def action_close(self) -> None:
-        """Go nowhere."""
+        """Close it, and go nowhere."""
         self.close()
