@@ -36,6 +36,8 @@ class Terminal:
         self._socket = str(Path(folder) / f"tmux{next(_NUMBERS)}")
         # A person's own settings, and what was remembered before, show nothing here.
         self._environment = os.environ | dict.fromkeys(("XDG_CONFIG_HOME", "XDG_STATE_HOME"), str(folder))
+        for name in ("COLUMNS", "LINES"):  # they would count for more than the window's size
+            self._environment.pop(name, None)
         self._size = size
 
     def __enter__(self):
