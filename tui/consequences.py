@@ -18,7 +18,7 @@ _CHUNK = 500  # entries fetched at a time: a message may take a megabyte
 
 
 class Consequences(NamedTuple):
-    """What the answers to a question would do.
+    """Profiles as the answers to a question would leave them.
 
     Attributes:
         profiles: The first profiles.

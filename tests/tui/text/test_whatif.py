@@ -79,7 +79,7 @@ def test_states_are_the_simulators(entries, width):
 
 
 def test_doubt_shows_both_outcomes():
-    """What a retry may apply twice comes first; what is the same either way is harmless."""
+    """Properties that a retry may change twice come first; those that are the same either way are harmless."""
     doubt = State.IN_DOUBT
     what_if = if_decided(
         history(

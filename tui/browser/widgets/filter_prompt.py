@@ -28,7 +28,7 @@ class FilterPrompt(Prompt, Asking):
         self.counts: Mapping[str, int] = {}
         """Entries by state."""
         self.history = tuple(history)
-        """What was entered so far, oldest first."""
+        """Filters entered so far, oldest first."""
 
     def ask_words(self, purpose: str, sign: str, words: Iterable[str]) -> None:
         """Show the prompt with some words to begin with; see `open`."""

@@ -18,7 +18,7 @@ __all__ = ["JumpPrompt"]
 
 
 class _Jumps(Lines[Jump], can_focus=False):
-    """What the text may mean, the likeliest first."""
+    """Places and actions that the text may mean, the likeliest first."""
 
     def heads(self, width: int) -> str:
         del width

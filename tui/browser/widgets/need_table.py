@@ -1,4 +1,4 @@
-"""What needs a person, a line each."""
+"""Matters that need a person, a line each."""
 
 from collections.abc import Sequence
 
