@@ -108,16 +108,15 @@ class Restante:
     def on_terminal(self, *arguments, typed=None, environment=None):
         """Everything it writes goes to one terminal of 80 columns, and comes back as `out`.
 
-        What is `typed` comes from that terminal, too, and is read when the command asks for it.
+        What is `typed` comes from that terminal, too, once the command asks: typed earlier, its echo could come first.
         """
         ours, theirs = pty.openpty()
-        with ThreadPoolExecutor(1) as reader, os.fdopen(ours, "wb", buffering=0) as keys:
-            shown = reader.submit(lambda: b"".join(_until_end(ours)).decode())
+        with ThreadPoolExecutor(1) as person, os.fdopen(ours, "wb", buffering=0) as keys:
+            shown = person.submit(_answering, keys, (typed or "").encode())
             with (
                 os.fdopen(theirs, encoding="utf-8") as read,
                 os.fdopen(theirs, "w", encoding="utf-8", closefd=False) as written,
             ):
-                keys.write((typed or "").encode())
                 streams = {"stdout": written, "stderr": written, "stdin": b"" if typed is None else read}
                 terminal = {"TERM": "xterm-256color", "NO_COLOR": "1"} | (environment or {})
                 code = self(*arguments, environment=terminal, **streams).code
@@ -142,6 +141,17 @@ def _readable(given, encoding):
 def _written(stream):
     stream.flush()
     return stream.buffer.getvalue().decode()
+
+
+def _answering(terminal, typed):
+    """Read what is shown to its end, and give the answer at the first question."""
+    shown = b""
+    for chunk in _until_end(terminal.fileno()):
+        shown += chunk
+        if typed and b"[y/N]" in shown:
+            terminal.write(typed)
+            typed = b""
+    return shown.decode()
 
 
 def _until_end(descriptor):
