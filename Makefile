@@ -19,6 +19,10 @@ SDKS := .sdks/installed
 # Each journal that a test makes waits for the disk: in memory, if there are some gigabytes, the tests take a fifth less.
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 2000000 {print "TMPDIR=/dev/shm"}')
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
+# With RERUN=1, what failed runs once more, by itself: on a machine that others use, a process may get no turn for a minute. As in
+# Python's own `regrtest --rerun`, failing twice is failing, and what passed then is named, for somebody to find the cause.
+RERUN :=
+AGAIN = $(if $(RERUN),|| { test $$? -eq 1 && echo "== what failed runs again" && $(BIN)/pytest -v --hypothesis-profile=$(PROFILE) --last-failed --last-failed-no-failures=none; })
 
 # Tests and benchmarks start many programs, and none should have to compile its sources anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -77,9 +81,10 @@ release-check: $(INSTALLED) ## build sdist and wheel, and try them in clean envi
 	$(EDITABLE) '.[release]'
 	.ci/release-check $(if $(ALL),$$(.ci/pythons),$(PYTHON))
 
+test: PROFILE := ci
 test: $(INSTALLED) ## check, and the tests that take seconds
 	@$(MAKE) --no-print-directory --jobs=2 check compiled
-	$(MEMORY) $(PYTEST) --hypothesis-profile=ci -m 'not long'
+	$(MEMORY) $(PYTEST) --hypothesis-profile=$(PROFILE) -m 'not long' $(AGAIN)
 
 sdks: $(SDKS) ## fetch the Node and browser SDKs, which some long tests run (needs npm)
 
@@ -88,13 +93,15 @@ $(SDKS): tests/contract/sdks/package.json
 	npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --ignore-scripts --legacy-peer-deps  # no React Native
 	@touch $@
 
+test-rest: PROFILE := long
 test-rest: check ## what `make test` leaves out: the long tests, and more Hypothesis examples
 	-@$(MAKE) --no-print-directory sdks  # without them, their tests are skipped
-	$(PYTEST) --hypothesis-profile=long -m 'long or hypothesis'
+	$(PYTEST) --hypothesis-profile=$(PROFILE) -m 'long or hypothesis' $(AGAIN)
 
+test-all: PROFILE := long
 test-all: check ## every test, at its full length
 	-@$(MAKE) --no-print-directory sdks
-	$(PYTEST) --hypothesis-profile=long
+	$(PYTEST) --hypothesis-profile=$(PROFILE) $(AGAIN)
 
 bench: $(MEASURING) ## figures, each next to a baseline of the same run, into docs/performance.md, in a quarter of an hour
 	$(BIN)/python -m benchmarks $(FULL) --write
