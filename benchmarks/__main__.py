@@ -9,20 +9,16 @@ is the ratio of each pair; medians and spread are printed.
 import argparse
 import os
 import platform
-import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 
 from benchmarks import browser, plots, recording, shipping, simulating, starting, writing
-from benchmarks.pairs import HEAD, WIDTH, Pair, Result, line, measured
+from benchmarks.pairs import HEAD, Pair, line, measured
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-FULL = "with --full"
 BEGIN, END = "<!-- made by `make bench` -->", "<!-- until here -->"
-_INDENT = "    "
 _PEERS = (
     "textual",
     "requests",
@@ -37,49 +33,62 @@ _PEERS = (
 Key = tuple[str, str]
 
 
+TOPICS: Mapping[str, Callable[[], Iterator[Pair]]] = {
+    "Recording": recording.pairs,
+    "Shipping": shipping.pairs,
+    "Simulating": simulating.pairs,
+    "Starting": starting.pairs,
+    "Memory": starting.memory,
+    "The browser": browser.pairs,
+    "Bytes written": writing.pairs,
+}
+
+
 def pairs() -> Iterator[Pair]:
     """Return all pairs, by topic."""
-    return chain(
-        recording.pairs(),
-        shipping.pairs(),
-        simulating.pairs(),
-        starting.pairs(),
-        starting.memory(),
-        browser.pairs(),
-        writing.pairs(),
-    )
+    for found in TOPICS.values():
+        yield from found()
 
 
-def head(rounds: int) -> Iterator[str]:
-    """Return the lines above the table: what it was measured on, and with."""
+def head(rounds: int) -> list[str]:
+    """Return the lines above the tables: what they were measured on, and with."""
     cores = len(os.sched_getaffinity(0))
-    yield (
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.system()}"
-        f" {platform.release().split('-')[0]} {platform.machine()}, {cores} cores"
-    )
-    yield ", ".join(f"{name} {version(name)}" for name in _PEERS)
-    yield f"{rounds} pairs each, in turn; medians; of speeds the ratio is baseline / ours: 1 is as fast"
-    yield ""
-    yield HEAD
+    return [
+        (
+            f"Medians of {rounds} pairs, with Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+            f" {platform.system()} {platform.release().split('-')[0]} {platform.machine()}, {cores} cores;"
+        ),
+        f"{', '.join(f'{name} {version(name)}' for name in _PEERS)}.",
+    ]
 
 
-def named(text: str) -> Key:
-    """Return what a line of the page measures, and its baseline: some are measured against several."""
-    return text[:WIDTH].rstrip(), re.split(r" {3,}", text.removesuffix("  MISSED"))[-1]
+def named(row: str) -> Key:
+    """Return what a row of the page measures, and its baseline: some are measured against several."""
+    _, what, baseline, *_ = row.split("|")
+    return what.strip(), baseline.strip()
+
+
+def rows(lines: list[str]) -> list[str]:
+    """Return the rows among a page's lines that hold figures."""
+    return [text for text in lines if text.startswith("| ") and text not in HEAD]
 
 
 def table(above: list[str], before: list[str], now: list[str]) -> list[str]:
-    """Return the page's table: the lines of all pairs there are, as they were measured last."""
-    known = {named(text): text for text in [*before, *now]}
-    found = [(pair.full, known.get((pair.what, pair.baseline))) for pair in pairs()]
-    usual, full = ([text for is_full, text in found if text and is_full is kind] for kind in (False, True))
-    return [*above, *usual, "", FULL, *full]
+    """Return the page's tables: the rows of all pairs there are, as they were measured last."""
+    known = {named(text): text for text in [*rows(before), *now]}
+    lines = list(above)
+    for topic, made in TOPICS.items():
+        found = sorted(made(), key=lambda pair: pair.full)
+        there = [known[key] for pair in found if (key := (pair.what, pair.baseline)) in known]
+        if there:
+            lines += ["", f"### {topic}", "", *HEAD.split("\n"), *there]
+    return lines
 
 
-def figures(text: str) -> tuple[str, str, float, float]:
-    """Return a line of the table as what it measures, its baseline, and both figures."""
-    ours, theirs = (float(figure.replace(",", "")) for figure in text[WIDTH:].split()[:2])
-    return *named(text), ours, theirs
+def figures(row: str) -> tuple[str, str, float, float]:
+    """Return a row of the table as what it measures, its baseline, and both figures."""
+    ours, theirs = (float(cell.split()[0].replace(",", "")) for cell in row.split("|")[3:5])
+    return *named(row), ours, theirs
 
 
 def write(above: list[str], now: list[str], *, all_measured: bool) -> None:
@@ -87,30 +96,30 @@ def write(above: list[str], now: list[str], *, all_measured: bool) -> None:
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     there, after = rest.split(END)
-    lines = [text.removeprefix(_INDENT) for text in there.strip("\n").split("\n")]
+    lines = there.strip("\n").split("\n")
     lines = table(above if all_measured else lines[: len(above)], lines, now)
-    text = "\n".join(f"{_INDENT}{text}".rstrip() for text in lines)
+    text = "\n".join(lines)
     PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-    plots.draw_peers(figures(text) for text in lines[len(above) :] if text not in {"", FULL})
+    plots.draw_peers(figures(row) for row in rows(lines))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair runs (default 5)")
-    parser.add_argument("--only", default="", help="pairs whose line has this in it")
+    parser.add_argument("--only", default="", help="pairs whose row contains this text")
     parser.add_argument("--full", action="store_true", help="also those that take minutes each")
     parser.add_argument(
         "--write", action="store_true", help="put the table into docs/performance.md, and draw its plot"
     )
     given = parser.parse_args()
-    above, results = list(head(given.rounds)), list[Result]()
-    print(*above, sep="\n", flush=True)
+    above, found = head(given.rounds), list[str]()
+    print(*above, "", HEAD, sep="\n", flush=True)
     for pair in pairs():
         if given.only in f"{pair.what} {pair.baseline}" and (given.full or not pair.full):
-            results.append(measured(pair, given.rounds))
-            print(line(results[-1]), flush=True)
+            found.append(line(measured(pair, given.rounds)))
+            print(found[-1], flush=True)
     if given.write:
-        write(above, [line(result) for result in results], all_measured=not given.only)
+        write(above, found, all_measured=not given.only)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Pair:
     theirs: Measure
     to_reach: float | None
     by: Literal["speed", "times", "more"] = "speed"
-    unit: tuple[float, str] = (1e6, "us")
+    unit: tuple[float, str] = (1e6, "µs")
     once: bool = False
     full: bool = False
 
@@ -103,23 +103,25 @@ def measured(pair: Pair, rounds: int) -> Result:
     return Result(pair, statistics.median(ours), statistics.median(theirs), tuple(ratios))
 
 
-HEAD = (
-    f"{'what':{WIDTH}} {'ours':>9} {'baseline':>9}      {'ratio':>7} {'(lowest to highest)':>19} {'to reach':>8}"
-    "   baseline"
-)
+HEAD = f"| {'what':{WIDTH}} | {'baseline':{WIDTH}} | ours | baseline's | ratio | goal |\n|---|---|---:|---:|---|---|"
+_KINDS = {
+    "speed": "{:.2f}\N{MULTIPLICATION SIGN} speed",
+    "times": "{:.2f}\N{MULTIPLICATION SIGN} cost",
+    "more": "{:+.2f} {unit}",
+}
 
 
 def line(result: Result) -> str:
-    """Return a line of the table."""
+    """Return a row of the table, in Markdown."""
     pair = result.pair
     factor, unit = pair.unit
-    spread = "(once)" if pair.once else f"({result.ratios[0]:.2f} to {result.ratios[-1]:.2f})"
-    sign = ">=" if pair.by == "speed" else "<="
-    bound = "" if pair.to_reach is None else f"{sign} {pair.to_reach:g}"
-    missed = "  MISSED" if result.reached is False else ""
+    ratio = _KINDS[pair.by].format(result.ratio, unit=unit)
+    spread = "once" if pair.once else f"{result.ratios[0]:.2f} to {result.ratios[-1]:.2f}"
+    goal = "" if pair.to_reach is None else f"{'≥' if pair.by == 'speed' else '≤'} {pair.to_reach:g}"
+    missed = ", missed" if result.reached is False else ""
     return (
-        f"{pair.what:{WIDTH}} {result.ours * factor:9,.1f} {result.theirs * factor:9,.1f} {unit:4}"
-        f" {result.ratio:7.2f} {spread:>19} {bound:>8}   {pair.baseline}{missed}"
+        f"| {pair.what:{WIDTH}} | {pair.baseline:{WIDTH}} | {result.ours * factor:,.1f} {unit}"
+        f" | {result.theirs * factor:,.1f} {unit} | {ratio} ({spread}) | {goal}{missed} |"
     )
 
 

@@ -283,20 +283,20 @@ def pairs() -> Iterator[Pair]:
     milliseconds = (1e3, "ms")
     yield Pair("people_set, power", "raw, a commit each, FULL", power, theirs("FULL"), 0.85)
     yield Pair("people_set, process", "raw, a commit each, NORMAL", process, theirs("NORMAL"), 0.55)
-    yield Pair("the same", "raw whose log is never moved", process, theirs("NORMAL", 0), None)
+    yield Pair("people_set, process", "raw, never checkpointed", process, theirs("NORMAL", 0), None)
     yield Pair("16 threads, power", "raw, one thread", in_threads, theirs("FULL"), 1.3)
     if shutil.which("cc"):
         slow, alone = slowly_synced("threads"), slowly_synced("raw")
-        what = "16 threads, a sync takes 5 ms more"
+        what = "16 threads, each sync 5 ms slower"
         yield Pair(what, "raw, one thread", slow, alone, 10)
     for name, other, to_reach in (
         ("raw, a connection each, FULL", raw_tail, 20),
         ("persist-queue SQLiteQueue (FULL, WAL)", persist_queue_tail, 3),
         ("huey SqliteStorage (fsync: FULL, WAL)", huey_tail, 1),
     ):
-        yield Pair("16 threads, 99.9 % of calls within", name, our_tail, other, to_reach, unit=milliseconds)
+        yield Pair("16 threads, 99.9th percentile", name, our_tail, other, to_reach, unit=milliseconds)
     yield Pair(
-        "4 processes, power: the longest call",
+        "4 processes, longest call",
         "raw, SQLite's own wait",
         in_processes("ours"),
         in_processes("raw"),
@@ -322,5 +322,5 @@ def pairs() -> Iterator[Pair]:
     ):
         yield Pair(f"people_set, {how}", name, own, other, 1.0)
     for pending in (MANY, VERY_MANY):
-        what = f"people_set upon {pending:,} pending"
-        yield Pair(what, "into an empty journal", upon(pending), power, 0.9, full=pending > MANY)
+        what = f"people_set, {pending:,} pending"
+        yield Pair(what, "an empty journal", upon(pending), power, 0.9, full=pending > MANY)

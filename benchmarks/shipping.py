@@ -235,8 +235,8 @@ def pairs() -> Iterator[Pair]:
         full=True,
     )
     yield Pair(
-        "shipping 100 of 1,000,000",
-        "of 1,000",
+        "shipping 100 of 1,000,000 entries",
+        "of 1,000 entries",
         in_part(MANY),
         in_part(1_000),
         1.5,
@@ -244,8 +244,8 @@ def pairs() -> Iterator[Pair]:
         unit=(1e3, "ms"),
     )
     yield Pair(
-        "people_set beside its shipper",
-        "with nothing shipping",
+        "people_set while shipping",
+        "people_set, not shipping",
         recorded(background=True),
         recorded(background=False),
         0.9,
@@ -258,7 +258,7 @@ def pairs() -> Iterator[Pair]:
     yield from slow_lines()
     milliseconds = (1e3, "ms")
     yield Pair(
-        "first flush, requests imported",
+        "first flush, with importing requests",
         "import requests, one post",
         first(_FIRST_FLUSH),
         first(_FIRST_POST),
@@ -267,8 +267,8 @@ def pairs() -> Iterator[Pair]:
         unit=milliseconds,
     )
     what = "requests.Session.post of the same body"
-    yield Pair("a request, processor", what, our_request, posted, 1.3, by="times")
-    yield Pair("a flush of one entry, processor", what, our_flush, posted, None, by="times")
+    yield Pair("one request, CPU time", what, our_request, posted, 1.3, by="times")
+    yield Pair("flush of one entry, CPU time", what, our_flush, posted, None, by="times")
 
 
 def slow_lines() -> Iterator[Pair]:

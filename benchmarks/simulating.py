@@ -194,8 +194,8 @@ def pairs() -> Iterator[Pair]:
         0.5,
     )
     yield Pair(
-        "an append to a list, 20,000 times",
-        "2,000 times",
+        "20,000 appends to one list",
+        "2,000 appends",
         appended(20_000),
         appended(2_000),
         1.5,

@@ -173,7 +173,7 @@ def pairs() -> Iterator[Pair]:
         unit=milliseconds,
     )
     yield Pair(
-        "a program that records one thing",
+        "a program that records one entry",
         "the same with sqlite3, FULL",
         first_entry(_FIRST_ENTRY),
         first_entry(_FIRST_ROW),
@@ -182,7 +182,7 @@ def pairs() -> Iterator[Pair]:
         unit=milliseconds,
     )
     yield Pair(
-        "a journal is made",
+        "creating a journal",
         "sqlite3: the same tables, WAL, FULL",
         made(our_journal),
         made(their_journal),
@@ -202,7 +202,7 @@ def pairs() -> Iterator[Pair]:
         )
     yield Pair(
         "restante status, 1,000,000 entries",
-        "with 10",
+        "with 10 entries",
         status(MANY),
         status(FEW),
         1.3,
@@ -224,8 +224,8 @@ def memory() -> Iterator[Pair]:
     megabytes = (1e-6, "MB")
     for what in ("recorder", "shipper"):
         yield Pair(
-            f"a {what} with 1,000,000 pending",
-            "with 10",
+            f"{what} with 1,000,000 pending",
+            "with 10 pending",
             held(what, MANY),
             held(what, FEW),
             30,
@@ -233,7 +233,7 @@ def memory() -> Iterator[Pair]:
             unit=megabytes,
         )
     yield Pair(
-        "a journal is made, memory",
+        "creating a journal, memory",
         "sqlite3: the same tables, WAL, FULL",
         made_in_memory("our_journal"),
         made_in_memory("their_journal"),
