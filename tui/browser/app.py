@@ -319,9 +319,7 @@ class Browser(Navigation):
 
     def action_close(self) -> None:
         """Stop what the person waits for, or close the innermost thing that is open."""
-        if self._waits:
-            self.query_one(WaitLine).stop()
-        else:
+        if not any(line.stop() for line in self.query(WaitLine)):
             self._close_innermost()
 
     @property
@@ -359,7 +357,7 @@ class Browser(Navigation):
         if message.forgotten is not None:
             self.remembered = None
             self.query_one(ProfilesView).forgotten(*message.forgotten)
-        self.query_one(JournalView).clear_marks()
+        self.query_one(JournalView).take_change()
         self.notify(printable(message.words), timeout=message.seconds, markup=False)
         self.look()
 

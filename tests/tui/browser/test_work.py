@@ -8,6 +8,7 @@ from tests.tui.browser.harness import browsing, screen_text, settled
 from tui.browser import gateway
 from tui.browser.gateway import Gateway
 from tui.browser.messages import ShowProfile
+from tui.browser.pace import Pace
 from tui.browser.views.journal import JournalView
 from tui.browser.views.profiles import ProfilesView
 from tui.browser.widgets import profile_pane, wait_line
@@ -155,6 +156,43 @@ async def test_long_jobs_are_named_and_stopped(kiosk, monkeypatch):
         assert pilot.app.query_one(ProfilesView).pane.opened is None
         assert pilot.app.query_one(JournalView).place[0] == Query()
         assert pilot.app.query_one(EntryDetail)._effect.lines == ("not worked out: it was stopped",)
+
+
+async def test_escape_after_the_wait_closes(kiosk):
+    """The line may name a job that has just ended: there is nothing to stop, and the key means what it always does."""
+    async with browsing(kiosk, words=["ada"]) as pilot:
+        pilot.app.query_one(WaitLine).say(" Searching … esc stops it")
+        pilot.app.simulate_key("escape")
+        await settled(pilot)
+        assert pilot.app.query_one(JournalView).place[0] == Query()
+
+
+async def test_long_reads_are_repeated_seldom(kiosk, monkeypatch):
+    """A filter that few of a million entries match would else be looked for without end."""
+    seconds, read = [0], []
+
+    def newest(gateway, *given, newest=Gateway.newest):
+        read.append(seconds[0])
+        seconds[0] += 2
+        return newest(gateway, *given)
+
+    monkeypatch.setattr(Gateway, "newest", newest)
+    async with browsing(kiosk, words=["ada"]) as pilot:
+        view = pilot.app.query_one(JournalView)
+        view.table.pace = Pace(lambda: seconds[0])
+        view.show(Query.of(["ada"]))
+        await settled(pilot)
+        read.clear()
+
+        async def refresh_after(wait):
+            seconds[0] += wait
+            view.refresh_view()
+            await settled(pilot)
+            return len(read)
+
+        assert [await refresh_after(wait) for wait in (0, 1, 18, 1, 1)] == [1, 1, 1, 2, 2]
+        view.take_change()
+        assert await refresh_after(0) == 3
 
 
 async def test_loaded_matches_are_not_counted(kiosk, monkeypatch):

@@ -1,6 +1,7 @@
 """The journal view: tabs, filter, table and detail, and the keys that act on entries."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,6 +13,7 @@ from tui.browser.gateway import Gateway
 from tui.browser.gateway_profiles import ProfilesGateway
 from tui.browser.keys import BINDINGS
 from tui.browser.messages import Failed
+from tui.browser.pace import Pace
 from tui.browser.views.entry_keys import EntryKeys
 from tui.browser.widgets.entry_detail import EntryDetail
 from tui.browser.widgets.entry_table import EntryTable
@@ -44,7 +46,7 @@ class JournalView(EntryKeys):
         self._facts: Facts | None = None
         self._total: int | None = None
         self._find: tuple[str, ...] = ()
-        self._count_again_at = 0.0
+        self._pace = Pace(gateway.now)  # of counting
         self._prompt = FilterPrompt(profiles, history)
 
     def compose(self) -> ComposeResult:
@@ -102,6 +104,12 @@ class JournalView(EntryKeys):
         self._count()
         self._show_lines()
 
+    def take_change(self) -> None:
+        """Show what the person changed with the next refresh, however long reading took."""
+        self.clear_marks()
+        self.table.pace.reset()
+        self._pace.reset()
+
     @property
     def innermost(self) -> Callable[[], object] | None:
         """The function that closes prompt, detail, marks, filter or tab."""
@@ -133,7 +141,7 @@ class JournalView(EntryKeys):
         """Show what matches, with the cursor on an entry, or on the newest."""
         self._query = query
         self._total = None
-        self._count_again_at = 0.0
+        self._pace.reset()
         self.forget_question("count")
         self.forget_question("find")
         self._typed.clear()
@@ -233,28 +241,19 @@ class JournalView(EntryKeys):
         )
 
     def _count(self) -> None:
-        """Count a filter's matches, if not all are loaded, and not again before ten times as long as that took."""
+        """Count a filter's matches, if not all are loaded."""
         window = self.table.window
         if not self._query.words or not self.table.loaded:
             return  # one search at a time: both may look through the whole journal
         if window.at_newest and window.at_oldest:
             if self._total != len(window.rows):
-                self._show_count((len(window.rows), 0.0))
-            return
-        now = self._gateway.now
-        if now() < self._count_again_at:
-            return
-        query = self._query
+                self._show_count(len(window.rows))
+        elif self._pace.due:
+            tally = partial(self._gateway.tally, self._query, stopped)
+            self.ask(partial(self._pace.timed, tally), self._show_count, group="count", about=self._query)
 
-        def job() -> tuple[int | None, float]:
-            begun = now()
-            total = self._gateway.tally(query, stopped)
-            return total, now() + 10 * (now() - begun) + 1.0
-
-        self.ask(job, self._show_count, group="count", about=query)
-
-    def _show_count(self, counted: tuple[int | None, float]) -> None:
-        self._total, self._count_again_at = counted
+    def _show_count(self, total: int | None) -> None:
+        self._total = total
         self.table.count_is(self._total)
         self._show_lines()
 

@@ -13,6 +13,7 @@ from textual.message import Message
 
 from tui.browser.gateway import PAGE, Gateway
 from tui.browser.messages import Failed
+from tui.browser.pace import Pace
 from tui.browser.widgets.entry_canvas import EntryCanvas
 from tui.browser.work import Asking, stopped
 from tui.text.marks import Marks
@@ -48,6 +49,7 @@ class EntryTable(EntryCanvas, Asking):
         self.following = True
         self._owed = 0  # rows that the cursor has still to move, once they are loaded
         self._total: int | None = None  # of a filter, counted
+        self.pace = Pace(gateway.now)
 
     # --- state
 
@@ -86,6 +88,7 @@ class EntryTable(EntryCanvas, Asking):
         self.loaded = False
         self._owed = 0
         self._total = None
+        self.pace.reset()
         for group in ("rows", "refresh", "further"):
             self.forget_question(group)
         if at is None:
@@ -144,8 +147,8 @@ class EntryTable(EntryCanvas, Asking):
         self.post_message(self.Changed())
 
     def refresh_rows(self) -> None:
-        """Read again what shows; the cursor stays on its entry."""
-        if not self.loaded:
+        """Read again what shows, unless that took long; the cursor stays on its entry."""
+        if not self.loaded or not self.pace.due:
             return
         query, height, cursor, top = self.query_now, self.size.height, self.cursor, self._top
         read: Callable[[], Window]
@@ -155,7 +158,7 @@ class EntryTable(EntryCanvas, Asking):
             read = partial(self._gateway.newest, query, 4 * height, stopped)
         else:
             read = partial(self._gateway.around, query, top.seq, height, 4 * height, stopped)
-        self._load(read, self._keep, group="refresh", about=query)
+        self._load(partial(self.pace.timed, read), self._keep, group="refresh", about=query)
 
     def count_is(self, total: int | None) -> None:
         """Take over the number of a filter's matches."""

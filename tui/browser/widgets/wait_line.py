@@ -43,9 +43,11 @@ class WaitLine(Notice):
         if self.waits is not before:
             self.app.refresh_bindings()
 
-    def stop(self) -> None:
-        """Stop what is waited for."""
-        for node, question in self._late:
+    def stop(self) -> bool:
+        """Stop what is waited for; return False if that has ended by itself, though the line may still name it."""
+        late = self._late
+        for node, question in late:
             node.forget_question(question.group)
             question.on_stop()
         self.look()
+        return bool(late)
