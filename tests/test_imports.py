@@ -121,11 +121,12 @@ def test_commands_work_without_optional_packages(tmp_path):
         (("compare", *nowhere), 1, "Error"),
         (("simulator",), 1, "restante[service]"),
         (("demo",), 1, "restante[service]"),
+        *(((command, "--help"), 0, "") for command in ("simulator", "demo", "relay", "tui", "conform")),
         (("relay", "--token", "T"), 1, "Error: the relay needs waitress: pip install 'restante[relay]'\n"),
         (
             ("conform", "--laws", "--", "cat"),
             1,
-            "Error: --laws needs hypothesis: pip install 'restante[testing]'\n",
+            "Error: drawing needs hypothesis: pip install 'restante[testing]', or give --vectors\n",
         ),
         (
             ("tui", "-j", path, "--screenshot", str(tmp_path / "screen.svg")),

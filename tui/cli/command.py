@@ -85,10 +85,7 @@ class _Commands(click.Group):
         """Return a command, or None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        try:
-            module = importlib.import_module(f"tui.cli.{COMMANDS[cmd_name][0]}")
-        except ImportError as error:
-            raise click.ClickException(str(error)) from error
+        module = importlib.import_module(f"tui.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
@@ -117,9 +114,12 @@ class _Commands(click.Group):
             return super().make_context(*arguments, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command."""
+        """Run a command; what lacks an extra says which."""
         with _closed_pipe():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except ImportError as error:
+                raise click.ClickException(str(error)) from error
 
 
 @contextmanager
@@ -168,7 +168,10 @@ def _run(given: dict[str, bool | None]) -> int:
         written = StringIO()
         error.show(written)
         usage, _, message = written.getvalue().rstrip("\n").partition("Error: ")
-        _show(message, given, usage)
+        if message:
+            _show(message, given, usage)
+        else:  # no command was given, and help is all there is to say
+            narrate(usage)
         return error.exit_code
     except RestanteError as error:
         _show(f"{error}\n{error.hint}".rstrip(), given)

@@ -119,7 +119,7 @@ def _draw(implementation: Implementation, seconds: float, report: Report) -> Non
         from simulator.conformance.draw import check_drawn  # needs Hypothesis
     except ModuleNotFoundError as missing:
         raise click.ClickException(
-            f"--laws needs {missing.name}: pip install 'restante[testing]'"
+            f"drawing needs {missing.name}: pip install 'restante[testing]', or give --vectors"
         ) from missing
     with progress_bar("seconds of drawing") as show:
         tell = (lambda done: show(int(done), int(seconds))) if show else float

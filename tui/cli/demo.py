@@ -16,7 +16,6 @@ import click
 from recorder import HttpTransport, Journal, JournalReader, PeopleApi, Recorder, Shipper
 from recorder.reading.sentence import shipping_of
 from simulator import Simulator
-from simulator.service import Service
 from tui.cli.options import as_json, journal_hint, narrate
 from tui.cli.ship import format_report, ship_with_progress
 from tui.text.format import count
@@ -60,6 +59,8 @@ def demo_command() -> None:
     Example:
       restante demo
     """
+    from simulator.service import Service  # needs werkzeug, and help does not
+
     path = Path(tempfile.mkdtemp(prefix="restante-demo-")) / "kiosks.db"
     port = _free_port()
     url = f"http://127.0.0.1:{port}"

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,6 @@ from recorder import JournalError, JournalReader
 from recorder.model.errors import JournalMissing
 from recorder.model.operations import UnknownOperators
 from recorder.model.shipping import ShipperStatus
-from recorder.relay import Relay
 from tui.cli import options
 from tui.cli.listening import unavailable
 from tui.cli.narrator import Narrator
@@ -18,6 +17,9 @@ from tui.cli.policy import import_credentials, policy_of, policy_options
 from tui.cli.requestlog import RequestLog
 from tui.cli.ship import may_ship_to
 from tui.cli.stopping import stop_signals
+
+if TYPE_CHECKING:
+    from recorder.relay import Relay
 
 __all__ = ["relay_command"]
 
@@ -150,7 +152,9 @@ def _serve(journals: dict[str, Path], relay_options: dict[str, Any]) -> None:
     options.narrate(relay.health()[1])
 
 
-def _started(journals: dict[str, Path], relay_options: dict[str, Any], shipping: "_Shipping") -> Relay:
+def _started(journals: dict[str, Path], relay_options: dict[str, Any], shipping: "_Shipping") -> "Relay":
+    from recorder.relay import Relay  # needs waitress, and help does not
+
     try:
         relay = Relay(
             journals, import_credentials=import_credentials(), on_event=shipping.tell, **relay_options

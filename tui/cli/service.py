@@ -2,18 +2,20 @@
 
 import signal
 import sys
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from recorder.model.operations import UnknownOperators
 from simulator import Dialect
-from simulator.service import Service
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from tui.cli import options
 from tui.cli.lines import whole_text
 from tui.cli.listening import unavailable
 from tui.cli.requestlog import RequestLog
+
+if TYPE_CHECKING:
+    from simulator.service import Service
 
 __all__ = ["simulator_command"]
 
@@ -152,6 +154,8 @@ def simulator_command(
         curl http://127.0.0.1:8765/simulator/profiles
         restante simulator --port 0 --read-lag 5 --hide 'restante_*'
     """  # \b is click's mark for lines to be left alone
+    from simulator.service import Service  # needs werkzeug, and help does not
+
     try:
         try:
             service = Service(
@@ -188,13 +192,11 @@ def _schedule(file: IO[bytes] | None) -> tuple[Fault, ...]:
         raise click.BadParameter(f"{error}. {error.hint}", param_hint="--faults") from error
 
 
-def _serve(service: Service, host: str, port: int) -> None:
+def _serve(service: "Service", host: str, port: int) -> None:
     try:
         service.start()
     except (OSError, UnicodeError) as error:
         raise click.ClickException(unavailable(host, port, error, "--host")) from error
-    except ImportError as error:
-        raise click.ClickException(str(error)) from error
     try:
         for ending in (signal.SIGTERM, signal.SIGHUP):  # the second when the terminal closes
             if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup has it
