@@ -65,57 +65,50 @@ def page(
     read: Read, query: Query, direction: Direction, *, than: int | None, limit: int, stop: Callable[[], bool]
 ) -> list[Any]:
     """Return rows of the entries beyond a number, nearest first; those found so far once `stop` says so."""
-    condition, values = query.condition.sql, query.condition.parameters
     rows: list[Any] = []
-    for span in _spans(read, query, direction, than):
+    for condition, values in _spans(read, query, direction, than):
         if stop():
             break
-        if isinstance(span, range):
-            statement = sql.entries_in_slice(condition, direction.order)
-            rows += read(statement, (*values, span[0], span[-1], limit - len(rows)))
-        else:
-            statement = sql.entries_among(condition, direction.order)
-            rows += read(statement, (json.dumps(span), *values))
+        rows += read(sql.entries(condition, direction.order), (*values, limit - len(rows)))
         if len(rows) >= limit:
             break
-    return rows[:limit]
+    return rows
 
 
 def count(read: Read, query: Query, stop: Callable[[], bool]) -> int | None:
     """Count the entries that match; None if it was stopped."""
     total = 0
-    condition, values = query.condition.sql, query.condition.parameters
-    for span in _spans(read, query, OLDER, None, whole=False):
+    for condition, values in _spans(read, query, OLDER, None, whole=False):
         if stop():
             return None
-        if isinstance(span, range):
-            rows = read(sql.count_in_slice(condition), (*values, span[0], span[-1]))
-        else:
-            rows = read(sql.count_among(condition), (json.dumps(span), *values))
-        total += rows[0][0]
+        total += read(sql.number(condition), values)[0][0]
     return total
 
 
 def runs(read: Read, query: Query, stop: Callable[[], bool]) -> Iterator[tuple[int, int]]:
     """Yield first and last of consecutive numbers that match, ascending; those found so far once `stop` says so."""
-    condition, values = query.condition.sql, query.condition.parameters
-    for span in _spans(read, query, NEWER, None, whole=False):
+    for condition, values in _spans(read, query, NEWER, None, whole=False):
         if stop():
             return
-        if isinstance(span, range):
-            yield from read(sql.runs_in_slice(condition), (*values, span[0], span[-1]))
-        else:
-            yield from read(sql.runs_among(condition), (json.dumps(span), *values))
+        yield from read(sql.runs(condition), values)
 
 
 def _spans(
     read: Read, query: Query, direction: Direction, than: int | None, *, whole: bool = True
-) -> Iterator[range] | Iterator[list[int]]:
-    """Numbers that together are all beyond `than`, in the order of the direction: slices, or from the index."""
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield conditions, with their values, for a part of the matches each: all beyond `than`, in that direction.
+
+    The parts are slices of numbers, or numbers from the index.
+    """
+    condition = query.condition
+    spans: Iterator[tuple[str, tuple[Any, ...]]]
     if query.indexed:
-        return _from_index(read, query, direction, than)
-    # An empty filter fills its page from the nearest numbers, however many there are beyond.
-    return _slices(read, query.where, direction, than, whole=whole and query.condition.sql == "1")
+        spans = ((sql.AMONG, (json.dumps(numbers),)) for numbers in _from_index(read, query, direction, than))
+    else:
+        # An empty filter fills its page from the nearest numbers, however many there are beyond.
+        slices = _slices(read, query.where, direction, than, whole=whole and condition.sql == "1")
+        spans = ((sql.IN_SLICE, (span[0], span[-1])) for span in slices)
+    return ((f"{condition.sql} AND {span}", (*condition.parameters, *values)) for span, values in spans)
 
 
 def _slices(

@@ -22,47 +22,22 @@ HIGHEST = "SELECT coalesce(max(seq), 0) FROM entries"
 ENDS = "SELECT (SELECT min(seq) FROM entries), (SELECT max(seq) FROM entries)"
 
 STATE_IN = "state IN (SELECT value FROM json_each(?))"
+IN_SLICE = "seq BETWEEN ? AND ?"
+AMONG = "seq IN (SELECT value FROM json_each(?))"
 
 
-def entries_in_slice(condition: str, order: str) -> str:
-    """Entries that match, of a range of numbers."""
-    return f"""
-SELECT {ENTRY_COLUMNS} FROM entries_with_state
- WHERE {condition} AND seq BETWEEN ? AND ? ORDER BY seq {order} LIMIT ?
-"""
+def entries(condition: str, order: str) -> str:
+    """Entries that match."""
+    return f"SELECT {ENTRY_COLUMNS} FROM entries_with_state WHERE {condition} ORDER BY seq {order} LIMIT ?"
 
 
-def entries_among(condition: str, order: str) -> str:
-    """Entries that match, of a JSON list of numbers."""
-    return f"""
-SELECT {ENTRY_COLUMNS} FROM entries_with_state
- WHERE seq IN (SELECT value FROM json_each(?)) AND {condition} ORDER BY seq {order}
-"""
+def number(condition: str) -> str:
+    """The number of entries that match."""
+    return f"SELECT count(*) FROM entries_with_state WHERE {condition}"
 
 
-def count_in_slice(condition: str) -> str:
-    """The number of entries that match, of a range of numbers."""
-    return f"SELECT count(*) FROM entries_with_state WHERE {condition} AND seq BETWEEN ? AND ?"
-
-
-def count_among(condition: str) -> str:
-    """The number of entries that match, of a JSON list of numbers."""
-    return f"""
-SELECT count(*) FROM entries_with_state WHERE seq IN (SELECT value FROM json_each(?)) AND {condition}
-"""
-
-
-def runs_in_slice(condition: str) -> str:
-    """First and last of consecutive numbers that match, of a range of numbers."""
-    return _runs(f"{condition} AND seq BETWEEN ? AND ?")
-
-
-def runs_among(condition: str) -> str:
-    """First and last of consecutive numbers that match, of a JSON list of numbers."""
-    return _runs(f"seq IN (SELECT value FROM json_each(?)) AND {condition}")
-
-
-def _runs(condition: str) -> str:
+def runs(condition: str) -> str:
+    """First and last of consecutive numbers that match."""
     return f"""
 SELECT min(seq), max(seq)
   FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS run FROM entries_with_state WHERE {condition})

@@ -135,7 +135,7 @@ def test_decisions_find_states_by_index(journal):
 
 @pytest.mark.usefixtures("filled")
 def test_unfiltered_page_reads_its_own_numbers(reader):
-    sql = statements.entries_in_slice("1", "DESC")
+    sql = statements.entries(statements.IN_SLICE, "DESC")
     plan = reader._all(f"EXPLAIN QUERY PLAN {sql}", (1, 60, 10))
     assert any("SEARCH entries USING INTEGER PRIMARY KEY" in row[-1] for row in plan), plan
     ends = reader._all(f"EXPLAIN QUERY PLAN {statements.ENDS}")
