@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from recorder import Entry, JournalDamaged, JournalReader
 from recorder.journal.decisions import Decision, Verb
-from recorder.model.reports import EntryRow
 from tui.text.history import History, history_of, start_of
 from tui.text.standpoint import owner_of
 from tui.text.whatif import WhatIf, if_decided, if_edited
@@ -14,7 +13,6 @@ from tui.text.whatif import WhatIf, if_decided, if_edited
 __all__ = ["Consequences", "history_read", "of_decision", "of_edit"]
 
 _MOST_PROFILES = 3
-_CHUNK = 500  # entries fetched at a time: a message may take a megabyte
 
 
 class Consequences(NamedTuple):
@@ -87,14 +85,7 @@ def history_read(
 ) -> History:
     """Return the entries of one profile, read at one moment."""
     numbers = reader.numbers_of(profile, group_key, stop=stop)
-
-    def read() -> History:
-        rows: list[EntryRow] = []
-        for place in range(0, len(numbers), _CHUNK):
-            if stop():
-                break
-            rows += reader.rows_of(numbers[place : place + _CHUNK])
-        start = start_of(reader.baseline_of(profile, group_key))
-        return history_of(profile, group_key, rows, looked_at=0, start=start)
-
-    return reader.unpruned(read)
+    kept, rows = reader.unpruned(
+        lambda: (reader.baseline_of(profile, group_key), reader.rows_of(numbers, stop))
+    )
+    return history_of(profile, group_key, rows, looked_at=0, start=start_of(kept))

@@ -166,9 +166,18 @@ class EntryReader(Source):
         entries = self._entries(self._all(sql.ENTRY, (seq,)))
         return entries[0] if entries else None
 
-    def rows_of(self, numbers: Sequence[int]) -> list[EntryRow]:
-        """Return entries by their numbers, ascending, with their messages unparsed, to see what has changed."""
-        return list(map(EntryRow._make, self._all(sql.RAW_ROWS, (json.dumps(list(numbers)),))))
+    def rows_of(self, numbers: Sequence[int], stop: Callable[[], bool] = never) -> list[EntryRow]:
+        """Return entries by their ascending numbers, with their messages unparsed, to see what has changed.
+
+        Several short reads; once `stop`, which is asked between them, returns True, those read so far are returned.
+        """
+        rows: list[EntryRow] = []
+        for first in range(0, len(numbers), _PAGE):
+            if stop():
+                break
+            some = json.dumps([*numbers[first : first + _PAGE]])
+            rows += map(EntryRow._make, self._all(sql.RAW_ROWS, (some,)))
+        return rows
 
     # --- places
 

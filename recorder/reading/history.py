@@ -10,7 +10,7 @@ from recorder.journal.packing import as_folded
 from recorder.model.counting import Counting
 from recorder.model.entries import UNSENT, State
 from recorder.model.operations import Lane
-from recorder.model.reports import Baseline, Entry, EntryRow, ProfileCount
+from recorder.model.reports import Baseline, Entry, ProfileCount
 from recorder.reading import statements as sql
 from recorder.reading.entries import EntryReader
 from recorder.reading.rows import as_baseline, as_message, make
@@ -129,22 +129,12 @@ class HistoryReader(EntryReader):
             stop: Asked between reads; once it returns True, some of the history is returned.
         """
         numbers = self.numbers_of(profile, group_key, stop=stop)
-        kept, rows = self.unpruned(
-            lambda: (self.baseline_of(profile, group_key), self._at_one_moment(numbers, stop))
-        )
+        with self._snapshot():
+            kept, rows = self.baseline_of(profile, group_key), self.rows_of(numbers, stop)
         shipped = [row for row in rows if row.state == State.SHIPPED]
         shipped.sort(key=lambda row: (row.attempt or 0, row.seq))
         unsent = [row for row in rows if row.state in UNSENT and not shipped_only]
         return kept, [(row.seq, row.message) for row in (*shipped, *unsent)]
-
-    def _at_one_moment(self, numbers: Sequence[int], stop: Callable[[], bool]) -> list[EntryRow]:
-        rows: list[EntryRow] = []
-        with self._snapshot():
-            for first in range(0, len(numbers), _PAGE):
-                if stop():
-                    break
-                rows += self.rows_of(numbers[first : first + _PAGE])
-        return rows
 
     # --- pruned entries
 

@@ -15,7 +15,6 @@ from recorder.model import semantics as semantics_module
 from recorder.model.json_value import json_key, same_spelling
 from recorder.model.operations import Operator
 from recorder.reading import entries as entries_module
-from recorder.reading import history as history_module
 from simulator import (
     ABSENT,
     Blame,
@@ -831,7 +830,7 @@ def test_history_of_one_profile(path):
 
 def test_history_is_of_one_moment(path, monkeypatch):
     """Entries shipped while a history is read do not come before older ones that were read as unsent."""
-    monkeypatch.setattr(history_module, "_PAGE", 1)
+    monkeypatch.setattr(entries_module, "_PAGE", 1)
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         for n in range(4):
             recorder.people_append("ada", {"l": n})
@@ -853,7 +852,7 @@ def test_history_is_of_one_moment(path, monkeypatch):
 @pytest.mark.parametrize(("reads", "found"), [(0, []), (2, []), (4, [2]), (5, [2, 4]), (9, [2, 4, 6])])
 def test_history_stops_between_reads(path, monkeypatch, reads, found):
     monkeypatch.setattr(entries_module, "_NUMBERS", 2)
-    monkeypatch.setattr(history_module, "_PAGE", 1)
+    monkeypatch.setattr(entries_module, "_PAGE", 1)
     with Recorder("T", path, url="http://127.0.0.1:9") as recorder:
         for n in range(6):
             recorder.people_append("ada" if n % 2 else "bob", {"l": n})

@@ -2,11 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from recorder import JournalReader, State
-from recorder.model.reports import EntryRow
 from tui.text.history import History, history_of, start_of
 
 __all__ = ["REREAD_AFTER", "HistoryGateway"]
@@ -14,7 +13,6 @@ __all__ = ["REREAD_AFTER", "HistoryGateway"]
 REREAD_AFTER = 30
 """Times the duration of the last reading, until all entries of something long are read again."""
 
-_CHUNK = 500  # entries fetched at a time: a message may take a megabyte
 _MANY = 2_000  # entries that are read again at each look: some ten milliseconds
 
 
@@ -71,7 +69,7 @@ class HistoryGateway:
         numbers = [*(known.numbers if known is not None else ()), *new]
         begun = time.monotonic()
         start, rows = reader.unpruned(
-            lambda: (start_of(reader.baseline_of(profile, group_key)), self._rows(numbers, stop))
+            lambda: (start_of(reader.baseline_of(profile, group_key)), tuple(reader.rows_of(numbers, stop)))
         )
         if known is not None and known.rows == rows and known.start == start:
             history = known.moved_on(looked_at=upto, version=version)
@@ -93,7 +91,7 @@ class HistoryGateway:
         """
         if len(known.numbers) <= _MANY or time.monotonic() >= self._whole_again:
             return None
-        rows = self._rows(new, stop)
+        rows = tuple(self._reader.rows_of(new, stop))
         if any(row.state != State.PENDING for row in rows):
             return None  # it may have overtaken others
         if not rows:
@@ -107,11 +105,3 @@ class HistoryGateway:
             start=known.start,
             known=known,
         )
-
-    def _rows(self, numbers: Sequence[int], stop: Callable[[], bool]) -> tuple[EntryRow, ...]:
-        rows: list[EntryRow] = []
-        for start in range(0, len(numbers), _CHUNK):
-            if stop():
-                break
-            rows += self._reader.rows_of(numbers[start : start + _CHUNK])
-        return tuple(rows)

@@ -233,7 +233,7 @@ def test_long_history_reads_new_entries_only(ada, monkeypatch):
     known = door.history("ada", None)
     read, rows_of = [], door._reader.rows_of
     monkeypatch.setattr(
-        door._reader, "rows_of", lambda numbers: read.append(len(numbers)) or rows_of(numbers)
+        door._reader, "rows_of", lambda numbers, stop: read.append(len(numbers)) or rows_of(numbers, stop)
     )
     shops.record(ada.path, *adds(2, 31))
     later = door.history("ada", None, known=known)
