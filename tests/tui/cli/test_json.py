@@ -10,10 +10,13 @@ import restante as names
 from recorder.journal.decisions import Decision
 from recorder.maintenance.audit import Audit
 from recorder.maintenance.findings import Finding
-from recorder.model.reports import Forgotten, Pruned
+from recorder.maintenance.salvage.salvage import Salvaged
+from recorder.model.reports import Fenced, Forgotten, Pruned, Readback
 
 PAGE = Path(__file__).parents[3] / "docs" / "json.md"
-CLASSES = {one.__name__: one for one in (Audit, Decision, Finding, Forgotten, Pruned)}
+CLASSES = {
+    one.__name__: one for one in (Audit, Decision, Fenced, Finding, Forgotten, Pruned, Readback, Salvaged)
+}
 COMMANDS = {  # in this order, on one journal
     "record": ["-"],
     "status": [],
@@ -24,6 +27,10 @@ COMMANDS = {  # in this order, on one journal
     "snapshot": ["monday.db"],
     "export --to": ["tables.db"],
     "ship": ["--url", "http://127.0.0.1:9"],
+    "settle": [],
+    "settle --fence": [],
+    "fleet": ["kiosk.db"],
+    "salvage": ["-j", "monday.db"],
     "discard": ["seq=1", "--yes"],
     "forget": ["ada", "--yes"],
     "token": ["OTHER", "--yes"],
@@ -48,10 +55,13 @@ def keys(value):
 
 @pytest.fixture
 def answers(restante, tmp_path):
-    given = ["-j", tmp_path / "kiosk.db", "--json"]
-    token = {"RESTANTE_TOKEN": "T"}
+    surroundings = {
+        "RESTANTE_TOKEN": "T",
+        "RESTANTE_JOURNAL": str(tmp_path / "kiosk.db"),
+        "RESTANTE_QUERY_CREDENTIALS": "reader:secret:1",
+    }
     return {
-        name: restante(*name.split(), *more, *given, stdin=LINE, environment=token).json
+        name: restante(*name.split(), *more, "--json", stdin=LINE, environment=surroundings).json
         for name, more in COMMANDS.items()
     }
 
@@ -59,6 +69,7 @@ def answers(restante, tmp_path):
 def test_json_keys_are_listed(answers):
     page = PAGE.read_text(encoding="utf-8")
     for name, value in answers.items():
-        (row,) = re.findall(rf"^\| `restante .*`?{name}`.* \| (.*) \|$", page, re.MULTILINE)
-        assert {*keys(value)} <= {*named(row)}, name
-        assert {*keys(value)}, name
+        (row,) = re.findall(rf"^\| `restante .*`?{name}` .*\| (.*) \|$", page, re.MULTILINE)
+        assert {*keys(value)} == {*named(row)}, name
+    (row,) = re.findall(r"^\| `devices` \| (.*) \|$", page, re.MULTILINE)
+    assert {*keys(answers["fleet"]["devices"])} <= {*named(row)}
