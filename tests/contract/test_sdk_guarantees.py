@@ -185,8 +185,8 @@ INCREMENTS = {
     "`Consumer`": Direct,
     "`BufferedConsumer`": Buffered,
     "`JournalConsumer`": Journaled,
-    '`in_doubt="hold"`': Held,
-    '`in_doubt="drop"`': Dropped,
+    "`hold`": Held,
+    "`drop`": Dropped,
 }
 SETS = {"`Consumer`": Direct, "`BufferedConsumer`": Buffered, "`JournalConsumer`": Journaled}
 
