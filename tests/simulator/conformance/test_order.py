@@ -1,22 +1,18 @@
 """The table of order and repetition: what is published is what is computed, and what random values show, too."""
 
-from importlib.resources import files
 from itertools import product
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docs.order import PAGE, TABLES, _agreement, as_json, as_markdown, computed
 from recorder.model.operations import Operator
 from simulator import Simulator
 from simulator.conformance import Agreement, commute, repeat
-from simulator.conformance.order import _agreement, computed
-from simulator.conformance.order_page import as_json, as_markdown
 from simulator.testing import Operation
 from simulator.testing.strategies import operations, values
 
-PAGE = Path(__file__).parents[3] / "docs" / "conformance.md"
 RANK = list(Agreement)
 
 
@@ -34,9 +30,8 @@ def ends(start, *histories):
 
 
 def test_published_table_is_computed(tables):
-    """`python -m simulator.conformance.order_page docs/conformance.md` writes both."""
-    published = files("simulator.conformance").joinpath("order.json").read_text(encoding="utf-8")
-    assert published == as_json(tables)
+    """docs/order.py writes both."""
+    assert TABLES.read_text(encoding="utf-8") == as_json(tables)
     assert as_markdown(tables) in PAGE.read_text(encoding="utf-8")
 
 
