@@ -170,15 +170,15 @@ def alone(program: str, senders: int) -> Answers:
 
 
 def in_turn(what: str, ours: Measure, theirs: Measure, baseline: str, rounds: int) -> str:
-    """Measure both in turn, and return a line: medians, and the median of the rounds' ratios of speed."""
+    """Measure both in turn, and return two rows: medians, and the median of the rounds' ratios of speed."""
     pairs = [(ours(), theirs()) for _ in range(rounds)]
     ratio = statistics.median(our.rate / their.rate for our, their in pairs)
-    shown = "{:8,.0f} {:7.2f} {:7.2f} ms {:6,.0f} us".format
+    shown = "{:,.0f} | {:.2f} ms | {:.2f} ms | {:,.0f} µs".format
     found = [
         shown(*(statistics.median(each) for each in zip(*side, strict=True)))
         for side in zip(*pairs, strict=True)
     ]
-    return f"{what:18} {found[0]} {found[1]} {ratio:6.2f}   {baseline}"
+    return f"| {what} | {found[0]} | {ratio:.2f} |\n| {baseline} | {found[1]} | |"
 
 
 def load() -> str:
@@ -186,29 +186,30 @@ def load() -> str:
 
 
 def lines(rounds: int) -> Iterator[str]:
-    """Measure, and yield the lines of the table."""
-    before, figures = load(), f"{'a second':>8} {'50 %':>7} {'99 %':>7}    {'CPU':>6}   "
-    yield f"{'senders':18} {figures} {figures} {'ratio':>6}   baseline"
+    """Measure, and yield the lines of the table, and of the notes under it."""
+    before = load()
+    yield "| senders | updates a second | median | 99 % | CPU | ratio |\n|---|---:|---:|---:|---:|---:|"
     for senders in SENDERS:
         ours, theirs = partial(alone, JOURNALS, senders), partial(alone, KEEPS_NOTHING, senders)
-        yield in_turn(str(senders), ours, theirs, "the same server, journaling nothing", rounds)
+        yield in_turn(str(senders), ours, theirs, f"{senders}, without a journal", rounds)
     beside, one = partial(one_beside_slow, JOURNALS), partial(alone, JOURNALS, 1)
-    yield in_turn(f"1 beside {SLOW} slow", beside, one, "1", rounds)
+    yield in_turn(f"1 beside {SLOW} slow ones", beside, one, "1 alone", rounds)
     with server(JOURNALS) as running:
         answers(running, 1)
         empty = running.megabytes()
         found = answers(running, SENDERS[-1], MINUTE)
         yield (
-            f"{SENDERS[-1]} for a minute, {found.rate:,.0f} a second, {found.processor:,.0f} us each: "
-            f"{empty:.0f} MB of memory before, {running.megabytes():.0f} MB after"
+            f"\n{SENDERS[-1]} senders for a minute: {found.rate:,.0f} updates a second,"
+            f" {found.processor:,.0f} µs each; {empty:.0f} MB of memory before, {running.megabytes():.0f} MB after."
         )
-    yield f"{len(os.sched_getaffinity(0))} cores, for the senders, too; load {before} before, {load()} after"
+    cores = len(os.sched_getaffinity(0))
+    yield f"Server and senders shared {cores} cores; the load was {before} before and {load()} after."
 
 
 def write(table: Sequence[str]) -> None:
     """Put the table into the page."""
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    text = "\n".join(f"    {line}" for line in table)
+    text = "\n".join(table)
     PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
 
 
