@@ -121,32 +121,19 @@ def as_markdown(tables: dict[str, list[_Row]]) -> str:
     found = {frozenset(row["operators"]): _SHORT[row["agreement"]] for row in commuting}
     operators = [row["operators"][0] for row in at_once]
     matrix = [[_code(one), *(found[frozenset({one, other})] for other in operators)] for one in operators]
-    examples = [_example(row["witness"]) for row in commuting if "witness" in row]
     return "\n".join(
         [
             _table(["", *map(_code, operators)], matrix),
-            "The smallest example of each pair whose order counts:\n",
-            _table(["from", "one", "other", "one; other", "other; one"], examples),
-            "Repeated at once, and after another operation on the same property:\n",
-            _table(
-                ["operator", "at once", "not after", "from", "one", "other", "one; other", "one; other; one"],
-                (_repetition(row, later) for row in at_once),
-            ),
+            "A repetition changes nothing if it follows at once (*yes*), or after any operation but these:\n",
+            _table(["operator", "at once", "not after"], (_repetition(row, later) for row in at_once)),
         ]
     )
 
 
 def _repetition(row: dict[str, Any], later: list[_Row]) -> list[str]:
     (operator,) = row["operators"]
-    unsafe = [one for one in later if one["operators"][0] == operator and "witness" in one]
-    after = ", ".join(_code(one["operators"][1]) for one in unsafe)
-    return [_code(operator), _SHORT[row["agreement"]], after, *_example(unsafe[0]["witness"])]
-
-
-def _example(witness: dict[str, Any]) -> list[str]:
-    return [
-        _code(json.dumps(value)) for value in (witness["start"], *witness["operations"], *witness["ends"])
-    ]
+    unsafe = [one["operators"][1] for one in later if one["operators"][0] == operator and "witness" in one]
+    return [_code(operator), _SHORT[row["agreement"]], ", ".join(map(_code, unsafe))]
 
 
 def _code(text: str) -> str:
