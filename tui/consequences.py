@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from recorder import Entry, JournalDamaged, JournalReader
 from recorder.journal.decisions import Decision, Verb
+from recorder.reading.source import never
 from tui.text.history import History, history_of, start_of
 from tui.text.standpoint import owner_of
 from tui.text.whatif import WhatIf, if_decided, if_edited
@@ -27,12 +28,8 @@ class Consequences(NamedTuple):
     others: int = 0
 
 
-def _never() -> bool:
-    return False
-
-
 def of_decision(
-    reader: JournalReader, weighed: Mapping[Verb, Decision], stop: Callable[[], bool] = _never
+    reader: JournalReader, weighed: Mapping[Verb, Decision], stop: Callable[[], bool] = never
 ) -> Consequences:
     """Return what each of these decisions would make of the profiles of the entries that it takes.
 
@@ -55,7 +52,7 @@ def of_decision(
 
 
 def of_edit(
-    reader: JournalReader, entry: Entry, message: Any, stop: Callable[[], bool] = _never
+    reader: JournalReader, entry: Entry, message: Any, stop: Callable[[], bool] = never
 ) -> Consequences:
     """Return what another message would make of an entry's profile; nothing for one that has none."""
     if entry.operator is None or entry.profile is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar, TypeVarTuple
 
+from recorder.journal.files import file_identity
 from recorder.journal.forks import at_forks, opening
 from recorder.journal.locks import OpenLock, beside
 from recorder.journal.opening import BUSY_SECONDS, LOG_BYTES, making_sense, open_journal, primary_code
@@ -33,15 +34,6 @@ _LONGEST_AT_FIRST = 0.001
 _LONGEST_PAUSE = 0.005
 _BACK_OFF = 200  # a pause is at most this part of the time waited
 _NO_WAIT = "PRAGMA busy_timeout = 0"
-
-
-def _identity(file: str) -> tuple[int, int] | None:
-    """Return device and number of a file; None if there is none."""
-    try:
-        status = os.stat(file)  # noqa: PTH116  # a third of the time of Path.stat
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 class Connection:
@@ -95,7 +87,7 @@ class Connection:
             self._path, self._held, synchronous=self._synchronous, busy_timeout=self._busy_timeout
         )
         connection.execute(_NO_WAIT)  # see `when_free`
-        self._file = _identity(self._name)
+        self._file = file_identity(self._name)
         self._log_file: tuple[int, int] | None = None
         return connection
 
@@ -206,7 +198,7 @@ class Connection:
         if self._sqlite is None:  # after a fork
             with opening:
                 self._sqlite = self._open()
-        elif self._removed or _identity(self._name) != self._file:
+        elif self._removed or file_identity(self._name) != self._file:
             raise JournalError(
                 f"{self._path} was removed, moved or replaced while it was open",
                 hint="Put the file back, with its -wal; or open the journal again, which begins a new one.",

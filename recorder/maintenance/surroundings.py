@@ -18,7 +18,7 @@ from recorder.journal.environment import (
     other_owners,
     writable,
 )
-from recorder.journal.files import shared
+from recorder.journal.files import PARTS, shared
 from recorder.journal.locks import beside
 from recorder.journal.opening import SALVAGING
 from recorder.journal.schema import OLDEST_SQLITE
@@ -58,7 +58,6 @@ _LARGE_LOG = 16 * _MB  # twice what a commit leaves behind: see recorder.journal
 
 _RESET_BUG = ((3, 7, 0), (3, 51, 2))
 
-_SIDE_FILES = ("", "-wal", "-shm", ".open", ".lock", ".ballast")
 _DAMAGED = ".damaged-"
 
 
@@ -182,7 +181,7 @@ def _permissions(path: Path) -> list[Finding]:
     if not hasattr(os, "geteuid"):
         return [ok("permissions", "this system has others")]
     found = list(_folder_permissions(path.parent))
-    for file in [*(beside(path, suffix) for suffix in _SIDE_FILES), *_named(path, _DAMAGED)]:
+    for file in [*(beside(path, suffix) for suffix in PARTS), *_named(path, _DAMAGED)]:
         try:
             found += _file_permissions(file, file.lstat())
         except FileNotFoundError:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Literal, Self
 
 from recorder import Entry, HttpTransport, JournalDamaged, JournalReader, Lane, RestanteError, State
+from recorder.journal.files import file_identity
 from recorder.reading.sentence import shipping_of
+from recorder.reading.source import never
 from simulator.testing import to_test
 from tui.browser.gateway_histories import HistoryGateway
 from tui.config import Config
@@ -28,10 +30,6 @@ __all__ = ["PAGE", "Gateway"]
 _CHUNK = 64  # entries fetched at a time: a message may take a megabyte, a row takes some hundred bytes
 _MOST_LINES = 1_000_000  # bytes of marked entries for the clipboard
 PAGE = 256
-
-
-def _never() -> bool:
-    return False
 
 
 class Gateway:
@@ -66,7 +64,7 @@ class Gateway:
         self.choices = choices
         # Compared by path, without a descriptor: closing one would cancel SQLite's locks on the file. A file that is
         # replaced between these two lines is opened once more.
-        self._file = _identity(path)
+        self._file = file_identity(path)
         self._reader = JournalReader(path, clock=clock)
         self.path = self._reader.path
         # What takes longer has a connection of its own, so that pages do not wait for it.
@@ -90,7 +88,7 @@ class Gateway:
 
     def whereabouts(self) -> Literal["here", "gone", "replaced"]:
         """Compare the open file with the one at its path."""
-        found = _identity(self.path)
+        found = file_identity(self.path)
         if found is None:
             return "gone"
         return "here" if found == self._file else "replaced"
@@ -127,19 +125,19 @@ class Gateway:
 
     # --- entries
 
-    def newest(self, query: Query, limit: int, stop: Callable[[], bool] = _never) -> Window:
+    def newest(self, query: Query, limit: int, stop: Callable[[], bool] = never) -> Window:
         """Read the newest matches."""
         rows = self._rows(query, None, limit, stop)
         return Window(rows=tuple(rows), at_oldest=len(rows) < limit, total=self.total(query)).placed()
 
-    def oldest(self, query: Query, limit: int, stop: Callable[[], bool] = _never) -> Window:
+    def oldest(self, query: Query, limit: int, stop: Callable[[], bool] = never) -> Window:
         """Read the oldest matches."""
         rows = tuple(self._rows(query, 0, limit, stop, newer=True))[::-1]
         short = len(rows) < limit
         return Window(rows=rows, at_newest=short, at_oldest=True, total=self.total(query)).placed()
 
     def further(
-        self, query: Query, than: int, limit: int, *, newer: bool, stop: Callable[[], bool] = _never
+        self, query: Query, than: int, limit: int, *, newer: bool, stop: Callable[[], bool] = never
     ) -> tuple[Row, ...]:
         """Read the matches beyond a number, newest first."""
         if newer:
@@ -147,7 +145,7 @@ class Gateway:
         return tuple(self._rows(query, than, limit, stop))
 
     def around(
-        self, query: Query, seq: int, above: int, below: int, stop: Callable[[], bool] = _never
+        self, query: Query, seq: int, above: int, below: int, stop: Callable[[], bool] = never
     ) -> Window:
         """Read the matches around a number; the row number of the first is exact if it is known."""
         newer = self._rows(query, seq, above, stop, newer=True)
@@ -166,7 +164,7 @@ class Gateway:
         ).placed()
 
     def near(
-        self, query: Query, row: int, height: int, above: int, below: int, stop: Callable[[], bool] = _never
+        self, query: Query, row: int, height: int, above: int, below: int, stop: Callable[[], bool] = never
     ) -> Window:
         """Read the matches around a row of a table of this height; with a filter, around an estimate."""
         entries = self._kept(None)
@@ -184,7 +182,7 @@ class Gateway:
         pruned = self._reader.pruned()
         return kept(self._reader.counts(), pruned, state)
 
-    def tally(self, query: Query, stop: Callable[[], bool] = _never) -> int | None:
+    def tally(self, query: Query, stop: Callable[[], bool] = never) -> int | None:
         """Count the matches; None if it was stopped."""
         return self._slow.tally(query.words, states=query.states, stop=stop)
 
@@ -196,7 +194,7 @@ class Gateway:
         newer: bool = False,
         words: Sequence[str] = (),
         states: Sequence[State] = (),
-        stop: Callable[[], bool] = _never,
+        stop: Callable[[], bool] = never,
     ) -> int | None:
         """Return the number of the next match that also matches these words, or is in one of these states."""
         both = [*query.words, *words]
@@ -232,11 +230,11 @@ class Gateway:
 
     # --- marked entries
 
-    def runs(self, query: Query, stop: Callable[[], bool] = _never) -> Iterator[Run]:
+    def runs(self, query: Query, stop: Callable[[], bool] = never) -> Iterator[Run]:
         """Yield the numbers of all that match, as first and last of consecutive ones."""
         return self._slow.runs(query.words, states=query.states, stop=stop)
 
-    def exported(self, filters: Iterable[Sequence[str]], stop: Callable[[], bool] = _never) -> Iterator[str]:
+    def exported(self, filters: Iterable[Sequence[str]], stop: Callable[[], bool] = never) -> Iterator[str]:
         """Yield entries as `restante export --all` writes them.
 
         Raises:
@@ -284,7 +282,7 @@ class Gateway:
             local=self.choices.times == "local",
         )
 
-    def effect(self, entry: Entry, stop: Callable[[], bool] = _never) -> Effect | None:
+    def effect(self, entry: Entry, stop: Callable[[], bool] = never) -> Effect | None:
         """Simulate what an entry does to its profile; None for events and imports.
 
         Raises:
@@ -314,7 +312,7 @@ class Gateway:
         entry = self._reader.entry(seq)
         return text(entry) if entry is not None else ""
 
-    def test_of(self, seq: int, stop: Callable[[], bool] = _never) -> str:
+    def test_of(self, seq: int, stop: Callable[[], bool] = never) -> str:
         """Return the history of an entry's profile up to it, as a runnable test; nothing if it has no profile."""
         entry = self._reader.entry(seq)
         history = self._history_of(entry, stop) if entry is not None else None
@@ -326,12 +324,3 @@ class Gateway:
         else:
             messages = [*history.messages(history.place_before(seq)), dict(entry.message)]
         return to_test(messages, name=f"test_entry_{seq}", note=note_of(history.start))
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of the file at a path, or None."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

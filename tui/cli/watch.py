@@ -16,6 +16,7 @@ from recorder import (
     Shipper,
     ShippingPolicy,
 )
+from recorder.journal.files import file_identity
 from recorder.model.errors import JournalMissing
 from recorder.model.shipping import ShipperStatus
 from tui.cli import options
@@ -105,7 +106,7 @@ class _Work:
         reader = self._reader
         if reader is None:
             return
-        if _identity(reader.path) != self._file:
+        if file_identity(reader.path) != self._file:
             self._end(
                 JournalError(
                     f"{self._path} was removed or replaced while it was open",
@@ -145,7 +146,7 @@ class _Work:
 
     def _ship(self) -> None:
         with Journal(self._path) as journal, JournalReader(self._path) as reader:
-            self._file = _identity(reader.path)
+            self._file = file_identity(reader.path)
             warn_of_copy(reader)
             policy = self._policy(reader.shipping())
             transport = self._transport()
@@ -165,12 +166,3 @@ def warn_of_copy(reader: JournalReader) -> None:
             f"This may be a copy of another journal: {printable(moved)}. "
             "If both ship, what is in both arrives twice; stop one of them."
         )
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of the file at a path, or None."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
