@@ -24,9 +24,8 @@ class EntryKeys(View):
     """A view with a table of entries."""
 
     def __init__(self, gateway: Gateway, changes: Changes) -> None:
-        super().__init__()
+        super().__init__(changes)
         self._gateway = gateway
-        self._changes = changes
         self._query = Query()
 
     @property
@@ -162,7 +161,3 @@ class EntryKeys(View):
                 self._changes.edit(seq)
 
         self.in_turn(act)
-
-    def action_ship(self) -> None:
-        """Send what may go now."""
-        self._changes.ship()

@@ -17,7 +17,6 @@ from tui.browser.gateway_shipping import ShippingGateway
 from tui.browser.keys import BINDINGS
 from tui.browser.messages import FilterEntries, ShowView
 from tui.browser.views.view import View
-from tui.browser.widgets.lines import Lines
 from tui.browser.widgets.need_table import NeedTable
 from tui.browser.widgets.notice import Notice
 from tui.browser.work import stopped
@@ -43,11 +42,10 @@ class HomeView(View):
     """
 
     def __init__(self, gateway: Gateway, shipping: ShippingGateway, changes: Changes) -> None:
-        super().__init__()
+        super().__init__(changes)
         self._journal = gateway.path.name
         self._write = gateway.write
         self._gateway = shipping
-        self._changes = changes
         self._home: Home | None = None
 
     def compose(self) -> ComposeResult:
@@ -63,10 +61,6 @@ class HomeView(View):
     def table(self) -> NeedTable:
         """The table of needs."""
         return self.query_one(NeedTable)
-
-    def take_focus(self) -> None:
-        """Give the keys to the needs."""
-        self.table.focus()
 
     # --- reading
 
@@ -111,11 +105,6 @@ class HomeView(View):
 
     # --- keys that act on a need
 
-    def on_lines_opened(self, message: Lines.Opened) -> None:
-        """A click on the line under the cursor."""
-        message.table.focus()
-        self.action_enter()
-
     def action_enter(self) -> None:
         """To the place that decides it: its entries, or else shipping."""
         need = self.table.current
@@ -154,10 +143,6 @@ class HomeView(View):
             self.say(f"There is nothing to {what} here.")
         else:
             act(need.words)
-
-    def action_ship(self) -> None:
-        """Send what may go now."""
-        self._changes.ship()
 
 
 def _hung(sign: str, lines: list[str]) -> str:

@@ -50,9 +50,8 @@ class ProfilesView(View):
     """
 
     def __init__(self, gateway: ProfilesGateway, changes: Changes) -> None:
-        super().__init__()
+        super().__init__(changes)
         self._gateway = gateway
-        self._changes = changes
         self._wanted = ""  # in a property
         self._from = 0  # the property under the cursor before the search
 
@@ -213,11 +212,6 @@ class ProfilesView(View):
         """Show another moment, if that is the timeline."""
         if message.table is self.pane.passages:
             self.pane.stand()
-
-    def on_lines_opened(self, message: Lines.Opened) -> None:
-        """A click on the row under the cursor."""
-        message.table.focus()
-        self.action_enter()
 
     def action_step(self, by: int) -> None:
         """To another moment."""

@@ -47,10 +47,9 @@ class ShippingView(View):
     """
 
     def __init__(self, gateway: Gateway, shipping: ShippingGateway, changes: Changes) -> None:
-        super().__init__()
+        super().__init__(changes)
         self._gateway = shipping
         self._write = gateway.write
-        self._changes = changes
         self._standing: Standing | None = None
         self._wanted: State | None = None
 
@@ -77,10 +76,6 @@ class ShippingView(View):
     def table(self) -> Lines[Any]:
         """The table that has the focus."""
         return self._attempts if self._attempts.has_focus else self._failures
-
-    def take_focus(self) -> None:
-        """Give the keys to what failed."""
-        self.table.focus()
 
     # --- reading
 
@@ -137,11 +132,6 @@ class ShippingView(View):
         """Take another order, or turn it round."""
         self.table.sort(by)
 
-    def on_lines_opened(self, message: Lines.Opened) -> None:
-        """A click on the row under the cursor."""
-        message.table.focus()
-        self.action_enter()
-
     # --- keys that act on failures and attempts
 
     def action_enter(self) -> None:
@@ -189,10 +179,6 @@ class ShippingView(View):
             act(group)
         elif group is not None:
             self.say(for_tries)
-
-    def action_ship(self) -> None:
-        """Send what may go now."""
-        self._changes.ship()
 
     def action_copy(self) -> None:
         """Copy the words whole."""

@@ -7,7 +7,9 @@ from typing import ClassVar, Protocol
 
 from textual.widget import Widget
 
+from tui.browser.changes import Changes
 from tui.browser.keys import key_name
+from tui.browser.widgets.lines import Lines
 from tui.browser.work import Asking
 from tui.text.format import copied_words, printable
 
@@ -32,6 +34,9 @@ class Table(Protocol):
     def last(self) -> None:
         """Put the cursor on the last row."""
 
+    def focus(self) -> object:
+        """Take the keys."""
+
 
 class View(Widget, Asking):
     """One of the views. Keys act in the order in which they were typed."""
@@ -41,8 +46,9 @@ class View(Widget, Asking):
 
     DEFAULT_CSS = "View { height: 1fr; width: 1fr; }"
 
-    def __init__(self) -> None:
+    def __init__(self, changes: Changes) -> None:
         super().__init__(id=self.where)
+        self._changes = changes
         self._typed: deque[Callable[[], object]] = deque()
 
     # --- what each view says
@@ -77,7 +83,20 @@ class View(Widget, Asking):
 
     def take_focus(self) -> None:
         """Give the keys to the innermost thing that is open."""
+        self.table.focus()
+
+    def action_enter(self) -> None:
+        """Open what is under the cursor."""
         raise NotImplementedError
+
+    def on_lines_opened(self, message: Lines.Opened) -> None:
+        """A click on the row under the cursor."""
+        message.table.focus()
+        self.action_enter()
+
+    def action_ship(self) -> None:
+        """Send what may go now."""
+        self._changes.ship()
 
     # --- keys typed ahead
 
