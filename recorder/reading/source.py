@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Self
 
+from recorder.journal.files import file_identity
 from recorder.journal.forks import at_forks, opening
 from recorder.journal.opening import connect_reader, making_sense, never_written, resolved
 from recorder.journal.uptime import now
 from recorder.model.errors import JournalClosed, JournalError
 
-__all__ = ["Read", "Source", "never"]
+__all__ = ["Read", "Source", "file_identity", "never"]
 
 Read = Callable[..., list[Any]]
 """Run one statement with its parameters, and fetch all rows."""

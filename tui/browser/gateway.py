@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Literal, Self
 
 from recorder import Entry, HttpTransport, JournalDamaged, JournalReader, Lane, RestanteError, State
-from recorder.journal.files import file_identity
 from recorder.reading.sentence import shipping_of
-from recorder.reading.source import never
+from recorder.reading.source import file_identity, never
 from simulator.testing import to_test
 from tui.browser.gateway_histories import HistoryGateway
 from tui.config import Config

@@ -16,9 +16,9 @@ from recorder import (
     Shipper,
     ShippingPolicy,
 )
-from recorder.journal.files import file_identity
 from recorder.model.errors import JournalMissing
 from recorder.model.shipping import ShipperStatus
+from recorder.reading.source import file_identity
 from tui.cli import options
 from tui.cli.narrator import Narrator
 from tui.cli.stopping import stop_signals
