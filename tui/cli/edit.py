@@ -130,7 +130,7 @@ def _in_editor(entry: Entry, path: Path) -> Iterator[bytes]:
             file.chmod(0o600)  # editors may have put another in its place
             where = shlex.quote(str(file))
             again = f"restante edit {entry.seq} --message - {options.journal_hint(path)} < {where}"
-            options.narrate(f"What you wrote is in {where}\nOnce it is corrected: {again}")
+            options.narrate(f"Your text is kept in {where}\nCorrect it, then run:\n  {again}")
         else:
             shutil.rmtree(folder)
         raise

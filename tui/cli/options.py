@@ -65,6 +65,7 @@ QUERY_CREDENTIALS = "RESTANTE_QUERY_CREDENTIALS"
 """Variable that names the account that reads profiles."""
 
 _NARROWEST = 40  # cells of a terminal whose lines are broken at blanks
+_USUAL = 80  # cells of a terminal that does not know its width
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGkmg]?)B?")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -292,13 +293,17 @@ def verdict(*, good: bool) -> str:
     return "$text-success" if good else "$text-error"
 
 
-def table_width() -> int:
-    """Return the cells of the terminal's line, by COLUMNS first; 0 where standard output is none."""
-    if not sys.stdout.isatty():
+def table_width(stream: IO[str] | None = None) -> int:
+    """Return the cells of a terminal's line, by COLUMNS first; 0 where the stream (standard output) is none."""
+    stream = stream or sys.stdout
+    if not stream.isatty():
         return 0
-    import shutil  # it imports bz2
-
-    return shutil.get_terminal_size().columns
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    with suppress(OSError):
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL
+    return _USUAL
 
 
 def hanging(line: str, indent: int) -> str:
@@ -321,9 +326,31 @@ def _standard_output() -> Iterator[None]:
 
 
 def narrate(*parts: Part, ends: bool = True, color: bool | None = None) -> None:
-    """Write lines to standard error, as `say` does. Where nobody can read them, the work goes on."""
+    """Write lines to standard error, as `say` does. Where nobody can read them, the work goes on.
+
+    A terminal would break a long line within a word: there it is broken at blanks, unless it is indented (a table,
+    or a command to copy).
+    """
     with suppress(OSError):
-        click.echo(painted(parts, _printable_lines), sys.stderr, nl=ends, color=color)
+        width = table_width(sys.stderr)
+        lines = painted(parts, _printable_lines).split("\n")
+        if width >= _NARROWEST:
+            lines = [line if line.startswith(" ") else _broken(line, width) for line in lines]
+        click.echo("\n".join(lines), sys.stderr, nl=ends, color=color)
+
+
+def _broken(line: str, width: int) -> str:
+    """Break a line at blanks; a word that is longer than the width stays whole, to be copied."""
+    from rich.cells import cell_len  # a pipe needs no cells
+
+    broken, used = "", 0
+    for word in line.split(" "):
+        cells = cell_len(click.unstyle(word))
+        if broken and used + 1 + cells > width:
+            broken, used = f"{broken}\n{word}", cells
+        else:
+            broken, used = (f"{broken} {word}", used + 1 + cells) if broken else (word, cells)
+    return broken
 
 
 def _printable_lines(words: str) -> str:

@@ -108,11 +108,11 @@ def test_refused_text_is_kept(*, edit, restante, journal, append, tmp_path, edit
     assert says in ran.err
     assert "Traceback" not in ran.err
     assert entry(journal).message == GOOD
-    kept = re.search(r"What you wrote is in (.*)\n", ran.err)[1]
+    kept = re.search(r"Your text is kept in (.*)\n", ran.err)[1]
     (folder,) = files(tmp_path)
     assert kept == str(folder / "entry-1.json")
     assert stat.S_IMODE(Path(kept).stat().st_mode) == 0o600
-    again = re.search(r"Once it is corrected: restante (.*) < ", ran.err)[1]
+    again = re.search(r"then run:\n  restante (.*) < ", ran.err)[1]
     assert restante(*shlex.split(again), stdin=json.dumps(MENDED)).code == 0
     assert entry(journal).message["$set"] == {"plan": "free"}
 
@@ -121,7 +121,7 @@ def test_failing_editor_keeps_the_text(edit, journal, append, tmp_path):
     append(GOOD)
     ran = edit("1", editor="file.write_text('{half'); sys.exit(3)")
     assert (ran.code, "Editing failed" in ran.err) == (1, True)
-    assert "What you wrote is in" in ran.err
+    assert "Your text is kept in" in ran.err
     assert entry(journal).message == GOOD
     assert edit("1", editor="sys.exit(3)").code == 1
     assert len(files(tmp_path)) == 1  # nothing was written in the second

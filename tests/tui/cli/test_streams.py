@@ -8,8 +8,9 @@ import click
 import pytest
 
 from tests.profiles import sampled
+from tests.tui.terminal import Terminal
 from tui.cli import restante as group
-from tui.cli.options import as_json
+from tui.cli.options import as_json, narrate
 
 FULL = Path("/dev/full")
 HOSTILE = (
@@ -230,3 +231,19 @@ def test_interrupted_import_is_silent(restante):
     )
     ran = restante.process("status", program=f"{finder}from tui.cli import main\nmain()")
     assert (ran.code, ran.out, ran.err) == (130, "", "")
+
+
+def test_long_error_breaks_between_words(restante, journal, recorded):
+    bad = ("entries", "-j", journal, "since=" + "x" * 30)
+    broken, whole = restante.on_terminal(*bad).out, recorded(*bad).err
+    assert max(map(len, broken.splitlines())) <= 80 < max(map(len, whole.splitlines()))
+    assert broken.split() == whole.split()
+
+
+def test_commands_to_copy_stay_whole(monkeypatch):
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    monkeypatch.setenv("COLUMNS", "40")
+    path = "/" + "folder/" * 9
+    narrate(("Error:", "$text-error"), f" it is kept in {path} until you run\n  restante ship -j {path}")
+    assert shown.plain == f"Error: it is kept in\n{path}\nuntil you run\n  restante ship -j {path}\n"
