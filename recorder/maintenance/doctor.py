@@ -219,7 +219,7 @@ def _copy(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[Find
     if snapshot_at is not None:
         yield notice(
             "copy",
-            f"a snapshot of {_minute(snapshot_at)}, for looking only",
+            f"a snapshot of {_minute(snapshot_at)}, for inspection only",
             "Record and ship with the journal itself; if that is lost, run `restante salvage` on this.",
         )
         return

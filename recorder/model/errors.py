@@ -8,7 +8,7 @@
     │   ├── NotAJournal         the file is something else; it was not touched
     │   ├── JournalTooNew       written by a newer restante; it was not touched
     │   ├── JournalDamaged      SQLite cannot read it, or a value makes no sense; it was not wiped
-    │   ├── JournalSnapshot     a copy for looking only: nothing is recorded into it or shipped from it
+    │   ├── JournalSnapshot     a copy for inspection only: nothing is recorded into it or shipped from it
     │   ├── JournalFull         no space to record; recorded entries are safe
     │   ├── JournalBusy         another process had it locked for too long
     │   ├── JournalClosed       it was closed before this call
@@ -121,7 +121,7 @@ class JournalDamaged(JournalError):
 
 
 class JournalSnapshot(JournalError):
-    """A copy for looking only: nothing is recorded into it or shipped from it."""
+    """A copy for inspection only: nothing is recorded into it or shipped from it."""
 
     hint = (
         "Record into the journal that it is a snapshot of, and ship that. If that is lost, `restante salvage` makes a "

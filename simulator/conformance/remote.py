@@ -96,5 +96,5 @@ class Remote:
     def _failed(self, reason: str) -> ImplementationFailed:
         return ImplementationFailed(
             f"the service at {self._base} failed: {reason}",
-            hint=f"Is it running, and --url its address? Over HTTPS, {TRUSTED} names the file of its authority.",
+            hint=f"Is it running, and is --url its address? Over HTTPS, {TRUSTED} names the file of its authority.",
         )

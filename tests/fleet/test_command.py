@@ -205,7 +205,7 @@ def test_several_projects_are_never_mixed(restante, site):
     ("arguments", "words"),
     [
         (["fleet", "--decide", "out.jsonl"], "--decide needs --profiles"),
-        (["empty"], "There is no file that ends with .db"),
+        (["empty"], "There is no file whose name ends with .db"),
         (["fleet", "--profiles", "nowhere.jsonl"], "nowhere.jsonl"),
         (["fleet", "--profiles", "bad.jsonl"], "bad.jsonl, line 2, is no profile"),
         (["fleet", "--profiles", "nowhere.jsonl", "--exported-at", "3026-01-31"], "in the future"),

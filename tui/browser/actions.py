@@ -176,10 +176,10 @@ class Actions:
         self._allowed("edit")
         message = _parsed(text)
         if json.dumps(message) == json.dumps(entry.message):
-            return "The message is as it was. Nothing was done."
+            return "The message is the same as before. Nothing was changed."
         with Journal(self._gateway.path) as journal:
             journal.edit(entry.seq, message)
-        return f"Entry {entry.seq:,} is to be sent as edited."
+        return f"Entry {entry.seq:,} will be sent as edited."
 
     @property
     def now(self) -> Callable[[], float]:
@@ -241,7 +241,7 @@ class Actions:
         text = f"Ship to {printable(where)} now? {count(counts.unsent, 'entry', 'entries')} unsent."
         last = facts.shipper.service
         if last not in {None, where}:
-            text += f"\nUntil now the journal was shipped to {printable(last or '')}."
+            text += f"\nSo far the journal was shipped to {printable(last or '')}."
         if counts.in_doubt:
             policy = facts.shipper.in_doubt or "resend"
             settled = {
@@ -367,7 +367,7 @@ def question(verb: Verb, decision: Decision, marks: str = "", *, settle: bool = 
             f"{were} counted: settle reads from the profiles what was applied, of all that is in doubt."
         )
         lines.append(settling if settle else _NO_ACCOUNT)
-    lines += [f"Not taken: {number:,} ({printable(reason)})." for reason, number in decision.refused.items()]
+    lines += [f"Skipped: {number:,} ({printable(reason)})." for reason, number in decision.refused.items()]
     return "\n".join(lines)
 
 

@@ -83,7 +83,7 @@ class Changes:
         self._start(self._take_back())
 
     def edit(self, seq: int) -> None:
-        """Give an entry another message."""
+        """Replace an entry's message."""
         self._start(self._edit(seq))
 
     def compose(self, profile: str, group_key: str | None) -> None:

@@ -18,7 +18,7 @@ __all__ = ["audit_command"]
 def audit_command(context: click.Context, path: Path, for_programs: bool) -> None:
     """Recount every account from the entries and attempts, and list disagreements.
 
-    Only reads, while others record and ship; takes some seconds for a million entries. Exits 1 if anything
+    Only reads, while others can record and ship. Takes a few seconds for a million entries. Exits 1 if anything
     disagrees.
 
     \b

@@ -32,15 +32,18 @@ def _size(value: str) -> tuple[int, int]:
 @options.connection
 @click.option("--write", is_flag=True, help="Allow retry, discard, edit and ship; each asks first.")
 @click.option(
-    "--view", type=click.Choice(VIEWS), help="The first view.  [default: the last one, at first home]"
+    "--view", type=click.Choice(VIEWS), help="The view to open with.  [default: the one used last, or home]"
 )
 @click.option(
-    "--ascii", "ascii_only", is_flag=True, help="Draw with ASCII only, as where the locale is not UTF-8."
+    "--ascii",
+    "ascii_only",
+    is_flag=True,
+    help="Draw with ASCII characters only; the default where the locale is not UTF-8.",
 )
 @click.option(
     "--screenshot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Save the screen as SVG, and end; needs no terminal.",
+    help="Save the screen as SVG and exit; needs no terminal.",
 )
 @click.option(
     "--size",
@@ -48,7 +51,7 @@ def _size(value: str) -> tuple[int, int]:
     metavar="SIZE",
     default="120x36",
     show_default=True,
-    help="The picture's columns and rows.",
+    help="The size of the picture, in columns and rows.",
 )
 @click.pass_context
 def tui_command(
@@ -67,9 +70,9 @@ def tui_command(
     """Browse a journal full-screen: entries, profiles through time, the state of shipping.
 
     The browser follows what other processes record, and changes nothing unless started with --write. Without a
-    terminal it prints `restante status`. It begins with the view and filter of the last time. It respects NO_COLOR; ?
-    shows the keys, and config.toml may change them, the theme and the times (see docs/settings.md). SIGTERM and
-    SIGHUP end it with 143 and 129, and restore the terminal.
+    terminal it prints `restante status`. It opens with the view and filter you used last. It respects NO_COLOR.
+    ? shows the keys; config.toml can change them, the theme and how times are shown (see docs/settings.md).
+    SIGTERM and SIGHUP end it with 143 and 129, and restore the terminal.
 
     With --write and RESTANTE_QUERY_CREDENTIALS, the question about counted entries in doubt offers to settle them; see
     `restante settle`.
@@ -83,7 +86,7 @@ def tui_command(
     JournalReader(path).close()  # report what is not a journal before anything is drawn
     where(words, now=0.0)
     if screenshot is None and not _has_terminal():
-        options.narrate("There is no terminal for the browser; this is `restante status`.")
+        options.narrate("There is no terminal for the browser. This is what `restante status` shows:")
         context.invoke(status_command, path=path, max_age=None, for_programs=False)
         return
 

@@ -101,7 +101,7 @@ def _show(app: Browser, picture: tuple[Path, tuple[int, int]] | None) -> Place |
     place = app.run()
     signal.alarm(0)  # it has ended in time: see _bound_the_end
     if app.changes.sending:
-        options.narrate("Letting the change under way end; Ctrl-C again ends at once.")
+        options.narrate("Waiting for the current change to finish; press Ctrl-C again to stop at once.")
         app.changes.let_end(_TIMEOUT)
     return place
 
@@ -114,7 +114,7 @@ def _speaks_utf8() -> bool:
 def _keymap(keys: Mapping[str, str]) -> Mapping[str, str]:
     for unknown in sorted(keys.keys() - KEY_IDS.keys()):
         raise options.BadInput(
-            f"{config.config_file()}: keys: {unknown!r} is no id; there are {', '.join(sorted(KEY_IDS))}"
+            f"{config.config_file()}: keys: {unknown!r} is not a key id; the ids are {', '.join(sorted(KEY_IDS))}"
         )
     try:
         return {name: key_names(given) for name, given in keys.items()}
@@ -126,7 +126,7 @@ def _choose_theme(app: Browser, theme: str) -> None:
     if theme and theme not in app.available_themes:
         themes = ", ".join(sorted(app.available_themes))
         raise options.BadInput(
-            f"{config.config_file()}: there is no theme {reprlib.repr(theme)}; there are {themes}"
+            f"{config.config_file()}: there is no theme {reprlib.repr(theme)}; the themes are {themes}"
         )
     app.theme = theme or app.theme
 

@@ -36,7 +36,7 @@ def color_option(command: Command) -> Command:
         is_eager=True,
         expose_value=False,
         callback=_choose,
-        help="Colours; auto: on a terminal, unless NO_COLOR is set or config.toml decides.",
+        help="When to use colours. auto: on a terminal, unless NO_COLOR or config.toml says otherwise.",
     )(command)
 
 

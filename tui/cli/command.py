@@ -25,8 +25,8 @@ __all__ = ["COMMANDS", "GROUPS", "main", "restante"]
 GROUPS = {
     "Record and ship": {
         "record": ("record", "Record update messages from a file or a pipe."),
-        "ship": ("ship", "Send what is unsent, in order."),
-        "relay": ("relay", "Take what SDKs send, and ship it from a journal."),
+        "ship": ("ship", "Send unsent entries, in order."),
+        "relay": ("relay", "Receive what SDKs send, and ship it from a journal."),
     },
     "Look": {
         "status": ("status", "Show the state of shipping, and the accounts."),
@@ -40,7 +40,7 @@ GROUPS = {
         "retry": ("decide", "Send entries again: rejected, discarded or in doubt."),
         "discard": ("decide", "Give up entries: unsent, rejected or in doubt."),
         "settle": ("settle", "Find out which entries in doubt were applied."),
-        "edit": ("edit", "Give an entry another message."),
+        "edit": ("edit", "Replace an entry's message."),
         "forget": ("forget", "Erase a profile from the journal."),
         "token": ("token", "Change the project that the journal belongs to."),
     },
@@ -48,15 +48,15 @@ GROUPS = {
         "doctor": ("doctor", "Check the journal and its surroundings."),
         "audit": ("audit", "Recount the accounts from the entries."),
         "prune": ("prune", "Free the space of entries shipped long ago."),
-        "snapshot": ("snapshot", "Copy the journal, to look into."),
+        "snapshot": ("snapshot", "Copy the journal for inspection."),
         "salvage": ("salvage", "Make a new journal from a damaged one."),
     },
     "Test": {
-        "demo": ("demo", "Show everything in a few seconds."),
+        "demo": ("demo", "Record, ship and compare in a few seconds."),
         "simulator": ("service", "Run a local service that SDKs can send to."),
         "compare": ("compare", "Compare the journal with what a service received."),
         "conform": ("conform", "Compare another implementation with the simulator."),
-        "probe": ("probe", "Ask a test project what no document answers."),
+        "probe": ("probe", "Ask a test project what no documentation answers."),
     },
     "Help": {
         "help": ("help", "Show the help of a command, or this list."),

@@ -45,7 +45,7 @@ _IDENTITY = frozenset({"$token", "$distinct_id", "$group_key", "$group_id"})
     required=True,
     help="The local service's base address, such as http://127.0.0.1:8765 (RESTANTE_URL).",
 )
-@click.option("--token", type=options.text, help="Another token than the journal's own.")
+@click.option("--token", type=options.text, help="A token to use instead of the journal's own.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -61,17 +61,17 @@ def compare_command(
     """Compare shipped and unsent entries with what a local service received.
 
     Shows the first divergence of each profile, with the entry's number: lost, duplicated, reordered or changed.
-    Unsent entries need not have arrived; those that have (in doubt, or being sent) are compared, too. Of events it
-    shows the shipped ones that the service did not keep. Exits 1 if a profile differs, an event is lost, or the
-    service cannot be asked.
+    Unsent entries need not have arrived; those that have (in doubt, or being sent) are compared, too. For
+    events, it shows the shipped ones that the service did not keep. Exits 1 if a profile differs, an event is
+    lost, or the service cannot be reached.
 
-    The service is `restante simulator`, asked for what it accepted with the journal's token, and with those it had
-    before `restante token`; --token names another. The real service cannot be asked.
+    The service is `restante simulator`. It reports what it accepted with the journal's token, and with tokens
+    that the journal had before `restante token`; --token names another. The real service cannot report that.
 
-    "Changed" is what came instead of an entry; "unexpected" what this journal has no entry of. Entries that were
+    "Changed" is what arrived instead of an entry; "unexpected" is what this journal has no entry for. Entries that were
     folded (`ship --fold`) are compared as the updates they were sent as.
 
-    Operations that arrived before the oldest kept entry are left out: as many of each profile as were pruned.
+    Operations that arrived before the oldest kept entry are left out: as many for each profile as were pruned.
 
     \b
     --json: agrees, agreeing, predicted, received, to_send, arrived_early,
@@ -283,7 +283,7 @@ def _local(url: str) -> str:
     host = urlsplit(base).hostname or ""
     if host == _REAL or host.endswith(f".{_REAL}"):
         raise options.BadInput(
-            f"{host} cannot be asked what it received; only a local service can: restante simulator"
+            f"{host} cannot report what it received. Only a local service can: start one with `restante simulator`."
         )
     return base
 
@@ -312,10 +312,10 @@ def _messages(base: str, **asked: str) -> Iterator[dict[str, Any]]:
     """All that a service received, or what is asked for, with endpoint, verdict and reason."""
     answer = _asked(base, f"{_MESSAGES}?{urlencode(asked, errors='replace')}")
     if not isinstance(answer, list):
-        raise _stranger(base, "its answer is no list of messages")
+        raise _stranger(base, "its answer is not a list of messages")
     for received in answer:
         if not isinstance(received, dict) or not isinstance(received.get("endpoint"), str):
-            raise _stranger(base, "its answer is no list of messages")
+            raise _stranger(base, "its answer is not a list of messages")
         yield received
 
 
@@ -340,7 +340,7 @@ def _asked(base: str, target: str) -> Any:
     except OSError as error:
         cause = (error.strerror or str(error) or type(error).__name__).lower()
         raise click.ClickException(
-            f"{base} cannot be reached: {cause}. Is `restante simulator` running, and --url its address?"
+            f"{base} cannot be reached: {cause}. Is `restante simulator` running, and is --url its address?"
         ) from error
     except IncompleteRead:
         raise _cut_off(base) from None
@@ -359,21 +359,21 @@ def _whole(answer: HTTPResponse, base: str) -> bytes:
         size += len(part)
         if size > _MOST_BYTES:
             raise click.ClickException(
-                f"{base} answers with over {_MOST_BYTES // 2**20:,} MiB; compare with fewer messages: "
+                f"{base} answered with over {_MOST_BYTES // 2**20:,} MiB; compare with fewer messages: "
                 f"POST {base}/simulator/reset empties the service"
             )
         if time.monotonic() > deadline:
-            raise click.ClickException(f"{base} has not sent the whole of its answer in {_LONGEST:.0f} s")
+            raise click.ClickException(f"{base} did not send its whole answer in {_LONGEST:.0f} s")
     if answer.length:
         raise _cut_off(base)
     return b"".join(parts)
 
 
 def _cut_off(base: str) -> click.ClickException:
-    return click.ClickException(f"{base} was cut off in the middle of its answer. Ask it again.")
+    return click.ClickException(f"{base} was cut off in the middle of its answer. Run the command again.")
 
 
 def _stranger(base: str, why: str) -> click.ClickException:
     return click.ClickException(
-        f"{base} is no local service of restante's: {why}. Give --url the address `restante simulator` printed."
+        f"{base} is not a local service of restante: {why}. Give --url the address that `restante simulator` printed."
     )

@@ -29,17 +29,25 @@ _REAL = "mixpanel.com"
 
 @click.command("conform")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@click.option("--url", help="Ask a service at this base address instead; it gets made-up profiles.")
+@click.option("--url", help="Check the service at this base address instead; it is sent made-up profiles.")
 @click.option("--token", default="conform", show_default=True, help="The project's token, for --url.")
 @click.option("--vectors", is_flag=True, help="Run the published vectors only.")
-@click.option("--laws", is_flag=True, help="Draw random states and messages only.")
+@click.option("--laws", is_flag=True, help="Run random states and messages only.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0), default=60, show_default=True, help="How long to draw."
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    help="How long to run random messages.",
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=0), default=10, show_default=True, help="Seconds for each answer."
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=10,
+    show_default=True,
+    help="Seconds to wait for each answer.",
 )
-@click.option("--strict", is_flag=True, help="Undocumented points count, too.")
+@click.option("--strict", is_flag=True, help="Count deviations on undocumented points, too.")
 @options.json_flag
 @click.pass_context
 def conform_command(
@@ -58,16 +66,16 @@ def conform_command(
 
     COMMAND is started once. For each line {"n": 7, "state": {...}, "message": {...}} of its standard input it writes
     a line {"n": 7, "state": {...}} at once: the properties of the message's profile, before and afterwards. null
-    stands for no profile; a malformed message leaves the state as it is. It may leave n out, or answer
-    {"skip": "why"}. docs/conformance.md has an example.
+    stands for no profile; a malformed message leaves the state as it is. It may leave out n, or answer {"skip":
+    "why"}. docs/conformance.md has an example.
 
     A service at --url is asked by POST /engage, and POST /api/query/engage with distinct_ids in a form.
 
-    Published vectors are run, then states and messages are drawn; of each operator the smallest deviation is
-    shown, as a vector and as a test. What another Dialect explains, or that all numbers are doubles, is undocumented:
-    it is told, and counts with --strict only.
+    Published vectors are run first, then random states and messages. The smallest deviation of each operator is
+    shown, as a vector and as a test. Deviations that another Dialect explains, or that come from all numbers
+    being doubles, are on undocumented points: they are reported, but count only with --strict.
 
-    Exit codes: 0 it conforms; 1 it deviates, or skips everything; 2 it cannot be asked.
+    Exit codes: 0 it conforms; 1 it deviates, or skips everything; 2 it cannot be run or reached.
 
     \b
     --json: conforms, strict, counts (by source: passed, failed, policy,
@@ -102,7 +110,9 @@ def _implementation(
         return Command([options.text(word) for word in command], timeout=timeout)
     host = urlsplit(url).hostname or ""
     if host == _REAL or host.endswith(f".{_REAL}"):
-        raise options.BadInput(f"{host} is the real service, and its project would get made-up profiles.")
+        raise options.BadInput(
+            f"{host} is the real service, and its project would get made-up profiles. Give another --url."
+        )
     return Remote(url, token, timeout=timeout)
 
 

@@ -24,7 +24,9 @@ _NEVER_TAKEN = {
 @click.command("retry")
 @options.filter_words
 @options.journal
-@click.option("--all", "everything", is_flag=True, help="Retry everything possible, instead of a filter.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Retry every entry that can be retried; takes no filter."
+)
 @options.yes
 @options.json_flag
 @click.pass_context
@@ -33,9 +35,9 @@ def retry_command(
 ) -> None:
     """Send entries again that are rejected, discarded or in doubt, at their own numbers.
 
-    Shows how many entries match, how many may be applied twice, how many would follow later ones of their
-    profile, and what that makes of the first profiles; then asks. Exits 1 if nothing was retried, or some that
-    match cannot be. `restante help entries` lists the filters.
+    Shows how many entries match, how many may be applied twice, how many would be sent after later ones of
+    their profile, and what becomes of the first profiles; then asks. Exits 1 if nothing was retried, or if some
+    matching entries cannot be. `restante help entries` lists the filters.
 
     \b
     Examples:
@@ -50,7 +52,9 @@ def retry_command(
 @click.command("discard")
 @options.filter_words
 @options.journal
-@click.option("--all", "everything", is_flag=True, help="Discard everything possible, instead of a filter.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Discard every entry that can be discarded; takes no filter."
+)
 @options.yes
 @options.json_flag
 @click.pass_context
@@ -59,8 +63,8 @@ def discard_command(
 ) -> None:
     """Give up entries that are pending, waiting, rejected or in doubt. They are kept; `retry` sends them again.
 
-    Shows how many entries match, and what that makes of the first profiles; then asks. Exits 1 if nothing was
-    discarded, or some that match cannot be. `restante help entries` lists the filters.
+    Shows how many entries match, and what becomes of the first profiles; then asks. Exits 1 if nothing was
+    discarded, or if some matching entries cannot be. `restante help entries` lists the filters.
 
     \b
     Examples:
@@ -117,10 +121,10 @@ def _tell(verb: Verb, decision: Decision, *, done: bool = False) -> None:
     if decision.counted and not done:
         options.narrate(
             f"{decision.counted:,} of them {'was' if decision.counted == 1 else 'were'} counted: "
-            "`restante settle` reads from the profiles what was applied."
+            "`restante settle` reads from the profiles which were applied."
         )
     for reason, number in decision.refused.items():
-        options.narrate(f"Not taken: {number:,} ({printable(reason)}).")
+        options.narrate(f"Skipped: {number:,} ({printable(reason)}).")
 
 
 def _entries(decision: Decision) -> str:

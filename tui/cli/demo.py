@@ -65,13 +65,13 @@ def demo_command() -> None:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
 
-    _title("1. Three kiosks, a day long, and no network")
+    _title("1. Three kiosks record for a day, without a network")
     _record_day(path, url)
     _show(path)
 
     _title("2. The network is back")
     with Service(port) as service:
-        narrate(f"a service answers at {url}")
+        narrate(f"a local service is running at {url}")
         with Journal(path) as journal:
             report = ship_with_progress(Shipper(journal, HttpTransport(url=url)))
         narrate(format_report(path, report))
@@ -138,10 +138,10 @@ def _command() -> str:
 
 
 def _farewell(path: Path) -> None:
-    _title("The journal stays for a look around")
+    _title("The journal is kept, so that you can look around")
     command = _command()
     narrate(f"  {command} status   {journal_hint(path)}")
     narrate(f"  {command} entries  {journal_hint(path)} visitor-007 --limit 10")
     narrate(f"  {command} profiles {journal_hint(path)} visitor-007 --json")
     narrate(f"  rm -r {shlex.quote(str(path.parent))}    when you have seen enough")
-    narrate("Next: README.md, a first program of ten lines.")
+    narrate("Next: write a first program, with the ten lines in README.md.")

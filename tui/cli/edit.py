@@ -29,15 +29,15 @@ _NOTHING_DONE = 1
 @click.argument("seq", metavar="SEQ", type=click.IntRange(min=1))
 @options.journal
 @click.option(
-    "--message", metavar="JSON", help="The new message, instead of an editor; - reads standard input."
+    "--message", metavar="JSON", help="The new message, instead of opening an editor; - reads standard input."
 )
 @click.pass_context
 def edit_command(context: click.Context, seq: int, path: Path, message: str | None) -> None:
-    """Edit the message of entry SEQ in $VISUAL or $EDITOR; it is sent at its number.
+    """Edit the message of entry SEQ in $VISUAL or $EDITOR; it is sent in its old place.
 
     Entries that are pending, waiting, rejected or in doubt can be edited. The message keeps its lane, its
-    profile and a single operator. If you leave it unchanged, or empty it, nothing is done (exit code 1). A text that is
-    refused is kept in a file.
+    profile and a single operator. If you leave it unchanged or empty it, nothing is changed (exit code 1). If
+    the new text is refused, it is kept in a file.
 
     \b
     Examples:
@@ -65,7 +65,7 @@ def _editable(reader: JournalReader, seq: int) -> Entry:
         raise click.ClickException(f"Entry {seq:,} cannot be edited: {reason}.")
     if entry.sends:
         options.narrate(
-            f"Entry {seq:,} may have been applied as it is; what you make of it would come on top of that."
+            f"Entry {seq:,} may have been applied already; the edited message would be applied on top of that."
         )
     return entry
 
@@ -84,7 +84,7 @@ def _edit(path: Path, entry: Entry, text: bytes) -> int:
     except InvalidOperation as error:
         hint = "" if error.hint == InvalidOperation.hint else f"\n{error.hint}"
         raise options.BadInput(printable(str(error)) + hint) from error
-    options.narrate(f"Entry {entry.seq:,} is to be sent as edited.")
+    options.narrate(f"Entry {entry.seq:,} will be sent as edited.")
     for line in lines:
         options.narrate(line)
     return 0
@@ -92,7 +92,7 @@ def _edit(path: Path, entry: Entry, text: bytes) -> int:
 
 def _new_message(entry: Entry, text: bytes) -> dict[str, Any] | None:
     if not text.strip():
-        options.narrate("The message is empty. Nothing was done.")
+        options.narrate("The message is empty. Nothing was changed.")
         return None
     try:
         message = parse_object(text)
@@ -102,7 +102,7 @@ def _new_message(entry: Entry, text: bytes) -> dict[str, Any] | None:
         retry = (
             f"; `restante retry seq={entry.seq}` sends it as it is" if entry.state is State.REJECTED else ""
         )
-        options.narrate(f"The message is as it was. Nothing was done{retry}.")
+        options.narrate(f"The message is the same as before. Nothing was changed{retry}.")
         return None
     return message
 
@@ -141,4 +141,4 @@ def _open_editor(file: Path) -> None:
     try:
         click.edit(filename=str(file))
     except ValueError as error:  # quotes that do not match
-        raise options.BadInput(f"$VISUAL or $EDITOR is no command: {error}") from error
+        raise options.BadInput(f"$VISUAL or $EDITOR is not a command: {error}") from error

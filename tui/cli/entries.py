@@ -32,7 +32,7 @@ _LONGEST_REASON = 300
     type=click.IntRange(1, 1_000_000),
     default=100,
     show_default=True,
-    help="Largest number of entries.",
+    help="Show at most this many entries.",
 )
 @click.option("--until", metavar="TIME", help="The same as until=TIME: entries recorded before it.")
 @options.json_flag
@@ -73,7 +73,7 @@ def entries_command(words: list[str], path: Path, limit: int, until: str | None,
         options.narrate("No entry matches." if words else "Nothing is recorded yet.")
     if counts.pruned:
         how = "shipped earlier, or lost," if counts.lost else "shipped earlier"
-        options.narrate(f"{count(counts.pruned, 'entry', 'entries')} {how} are not kept any more.")
+        options.narrate(f"{count(counts.pruned, 'entry', 'entries')} {how} are no longer kept.")
 
 
 def _cells(entry: Entry, now: float) -> tuple[str, ...]:

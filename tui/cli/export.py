@@ -34,11 +34,11 @@ def export_command(
 ) -> None:
     """Write updates as JSON Lines, oldest first: those in the state pending, unless the filter names states.
 
-    Of what is unsent, the rest is counted: it waits behind entries that may have been applied, or may have been itself.
-    A pending update is written as its message, any other as {"state": ..., "message": {...}}. `record` reads the
-    latter only with --again, for it may be applied a second time. Events, imports and entries whose content is
-    gone are left out. --all writes them, too, and every state; events and imports have their "lane" then, and
-    `record` refuses them.
+    Other unsent entries are only counted: they may have been applied, or wait behind entries that may have
+    been. A pending update is written as its message, any other as {"state": ..., "message": {...}}. `record`
+    reads the latter only with --again, since it may be applied a second time. Events, imports and entries whose
+    content is gone are left out. --all writes them, too, and every state; events and imports then have their
+    "lane", and `record` refuses them.
 
     --to makes a database instead, readable by its owner only: entries (all, unless there is a filter), attempts,
     profiles (as predicted, and as shipped) and properties. A FILE.db that exists is refused. With --json, the
@@ -54,7 +54,7 @@ def export_command(
     if file is not None:
         _make_database(path, file, words, for_programs)
     elif for_programs:
-        raise click.UsageError("--json belongs to --to; lines are JSON without it.")
+        raise click.UsageError("--json needs --to: exported lines are JSON anyway.")
     else:
         _write_lines(path, words, everything)
 

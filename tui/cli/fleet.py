@@ -29,13 +29,13 @@ _SKEW = 600.0  # seconds that a clock may be off
 
 @click.command("fleet")
 @click.argument("places", metavar="FILES|FOLDERS|URLS...", nargs=-1, required=True)
-@click.option("--profiles", metavar="FILE", help="The service's profiles: JSON lines of its export.")
-@click.option("--token", type=options.text, help="The project of that export, where journals have several.")
+@click.option("--profiles", metavar="FILE", help="The service's profiles, exported as JSON lines.")
+@click.option("--token", type=options.text, help="The export's project, if the journals have several.")
 @click.option(
     "--exported-at",
     type=options.past,
     metavar="TIME",
-    help="When that export was taken, as 2026-01-31T12:00 (UTC) or 2h, if devices went on sending meanwhile.",
+    help="When the export was taken, such as 2026-01-31T12:00 (UTC) or 2h, if devices kept sending meanwhile.",
 )
 @click.option(
     "--decide",
@@ -49,7 +49,7 @@ _SKEW = 600.0  # seconds that a clock may be off
     metavar="FILE.db|parquet:FOLDER",
     help="Make plain tables: a database, or a folder with a Parquet file for each.",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Have the workers of this Dask scheduler do it.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
 @options.json_flag
 @click.pass_context
 def fleet_command(
@@ -64,25 +64,30 @@ def fleet_command(
     scheduler: str | None,
     for_programs: bool,
 ) -> None:
-    """Look at the journals of many devices, collected in a folder; nothing is changed.
+    """Inspect the journals of many devices, collected in a folder. Nothing is changed.
 
-    Takes journals, snapshots of them, and lines of `restante export --all`; of folders, all files that end with .db,
-    .jsonl or .jsonl.gz. Says which devices are stuck and since when, what the service rejected, what is in doubt, which
-    clocks are off, and which journals are copies of one another. Exits 1 if somebody has to look at something.
+    Reads journals, snapshots of them, and lines of `restante export --all`; in folders, all files that end with
+    .db, .jsonl or .jsonl.gz. Shows which devices are stuck and since when, what the service rejected, what is
+    in doubt, which clocks are wrong, and which journals are copies of one another. Exits 1 if something needs a
+    person.
 
-    --profiles takes an export of the service's profiles, a line each: {"$distinct_id": "ada", "$properties": {...}}. Of
-    journals shipped with `ship --counted`, each profile then tells how many entries are lost or doubled. What differs
-    by the fold of the entries alone may also be what another program wrote.
+    --profiles takes an export of the service's profiles, one per line: {"$distinct_id": "ada", "$properties":
+    {...}}. For journals shipped with `ship --counted`, each profile then shows how many entries are lost or
+    doubled. Other profiles are compared with what the entries alone make of them: a difference may also be what
+    another program wrote.
 
-    If devices go on sending, take the export first, then the snapshots, and give --exported-at: what was sent later
-    than ten minutes before it may be in the export or not. Of an older snapshot, only what is lost is told.
+    If devices keep sending, take the export first, then the snapshots, and give --exported-at: what was sent
+    after ten minutes before that time may or may not be in the export. From an older snapshot, only losses are
+    reported.
 
-    --decide writes what the profiles tell of runs in doubt. Before its snapshot, run `restante settle --fence` on each
-    device, so that the export's age is known; after it, `restante settle --decisions`. Devices need no credentials.
+    --decide writes what the profiles show about runs in doubt. On each device, run `restante settle --fence`
+    before its snapshot, so that the export's age is known, and `restante settle --decisions` afterwards.
+    Devices need no credentials.
 
     URLs, such as s3://fleet/tills/ or https://…, are read by fsspec, with the credentials that its file systems take
-    from the environment. --scheduler, such as tcp://10.0.0.5:8786, has a Dask cluster do the work, with the same
-    output: its workers need the same restante[fleet], and the files under the same paths or URLs.
+    from the environment. --scheduler, such as tcp://10.0.0.5:8786, runs the work on a Dask cluster, with the
+    same output. Its workers need the same version of restante[fleet], and the files under the same paths or
+    URLs.
 
     \b
     --json: devices, profiles (profile, journal, finding: lost, doubled or
@@ -98,11 +103,11 @@ def fleet_command(
       restante fleet snapshots/ --to parquet:today
     """
     if profiles is None and decide is not None:
-        raise click.UsageError("--decide needs --profiles: only they tell of runs in doubt.")
+        raise click.UsageError("--decide needs --profiles: only they show what became of runs in doubt.")
     if profiles is None and exported_at is not None:
-        raise click.UsageError("--exported-at says when --profiles were exported; give them, too.")
+        raise click.UsageError("--exported-at needs --profiles: it says when they were exported.")
     if exported_at is not None and exported_at > time.time() + _SKEW:
-        raise click.UsageError("--exported-at is in the future: no snapshot would show what the export does.")
+        raise click.UsageError("--exported-at is in the future. Give the time at which the export was taken.")
     made = None if target is None else options.new_file(target.removeprefix(_PARQUET))
     if made is not None and decide is not None and made.absolute() == decide.absolute():
         raise click.UsageError("--decide and --to name the same file.")
@@ -117,7 +122,8 @@ def fleet_command(
             options.say(options.hanging(line, _INDENT))
         if report.findings and exported_at is None:
             options.narrate(
-                "Right if no device sent anything between its snapshot and the export; else give --exported-at."
+                "This holds only if no device sent anything between its snapshot and the export; "
+                "otherwise give --exported-at."
             )
     context.exit(int(not report.well))
 
@@ -134,7 +140,7 @@ def _files(places: Iterable[str], profiles: str | None) -> list[str]:
             found[place] = None
     files = [file for file in found if profiles is None or not _same(file, profiles)]
     if not files:
-        raise options.BadInput(f"There is no file that ends with {', '.join(_ENDINGS)}.")
+        raise options.BadInput(f"There is no file whose name ends with {', '.join(_ENDINGS)}.")
     return files
 
 

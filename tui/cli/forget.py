@@ -39,13 +39,13 @@ def forget_command(
 ) -> None:
     """Erase a profile from the journal; its entries keep their number, lane and time.
 
-    A user's events and imports are erased, too. Shows how many entries are concerned and how many were never sent,
-    then asks. Waits for a request under way. This cannot be undone. The service keeps what it was given, unless you
-    add --delete-remote: the $delete it records names the profile until it is shipped.
+    A user's events and imports are erased, too. Shows how many entries name it and how many were never sent,
+    then asks. Waits for the current request. This cannot be undone. The service keeps what it received, unless
+    you add --delete-remote: that records a $delete, which names the profile until it is shipped.
 
-    Exits 0 when nothing of it is left, whether or not anything was, so after a kill run it again. Exits 1 if you did
-    not agree, or if something remains to be done (a reader keeps the log from being truncated; a salvage left files).
-    See docs/privacy.md.
+    Exits 0 when nothing of the profile is left, even if nothing was there: after a kill, run it again. Exits 1
+    if you did not agree, or if something remains to be done (a reader keeps the log from being truncated, or a
+    salvage left files). See docs/privacy.md.
 
     \b
     Examples:

@@ -33,7 +33,9 @@ def parse_json(text: bytes) -> Any:
     try:
         return parse_text(text.decode().strip().removeprefix(_BYTE_ORDER_MARK))
     except UnicodeDecodeError as error:
-        raise ValueError(f"is not UTF-8: byte 0x{text[error.start]:02x} at place {error.start + 1}") from None
+        raise ValueError(
+            f"is not UTF-8: byte 0x{text[error.start]:02x} at position {error.start + 1}"
+        ) from None
     except RecursionError:
         raise ValueError("is nested too deeply to be read") from None
     except ValueError as error:
@@ -149,7 +151,7 @@ class Lines:
         if not self.again:
             words = state.replace("_", " ")
             raise InvalidOperation(
-                "message", f"is of an entry that is {words}; `record --again` records it anew"
+                "message", f"is of an entry that is {words}; `record --again` records it again"
             )
         return exported
 

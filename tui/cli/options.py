@@ -87,7 +87,7 @@ def past(value: str | float) -> float:
     found = value if isinstance(value, float) else moment(str(value), time.time())
     if found is None:
         raise click.BadParameter(
-            f"{value!r} is no age such as 5m, 2h or 7d, and no time such as 2026-01-31T12:00"
+            f"{value!r} is neither an age such as 5m, 2h or 7d, nor a time such as 2026-01-31T12:00"
         )
     return found
 
@@ -202,7 +202,9 @@ def unknown_operators(command: Command) -> Command:
 
 def yes(command: Command) -> Command:
     """Add ``--yes``, which answers the question."""
-    return click.option("--yes", is_flag=True, help="Do not ask; required without a terminal.")(command)
+    return click.option(
+        "--yes", is_flag=True, help="Do not ask for confirmation; required without a terminal."
+    )(command)
 
 
 def token(command: Command) -> Command:
@@ -366,14 +368,14 @@ def go_ahead(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise BadInput("There is no terminal to ask on: give --yes to go ahead. Nothing was done.")
+        raise BadInput("There is no terminal to ask on. Nothing was changed; give --yes to go ahead.")
     narrate(f"{question} [y/N] ", ends=False)
     answer = sys.stdin.readline()
     if not answer:  # Ctrl-D
         narrate("")
     agreed = answer.strip().lower() in {"y", "yes"}
     if not agreed:
-        narrate("Nothing was done.")
+        narrate("Nothing was changed.")
     return agreed
 
 

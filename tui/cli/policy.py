@@ -42,7 +42,9 @@ _OPTIONS = (
         help="Count adds at the service, so that `restante settle` can tell what is in doubt; holds it until then."
         "  [default: as before, or no-counted]",
     ),
-    click.option("--updates-per-second", type=float, metavar="N", help="Largest rate."),
+    click.option(
+        "--updates-per-second", type=float, metavar="N", help="Largest number of updates sent per second."
+    ),
 )
 
 

@@ -65,14 +65,15 @@ def probe_command(
     yes: bool,
     for_programs: bool,
 ) -> None:
-    """Ask a test project of the service what no document answers.
+    """Ask a test project of the service what no documentation answers.
 
-    How long until a read shows a write? Does a batch apply in order? What becomes of an $add of two properties of
-    which one is no number, of a batch with a malformed update, of an old event at /track, of the project's token at
-    /import? The answers are what was seen once, and no promise of the service's.
+    How long until a read shows a write? Does a batch apply in order? What happens to an $add of two properties
+    if one is not a number, to a batch with a malformed update, to an old event at /track, to the project's
+    token at /import? The answers are what was seen once; the service does not promise them.
 
-    It writes one profile with a new id, and deletes it at the end, after Ctrl-C, too. It sends an event that is too
-    old to be kept, and two that are invalid. It needs 7 to 40 of the 60 queries that a project has in an hour.
+    It writes one profile with a new id, and deletes it at the end, even after Ctrl-C. It sends an event that is
+    too old to be kept, and two that are invalid. It needs 7 to 40 of the 60 queries that a project has in an
+    hour.
 
     RESTANTE_QUERY_CREDENTIALS is user:secret of a service account that may read profiles; it is never written down.
 

@@ -46,10 +46,10 @@ def profiles_command(
     groups: bool,
     for_programs: bool,
 ) -> None:
-    """Show the profiles that the entries make once all of them are shipped.
+    """Show the profiles as they will be once all entries are shipped.
 
-    On a terminal each takes a line, as far as it fits; ID shows one whole. In a pipe every line is whole.
-    Values beyond the limits that the service documents are told on standard error.
+    On a terminal each profile takes one line, cut to fit; ID shows one in full. In a pipe, lines are never cut.
+    Values beyond the limits that the service documents are reported on standard error.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def _tell_excesses(profiles: list[Profile]) -> None:
                 shown.append(f"  {printable(f'{_owner(profile)} {excess}')}")
     if number:
         options.narrate(
-            f"{count(number, 'value')} beyond the limits of the service, which may cut or drop such:"
+            f"{count(number, 'value')} beyond the limits of the service, which may cut or drop them:"
         )
         for line in shown:
             options.narrate(line)

@@ -121,7 +121,9 @@ def _record(journal: Journal, lines: Lines) -> None:
     try:
         journal.append(rows)
     except KeyboardInterrupt:
-        options.narrate("Interrupted in the middle of the commit: `restante status` shows if it was done.")
+        options.narrate(
+            "Interrupted during the commit: `restante status` shows whether the entries were recorded."
+        )
         raise
 
 

@@ -44,14 +44,14 @@ def _project(value: str) -> tuple[str, Path]:
     type=_project,
     multiple=True,
     metavar="TOKEN=FILE",
-    help="Another project and its journal. Several times for several.",
+    help="Another project and its journal. Can be repeated.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8766,
     show_default=True,
-    help="Where it listens; 0 for any free port.",
+    help="The port to listen on; 0 for any free one.",
 )
 @click.option(
     "--listen",
@@ -59,7 +59,7 @@ def _project(value: str) -> tuple[str, Path]:
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
-    help="The address it listens on; any but a loopback address needs --allow.",
+    help="The address to listen on; any but a loopback address needs --allow.",
 )
 @click.option(
     "--allow",
@@ -97,15 +97,16 @@ def relay_command(
     yes: bool,
     **policy: Any,
 ) -> None:
-    """Take what official SDKs send, journal it before answering, and ship it when the network is there.
+    """Receive what official SDKs send, journal it before answering, and ship it when the network is back.
 
-    It prints its URL once it answers: give that to the SDKs in place of the service's. It takes messages of its own
-    projects only. SIGTERM or Ctrl-C ends it with 0 once the request under way is answered; a second one at once.
+    It prints its URL once it is ready: give that to the SDKs in place of the service's. It accepts messages of
+    its own projects only. SIGTERM or Ctrl-C ends it with 0 once the current request is answered; a second one
+    ends it at once.
 
-    /health answers 200, or 503 where somebody must look, with the sentence of `restante status`; /metrics is for
-    Prometheus.
+    /health answers 200, or 503 if something needs a person, with the sentence of `restante status`; /metrics is
+    for Prometheus.
 
-    Imports are sent with RESTANTE_IMPORT_CREDENTIALS, or else as they came.
+    Imports are sent with RESTANTE_IMPORT_CREDENTIALS, or else with the credentials they came with.
 
     \b
     Examples:
@@ -141,7 +142,7 @@ def _serve(journals: dict[str, Path], relay_options: dict[str, Any]) -> None:
         relay = _started(journals, relay_options, shipping)
         try:
             where = ", ".join(sorted({*relay_options["url"].values()}))
-            options.narrate(f"SDKs send to {relay.url}, and it ships to {where}; Ctrl-C ends it.")
+            options.narrate(f"Listening for SDKs at {relay.url}, shipping to {where}. Press Ctrl-C to stop.")
             options.say(relay.url)
             while not (received or shipping.error):
                 time.sleep(_LOOK)

@@ -21,12 +21,13 @@ __all__ = ["salvage_command"]
 def salvage_command(context: click.Context, path: Path, dry_run: bool, for_programs: bool) -> None:
     """Make a new journal from what can be read of a damaged one, or of a snapshot.
 
-    Readable entries keep their number, state and marks. Unsent ones are in doubt afterwards, for the damage may
-    hide that they were sent. Unreadable ones count as lost. Pruned entries stay pruned, and what they made of
-    their profiles is carried over. The damaged file is kept next to the new one. No process may have the journal
+    Readable entries keep their number, state and marks. Unsent ones become in doubt, since the damage may hide
+    that they were sent. Unreadable ones count as lost. Pruned entries stay pruned, and what they made of their
+    profiles is carried over. The damaged file is kept next to the new one. No process may have the journal
     open. If the command is killed, run it again.
 
-    Exits 1 if entries, the beginnings of profiles, or limits are lost; 0 if none are, or nothing is damaged.
+    Exits 1 if entries, limits, or what pruned entries made of profiles are lost; 0 if not, or if nothing is
+    damaged.
 
     \b
     Examples:
@@ -38,7 +39,7 @@ def salvage_command(context: click.Context, path: Path, dry_run: bool, for_progr
     if for_programs:
         options.write_json(salvaged)
     elif salvaged is None:
-        options.narrate("Nothing is damaged. Nothing was done.")
+        options.narrate("Nothing is damaged. Nothing was changed.")
     else:
         _tell(salvaged)
     context.exit(int(salvaged is not None and _something_is_lost(salvaged)))
@@ -52,12 +53,13 @@ def _something_is_lost(salvaged: Salvaged) -> bool:
 def _tell_of_the_baseline(lost: int | None) -> None:
     if lost is None:
         options.narrate(
-            "What pruned entries made of their profiles cannot be read whole: of how many profiles is not known. "
-            "Those it may be are partly known from now on."
+            "Part of what pruned entries made of their profiles cannot be read, and for how many profiles is not "
+            "known. All profiles that may be affected are partly known from now on."
         )
     elif lost:
         options.narrate(
-            f"What pruned entries made of {count(lost, 'profile')} cannot be read: partly known from now on."
+            f"What pruned entries made of {count(lost, 'profile')} cannot be read: "
+            "these profiles are partly known from now on."
         )
 
 
@@ -71,29 +73,30 @@ def _tell(salvaged: Salvaged) -> None:
     carried = salvaged.recorded - salvaged.lost
     options.narrate(f"{done} {count(carried, 'entry', 'entries')}{f' ({states})' if states else ''}.")
     if salvaged.pruned:
-        options.narrate(
-            f"Of all that was recorded, {salvaged.pruned:,} are counted only: they were pruned before."
-        )
+        options.narrate(f"Of these, {salvaged.pruned:,} had been pruned before: they are only counted.")
     if salvaged.lost:
         options.narrate(
-            f"Lost: {salvaged.lost:,} that cannot be read (`restante entries state=lost`). What was recorded after "
-            f"entry {salvaged.recorded:,} would be lost, too, and is not counted."
+            f"Lost: {salvaged.lost:,} that cannot be read (`restante entries state=lost`). Anything "
+            f"recorded after entry {salvaged.recorded:,} is lost, too, but cannot be counted."
         )
     if salvaged.perhaps_pruned:
         options.narrate(
-            f"Of the lost ones, {salvaged.perhaps_pruned:,} may have been pruned before: the counters cannot be read."
+            f"Of the lost entries, {salvaged.perhaps_pruned:,} may have been pruned before: "
+            "the counters cannot be read."
         )
     _tell_of_the_baseline(salvaged.profiles_lost)
     if salvaged.limits_lost:
         options.narrate(
-            f"The limits that were set cannot be read ({', '.join(salvaged.limits_lost)}): the usual ones hold until "
-            "they are given again."
+            f"The limits that were set cannot be read ({', '.join(salvaged.limits_lost)}): the "
+            "defaults apply until you set them again."
         )
     if not salvaged.token_known:
-        options.narrate("The project's token cannot be read: the next one that is given is taken.")
+        options.narrate(
+            "The project's token cannot be read: the journal takes the next one that it is given."
+        )
     for disagreement in salvaged.disagreements:
         options.narrate(f"Does not add up: {printable(str(disagreement))}.")
     if salvaged.kept:
         options.narrate(
-            f"The damaged file is kept as {printable(salvaged.kept)}; delete it when nobody needs it."
+            f"The damaged file is kept as {printable(salvaged.kept)}; delete it when it is no longer needed."
         )

@@ -36,33 +36,36 @@ def _pair(value: str) -> tuple[str, str]:
     type=click.IntRange(0, 65535),
     default=8765,
     show_default=True,
-    help="Where it listens; 0 for any free port.",
+    help="The port to listen on; 0 for any free one.",
 )
 @click.option(
     "--host",
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
-    help="The address it listens on, for devices, containers and emulators; 0.0.0.0 for all. Whoever reaches it can "
-    "read and reset the profiles, but no web page: its own routes take addresses, names without a dot, .local, "
-    ".internal and this ADDRESS as Host.",
+    help="The address to listen on, for devices, containers and emulators; 0.0.0.0 for all. Anyone who "
+    "can reach it can read and reset the profiles, except for web pages: its own routes accept as Host only "
+    "addresses, names without a dot, .local, .internal and this ADDRESS.",
 )
 @click.option(
-    "--faults", type=click.File("rb"), metavar="FILE", help="A fault schedule, a JSON list; - for stdin."
+    "--faults",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="A fault schedule: a JSON list; - reads standard input.",
 )
 @click.option(
     "--mixed",
     type=click.Choice(["apply-valid", "reject-all"]),
     default="apply-valid",
     show_default=True,
-    help="What becomes of a batch in which some messages are malformed: the documented way, or a stricter one.",
+    help="What to do with a batch in which some messages are malformed: as documented, or stricter.",
 )
 @click.option(
     "--old-events",
     type=click.Choice(["drop", "refuse"]),
     default="drop",
     show_default=True,
-    help="What /track answers to events of more than five days ago, which it does not ingest: 1 or 0.",
+    help="What /track answers to events older than five days, which it never ingests: 1 (drop) or 0 (refuse).",
 )
 @click.option(
     "--read-lag",
@@ -70,13 +73,13 @@ def _pair(value: str) -> tuple[str, str]:
     type=click.FloatRange(0),
     multiple=True,
     metavar="SECONDS",
-    help="Queries show profiles as they were so long ago; given several times, queries take turns.",
+    help="Queries show profiles as they were this long ago. Can be repeated: queries take turns.",
 )
 @click.option(
     "--queries-an-hour",
     type=click.IntRange(0),
     metavar="NUMBER",
-    help="Queries that are answered in an hour, and others with 429: the real service allows 60.  [default: all]",
+    help="How many queries an hour are answered; the others get 429. The real service allows 60.  [default: all]",
 )
 @click.option(
     "--hide",
@@ -84,7 +87,7 @@ def _pair(value: str) -> tuple[str, str]:
     type=options.text,
     multiple=True,
     metavar="NAME",
-    help="A property that queries do not show, as classified ones; * stands for any text. Several times for several.",
+    help="A property that queries do not show, as if classified; * stands for any text. Can be repeated.",
 )
 @click.option(
     "--merge",
@@ -92,14 +95,14 @@ def _pair(value: str) -> tuple[str, str]:
     type=_pair,
     multiple=True,
     metavar="ID=INTO",
-    help="A user's id that was merged into another one: a query for ID shows the profile of INTO, as updates of ID "
-    "change it. Several times for several.",
+    help="A user's id that was merged into another: queries for ID show the profile of INTO, "
+    "and updates of ID change it. Can be repeated.",
 )
 @click.option(
     "--tls",
     is_flag=True,
-    help="Speak HTTPS, for SDKs that demand it. The second line of output names the file with the certificate that "
-    "senders must trust; it is made anew at each start.",
+    help="Use HTTPS, for SDKs that require it. The second line of output names the certificate file that "
+    "senders must trust; a new one is made at each start.",
 )
 @click.option("--quiet", is_flag=True, help="Do not write a line for each request to standard error.")
 @options.unknown_operators
@@ -119,10 +122,11 @@ def simulator_command(
 ) -> None:
     """Run a local service that SDKs can send to.
 
-    It takes profile updates and events as the real service does, keeps them in memory, and shows the profiles at
-    /simulator/profiles. / lists all routes. It prints its URL once it answers, and runs until Ctrl-C.
+    It accepts profile updates and events as the real service does, keeps them in memory, and shows the profiles
+    at /simulator/profiles. / lists all routes. It prints its URL once it is ready, and runs until Ctrl-C.
 
-    A FILE of faults says which requests that carry updates or events, counted from 1, go wrong, and how:
+    FILE lists faults: which requests go wrong, and how. Requests that carry updates or events are counted, from
+    1:
 
     \b
         [{"at": 2, "fault": "ack_lost"},
@@ -201,7 +205,7 @@ def _serve(service: "Service", host: str, port: int) -> None:
         for ending in (signal.SIGTERM, signal.SIGHUP):  # the second when the terminal closes
             if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup has it
                 signal.signal(ending, _end)
-        options.narrate(f"Updates go to {service.url}/engage and /groups; Ctrl-C ends it.")
+        options.narrate(f"Send updates to {service.url}/engage and /groups. Press Ctrl-C to stop.")
         options.say("\n".join(map(str, filter(None, (service.url, service.ca_file)))))
         service.serve_forever()
     finally:

@@ -19,12 +19,12 @@ from tui.text.readback import format_fenced, format_readback, format_wait
 __all__ = ["settle_command"]
 
 _EXPLANATION = """\
-settle believes:
-- A request that was accepted is applied whole; one that was not answered within --settle-after of `ship`, if ever.
-- One update is applied whole, and of an unanswered request a first part, in its order.
+settle assumes:
+- An accepted request is applied whole. An unanswered one is applied within `ship`'s --settle-after, or never.
+- An update is applied whole or not at all. Of an unanswered request, the first updates may be applied alone.
 - A reading shows one moment of a profile. Its age does not matter: a fence, which settle writes
-  to each profile first, shows that it is not older than the request.
-- Only this journal adds to its counter, and nobody else removes charges that it appends, deletes its profiles
+  to each profile first, shows that the reading is not older than the request.
+- Only this journal adds to its counter. Nobody else removes charges that it appended, deletes its profiles
   or merges them.
 - What an account cannot see is no evidence: a property counts as missing only if it was seen somewhere."""
 
@@ -34,8 +34,12 @@ _OTHERS = "about another journal"
 
 @click.command("settle")
 @options.journal
-@click.option("--url", metavar="BASE", help="Where it was shipped, if the journal does not know.")
-@click.option("--query-url", metavar="BASE", help="Where queries go.  [default: what belongs to --url]")
+@click.option("--url", metavar="BASE", help="The service it was shipped to, if the journal does not know.")
+@click.option(
+    "--query-url",
+    metavar="BASE",
+    help="The base address of the query API.  [default: the one that belongs to --url]",
+)
 @click.option(
     "--project",
     default="",
@@ -52,7 +56,7 @@ _OTHERS = "about another journal"
     is_flag=True,
     help="Only write fences, for `restante fleet --decide`: no credentials are needed.",
 )
-@click.option("--explain", is_flag=True, help="Only list what is believed, and read nothing.")
+@click.option("--explain", is_flag=True, help="Only list what is assumed, and read nothing.")
 @options.json_flag
 @click.pass_context
 def settle_command(
@@ -69,13 +73,13 @@ def settle_command(
 ) -> None:
     """Find out from the service's profiles which entries in doubt were applied.
 
-    It takes entries that `restante ship --counted` sent. Applied ones end as shipped; the others are sent by the next
-    `ship`, and not twice. Where a reading is too old, it is repeated after 10, 60 and 600 seconds. Exits 1 if a
-    profile does not tell: `retry` and `discard` decide about its entries.
+    It settles entries that `restante ship --counted` sent. Applied ones become shipped; the next `ship` sends
+    the others, and none is applied twice. A reading that is too old is repeated after 10, 60 and 600 seconds.
+    Exits 1 if a profile does not show what was applied: decide about its entries with `retry` or `discard`.
 
     RESTANTE_QUERY_CREDENTIALS is user:secret[:project_id] of a service account that may read profiles; it is never
-    written down. A device without it writes fences (--fence), and takes the decisions of `restante fleet`
-    (--decisions); of these, lines about other journals are passed over.
+    written down. A device without it writes fences (--fence) and takes the decisions of `restante fleet`
+    (--decisions); lines about other journals are ignored.
 
     \b
     Examples:

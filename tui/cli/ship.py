@@ -46,11 +46,11 @@ def ship_command(
     """Send unsent entries in order. Exits 1 if anything is left, or was rejected.
 
     With --watch it keeps shipping as entries are recorded, waits for a journal that does not exist yet, and
-    reports each change (--json: one report per line). SIGTERM ends it with 0 once the request under way is
+    reports each change (--json: one report per line). SIGTERM ends it with 0 once the current request is
     answered.
 
-    Without --url and --api-host, it ships to where the journal was shipped last. It asks before it ships to another
-    place; without a terminal, that needs --yes.
+    Without --url and --api-host, it ships to the service it shipped to last. It asks before it ships to another
+    one; without a terminal, that needs --yes.
 
     Imports need RESTANTE_IMPORT_CREDENTIALS: user:password or user:password:project_id. Events older than four days
     are sent with them, too, or with the project's token.
@@ -97,7 +97,7 @@ def _ship(shipper: Shipper, reader: JournalReader, limit: int | None, *, now: bo
     try:
         return ship_with_progress(shipper, limit, now=now)
     except KeyboardInterrupt:
-        options.narrate("Letting the request under way be answered; Ctrl-C again ends at once.")
+        options.narrate("Waiting for the answer to the current request; press Ctrl-C again to stop at once.")
         shipper.wait(_LAST_ANSWER)
         left = count(reader.counts().unsent, "entry", "entries")
         options.narrate(f"Interrupted: {left} still to be sent.")
@@ -109,9 +109,9 @@ def may_ship_to(reader: JournalReader, base: str, *, watching: bool, yes: bool) 
     last, unsent = reader.shipping().service, reader.counts().unsent
     if last in {None, base} or not (unsent or watching):
         return True
-    what = count(unsent, "entry that is still to be sent goes", "entries that are still to be sent go")
+    what = count(unsent, "unsent entry would go", "unsent entries would go")
     options.narrate(
-        f"Until now the journal was shipped to {printable(last or '')}; {what} to {printable(base)}."
+        f"So far the journal was shipped to {printable(last or '')}; {what} to {printable(base)}."
     )
     return options.go_ahead("Ship there?", yes=yes)
 

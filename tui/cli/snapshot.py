@@ -18,8 +18,8 @@ __all__ = ["snapshot_command"]
 def snapshot_command(file: Path, path: Path, for_programs: bool) -> None:
     """Copy the journal at one moment to FILE, while others record and ship.
 
-    Commands that only read work on the copy. It refuses recording and shipping, for its entries would arrive
-    twice. It is readable by its owner only. A FILE that exists is refused.
+    Commands that only read work on the copy. It refuses recording and shipping, since its entries would arrive
+    twice. Only its owner can read it. FILE must not exist yet.
 
     \b
     Example:
@@ -29,4 +29,4 @@ def snapshot_command(file: Path, path: Path, for_programs: bool) -> None:
     if for_programs:
         options.write_json({"file": str(copy), "bytes": copy.stat().st_size})
     else:
-        options.narrate(f"Copied to {file} ({size(copy.stat().st_size)}). It is for looking only.")
+        options.narrate(f"Copied to {file} ({size(copy.stat().st_size)}). It is for inspection only.")

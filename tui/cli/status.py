@@ -40,8 +40,9 @@ def status_command(
     """Show what needs a person, the state of shipping, and the accounts.
 
     Exits 1 if something needs a person: an entry is rejected, in doubt or older than --max-age, shipping is paused, or
-    the journal is full or damaged. `doctor` looks at everything else that can be wrong with it. On a terminal, this is
-    the browser's home view; elsewhere a sentence, and the accounts. Of old events at most 10,000 are counted.
+    the journal is full or damaged. `doctor` checks everything else that can be wrong with it. On a terminal,
+    this is the browser's home view; elsewhere, a sentence and the accounts. At most 10,000 old events are
+    counted.
 
     \b
     Examples:

@@ -21,7 +21,7 @@ __all__ = ["token_command"]
 def token_command(context: click.Context, new: str, path: Path, yes: bool, for_programs: bool) -> None:
     """Give the journal another project's token; unsent entries go to that project.
 
-    Shows how many entries that are, then asks. Paused lanes are tried at once. Apps that have the journal open
+    Shows how many entries that is, then asks. Paused lanes are tried at once. Apps that have the journal open
     keep recording, for the new project; an app that opens it with the old token is refused. Exits 1 if nothing was
     changed.
 
@@ -33,10 +33,10 @@ def token_command(context: click.Context, new: str, path: Path, yes: bool, for_p
     with JournalReader(path) as reader:
         unsent, same = reader.counts().unsent, reader.token() == new
     if same:
-        options.narrate("That is the journal's token already. Nothing was done.")
+        options.narrate("The journal has that token already. Nothing was changed.")
         context.exit(1)
     if not yes:
-        go = "entry that is still to be sent goes", "entries that are still to be sent go"
+        go = "unsent entry would go", "unsent entries would go"
         options.narrate(f"{count(unsent, *go)} to the new project.")
     if not options.go_ahead("Change the token?", yes=yes):
         context.exit(1)

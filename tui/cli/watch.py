@@ -60,7 +60,9 @@ def _wait(work: "_Work", thread: threading.Thread, received: list[int]) -> None:
             work.stop()
             asked += 1
             if asked == _QUIET_POLLS:
-                options.narrate("Letting the request under way be answered; a second signal ends at once.")
+                options.narrate(
+                    "Waiting for the answer to the current request; a second signal stops at once."
+                )
         elif time.monotonic() - looked_at >= _LOOK:
             work.look()
             looked_at = time.monotonic()
@@ -110,7 +112,7 @@ class _Work:
             self._end(
                 JournalError(
                     f"{self._path} was removed or replaced while it was open",
-                    hint="Start again to ship the one that is there now.",
+                    hint="Start the command again to ship the file that is there now.",
                 )
             )
             return
@@ -125,7 +127,9 @@ class _Work:
             self._other = None
         elif status.pid != self._other:
             self._other = status.pid
-            options.narrate(f"Process {status.pid} ships this journal; this one takes over when that ends.")
+            options.narrate(
+                f"Process {status.pid} is shipping this journal; this process takes over when that one ends."
+            )
 
     def _end(self, error: BaseException) -> None:
         self.error = self.error or error

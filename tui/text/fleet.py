@@ -30,7 +30,7 @@ def format_report(report: Report) -> Iterator[str]:
     for older, newer in sorted(report.versions.superseded.items()):
         yield f"{printable(older)}: an older snapshot of {printable(newer)}, which is used"
     for file, counter in report.hidden.items():
-        yield f"{printable(file)}: the export shows {printable(counter)} nowhere: its counts are no evidence"
+        yield f"{printable(file)}: the export does not show {printable(counter)} anywhere: its counts are no evidence"
     for file, profiles in report.uncounted.items():
         yield f"{printable(file)}: the count of {count(profiles, 'profile')} is not known"
     for (file, reason), profiles in report.undecided.items():
@@ -50,13 +50,13 @@ def _device(report: Report, device: Device) -> Iterator[str]:
     if device.lost:
         yield f"{count(device.lost, 'entry', 'entries')} lost by damage"
     if device.ahead:
-        yield f"its clock is off: stamps {age(device.ahead)} in the future"
+        yield f"its clock is wrong: it stamped entries {age(device.ahead)} in the future"
     if device.jumps:
-        yield f"its clock is off: it went back {count(device.jumps, 'time')}"
+        yield f"its clock is wrong: it went back {count(device.jumps, 'time')}"
     for files in report.versions.copies:
         if device.file in files:
             others = ", ".join(printable(file) for file in files if file != device.file)
-            yield f"a copy: {others} is the same journal, went on apart, and is not compared either"
+            yield f"a copy: {others} is the same journal, continued separately; neither is compared"
 
 
 def _minute(moment: float) -> str:
@@ -72,9 +72,9 @@ def _finding(one: Finding) -> str:
         )
         return f"{profile}: {one.finding} {one.by:,} by {journal} ({words})"
     if one.name is None:
-        return f"{profile}: differs by {journal} (the fold alone says that it exists, and it is not shown)"
+        return f"{profile}: differs by {journal} (its entries alone say that it exists, and it is not shown)"
     name = printable(one.name)
-    return f"{profile}: differs in {name} by {journal} (the fold alone says {should}, shown is {shown})"
+    return f"{profile}: differs in {name} by {journal} (its entries alone say {should}, shown is {shown})"
 
 
 def _order(one: OrderDecides) -> str:
@@ -84,7 +84,7 @@ def _order(one: OrderDecides) -> str:
     )
     what = "the whole profile" if one.property is None else printable(one.property)
     one_end, other_end = map(_value, one.ends)
-    return f"{printable(one.profile)}: order decides about {what}: {first}, then {second}: {one_end}; else {other_end}"
+    return f"{printable(one.profile)}: the order decides {what}: {first}, then {second}: {one_end}; else {other_end}"
 
 
 def _written(entry: Written) -> str:

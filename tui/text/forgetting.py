@@ -74,4 +74,4 @@ def told(done: Forgotten) -> Iterator[str]:
     else:
         yield f"{forgot} No byte of it is left in the journal."
     for file in done.copies:
-        yield f"What a salvage left may still name it: {printable(file)}. Delete it when nobody needs it."
+        yield f"What a salvage left may still name it: {printable(file)}. Delete it when it is no longer needed."

@@ -246,7 +246,7 @@ def quit_while_shipping(folder, url, answered, *, size=(80, 24)):
         terminal.press("y")
         terminal.wait("Shipping …")
         terminal.press("C-c")
-        terminal.wait("Letting the change under way end")
+        terminal.wait("Waiting for the current change to finish")
         assert terminal.modes() == "alternate 0, cursor 1, mouse 0"
         answered.set()
         terminal.wait("ended with 0")

@@ -440,7 +440,7 @@ def test_ship_now_names_another_destination(tmp_path):
             with Gateway(path, write=True, transport=functools.partial(HttpTransport, url=url)) as gateway:
                 question = Actions(gateway).to_ship()
                 assert f"to {url} now?" in question
-                assert (f"Until now the journal was shipped to {service.url}." in question) is told
+                assert (f"So far the journal was shipped to {service.url}." in question) is told
 
 
 async def test_ship_now_sends_and_reports(stage):

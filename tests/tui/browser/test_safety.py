@@ -177,7 +177,7 @@ async def test_change_being_written_is_told(kiosk, monkeypatch):
         with held(kiosk):
             await press(pilot, "f2", "y", "escape", "f2")
             assert isinstance(app.screen, EditScreen)
-        await settled(pilot, lambda: "Entry 12 is to be sent as edited." in said(pilot))
+        await settled(pilot, lambda: "Entry 12 will be sent as edited." in said(pilot))
         await press(pilot, "D")
         with held(kiosk):
             app.screen.dismiss("yes")

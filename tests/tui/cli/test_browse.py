@@ -89,7 +89,7 @@ def test_malformed_account_is_refused(restante, journal, append):
         ('keys."journal.retry" = "ctrl+nokey"', "'ctrl+nokey' is no key"),
         ('keys."journal.retry" = ""', "no key is given"),
         ('keys."journal.retry" = "r,"', "is no key"),
-        ('keys."journal.dance" = "d"', "'journal.dance' is no id"),
+        ('keys."journal.dance" = "d"', "'journal.dance' is not a key id"),
         ("keys = 1", "must be lines such as"),
     ],
 )

@@ -501,13 +501,13 @@ def test_unreachable_service_is_reported(compared, closed_port):
         (answer(200, b"\xff\xfe"), "not JSON"),
         (answer(200, b"[" * 100_000), "not JSON"),
         (answer(200, b""), "not JSON"),
-        (answer(200, b'{"status": 1}'), "no list of messages"),
-        (answer(200, b"{}"), "no list of messages"),
-        (answer(200, b"5"), "no list of messages"),
-        (answer(200, b"[1]"), "no list of messages"),
-        (answer(200, b'[{"message": {}}]'), "no list of messages"),
+        (answer(200, b'{"status": 1}'), "not a list of messages"),
+        (answer(200, b"{}"), "not a list of messages"),
+        (answer(200, b"5"), "not a list of messages"),
+        (answer(200, b"[1]"), "not a list of messages"),
+        (answer(200, b'[{"message": {}}]'), "not a list of messages"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP"),
-        (answer(200, b'[{"endpoint": [], "message": {}}]'), "no list of messages"),
+        (answer(200, b'[{"endpoint": [], "message": {}}]'), "not a list of messages"),
     ],
     ids=range(14),
 )
@@ -517,7 +517,7 @@ def test_stranger_is_told_by_its_answer(compared, said, why):
         ran = compared(url=stranger.url)
     assert (ran.code, ran.out) == (1, "")
     assert one_sentence(ran)
-    assert "is no local service of restante's" in ran.err
+    assert "is not a local service of restante" in ran.err
     assert why in ran.err
 
 
@@ -560,7 +560,7 @@ def test_real_service_is_not_asked(compared, host):
     ran = compared(url=f"https://{host}")
     assert (ran.code, ran.out) == (2, "")
     assert one_sentence(ran)
-    assert "only a local service can" in ran.err
+    assert "Only a local service can" in ran.err
 
 
 @pytest.mark.usefixtures("recorded")

@@ -118,7 +118,7 @@ def test_refusal_changes_nothing(restante, set_aside, answer):
     ran = restante.on_terminal("discard", "state=in_doubt", "-j", set_aside, typed=answer)
     assert ran.code == 1
     assert "Discard 1 entry? [y/N]" in ran.out
-    assert ran.out.endswith("Nothing was done.\n")
+    assert ran.out.endswith("Nothing was changed.\n")
     assert states(set_aside) == before
 
 
@@ -163,7 +163,7 @@ def test_discarding_releases_later_entries(restante, set_aside, ship):
 def test_all_ignores_other_states(restante, set_aside):
     ran = restante("retry", "--all", "--yes", "-j", set_aside)
     assert ran.code == 0
-    assert "Not taken" not in ran.err
+    assert "Skipped" not in ran.err
     assert states(set_aside) == {1: "shipped", 2: "waiting", 3: "waiting", 4: "waiting", 5: "shipped"}
     ran = restante("discard", "--all", "--yes", "-j", set_aside)
     assert (ran.code, ran.err) == (0, "Discarded 3 entries.\n")
@@ -178,15 +178,15 @@ def test_refused_entries_are_counted(restante, set_aside):
     ran = restante("retry", "profile=ada", "--yes", "-j", set_aside)
     assert ran.code == 1
     assert ran.err.splitlines()[0].startswith("1 entry is to be sent again")
-    assert "Not taken: 1 (it was shipped).\n" in ran.err
-    assert "Not taken: 1 (it is to be sent anyway).\n" in ran.err
+    assert "Skipped: 1 (it was shipped).\n" in ran.err
+    assert "Skipped: 1 (it is to be sent anyway).\n" in ran.err
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["profile=nobody"], "No entry matches.\n"),
-        (["state=shipped"], "There is nothing to retry.\nNot taken: 2 (it was shipped).\n"),
+        (["state=shipped"], "There is nothing to retry.\nSkipped: 2 (it was shipped).\n"),
     ],
 )
 def test_no_match_asks_nothing(restante, set_aside, words, says):

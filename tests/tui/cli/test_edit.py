@@ -59,7 +59,7 @@ def test_edited_text_is_sent(edit, journal, append, tmp_path):
     ran = edit(
         "1", editor=f"open({str(tmp_path / 'seen')!r}, 'w').write(text); text = text.replace('pro', 'free')"
     )
-    assert (ran.code, ran.out, ran.err) == (0, "", "Entry 1 is to be sent as edited.\n")
+    assert (ran.code, ran.out, ran.err) == (0, "", "Entry 1 will be sent as edited.\n")
     assert (tmp_path / "seen").read_text() == json.dumps(GOOD, indent=2, ensure_ascii=False) + "\n"
     assert entry(journal).message == GOOD | {"$set": {"plan": "free", "city": "Zürich"}}
     assert files(tmp_path) == []
@@ -68,7 +68,7 @@ def test_edited_text_is_sent(edit, journal, append, tmp_path):
 def test_visual_comes_before_editor(restante, journal, append):
     append(GOOD)
     ran = restante("edit", 1, "-j", journal, environment={"VISUAL": "true", "EDITOR": "false"})
-    assert "as it was" in ran.err
+    assert "same as before" in ran.err
     ran = restante("edit", 1, "-j", journal, environment={"EDITOR": "false"})
     assert (ran.code, "false: Editing failed" in ran.err) == (1, True)
 
@@ -76,10 +76,10 @@ def test_visual_comes_before_editor(restante, journal, append):
 @pytest.mark.parametrize(
     ("editor", "says"),
     [
-        ("pass", "The message is as it was. Nothing was done.\n"),
-        ("text = text.replace('  ', '')", "The message is as it was. Nothing was done.\n"),
-        ("text = ' \\n'", "The message is empty. Nothing was done.\n"),
-        ("file.unlink(); sys.exit()", "The message is empty. Nothing was done.\n"),
+        ("pass", "The message is the same as before. Nothing was changed.\n"),
+        ("text = text.replace('  ', '')", "The message is the same as before. Nothing was changed.\n"),
+        ("text = ' \\n'", "The message is empty. Nothing was changed.\n"),
+        ("file.unlink(); sys.exit()", "The message is empty. Nothing was changed.\n"),
     ],
 )
 def test_unchanged_text_exits_1(*, edit, journal, append, tmp_path, editor, says):
@@ -196,7 +196,7 @@ def test_possibly_applied_entry_warns(edit, journal, append, service):
         Shipper(opened, HttpTransport(url=service.url), ShippingPolicy(in_doubt="hold")).ship()
     ran = edit("1", "--message", json.dumps(MENDED))
     assert ran.code == 0
-    assert "Entry 1 may have been applied as it is" in ran.err
+    assert "Entry 1 may have been applied already" in ran.err
     assert entry(journal).state.value == "waiting"
 
 

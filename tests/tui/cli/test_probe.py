@@ -66,7 +66,7 @@ def test_probe_asks_before_it_writes(probe, restante, service):
         "probe", "--project", 7, "--url", service.url, typed="n\n", environment=ACCOUNT
     )
     assert ran.code == 1
-    assert "Nothing was done." in ran.out
+    assert "Nothing was changed." in ran.out
     assert service.messages() == []
 
 

@@ -180,7 +180,7 @@ def test_values_beyond_limits_are_told(restante):
         ran = restante("profiles", "--from", "-", *options, stdin=text)
         assert (ran.code, ran.out.count("a" * 256)) == (0, 6)
         assert ran.err.splitlines() == [
-            "6 values beyond the limits of the service, which may cut or drop such:",
+            "6 values beyond the limits of the service, which may cut or drop them:",
             "  ada bio: 300 bytes in a string; the limit is 255",
             '  \\x1b\\n0 "\\u001b[31m": 256 bytes in a string; the limit is 255',
             '  \\x1b\\n1 "\\u001b[31m": 256 bytes in a string; the limit is 255',

@@ -34,7 +34,7 @@ def test_kept_entries_are_counted(restante, shipped):
     assert restante("status", "-j", shipped, "--json").json["accounts"]["pruned"] == 7
     entries = restante("entries", "-j", shipped)
     assert len(entries.out.splitlines()) == 1
-    assert "7 entries shipped earlier are not kept any more." in entries.err
+    assert "7 entries shipped earlier are no longer kept." in entries.err
 
 
 def test_dry_run_changes_nothing(restante, shipped):

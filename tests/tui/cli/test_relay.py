@@ -31,7 +31,7 @@ def test_signal_ends_it_in_order(restante, journal, nowhere, sent):
         process.send_signal(sent)
         ran = restante.finish(process)
     assert (ran.code, ran.out) == (0, "")
-    assert f"SDKs send to {url}" in ran.err
+    assert f"Listening for SDKs at {url}" in ran.err
     assert "POST /engage 200 · 1 accepted" in ran.err
     with JournalReader(journal) as reader:
         assert reader.counts().pending == 1

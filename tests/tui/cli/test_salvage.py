@@ -69,7 +69,7 @@ def test_earlier_tokens_are_carried_over(restante, damaged):
 def test_healthy_journal_is_left(restante, journal, append):
     append(*UPDATES)
     ran = restante("salvage", "-j", journal)
-    assert (ran.code, ran.err) == (0, "Nothing is damaged. Nothing was done.\n")
+    assert (ran.code, ran.err) == (0, "Nothing is damaged. Nothing was changed.\n")
     assert restante("salvage", "--json", "-j", journal).out == "null\n"
 
 
@@ -114,7 +114,7 @@ def test_pruned_profiles_are_carried_over(restante, pruned):
     ran = restante("salvage", "-j", pruned)
     assert ran.code == 0
     assert "Carried over 61 entries (in doubt 1, shipped 60)." in ran.err
-    assert "60 are counted only: they were pruned before." in ran.err
+    assert "60 had been pruned before: they are only counted." in ran.err
     assert restante("profiles", "--json", "-j", pruned).json == before
     assert restante("audit", "-j", pruned).code == 0
 
@@ -123,8 +123,8 @@ def test_pruned_profiles_are_carried_over(restante, pruned):
     ("names", "said"),
     [
         (["baseline"], "made of 7 profiles cannot be read"),
-        (["baseline", "baseline_of_profile"], "of how many profiles is not known"),
-        (["counters", "baseline"], "Of the lost ones, 60 may have been pruned before"),
+        (["baseline", "baseline_of_profile"], "for how many profiles is not known"),
+        (["counters", "baseline"], "Of the lost entries, 60 may have been pruned before"),
     ],
 )
 def test_lost_profiles_exit_1(restante, pruned, names, said):

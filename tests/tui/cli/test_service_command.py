@@ -84,7 +84,7 @@ def test_signal_ends_it_quietly(sent, code):
             process.send_signal(sent)
             _, narration = process.communicate(timeout=TIMEOUT)
         assert process.returncode == code
-    assert re.fullmatch(rf"Updates go to {url}.*\n\d\d:\d\d:\d\d GET / 200\n", narration)
+    assert re.fullmatch(rf"Send updates to {url}.*\n\d\d:\d\d:\d\d GET / 200\n", narration)
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
@@ -125,7 +125,7 @@ def test_quiet_logs_nothing():
         requests.get(url, timeout=TIMEOUT)
         process.terminate()
         _, narration = process.communicate(timeout=TIMEOUT)
-    assert narration == f"Updates go to {url}/engage and /groups; Ctrl-C ends it.\n"
+    assert narration == f"Send updates to {url}/engage and /groups. Press Ctrl-C to stop.\n"
 
 
 def test_reader_of_log_may_be_slow():

@@ -63,7 +63,7 @@ def test_question_mentions_settle(restante, journal, doubtful, verb):
     """Before somebody guesses: only of what was counted, and not once it is done."""
     with Service() as service:
         doubtful(service, 0)
-    says = "of them were counted: `restante settle` reads from the profiles what was applied.\n"
+    says = "of them were counted: `restante settle` reads from the profiles which were applied.\n"
     assert f"4 {says}" in restante(verb, "state=in_doubt", "-j", journal).err
     done = restante(verb, "state=in_doubt", "-j", journal, "--yes", "--json")
     assert (done.json["counted"], done.err) == (4, "")
@@ -214,7 +214,7 @@ def test_decisions_come_from_a_file(restante, journal, doubtful, tmp_path):
     assert restante("settle", "-j", journal, "--decisions", file, "--fence").code == 2
 
 
-def test_explain_lists_what_is_believed(restante, journal):
+def test_explain_lists_what_is_assumed(restante, journal):
     assert "not answered within --settle-after" in restante("settle", "-j", journal, "--explain").out
 
 

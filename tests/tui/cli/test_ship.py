@@ -335,7 +335,7 @@ def test_last_destination_is_used(restante, journal, shipped, service):
 def test_other_destination_needs_yes(restante, journal, shipped, options):
     ran = restante("ship", "-j", journal, *options)
     assert (ran.code, ran.out) == (2, "")
-    assert f"Until now the journal was shipped to {shipped}; 5 entries" in ran.err
+    assert f"So far the journal was shipped to {shipped}; 5 unsent entries" in ran.err
     assert "give --yes" in ran.err
     assert (counts(journal).pending, destination(journal)) == (5, shipped)
 

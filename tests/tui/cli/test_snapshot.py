@@ -13,7 +13,7 @@ def copy(restante, journal, append, tmp_path):
     copy = tmp_path / "copy.db"
     ran = restante("snapshot", "-j", journal, copy)
     assert (ran.code, ran.out) == (0, "")
-    assert "for looking only" in ran.err
+    assert "for inspection only" in ran.err
     return copy
 
 

@@ -33,7 +33,7 @@ def test_yes_is_required_without_terminal(restante, journal, append):
     append(UPDATES[0])
     ran = restante("token", "NEW", "-j", journal)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("1 entry that is still to be sent goes to the new project.\n")
+    assert ran.err.startswith("1 unsent entry would go to the new project.\n")
     assert "give --yes" in ran.err
     assert token(journal) == "T"
 
@@ -45,14 +45,14 @@ def test_a_person_is_asked(*, restante, journal, append, answer, code, kept):
     append(*UPDATES)
     ran = restante.on_terminal("token", "NEW", "-j", journal, typed=answer)
     assert ran.code == code
-    assert "3 entries that are still to be sent go to the new project.\nChange the token? [y/N]" in ran.out
+    assert "3 unsent entries would go to the new project.\nChange the token? [y/N]" in ran.out
     assert token(journal) == kept
 
 
 def test_same_token_changes_nothing(restante, journal, append):
     append(*UPDATES)
     ran = restante("token", "T", "--yes", "-j", journal)
-    assert (ran.code, ran.err) == (1, "That is the journal's token already. Nothing was done.\n")
+    assert (ran.code, ran.err) == (1, "The journal has that token already. Nothing was changed.\n")
 
 
 @pytest.mark.parametrize(

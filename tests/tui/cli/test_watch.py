@@ -182,7 +182,7 @@ def test_current_request_is_answered(*, watch, journal, append, service, until, 
     until(sending(journal), "the request")
     ended, said = watching.end(number)
     assert ended == code
-    assert "a second signal ends at once" in said
+    assert "a second signal stops at once" in said
     assert (counts(journal).shipped, counts(journal).in_doubt) == (3, 0)
 
 
@@ -193,7 +193,7 @@ def test_second_signal_ends_at_once(watch, journal, append, service, until):
     watching.said()
     until(sending(journal), "the request")
     watching.process.send_signal(signal.SIGTERM)
-    assert "a second signal ends at once" in watching.said()
+    assert "a second signal stops at once" in watching.said()
     begun = time.monotonic()
     assert watching.end()[0] == 128 + signal.SIGTERM
     assert time.monotonic() - begun < 10
@@ -222,7 +222,7 @@ def test_other_shipper_is_taken_over(watch, journal, append, service):
         watching = watch()
         watching.said()
         assert watching.said() == (
-            f"Process {os.getpid()} ships this journal; this one takes over when that ends.\n"
+            f"Process {os.getpid()} is shipping this journal; this process takes over when that one ends.\n"
         )
     assert watching.said() == f"Shipped 3 entries in 1 request to {service.url}. Nothing is left.\n"
     assert watching.end() == (0, "")

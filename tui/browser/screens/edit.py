@@ -23,7 +23,7 @@ __all__ = ["EditScreen"]
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _HIGH = 16  # lines from which there is space for margins
-_TWICE = "\nIt may have been applied as it is; what you make of it would come on top of that."
+_TWICE = "\nIt may have been applied already; the edited message would be applied on top of that."
 
 
 class EditScreen(Dialog[str | None]):
