@@ -25,7 +25,7 @@ from fleet.devices import Versions, compare_devices, project, usable
 from fleet.export import profiles_of_block
 from fleet.files import Block, absolute, blocks_of
 from fleet.fold import OrderDecides, fold
-from fleet.join import NOTHING, Joined, join
+from fleet.join import Joined, join
 from fleet.read import continues, read_or_say_why
 from fleet.report import Report, report
 from fleet.rows import Device, JournalRows, ProfileRow, Unreadable
@@ -142,7 +142,7 @@ def _report(
         devices,
         unreadable=[one for one in found if isinstance(one, Unreadable)],
         versions=versions,
-        joined=sum((one.joined for one in parts if one.joined is not None), NOTHING) if blocks else None,
+        joined=sum((one.joined for one in parts if one.joined is not None), Joined()) if blocks else None,
         order=chain.from_iterable(one.order for one in parts),
         profiles=sum(one.profiles for one in parts),
     )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from math import isclose
 from typing import Any, Literal, NamedTuple
 
@@ -73,7 +74,8 @@ class Decision(NamedTuple):
     needs: frozenset[str]
 
 
-class Joined(NamedTuple):
+@dataclass(slots=True)
+class Joined:
     """Findings about some profiles; those of others are added.
 
     Attributes:
@@ -86,13 +88,13 @@ class Joined(NamedTuple):
         profiles: How many of the profiles the export shows.
     """
 
-    findings: list[Finding]
-    decisions: list[Decision]
-    undecided: Counter[tuple[str, str]]
-    uncounted: Counter[str]
-    missing: Counter[str]
-    seen: frozenset[str]
-    profiles: int
+    findings: list[Finding] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    undecided: Counter[tuple[str, str]] = field(default_factory=Counter)
+    uncounted: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    seen: set[str] = field(default_factory=set)
+    profiles: int = 0
 
     def __add__(self, other: object) -> "Joined":
         """Return both as one."""
@@ -108,69 +110,10 @@ class Joined(NamedTuple):
             self.profiles + other.profiles,
         )
 
-
-NOTHING = Joined([], [], Counter(), Counter(), Counter(), frozenset(), 0)
-
-
-def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any]]]) -> Joined:
-    """Compare profiles with those of an export.
-
-    Args:
-        results: Of one project, each profile once.
-        export: Id and properties of profiles; others may be among them. It is read once, one by one.
-
-    Raises:
-        BadExport: One of these profiles is there twice.
-
-    >>> from fleet.fold import fold
-    >>> from fleet.lines import read_lines
-    >>> lines = ['{"state": "shipped", "message": {"$distinct_id": "ada", "$add": {"visits": 1}}}']
-    >>> joined = join(fold(read_lines(lines, "till").profiles), [("ada", {"visits": 2})])
-    >>> [(one.profile, one.finding, one.name) for one in joined.findings]
-    [('ada', 'differs', 'visits')]
-    """
-    waiting = {result.profile: result for result in results}
-    taken: set[str] = set()
-    done = _Join()
-    for profile, properties in export:
-        result = waiting.pop(profile, None)
-        if result is not None:
-            done.shown += 1
-            done.take(result, properties)
-            taken.add(profile)
-        elif profile in taken:
-            raise BadExport(
-                f"the export shows {profile!r} twice",
-                hint="Of two exports in one file nobody knows which is newer.",
-            )
-    for result in waiting.values():
-        done.take(result, None)
-    return Joined(
-        done.findings,
-        done.decisions,
-        done.undecided,
-        done.uncounted,
-        done.missing,
-        frozenset(done.seen),
-        done.shown,
-    )
-
-
-class _Join:
-    """Findings so far."""
-
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
-        self.decisions: list[Decision] = []
-        self.undecided = Counter[tuple[str, str]]()
-        self.uncounted = Counter[str]()
-        self.missing = Counter[str]()
-        self.seen: set[str] = set()
-        self.shown = 0
-
     def take(self, result: Result, shown: Mapping[str, Any] | None) -> None:
         """Compare one profile; None for one that the export does not show."""
         properties = shown or {}
+        self.profiles += shown is not None
         if result.counts:
             # Counters, and lists that may have marks.
             doubts = [count.doubt.run.shown for count in result.counts if count.doubt is not None]
@@ -226,6 +169,41 @@ class _Join:
                 needs=needs,
             )
         )
+
+
+def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any]]]) -> Joined:
+    """Compare profiles with those of an export.
+
+    Args:
+        results: Of one project, each profile once.
+        export: Id and properties of profiles; others may be among them. It is read once, one by one.
+
+    Raises:
+        BadExport: One of these profiles is there twice.
+
+    >>> from fleet.fold import fold
+    >>> from fleet.lines import read_lines
+    >>> lines = ['{"state": "shipped", "message": {"$distinct_id": "ada", "$add": {"visits": 1}}}']
+    >>> joined = join(fold(read_lines(lines, "till").profiles), [("ada", {"visits": 2})])
+    >>> [(one.profile, one.finding, one.name) for one in joined.findings]
+    [('ada', 'differs', 'visits')]
+    """
+    waiting = {result.profile: result for result in results}
+    taken: set[str] = set()
+    done = Joined()
+    for profile, properties in export:
+        result = waiting.pop(profile, None)
+        if result is not None:
+            done.take(result, properties)
+            taken.add(profile)
+        elif profile in taken:
+            raise BadExport(
+                f"the export shows {profile!r} twice",
+                hint="Of two exports in one file nobody knows which is newer.",
+            )
+    for result in waiting.values():
+        done.take(result, None)
+    return done
 
 
 def _has_objects(value: Any) -> bool:
