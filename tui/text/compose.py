@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-from recorder.model.dialect import of_recorded
 from recorder.model.people import PeopleApi
-from recorder.model.semantics import copy_properties
-from simulator import Simulator, Start, Timeline, describe
+from simulator import Simulator, describe
 from tui.text.format import printable
+from tui.text.history import applied_to
 
 __all__ = ["VERBS", "Composed", "composed", "effect_lines"]
 
@@ -128,9 +127,7 @@ def effect_lines(
     people = Simulator(clock=lambda: now)
     operation.apply(people, profile, group_key)
     message = people.timeline(profile, group_key=group_key).steps[0].message
-    begun = None if state is None else copy_properties(dict(state))
-    start = Start(begun, partly_known=False, entries=0)
-    timeline = Timeline(profile, [json.dumps(message)], of_recorded(), group_key=group_key, start=start)
+    timeline = applied_to(profile, group_key, state, [json.dumps(message)])
     reasons = [
         f"{printable(name)}: {reason}" for outcome in timeline.outcomes(1) for name, reason in outcome.reasons
     ]

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recorder import Entry, State
-from recorder.model.dialect import of_recorded
-from simulator import Start, Timeline, Verdict, describe
-from tui.text.history import History
+from simulator import Verdict, describe
+from tui.text.history import History, applied_to
 
 __all__ = ["Effect", "effect_of"]
 
@@ -58,13 +57,8 @@ def effect_of(entry: Entry, history: History, stop: Callable[[], bool] = lambda:
     # Sent now it goes among what is still to be sent, by number: behind what was shipped, and the older ones.
     before = history.place_before(entry.seq) if place is None else place - 1
     properties, partly_known = history.held(before, stop)
-    timeline = Timeline(
-        history.profile,
-        [json.dumps(entry.message)],
-        of_recorded(),
-        group_key=history.group_key,
-        start=Start(None if properties is None else dict(properties), partly_known, before),
-    )
+    text = json.dumps(entry.message)
+    timeline = applied_to(history.profile, history.group_key, properties, [text], partly_known=partly_known)
     lines = describe(timeline.changes(1)).splitlines()
     for outcome in timeline.outcomes(1):
         if outcome.verdict is Verdict.NOT_SIMULATED:

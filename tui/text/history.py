@@ -14,14 +14,14 @@ from typing import Any
 
 from recorder import State
 from recorder.model.dialect import of_recorded
+from recorder.model.entries import UNSENT
 from recorder.model.reports import Baseline, EntryRow
 from simulator import Profile, Start, Timeline
 from tui.text.format import count
 
-__all__ = ["History", "Passage", "Stopped", "history_of", "note_of", "opening", "start_of"]
+__all__ = ["History", "Passage", "Stopped", "applied_to", "history_of", "note_of", "opening", "start_of"]
 
 _AT_A_TIME = 200  # messages that are applied: some milliseconds
-_ON_ITS_WAY = frozenset({State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT})
 
 
 class Stopped(Exception):
@@ -209,7 +209,7 @@ def history_of(
 
 def _only_grown(before: tuple[EntryRow, ...], rows: tuple[EntryRow, ...]) -> bool:
     """Return True if the only difference are entries that go behind all others, as most often."""
-    return rows[: len(before)] == before and all(row.state in _ON_ITS_WAY for row in rows[len(before) :])
+    return rows[: len(before)] == before and all(row.state in UNSENT for row in rows[len(before) :])
 
 
 def _split(
@@ -222,7 +222,7 @@ def _split(
         if number % _AT_A_TIME == 0 and stop():
             raise Stopped
         state = State(row.state)
-        if state is State.SHIPPED or state in _ON_ITS_WAY:
+        if state is State.SHIPPED or state in UNSENT:
             found.append((Passage(row.seq, row.operator, state, row.attempt, row.recorded_at), row.message))
         else:
             aside[state] += 1
@@ -252,6 +252,19 @@ def _applied(
         with known._turn:  # noqa: SLF001  # of the same class's making
             timeline = known._timeline.continued(texts, seqs=seqs)  # noqa: SLF001
     return {"_timeline": timeline, "_turn": threading.Lock()}
+
+
+def applied_to(
+    profile: str,
+    group_key: str | None,
+    state: Mapping[str, Any] | None,
+    texts: Sequence[str],
+    *,
+    partly_known: bool = False,
+) -> Timeline:
+    """Return the timeline of messages, given as JSON, that come upon a state of a profile, which stays as it is."""
+    start = Start(None if state is None else dict(state), partly_known, entries=0)
+    return Timeline(profile, texts, of_recorded(), group_key=group_key, start=start)
 
 
 # --- what was pruned

@@ -12,14 +12,12 @@ from rich.cells import cell_len
 
 from recorder import Entry, State
 from recorder.journal.decisions import Verb
-from recorder.model.dialect import of_recorded
 from recorder.model.hazards import Update
 from recorder.model.operations import Operator, operators_of
-from recorder.model.semantics import copy_properties
-from simulator import ABSENT, Start, Timeline
+from simulator import ABSENT
 from tui.text.cells import fitted, middle_cut
 from tui.text.format import clipped, escaped_json, printable
-from tui.text.history import History
+from tui.text.history import History, applied_to
 from tui.text.standpoint import charges_of, owner_of, sum_of
 
 __all__ = ["LOOKING", "Column", "WhatIf", "if_decided", "if_edited", "table"]
@@ -136,10 +134,7 @@ def _parts(history: History) -> tuple[Properties, dict[int, str]]:
 
 
 def _after(history: History, state: Properties, texts: Sequence[str]) -> Properties:
-    begun = None if state is None else copy_properties(dict(state))
-    start = Start(begun, partly_known=False, entries=0)
-    timeline = Timeline(history.profile, texts, of_recorded(), group_key=history.group_key, start=start)
-    return timeline.properties(len(texts))[0]
+    return applied_to(history.profile, history.group_key, state, texts).properties(len(texts))[0]
 
 
 def _what_if(
