@@ -3,9 +3,8 @@
 Its parts, from the network inwards:
 
     server, connections    sockets, threads, scheduled faults
-    tls, bodies, answers   HTTPS, request bodies, answers beside the application's
+    tls, bodies, answers   HTTPS, request bodies, answers as werkzeug has them
     routes, origins        the WSGI application, and who may use its own routes
-    replies                answers as werkzeug has them
     credentials, queries   HTTP Basic, and the query API
     ingestion              from messages to profiles
     faults, late           fault schedules, delayed copies

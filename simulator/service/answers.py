@@ -1,20 +1,34 @@
-"""Answers in place of the application's: refusals, and what faults show."""
+"""Answers as the WSGI library has them, and those that faults show."""
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from werkzeug.wrappers import Response
 
 from recorder.model import replies
+from recorder.model.replies import Reply, json_reply
 from simulator.service.faults import Status
-from simulator.service.replies import response
 
-__all__ = ["busy", "failure", "page", "refusal"]
+__all__ = ["busy", "failure", "json_answer", "page", "refusal", "response"]
 
 _PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome to our Wi-Fi</body></html>\n"
 
 
-def refusal(code: int, text: str, headers: dict[str, str] | None = None) -> Response:
+def response(reply: Reply) -> Response:
+    """Return a reply as a response of werkzeug's."""
+    return Response(reply.body, reply.status, dict(reply.headers), mimetype=reply.kind)
+
+
+def json_answer(
+    value: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a value as JSON."""
+    return response(json_reply(value, status, headers))
+
+
+def refusal(code: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer in the service's own form for errors."""
     return response(replies.refusal(code, text, headers))
 

@@ -25,6 +25,7 @@ from recorder.model.payloads import MAX_BODY, Endpoint, endpoint_of
 from recorder.model.replies import cross_origin, too_large
 from recorder.model.requestlog import NOTES, request_line
 from simulator.service.answers import busy, failure, page, refusal
+from simulator.service.answers import response as as_response
 from simulator.service.bodies import HeadLines, UnclearBody, announced_length, body_parts
 from simulator.service.faults import (
     AckLost,
@@ -40,7 +41,6 @@ from simulator.service.faults import (
     Status,
     Truncate,
 )
-from simulator.service.replies import response as as_response
 from simulator.service.routes import PART
 from simulator.service.tls import end, handshake_failure, stop_reading, wrapped
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from werkzeug.wrappers import Request, Response
 
 from recorder.model.payloads import Endpoint, Unreadable, endpoint_of, form_fields, read_submission
-from recorder.model.replies import answer, is_callback, refusal, unauthorized
+from recorder.model.replies import answer, is_callback, unauthorized
 from recorder.model.requestlog import NOTES
+from simulator.service.answers import json_answer, refusal, response
 from simulator.service.credentials import Unauthorized, authorize
 from simulator.service.faults import Fault, InvalidSchedule, read_schedule
 from simulator.service.ingestion import Acceptance, Inbox
 from simulator.service.origins import web_page
 from simulator.service.queries import Queries, Refused, TooMany
-from simulator.service.replies import json_answer, response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -78,16 +78,16 @@ class Application:
     def _answer(self, request: Request) -> Response:
         path = request.path.rstrip("/") or "/"
         if endpoint_of(path) is None and (reason := web_page(request.environ, self._own_name)):
-            return _error(f"{path} is for programs, not for web pages: {reason}", HTTPStatus.FORBIDDEN)
+            return refusal(HTTPStatus.FORBIDDEN, f"{path} is for programs, not for web pages: {reason}")
         methods = self._routes.get(path)
         if methods is None:
-            return _error(f"no route {path}; GET / lists them", HTTPStatus.NOT_FOUND)
+            return refusal(HTTPStatus.NOT_FOUND, f"no route {path}; GET / lists them")
         if request.method == "OPTIONS":
             return _allowing(methods, Response(status=HTTPStatus.NO_CONTENT))
         route = methods.get(request.method)
         if route is None:
-            refusal = f"{path} takes {' and '.join(methods)}, not {request.method}"
-            return _allowing(methods, _error(refusal, HTTPStatus.METHOD_NOT_ALLOWED))
+            words = f"{path} takes {' and '.join(methods)}, not {request.method}"
+            return _allowing(methods, refusal(HTTPStatus.METHOD_NOT_ALLOWED, words))
         return route(request)
 
     # --- the real service's routes
@@ -103,7 +103,7 @@ class Application:
         )
         callback = submission.options.get("callback")
         if callback and endpoint is not Endpoint.IMPORT and not is_callback(callback):
-            return _error("callback, must be a function's name", HTTPStatus.BAD_REQUEST)
+            return refusal(HTTPStatus.BAD_REQUEST, "callback, must be a function's name")
         project = None
         if endpoint is Endpoint.IMPORT:
             try:
@@ -143,7 +143,7 @@ class Application:
     def _messages(self, request: Request) -> Response:
         verdict = request.args.get("verdict")
         if verdict is not None and verdict not in set(Acceptance):
-            return _error("verdict is accepted or rejected", HTTPStatus.BAD_REQUEST)
+            return refusal(HTTPStatus.BAD_REQUEST, "verdict is accepted or rejected")
         chosen = None if verdict is None else Acceptance(verdict)
         shown = ("endpoint", "message", "verdict", "reason")
         received = self._inbox.messages(chosen, request.args.get("token"))
@@ -153,7 +153,7 @@ class Application:
         try:
             options = form_fields(request.query_string) | form_fields(request.get_data())
         except Unreadable as error:
-            return _error(str(error), HTTPStatus.BAD_REQUEST)
+            return refusal(HTTPStatus.BAD_REQUEST, str(error))
         self._inbox.reset(options.get("token"))
         return json_answer({"status": 1, "error": None})
 
@@ -161,7 +161,7 @@ class Application:
         try:
             faults = read_schedule(request.get_data())
         except InvalidSchedule as error:
-            return _error(str(error), HTTPStatus.BAD_REQUEST)
+            return refusal(HTTPStatus.BAD_REQUEST, str(error))
         self._schedule(faults)
         return json_answer({"status": 1, "error": None})
 
@@ -182,10 +182,6 @@ is shown or forgotten to one project.
 def _query_error(text: str, status: int, retry_after: float | None = None) -> Response:
     headers = {} if retry_after is None else {"Retry-After": str(ceil(retry_after))}
     return json_answer({"error": text, "status": "error"}, status, headers)
-
-
-def _error(text: str, status: int) -> Response:
-    return response(refusal(status, text))
 
 
 def _allowing(methods: Iterable[str], response: Response) -> Response:

@@ -1,6 +1,5 @@
 """Options, questions and output that commands share."""
 
-import contextlib
 import dataclasses
 import os
 import re
@@ -42,6 +41,7 @@ __all__ = [
     "journal",
     "journal_hint",
     "json_flag",
+    "kept_token",
     "make_private",
     "narrate",
     "new_file",
@@ -239,9 +239,18 @@ def destination(path: Path, url: str | None, api_host: str | None) -> str:
         return base_of(url, SERVICE if api_host is None else api_host)
     from recorder import JournalReader  # most commands that share this module read none
 
-    with contextlib.suppress(JournalMissing), JournalReader(path) as reader:
+    with suppress(JournalMissing), JournalReader(path) as reader:
         return reader.shipping().service or base_of(None, SERVICE)
     return base_of(None, SERVICE)
+
+
+def kept_token(path: Path) -> str | None:
+    """Return the token of the project that a journal belongs to; None where there is no journal, or no token yet."""
+    from recorder import JournalReader  # as in `destination`
+
+    with suppress(JournalMissing), JournalReader(path) as reader:
+        return reader.token()
+    return None
 
 
 def json_flag(command: Command) -> Command:

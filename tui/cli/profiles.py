@@ -13,7 +13,7 @@ from simulator import Profile, Simulator
 from tui.cli import options
 from tui.cli.lines import parse_json, whole_lines
 from tui.text.cells import fitted, folded, middle_cut
-from tui.text.format import count, printable
+from tui.text.format import count, owner_name, printable
 from tui.text.states import MUTED
 
 __all__ = ["profiles_command"]
@@ -85,7 +85,7 @@ def _tell_excesses(profiles: list[Profile]) -> None:
         for excess in beyond_limits(profile):
             number += 1
             if number <= _SHOWN:
-                shown.append(f"  {printable(f'{_owner(profile)} {excess}')}")
+                shown.append(f"  {printable(f'{owner_name(profile.id, profile.group_key)} {excess}')}")
     if number:
         options.narrate(
             f"{count(number, 'value')} beyond the limits of the service, which may cut or drop them:"
@@ -94,10 +94,6 @@ def _tell_excesses(profiles: list[Profile]) -> None:
             options.narrate(line)
         if number > _SHOWN:
             options.narrate(f"  and {number - _SHOWN:,} more")
-
-
-def _owner(profile: Profile) -> str:
-    return f"{profile.group_key}:{profile.id}" if profile.group_key is not None else profile.id
 
 
 def _by_id(profiles: list[Profile], groups: bool) -> dict[str, Any]:
@@ -111,7 +107,7 @@ def _by_id(profiles: list[Profile], groups: bool) -> dict[str, Any]:
 
 def _lines(profile: Profile, width: int, *, whole: bool) -> Iterator[list[options.Part]]:
     """Yield a profile as lines: in a pipe one with all of it, on a terminal as much as fits, or a line a property."""
-    owner = printable(_owner(profile)) + " (partly known)" * profile.partly_known
+    owner = printable(owner_name(profile.id, profile.group_key)) + " (partly known)" * profile.partly_known
     if width < _NARROWEST:
         yield [f"{owner}\t{printable(options.as_json(profile))}"]
         return

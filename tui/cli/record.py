@@ -7,9 +7,8 @@ from typing import IO
 
 import click
 
-from recorder import Journal, JournalError, JournalReader
+from recorder import Journal, JournalError
 from recorder.model.entries import NewEntry
-from recorder.model.errors import JournalMissing
 from recorder.model.intake import Intake
 from recorder.model.operations import UnknownOperators
 from recorder.model.tokens import check_token
@@ -69,7 +68,7 @@ def record_command(
     """
     if follow and aside is None:
         raise click.UsageError("--follow requires --skip-invalid FILE: committed lines cannot be taken back.")
-    token = token or _kept_token(path)
+    token = token or options.kept_token(path)
     if not token:
         raise click.UsageError("Which project? Give --token, or set RESTANTE_TOKEN.")
     check_token(token)
@@ -90,14 +89,6 @@ def _journal(path: Path, token: str, max_bytes: int | None) -> Journal:
         return Journal(path, token=token, max_bytes=max_bytes)
     except ValueError as error:
         raise options.BadInput(str(error).replace("max_bytes", "--max-bytes")) from error
-
-
-def _kept_token(path: Path) -> str | None:
-    try:
-        with JournalReader(path) as reader:
-            return reader.token()
-    except JournalMissing:
-        return None
 
 
 def _opened(aside: Path | None, source: IO[bytes], follow: bool) -> "nullcontext[None] | BufferedWriter":

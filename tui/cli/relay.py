@@ -175,21 +175,13 @@ def _journals(
     """Return the journal of each project."""
     source = context.get_parameter_source("path")
     if token is None and (not projects or source is not click.core.ParameterSource.DEFAULT):
-        token = _kept_token(path)
+        token = options.kept_token(path)
         if token is None:
             raise click.UsageError("No project: give --token, or --project TOKEN=FILE.")
     both = [*([(token, path)] if token is not None else []), *projects]
     if len({*dict(both)}) < len(both) or len({file.resolve() for _, file in both}) < len(both):
         raise click.UsageError("A project, or a journal, is given twice.")
     return dict(both)
-
-
-def _kept_token(path: Path) -> str | None:
-    try:
-        with JournalReader(path) as reader:
-            return reader.token()
-    except JournalMissing:
-        return None
 
 
 def _before(file: Path, place: str, given: dict[str, Any], *, yes: bool) -> tuple[Any, bool]:

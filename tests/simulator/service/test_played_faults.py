@@ -31,11 +31,14 @@ from tests.simulator.service.senders import (
 
 
 @pytest.mark.parametrize(
-    ("name", "applied"),
-    [(name, applied) for name in FAULTS for applied in ([False] if name in UNREAD else [False, True])],
+    ("path", "name", "applied"),
+    [
+        *(("/engage", name, applied) for name in FAULTS for applied in {False, name not in UNREAD}),
+        # No fault looks at where a request goes.
+        *((path, name, True) for path in ("/groups", "/track", "/import") for name in ("reset", "late")),
+    ],
 )
-@pytest.mark.parametrize("path", ["/engage", "/groups", "/track", "/import"])
-def test_fault_respects_applied(service, name, applied, path):
+def test_fault_respects_applied(service, path, name, applied):
     message = {
         "/engage": increment(),
         "/groups": group(),
@@ -52,8 +55,9 @@ def test_fault_respects_applied(service, name, applied, path):
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name not in UNREAD])
-@pytest.mark.parametrize("message", [increment(), {"$set": {}}], ids=["good", "malformed"])
-@pytest.mark.parametrize("verbose", ["", "?verbose=1"])
+@pytest.mark.parametrize(
+    ("message", "verbose"), [(increment(), ""), ({"$set": {}}, "?verbose=1")], ids=["good", "malformed"]
+)
 def test_sender_cannot_see_applied(service, name, message, verbose):
     service.set_faults([fault(name, at=1, applied=False), fault(name, at=2, applied=True)])
     request = posted(message, path="/engage" + verbose, headers="Connection: close\r\n")
