@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
-from recorder.model.dialect import Dialect, of_recorded
+from recorder.model.dialect import of_recorded
 from recorder.model.errors import InvalidOperation
 from recorder.model.json_value import same_spelling, spell
 from recorder.model.normalise import Message, normalise
@@ -43,7 +43,6 @@ def compare(
     *,
     to_send: Iterable[Any] = (),
     pruned: Mapping[tuple[str | None, str], range] | None = None,
-    dialect: Dialect | None = None,
 ) -> Comparison:
     """Compare received messages with predicted ones, profile by profile.
 
@@ -57,7 +56,6 @@ def compare(
         pruned: By group key (None for a user) and id: the possible numbers of operations received before the
             prediction begins. The number that makes the profile agree is left out (a smaller one if none does: folding
             sends fewer), or else the smallest.
-        dialect: Policies for what the service does not document, for `Divergence.harmless`.
 
     >>> from simulator import compare
     >>> predicted = [{"$distinct_id": "ada", "$set": {"n": n}} for n in range(3)]
@@ -78,8 +76,7 @@ def compare(
     early = sum(history.move_arrived() for history in histories.values())
     # Profiles that only `to_send` names are not compared.
     known = {owner: history for owner, history in histories.items() if history.predicted or history.received}
-    dialect = of_recorded(dialect)
-    compared = [_divergence(owner, history, dialect) for owner, history in known.items()]
+    compared = [_divergence(owner, history) for owner, history in known.items()]
     divergences = tuple(one for one in compared if one is not None)
     return Comparison(
         divergences=divergences,
@@ -203,7 +200,7 @@ def _time(single: Message) -> str | None:
 # --- Comparing ----------------------------------------------------------------------------------
 
 
-def _divergence(owner: Identity, history: _History, dialect: Dialect) -> Divergence | None:
+def _divergence(owner: Identity, history: _History) -> Divergence | None:
     due, found = ([history.key(step) for step in side] for side in (history.predicted, history.received))
     if due == found:
         return None
@@ -230,15 +227,16 @@ def _divergence(owner: Identity, history: _History, dialect: Dialect) -> Diverge
         alike=0 if key is None else predicted[key],
         missing=(predicted - received).total(),
         surplus=(received - predicted).total(),
-        harmless=_same_result(history, dialect),
+        harmless=_same_result(history),
     )
 
 
+_DIALECT = of_recorded()
 _MOST_APPLIED = 2_000
 """Longer histories are not applied for `Divergence.harmless`."""
 
 
-def _same_result(history: _History, dialect: Dialect) -> bool | None:
+def _same_result(history: _History) -> bool | None:
     """True if both sides make the same profile; None if that would take long to find out."""
     if history.pruned:
         return False
@@ -249,7 +247,7 @@ def _same_result(history: _History, dialect: Dialect) -> bool | None:
         properties: Properties | None = None
         for step in side:
             message = {"$distinct_id": "-", **json.loads(step.content)}
-            properties, outcomes = apply_message(properties, message, dialect)
+            properties, outcomes = apply_message(properties, message, _DIALECT)
             if any(outcome.verdict is Verdict.NOT_SIMULATED for outcome in outcomes):
                 return False
         made.append(properties)

@@ -33,10 +33,6 @@ class HistoryReader(EntryReader):
         Rejected, discarded and forgotten entries are left out. Each entry comes once, also while a shipper
         is at work. It continues from `baseline`, which stands for what was pruned; see `unpruned`.
         """
-        return (message for _, message in self.numbered_history(shipped_only=shipped_only))
-
-    def numbered_history(self, *, shipped_only: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the messages of `history`, each with its entry's number."""
         attempts = self._shipped_attempts()
         after = dict.fromkeys(Lane, 0)  # ranges overlap in a damaged journal
         for attempt in attempts:
@@ -104,10 +100,10 @@ class HistoryReader(EntryReader):
             yield rows
             last = onward(last, rows[-1][0])
 
-    def _messages(self, rows: list[tuple[int, str]]) -> list[tuple[int, dict[str, Any]]]:
+    def _messages(self, rows: list[tuple[int, str]]) -> list[dict[str, Any]]:
         # A page at a time: a guard around each message would take as long as parsing it.
         with making_sense(self.path):
-            return [(number, as_message(message)) for number, message in rows]
+            return [as_message(message) for _, message in rows]
 
     def history_of(
         self,

@@ -179,7 +179,7 @@ def test_damaged_history_has_each_entry_once(recorder, path, reader, damage, ord
     with sqlite3.connect(path) as connection:
         connection.executescript(damage)
     connection.close()
-    assert [number for number, _ in reader.numbered_history()] == order
+    assert [message["$set"]["n"] for message in reader.history()] == order
     assert sorted(entry.seq for entry in both(reader)) == [1, 2, 3, 4, 5, 6, 7]
 
 
