@@ -10,7 +10,7 @@ from recorder.model.json_value import json_equal, same_spelling
 from recorder.model.operations import ENVELOPE, Operator
 from simulator.conformance.vectors import Profiles, Vector, predict
 
-__all__ = ["NUMBERS", "explain", "policies_of"]
+__all__ = ["NUMBERS", "explain"]
 
 NUMBERS = "numbers"
 """The policy that integers are exact, and differ from floats in spelling."""
@@ -48,21 +48,6 @@ def _explanations(vector: Vector, found: Profiles) -> Iterator[tuple[str, ...]]:
             yield policies or (NUMBERS,)
         elif json_equal(doubled, predict(_in_doubles(vector.given), messages, dialect)[0]):
             yield (NUMBERS, *policies)
-
-
-def policies_of(vector: Vector) -> tuple[str, ...]:
-    """Return the fields of `Dialect` that decide about a vector's profiles.
-
-    >>> vector = Vector.of({}, [{"$distinct_id": "ada", "$unset": ["a"]}], id="x", about="x", source="policy")
-    >>> policies_of(vector)
-    ('creating',)
-    """
-    return tuple(
-        policies[0].partition("=")[0]
-        for policies, dialect in _dialects()
-        if len(policies) == 1
-        and not same_spelling(vector.expected, predict(vector.given, vector.messages, dialect)[0])
-    )
 
 
 @cache

@@ -51,11 +51,6 @@ class Lines(Widget, Generic[Row], can_focus=True):
             self.table = table
             super().__init__()
 
-        @property
-        def control(self) -> "Lines[Any]":
-            """The table, for Textual's ``on``."""
-            return self.table
-
     class Opened(Message):
         """The row under the cursor was clicked."""
 
