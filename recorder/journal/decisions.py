@@ -325,7 +325,7 @@ def _untouched(before: Decidable, now: Decidable | None) -> bool:
 
 
 def edit(connection: sqlite3.Connection, seq: int, message: Any, *, token: str, now: float) -> None:
-    """Give an entry another message, inside the caller's transaction; it is to be sent again.
+    """Give an entry another message, inside the caller's transaction; it will be sent again.
 
     Raises:
         InvalidOperation: The message could never be accepted, or is about something else.

@@ -74,7 +74,7 @@ class Settled:
     Attributes:
         rejected: The numbers of the entries that were rejected.
         paused: The refusals look like a configuration error, and the lane was paused.
-        taken_back: How many entries rejected before are to be sent again therefore.
+        taken_back: How many entries rejected before will be sent again therefore.
     """
 
     rejected: tuple[int, ...] = ()

@@ -54,7 +54,7 @@ class Group:
         self._rows: dict[int, Suspected] = {}
 
     def rows(self, upto: int) -> Generator[Row, None, None]:
-        """Yield their entries that are to be sent again, up to this number."""
+        """Yield their entries that will be sent again, up to this number."""
         for row in entries.suspected(self._connection, self._lane, upto, self._waits):
             suspected = Suspected(*row)
             self._rows[suspected.seq] = suspected

@@ -60,7 +60,10 @@ def test_decisions_reach_the_device(restante, tmp_path, applied):
         settle = ["settle", "-j", journal, "--decisions", "decisions.jsonl"]
         assert restante(*settle).code == 0
         again = restante(*settle)
-        assert (again.code, "1 cannot be told (not in doubt any more from that request)" in again.err) == (
+        assert (
+            again.code,
+            "1 could not be settled (not in doubt any more from that request)" in again.err,
+        ) == (
             1,
             True,
         )
@@ -142,7 +145,7 @@ def test_lines_begin_with_profile_and_say_what(restante, site):
     assert looked.code == 1
     assert "\x1b" not in looked.out
     lines = looked.out.splitlines()
-    assert lines[0] == "3 devices need nobody."
+    assert lines[0] == "3 devices need no attention."
     assert [line.partition(" (")[0] for line in lines[1:4]] == [
         r"ada\n\x1b[31m: lost 2 by fleet/loses.db",
         "bob: doubled 1 by fleet/doubles.db",
@@ -236,7 +239,7 @@ def test_what_cannot_be_read_is_named(restante, site):
     assert [line.partition(": cannot be read")[0] for line in looked.out.splitlines()[:3]] == [
         *("fleet/broken.db", "fleet/export.jsonl", "fleet/missing.db")
     ]
-    assert "1 device needs nobody." in looked.out
+    assert "1 device needs no attention." in looked.out
     assert "nobody" not in restante("fleet", "fleet/missing.db").out
     missing = restante("fleet", "http://127.0.0.1:9/a.db").out
     assert missing.count("cannot be read") == 1
@@ -265,7 +268,7 @@ def test_folder_that_cannot_be_listed_is_named(restante, site, monkeypatch):
     for name in ("scandir", "listdir"):
         monkeypatch.setattr(os, name, _closed(getattr(os, name)))
     looked = restante("fleet", "fleet")
-    assert (looked.code, "1 device needs nobody." in looked.out) == (1, True)
+    assert (looked.code, "1 device needs no attention." in looked.out) == (1, True)
     assert looked.out.startswith("fleet/closed: cannot be read: [Errno 13] Permission denied")
 
 

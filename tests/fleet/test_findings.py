@@ -156,7 +156,7 @@ def test_count_begins_anew_at_deletions(site):
 
 
 def test_delete_that_goes_again_makes_counts_unsure(site):
-    """All of the run was applied, and it is to be sent again from its delete on: the profile shows the end already."""
+    """All of the run was applied, and it will be sent again from its delete on: the profile shows the end already."""
     with site.device("till") as recorder:
         recorder.people_increment("ada", {"visits": 1})
         recorder.people_delete("ada")

@@ -140,7 +140,7 @@ class Actions:
         """Take the last discard back, and return the result in words."""
         self._allowed("undo")
         if self._undo is None:
-            raise RestanteError("no discard since the browser was started can be taken back")
+            raise RestanteError("there is no discard to undo since the browser was started")
         with Journal(self._gateway.path) as journal:
             done = journal.take_back(self._undo)
         self._undo = None
@@ -269,7 +269,7 @@ class Actions:
             service = reader.shipping().service
         if self._gateway.account is None or service is None:
             raise RestanteError(
-                "nothing can be settled: there is no service, or no account that reads profiles"
+                "nothing can be settled: no service is known, or no account that reads profiles"
             )
 
         def wait(profiles: int, seconds: float) -> bool:
@@ -375,9 +375,9 @@ def taken_back(decision: Decision) -> str:
     """Return in words what taking a discard back did.
 
     >>> taken_back(Decision(entries=2, out_of_order=1, refused={"not discarded any more": 1}))
-    '2 entries stand as before; 1 of them out of order: later ones of its profile went. Not 1 (not discarded any more).'
+    '2 entries are as before; 1 of them out of order: later ones of its profile went. Not 1 (not discarded any more).'
     """
-    words = f"{count(decision.entries, 'entry stands', 'entries stand')} as before"
+    words = f"{count(decision.entries, 'entry is', 'entries are')} as before"
     if decision.out_of_order:
         words += f"; {decision.out_of_order:,} of them out of order: later ones of its profile went"
     return f"{words}.{''.join(f' Not {number:,} ({reason}).' for reason, number in decision.refused.items())}"
@@ -388,6 +388,5 @@ def decided(verb: Verb, decision: Decision) -> str:
     if not decision.entries:
         reasons = "; ".join(printable(reason) for reason in decision.refused)
         return f"There is nothing to {verb}{f': {reasons}' if reasons else ''}."
-    are = "is to be sent again" if decision.entries == 1 else "are to be sent again"
-    becomes = are if verb is Verb.RETRY else "discarded"
+    becomes = "will be sent again" if verb is Verb.RETRY else "discarded"
     return f"{count(decision.entries, 'entry', 'entries')} {becomes}."

@@ -84,9 +84,9 @@ class _Look:
     def warning(self) -> str:
         """A sentence about a file that is not the open one any more, or nothing."""
         if self.whereabouts == "gone":
-            return "The file was deleted or moved. What shows is what was in it; put it back, or quit."
+            return "The file was deleted or moved. The screen shows what it had; put it back, or quit."
         if self.whereabouts == "replaced":
-            return f"The file was replaced. {self.refusal or 'The new one opens when this is closed.'}"
+            return f"The file was replaced. {self.refusal or 'Close this to open the new one.'}"
         return ""
 
 
@@ -346,7 +346,7 @@ class Browser(Navigation):
         times = "utc" if self.gateway.choices.times == "local" else "local"
         self.gateway.choices = replace(self.gateway.choices, times=times)
         self.view.refresh_view()
-        self.notify(f"Times are {'local' if times == 'local' else 'UTC'} now.", markup=False)
+        self.notify(f"Times are now {'local' if times == 'local' else 'UTC'}.", markup=False)
 
     def action_help(self) -> None:
         """Show all keys, those of this view first."""
@@ -386,7 +386,7 @@ class Browser(Navigation):
     def _show_troubles(self) -> None:
         words = self._file_warning
         if self._troubles:
-            words = f"{next(iter(self._troubles.values()))}; what is shown stays as it was."
+            words = f"{next(iter(self._troubles.values()))}; the screen shows the last state that was read."
         words = words.replace(
             str(self.gateway.path), self.gateway.path.name
         )  # there is one line for all of it
@@ -402,13 +402,13 @@ def banner_words(error: Exception, words: str) -> str:
     """Return what the banner says of an error: in a line there is no space for its hint.
 
     >>> banner_words(JournalDamaged("kiosk.db: …"), "kiosk.db: …")
-    'The journal is damaged, `restante salvage` mends it (kiosk.db: …)'
+    'The journal is damaged: `restante salvage` repairs it (kiosk.db: …)'
     """
     match error:
         case JournalBusy():
             return "The writer is busy"
         case JournalDamaged():
-            return f"The journal is damaged, `restante salvage` mends it ({words})"
+            return f"The journal is damaged: `restante salvage` repairs it ({words})"
     return words
 
 

@@ -103,7 +103,7 @@ class Changes:
     def _start(self, change: Coroutine[Any, Any, None]) -> None:
         if self._writing:  # its result would never be told: another change takes its place
             change.close()
-            self._app.notify("The change before is still being written.", severity="warning", markup=False)
+            self._app.notify("The previous change is still being written.", severity="warning", markup=False)
         else:
             self._app.run_worker(self._guard(change), group="act", exclusive=True, exit_on_error=False)
 
@@ -176,7 +176,7 @@ class Changes:
     async def _act(self, verb: Verb, numbers: Sequence[int], more: str = "") -> None:
         done = await self._write(self.actions.decide, verb, numbers)
         back = verb is Verb.DISCARD and bool(done.entries) and self.actions.may_take_back
-        hint = f" {key_name(self._app, 'app.undo')} takes it back." if back else more
+        hint = f" {key_name(self._app, 'app.undo')} undoes it." if back else more
         self._app.post_message(Changed(f"{decided(verb, done)}{hint}"))
 
     async def _take_back(self) -> None:
@@ -184,7 +184,7 @@ class Changes:
 
     async def _edit(self, seq: int) -> None:
         entry, text, check = await self._app.answer(self.actions.editable, seq, words="Reading the entry")
-        twice = "\nIt may have been applied as it was before: 1 may be applied twice." if entry.sends else ""
+        twice = "\nIt may have been applied already: 1 entry may be applied twice." if entry.sends else ""
 
         async def save(written: str) -> str | None:
             def look(stop: Callable[[], bool]) -> tuple[Consequences, tuple[Answer, ...]]:

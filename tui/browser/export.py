@@ -18,7 +18,7 @@ def refusal(name: str) -> str:
     if not name or file.is_dir():
         return "give the name of a file"
     if file.exists() or file.is_symlink():
-        return "there is such a file already: give another name"
+        return "that file exists already: give another name"
     return "" if file.parent.is_dir() else f"there is no folder {file.parent}"
 
 
@@ -32,7 +32,7 @@ def write(name: str, lines: Iterable[str]) -> str:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
     except OSError as error:
-        raise RestanteError(f"{name} cannot be made: {error.strerror}") from None
+        raise RestanteError(f"{name} cannot be created: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as output:
             for number, line in enumerate(lines, 1):  # noqa: B007  # counted

@@ -46,24 +46,22 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _key("app.home", "0", "view('home')", "home", "what needs you, and what goes on by itself"),
         _key("app.journal", "1", "view('journal')", "journal", "its entries, newest first"),
         _key("app.profiles", "2", "view('profiles')", "profiles", "as shipped and as predicted"),
-        _key("app.shipping", "3", "view('shipping')", "shipping", "how it stands, and what failed"),
+        _key("app.shipping", "3", "view('shipping')", "shipping", "its state, and what failed"),
         _shown("app.close", "escape", "close", "back", "close the prompt, the detail, the marks, the filter"),
-        _key(
-            "app.jump", "colon", "jump", "go to", "an entry's number, a profile's id, or an action by words"
-        ),
-        _key("app.palette", "ctrl+p", "command_palette", "palette", "everything by name"),
-        _key("app.undo", "U", "undo", "undo", "take the last discard back"),
+        _key("app.jump", "colon", "jump", "go to", "an entry's number, a profile's id, or an action by name"),
+        _key("app.palette", "ctrl+p", "command_palette", "palette", "every action, by name"),
+        _key("app.undo", "U", "undo", "undo", "take back the last discard"),
         _key("app.zone", "u", "zone", "local time", "or UTC again"),
         _key("app.help", "question_mark", "help", "help", "all keys, and the words of a filter"),
-        _shown("app.quit", "q", "back", "quit", "back, and at last quit; ctrl+c copies, or quits"),
+        _shown("app.quit", "q", "back", "quit", "back, then quit; ctrl+c copies, or quits"),
         Binding("ctrl+c,ctrl+q", "quit", id="app.quit_now", show=False, system=True),
     ),
     "home": (
         _shown("home.enter", "enter", "enter", "look", "at the entries, or at shipping"),
         _shown("home.retry", "R", "retry", "retry", "send the entries of this line again"),
-        _shown("home.discard", "D", "discard", "discard", "give the entries of this line up"),
-        _key("home.edit", "ctrl+e", "edit", "edit", "give the only entry of this line another message"),
-        _shown("home.ship", "s", "ship", "ship", "send what may go now"),
+        _shown("home.discard", "D", "discard", "discard", "give up the entries of this line"),
+        _key("home.edit", "ctrl+e", "edit", "edit", "replace the message of this line's only entry"),
+        _shown("home.ship", "s", "ship", "ship", "send what can be sent now"),
         *_moves("home", "line"),
     ),
     "journal": (
@@ -73,21 +71,19 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
         _key("journal.find_previous", "N", "find_next(-1)", "previous found", "towards newer entries"),
         _shown("journal.problem", "e", "problem(1)", "next problem", "in doubt, rejected or held back"),
         _key("journal.problem_before", "E", "problem(-1)", "previous problem"),
-        _shown("journal.enter", "enter", "enter", "detail", "the entry whole: payload, attempts, effect"),
+        _shown("journal.enter", "enter", "enter", "detail", "the whole entry: payload, attempts, effect"),
         _key("journal.pane", "v", "pane", "detail pane", "show it, or hide it"),
         _shown("journal.profile", "p", "profile", "profile", "the entry's profile at that moment"),
         _shown("journal.retry", "R", "retry", "retry", "send again what is marked, or this entry"),
         _shown("journal.discard", "D", "discard", "discard", "give up what is marked, or this entry"),
-        _key("journal.edit", "ctrl+e", "edit", "edit", "give this entry another message"),
+        _key("journal.edit", "ctrl+e", "edit", "edit", "replace this entry's message"),
         _key("journal.compose", "c", "compose", "compose", "an operation on this entry's profile"),
         _key("journal.forget", "X", "forget", "forget", "erase this entry's profile, for ever"),
-        _key("journal.ship", "s", "ship", "ship", "send what may go now"),
+        _key("journal.ship", "s", "ship", "ship", "send what can be sent now"),
         _shown("journal.copy", "y", "copy", "copy", "what is marked, or this entry, as JSON"),
         _key("journal.copy_test", "Y", "copy_test", "copy test", "its profile's history as a Python test"),
-        _key("journal.mark", "m,space", "mark", "mark", "or take the mark away"),
-        _key(
-            "journal.mark_all", "a", "mark_all", "mark all", "that match the filter; escape takes marks away"
-        ),
+        _key("journal.mark", "m,space", "mark", "mark", "or unmark"),
+        _key("journal.mark_all", "a", "mark_all", "mark all", "that match the filter; escape unmarks all"),
         _key("journal.export", "x", "export", "export", "what is marked, or this entry, to a new file"),
         _key("journal.follow", "F", "follow", "follow", "what is recorded, or stop following"),
         _key("journal.tab_next", "l,right,right_square_bracket,tab", "tab(1)", "next tab"),
@@ -109,9 +105,9 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
             "o",
             "sort(1)",
             "sort",
-            "by change, unsent, entries or id; so does a click on the head",
+            "by change, unsent, entries or id; or click a heading",
         ),
-        _key("profiles.reverse", "O", "sort(0)", "reverse", "turn the order of the list round"),
+        _key("profiles.reverse", "O", "sort(0)", "reverse", "reverse the order of the list"),
         _shown("profiles.enter", "enter", "enter", "open", "the profile, the value, or the entry of a step"),
         _shown("profiles.step_back", "left_square_bracket,h,left", "step(-1)", "back", "one entry before"),
         _shown("profiles.step_on", "right_square_bracket,l,right", "step(1)", "on", "one entry later"),
@@ -120,14 +116,14 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
             "left_curly_bracket",
             "same(-1)",
             "same",
-            "back to the entry that changed this property before",
+            "back to the previous entry that changed this property",
         ),
         _key(
             "profiles.same_on",
             "right_curly_bracket",
             "same(1)",
             "same",
-            "on to the entry that changed this property next",
+            "on to the next entry that changed this property",
         ),
         _shown("profiles.blame", "b", "blame", "written by", "go to the entry; there p comes back"),
         _shown("profiles.copy", "y", "copy", "copy", "the state, the value or the entry as JSON"),
@@ -141,9 +137,9 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
     "shipping": (
         _shown("shipping.enter", "enter", "enter", "entries", "of this failure, or of this attempt"),
         _shown("shipping.retry", "R", "retry", "retry", "send the entries of this failure again"),
-        _shown("shipping.discard", "D", "discard", "discard", "give the entries of this failure up"),
-        _shown("shipping.ship", "s", "ship", "ship", "send what may go now"),
-        _shown("shipping.copy", "y", "copy", "copy", "the words whole"),
+        _shown("shipping.discard", "D", "discard", "discard", "give up the entries of this failure"),
+        _shown("shipping.ship", "s", "ship", "ship", "send what can be sent now"),
+        _shown("shipping.copy", "y", "copy", "copy", "the full words"),
         _shown(
             "shipping.other",
             "tab,l,right,right_square_bracket",
@@ -152,8 +148,8 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
             "failures, attempts",
         ),
         _key("shipping.other_back", "shift+tab,h,left,left_square_bracket", "other(-1)", "previous table"),
-        _key("shipping.sort", "o", "sort(1)", "sort", "by the next column; a click on its head does so, too"),
-        _key("shipping.reverse", "O", "sort(0)", "reverse", "turn the order round"),
+        _key("shipping.sort", "o", "sort(1)", "sort", "by the next column; or click a heading"),
+        _key("shipping.reverse", "O", "sort(0)", "reverse", "reverse the order"),
         *_moves("shipping", "row"),
     ),
     "prompt": (
@@ -178,7 +174,7 @@ BINDINGS: dict[str, tuple[Binding, ...]] = {
     ),
     "compose": (_shown("compose.close", "escape,ctrl+c", "close", "leave it"),),
     "progress": (
-        _shown("progress.stop", "escape,q", "stop", "stop", "after the request under way"),
+        _shown("progress.stop", "escape,q", "stop", "stop", "after the current request"),
         Binding("ctrl+c,ctrl+q", "app.quit", id="progress.quit", show=False, system=True),
     ),
     "jump": (
@@ -225,5 +221,5 @@ def key_names(text: str) -> str:
         *modifiers, key = name.split("+")
         known = key in _NAMED or key_to_character(key) is not None
         if not known or not _MODIFIERS.issuperset(modifiers):
-            raise ValueError(f"{name or text!r} is no key; write r, R, f5, ctrl+r, slash")
+            raise ValueError(f"{name or text!r} is not a key; write r, R, f5, ctrl+r, slash")
     return ",".join(names)

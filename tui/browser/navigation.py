@@ -65,7 +65,7 @@ class Navigation(App[Place], Asking):
 
     def _tell_missing(self, seq: int, entry: Entry | None) -> None:
         if entry is None:
-            self.notify(f"There is no entry #{seq:,}: not yet, or it was pruned.", markup=False)
+            self.notify(f"There is no entry #{seq:,}: it is not recorded yet, or was pruned.", markup=False)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Return what the palette offers: the keys of the view that shows, then some of Textual's own."""

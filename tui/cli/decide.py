@@ -113,11 +113,8 @@ def _tell(verb: Verb, decision: Decision, *, done: bool = False) -> None:
     elif done and verb is Verb.DISCARD:
         options.narrate(f"Discarded {_entries(decision)}.")
     else:
-        are = "is" if decision.entries == 1 else "are"
         becomes = "sent again" if verb is Verb.RETRY else "given up"
-        options.narrate(
-            f"{_entries(decision)} {are} to be {becomes}", (_hazards(decision), "$text-warning"), "."
-        )
+        options.narrate(f"{_entries(decision)} will be {becomes}", (_hazards(decision), "$text-warning"), ".")
     if decision.counted and not done:
         options.narrate(
             f"{decision.counted:,} of them {'was' if decision.counted == 1 else 'were'} counted: "

@@ -15,7 +15,7 @@ _MOST_SENDERS = 5
 _UNSENT = (State.PENDING, State.SENDING, State.WAITING, State.IN_DOUBT)
 _SAID = {
     AttemptOutcome.OFFLINE: "offline",
-    AttemptOutcome.WAIT: "told to wait",
+    AttemptOutcome.WAIT: "asked to wait",
     AttemptOutcome.PAUSED: "paused",
     AttemptOutcome.UNKNOWN: "no answer",
     AttemptOutcome.REFUSED: "refused",
@@ -86,7 +86,7 @@ def _lane(lane: LaneStatus, now: float, *, running: bool) -> str:
     since = f" for {age(max(now - lane.since, 0.0))}" if lane.since is not None else ""
     due = (lane.retry_at or 0.0) - now
     when = [f"in {age(due)}" + (" at the earliest" if not running else "")] if due >= 1 else []
-    when += [] if running else ["when somebody ships"]
+    when += [] if running else ["once a shipper runs"]
     cause = f" ({printable(lane.cause)})" if lane.cause else ""
     times = "once" if lane.failures == 1 else f"{lane.failures:,} times"
     return f"{lane.lane.value}: {said}{since}{cause}; failed {times}, next try {', '.join(when) or 'now'}"

@@ -102,7 +102,7 @@ def _value(text: str) -> tuple[Any, str]:
         value, end = _decode(text)
     except (ValueError, RecursionError):
         word = text.split(" ", maxsplit=1)[0]
-        raise ValueError(f'{word} is no JSON value: write a text as "{word}"') from None
+        raise ValueError(f'{word} is not a JSON value: write text as "{word}"') from None
     return value, text[end:]
 
 

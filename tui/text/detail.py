@@ -154,9 +154,9 @@ def _attempts(facts: EntryFacts) -> Iterator[Line]:
 _SAID = {
     AttemptOutcome.SHIPPED: "accepted",
     AttemptOutcome.REFUSED: "refused",
-    AttemptOutcome.UNKNOWN: "no answer says whether it arrived",
+    AttemptOutcome.UNKNOWN: "no answer, so it may have arrived",
     AttemptOutcome.OFFLINE: "offline",
-    AttemptOutcome.WAIT: "told to wait",
+    AttemptOutcome.WAIT: "asked to wait",
     AttemptOutcome.PAUSED: "paused",
 }
 
@@ -223,7 +223,7 @@ def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
         case State.REJECTED:
             return f"it stays until a person retries{retry}, edits{edit} or discards{discard} it"
         case State.DISCARDED:
-            return f"nothing: it was given up; a person may retry it{retry}"
+            return f"nothing: it was discarded; a person can retry it{retry}"
         case State.FORGOTTEN:
             return "nothing: its content was erased"
         case State.LOST:
@@ -233,7 +233,7 @@ def next_step(facts: EntryFacts, key: Callable[[str], str] | None) -> str:
         case State.IN_DOUBT:
             return _after_doubt(facts, f"a person decides: retry{retry} or discard{discard}", ship)
         case State.WAITING if entry.reason not in {None, ReadBack.NOT_APPLIED} and facts.hold is None:
-            return f"many were rejected with the same words: a person looks why, and retries{retry}"
+            return f"many were rejected with the same words: a person must look why, then retry{retry}"
     return f"{'then it' if facts.hold is not None else 'it'} goes {_when(facts, ship)}"
 
 
@@ -256,8 +256,8 @@ def _when(facts: EntryFacts, ship: str) -> str:
     shipper = facts.shipper
     lane = next((lane for lane in shipper.lanes if lane.lane is facts.entry.lane), None)
     if lane is not None and lane.outcome is AttemptOutcome.PAUSED:
-        return "once a person has mended what paused its lane (see 3 Shipping)"
+        return "once a person has fixed what paused its lane (see 3 Shipping)"
     if not shipper.running:
-        return f"when somebody ships{ship}"
+        return f"once a shipper runs{ship}"
     due = (lane.retry_at or 0.0) - facts.now if lane is not None else 0.0
     return f"with the next try, in {age(due)}" if due >= 1 else "with the next request"

@@ -16,11 +16,11 @@ def hazards(weighed: Forgotten, *, delete_remote: bool = False) -> Iterator[str]
     """
     yield _what(weighed)
     if weighed.folded:
-        yield f"With them goes what {count(weighed.folded, 'pruned entry', 'pruned entries')} made of it."
+        yield f"They include what {count(weighed.folded, 'pruned entry', 'pruned entries')} made of it."
     if delete_remote:
-        yield "A $delete is sent to the service; it names the profile until it has gone."
+        yield "A $delete is sent to the service; it names the profile until it has been sent."
     else:
-        yield "What the service was given stays there, unless `restante forget --delete-remote` deletes it."
+        yield "What the service received stays there, unless `restante forget --delete-remote` deletes it."
     if weighed.deletion is not None:
         yield f"Its $delete, #{weighed.deletion:,}, is still to be sent, and names it until then."
 
@@ -31,7 +31,7 @@ def forget_question(profile: str, group_key: str | None, weighed: Forgotten) -> 
     >>> print(forget_question("ada", None, Forgotten(entries=1)))
     Forget ada for ever?
     1 entry names it; it is erased for ever.
-    What the service was given stays there, unless `restante forget --delete-remote` deletes it.
+    What the service received stays there, unless `restante forget --delete-remote` deletes it.
     To agree, type its id.
     """
     shown = printable(owner_name(profile, group_key))
@@ -40,7 +40,7 @@ def forget_question(profile: str, group_key: str | None, weighed: Forgotten) -> 
 
 def _what(weighed: Forgotten) -> str:
     if not weighed.entries:
-        return "No entry names it; the file is cleared of remnants all the same."
+        return "No entry names it; the file is cleared of remnants anyway."
     who = (
         "1 entry names it; it is"
         if weighed.entries == 1
@@ -52,7 +52,7 @@ def _what(weighed: Forgotten) -> str:
             f"{weighed.unsent:,} {'is' if weighed.unsent == 1 else 'are'} not sent yet, and never will be"
         )
     if weighed.in_doubt:
-        parts.append(f"{weighed.in_doubt:,} in doubt, and nobody will know whether applied")
+        parts.append(f"{weighed.in_doubt:,} in doubt, and whether they were applied will stay unknown")
     return f"{who} erased for ever{': ' if parts else ''}{'; '.join(parts)}."
 
 
@@ -70,8 +70,9 @@ def told(done: Forgotten) -> Iterator[str]:
     else:
         forgot = "Nothing in the journal named it."
     if done.deletion is not None:
-        yield f"{forgot} Its $delete is entry #{done.deletion:,}, which names it until it has gone."
+        yield f"{forgot} Its $delete is entry #{done.deletion:,}, which names it until it has been sent."
     else:
         yield f"{forgot} No byte of it is left in the journal."
     for file in done.copies:
-        yield f"What a salvage left may still name it: {printable(file)}. Delete it when it is no longer needed."
+        left = f"A damaged file that a salvage kept may still name it: {printable(file)}."
+        yield f"{left} Delete it when it is no longer needed."

@@ -59,7 +59,7 @@ def copied_words(what: str, text: str, otherwise: str) -> str:
     number = len(text.encode("utf-8", "replace"))
     if number <= MOST_COPIED:
         return f"Copied {what}, {size(number)}."
-    return f"Handed {what}, {size(number)}, to the terminal; many refuse so much: {otherwise}"
+    return f"Copied {what}, {size(number)}, to the terminal, but many terminals refuse that much: {otherwise}"
 
 
 def owner_name(profile: str | None, group_key: str | None) -> str:

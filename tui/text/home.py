@@ -156,7 +156,7 @@ def by_itself(name: str, home: Home, ship: str) -> Iterator[str]:
         yield from (f"{line}{goes_on}" for line in lane_lines(facts, _GOES_ON))
     settling = (shipper.settling_until or 0.0) - facts.now
     if settling >= 1 and (shipper.held or shipper.unanswered):
-        yield f"What else is in doubt is settled in {age(settling)}."
+        yield f"The other entries in doubt are settled in {age(settling)}."
     if counts.unsent and not shipper.running:
         yield f"No shipper is running: an app ships while it runs{f', or {ship}' if ship else ''}."
 

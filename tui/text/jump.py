@@ -32,7 +32,7 @@ def jumps(text: str, actions: Sequence[tuple[str, str]]) -> list[Jump]:
         text: As it was typed.
         actions: Names and sentences of actions.
 
-    >>> actions = [("Ship (s)", "send what may go now"), ("Retry (R)", "send again what is marked")]
+    >>> actions = [("Ship (s)", "send what can be sent now"), ("Retry (R)", "send again what is marked")]
     >>> [jump.words for jump in jumps("812", actions)]
     ['Go to entry #812', 'Open profile 812']
     >>> [jump.words for jump in jumps("send again", actions)]

@@ -12,7 +12,7 @@ def format_readback(done: Readback) -> str:
     """Return sentences about profiles that were settled.
 
     >>> format_readback(Readback(applied=29, not_applied=11, partly=1, cannot_tell={"other": 2}))
-    'Settled 41 profiles: all was applied in 29, nothing in 11, a part in 1. 2 cannot be told (other).'
+    'Settled 41 profiles: all was applied in 29, nothing in 11, a part in 1. 2 could not be settled (other).'
     """
     text = f"Settled {count(done.settled, 'profile')}"
     if done.settled:
@@ -28,7 +28,7 @@ def format_readback(done: Readback) -> str:
 
 def _not_told(reasons: Mapping[str, int]) -> str:
     return "".join(
-        f" {profiles:,} cannot be told ({printable(reason)})." for reason, profiles in reasons.items()
+        f" {profiles:,} could not be settled ({printable(reason)})." for reason, profiles in reasons.items()
     )
 
 
@@ -38,9 +38,9 @@ def format_wait(profiles: int, seconds: float) -> str:
     >>> format_wait(1, 10)
     '1 profile may be shown as before the request; reading again in 10 s.'
     >>> format_wait(0, 3600)
-    'The service answers no more queries now; reading again in 1 h.'
+    'The service answers no more queries for now; reading again in 1 h.'
     """
-    cause = "The service answers no more queries now"
+    cause = "The service answers no more queries for now"
     if profiles:
         cause = f"{count(profiles, 'profile')} may be shown as before the request"
     return f"{cause}; reading again in {age(seconds)}."
@@ -50,7 +50,7 @@ def format_fenced(done: Fenced) -> str:
     """Return sentences about fences that were written.
 
     >>> format_fenced(Fenced(written=41, cannot_tell={"other": 2}, waiting=1))
-    'Wrote fences to 41 profiles. 2 cannot be told (other). 1 may still be applied: write fences again later.'
+    'Wrote fences to 41 profiles. 2 could not be settled (other). 1 may still be applied: write fences again later.'
     """
     text = f"Wrote fences to {count(done.written, 'profile')}."
     if done.not_accepted:

@@ -36,7 +36,7 @@ def standing(path):
 
 
 def discarded(path):
-    """Discard, and return what takes it back."""
+    """Discard, and return what undoes it."""
     with JournalReader(path) as reader, Journal(path) as journal:
         undo = reader.before_discard([1, 2, 3, 5])
         assert journal.discard(["seq=1..3,5"]).entries == 4

@@ -159,7 +159,7 @@ def drive(folder, size=(80, 24), show=_silent):
         terminal.press("R")
         show("the question", terminal.wait("Retry 1 entry, #5?"))
         terminal.press("y")
-        show("retried", terminal.wait("1 entry is to be sent again."))
+        show("retried", terminal.wait("1 entry will be sent again."))
         terminal.press("Escape")
         terminal.wait("payload", gone=True)  # a key right after it would be Alt and that key, to a terminal
         terminal.press("q")

@@ -10,7 +10,7 @@ from tui.browser.app import banner_words
     ("error", "words"),
     [
         (JournalBusy("k.db: locked"), "The writer is busy"),
-        (JournalDamaged("k.db: odd"), "The journal is damaged, `restante salvage` mends it (k.db: odd)"),
+        (JournalDamaged("k.db: odd"), "The journal is damaged: `restante salvage` repairs it (k.db: odd)"),
         (JournalError("k.db: gone"), "k.db: gone"),
     ],
 )

@@ -347,7 +347,7 @@ async def test_rejected_entry_is_retried(kiosk):
         assert state_of(kiosk, 12) is State.REJECTED
         await press(pilot, "R", "y")
         assert state_of(kiosk, 12) is State.WAITING
-        assert "1 entry is to be sent again." in said(pilot)
+        assert "1 entry will be sent again." in said(pilot)
 
 
 @pytest.mark.long
@@ -396,7 +396,7 @@ async def test_all_matches_are_marked_and_exported(kiosk, tmp_path):
         assert field.value == "kiosk-entries.jsonl"
         field.value = str(taken)
         await press(pilot, "enter")
-        assert any("there is such a file already" in line for line in screen_text(pilot.app))
+        assert any("that file exists already" in line for line in screen_text(pilot.app))
         field.value = str(file)
         await press(pilot, "enter")
         assert f"Exported 7 entries to {file}." in said(pilot)
@@ -509,7 +509,7 @@ async def test_colon_goes_to_entry_profile_or_action(kiosk):
             ("zoë", lambda: pilot.app.view.where == "profiles" and "zoë" in screen_text(pilot.app)[1]),
             ("journal", lambda: pilot.app.view.where == "journal"),
             ("oldest", lambda: table(pilot).cursor == 1),
-            ("99", lambda: "There is no entry #99: not yet, or it was pruned." in said(pilot)),
+            ("99", lambda: "There is no entry #99: it is not recorded yet, or was pruned." in said(pilot)),
         ):
             pilot.app.simulate_key("colon")
             await type_in(pilot, typed)

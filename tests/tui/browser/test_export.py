@@ -10,7 +10,7 @@ def test_export_never_writes_over_a_file(tmp_path):
     """It may have come after the name was checked."""
     file = tmp_path / "out.jsonl"
     file.write_text("mine")
-    with pytest.raises(RestanteError, match="cannot be made: File exists"):
+    with pytest.raises(RestanteError, match="cannot be created: File exists"):
         write(str(file), ["{}"])
     assert file.read_text() == "mine"
 

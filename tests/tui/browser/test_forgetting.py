@@ -51,11 +51,11 @@ async def test_forget_takes_profile_of_entry(ada):
         assert "Forget ada@ex.org for ever?" in asked(pilot)
         assert pilot.app.screen._question.splitlines()[1:] == [
             "10 entries name it; they are erased for ever: 6 are not sent yet, and never will be.",
-            "What the service was given stays there, unless `restante forget --delete-remote` deletes it.",
+            "What the service received stays there, unless `restante forget --delete-remote` deletes it.",
             "To agree, type its id.",
         ]
         await type_in(pilot, "ynR")
-        assert "That is another text." in asked(pilot)
+        assert "That is not the id." in asked(pilot)
         await press(pilot, "escape")
         assert forgotten(ada) == 0
         await press(pilot, "X", "enter")

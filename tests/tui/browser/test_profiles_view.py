@@ -112,7 +112,7 @@ async def test_list_sorts_and_shows_states(ada):
         await press(pilot, "j", "j", "O")
         assert (listed(pilot), chosen(pilot)) == (["u-1042", "gone", "ada@ex.org", "acme"], "gone")
         await press(pilot, "slash", *"state=shipped")
-        assert "'shipped' is no state that profiles are listed by; there are unsent" in text_of(pilot)
+        assert "'shipped' is not a state to list profiles by; the states are unsent" in text_of(pilot)
         await press(pilot, *["backspace"] * 7, *"rej", "tab", "enter")
         assert listed(pilot) == ["u-1042"]
 

@@ -39,7 +39,7 @@ async def test_enter_agrees_to_nothing(kiosk):
 async def test_edit_is_left_after_question(kiosk, key):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "ctrl+e", "x", "q", key)
-        assert "Leave, and lose what you wrote?" in text_of(pilot)
+        assert "Leave and lose what you wrote?" in text_of(pilot)
         await pilot.resize_terminal(44, 11)
         await press(pilot, "n")
         assert written(pilot).startswith("xq{")
@@ -113,14 +113,14 @@ async def test_discard_is_taken_back(kiosk):
         held = reader.hold(before[1])
     async with browsing(kiosk, words=["seq=12,17,40"], write=True) as pilot:
         await press(pilot, "U")
-        assert "no discard since the browser was started can be taken back" in said(pilot)
+        assert "there is no discard to undo since the browser was started" in said(pilot)
         await press(pilot, "m", "m", "m", "D", "y")
-        await settled(pilot, lambda: "3 entries discarded. U takes it back." in said(pilot))
+        await settled(pilot, lambda: "3 entries discarded. U undoes it." in said(pilot))
         assert state_of(kiosk, 12) is State.DISCARDED
         await press(pilot, "U")
-        await settled(pilot, lambda: "3 entries stand as before." in said(pilot))
+        await settled(pilot, lambda: "3 entries are as before." in said(pilot))
         await press(pilot, "U")
-        assert said(pilot).count("no discard since the browser was started can be taken back") == 2
+        assert said(pilot).count("there is no discard to undo since the browser was started") == 2
     with JournalReader(kiosk.path) as reader:
         assert [reader.entry(seq) for seq in numbers] == before
         assert reader.hold(before[1]) == held
@@ -133,7 +133,7 @@ async def test_operation_is_composed(kiosk):
         for letter in "increment credits ":
             pilot.app.simulate_key(letter)
         await press(pilot, "x", "enter")
-        assert "x is no JSON value" in text_of(pilot)
+        assert "x is not a JSON value" in text_of(pilot)
         await press(pilot, "backspace", "5")
         assert "credits: 22 → 27" in text_of(pilot)
         pilot.app.simulate_key("enter")
@@ -184,9 +184,9 @@ async def test_change_being_written_is_told(kiosk, monkeypatch):
             await pilot.pause()
             app.simulate_key("U")
             await pilot.pause()
-            assert said(pilot)[-1] == "The change before is still being written."
+            assert said(pilot)[-1] == "The previous change is still being written."
             assert app.changes.sending  # so that the end of the app waits for it
-        await settled(pilot, lambda: "1 entry discarded. U takes it back." in said(pilot))
+        await settled(pilot, lambda: "1 entry discarded. U undoes it." in said(pilot))
         assert not app.changes.sending
 
 

@@ -150,7 +150,7 @@ async def test_busy_writer_shows_banner(kiosk):
     async with browsing(kiosk) as pilot:
         pilot.app.post_message(Failed(JournalBusy("kiosk.db is busy"), "look"))
         await settled(pilot)
-        assert "! The writer is busy; what is shown stays as it was." in text_of(pilot)
+        assert "! The writer is busy; the screen shows the last state that was read." in text_of(pilot)
         assert "► 40" in text_of(pilot)
         pilot.app.look()
         await settled(pilot)

@@ -73,7 +73,7 @@ async def test_failure_of_shipping_can_be_settled(doubtful):
         ({"read_lag": 3_600}, "2 profiles may be shown as before the request; reading again in 10 s."),
         pytest.param(
             {"queries_an_hour": 0},
-            "The service answers no more queries now; reading again in 1 h.",
+            "The service answers no more queries for now; reading again in 1 h.",
             marks=pytest.mark.long,
         ),
     ],

@@ -65,7 +65,9 @@ async def test_tries_have_no_entries(trouble):
     async with browsing(trouble) as pilot:
         await press(pilot, "3", "G", "enter")
         assert pilot.app.view.where == "shipping"
-        assert said(pilot) == ["Nothing of these tries is set aside; the attempts below name their entries."]
+        assert said(pilot) == [
+            "No entry was set aside after these tries; the attempts below name their entries."
+        ]
 
 
 async def test_failure_is_retried_after_yes(trouble):

@@ -32,13 +32,13 @@ async def test_harmless_entries_are_retried_alone(stage):
         ):
             assert words in text_of(pilot)
         await press(pilot, "H")
-        words = "1 entry is to be sent again. The rest is still to be decided; until then its profiles wait."
+        words = "1 entry will be sent again. The rest is still to be decided; until then its profiles wait."
         await settled(pilot, lambda: words in said(pilot))
         assert (state_of(stage, 1).value, state_of(stage, 2).value) == ("in_doubt", "waiting")
         await press(pilot, "j", "R")
         assert "H retry" not in text_of(pilot)
         await press(pilot, "D")
-        await settled(pilot, lambda: "1 entry discarded. U takes it back." in said(pilot))
+        await settled(pilot, lambda: "1 entry discarded. U undoes it." in said(pilot))
     with JournalReader(stage.path) as reader:
         assert not reader.entry(2).hazardous
 

@@ -90,7 +90,7 @@ async def test_keys_without_failure_say_why(alike):
     async with browsing(alike, write=True) as pilot:
         await press(pilot, "3", "G", "R", "tab", "D")
         assert said(pilot) == [
-            "Nothing of these tries is set aside. There is nothing to retry.",
+            "No entry was set aside after these tries. There is nothing to retry.",
             "Discard is for a failure: tab goes to them.",
         ]
 
@@ -99,7 +99,7 @@ async def test_keys_without_failure_say_why(alike):
     ("answered", "numbers", "told"),
     [
         (ACCEPTED, [4, 2], []),
-        (UNREACHABLE, [4, 3, 2], ["It carried 2 of these: which ones is not written down."]),
+        (UNREACHABLE, [4, 3, 2], ["It carried 2 of these; which ones is not recorded."]),
     ],
     ids=["accepted", "offline"],
 )
@@ -378,7 +378,7 @@ async def test_progress_can_be_ascii(kiosk):
         reports[0](Step("Shipped 3 in 1 request, 2 to go.", 3, 5))
         await settled(pilot, lambda: "in 1 request, 2 to go" in flat(pilot))
         await press(pilot, "escape")
-        assert "Stopping once the request under way is answered ..." in text_of(pilot)
+        assert "Stopping once the current request is answered ..." in text_of(pilot)
         assert text_of(pilot).isascii()
         answered.set()
         await settled(pilot, lambda: len(pilot.app.screen_stack) == 1)

@@ -99,7 +99,7 @@ def test_yes_is_required_without_terminal(restante, set_aside, verb, more):
     ran = restante(verb, "state=in_doubt", "-j", set_aside, *more)
     assert (ran.code, ran.out) == (2, "")
     assert "give --yes" in ran.err
-    assert "1 entry is to be" in ran.err
+    assert "1 entry will be" in ran.err
     assert states(set_aside) == before
 
 
@@ -126,7 +126,7 @@ def test_refusal_changes_nothing(restante, set_aside, answer):
 def test_agreement_is_carried_out(restante, set_aside, answer):
     ran = restante.on_terminal("retry", "state=in_doubt", "-j", set_aside, typed=answer)
     assert ran.code == 0
-    assert "1 entry is to be sent again: 1 may be applied twice.\n" in ran.out
+    assert "1 entry will be sent again: 1 may be applied twice.\n" in ran.out
     assert "visits  -         1        1 or 2 (twice)\n" in ran.out
     assert "Retry 1 entry? [y/N]" in ran.out
     assert states(set_aside)[3] == "waiting"
@@ -137,7 +137,7 @@ def test_hazard_is_shown_first(restante, journal, append, ship):
     ship()
     ran = restante("retry", "state=rejected", "-j", journal)
     assert ran.code == 2
-    assert "1 entry is to be sent again: 1 out of order, after later ones of the same profile." in ran.err
+    assert "1 entry will be sent again: 1 out of order, after later ones of the same profile." in ran.err
 
 
 # --- doing
@@ -149,7 +149,7 @@ def test_retried_entry_keeps_its_number(restante, journal, append, ship):
     assert states(journal) == {1: "rejected"}
     ran = restante("retry", "state=rejected", "--yes", "-j", journal)
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "1 entry is to be sent again.\n"
+    assert ran.err == "1 entry will be sent again.\n"
     assert states(journal) == {1: "waiting"}
 
 
@@ -177,7 +177,7 @@ def test_quoted_filter_is_split(restante, set_aside):
 def test_refused_entries_are_counted(restante, set_aside):
     ran = restante("retry", "profile=ada", "--yes", "-j", set_aside)
     assert ran.code == 1
-    assert ran.err.splitlines()[0].startswith("1 entry is to be sent again")
+    assert ran.err.splitlines()[0].startswith("1 entry will be sent again")
     assert "Skipped: 1 (it was shipped).\n" in ran.err
     assert "Skipped: 1 (it is to be sent anyway).\n" in ran.err
 

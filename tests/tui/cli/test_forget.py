@@ -126,7 +126,7 @@ def test_remote_deletion_is_forgotten_when_shipped(restante, shipped, service, p
     assert ADA in service.profiles("T")
     ran = restante("forget", ADA, "--delete-remote", "-j", shipped, "--yes")
     assert ran.code == 0
-    assert ran.err == "Forgot 3 entries. Its $delete is entry #5, which names it until it has gone.\n"
+    assert ran.err == "Forgot 3 entries. Its $delete is entry #5, which names it until it has been sent.\n"
     service.set_faults([{"at": 1, "fault": "ack_lost"}])
     ship = ("ship", "-j", shipped, "--url", service.url, "--in-doubt", policy, "--settle-after", "0s")
     restante(*ship)
@@ -162,5 +162,5 @@ def test_salvaged_original_is_named_until_deleted(restante, shipped):
     left.write_text("x")
     ran = restante("forget", ADA, "-j", shipped, "--yes")
     assert ran.code == 1
-    assert f"What a salvage left may still name it: {left}." in ran.err
+    assert f"A damaged file that a salvage kept may still name it: {left}." in ran.err
     assert states(shipped) == AFTER

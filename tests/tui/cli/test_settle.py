@@ -117,14 +117,14 @@ def test_old_readings_are_repeated(restante, journal, doubtful, monkeypatch):
 @pytest.mark.parametrize(
     ("service", "words"),
     [
-        ({"hidden": ["restante_????????"]}, "3 cannot be told (this account may not see restante_"),
+        ({"hidden": ["restante_????????"]}, "3 could not be settled (this account may not see restante_"),
         (
             {"hidden": ["restante_*"]},
             "3 not read: too soon after the request, no fence accepted, or restante_… is hidden",
         ),
         (
             {"merged": {"bob": "ada"}},
-            "nothing in 1, a part in 0. 2 cannot be told (it was merged with another profile)",
+            "nothing in 1, a part in 0. 2 could not be settled (it was merged with another profile)",
         ),
     ],
     ids=["hidden counter", "hidden fence", "merged"],
@@ -147,9 +147,7 @@ def test_foreign_counter_stays_held(restante, journal, doubtful):
         update = {"$token": "T", "$distinct_id": "ada", "$add": {counting.counter: 7}}
         HttpTransport(url=service.url).send(Lane.PEOPLE, json.dumps([update]).encode())
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
-    words = (
-        f"a part in 0. 1 cannot be told (another program wrote {counting.counter}, or a request came late?)"
-    )
+    words = f"a part in 0. 1 could not be settled (another program wrote {counting.counter}, or a request came late?)"
     assert (done.code, words in " ".join(done.err.split())) == (1, True), done.err
 
 
@@ -165,7 +163,7 @@ def test_profile_deleted_meanwhile_stays_held(restante, journal, doubtful):
         restante("ship", "-j", journal)
         restante("ship", "-j", journal)
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
-    assert "1 cannot be told (another program wrote restante_" in done.err
+    assert "1 could not be settled (another program wrote restante_" in done.err
     assert "or deleted the profile?)" in " ".join(done.err.split())
 
 
@@ -177,7 +175,7 @@ def test_limit_of_queries_is_waited_for(restante, journal, doubtful, monkeypatch
         done = restante("settle", "-j", journal, "--project", "7", environment=SECRET)
     assert (done.code, len(waits)) == (130, 1)
     assert waits[0] > 3_000
-    assert "no more queries now; reading again in" in done.err
+    assert "no more queries for now; reading again in" in done.err
 
 
 def _interrupt(waits):
@@ -205,7 +203,7 @@ def test_decisions_come_from_a_file(restante, journal, doubtful, tmp_path):
     done = restante("settle", "-j", journal, "--decisions", file)
     assert (done.code, done.err.strip()) == (
         1,
-        "Settled 0 profiles. 1 cannot be told (about another journal).",
+        "Settled 0 profiles. 1 could not be settled (about another journal).",
     )
     for wrong in (b'{"journal": 0}', b"\xff", b"[" * 100_000):
         file.write_bytes(wrong)
@@ -215,7 +213,7 @@ def test_decisions_come_from_a_file(restante, journal, doubtful, tmp_path):
 
 
 def test_explain_lists_what_is_assumed(restante, journal):
-    assert "not answered within --settle-after" in restante("settle", "-j", journal, "--explain").out
+    assert "within `ship`'s --settle-after" in restante("settle", "-j", journal, "--explain").out
 
 
 def test_counting_is_kept_in_the_journal(restante, journal, service):

@@ -41,11 +41,11 @@ def test_line_is_an_operation(line, message):
         ("sett plan 1", "begin with one of set, set_once"),
         ("set", "write set NAME VALUE"),
         ('set plan "pro" seats', "write set NAME VALUE"),
-        ("set plan pro", 'pro is no JSON value: write a text as "pro"'),
+        ("set plan pro", 'pro is not a JSON value: write text as "pro"'),
         ("unset", "write unset NAME"),
         ("charge 1 {} 2", "write charge AMOUNT"),
         ("delete ada", "write delete alone"),
-        ("set x " + "[" * 100_000, "is no JSON value"),
+        ("set x " + "[" * 100_000, "is not a JSON value"),
     ],
 )
 def test_unfit_line_says_what_fits(line, words):

@@ -65,7 +65,7 @@ def test_read_back_entry_is_not_retried(settled):
         assert journal.retry("").refused == {"it was shipped": 1, "it is to be sent anyway": 2}
         journal.discard("seq=2")
     assert lines(journal.path, 2)["reason"] == "discarded by a person"
-    assert lines(journal.path, 3)["next"] == "it goes when somebody ships"
+    assert lines(journal.path, 3)["next"] == "it goes once a shipper runs"
 
 
 def test_doubt_after_reading_back_is_doubt(tmp_path):
@@ -79,7 +79,7 @@ def test_doubt_after_reading_back_is_doubt(tmp_path):
     shown = lines(path, 2)
     assert "reason" not in shown
     assert [words.partition(":")[0] for words in shown["attempts"]] == [
-        "no answer says whether it arrived"
+        "no answer, so it may have arrived"
     ] * 2
 
 
@@ -90,7 +90,7 @@ def test_doubt_after_reading_back_is_doubt(tmp_path):
         (
             0,
             "itself, in doubt: the wait is over",
-            "it is sent again, which is harmless, when somebody ships",
+            "it is sent again, which is harmless, once a shipper runs",
         ),
     ],
 )

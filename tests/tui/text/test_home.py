@@ -57,7 +57,7 @@ def test_head_counts_what_needs_you():
             ],
         ),
         ({}, ["No shipper is running: an app ships while it runs, or s ships now."]),
-        ({"running": True, "held": 1, "settling_until": NOW + 25}, ["What else is in doubt is settled in 25 s."]),
+        ({"running": True, "held": 1, "settling_until": NOW + 25}, ["The other entries in doubt are settled in 25 s."]),
     ],
 )  # fmt: skip
 def test_what_needs_nobody_is_told(shipper, lines):

@@ -104,4 +104,4 @@ class ConfirmScreen(Dialog[Answer], Asking):
         if event.value and event.value.strip() == self._typed.strip():
             self.dismiss("yes")
         elif event.value:
-            self.query_one("#refusal", Notice).say("That is another text. Escape leaves everything as it is.")
+            self.query_one("#refusal", Notice).say("That is not the id. Escape leaves everything as it is.")

@@ -61,7 +61,7 @@ class EditScreen(Dialog[str | None]):
             self._text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], self._text)
         with Vertical(classes="box wide tall"):
             yield Static(
-                f"Entry {self._entry.seq:,}: another message, sent at its number.{twice}", markup=False
+                f"Entry {self._entry.seq:,}: its new message is sent in its place.{twice}", markup=False
             )
             yield TextArea(self._text, id="message", soft_wrap=True)
             yield Notice("refusal")
@@ -105,4 +105,4 @@ class EditScreen(Dialog[str | None]):
         if self.query_one(TextArea).text == self._text:
             self.dismiss(None)
         else:
-            self.app.push_screen(ConfirmScreen("Leave, and lose what you wrote?"), leave)
+            self.app.push_screen(ConfirmScreen("Leave and lose what you wrote?"), leave)

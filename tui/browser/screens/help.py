@@ -23,7 +23,7 @@ Group = tuple[str, list[tuple[str, str]]]
 _TITLES = {
     "app": "Everywhere",
     "prompt": "While you type",
-    "jump": "While you say where to go",
+    "jump": "While you choose where to go",
     "confirm": "In a question",
     "edit": "In the editor",
     "progress": "While requests are under way",
@@ -103,7 +103,7 @@ def _groups(app: App[Any], place: str, *, write: bool) -> Iterator[Group]:
             shown = [binding for binding in BINDINGS[name] if binding.description]
             yield title, [(" ".join(keys_shown(app, each)), _meaning(each, write=write)) for each in shown]
         if name == "app":
-            yield "Words of a filter: all must hold", FILTER_WORDS
+            yield "Words of a filter: all must match", FILTER_WORDS
 
 
 def _meaning(binding: Binding, *, write: bool) -> str:

@@ -78,4 +78,4 @@ class ProgressScreen(Dialog[str]):
     def action_stop(self) -> None:
         """Stop once the request under way is answered."""
         self._stop.set()
-        self.query_one("#so-far", Static).update("Stopping once the request under way is answered …")
+        self.query_one("#so-far", Static).update("Stopping once the current request is answered …")

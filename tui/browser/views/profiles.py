@@ -316,7 +316,7 @@ def _refusal(text: str) -> str:
     state, _ = narrowing(text)
     if state is None or state in _STATES:
         return ""
-    return f"{printable(state)!r} is no state that profiles are listed by; there are {', '.join(_STATES)}"
+    return f"{printable(state)!r} is not a state to list profiles by; the states are {', '.join(_STATES)}"
 
 
 def _no_property(text: str) -> str:

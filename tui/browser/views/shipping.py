@@ -29,7 +29,7 @@ from tui.text.home import standing_line
 
 __all__ = ["ShippingView", "words_for"]
 
-_NO_ENTRIES = "Nothing of these tries is set aside; the attempts below name their entries."
+_NO_ENTRIES = "No entry was set aside after these tries; the attempts below name their entries."
 _MOST_LINES = 4  # of the lanes in trouble
 
 
@@ -148,7 +148,7 @@ class ShippingView(View):
 
     def _show_carried(self, carried: Carried) -> None:
         if not carried.exact:
-            self.say(f"It carried {carried.entries:,} of these: which ones is not written down.")
+            self.say(f"It carried {carried.entries:,} of these; which ones is not recorded.")
         self.post_message(FilterEntries(carried.words))
 
     def action_retry(self) -> None:
@@ -167,14 +167,14 @@ class ShippingView(View):
         else:
             self._with_group(
                 lambda group: self._changes.decide(verb, [words_for(group)]),
-                f"Nothing of these tries is set aside. There is nothing to {verb}.",
+                f"No entry was set aside after these tries. There is nothing to {verb}.",
             )
 
     def _with_group(self, act: Callable[[FailureGroup], object], for_tries: str) -> None:
         """Act on the entries of the failure under the cursor, if a filter can find exactly them."""
         group = self._failures.current
         if isinstance(group, FailureGroup) and group.rest:
-            self.say("These have more different words than are told apart: filter for some of them.")
+            self.say("These have too many different words to list; use a filter to see some of them.")
         elif isinstance(group, FailureGroup):
             act(group)
         elif group is not None:

@@ -74,7 +74,7 @@ class FailureTable(Lines[FailureGroup | AttemptGroup]):
         if width >= _MIDDLE:
             ends.append(f"last {last}".rjust(_AGE))
         end = "  ".join(["", *ends])
-        words = printable(clipped(row.words, _LONGEST)) or "nothing says why"
+        words = printable(clipped(row.words, _LONGEST)) or "no reason given"
         quoted = f'"{words}"' if isinstance(row, FailureGroup) and row.state is State.REJECTED else words
         if isinstance(row, AttemptGroup):
             quoted = f"{row.lane.value}: {words}"
