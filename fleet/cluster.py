@@ -76,7 +76,8 @@ def inspect_by(
     """
     if not _ADDRESS.fullmatch(scheduler):  # Dask's client would say so, but not end in order
         raise ClusterUnavailable(
-            f"{scheduler!r} is no address of a Dask scheduler", hint="Give one such as tcp://10.0.0.5:8786."
+            f"{scheduler!r} is not the address of a Dask scheduler",
+            hint="Give one such as tcp://10.0.0.5:8786.",
         )
     try:
         client = Client(scheduler, timeout=_TIMEOUT, set_as_default=False)
@@ -94,7 +95,9 @@ def _check_workers(client: Client) -> None:
     workers = client.get_versions(packages=[_PACKAGE])["workers"]
     found = {address: told["packages"].get(_PACKAGE) for address, told in workers.items()}
     if not found:
-        raise ClusterUnavailable("the Dask scheduler has no workers", hint="Start some with `dask worker`.")
+        raise ClusterUnavailable(
+            "the Dask scheduler has no workers", hint="Start some with `dask worker ADDRESS`."
+        )
     ours = version(_PACKAGE)
     for address, theirs in sorted(found.items()):
         if theirs != ours:

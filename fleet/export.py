@@ -26,7 +26,7 @@ def profiles_of(location: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """
     for number, line in enumerate(lines_of(location), 1):
         if (found := _profiles(line)) is None:
-            raise BadExport(f"{location}, line {number:,}, is no profile")
+            raise BadExport(f"{location}, line {number:,}, is not a profile")
         yield from found
 
 
@@ -34,7 +34,7 @@ def profiles_of_block(block: Block) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the same of one block of it."""
     for number, line in enumerate(lines_of_block(block), 1):
         if (found := _profiles(line)) is None:
-            raise BadExport(f"{block.location}, line {_lines_before(block) + number:,}, is no profile")
+            raise BadExport(f"{block.location}, line {_lines_before(block) + number:,}, is not a profile")
         yield from found
 
 

@@ -199,7 +199,7 @@ def join(results: Iterable[Result], export: Iterable[tuple[str, Mapping[str, Any
         elif profile in taken:
             raise BadExport(
                 f"the export shows {profile!r} twice",
-                hint="Of two exports in one file nobody knows which is newer.",
+                hint="Give a file with one export: of two, the newer one is not known.",
             )
     for result in waiting.values():
         done.take(result, None)

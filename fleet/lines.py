@@ -66,7 +66,7 @@ def value_of(line: bytes | str) -> Any:
     >>> value_of('[1e308, 1e309]')
     Traceback (most recent call last):
     ...
-    ValueError: 1e309 is no number
+    ValueError: 1e309 is not a number
     """
     return json.loads(line, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
 
@@ -74,7 +74,7 @@ def value_of(line: bytes | str) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{text} is not a number")
     return number
 
 

@@ -143,7 +143,9 @@ class JournalConsumer:
         try:
             lane = Lane(endpoint)
         except ValueError:
-            raise RestanteError(f"no such endpoint {endpoint!r}; there are {', '.join(Lane)}") from None
+            raise RestanteError(
+                f"no such endpoint {endpoint!r}; the endpoints are {', '.join(Lane)}"
+            ) from None
         try:
             given = parse_json(json_message)
         except (ValueError, RecursionError) as error:

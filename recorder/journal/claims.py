@@ -334,7 +334,7 @@ class Claims:
 
     def _check_epoch(self, found: int, ours: int) -> None:
         if found != ours:
-            raise Overtaken(f"{self._path.name}: another process ships now")
+            raise Overtaken(f"{self._path.name}: another process is shipping now")
 
     def _again(
         self, connection: sqlite3.Connection, lane: Lane, facts: Facts, size: ClaimSize, shipping: Shipping

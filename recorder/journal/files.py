@@ -91,7 +91,7 @@ def unfinished(path: Path) -> tuple[str, str] | None:
     if not foreign(path) or index.exists() or not log.exists() or not log.stat().st_size:
         return None
     return (
-        f"it was not closed in order, and belongs to {_owner(path)}",
+        f"it was not closed properly, and belongs to {_owner(path)}",
         f"Run this as {_owner(path)}; or, to look, copy {path.name} and its -wal into a folder of your own.",
     )
 
@@ -117,7 +117,7 @@ def shared(path: Path) -> tuple[str, str] | None:
         )
     if is_mount(path):
         return (
-            "its file is a mount of its own, and its log and locks would be elsewhere than those of other mounts",
+            "its file is mounted by itself, so other mounts would not share its log and locks",
             "Mount the journal's folder, not its file.",
         )
     return None

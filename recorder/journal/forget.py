@@ -145,7 +145,7 @@ class Forgetting:
                 raise JournalBusy(
                     f"{self._path.name}: the entries are erased, but {self._reader()} keeps the log from being "
                     "truncated, and remnants are left in it",
-                    hint="End what reads the journal (sqlite3, Datasette, a backup), and run it again: it finishes.",
+                    hint="Stop what reads the journal (sqlite3, Datasette, a backup), and run it again: it finishes.",
                 )
             time.sleep(_POLL)
 

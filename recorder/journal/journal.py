@@ -76,9 +76,9 @@ class Journal:
         keep_shipped_entries: float | None = None,
     ) -> None:
         if durability not in ("power", "process"):
-            raise ValueError(f"durability is 'power' or 'process', not {durability!r}")
+            raise ValueError(f"durability must be 'power' or 'process', not {durability!r}")
         if not 0 <= busy_timeout <= _MOST_BUSY:
-            raise ValueError(f"busy_timeout is from 0 to {_MOST_BUSY:,} seconds, not {busy_timeout!r}")
+            raise ValueError(f"busy_timeout must be from 0 to {_MOST_BUSY:,} seconds, not {busy_timeout!r}")
         limits = {
             "max_bytes": max_bytes,
             "keep_shipped_days": keep_shipped_days,
@@ -156,7 +156,7 @@ class Journal:
                 kept = project.bind(connection, token)
             self._token = kept  # not before it is committed
         if token != self._token:
-            raise WrongToken(f"{self.path.name} belongs to another project than the token given")
+            raise WrongToken(f"{self.path.name} belongs to another project than the given token")
 
     def change_token(self, token: str) -> None:
         """Make this the journal of another project: unsent entries go there.

@@ -132,7 +132,8 @@ class ShipLock(_FileLock):
     def __enter__(self) -> Self:
         if not self.acquire():
             raise JournalBusy(
-                f"{self._file.stem}: another process ships it", hint="End that process, then try again."
+                f"{self._file.stem}: another process is shipping it",
+                hint="Stop that process, then try again.",
             )
         return self
 
@@ -164,7 +165,7 @@ class OpenLock(_FileLock):
         """
         self._descriptor = _locked(self._file, self._path, shared=True, timeout=timeout)
         if self._descriptor is None:
-            raise JournalBusy(f"{self._file.name}: another process holds the journal alone")
+            raise JournalBusy(f"{self._file.name}: another process has the journal for itself")
 
     @contextlib.contextmanager
     def alone(self, timeout: float) -> Iterator[None]:

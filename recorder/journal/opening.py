@@ -102,7 +102,7 @@ def resolved(path: str | PathLike[str]) -> Path:
     for what, size, most in zip(("name", "path"), sizes, (_LONGEST_NAME, _LONGEST_PATH), strict=True):
         if size > most:
             raise JournalError(
-                f"{path!s} cannot be the path of a journal: its {what} has {size} bytes, and {most} is the most",
+                f"{path!s} cannot be the path of a journal: its {what} has {size} bytes, and the limit is {most}",
                 hint="Give it a shorter one: its side files have longer names.",
             )
     return place
@@ -132,7 +132,7 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
             return JournalError(f"{path.name} cannot be opened or written: {cause}", hint=advice)
         case sqlite3.SQLITE_IOERR if limit := _at_size_limit(path):
             return JournalFull(
-                f"{path.name}: this process may write no file over {limit:,} bytes; nothing was recorded",
+                f"{path.name}: this process may not write files larger than {limit:,} bytes; nothing was recorded",
                 hint="Raise its limit on the size of files (ulimit -f, RLIMIT_FSIZE, LimitFSIZE=).",
             )
     if any(word in str(error) for word in _CAUSED_BY_VALUES):
@@ -202,7 +202,9 @@ def open_journal(
     """
     refuse_old_sqlite()
     if not path.parent.is_dir():
-        raise JournalError(f"the folder {path.parent} does not exist", hint="Make it, or give another path.")
+        raise JournalError(
+            f"the folder {path.parent} does not exist", hint="Create it, or give another path."
+        )
     deadline = time.monotonic() + busy_timeout
     while True:
         _refuse_foreign(path)

@@ -198,7 +198,7 @@ def _clock(connection: sqlite3.Connection, _: Path, now: float) -> Iterator[Find
     if now < _BEFORE_US:
         text = f"it says {time.strftime('%Y-%m-%d', time.gmtime(now))}, as a clock without a battery does"
     elif newest is not None and newest > now + _SKEW:
-        text = f"it was set back: the newest entry was recorded {newest - now:,.0f} s from now"
+        text = f"it was set back: the newest entry was recorded {newest - now:,.0f} s in the future"
     else:
         yield ok("clock", _minute(now))
         return
@@ -250,7 +250,7 @@ def _shipper(connection: sqlite3.Connection, path: Path, _: float) -> Iterator[F
         yield notice(
             "shipper",
             f"no shipper is running: process {pid} was killed in the middle of a request",
-            "Nothing: the next shipper settles the request it left open.",
+            "Nothing to do: the next shipper settles the request it left open.",
         )
     else:
         yield notice(

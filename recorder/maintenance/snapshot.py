@@ -97,7 +97,7 @@ def _reserve(file: Path) -> None:
         ) from None
     except OSError as error:
         raise JournalError(
-            f"{file} cannot be made: {error.strerror}", hint="Its folder must exist and be writable."
+            f"{file} cannot be created: {error.strerror}", hint="Its folder must exist and be writable."
         ) from error
 
 

@@ -108,7 +108,7 @@ def _sqlite(version: tuple[int, ...]) -> Finding:
     return notice(
         "SQLite",
         f"{text} has the WAL-reset bug (3.7.0 to 3.51.2): a checkpoint that runs while another connection writes "
-        "can damage a journal. restante's own cannot: none is automatic, and each takes the write lock",
+        "can damage a journal. restante's own checkpoints cannot: none is automatic, and each takes the write lock",
         "Write into the journal with restante only; other tools checkpoint by themselves. Use a Python with SQLite "
         "3.51.3 or newer, or one whose distributor has fixed the bug, when you can.",
     )
@@ -156,7 +156,7 @@ def _file_system(found: FileSystem) -> Finding:
     if found.kind in _WITHOUT_OWNERS:
         return notice(
             name,
-            f"{found.kind} has no owners: everybody who can read the disk can read the journal",
+            f"{found.kind} has no owners: anyone who can read the disk can read the journal",
             "Use a file system with owners where others have access to the machine.",
         )
     return ok(name, found.kind or "the system does not say which")
@@ -170,7 +170,9 @@ def _shared(path: Path) -> Iterator[Finding]:
 def _free_space(free: int | None, folder: Path) -> Finding:
     name = "free space"
     if free is None:
-        return notice(name, "the system does not say", f"Look at the disk of {folder} yourself.")
+        return notice(
+            name, "the system does not say", f"Check the free space on the disk of {folder} yourself."
+        )
     text = f"{free / _MB:,.0f} MB"
     if free >= _LITTLE_SPACE:
         return ok(name, text)
@@ -179,7 +181,7 @@ def _free_space(free: int | None, folder: Path) -> Finding:
 
 def _permissions(path: Path) -> list[Finding]:
     if not hasattr(os, "geteuid"):
-        return [ok("permissions", "this system has others")]
+        return [ok("permissions", "this system has permissions of another kind")]
     found = list(_folder_permissions(path.parent))
     for file in [*(beside(path, suffix) for suffix in PARTS), *_named(path, _DAMAGED)]:
         try:
@@ -198,7 +200,7 @@ def _folder_permissions(folder: Path) -> Iterator[Finding]:
         )
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        yield attention("permissions", f"everybody may replace the files in {folder}", f"chmod o-w {folder}")
+        yield attention("permissions", f"anyone can replace the files in {folder}", f"chmod o-w {folder}")
 
 
 def _file_permissions(file: Path, status: os.stat_result) -> Iterator[Finding]:
@@ -237,7 +239,7 @@ def _log(path: Path) -> Finding:
         return ok("log", text)
     return attention(
         "log",
-        f"{text}: something keeps it from being moved into the file",
+        f"{text}: something keeps it from being moved into the journal",
         "End long reads of the journal, such as an open transaction in another tool.",
     )
 
@@ -250,7 +252,7 @@ def _left_behind(path: Path) -> Iterator[Finding]:
         yield notice(
             "salvage",
             f"damaged files are still kept: {', '.join(damaged)}",
-            "Delete them, with their -wal and -shm, when nobody needs them any more.",
+            "Delete them, with their -wal and -shm, when they are no longer needed.",
         )
     if reserve := file_size(beside(path, ".ballast")):
         yield ok("reserve file", f"{reserve / _MB:,.1f} MB for a full disk")

@@ -116,7 +116,7 @@ def where(expression: str | Sequence[str], *, now: float) -> Where:
     first, last = 0, 2**62
     for word in expression.split() if isinstance(expression, str) else expression:
         if not is_text(word):
-            raise InvalidFilter(f"{word!a} is no text")
+            raise InvalidFilter(f"{word!a} is not text")
         clause, values = _word(word, now)
         clauses.append(clause)
         parameters.extend(values)
@@ -134,7 +134,7 @@ def _word(word: str, now: float) -> Clause:
         return _ANYWHERE, [word.translate(_ASCII_LOWER)] * 5
     key, value = match["key"], match["value"]
     if key not in KEYS:
-        raise InvalidFilter(f"{key!r} is no filter key; the keys are {', '.join(KEYS)}")
+        raise InvalidFilter(f"{key!r} is not a filter key; the keys are {', '.join(KEYS)}")
     if not value:
         reason = (
             "has no value; in a shell, $add unquoted becomes nothing: write op=add"
@@ -161,7 +161,9 @@ def _one_of(column: str, value: str) -> Clause:
     wanted: dict[str, None] = {}
     for each in value.split(","):
         if each not in VALUES[column]:
-            raise InvalidFilter(f"{_clipped(each)!r} is no {column}; there are {', '.join(VALUES[column])}")
+            raise InvalidFilter(
+                f"{_clipped(each)!r} is not a {column}; the {column}s are {', '.join(VALUES[column])}"
+            )
         wanted |= dict.fromkeys(sorted(UNSENT) if each == _UNSENT else [each])
     if len(wanted) == 1:
         return f"{column} = ?", [*wanted]
@@ -180,7 +182,7 @@ def _operator(value: str) -> Clause:
             values.append(name if name.startswith("$") else f"${name}")
         else:
             raise InvalidFilter(
-                f"{_clipped(each)!r} is no operator; there are {', '.join(VALUES['op'])},"
+                f"{_clipped(each)!r} is not an operator; the operators are {', '.join(VALUES['op'])},"
                 " and others with their $, quoted"
             )
     return (clauses[0] if len(clauses) == 1 else f"({' OR '.join(clauses)})"), values
@@ -196,7 +198,7 @@ def _status(value: str) -> Clause:
     if value == "none":
         return f"{_STATUS} IS NULL", []
     if not (value.isascii() and value.isdigit() and len(value) <= _STATUS_DIGITS):
-        raise InvalidFilter(f"status={value}: an HTTP status such as 400, or none")
+        raise InvalidFilter(f"status={value}: must be an HTTP status such as 400, or none")
     return f"coalesce({_STATUS}, 0) = ?", [int(value)]
 
 
@@ -224,7 +226,7 @@ def _range(part: str, value: str) -> tuple[int, int]:
         not bound or (bound.isascii() and bound.isdigit() and len(bound) <= _SEQ_DIGITS) for bound in bounds
     ):
         raise InvalidFilter(
-            f"seq={_clipped(value)}: a number, a range such as 100..200, 100.. or ..200, or several with commas"
+            f"seq={_clipped(value)}: must be a number, a range such as 100..200, 100.. or ..200, or several with commas"
         )
     return int(bounds[0] or 0), int(bounds[1] or _HIGHEST)
 
@@ -258,7 +260,7 @@ def _time(key: str, value: str, now: float) -> Clause:
     time = moment(value, now)
     if time is None:
         raise InvalidFilter(
-            f"{key}={value}: an age such as 90s, 5m, 2h, 7d, or a time such as 2026-01-31T12:00"
+            f"{key}={value}: must be an age such as 90s, 5m, 2h, 7d, or a time such as 2026-01-31T12:00"
         )
     return f"recorded_at {_TIMES[key]} ?", [time]
 

@@ -56,9 +56,9 @@ class Intake:
         unknown_operators: UnknownOperators = "refuse",
     ) -> None:
         if on_invalid not in get_args(OnInvalid):
-            raise ValueError(f"on_invalid is 'raise' or 'reject', not {on_invalid!r}")
+            raise ValueError(f"on_invalid must be 'raise' or 'reject', not {on_invalid!r}")
         if unknown_operators not in get_args(UnknownOperators):
-            raise ValueError(f"unknown_operators is 'refuse' or 'ship', not {unknown_operators!r}")
+            raise ValueError(f"unknown_operators must be 'refuse' or 'ship', not {unknown_operators!r}")
         self.token = token
         self.on_invalid = on_invalid
         self.serializer = serializer

@@ -199,7 +199,7 @@ def parse_json(text: str) -> Any:
     >>> parse_json('{"$set":{"a":1},"$set":{"b":2}}')
     Traceback (most recent call last):
     ...
-    ValueError: the name "$set" stands twice in an object
+    ValueError: the name "$set" appears twice in an object
     """
     return _decoder.decode(text)
 
@@ -214,7 +214,7 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in made if names.count(name) > 1)
-        raise ValueError(f"the name {json.dumps(twice[:_SHOWN])} stands twice in an object")
+        raise ValueError(f"the name {json.dumps(twice[:_SHOWN])} appears twice in an object")
     return made
 
 

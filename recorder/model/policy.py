@@ -58,24 +58,26 @@ class ShippingPolicy:
 
     def __post_init__(self) -> None:
         if self.in_doubt not in get_args(InDoubt):
-            raise ValueError(f"in_doubt is {', '.join(get_args(InDoubt))}, not {self.in_doubt!r}")
+            raise ValueError(f"in_doubt must be one of {', '.join(get_args(InDoubt))}, not {self.in_doubt!r}")
         if self.counted not in {False, True, "objects"}:
-            raise ValueError(f"counted is True, False or 'objects', not {self.counted!r}")
+            raise ValueError(f"counted must be True, False or 'objects', not {self.counted!r}")
         if self.counted and self.in_doubt != "hold":
             raise ValueError(
-                f"in_doubt is 'hold' where counted is {self.counted!r}, not {self.in_doubt!r}: "
-                "what is sent again, or given up, unasked makes the count wrong"
+                f"in_doubt must be 'hold' if counted is {self.counted!r}, not {self.in_doubt!r}: "
+                "what is sent again or given up without asking would make the count wrong"
             )
         if not 0 <= self.settle_after <= _A_DAY:
-            raise ValueError(f"settle_after is from 0 to {_A_DAY:,} seconds, not {self.settle_after!r}")
+            raise ValueError(f"settle_after must be from 0 to {_A_DAY:,} seconds, not {self.settle_after!r}")
         if not 0 <= self.linger <= _A_MINUTE:
-            raise ValueError(f"linger is from 0 to {_A_MINUTE} seconds, not {self.linger!r}")
+            raise ValueError(f"linger must be from 0 to {_A_MINUTE} seconds, not {self.linger!r}")
         if not 1 <= self.batch_updates <= MOST_UPDATES:
-            raise ValueError(f"batch_updates is from 1 to {MOST_UPDATES:,}, not {self.batch_updates!r}")
+            raise ValueError(f"batch_updates must be from 1 to {MOST_UPDATES:,}, not {self.batch_updates!r}")
         if self.batch_bytes < 1:
-            raise ValueError(f"batch_bytes is at least 1, not {self.batch_bytes!r}")
+            raise ValueError(f"batch_bytes must be at least 1, not {self.batch_bytes!r}")
         if self.updates_per_second is not None and not self.updates_per_second > 0:
-            raise ValueError(f"updates_per_second is more than 0, or None, not {self.updates_per_second!r}")
+            raise ValueError(
+                f"updates_per_second must be more than 0, or None, not {self.updates_per_second!r}"
+            )
 
 
 _A_MINUTE = 60

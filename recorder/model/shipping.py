@@ -33,7 +33,7 @@ class ShipReport:
         requests: Requests made by this call.
         stopped_by: ``done``: nothing is left that could go without a person; ``offline``: the service cannot
             be reached; ``paused``: a person must mend something; ``waiting``: a later call may go on;
-            ``busy``: another process ships this journal; ``timeout``: the time given was up.
+            ``busy``: another process is shipping this journal; ``timeout``: the time given was up.
         message: The cause in words; empty when done.
         retry_at: When another try makes sense, in seconds since the epoch.
     """

@@ -10,7 +10,7 @@ __all__ = ["check_token"]
 _ALLOWED = re.compile(r"[!#%&()+./0-9:=?@A-Z^_a-z|~-]+")
 _STRINGIFIED = {"none", "null", "undefined", "nan"}
 _HINT = (
-    "Take it from the project's settings, as it stands there: letters and digits, without blanks or quotes."
+    "Take it from the project's settings, as it stands there: letters and digits, without spaces or quotes."
 )
 _MOST_SHOWN = 60
 
@@ -25,7 +25,7 @@ def check_token(token: Any) -> None:
     >>> check_token("3a1c\n")
     Traceback (most recent call last):
     recorder.model.errors.WrongToken: '3a1c\n' is not a project's token: it has a line break in it
-    Take it from the project's settings, as it stands there: letters and digits, without blanks or quotes.
+    Take it from the project's settings, as it stands there: letters and digits, without spaces or quotes.
     """
     if not isinstance(token, str) or not token:
         given = "" if token is None or token == "" else f", not {type(token).__name__}"
@@ -38,12 +38,12 @@ def check_token(token: Any) -> None:
 def _fault(token: str) -> str | None:
     plain = re.sub(r"[^a-z]", "", token.casefold())
     if ("your" in plain and "token" in plain) or token.casefold() in _STRINGIFIED:
-        return "it stands for one that was never filled in"
+        return "it is a placeholder that was never filled in"
     wrong = _ALLOWED.sub("", token)[:1]
     if not wrong:
         return None
     if wrong in "\r\n":
         return "it has a line break in it"
     if wrong.isspace():
-        return "it has a blank in it"
+        return "it has a space in it"
     return f"it has {wrong!a} in it"

@@ -74,13 +74,13 @@ def shipping_of(statistics: Statistics, shipper: ShipperStatus, *, now: float) -
         state, lead = "waiting", ""
         cause = _cause(shipper)
         if settling is not None and not shipper.running:
-            lead = "No shipper is running; `restante ship` goes on."
+            lead = "No shipper is running; `restante ship` continues."
     elif shipper.running:
         state, lead = "shipping", f"Process {shipper.pid} is shipping."
     else:
         state, lead = "no_shipper", f"No shipper is running ({_seen(shipper, now)})."
     if state == "paused" and statistics.waiting:
-        lead += " Where it is the data after all, `restante retry state=waiting` sets bad entries aside one by one."
+        lead += " If the data is at fault, `restante retry state=waiting` sets bad entries aside one by one."
     parts = (
         lead,
         _settling(shipper, now),
@@ -170,11 +170,11 @@ def _trouble(state: ShippingState, lane: LaneStatus, now: float) -> str:
     if state == "offline":
         return f"Offline{since}: {cause}."
     if state == "paused":
-        return f"Paused{since}, something must be mended: {cause}.{_mended(cause)}"
+        return f"Paused{since}, something must be fixed: {cause}.{_mended(cause)}"
     if lane.outcome is AttemptOutcome.UNKNOWN:
         return f"Waiting{since}: no answer says whether the last request arrived ({cause})."
     ago = f" {age(long)} ago" if long >= 1 else ""
-    return f"Told to wait{ago}: {cause}."
+    return f"Asked to wait{ago}: {cause}."
 
 
 def _mended(cause: str) -> str:
@@ -273,7 +273,7 @@ def _stopped(report: ShipReport, shipper: ShipperStatus, now: float, *, commands
         case "busy":
             return f"Busy: {cause}."
         case "paused":
-            return f"Stopped, something must be mended: {cause}.{_mended(cause)}"
+            return f"Stopped, something must be fixed: {cause}.{_mended(cause)}"
     due = report.retry_at
     if report.in_doubt and not report.pending:
         due = _next_set_aside(shipper)  # before that, nothing is left to go

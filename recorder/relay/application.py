@@ -99,7 +99,7 @@ class Application:
         if endpoint is None and path not in routes:
             what = "feature flags and recordings are not relayed" if path in _ELSEWHERE else "no such route"
             return refusal(
-                HTTPStatus.NOT_FOUND, f"{path}: {what}; there are {', '.join([*Endpoint, *routes])}"
+                HTTPStatus.NOT_FOUND, f"{path}: {what}; the routes are {', '.join([*Endpoint, *routes])}"
             )
         methods = ("GET",) if endpoint is None else _INGESTION
         method = environ["REQUEST_METHOD"]

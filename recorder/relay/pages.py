@@ -37,7 +37,7 @@ class Pages:
     def __init__(self, origins: Collection[str], own_name: str | None) -> None:
         for origin in origins:
             if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin such as http://127.0.0.1:8000")
+                raise ValueError(f"{origin!r} is not an origin such as http://127.0.0.1:8000")
         self._origins = {origin.lower() for origin in origins}
         self._own_name = own_name
 

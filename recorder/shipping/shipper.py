@@ -129,7 +129,7 @@ class Shipper:
             ValueError: The limit is less than 1.
         """
         if limit is not None and limit < 1:
-            raise ValueError(f"limit is at least 1, not {limit!r}")
+            raise ValueError(f"limit must be at least 1, not {limit!r}")
         if self._process != os.getpid():
             self._reset()
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -185,7 +185,7 @@ class Shipper:
             if not self._claims.any_unsent() and not self._reserve.short:
                 return ShipReport()
             if not self._enter():
-                return self._report(stopped_by="busy", message="another process ships this journal")
+                return self._report(stopped_by="busy", message="another process is shipping this journal")
             try:
                 report = self._drain(call)
                 again, short = True, self._reserve.short

@@ -130,7 +130,7 @@ def _judge_status(answer: Answer, status: int, updates: int | None) -> Verdict:
         case 408 | 421 | 425 | 429:
             return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, reply))
         case 511:
-            return _verdict(answer, AttemptOutcome.OFFLINE, "HTTP 511: the network wants a login")
+            return _verdict(answer, AttemptOutcome.OFFLINE, "HTTP 511: the network requires a login")
         case 503 if reply.own or _header(answer, "retry-after"):
             return _verdict(answer, AttemptOutcome.WAIT, _with_code(answer, reply))
         case _ if 400 <= status < 500 and status not in _AFTER_PASSING_ON:  # noqa: PLR2004
@@ -160,7 +160,7 @@ def _judge_ok(answer: Answer, reply: _Reply) -> Verdict:
         return _verdict(
             answer,
             AttemptOutcome.OFFLINE,
-            "a web page instead of the service; perhaps the network wants a login",
+            "a web page instead of the service; perhaps the network requires a login",
         )
     return _verdict(
         answer, AttemptOutcome.UNKNOWN, "HTTP 200, an answer that is not the service's, or was cut"
@@ -199,7 +199,9 @@ def _judge_redirect(answer: Answer, status: int) -> Verdict:
         return _verdict(answer, AttemptOutcome.UNKNOWN, f"HTTP {status} to a location that is no address")
     if elsewhere:
         return _verdict(
-            answer, AttemptOutcome.OFFLINE, f"HTTP {status} to {location}; perhaps the network wants a login"
+            answer,
+            AttemptOutcome.OFFLINE,
+            f"HTTP {status} to {location}; perhaps the network requires a login",
         )
     return _verdict(answer, AttemptOutcome.PAUSED, f"HTTP {status}: the service's address is {location}")
 

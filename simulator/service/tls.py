@@ -60,7 +60,7 @@ def handshake_failure(error: OSError) -> str:
         return "connection closed · plain HTTP, and this port takes HTTPS"
     if isinstance(error, TimeoutError):
         reason = "timed out"
-    words = (reason or "the sender left").replace("_", " ").lower()
+    words = (reason or "the sender closed the connection").replace("_", " ").lower()
     hint = ": does the sender trust the authority's file?" if "alert" in words else ""
     return f"connection closed · TLS handshake failed, {words}{hint}"
 

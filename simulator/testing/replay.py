@@ -49,7 +49,7 @@ def to_test(
     <BLANKLINE>
     """
     if not name.isidentifier() or iskeyword(name):
-        raise ValueError(f"{name!r} cannot be a test's name: it is no Python identifier")
+        raise ValueError(f"{name!r} cannot be a test's name: it is not a Python identifier")
     if not note.isprintable():
         raise ValueError("a note is one line of printable text")
     history = [_json(place, message) for place, message in enumerate(messages, 1)]

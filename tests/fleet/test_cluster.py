@@ -140,7 +140,7 @@ def test_bad_line_is_named_in_any_block(tmp_path, line):
     good = b'{"$distinct_id": "a", "$properties": {}}\n'
     export.write_bytes(good * 5 + line + b"\n" + good)
     for begin in (0, 1, len(good), 3 * len(good) + 7):
-        with pytest.raises(BadExport, match=r"export\.jsonl, line 6, is no profile"):
+        with pytest.raises(BadExport, match=r"export\.jsonl, line 6, is not a profile"):
             list(profiles_of_block(Block(str(export), begin, 1_000)))
     with pytest.raises(BadExport, match="line 6"):
         list(profiles_of(str(export)))
@@ -178,7 +178,7 @@ def test_missing_scheduler_is_named(monkeypatch):
 
 @pytest.mark.parametrize("address", ["", "nonsense", "nonsense://10.0.0.5:8786", "tcp://10.0.0.5"])
 def test_wrong_address_is_refused(address):
-    with pytest.raises(cluster.ClusterUnavailable, match=r"is no address of a Dask scheduler"):
+    with pytest.raises(cluster.ClusterUnavailable, match=r"is not the address of a Dask scheduler"):
         cluster.inspect_by(address, ["a.db"])
 
 

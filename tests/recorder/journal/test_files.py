@@ -103,7 +103,7 @@ def test_file_mounted_alone_is_refused(filled, tmp_path):
         pytest.skip(f"this account may not mount: {done.stderr.decode().strip()}")
     try:
         for opened in (Journal, JournalReader):
-            with pytest.raises(JournalError, match="mount of its own") as refused:
+            with pytest.raises(JournalError, match="mounted by itself") as refused:
                 opened(mounted)
             assert "folder" in refused.value.hint
         assert [found.text for found in diagnose(mounted) if found.name == "file"]
@@ -376,7 +376,7 @@ def test_other_account_leaves_a_log_alone(others):
         beside(left, part).chmod(0o644)
     others.parent.chmod(0o777)
     before = state(others.parent)
-    with account(OTHER + 1), pytest.raises(JournalError, match="was not closed in order") as refused:
+    with account(OTHER + 1), pytest.raises(JournalError, match="was not closed properly") as refused:
         JournalReader(left)
     assert "copy left.db and its -wal" in refused.value.hint
     assert state(others.parent) == before

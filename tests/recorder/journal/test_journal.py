@@ -712,7 +712,7 @@ def test_busy_timeout_can_be_set(path):
         other.close()
         assert recorder.statistics().recorded == 1
     lock = OpenLock(path)
-    with lock.alone(0), pytest.raises(JournalBusy, match="holds the journal alone"):
+    with lock.alone(0), pytest.raises(JournalBusy, match="has the journal for itself"):
         Journal(path, busy_timeout=0.05)
 
 

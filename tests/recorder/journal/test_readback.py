@@ -473,7 +473,7 @@ def test_decision_is_for_a_whole_run(recorder, journal, path):
 
 @pytest.mark.parametrize("in_doubt", ["resend", "drop"])
 def test_counting_requires_to_hold(in_doubt):
-    with pytest.raises(ValueError, match="in_doubt is 'hold' where counted is True"):
+    with pytest.raises(ValueError, match="in_doubt must be 'hold' if counted is True"):
         ShippingPolicy(counted=True, in_doubt=in_doubt)
 
 

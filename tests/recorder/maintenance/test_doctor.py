@@ -270,7 +270,7 @@ def test_files_open_to_others_are_named(filled, name):
 
 def test_folder_open_to_everybody_is_named(filled):
     filled.parent.chmod(0o777)
-    assert "everybody" in found(filled, "permissions")[0].text
+    assert "anyone can" in found(filled, "permissions")[0].text
     filled.parent.chmod(0o1777)  # as /tmp is
     assert found(filled, "permissions")[0].severity is OK
 

@@ -281,7 +281,7 @@ def test_salvage_of_open_journal_is_refused(damaged):
     with pytest.raises(JournalBusy, match="open"):
         salvage(damaged)
     other.communicate("")
-    with ShipLock(damaged), pytest.raises(JournalBusy, match="ships"):
+    with ShipLock(damaged), pytest.raises(JournalBusy, match="shipping"):
         salvage(damaged)
     assert salvage(damaged) is None
 

@@ -628,7 +628,7 @@ def test_exported_profile_is_no_update(more):
 
 @pytest.mark.parametrize("text", ['{"a":1,"a":2}', '[{"$set":{"x":{"a":1,"b":2,"a":1}}}]'])
 def test_repeated_name_is_refused(text):
-    with pytest.raises(ValueError, match='the name "a" stands twice'):
+    with pytest.raises(ValueError, match='the name "a" appears twice'):
         parse_json(text)
 
 

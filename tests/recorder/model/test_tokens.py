@@ -57,9 +57,9 @@ def test_messages_own_token_is_checked(tmp_path, lane):
 
 
 def test_update_with_bad_token_says_so():
-    with pytest.raises(WrongToken, match="a blank"):
+    with pytest.raises(WrongToken, match="a space"):
         Intake("T").update({"$distinct_id": "ada", "$set": {}, "$token": " T"}, 1.0)
     (row,) = Intake("T", "reject").update({"$distinct_id": "ada", "$set": {}, "$token": " T"}, 1.0)
-    assert "a blank" in row.reason
+    assert "a space" in row.reason
     with pytest.raises((InvalidOperation, WrongToken)):
         Intake("T").update({"$distinct_id": "ada", "$set": {}, "$token": 5}, 1.0)

@@ -102,13 +102,13 @@ def test_try_that_is_due_is_now(retry_at):
 @pytest.mark.parametrize(
     ("outcome", "state", "begins"),
     [
-        (AttemptOutcome.WAIT, "waiting", "Told to wait 4 m ago: slow down."),
+        (AttemptOutcome.WAIT, "waiting", "Asked to wait 4 m ago: slow down."),
         (
             AttemptOutcome.UNKNOWN,
             "waiting",
             "Waiting for 4 m so far: no answer says whether the last request arrived (slow down).",
         ),
-        (AttemptOutcome.PAUSED, "paused", "Paused for 4 m so far, something must be mended: slow down."),
+        (AttemptOutcome.PAUSED, "paused", "Paused for 4 m so far, something must be fixed: slow down."),
     ],
 )
 def test_trouble_names_its_cause(outcome, state, begins):
@@ -169,7 +169,7 @@ def test_settling_says_how_long():
 
 def test_settling_without_shipper_says_so():
     sentence = told(DOUBT, settling_until=NOW + 28).sentence
-    assert sentence.startswith("No shipper is running; `restante ship` goes on. What is in doubt may still")
+    assert sentence.startswith("No shipper is running; `restante ship` continues. What is in doubt may still")
 
 
 def test_unknown_outcome_waits_for_settling():
@@ -248,7 +248,7 @@ def reported(statistics=None, settling_until=None, held=0, **report):
         (
             {"stopped_by": "paused", "message": "HTTP 401", "pending": 5, "requests": 1},
             (
-                "Shipped 0 entries in 1 request. Stopped, something must be mended: HTTP 401. "
+                "Shipped 0 entries in 1 request. Stopped, something must be fixed: HTTP 401. "
                 "`restante token` changes the project's token. "
                 "All of it is kept (5 entries unsent)."
             ),

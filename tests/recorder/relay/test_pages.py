@@ -89,5 +89,5 @@ def test_others_computer_is_known_by_address():
 
 @pytest.mark.parametrize("origin", ["null", "*", "kiosk.local", "http://kiosk.local/", "http://a b"])
 def test_what_is_no_origin_is_refused(origin):
-    with pytest.raises(ValueError, match="no origin"):
+    with pytest.raises(ValueError, match="not an origin"):
         Pages([origin], None)

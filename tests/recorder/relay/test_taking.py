@@ -119,7 +119,7 @@ def test_name_given_twice_is_refused(running):
     answer = running.ask("/engage?verbose=1", twice)
     assert verbose(answer) == {
         "status": 0,
-        "error": 'data, malformed JSON: the name "$set" stands twice in an object',
+        "error": 'data, malformed JSON: the name "$set" appears twice in an object',
     }
 
 

@@ -223,7 +223,7 @@ def test_overtaken_shipper_neither_claims_nor_settles(recorder, journal, path):
         is None
     )
     assert states(path) == {"in_doubt": 1, "pending": 1}
-    with pytest.raises(JournalError, match="another process ships now"):
+    with pytest.raises(JournalError, match="another process is shipping now"):
         claim(journal, old, 1, 10_000)
 
 

@@ -210,7 +210,7 @@ def assert_paused(device, report, cause):
 PORTALS = {
     "page": (answer(200, PAGE, kind="text/html; charset=utf-8"), "a web page instead of the service"),
     "redirect": (answer(302, b"", Location="http://login.harbour.example/?next=x"), "login.harbour.example"),
-    "511": (answer(511, PAGE, kind="text/html"), "the network wants a login"),
+    "511": (answer(511, PAGE, kind="text/html"), "the network requires a login"),
 }
 
 

@@ -19,7 +19,7 @@ WRONG = {
     "writes no state": (READ + "print('{}')", "state is not an object or null"),
     "writes a number": (READ + """print('{"state": 1}')""", "state is not an object or null"),
     "writes NaN": (READ + """print('{"state": {"a": NaN}}')""", "state.a: "),
-    "writes names twice": (READ + """print('{"state": {"a": 1, "a": 2}}')""", "stands twice in an object"),
+    "writes names twice": (READ + """print('{"state": {"a": 1, "a": 2}}')""", "appears twice in an object"),
     "writes half a character": (READ + """print('{"state": {"a": "\\\\ud800"}}')""", "state.a: "),
     "nests without end": (READ + "print('[' * 100_000)", "nested too deeply"),
     "is not UTF-8": (READ + r"sys.stdout.buffer.write(b'\xff\n')", "can't decode byte 0xff"),

@@ -130,7 +130,7 @@ def test_surplus_connection_is_closed():
         (b"nonsense", "connection closed · TLS handshake failed, "),
         (
             b"\x16\x03\x01\x02\x00\x01",
-            "connection closed · TLS handshake failed, the sender left",
+            "connection closed · TLS handshake failed, the sender closed the connection",
         ),
     ],
 )

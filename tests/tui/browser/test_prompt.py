@@ -41,7 +41,7 @@ async def test_wrong_words_are_told_as_typed(kiosk):
         await press(pilot, "slash", *"state=re")
         assert "!" not in text_of(pilot)
         await press(pilot, "x")
-        assert " ! 'rex' is no state; there are pending" in text_of(pilot)
+        assert " ! 'rex' is not a state; the states are pending" in text_of(pilot)
         await press(pilot, "backspace", "backspace", "backspace")
         assert "!" not in text_of(pilot)
 

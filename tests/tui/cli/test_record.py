@@ -182,7 +182,7 @@ BAD = {
     "user and group": (b'{"$distinct_id":"a","$group_key":"k","$group_id":"g","$set":{}}', "not both"),
     "text where a number must be": (b'{"$distinct_id":"a","$add":{"x":"1"}}', "$add.x"),
     "an exported profile": (b'{"$distinct_id":"a","$properties":{"x":1}}', 'write "$set" in place'),
-    "a name twice": (b'{"$distinct_id":"a","$set":{"x":1},"$set":{"y":1}}', '"$set" stands twice'),
+    "a name twice": (b'{"$distinct_id":"a","$set":{"x":1},"$set":{"y":1}}', '"$set" appears twice'),
     "another token": (b'{"$token":"OTHER","$distinct_id":"a","$set":{}}', "another project"),
     "over a megabyte": (b'{"$distinct_id":"a","$set":{"x":"' + b"x" * 1_000_001 + b'"}}', "limit"),
 }
@@ -462,7 +462,7 @@ def test_name_that_stands_twice_is_refused(restante, journal, entries):
     line = '{"$distinct_id": "ada", "$set": {"a": 1}, "$set": {"\\u009b": 2}}'
     ran = restante("record", "--token", "T", "-j", journal, stdin=f"{GOOD}\n{line}")
     assert ran.code == 2
-    assert 'line 2: message: is not JSON: the name "$set" stands twice in an object' in ran.err
+    assert 'line 2: message: is not JSON: the name "$set" appears twice in an object' in ran.err
     assert entries(journal) == []
 
 

@@ -67,7 +67,7 @@ def test_projects_ship_to_one_service(restante, tmp_path):
             ":: can be reached by others: say who may with --allow",
         ),
         (["--token", "T", "--listen", "::", "--allow", "here"], "'here' does not appear to be"),
-        (["--token", "T", "--origin", "kiosk.local"], "is no origin such as"),
+        (["--token", "T", "--origin", "kiosk.local"], "is not an origin such as"),
         (["--token", "your token"], "is not a project's token"),
         (["--token", "T", "--batch-updates", "0"], "--batch-updates"),
     ],

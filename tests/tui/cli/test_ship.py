@@ -387,7 +387,7 @@ def test_another_shipper_exits_1(restante, journal, append, service):
     with ShipLock(journal):
         ran = restante("ship", "-j", journal, "--url", service.url)
     assert ran.code == 1
-    assert "Busy: another process ships this journal" in ran.err
+    assert "Busy: another process is shipping this journal" in ran.err
     assert counts(journal).pending == 5
     assert service.messages() == []
     assert restante("ship", "-j", journal, "--url", service.url).code == 0

@@ -115,7 +115,7 @@ def test_waiting_says_the_services_words(append, status, ship):
     ship({"at": 1, "fault": "status", "code": 429, "retry_after": 30})
     ran = status()
     assert ran.code == 0
-    assert re.match(r"Told to wait(?: \d+ s ago)?: HTTP 429: Too Many Requests\.", ran.out)
+    assert re.match(r"Asked to wait(?: \d+ s ago)?: HTTP 429: Too Many Requests\.", ran.out)
 
 
 def test_in_doubt_needs_attention(append, status, ship):
@@ -177,7 +177,7 @@ def test_paused_needs_attention(append, status, ship):
     ran = status()
     assert ran.code == 1
     assert re.match(
-        r"Paused(?: for \d+ s so far)?, something must be mended: HTTP 401: Unauthorized\.", ran.out
+        r"Paused(?: for \d+ s so far)?, something must be fixed: HTTP 401: Unauthorized\.", ran.out
     )
     assert "`restante token` changes the project's token." in ran.out
 
