@@ -130,7 +130,7 @@ def refusal(text: str) -> str:
     """Return why a text is no filter, safe to print, or nothing.
 
     >>> refusal("colour=red").split(";")[0], refusal("op=add")
-    ("'colour' is no filter key", '')
+    ("'colour' is not a filter key", '')
     """
     try:
         where(words_of(text), now=0.0)
