@@ -1,12 +1,13 @@
 """Policy of shipping: sizes, pace, and entries in doubt. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from recorder.model.json_value import MAX_UPDATE_BYTES
-from recorder.model.shipping import Counted, InDoubt
+from recorder.model.shipping import Counted, InDoubt, ShipperStatus
 
-__all__ = ["ShippingPolicy"]
+__all__ = ["ShippingPolicy", "completed"]
 
 MOST_UPDATES = 2_000  # the service's documented limit of a request
 
@@ -78,6 +79,23 @@ class ShippingPolicy:
             raise ValueError(
                 f"updates_per_second must be more than 0, or None, not {self.updates_per_second!r}"
             )
+
+
+def completed(given: Mapping[str, Any], last: ShipperStatus) -> ShippingPolicy:
+    """Return the policy given, completed from the last shipper's: nobody resends by hand what an app holds.
+
+    Raises:
+        ValueError: A value is out of range, or does not go with another.
+
+    >>> completed({}, ShipperStatus(in_doubt="hold", counted=True)).counted
+    True
+    """
+    counted = given.get("counted", last.counted)
+    if counted and last.counted:
+        counted = last.counted  # maybe "objects", which an app chose
+    kept = {"in_doubt": "hold" if counted else last.in_doubt, "settle_after": last.settle_after}
+    known = {name: value for name, value in kept.items() if value is not None}
+    return ShippingPolicy(**{**known, **given, "counted": counted})
 
 
 _A_MINUTE = 60

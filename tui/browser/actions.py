@@ -16,11 +16,11 @@ from recorder import (
     Recorder,
     RestanteError,
     Shipper,
-    ShippingPolicy,
     ShipReport,
 )
 from recorder.journal.decisions import Decision, Undo, Verb
 from recorder.model.json_value import parse_json
+from recorder.model.policy import completed
 from recorder.model.reports import Forgotten
 from recorder.reading.sentence import report_sentence
 from recorder.shipping.profiles import HttpProfiles, settle
@@ -292,7 +292,7 @@ class Actions:
         transport = self._gateway.transport()
         try:
             with Journal(self._gateway.path) as journal, JournalReader(self._gateway.path) as reader:
-                shipper = Shipper(journal, transport, _policy(reader))
+                shipper = Shipper(journal, transport, completed({}, reader.shipping()))
                 report = shipper.ship(progress=lambda report: progress(_step(report)), stop=stop)
                 if stop.is_set() and report.stopped_by == "timeout":
                     report = replace(report, message="a person stopped it")
@@ -322,13 +322,6 @@ def _refusal(check: Callable[[Any], None], text: str) -> str:
     except InvalidOperation as error:
         return str(error)
     return ""
-
-
-def _policy(reader: JournalReader) -> ShippingPolicy:
-    """Return the policy of the journal's last shipper, so that nobody resends by hand what an app holds."""
-    last = reader.shipping()
-    kept = {"in_doubt": last.in_doubt, "settle_after": last.settle_after}
-    return ShippingPolicy(**{name: value for name, value in kept.items() if value is not None})  # type: ignore[arg-type]
 
 
 def named(numbers: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from recorder import ShippingPolicy
+from recorder.model.policy import completed
 from recorder.model.shipping import ShipperStatus
 from tui.cli import options
 
@@ -56,15 +57,9 @@ def policy_options(command: options.Command) -> options.Command:
 
 
 def policy_of(given: dict[str, Any], last: ShipperStatus) -> ShippingPolicy:
-    """Return the policy given, completed from the last shipper's: nobody resends by hand what an app holds."""
-    counted = given.get("counted", last.counted)
-    if counted and last.counted:
-        counted = last.counted  # maybe "objects", which an app chose
-    kept = {"in_doubt": "hold" if counted else last.in_doubt, "settle_after": last.settle_after}
-    known = {name: value for name, value in kept.items() if value is not None}
-    given = {**given, "counted": counted}
+    """Return the policy given, completed from the last shipper's."""
     try:
-        return ShippingPolicy(**{**known, **given})
+        return completed(given, last)
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
         raise options.BadInput(f"--{name.replace('_', '-')} {rest}.") from error

@@ -1,11 +1,15 @@
 """The question about what is in doubt offers to settle it, by the profiles of a service on sockets."""
 
+from threading import Event
+
 import pytest
 
 from recorder import HttpTransport, Journal, JournalReader, Recorder, Shipper, ShippingPolicy
 from simulator.service import Service
 from tests.tui.browser.harness import browsing, press, settled, text_of
 from tests.tui.browser.test_browsing import said
+from tui.browser.actions import Actions
+from tui.browser.gateway import Gateway
 from tui.browser.screens.confirm import ConfirmScreen
 
 ACCOUNT = ("ops", "s3cr3t", "7")
@@ -39,6 +43,17 @@ def states(stage):
 
 def flat(pilot):
     return " ".join(text_of(pilot).replace("│", " ").split())
+
+
+def test_browser_ships_as_before(doubtful):
+    """A shipper that did not count would leave the next one of the app not counting, too."""
+    with Service() as service:
+        path = doubtful(service).path
+        with Gateway(path, write=True, transport=lambda: HttpTransport(url=service.url)) as gateway:
+            Actions(gateway).ship(lambda _: None, Event())
+    with JournalReader(path) as reader:
+        last = reader.shipping()
+    assert (last.in_doubt, last.counted, last.settle_after) == ("hold", True, 0)
 
 
 async def test_question_settles_by_the_profiles(doubtful):
