@@ -130,7 +130,7 @@ class JournalConsumer:
         Args:
             endpoint: ``people``, ``groups``, ``events`` or ``imports``.
             json_message: As the SDK makes it; an array of messages is journaled whole, or not at all.
-            api_key: Not used, for the service wants the secret alone. The SDK may hand over both here:
+            api_key: Not used: the service wants only the secret. The SDK may hand over both here:
                 ``(api_key, api_secret)``.
             api_secret: The secret for imports from now on, unless the constructor was given credentials.
                 Kept in memory only.
@@ -185,7 +185,7 @@ class JournalConsumer:
 
     @_sdk_errors()
     def flush(self, timeout: float | None = 10.0) -> "ShipReport":
-        """Send all that may go now, and report; never raise for what the network does.
+        """Send all that can be sent now, and report; failures of the network raise nothing.
 
         Args:
             timeout: Seconds in all; None for no limit.

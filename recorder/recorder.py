@@ -142,7 +142,7 @@ class Recorder(PeopleApi):
         return Batch(self, self._accept, commit)
 
     def flush(self, timeout: float | None = 10.0) -> "ShipReport":
-        """Send all that may go now, and report; never raise for what the network does.
+        """Send all that can be sent now, and report; failures of the network raise nothing.
 
         Args:
             timeout: Seconds in all; None for no limit.

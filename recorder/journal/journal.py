@@ -248,7 +248,7 @@ class Journal:
         """Read from their profiles which counted entries in doubt were applied; see `ShippingPolicy.counted`.
 
         Applied ones end as shipped; the rest is sent again by the next `Shipper`, and not counted as possibly twice.
-        Profiles that do not tell stay held. A call that fails leaves nothing behind; the next one begins anew.
+        Profiles that do not show it stay held. A call that fails leaves nothing behind; the next one begins anew.
 
         Args:
             profiles: Writes and reads profiles at the service.
@@ -265,7 +265,7 @@ class Journal:
         return settle(self._connection, profiles, time.time(), uptime())
 
     def write_fences(self, write: Callable[[bytes], bool]) -> "Fenced":
-        """Write the fences of `settle` by what sends updates, a JSON array, and returns True if they were accepted."""
+        """Write the fences of `settle` with what sends a JSON array of updates, and returns True if accepted."""
         from recorder.journal.readback import write_fences
 
         self.claims.settle_if_abandoned(time.time(), uptime())

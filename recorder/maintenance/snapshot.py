@@ -24,7 +24,7 @@ def snapshot(
     """Copy a journal as it stands at one moment, while others record and ship.
 
     The copy is marked: it can be read, and nothing is recorded into it or shipped from it. It is readable by its
-    owner only. Killed in the middle, an empty file and one that ends in ``.part`` stay behind.
+    owner only. If it is killed, an empty file and one that ends in ``.part`` stay behind.
 
     Args:
         path: The journal's file.

@@ -82,7 +82,7 @@ class InvalidOperation(RestanteError, ValueError):
 
 
 class InvalidFilter(RestanteError, ValueError):
-    """A filter expression is not one."""
+    """A filter expression is not valid."""
 
     hint = (
         "Filters are words such as state=rejected, op=add, profile=ada, seq=100..200, since=2h; != negates."
@@ -90,7 +90,7 @@ class InvalidFilter(RestanteError, ValueError):
 
 
 class JournalError(RestanteError):
-    """Something about the journal's file."""
+    """A problem with the journal's file."""
 
 
 class JournalMissing(JournalError):
@@ -112,7 +112,7 @@ class JournalTooNew(JournalError):
 
 
 class JournalDamaged(JournalError):
-    """SQLite cannot read the journal, or a value in it makes no sense; it was not wiped."""
+    """SQLite cannot read the journal, or a value in it makes no sense. Nothing was deleted."""
 
     hint = (
         "Stop everything that has it open, then run `restante salvage`: it makes a new journal of all that can be "
@@ -151,7 +151,7 @@ class JournalClosed(JournalError):
 
 
 class WrongToken(JournalError):
-    """A journal belongs to one project, and this is another."""
+    """The token is not valid, or is another project's than the journal's."""
 
     hint = "Use another journal for another project."
 

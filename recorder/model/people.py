@@ -74,7 +74,7 @@ class PeopleApi(ABC):
 
     @abstractmethod
     def flush(self, timeout: float | None = 10.0) -> "ShipReport":
-        """Ship what may go now; `timeout` in seconds."""
+        """Ship what can be sent now; `timeout` in seconds."""
 
     @abstractmethod
     def close(self, timeout: float = 2.0) -> None:

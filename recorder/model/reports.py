@@ -40,7 +40,7 @@ class Entry:
         group_key: A group's key; None for a user's profile.
         profile: The profile's or group's id.
         operator: Such as ``$set``; None for events, imports and messages rejected for not having exactly one.
-        message: The update as the service gets it, but for the project's token.
+        message: The update as the service gets it, without the project's token.
         recorded_at: Seconds since the epoch.
         state: Its state.
         attempt: The attempt that settled it last.
@@ -92,7 +92,7 @@ class Attempt:
         first: The lowest entry number it carried.
         last: The highest entry number it carried.
         entries: How many entries it carried.
-        updates: How many updates that were: fewer where they were folded.
+        updates: How many updates these made: fewer where they were folded.
         bytes: The size of its body.
         digest: The first 16 hexadecimal digits of the body's SHA-256.
         started_at: When it was written down, before it was sent; seconds since the epoch.
@@ -228,9 +228,9 @@ class Statistics:
 
     Attributes:
         recorded: How many entries were ever recorded.
-        possibly_twice: How many may have been applied twice: sent again after an outcome nobody knows.
+        possibly_twice: How many may have been applied twice: sent again after an unknown outcome.
         out_of_order: How many were sent after later ones of their profile.
-        pruned: How many of all these are not kept any more: they were folded into their profiles' baseline, or given
+        pruned: How many of all these are no longer kept: they were folded into their profiles' baseline, or given
             up, and are counted for ever.
         bytes: The size of the journal with its write-ahead log.
         oldest_pending_seconds: The age of the oldest entry that is still to be sent; None where there is none.

@@ -23,7 +23,7 @@ StoppedBy = Literal["done", "offline", "paused", "waiting", "busy", "timeout"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipReport:
-    """Result of one call that shipped.
+    """Result of one call to ship.
 
     Attributes:
         shipped: Entries the service accepted in this call.

@@ -257,7 +257,7 @@ def report_sentence(
         found = needs(statistics, shipper, now=now)
         parts += [need.text for need in found if need.name in {"held", "unanswered"}]
     if left := report.pending + statistics.in_doubt:
-        parts.append(f"All of it is kept ({_unsent(left, statistics.in_doubt)}).")
+        parts.append(f"The rest is kept ({_unsent(left, statistics.in_doubt)}).")
     elif report.stopped_by == "done":
         parts.append("Nothing is left.")
     return " ".join(part for part in parts if part)
@@ -279,5 +279,5 @@ def _stopped(report: ShipReport, shipper: ShipperStatus, now: float, *, commands
         due = _next_set_aside(shipper)  # before that, nothing is left to go
     when = f" Due in {age(due - now)}." if due is not None and due - now >= 1 else ""
     if commands and due is not None and due - now > _LONGEST_BACKOFF:
-        when += " `restante ship --now` asks at once."
+        when += " `restante ship --now` tries at once."
     return f"Stopped: {cause}.{when}"

@@ -110,9 +110,9 @@ class Shipper:
         progress: Callable[[ShipReport], None] | None = None,
         stop: threading.Event | None = None,
     ) -> ShipReport:
-        """Send all that may go now. Sleeps only to keep the policy's pace.
+        """Send all that can be sent now. Sleeps only to keep the policy's pace.
 
-        A back-off from before is skipped, a Retry-After of the service only with `now`, or where this shipper's
+        An earlier back-off is skipped; a Retry-After of the service only with `now`, or if this shipper's
         service is another one. The first failure ends its lane for this call.
 
         Args:

@@ -32,7 +32,9 @@ def audit_command(context: click.Context, path: Path, for_programs: bool) -> Non
         entries, attempts = count(audited.entries, "entry", "entries"), count(audited.attempts, "attempt")
         for disagreement in audited.disagreements:
             options.say(str(disagreement))
-        verdict = "every account agrees" if audited.agrees else f"{len(audited.disagreements)} disagree"
+        verdict = (
+            "every account agrees" if audited.agrees else count(len(audited.disagreements), "disagreement")
+        )
         options.say(
             f"Counted {entries} and {attempts}: ", (verdict, options.verdict(good=audited.agrees)), "."
         )

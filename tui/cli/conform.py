@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from recorder.model.text import count
 from simulator.conformance import (
     Command,
     Deviation,
@@ -170,7 +171,7 @@ def _in_words(report: Report) -> Iterator[str]:
         yield f"vector: {options.as_json(shown['vector'])}\n"
         yield shown["test"]
     if faults:
-        yield f"It deviates in {len(faults):,} cases; --json has all of them."
+        yield f"It deviates in {count(len(faults), 'case')}; --json has all of them."
     else:
         yield "It conforms." if report.conforms else "Nothing was checked: no case passed, and none failed."
 

@@ -73,7 +73,9 @@ def entries_command(words: list[str], path: Path, limit: int, until: str | None,
         options.narrate("No entry matches." if words else "Nothing is recorded yet.")
     if counts.pruned:
         how = "shipped earlier, or lost," if counts.lost else "shipped earlier"
-        options.narrate(f"{count(counts.pruned, 'entry', 'entries')} {how} are no longer kept.")
+        options.narrate(
+            f"{count(counts.pruned, 'entry', 'entries')} {how} {'is' if counts.pruned == 1 else 'are'} no longer kept."
+        )
 
 
 def _cells(entry: Entry, now: float) -> tuple[str, ...]:

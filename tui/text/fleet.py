@@ -26,7 +26,9 @@ def format_report(report: Report) -> Iterator[str]:
         yield f"{printable(device.file)}: {'; '.join(_device(report, device))}"
     rest = len(current) - len(calling)
     if rest:
-        yield f"{'The other ' * bool(calling)}{count(rest, 'device needs', 'devices need')} no attention."
+        devices = count(rest, "device needs", "devices need")
+        others = "device needs" if rest == 1 else devices
+        yield f"{f'The other {others}' if calling else devices} no attention."
     for older, newer in sorted(report.versions.superseded.items()):
         yield f"{printable(older)}: an older snapshot of {printable(newer)}, which is used"
     for file, counter in report.hidden.items():

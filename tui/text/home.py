@@ -200,7 +200,7 @@ def home_lines(name: str, home: Home, width: int) -> Iterator[Line]:
         yield [(f" {place}  ", look_of(need)), (first, "")]
         for line in others + folded(means(need, {}), max(width - 4, 20)):
             yield [(f"    {line}", "")]
-    for text in by_itself(name, home, "`restante ship`"):
+    for text in by_itself(name, home, "run `restante ship`"):
         yield from _hanging(" -  ", text, width)
     yield from flow_lines(home, width)
     facts = home.facts

@@ -233,7 +233,7 @@ def reported(statistics=None, settling_until=None, held=0, **report):
         ),
         (
             {"stopped_by": "offline", "message": "connection refused", "pending": 5},
-            "Shipped 0 entries in 0 requests. Offline: connection refused. All of it is kept (5 entries unsent).",
+            "Shipped 0 entries in 0 requests. Offline: connection refused. The rest is kept (5 entries unsent).",
         ),
         (
             {
@@ -243,21 +243,21 @@ def reported(statistics=None, settling_until=None, held=0, **report):
                 "retry_at": NOW + 90,
                 "requests": 1,
             },
-            "Shipped 0 entries in 1 request. Stopped: slow down. Due in 1 m. All of it is kept (5 entries unsent).",
+            "Shipped 0 entries in 1 request. Stopped: slow down. Due in 1 m. The rest is kept (5 entries unsent).",
         ),
         (
             {"stopped_by": "paused", "message": "HTTP 401", "pending": 5, "requests": 1},
             (
                 "Shipped 0 entries in 1 request. Stopped, something must be fixed: HTTP 401. "
                 "`restante token` changes the project's token. "
-                "All of it is kept (5 entries unsent)."
+                "The rest is kept (5 entries unsent)."
             ),
         ),
         (
             {"stopped_by": "waiting", "message": "reset", "in_doubt": 5, "requests": 1, "retry_at": NOW + 1},
             (
                 "Shipped 0 entries in 1 request. Stopped: reset. Due in 30 s. "
-                "All of it is kept (5 entries unsent, 5 of them in doubt)."
+                "The rest is kept (5 entries unsent, 5 of them in doubt)."
             ),
         ),
     ],
@@ -271,7 +271,7 @@ def test_browser_names_no_commands():
     report = ShipReport(rejected=4, requests=1, pending=2)
     assert report_sentence(report, statistics, shipper, now=NOW, commands=False) == (
         "Shipped 0 entries in 1 request. 4 rejected. 1 profile held: 3 entries may have been applied. 2 wait behind. "
-        "All of it is kept (5 entries unsent, 3 of them in doubt)."
+        "The rest is kept (5 entries unsent, 3 of them in doubt)."
     )
 
 
@@ -279,7 +279,7 @@ def test_report_names_who_decides():
     statistics = Statistics(waiting=2, in_doubt=3)
     assert reported(statistics, shipped=1, requests=1, pending=2, held=1) == (
         f"Shipped 1 entry in 1 request. Held for a person to decide: 1 profile, and 2 entries behind; {DECIDE}. "
-        "All of it is kept (5 entries unsent, 3 of them in doubt)."
+        "The rest is kept (5 entries unsent, 3 of them in doubt)."
     )
 
 

@@ -35,7 +35,7 @@ def test_disagreements_are_listed(restante, shipped):
         "pending: counted 1, noted -2",
         "shipped: counted 2, noted 5",
         "shipped entries without a request that shipped them: counted 1, noted 0 (first: entry 2)",
-        "Counted 3 entries and 1 attempt: 3 disagree.",
+        "Counted 3 entries and 1 attempt: 3 disagreements.",
     ]
 
 

@@ -60,7 +60,7 @@ def test_without_a_terminal_it_is_status(restante, journal, append):
     ("options", "words"),
     [
         (["--size", "wide"], "is not a size"),
-        (["colour=red"], "no filter key"),
+        (["colour=red"], "not a filter key"),
         (["--screenshot", "nowhere/screen.svg"], "there is no folder"),
     ],
 )
@@ -85,10 +85,10 @@ def test_malformed_account_is_refused(restante, journal, append):
     ("written", "words"),
     [
         ('theme = "plaid"', "there is no theme 'plaid'"),
-        ('keys."journal.retry" = "not a key"', "'not a key' is no key"),
-        ('keys."journal.retry" = "ctrl+nokey"', "'ctrl+nokey' is no key"),
+        ('keys."journal.retry" = "not a key"', "'not a key' is not a key"),
+        ('keys."journal.retry" = "ctrl+nokey"', "'ctrl+nokey' is not a key"),
         ('keys."journal.retry" = ""', "no key is given"),
-        ('keys."journal.retry" = "r,"', "is no key"),
+        ('keys."journal.retry" = "r,"', "is not a key"),
         ('keys."journal.dance" = "d"', "'journal.dance' is not a key id"),
         ("keys = 1", "must be lines such as"),
     ],

@@ -72,7 +72,7 @@ def test_many_faults_are_listed_in_json(conform):
     assert report["counts"]["documented"]["failed"] > 50
     assert len(report["deviations"]) == sum(counts.get("failed", 0) for counts in report["counts"].values())
     assert list(report["deviations"][0]) == ["vector", "found", "found_groups", "policies", "test"]
-    assert f"It deviates in {len(report['deviations']):,} cases; --json has all of them." in words.out
+    assert f"It deviates in {len(report['deviations'])} case" in words.out
 
 
 def test_skipping_everything_is_no_success(restante):

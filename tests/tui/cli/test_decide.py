@@ -241,7 +241,7 @@ def test_bad_filter_is_refused(restante, set_aside, verb):
     before = states(set_aside)
     ran = restante(verb, "state=lost_in_space", "--yes", "-j", set_aside)
     assert (ran.code, ran.out) == (2, "")
-    assert "there are pending, sending" in ran.err
+    assert "the states are pending, sending" in ran.err
     assert states(set_aside) == before
 
 

@@ -114,7 +114,7 @@ def test_empty_journal_says_so(restante, journal):
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("state=lost_in_space", "there are pending, sending"),
+        ("state=lost_in_space", "the states are pending, sending"),
         ("colour=red", "the keys are state, op"),
         ("op=", "write op=add"),
         ("seq=a..b", "100..200"),
@@ -236,7 +236,7 @@ def test_hostile_filter_is_escaped(restante, journal):
     hostile(journal)
     terminal = Terminal()
     restante("entries", "-j", journal, "state=\x1b]0;pwned\x07\u202e", stderr=terminal)
-    assert "is no state" in terminal.plain
+    assert "is not a state" in terminal.plain
     assert is_harmless(terminal.plain)
 
 

@@ -363,7 +363,7 @@ def test_retry_after_ends_at_another_destination(restante, journal, append, serv
     append(*UPDATES)
     service.set_faults([{"at": 1, "fault": "status", "code": 503, "retry_after": 86_400}])
     ran = restante("ship", "-j", journal, "--url", service.url)
-    assert "Due in 23 h 59 m. `restante ship --now` asks at once." in ran.err
+    assert "Due in 23 h 59 m. `restante ship --now` tries at once." in ran.err
     assert "`restante ship --now` tries again" in restante("status", "-j", journal).out
     assert restante("ship", "-j", journal).code == 1
     with Service() as other:

@@ -114,7 +114,7 @@ def test_outage_is_one_line(watch, journal, append, closed_port, until):
     watching.said()
     assert watching.said() == (
         f"Shipped 0 entries in 1 request to {closed_port}. "
-        "Offline: connection refused. All of it is kept (3 entries unsent).\n"
+        "Offline: connection refused. The rest is kept (3 entries unsent).\n"
     )
 
     def tried_again():
