@@ -101,7 +101,7 @@ def _warming_up(make: Callable[[], Implementation]) -> Callable[[Any], None]:
 def _test(
     law: Law, make: Callable[[], Implementation], caller: FrameSummary, wraps: list[Callable[[Any], Any]]
 ) -> Callable[..., None]:
-    def test(_self: object, **variables: Any) -> None:
+    def test(self: object, **variables: Any) -> None:  # noqa: ARG001  # older Hypotheses give it by name
         law(make, **variables)
 
     test.__name__ = test.__qualname__ = f"test_{law.name}"
