@@ -37,7 +37,7 @@ from tui.cli import main
 main()"""
 # What is typed, what shows when it has acted, and for how many seconds a person looks at it.
 STEPS = (
-    ("restante demo", "Next: README.md", 8),
+    ("restante demo", "Next: write", 8),
     ("restante status", "adds up", 7),
     ("restante tui --write", "? help", 6),
     ("Enter", "SEQ", 6),
