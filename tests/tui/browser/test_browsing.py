@@ -146,7 +146,7 @@ async def test_invalid_filter_changes_nothing(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "slash")
         await type_in(pilot, "colour=red")
-        assert any("no filter key" in line for line in screen_text(pilot.app))
+        assert any("not a filter key" in line for line in screen_text(pilot.app))
         assert len(shown(pilot)) > 10
 
 
