@@ -280,7 +280,9 @@ async def test_detail_indents_the_payload(stage):
 
 def test_long_copy_warns():
     assert copied_words("it", "x" * 75_000, "elsewhere") == "Copied it, 75.0 kB."
-    assert copied_words("it", "x" * 75_001, "elsewhere").endswith("many refuse so much: elsewhere")
+    assert copied_words("it", "x" * 75_001, "elsewhere").endswith(
+        "many terminals refuse that much: elsewhere"
+    )
 
 
 # --- the editor
