@@ -4,7 +4,6 @@ import base64
 import gzip
 import json
 import socket
-import time
 from contextlib import closing
 
 import pytest
@@ -277,15 +276,6 @@ def test_connection_is_kept_alive_between_requests(service):
                 answer += wire.recv(65536)
             assert b"Connection: close" not in answer
     assert service.profiles() == {"ada": {"visits": 3}}
-
-
-def test_nagle_is_off(service, http):
-    send(http, service, [increment()])
-    started = time.perf_counter()
-    for _ in range(25):
-        send(http, service, [increment()])
-    # Nagle and delayed acknowledgement together cost 40 ms an answer.
-    assert time.perf_counter() - started < 25 * 0.040
 
 
 def test_reject_all_applies_nothing(http):
