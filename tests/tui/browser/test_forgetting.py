@@ -36,15 +36,6 @@ def asked(pilot):
     return " ".join(" ".join(screen_text(pilot.app)).replace("│", " ").split())
 
 
-async def test_read_only_erases_nothing(ada):
-    async with browsing(ada) as pilot:
-        await press(pilot, "X")
-        assert said(pilot) == ["Read-only: forget needs --write. Start it with --write to change anything."]
-        await press(pilot, "2", "X")
-        assert len(said(pilot)) == 2
-    assert forgotten(ada) == 0
-
-
 async def test_forget_takes_profile_of_entry(ada):
     async with browsing(ada, size=(120, 36), write=True) as pilot:
         await press(pilot, "j", "X")

@@ -158,17 +158,6 @@ async def test_collecting_ids_shows_progress(stage, monkeypatch):
 # --- one profile
 
 
-async def test_profile_shows_shipped_and_predicted(ada):
-    async with browsing(ada) as pilot:
-        await press(pilot, "2", "j", "enter")
-        shipped = Simulator.from_journal(ada.path, shipped_only=True).profile("ada@ex.org")
-        predicted = Simulator.from_journal(ada.path).profile("ada@ex.org")
-        assert values(pilot)["plan"] == (json.dumps(shipped["plan"]), json.dumps(predicted["plan"]))
-        marks = {row.name: row.mark for row in shown(pilot).rows}
-        differ = {name for name in {*shipped, *predicted} if shipped.get(name) != predicted.get(name)}
-        assert {name for name, mark in marks.items() if mark != " "} == differ
-
-
 @pytest.mark.long
 async def test_search_goes_to_properties(ada):
     """As typed; escape goes back, n and N go round, and a list at the side stays as it is."""
@@ -199,8 +188,14 @@ async def test_search_goes_to_properties(ada):
 
 
 async def test_steps_show_before_and_after(ada):
+    """At first, what was shipped and what is predicted, where they differ with a mark."""
     async with browsing(ada) as pilot:
         await show(pilot, "ada@ex.org", None, None)
+        shipped = Simulator.from_journal(ada.path, shipped_only=True).profile("ada@ex.org")
+        predicted = Simulator.from_journal(ada.path).profile("ada@ex.org")
+        assert values(pilot)["plan"] == (json.dumps(shipped["plan"]), json.dumps(predicted["plan"]))
+        differ = {name for name in {*shipped, *predicted} if shipped.get(name) != predicted.get(name)}
+        assert {row.name for row in shown(pilot).rows if row.mark != " "} == differ
         timeline = Simulator.from_journal(ada.path).timeline("ada@ex.org")
         for n in range(len(timeline), 0, -1):
             await press(pilot, BACK)
@@ -237,10 +232,6 @@ async def test_blame_goes_to_entry_and_back(ada):
         await press(pilot, "p")
         assert pilot.app.view.where == "profiles"
         assert shown(pilot).title.startswith("ada@ex.org  at 9 of 10: #13 $add")
-
-
-async def test_enter_on_step_shows_entry(ada):
-    async with browsing(ada) as pilot:
         await show(pilot, "ada@ex.org", None, 11)
         await press(pilot, "tab", "enter")
         assert pilot.app.query_one(EntryTable).cursor == 11
@@ -368,6 +359,7 @@ async def test_second_click_opens(ada):
 
 
 async def test_copy_takes_state_entry_or_value(ada):
+    """And the history up to where one stands, as a test."""
     predicted = Simulator.from_journal(ada.path).profile("ada@ex.org")
     async with browsing(ada) as pilot:
         await press(pilot, "2", "y")
@@ -379,6 +371,11 @@ async def test_copy_takes_state_entry_or_value(ada):
         assert json.loads(copied(pilot)) == predicted["plan"]
         await press(pilot, "escape", "tab", "j", "y")
         assert json.loads(copied(pilot)) == {"$distinct_id": "ada@ex.org", "$set": {"plan": "team"}}
+        await press(pilot, "j", "Y")
+        with JournalReader(ada.path) as reader:
+            history = [json.loads(text) for _, text in reader.history_of("ada@ex.org")[1]]
+        assert at(pilot) < len(history)
+        assert copied(pilot) == to_test(history[: at(pilot)])
 
 
 async def test_open_value_is_that_of_the_moment(ada):
@@ -400,19 +397,6 @@ async def test_megabyte_value_is_copied_whole(stage):
     async with browsing(stage) as pilot:
         await press(pilot, "2", "enter", "enter", "y")
         assert json.loads(copied(pilot)) == "x" * 1_000_000
-
-
-async def test_copied_history_passes_as_test(ada):
-    async with browsing(ada) as pilot:
-        await show(pilot, "ada@ex.org", None, None)
-        await press(pilot, "Y")
-        names = {}
-        exec(copied(pilot), names)  # noqa: S102  # what the person would do
-        names["test_history"]()
-        await press(pilot, BACK, BACK, "Y")
-        with JournalReader(ada.path) as reader:
-            history = [json.loads(text) for _, text in reader.history_of("ada@ex.org")[1]]
-        assert copied(pilot) == to_test(history[:9])
 
 
 # --- what fails

@@ -1,5 +1,6 @@
 """Nothing is lost by one key: enter never agrees, an edit stays until it is saved, a replaced file is not changed."""
 
+import json
 import sqlite3
 from contextlib import closing, contextmanager
 
@@ -175,9 +176,13 @@ async def test_change_being_written_is_told(kiosk, monkeypatch):
         await press(pilot, "ctrl+e")
         app.screen.query_one("#message").text = EDITED
         with held(kiosk):
-            await press(pilot, "f2", "y", "escape", "f2")
+            await press(pilot, "f2")
+            assert "Send 1 entry, #12, as edited?" in text_of(pilot)
+            await press(pilot, "y", "escape", "f2")
             assert isinstance(app.screen, EditScreen)
         await settled(pilot, lambda: "Entry 12 will be sent as edited." in said(pilot))
+        with JournalReader(kiosk.path) as reader:
+            assert reader.entry(12).message == json.loads(EDITED)
         await press(pilot, "D")
         with held(kiosk):
             app.screen.dismiss("yes")

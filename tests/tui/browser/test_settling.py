@@ -121,7 +121,7 @@ async def test_refused_account_is_told(doubtful):
     assert states(stage) == ["in_doubt"] * 3
 
 
-@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("counted", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_settling_is_offered_if_possible(doubtful, counted):
     """Without an account the question says how to get one; of what was not counted it says nothing."""
     with Service() as service:

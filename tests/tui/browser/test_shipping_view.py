@@ -55,19 +55,15 @@ def test_entries_in_doubt_have_numbers(stage):
 
 async def test_enter_shows_entries_of_attempt(trouble):
     async with browsing(trouble) as pilot:
-        await press(pilot, "3", "tab", "j")
-        attempt = pilot.app.query_one(AttemptTable).current
-        await press(pilot, "enter")
-        assert [row.seq for row in pilot.app.query_one(EntryTable).window.rows] == [attempt.first]
-
-
-async def test_tries_have_no_entries(trouble):
-    async with browsing(trouble) as pilot:
         await press(pilot, "3", "G", "enter")
         assert pilot.app.view.where == "shipping"
         assert said(pilot) == [
             "No entry was set aside after these tries; the attempts below name their entries."
         ]
+        await press(pilot, "tab", "j")
+        attempt = pilot.app.query_one(AttemptTable).current
+        await press(pilot, "enter")
+        assert [row.seq for row in pilot.app.query_one(EntryTable).window.rows] == [attempt.first]
 
 
 async def test_failure_is_retried_after_yes(trouble):
@@ -80,15 +76,6 @@ async def test_failure_is_retried_after_yes(trouble):
         with JournalReader(trouble.path) as reader:
             assert reader.counts().rejected == 1
         assert pilot.app.query_one(FailureTable).rows[0].entries == 1
-
-
-async def test_read_only_offers_no_retry(trouble):
-    async with browsing(trouble) as pilot:
-        await press(pilot, "3")
-        assert "R: retry" not in words(pilot)
-        await press(pilot, "R", "D", "s")
-        with JournalReader(trouble.path) as reader:
-            assert reader.counts().rejected == 3
 
 
 async def test_shipping_elsewhere_shows(trouble):
@@ -107,12 +94,25 @@ async def test_shipping_elsewhere_shows(trouble):
         assert "3 pending" not in words(pilot)
 
 
-async def test_y_copies_the_words_whole(trouble):
+async def test_reading_copies_and_changes_nothing(trouble):
+    """Read-only it changes nothing, and failures are read again only after a change."""
     async with browsing(trouble) as pilot:
         await press(pilot, "3", "y")
         assert pilot.app.clipboard == "$add: value is not numeric"
-        await press(pilot, "tab", "y")
+        assert "R: retry" not in words(pilot)
+        await press(pilot, "R", "D", "s", "tab", "y")
         assert pilot.app.clipboard == "connection refused"
+        view = pilot.app.query_one(ShippingView)
+        known = view._standing
+        view.refresh_view()
+        await settled(pilot)
+        assert view._standing.failures is known.failures
+        with JournalReader(trouble.path) as reader:
+            assert reader.counts().rejected == 3
+        shops.record(trouble.path, {"$distinct_id": "ada", "$set": {"a": 1}})
+        view.refresh_view()
+        await settled(pilot)
+        assert view._standing.failures is not known.failures
 
 
 async def test_tables_are_sorted_by_key_and_click(trouble):
@@ -133,20 +133,6 @@ async def test_tables_are_sorted_by_key_and_click(trouble):
             assert [row.words for row in attempts.rows] == words(row.words for row in attempts.rows)
         assert attempts.current is current
         assert "WORDS▲" in attempts.heads(attempts.size.width)
-
-
-async def test_failures_are_read_after_changes(trouble):
-    async with browsing(trouble) as pilot:
-        await press(pilot, "3")
-        view = pilot.app.query_one(ShippingView)
-        known = view._standing
-        view.refresh_view()
-        await settled(pilot)
-        assert view._standing.failures is known.failures
-        shops.record(trouble.path, {"$distinct_id": "ada", "$set": {"a": 1}})
-        view.refresh_view()
-        await settled(pilot)
-        assert view._standing.failures is not known.failures
 
 
 @pytest.mark.long
