@@ -138,14 +138,6 @@ def test_reserve_file_needs_free_space(disk):
     assert not (disk / "kiosk.db.ballast").exists()
 
 
-def test_max_bytes_limits_disk_use(disk):
-    path = disk / "kiosk.db"
-    with Journal(path, token="T", max_bytes=6_000_000) as journal, Recorder("T", journal) as recorder:
-        _, full = record(recorder)
-        assert "max_bytes" in str(full)
-        assert free(disk) > 24 * 1024 * 1024 - RESERVE_BYTES - 6_000_000 - 200_000
-
-
 def test_forget_finishes_after_full_disk(disk):
     """Forgetting that a full disk stopped is finished by the next call."""
     path = everywhere(disk / "kiosk.db")
@@ -209,7 +201,7 @@ def test_shipped_entries_make_room(disk, most, profiles):
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-@pytest.mark.parametrize("profiles", [40, 50_000])
+@pytest.mark.parametrize("profiles", [pytest.param(40, marks=pytest.mark.long), 50_000])
 def test_pruning_works_without_reserve(disk, profiles):
     """Pruning takes little and makes room if no reserve file ever was and little is free."""
     path = disk / "kiosk.db"

@@ -107,7 +107,8 @@ def test_reader_in_the_parent_stays_open(path):
     assert recorded(path) == [("child", 0), ("parent", 0)]
 
 
-def test_forks_during_recording_lose_nothing(path):
+@pytest.mark.parametrize("children", [4, pytest.param(40, marks=pytest.mark.long)])
+def test_forks_during_recording_lose_nothing(path, children):
     """Calls that a thread had queued at the fork are recorded by the parent, not by the child."""
     stop, acknowledged = threading.Event(), [0, 0, 0]
 
@@ -121,13 +122,13 @@ def test_forks_during_recording_lose_nothing(path):
         for thread in threads:
             thread.start()
         try:
-            for child in range(20):
+            for child in range(children):
                 assert forked(lambda child=child: recorder.people_append(f"child-{child}", {"n": 0})) == 0
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
-    expected = [(f"child-{child}", 0) for child in range(20)]
+    expected = [(f"child-{child}", 0) for child in range(children)]
     expected += [(f"thread-{thread}", n) for thread in range(3) for n in range(acknowledged[thread])]
     assert recorded(path) == sorted(expected)
 

@@ -41,6 +41,7 @@ def limited(path):
 
 
 def test_full_journal_refuses_recording(limited, path):
+    """In other processes, too, until one gives another limit, or none."""
     recorded, full = fill(limited)
     assert recorded > 1_000
     assert "max_bytes" in str(full)
@@ -50,6 +51,12 @@ def test_full_journal_refuses_recording(limited, path):
     assert size(path) <= MOST
     with pytest.raises(JournalFull):
         limited.people_set("ada", {"a": TEXT * 1_000})
+    with Recorder("T", path) as other:
+        assert fill(other)[0] < 100
+    with Recorder("T", path, max_bytes=2 * MOST) as other:
+        other.people_set("ada", {"a": 1})
+    with Recorder("T", path, max_bytes=math.inf) as other:
+        other.people_set("ada", {"a": TEXT * 100})
 
 
 @pytest.mark.long
@@ -79,17 +86,16 @@ def test_failing_attempts_spare_the_reserve(limited, path):
     assert size(path) <= max(before, MOST)
 
 
-def test_settling_keeps_within_the_limit(limited, path):
-    fill(limited)
-    sizes = []
-    Shipper(limited.journal, Scripted(), AT_ONCE).ship(progress=lambda _: sizes.append(size(path)))
+def test_settling_makes_space_within_limit(limited, path):
+    """And then the call that does not fit fails alone, though threads share commits: the others are recorded."""
+    with JournalReader(path) as reader:
+        assert not reader.shipping().full
+        fill(limited)
+        assert reader.shipping().full
+        sizes = []
+        Shipper(limited.journal, Scripted(), AT_ONCE).ship(progress=lambda _: sizes.append(size(path)))
+        assert not reader.shipping().full
     assert max(sizes) <= MOST
-
-
-def test_oversized_call_fails_alone(limited, path):
-    """Threads share commits: the call that does not fit is refused, the others are recorded."""
-    fill(limited)
-    Shipper(limited.journal, Scripted(), AT_ONCE).ship()
     limited.people_set("ada", {"a": 1})
     journal, failed, recorded = limited.journal, [], []
 
@@ -124,26 +130,3 @@ def test_held_log_counts_towards_limit(limited, path):
     holder.execute("COMMIT")
     holder.close()
     assert fill(limited)[0] > 500
-
-
-def test_limit_binds_other_processes(limited, path):
-    fill(limited)
-    with Recorder("T", path) as other:
-        assert fill(other)[0] < 100
-    with Recorder("T", path, max_bytes=2 * MOST) as other:
-        other.people_set("ada", {"a": 1})
-
-
-def test_limit_can_be_lifted(limited, path):
-    fill(limited)
-    with Recorder("T", path, max_bytes=math.inf) as other:
-        other.people_set("ada", {"a": TEXT * 100})
-
-
-def test_status_shows_a_full_journal(limited, path):
-    with JournalReader(path) as reader:
-        assert not reader.shipping().full
-        fill(limited)
-        assert reader.shipping().full
-        Shipper(limited.journal, Scripted(), AT_ONCE).ship()
-        assert not reader.shipping().full

@@ -81,7 +81,7 @@ def test_fixtures_serve_a_project(project):
             report = restante_recorder.flush()
             assert (report.stopped_by, report.pending) == ("offline", 1)
 
-        @settings(max_examples=10, deadline=None)
+        @settings(max_examples=3, deadline=None)
         @given(strategies.histories())
         def test_any(restante_new_simulator, restante_new_recorder, restante_new_service, history):
             simulator = restante_new_simulator()
@@ -102,16 +102,6 @@ def test_fixtures_serve_a_project(project):
     assert outcome(done)[0] == "5 passed", outcome(done)[1]
 
 
-def test_missing_werkzeug_skips_with_hint(project):
-    done = project("""
-        def test_service(restante_service):
-            raise NotImplementedError
-    """, blocked=["werkzeug"])  # fmt: skip
-    result, text = outcome(done)
-    assert result == "1 skipped", text
-    assert "pip install 'restante[service]'" in text
-
-
 def test_failed_equality_shows_types(project):
     done = project("""
         def test_type(restante_simulator):
@@ -130,7 +120,7 @@ def test_failed_equality_shows_types(project):
         def test_no_mapping(restante_simulator):
             restante_simulator.people_set("ada", {"visits": 1})
             assert restante_simulator.profile("ada") == 7
-    """)  # fmt: skip
+    """, "-p", "no:hypothesispytest")  # fmt: skip
     result, text = outcome(done)
     assert result == "4 failed", text
     assert "profile 'ada'" in text
@@ -143,7 +133,8 @@ def test_failed_equality_shows_types(project):
     assert "INTERNALERROR" not in text
 
 
-def test_assertions_need_no_hypothesis(project):
+def test_missing_packages_are_named(project):
+    """Assertions need no Hypothesis, and a service without werkzeug is skipped."""
     done = project("""
         import sys
         import pytest
@@ -158,8 +149,13 @@ def test_assertions_need_no_hypothesis(project):
                 from simulator.testing import strategies
             with pytest.raises(ImportError, match="restante\\\\[testing\\\\]"):
                 from simulator.testing import law_suite
-    """, "-p", "no:hypothesispytest")  # fmt: skip
-    assert outcome(done)[0] == "1 passed", outcome(done)[1]
+
+        def test_service(restante_service):
+            raise NotImplementedError
+    """, "-p", "no:hypothesispytest", blocked=["werkzeug"])  # fmt: skip
+    result, text = outcome(done)
+    assert result == "1 passed, 1 skipped", text
+    assert "pip install 'restante[service]'" in text
 
 
 @pytest.mark.long

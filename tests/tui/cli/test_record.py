@@ -79,9 +79,8 @@ def test_token_has_three_sources(restante, journal, entries):
 def test_missing_token_reads_nothing(restante, journal, tmp_path):
     given = tmp_path / "given.jsonl"
     given.write_text(GOOD)
-    with given.open("rb") as stdin:
-        nowhere = {"RESTANTE_TOKEN": ""}
-        ran = restante.finish(restante.start("record", "-j", journal, stdin=stdin, environment=nowhere))
+    with given.open() as stdin:
+        ran = restante("record", "-j", journal, stdin=stdin, environment={"RESTANTE_TOKEN": ""})
         assert os.lseek(stdin.fileno(), 0, os.SEEK_CUR) == 0
     assert (ran.code, ran.out) == (2, "")
     assert "--token" in ran.err
@@ -93,8 +92,8 @@ def test_wrong_token_reads_nothing(restante, journal, tmp_path, entries):
     restante("record", "--token", "T", "-j", journal, stdin=GOOD)
     given = tmp_path / "given.jsonl"
     given.write_text(GOOD)
-    with given.open("rb") as stdin:
-        ran = restante.finish(restante.start("record", "--token", "OTHER", "-j", journal, stdin=stdin))
+    with given.open() as stdin:
+        ran = restante("record", "--token", "OTHER", "-j", journal, stdin=stdin)
         assert os.lseek(stdin.fileno(), 0, os.SEEK_CUR) == 0
     assert ran.code == 2
     assert "another project" in ran.err
@@ -202,10 +201,10 @@ def test_bad_line_records_nothing(restante, journal, entries, name):
 
 
 def test_late_bad_line_records_nothing(restante, journal, entries):
-    lines = numbered(14_999) + "oops\n" + numbered(5_000)
+    lines = numbered(4_999) + "oops\n" + numbered(2_000)
     ran = restante("record", "--token", "T", "-j", journal, stdin=lines)
     assert ran.code == 2
-    assert "line 15000:" in ran.err.replace(",", "")
+    assert "line 5000:" in ran.err.replace(",", "")
     assert entries(journal) == []
 
 
@@ -387,7 +386,7 @@ def test_lines_are_one_commit(restante, journal):
 )
 def test_ended_while_reading_records_nothing(restante, journal, entries, sent, code):
     process = restante.start("record", "--token", "T", "-j", journal)
-    process.stdin.write(numbered(12_000).encode())  # more than a pipe takes: most of it was read
+    process.stdin.write(numbered(6_000).encode())  # more than a pipe takes: most of it was read
     process.stdin.flush()
     process.send_signal(sent)
     ran = restante.finish(process)
@@ -401,24 +400,13 @@ def test_ended_while_reading_records_nothing(restante, journal, entries, sent, c
 # --- several at once, and who may read
 
 
-def test_two_records_at_once_succeed(restante, journal, entries):
-    both = [restante.start("record", "--token", "T", "-j", journal) for _ in range(2)]
-    for first, process in zip((1, 10_001), both, strict=True):
-        process.stdin.write(numbered(3_000, first).encode())
-        process.stdin.flush()
-    assert [restante.finish(process).code for process in both] == [0, 0]
-    taken = numbers(entries(journal))
-    assert [number for number in taken if number < 10_001] == list(range(1, 3_001))
-    assert [number for number in taken if number >= 10_001] == list(range(10_001, 13_001))
-
-
 def test_slow_input_blocks_no_other_record(restante, journal, entries):
     slow = restante.start("record", "--token", "T", "-j", journal)
-    slow.stdin.write(numbered(12_000, 10).encode())  # more than a pipe takes: it is at work
+    slow.stdin.write(numbered(6_000, 10).encode())  # more than a pipe takes: it is at work
     slow.stdin.flush()
     assert restante("record", "-j", journal, stdin=numbered(1, 5)).code == 0
     assert restante.finish(slow).code == 0
-    assert numbers(entries(journal)) == [5, *range(10, 12_010)]
+    assert numbers(entries(journal)) == [5, *range(10, 6_010)]
 
 
 def test_files_are_private_whatever_the_umask(restante, journal, entries, until):

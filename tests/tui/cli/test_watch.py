@@ -77,15 +77,13 @@ def test_watch_ships_until_sigterm(watch, journal, append, service):
     assert watching.said() == f"Shipped 1 entry in 1 request to {service.url}. Nothing is left.\n"
     append(*UPDATES[1:])
     assert watching.said() == f"Shipped 2 entries in 1 request to {service.url}. Nothing is left.\n"
+    append(MALFORMED)
+    told = watching.said()
+    assert told.startswith("Entry 4 was rejected: ")
+    assert service.messages("rejected")[0].reason in told
+    assert "1 rejected" in watching.said()
     assert watching.end() == (0, "")
     assert len(service.messages("accepted")) == 3
-
-
-def test_ctrl_c_ends_it_with_130(watch, append):
-    append(UPDATES[0])
-    watching = watch()
-    watching.said()
-    assert watching.end(signal.SIGINT)[0] == 130
 
 
 @pytest.mark.long
@@ -125,18 +123,8 @@ def test_outage_is_one_line(watch, journal, append, closed_port, until):
     assert watching.end() == (0, "")
 
 
-def test_rejected_entry_is_reported(watch, append, service):
-    append(MALFORMED)
-    watching = watch()
-    watching.said()
-    told = watching.said()
-    assert told.startswith("Entry 1 was rejected: ")
-    assert service.messages("rejected")[0].reason in told
-    assert "1 rejected" in watching.said()
-    assert watching.end() == (0, "")
-
-
 def test_json_is_one_report_per_line(watch, append):
+    """Until nobody reads them."""
     append(UPDATES[0])
     watching = watch("--json")
     assert (watching.told()["shipped"], watching.process.poll()) == (1, None)
@@ -144,7 +132,10 @@ def test_json_is_one_report_per_line(watch, append):
     while (report := watching.told())["shipped"] == 0:
         pass  # that all was shipped
     assert (report["shipped"], report["pending"], report["stopped_by"]) == (2, 0, "done")
-    assert watching.end()[0] == 0
+    watching.process.stdout.close()
+    append(UPDATES[0])
+    assert watching.process.wait(PATIENCE) == 0
+    assert "Traceback" not in watching.process.stderr.read().decode()
 
 
 @pytest.mark.long
@@ -199,16 +190,6 @@ def test_second_signal_ends_at_once(watch, journal, append, service, until):
     assert time.monotonic() - begun < 10
 
 
-def test_closed_pipe_ends_it(watch, append):
-    append(UPDATES[0])
-    watching = watch("--json")
-    watching.told()
-    watching.process.stdout.close()
-    append(UPDATES[1])
-    assert watching.process.wait(PATIENCE) == 0
-    assert "Traceback" not in watching.process.stderr.read().decode()
-
-
 # --- others
 
 
@@ -238,7 +219,7 @@ def test_replaced_journal_ends_it(watch, journal, append, tmp_path):
     assert "or replaced while it was open" in watching.process.stderr.read().decode()
 
 
-def test_damaged_journal_ends_it(watch, journal, append):
+def test_damaged_journal_ends_it(restante, journal, append):
     append(*UPDATES)
     with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -247,11 +228,10 @@ def test_damaged_journal_ends_it(watch, journal, append):
     with journal.open("r+b") as file:
         file.seek((page - 1) * PAGE_SIZE)
         file.write(b"\xff" * PAGE_SIZE)
-    watching = watch()
-    assert watching.process.wait(PATIENCE) == 1
-    said = watching.process.stderr.read().decode()
-    assert "cannot read it" in said
-    assert "Traceback" not in said
+    ran = restante("ship", "--watch", "-j", journal)
+    assert ran.code == 1
+    assert "cannot read it" in ran.err
+    assert "Traceback" not in ran.err
 
 
 def test_limit_is_refused(restante, journal, append):
