@@ -94,6 +94,12 @@ async def press(pilot, *keys):
         await settled(pilot)
 
 
+async def resize(pilot, width, height):
+    """Another size of the terminal, drawn."""
+    await pilot.resize_terminal(width, height)
+    await settled(pilot, lambda: pilot.app.screen.size == (width, height))
+
+
 async def type_in(pilot, text):
     """Text into a prompt, and enter."""
     for letter in text:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tests.tui.browser.harness import browsing, press, settled, text_of, type_in
+from tests.tui.browser.harness import browsing, press, resize, settled, text_of, type_in
 from tests.tui.browser.test_browsing import many, said, shown, table
 from tui.browser.screens.confirm import ConfirmScreen
 from tui.browser.screens.edit import EditScreen
@@ -64,9 +64,8 @@ async def test_emptied_tab_closes_its_detail(kiosk, size):
 
 async def test_window_grown_again_has_keys(kiosk):
     async with browsing(kiosk) as pilot:
-        await pilot.resize_terminal(30, 8)
-        await settled(pilot)
-        await pilot.resize_terminal(80, 24)
+        await resize(pilot, 30, 8)
+        await resize(pilot, 80, 24)
         await settled(pilot, lambda: table(pilot).has_focus)
         await press(pilot, "j")
         assert table(pilot).cursor == 39
@@ -188,12 +187,10 @@ async def test_the_editor_is_left_by_escape(kiosk):
 async def test_resize_under_a_question_is_safe(kiosk):
     async with browsing(kiosk) as pilot:
         await press(pilot, "question_mark")
-        await pilot.resize_terminal(30, 8)
-        await settled(pilot)
+        await resize(pilot, 30, 8)
         await press(pilot, "escape")
         assert "Needs 40x10" in text_of(pilot)
         await press(pilot, "question_mark")
-        await pilot.resize_terminal(80, 24)
-        await settled(pilot)
+        await resize(pilot, 80, 24)
         await press(pilot, "escape")
         assert shown(pilot)

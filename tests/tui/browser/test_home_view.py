@@ -2,7 +2,7 @@
 
 from recorder import Journal, JournalReader, State
 from tests.tui.browser import shops
-from tests.tui.browser.harness import browsing, press, settled, text_of
+from tests.tui.browser.harness import browsing, press, resize, settled, text_of
 from tui.browser.gateway_shipping import ShippingGateway
 from tui.browser.views.home import HomeView
 from tui.browser.widgets.entry_table import EntryTable
@@ -21,10 +21,10 @@ async def test_enter_goes_to_what_decides(stage):
         spans = pilot.app.query_one(TopLine).render().spans
         coloured = [str(span.style) for span in spans if "$text" in str(span.style)]
         assert coloured == [f"bold $text-{look} on $background" for look in ("warning", "warning", "error")]
-        await pilot.resize_terminal(52, 24)  # too narrow for all of it: the mode goes first
+        await resize(pilot, 52, 24)  # too narrow for all of it: the mode goes first
         narrow = pilot.app.query_one(TopLine).render().plain
         assert " ".join(narrow.split()[5:]) == "▼ OFFLINE 4 unsent 1 doubt 3 rej"
-        await pilot.resize_terminal(120, 36)
+        await resize(pilot, 120, 36)
         await press(pilot, "3", "j", "j")  # to what is in doubt
         await press(pilot, "0", "enter")
         assert pilot.app.view.where == "shipping"

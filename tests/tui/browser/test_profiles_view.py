@@ -8,7 +8,7 @@ from recorder import JournalReader
 from simulator import Simulator
 from simulator.testing import to_test
 from tests.tui.browser import shops
-from tests.tui.browser.harness import browsing, press, screen_text, settled, text_of
+from tests.tui.browser.harness import browsing, press, resize, screen_text, settled, text_of
 from tui.browser import gateway_profiles as room
 from tui.browser.messages import ShowProfile
 from tui.browser.views.profiles import ProfilesView
@@ -329,18 +329,15 @@ async def test_wide_screen_shows_both(ada):
 async def test_narrowed_window_keeps_the_profile(ada):
     async with browsing(ada, (120, 36)) as pilot:
         await press(pilot, "2", "j", "enter")
-        await pilot.resize_terminal(60, 20)
-        await settled(pilot)
+        await resize(pilot, 60, 20)
         assert pilot.app.query_one(PropertyTable).is_on_screen
         assert screen_text(pilot.app)[2:4] == [
             " revenue 12.50 → 41.50 (1 → 2 charges); 4 shipped, 6 still",
             " to go",
         ]
-        await pilot.resize_terminal(38, 9)
-        await settled(pilot)
+        await resize(pilot, 38, 9)
         assert screen_text(pilot.app)[0].startswith("Needs 40x10")
-        await pilot.resize_terminal(120, 36)
-        await settled(pilot)
+        await resize(pilot, 120, 36)
         assert shown(pilot).title.startswith("ada@ex.org")
 
 

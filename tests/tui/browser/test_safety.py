@@ -8,7 +8,7 @@ import pytest
 
 from recorder import JournalReader, State
 from tests.profiles import sampled
-from tests.tui.browser.harness import Stage, browsing, press, settled, text_of
+from tests.tui.browser.harness import Stage, browsing, press, resize, settled, text_of
 from tests.tui.browser.test_browsing import said, state_of
 from tui.browser import changes
 from tui.browser.screens.compose import ComposeScreen
@@ -41,7 +41,7 @@ async def test_edit_is_left_after_question(kiosk, key):
     async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
         await press(pilot, "ctrl+e", "x", "q", key)
         assert "Leave and lose what you wrote?" in text_of(pilot)
-        await pilot.resize_terminal(44, 11)
+        await resize(pilot, 44, 11)
         await press(pilot, "n")
         assert written(pilot).startswith("xq{")
         await press(pilot, key, "y")
