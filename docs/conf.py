@@ -1,7 +1,9 @@
 """The documentation site, which `make docs` builds with Sphinx: any warning is an error."""
 
+import re
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -11,6 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 from textual.keys import key_to_character
 
 import recorder
+from simulator.testing.laws import LAWS
 from tui.browser.keys import BINDINGS
 
 SOURCE = "https://restante.invalid/source/blob/main"
@@ -62,6 +65,19 @@ class BrowserKeys(SphinxDirective):
         return found.children
 
 
+class Laws(SphinxDirective):
+    """The table of the law suite's laws."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return it, in the words of the laws themselves."""
+        rows = [f"| `{law.name}` | {law.statement} |" for law in LAWS.values()]
+        found = nodes.container()
+        self.state.nested_parse(
+            StringList(["| law | statement |", "|---|---|", *rows]), self.content_offset, found
+        )
+        return found.children
+
+
 def _named(key: str) -> str:
     character = key_to_character(key)
     return (
@@ -72,6 +88,23 @@ def _named(key: str) -> str:
 def lead_to_sources(_app: Sphinx, _name: str, text: list[str]) -> None:
     """Lead links out of docs/ to where the source has its home; the changelog has a page."""
     text[0] = text[0].replace("](../CHANGELOG.md)", "](changelog.md)").replace("](../", f"]({SOURCE}/")
+
+
+def unlink_examples(_app: Sphinx, page: nodes.document) -> None:
+    """Make text of the addresses that help texts give as examples: nobody answers there."""
+    for link in list(page.findall(nodes.reference)):
+        if link.get("refuri", "").startswith("http://"):
+            link.replace_self(link.children)
+
+
+def hide_private_fields(*event: Any) -> tuple[str, str | None] | None:
+    """Leave out the parameters of classes that only their own module makes, and of protocols."""
+    _app, kind, _name, _of, _options, parameters, returned = event
+    return (
+        ("", returned)
+        if kind == "class" and re.search(r"[( ]_\w+:|^\(\*args, \*\*kwargs\)$", parameters or "")
+        else None
+    )
 
 
 def require_entries(app: Sphinx) -> None:
@@ -97,6 +130,9 @@ def list_external_links(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Connect what Sphinx calls."""
     app.add_directive("browser-keys", BrowserKeys)
+    app.add_directive("laws", Laws)
     app.connect("source-read", lead_to_sources)
+    app.connect("doctree-read", unlink_examples)
+    app.connect("autodoc-process-signature", hide_private_fields)
     app.connect("env-check-consistency", lambda app, _env: require_entries(app))
     app.connect("build-finished", list_external_links)

@@ -21,7 +21,7 @@ __all__ = ["ABSENT", "Change", "describe", "difference"]
 
 
 class _Absent(Enum):
-    """The type of `ABSENT`, which marks a missing value in a `Change`: null is a value.
+    """A missing value in a `Change`, where None is the null of JSON.
 
     >>> difference({}, {"plan": None})
     (Change(path=('plan',), before=ABSENT, after=None),)

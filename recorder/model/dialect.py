@@ -21,10 +21,10 @@ class Dialect:
     """
 
     add_to_other: Literal["ignore", "replace"] = "ignore"
-    """`$add` to a value that is not a number (a string of digits, true, null): ignored, or counted as 0."""
+    """`$add` to a value that is not a number (a string of digits, true, null) is ignored, or counts it as 0."""
 
     add_beyond_doubles: Literal["ignore", "clamp"] = "ignore"
-    """`$add` whose sum is not finite, or an integer no double can hold: ignored, or the largest double."""
+    """`$add` whose sum is not finite, or an integer no double can hold, is ignored, or gives the largest double."""
 
     remove_occurrences: Literal["all", "first"] = "all"
     """`$remove` takes every equal element, or the first."""

@@ -18,9 +18,13 @@ class Agreement(StrEnum):
     """Agreement of what two histories make of every state; the later, the less."""
 
     EXACT = "exactly"
+    """The results are the same."""
     ROUNDED = "up to rounding"
+    """Sums on floats may differ in their last digits."""
     UNORDERED = "up to the order of lists"
+    """Lists may have the same elements in another order."""
     NONE = "no"
+    """The results may differ."""
 
 
 def commute(one: str, other: str) -> Agreement:

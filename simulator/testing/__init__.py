@@ -13,6 +13,7 @@ from simulator.testing.assertions import (
     assert_within_limits,
     unordered,
 )
+from simulator.testing.law import Implementation
 from simulator.testing.operation import Operation
 from simulator.testing.replay import to_test
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from simulator.testing.suite import law_suite
 
 __all__ = [
+    "Implementation",
     "Operation",
     "assert_absent",
     "assert_nothing_rejected",

@@ -1,7 +1,7 @@
 """Laws of the operations, each a named function; `law_suite` makes tests of them.
 
 ``a;b`` in a statement is a, then b. A law's equation returns its two sides, or one side and the expected properties;
-the law says when these are equal (see `Equality`). Points that the service does not document follow the default
+its `equality` says when these are equal. Points that the service does not document follow the default
 `Dialect`.
 
 `TRAPS` are statements that read like laws and are false: Hypothesis finds a counterexample for each, and software that
