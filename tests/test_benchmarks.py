@@ -8,7 +8,7 @@ from benchmarks.pairs import HEAD, WIDTH, Result, line
 from recorder import JournalReader, audit
 
 
-@pytest.mark.parametrize("shipped", [False, True])
+@pytest.mark.parametrize("shipped", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_journal_of_benchmarks_is_valid(tmp_path, shipped):
     make(tmp_path / "made.db", 5_000, shipped=shipped)
     assert audit(tmp_path / "made.db").agrees

@@ -216,8 +216,8 @@ def lose_power_all_day(folder, day, durability, *, every=1, draws=1, honest=True
 @pytest.mark.parametrize("durability", ["power", pytest.param("process", marks=pytest.mark.long)])
 def test_power_loss_takes_nothing_promised(tmp_path, durability):
     """Nor does a kill."""
-    _, states = lose_power_all_day(tmp_path, Day(seed=1, calls=8, largest=2_000), durability, every=15)
-    assert states > 30
+    _, states = lose_power_all_day(tmp_path, Day(seed=1, calls=6, largest=2_000), durability, every=20)
+    assert states > 20
 
 
 def test_unsynced_disk_is_found(tmp_path):

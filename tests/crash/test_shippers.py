@@ -41,13 +41,13 @@ def comes_so_far(step):
     return any(play(seed, [step]).reached for seed in range(first, first + 10))
 
 
-@pytest.mark.parametrize("step", sampled(STEPS_OF_SHIPPING, 3))
+@pytest.mark.parametrize("step", sampled(STEPS_OF_SHIPPING, 5))
 def test_kill_at_step(step):
     assert comes_so_far(step)
 
 
 @traceable
-@pytest.mark.parametrize("step", sampled(CALLS, 3))
+@pytest.mark.parametrize("step", sampled(CALLS, 6))
 def test_kill_at_system_call(step):
     assert comes_so_far(step)
 

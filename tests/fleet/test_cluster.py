@@ -17,6 +17,7 @@ from fleet.export import BadExport, profiles_of, profiles_of_block
 from fleet.files import Block, blocks_of
 from fleet.one_process import inspect
 from tests.fleet.site import COUNTED, Site
+from tests.profiles import sampled
 from tui.cli.command import restante
 
 distributed = pytest.importorskip("distributed", reason="needs the extra restante[fleet]")
@@ -79,7 +80,7 @@ def write_export(path, profiles):
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-@pytest.mark.parametrize("options", [[], ["--json"], ["--exported-at", "1d"]])
+@pytest.mark.parametrize("options", sampled([["--json"], [], ["--exported-at", "1d"]], 3))
 def test_output_is_that_of_one_process(scheduler, site, tmp_path, monkeypatch, options):
     """Byte by byte, with paths that begin at this folder; so are the decisions."""
     monkeypatch.chdir(tmp_path)

@@ -63,7 +63,7 @@ def spelled(profiles):
     return json.dumps(profiles)
 
 
-@pytest.mark.parametrize("count", [2_000, pytest.param(200_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [1_000, pytest.param(200_000, marks=pytest.mark.long)])
 def test_command_and_service_agree(service, tmp_path, count):
     random = Random(count)
     messages = [message(random) for _ in range(count)]
@@ -74,8 +74,8 @@ def test_command_and_service_agree(service, tmp_path, count):
         profiles, said = through_the_command(path, *options)
         assert spelled(profiles) == spelled(expected)
         assert said.startswith(f"{rejected:,} malformed messages had no effect.\n")
-    assert len(users) > 200  # some were just deleted
-    assert len(groups["crowd"]) > 100
+    assert len(users) > 150  # some were just deleted
+    assert len(groups["crowd"]) > 50
     assert "-0.0" in spelled([users, groups]), "the spelling that is lost most easily is among them"
 
 

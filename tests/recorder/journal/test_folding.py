@@ -81,7 +81,7 @@ def pairs(first, then):
         yield message(first, one), message(then, other)
 
 
-@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [50, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("operator", [*PAYLOADS])
 def test_one_operator_folds_under_every_dialect(operator, every):
     """Two updates leave the same profile as their fold."""
@@ -113,9 +113,10 @@ def relevant(dialect, operator):
     return Dialect(creating=dialect.creating, **kept)
 
 
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("first", [operator for operator in PAYLOADS if operator != "$delete"])
-def test_delete_absorbs_earlier_updates(first):
-    for earlier, later in pairs(first, "$delete"):
+def test_delete_absorbs_earlier_updates(first, every):
+    for earlier, later in itertools.islice(pairs(first, "$delete"), 0, None, every):
         one = joined(earlier, later)
         assert one == later
         for start, creating in itertools.product(STARTS, CREATING):
@@ -179,7 +180,7 @@ SMALL = [
 SMALL_STARTS = [None, {}, {"a": 1, "b": [0]}]
 
 
-@pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [31, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("later", [one for one in SMALL if not {"$append", "$delete"} & one.keys()], ids=str)
 def test_passing_keeps_every_small_run(later, every):
     """A run of five leaves the same profile if an update goes behind others, and the next one joins it."""
@@ -256,7 +257,7 @@ def test_nothing_passes_unknown_operators():
 def test_long_runs_fold_exactly(length):
     """Requests of random runs leave the same profile, from any start and whatever creates one."""
     dice, folded = random.Random(length), 0
-    for _ in range(1_200 // length):
+    for _ in range(480 // length):
         chosen = dice.sample(SMALL, dice.randint(2, 5))
         run = dice.choices(chosen, k=length)
         one = pack(
@@ -271,7 +272,7 @@ def test_long_runs_fold_exactly(length):
                 run,
                 sent,
             )
-    assert folded > 100
+    assert folded > 40
 
 
 def test_adds_beyond_doubles_stay_apart():

@@ -177,7 +177,7 @@ def test_entry_only_in_an_index_is_no_loop(path):
     assert wrong(path)
 
 
-@pytest.mark.parametrize("seed", sampled(SHORT, 3))
+@pytest.mark.parametrize("seed", sampled(SHORT, 5))
 def test_some_damage_ends_in_words(original, tmp_path, seed):
     try_all(original, tmp_path, seed)
 

@@ -133,20 +133,19 @@ def test_doctor_cancels_no_locks(path):
     """A closed descriptor cancels SQLite's locks in its process: the doctor, too, opens the file by SQLite only."""
     ours = 0
     with Journal(path, token="T") as journal, JournalReader(path) as reader:
-        for _ in range(3):
-            other = subprocess.Popen(
-                [sys.executable, "-c", OPEN_AND_CLOSE, path], stdout=subprocess.PIPE, text=True
-            )
-            while other.poll() is None:
-                diagnose(path)
-                for _ in range(10):
-                    journal.append([row(ours)])
-                    ours += 1
-            assert other.communicate()[0] == "done\n"
-            assert beside(path, "-wal").exists()  # whoever closes last takes it away, and that was not they
+        other = subprocess.Popen(
+            [sys.executable, "-c", OPEN_AND_CLOSE, path], stdout=subprocess.PIPE, text=True
+        )
+        while other.poll() is None:
+            diagnose(path)
+            for _ in range(10):
+                journal.append([row(ours)])
+                ours += 1
+        assert other.communicate()[0] == "done\n"
+        assert beside(path, "-wal").exists()  # whoever closes last takes it away, and that was not they
         assert reader.count("profile=ada") == ours
     with JournalReader(path) as reader:
-        assert (reader.count("profile=ada"), reader.count("profile=bob")) == (ours, 30)
+        assert (reader.count("profile=ada"), reader.count("profile=bob")) == (ours, 10)
     assert wrong(path) == set()
 
 

@@ -449,8 +449,8 @@ def sweep_pages(pristine, folder, kinds, seed, every=1):
 
 
 def test_overwritten_page_costs_its_own_rows(pristine, tmp_path):
-    lost = sweep_pages(pristine, tmp_path, list(GARBAGE), seed=1, every=20)
-    assert lost >= len(entries(pristine)) // 40  # many rows were on some page that was overwritten
+    lost = sweep_pages(pristine, tmp_path, list(GARBAGE), seed=1, every=40)
+    assert lost >= len(entries(pristine)) // 80  # many rows were on some page that was overwritten
 
 
 @pytest.mark.long
@@ -459,7 +459,7 @@ def test_each_overwritten_page_costs_its_rows(pristine, tmp_path):
     assert lost >= len(entries(pristine)) // 2  # most rows were on some page that was overwritten
 
 
-@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [40, pytest.param(1, marks=pytest.mark.long)])
 def test_cut_file_costs_the_rest(pristine, tmp_path, every):
     before, where = entries(pristine), places(pristine)
     for pages in range(1, pristine.stat().st_size // PAGE_SIZE, every):

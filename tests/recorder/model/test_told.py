@@ -102,7 +102,7 @@ ANY = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 @given(st.lists(ANY, max_size=7), st.sampled_from(STARTS), st.booleans())
 def test_told_holds_for_any_run(run, start, objects):
     check(run, *start, COUNTING._replace(objects=objects))

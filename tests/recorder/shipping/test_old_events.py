@@ -231,7 +231,7 @@ def shipped_by(consumer, transport, clock, updates=2_000, limit=None, **options)
     return Shipper(consumer.journal, transport, policy, clock=clock, **options).ship(limit=limit)
 
 
-@pytest.mark.parametrize("lane", ["events", "imports"])
+@pytest.mark.parametrize("lane", ["events", pytest.param("imports", marks=pytest.mark.long)])
 def test_one_request_finds_a_bad_event(consumer, path, clock, service, lane):
     """One bad event among two thousand ends rejected, with the service's words, and the others are held."""
     told = []

@@ -29,15 +29,15 @@ def test_posts_of_threads_are_kept(service):
         with requests.Session() as session:
             session.trust_env = False
             return [
-                send(session, service, [increment(), increment(f"u{number}")] * 50).json()["status"]
+                send(session, service, [increment(), increment(f"u{number}")] * 10).json()["status"]
                 for _ in range(5)
             ]
 
     with ThreadPoolExecutor(8) as pool:
         statuses = [status for each in pool.map(post, range(8)) for status in each]
     assert statuses == [1] * 40
-    assert service.profiles() == {"ada": {"visits": 2_000}, **{f"u{n}": {"visits": 250} for n in range(8)}}
-    assert len(service.messages("accepted")) == 4_000
+    assert service.profiles() == {"ada": {"visits": 400}, **{f"u{n}": {"visits": 50} for n in range(8)}}
+    assert len(service.messages("accepted")) == 800
 
 
 @pytest.mark.usefixtures("restless")

@@ -7,7 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from simulator import Dialect, Simulator
 from simulator.service.server import Service
 from simulator.testing import machine, strategies
-from tests.profiles import costly
+from tests.profiles import costly, sampled
 from tests.simulator.testing import models
 
 FOUND = settings(
@@ -31,7 +31,7 @@ TestDialect.settings = TestPlain.settings = TestQueue.settings = settings(statef
 
 @pytest.mark.parametrize(
     "make",
-    [models.UnsetFoldedAway, models.DropsRepeats, models.SendsBatchAgain],
+    sampled([models.SendsBatchAgain, models.UnsetFoldedAway, models.DropsRepeats], 3),
     ids=lambda make: make.__name__,
 )
 def test_machine_finds_faults(make):

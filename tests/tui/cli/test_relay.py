@@ -8,6 +8,7 @@ import requests
 
 from recorder import JournalReader, Recorder
 from simulator.service import Service
+from tests.profiles import sampled
 from tests.services import closed_port
 
 TIMEOUT = 20
@@ -19,7 +20,7 @@ def nowhere():
     return f"http://127.0.0.1:{closed_port()}"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", sampled([signal.SIGINT, signal.SIGTERM], 2))
 def test_signal_ends_it_in_order(restante, journal, nowhere, sent):
     process = restante.start(
         "relay", "-j", journal, "--token", "T", "--port", "0", "--url", nowhere, "--verbose"

@@ -393,23 +393,6 @@ def test_another_shipper_exits_1(restante, journal, append, service):
     assert restante("ship", "-j", journal, "--url", service.url).code == 0
 
 
-def test_shipper_lock_is_released(restante, journal, append, service, until):
-    append(*UPDATES)
-    service.set_faults([{"at": 1, "fault": "slow", "seconds": 60}])
-    process = restante.start("ship", "-j", journal, "--url", service.url)
-
-    def sending():
-        return counts(journal).sending == 5
-
-    until(sending, "the request")
-    assert not ShipLock(journal).acquire()
-    process.kill()
-    process.wait()
-    lock = ShipLock(journal)
-    until(lock.acquire, "the lock")
-    lock.release()
-
-
 # --- wrong usage
 
 

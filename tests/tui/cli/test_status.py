@@ -316,16 +316,6 @@ def test_status_answers_while_another_process_writes(journal, append, status):
     assert ran.out.splitlines()[1] == BALANCE
 
 
-def test_closed_pipe_is_silent(restante, journal, append):
-    append(*UPDATES)
-    process = restante.start("status", "-j", journal)
-    process.stdout.close()
-    process.stdin.close()
-    err = process.stderr.read().decode()
-    assert process.wait(60) == 0
-    assert err == ""
-
-
 # --- after the clock was set
 
 
