@@ -84,7 +84,7 @@ def test_pipes_and_services_read_no_config(restante, file):
     assert "config.toml" not in restante("status", environment=environment).err
     terminal = Terminal()
     assert restante("status", environment=environment, stderr=terminal).code == 2
-    assert "config.toml: " in terminal.getvalue()
+    assert "config.toml:" in terminal.getvalue()
 
 
 @pytest.mark.parametrize(("color", "coloured"), [("always", True), ("auto", False), ("never", False)])
