@@ -180,7 +180,7 @@ SMALL = [
 SMALL_STARTS = [None, {}, {"a": 1, "b": [0]}]
 
 
-@pytest.mark.parametrize("every", [31, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("later", [one for one in SMALL if not {"$append", "$delete"} & one.keys()], ids=str)
 def test_passing_keeps_every_small_run(later, every):
     """A run of five leaves the same profile if an update goes behind others, and the next one joins it."""
