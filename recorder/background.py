@@ -183,6 +183,12 @@ class Delivery:
             for _, transport in self._shipping:
                 transport.close()
 
+    def close_at_exit(self) -> None:
+        """Close it for a program that did not; a close that ran out of time is not begun anew."""
+        if self._background:
+            with contextlib.suppress(RestanteError):  # the entries stay
+                self.close(2.0)
+
     def _end(self, thread: threading.Thread, deadline: float) -> None:
         """End the background thread between two requests, after a last try.
 
@@ -220,5 +226,4 @@ def _left(deadline: float) -> float:
 def _close_at_exit(reference: "weakref.ref[Delivery]") -> None:
     delivery = reference()
     if delivery is not None:
-        with contextlib.suppress(RestanteError):  # the entries stay, and nobody is left to handle an error
-            delivery.close(2.0)
+        delivery.close_at_exit()

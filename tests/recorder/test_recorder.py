@@ -513,3 +513,14 @@ def test_program_without_close_ships_at_exit(path):
         assert service.profiles() == {"ada": {"n": [0, 1, 2, 3, 4]}}
     assert (done.stdout, done.stderr) == ("", "")
     assert {entry.state for entry in entries(path)} == {State.SHIPPED}
+
+
+def test_exit_waits_once(path):
+    """A recorder whose close ran out of time is not closed anew as the interpreter ends."""
+    with Service(faults=[{"at": 1, "fault": "slow", "seconds": 30}]) as service:
+        recorder = Recorder("T", path, background=True, url=service.url)
+        recorder.people_set("ada", {"a": 1})
+        recorder.close(timeout=0.2)
+        begun = time.monotonic()
+        recorder._delivery.close_at_exit()
+        assert time.monotonic() - begun < 1.9  # of the two seconds that it may take
