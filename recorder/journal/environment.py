@@ -35,18 +35,20 @@ class FileSystem(NamedTuple):
         kind: As the system names it, such as ``ext4``; empty where it does not say.
         read_only: Whether nothing can be written.
         mounted_at: The folder under which it begins.
+        device: Its numbers, as the kernel's list of locks has them: those of `os.stat` differ on btrfs and overlay.
     """
 
     kind: str
     read_only: bool
     mounted_at: str
+    device: str = ""
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> FileSystem:
     """Return the file system of a folder; without a name on other systems than Linux.
 
     >>> file_system(Path("/nowhere"), mounts=Path("/nowhere"))
-    FileSystem(kind='', read_only=False, mounted_at='')
+    FileSystem(kind='', read_only=False, mounted_at='', device='')
     """
     found = FileSystem("", _read_only(folder), "")
     for mounted in _mounted(mounts):
@@ -83,7 +85,8 @@ def _mounted(mounts: Path) -> Iterator[FileSystem]:
         place, options = fields[4], fields[5].split(",") + rest[-1].split(",")
         for code, letter in _OCTAL.items():
             place = place.replace(code, letter)
-        yield FileSystem(rest[0], "ro" in options, place)
+        device = ":".join(f"{int(number):02x}" for number in fields[2].split(":"))
+        yield FileSystem(rest[0], "ro" in options, place, device)
 
 
 def _read_only(folder: Path) -> bool:
@@ -117,12 +120,12 @@ def enterable(folder: Path) -> bool:
     return not folder.exists() or allowed(folder, os.X_OK)
 
 
-def holders(side_file: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
+def holders(side_file: Path, locks: Path = _LOCKS, mounts: Path = _MOUNTS) -> tuple[int, ...] | None:
     """Return the processes that hold a lock on a side file; None if the system does not say.
 
     A process of another container has the number 0 or -1 here.
     """
-    found = _locks(side_file, locks)
+    found = _locks(side_file, locks, mounts)
     return None if found is None else tuple(sorted({pid for kind, pid, _ in found if kind == "FLOCK"}))
 
 
@@ -155,13 +158,13 @@ def readers(index: Path, locks: Path = _LOCKS) -> tuple[int, ...] | None:
 
     SQLite marks a read that is under way by a lock on one of five bytes of ``-shm``.
     """
-    found = _locks(index, locks)
+    found = _locks(index, locks, _MOUNTS)
     if found is None:
         return None
     return tuple(sorted({pid for kind, pid, byte in found if kind == "POSIX" and byte in _READ_MARKS}))
 
 
-def _locks(file: Path, locks: Path) -> list[tuple[str, int, int]] | None:
+def _locks(file: Path, locks: Path, mounts: Path) -> list[tuple[str, int, int]] | None:
     """Return kind, process and first byte of each lock on a file."""
     try:
         status = file.stat()
@@ -170,11 +173,15 @@ def _locks(file: Path, locks: Path) -> list[tuple[str, int, int]] | None:
         return [] if locks.exists() else None
     except OSError:
         return None
-    wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    devices = {
+        f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}",
+        file_system(file.parent, mounts).device,
+    }
+    wanted = {f"{device}:{status.st_ino}" for device in devices}
     found = []
     for line in lines:
         match line.split():
-            case [_, kind, _, _, pid, place, first, _] if place == wanted:
+            case [_, kind, _, _, pid, place, first, _] if place in wanted:
                 found.append((kind, int(pid), int(first)))
     return found
 

@@ -297,6 +297,14 @@ def test_a_large_log_is_named(filled):
 # --- who is at it
 
 
+def test_holders_match_the_mounts_device(tmp_path):
+    """On btrfs and overlay the kernel's list of locks has another device than `os.stat`."""
+    locks, mounts = tmp_path / "locks", tmp_path / "mountinfo"
+    locks.write_text(f"1: FLOCK ADVISORY WRITE 42 01:3d:{tmp_path.stat().st_ino} 0 EOF\n")
+    mounts.write_text("336 315 1:61 / / rw,relatime - btrfs /dev/vda rw\n")
+    assert holders(tmp_path, locks, mounts) == (42,)
+
+
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="this system does not say who holds locks")
 def test_processes_that_use_it_are_named(filled):
     assert "no process" in found(filled, "open")[0].text
