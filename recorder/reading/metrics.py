@@ -19,7 +19,7 @@ MEDIA_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
-Kind = Literal["counter", "gauge", "stateset"]
+Kind = Literal["counter", "gauge"]  # node_exporter refuses a file that has any other
 Samples = Sequence[tuple[Mapping[str, str], float]]
 """Labels and value of each."""
 
@@ -139,6 +139,11 @@ _FAMILIES: tuple[tuple[str, Kind, str, Callable[[Known], Samples]], ...] = (
         "Size of the journal with its log.",
         lambda known: [({}, known.counts.bytes)],
     ),
-    ("restante_shipping", "stateset", "State of shipping, the worst of the lanes.", _shipping),
+    (
+        "restante_shipping",
+        "gauge",
+        "1 for the state of shipping, the worst of the lanes; 0 for others.",
+        _shipping,
+    ),
     ("restante_lane_failures", "gauge", "Tries in a row that did not go through.", _failures),
 )

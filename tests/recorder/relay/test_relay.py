@@ -112,7 +112,7 @@ def test_metrics_are_openmetrics(tmp_path):
     assert found == {("Go-http-client/1.1", 1), ("node 0.24", 1)}
     states = {sample.labels["state"]: sample.value for sample in families["restante_entries"].samples}
     assert (states["pending"], sum(states.values())) == (2, 2)
-    assert families["restante_shipping"].type == "stateset"
+    assert families["restante_shipping"].type == "gauge"
 
 
 def test_senders_are_noted_in_their_journals(tmp_path):
