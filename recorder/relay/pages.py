@@ -50,9 +50,9 @@ class Pages:
         for name in named:
             if not is_own_host(name, self._own_name):
                 known = (
-                    "127.0.0.1 or localhost" if self._own_name is None else f"an address or {self._own_name}"
+                    "127.0.0.1 or localhost" if self._own_name is None else "an IP address or a local name"
                 )
-                return f"Host is {name[:_MOST_SHOWN]!r}, not {known}"
+                return f"Host is {name[:_MOST_SHOWN]!r}; call the relay by {known}"
         page = _page(environ)
         if page is None or page.lower() in self._origins:
             return None

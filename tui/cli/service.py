@@ -205,7 +205,7 @@ def _serve(service: "Service", host: str, port: int) -> None:
         for ending in (signal.SIGTERM, signal.SIGHUP):  # the second when the terminal closes
             if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup has it
                 signal.signal(ending, _end)
-        options.narrate(f"Send updates to {service.url}/engage and /groups. Press Ctrl-C to stop.")
+        options.narrate(f"Send updates and events to {service.url}. Press Ctrl-C to stop.")
         options.say("\n".join(map(str, filter(None, (service.url, service.ca_file)))))
         service.serve_forever()
     finally:

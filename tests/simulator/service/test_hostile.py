@@ -177,6 +177,6 @@ def test_service_survives_hostile_senders(tmp_path):
         )
         assert after < before + LEFT_BEHIND
     said, *lines = log.read_text(encoding="utf-8").splitlines()
-    assert said == f"Send updates to http://127.0.0.1:{port}/engage and /groups. Press Ctrl-C to stop."
+    assert said == f"Send updates and events to http://127.0.0.1:{port}. Press Ctrl-C to stop."
     assert len(lines) > fight.attacks // 2
     assert [line for line in lines if not LOG_LINE.fullmatch(line[9:]) or not line.isprintable()] == []

@@ -89,7 +89,7 @@ def test_signal_ends_it_quietly(sent, code):
             process.send_signal(sent)
             _, narration = process.communicate(timeout=TIMEOUT)
         assert process.returncode == code
-    assert re.fullmatch(rf"Send updates to {url}.*\n\d\d:\d\d:\d\d GET / 200\n", narration)
+    assert re.fullmatch(rf"Send updates and events to {url}.*\n\d\d:\d\d:\d\d GET / 200\n", narration)
 
 
 @pytest.mark.parametrize(("sent", "code"), sampled([(signal.SIGTERM, 0), (signal.SIGINT, 130)], 2))
@@ -108,7 +108,7 @@ def test_signal_ends_requests_under_way(schedule, sent, code):
         process.send_signal(sent)
         _, narration = process.communicate(timeout=TIMEOUT)
     assert process.returncode == code
-    assert narration == f"Send updates to {url}/engage and /groups. Press Ctrl-C to stop.\n"
+    assert narration == f"Send updates and events to {url}. Press Ctrl-C to stop.\n"
 
 
 def test_reader_of_log_may_be_slow():
