@@ -22,7 +22,8 @@ from tui.browser.views.view import View
 from tui.cli.demo import kiosk_day
 
 HERE = Path(__file__).parent
-SIZE = (120, 36)
+WIDTH = 120
+HEIGHTS = {"home": 14, "shipping": 24}  # as much as there is to see
 MIDNIGHT = datetime(2026, 6, 19, tzinfo=UTC).timestamp()
 NOW = MIDNIGHT + 20 * 3_600 + 61
 ONLINE_UNTIL, LOST_AT = 18.5 * 3_600, 17.5 * 3_600
@@ -91,7 +92,7 @@ async def draw(path: Path, name: str, view: str, words: str, keys: str) -> list[
     """Draw one picture, and return the names of all views."""
     with Gateway(path, write=True, clock=lambda: NOW) as gateway:
         app = Browser(gateway, live=False, first=view, words=words.split())
-        async with app.run_test(size=SIZE) as pilot:
+        async with app.run_test(size=(WIDTH, HEIGHTS.get(name, 36))) as pilot:
             for key in (None, *keys.split()):
                 if key is not None:
                     await pilot.press(key)
