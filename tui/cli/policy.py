@@ -30,7 +30,7 @@ _OPTIONS = (
         "--batch-updates",
         type=int,
         metavar="N",
-        help="Largest number of updates in a request.  [default: 200]",
+        help="Largest number of updates in a request.  [default: 2000]",
     ),
     click.option(
         "--fold/--no-fold",
