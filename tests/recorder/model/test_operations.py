@@ -32,6 +32,7 @@ from recorder.model.operations import (
     split,
 )
 from simulator import Simulator
+from tests.profiles import sampled
 
 MOST = int(sys.float_info.max)
 EAST, WEST = timezone(timedelta(hours=2)), timezone(timedelta(hours=-1, minutes=-30))
@@ -312,7 +313,7 @@ WRAPS = {
 
 @pytest.mark.parametrize("closer", [False, True], ids=["as-it-is", "beside-a-tuple"])
 @pytest.mark.parametrize(("wraps", "step"), WRAPS.values(), ids=WRAPS)
-@pytest.mark.parametrize("operator", ["$set", "$append", "$union", "$remove", "$set_once"])
+@pytest.mark.parametrize("operator", sampled(["$set", "$append", "$union", "$remove", "$set_once"], 5))
 def test_value_may_nest_100_deep(operator, wraps, step, closer):
     beside = {"beside": ("t",)} if closer else {}
     fits = {"$distinct_id": "u1", operator: {"a": nested(wraps, MAX_DEPTH), **beside}}

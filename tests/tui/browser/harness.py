@@ -100,11 +100,16 @@ async def resize(pilot, width, height):
     await settled(pilot, lambda: pilot.app.screen.size == (width, height))
 
 
+async def type_fast(pilot, *keys):
+    """Keys at once, settled after the last."""
+    for key in keys:
+        pilot.app.simulate_key(key)
+    await settled(pilot)
+
+
 async def type_in(pilot, text):
     """Text into a prompt, and enter."""
-    for letter in text:
-        pilot.app.simulate_key(letter)
-    await press(pilot, "enter")
+    await type_fast(pilot, *text, "enter")
 
 
 def storable(text):

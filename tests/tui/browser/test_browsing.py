@@ -323,8 +323,12 @@ def state_of(stage, seq):
 
 
 async def test_rejected_entry_is_retried(kiosk):
-    async with browsing(kiosk, words=["seq=12"], write=True) as pilot:
-        await press(pilot, "R", "n")
+    """One that is malformed is not, and it is said why."""
+    async with browsing(kiosk, words=["seq=12,23"], write=True) as pilot:
+        await press(pilot, "R")
+        assert any("malformed" in text for text in said(pilot))
+        assert len(pilot.app.screen_stack) == 1
+        await press(pilot, "j", "R", "n")
         assert state_of(kiosk, 12) is State.REJECTED
         await press(pilot, "R", "y")
         assert state_of(kiosk, 12) is State.WAITING
@@ -387,13 +391,6 @@ async def test_all_matches_are_marked_and_exported(kiosk, tmp_path):
     assert file.stat().st_mode & 0o777 == 0o600
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert [(line.get("message") or line)["$add"]["credits"] for line in lines] == [1, 6, 11, 16, 21, 26, 36]
-
-
-async def test_refused_retry_says_why(kiosk):
-    async with browsing(kiosk, words=["seq=23"], write=True) as pilot:
-        await press(pilot, "R")
-        assert any("malformed" in text for text in said(pilot))
-        assert len(pilot.app.screen_stack) == 1
 
 
 def test_ship_now_names_another_destination(tmp_path):

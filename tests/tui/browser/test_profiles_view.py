@@ -8,7 +8,7 @@ from recorder import JournalReader
 from simulator import Simulator
 from simulator.testing import to_test
 from tests.tui.browser import shops
-from tests.tui.browser.harness import browsing, press, resize, screen_text, settled, text_of
+from tests.tui.browser.harness import browsing, press, resize, screen_text, settled, text_of, type_fast
 from tui.browser import gateway_profiles as room
 from tui.browser.messages import ShowProfile
 from tui.browser.views.profiles import ProfilesView
@@ -111,9 +111,11 @@ async def test_list_sorts_and_shows_states(ada):
         assert listed(pilot) == ["acme", "ada@ex.org", "gone", "u-1042"]
         await press(pilot, "j", "j", "O")
         assert (listed(pilot), chosen(pilot)) == (["u-1042", "gone", "ada@ex.org", "acme"], "gone")
-        await press(pilot, "slash", *"state=shipped")
+        await press(pilot, "slash")
+        await type_fast(pilot, *"state=shipped")
         assert "'shipped' is not a state to list profiles by; the states are unsent" in text_of(pilot)
-        await press(pilot, *["backspace"] * 7, *"rej", "tab", "enter")
+        await type_fast(pilot, *["backspace"] * 7, *"rej")
+        await press(pilot, "tab", "enter")
         assert listed(pilot) == ["u-1042"]
 
 
@@ -246,6 +248,8 @@ async def test_entry_outside_prediction_says_so(ada):
             f"#{rejected.seq} is no part of the prediction: the profile is shown without it."
         ]
         assert at(pilot) == 0
+        await show(pilot, "nobody", None, None)
+        assert "No such profile: no entry names it." in text_of(pilot)
 
 
 async def test_open_profile_follows_the_journal(ada):

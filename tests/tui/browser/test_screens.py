@@ -9,7 +9,7 @@ from recorder.model.errors import JournalMissing
 from tests.profiles import sampled
 from tests.tui.browser import shops
 from tests.tui.browser.harness import Stage, browsing, press, screen_text, settled, text_of
-from tui.browser.messages import Failed, ShowProfile
+from tui.browser.messages import Failed
 
 SIZES = pytest.mark.parametrize(
     "size",
@@ -136,7 +136,7 @@ async def test_least_window_shows_counts_only(kiosk):
 # --- errors
 
 
-async def test_busy_writer_shows_banner(kiosk):
+async def test_failures_show_and_app_stays(kiosk):
     async with browsing(kiosk) as pilot:
         pilot.app.post_message(Failed(JournalBusy("kiosk.db is busy"), "look"))
         await settled(pilot)
@@ -145,10 +145,6 @@ async def test_busy_writer_shows_banner(kiosk):
         pilot.app.look()
         await settled(pilot)
         assert "busy" not in text_of(pilot)
-
-
-async def test_exception_is_shown_and_app_stays(kiosk):
-    async with browsing(kiosk) as pilot:
         pilot.app.post_message(Failed(ZeroDivisionError("division by [zero]")))
         await settled(pilot, lambda: "ZeroDivisionError: division" in text_of(pilot))
         assert "[zero]" in text_of(pilot)
@@ -189,11 +185,3 @@ async def test_state_is_shown_in_words(stage, make, keys, words):
     async with browsing(stage) as pilot:
         await press(pilot, *(named.get(key, key) for key in keys.split()))
         assert words in text_of(pilot).replace("►  19h", "► 19h"), text_of(pilot)
-
-
-async def test_unknown_id_says_so(stage):
-    shops.ada(stage.path)
-    async with browsing(stage) as pilot:
-        pilot.app.post_message(ShowProfile("nobody"))
-        await settled(pilot)
-        assert "No such profile: no entry names it." in text_of(pilot)

@@ -319,13 +319,3 @@ def test_bad_filter_is_refused(restante, journal, append):
 def test_missing_journal_is_refused(restante, journal, tmp_path):
     assert restante("export", "-j", journal).code == 2
     assert list(tmp_path.iterdir()) == []
-
-
-def test_closed_pipe_is_silent(restante, journal, append):
-    append(*({"$distinct_id": f"u{number}", "$set": {"text": "x" * 60}} for number in range(3_000)))
-    process = restante.start("export", "-j", journal)
-    process.stdout.read(1)
-    process.stdout.close()
-    process.stdin.close()
-    err = process.stderr.read().decode()
-    assert (process.wait(60), err) == (0, "")

@@ -292,11 +292,11 @@ def test_json_counts_lines_entries_and_skipped(restante, journal):
 
 
 def test_terminal_shows_progress(restante, journal, tmp_path):
-    (tmp_path / "updates.jsonl").write_text(numbered(20_000))
+    (tmp_path / "updates.jsonl").write_text(numbered(8_000))
     ran = restante.on_terminal("record", "--token", "T", "-j", journal, "updates.jsonl")
     assert ran.code == 0
     assert "validating lines" in ran.out
-    assert ran.out.endswith("\x1b[2KRecorded 20,000 entries from 20,000 lines.\n")
+    assert ran.out.endswith("\x1b[2KRecorded 8,000 entries from 8,000 lines.\n")
 
 
 # --- following
@@ -372,13 +372,13 @@ def test_interrupt_waits_for_the_count():
 def test_lines_are_one_commit(restante, journal):
     with Journal(journal, token="T"), JournalReader(journal) as reader:
         process = restante.start("record", "-j", journal)
-        process.stdin.write(numbered(20_000).encode())
+        process.stdin.write(numbered(10_000).encode())
         process.stdin.close()
         seen = set()
         while process.poll() is None:
             seen.add(reader.counts().recorded)
-        assert seen <= {0, 20_000}
-        assert reader.counts().recorded == 20_000
+        assert seen <= {0, 10_000}
+        assert reader.counts().recorded == 10_000
 
 
 @pytest.mark.parametrize(

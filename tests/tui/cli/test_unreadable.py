@@ -218,7 +218,7 @@ DAMAGED_VALUES = (
 
 
 @pytest.mark.parametrize("name", sorted({*COMMANDS} - {"tui", "salvage"}))
-@pytest.mark.parametrize("where", sampled([(where,) for where in DAMAGED_VALUES], 3))
+@pytest.mark.parametrize("where", sampled([(where,) for where in DAMAGED_VALUES], 6))
 def test_damaged_value_is_told_in_words(path, monkeypatch, where, name):
     put(path, *where)
     code, said = run(name, path, monkeypatch)
