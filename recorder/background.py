@@ -210,7 +210,7 @@ def _importing() -> Iterator[None]:
     if any(other != process for other in _imports):
         raise ShippingError(
             "this process was forked while another thread imported the modules that ship",
-            hint="Ship from the parent, or import recorder.Shipper before forking.",
+            hint="Ship from the parent, or import restante.Shipper before forking.",
         )
     _imports.append(process)
     try:

@@ -57,7 +57,7 @@ def compare(
             prediction begins. The number that makes the profile agree is left out (a smaller one if none does: folding
             sends fewer), or else the smallest.
 
-    >>> from simulator import compare
+    >>> from restante import compare
     >>> predicted = [{"$distinct_id": "ada", "$set": {"n": n}} for n in range(3)]
     >>> divergence = compare(predicted, [predicted[0], predicted[2]]).divergences[0]
     >>> divergence.kind, divergence.place, divergence.predicted.message

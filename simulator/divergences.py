@@ -196,7 +196,7 @@ class Comparison:
     def __str__(self) -> str:
         """Return the summary, then some lines for each profile that differs.
 
-        >>> from simulator import compare
+        >>> from restante import compare
         >>> predicted = [{"$distinct_id": "ada", "$add": {"visits": 1}}, {"$distinct_id": "bob", "$set": {"a": 1}}]
         >>> print(compare(predicted, [*predicted, predicted[0]]))
         1 of 2 profiles differs: 1 duplicated. Predicted 2 operations, received 3.

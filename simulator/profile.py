@@ -16,7 +16,7 @@ class Profile(Mapping[str, Any]):
         group_key: The group key of a group's profile, None for a user's.
         partly_known: True if an unknown operator was applied, so that the service may have more properties.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> simulator = Simulator()
     >>> simulator.people_track_charge("u1", 29.5, {"$time": "2026-01-02T03:04:05"})
     >>> profile = simulator.profile("u1")

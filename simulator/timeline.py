@@ -29,7 +29,7 @@ class Step:
         n: Its number among the profile's messages, from 1; 0 for all pruned messages together.
         seq: Its sequence number in the journal; None if it comes from no journal.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> simulator = Simulator()
     >>> _ = simulator.apply({"$distinct_id": "ada", "$add": {"visits": 1}})
     >>> step = simulator.timeline("ada").steps[0]
@@ -88,7 +88,7 @@ class Blame:
         since: All steps that changed it since it was last overwritten whole, oldest first, such as a counter's
             first value and its increments.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> simulator = Simulator()
     >>> for visits in (1, 0, 2):
     ...     simulator.people_increment("ada", {"visits": visits})
@@ -224,7 +224,7 @@ class Timeline:
     def removed_by(self, name: str) -> Step | None:
         """Return the step that removed a property, alone or with the profile; None if none did or it exists.
 
-        >>> from simulator import Simulator
+        >>> from restante import Simulator
         >>> simulator = Simulator()
         >>> simulator.people_set("ada", {"trial": True})
         >>> simulator.people_unset("ada", ["trial"])

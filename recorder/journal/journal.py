@@ -320,7 +320,7 @@ class Journal:
             InvalidOperation: No profile can have such an id.
 
         >>> import pathlib, tempfile
-        >>> from recorder import Recorder
+        >>> from restante import Recorder
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
         >>> with Recorder("PROJECT", path) as recorder:
         ...     recorder.people_set("ada", {"plan": "pro"})

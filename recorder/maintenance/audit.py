@@ -67,7 +67,7 @@ def audit(path: str | PathLike[str]) -> Audit:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
 
     >>> import pathlib, tempfile
-    >>> from recorder import Recorder
+    >>> from restante import Recorder
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
     >>> with Recorder("PROJECT", path) as recorder:
     ...     recorder.people_set("ada", {"plan": "pro"})

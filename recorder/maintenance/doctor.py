@@ -62,7 +62,7 @@ def diagnose(
         NotAJournal: The file is something else.
 
     >>> import pathlib, tempfile
-    >>> from recorder import Recorder
+    >>> from restante import Recorder
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
     >>> with Recorder("PROJECT", path) as recorder:
     ...     recorder.people_set("ada", {"plan": "pro"})

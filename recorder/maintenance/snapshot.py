@@ -39,7 +39,7 @@ def snapshot(
         JournalError: Something is at `target`, or it cannot be written.
 
     >>> import pathlib, tempfile
-    >>> from recorder import JournalReader, Recorder
+    >>> from restante import JournalReader, Recorder
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> with Recorder("PROJECT", folder / "kiosk.db") as recorder:
     ...     recorder.people_set("ada", {"plan": "pro"})

@@ -12,7 +12,7 @@ __all__ = ["Dialect", "of_recorded"]
 class Dialect:
     """Policies for points that the real service does not document, one a field.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> simulator = Simulator(Dialect(emptied_list="unset"))
     >>> simulator.people_append("u1", {"tags": "a"})
     >>> simulator.people_remove("u1", {"tags": "a"})

@@ -43,7 +43,7 @@ class RestanteError(Exception):
     Attributes:
         hint: One sentence that says what to do next; empty if there is nothing to do.
 
-    >>> from recorder import JournalBusy
+    >>> from restante import JournalBusy
     >>> error = JournalBusy("kiosk.db is in use", hint="Try again.")
     >>> str(error), error.hint
     ('kiosk.db is in use', 'Try again.')

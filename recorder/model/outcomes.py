@@ -30,7 +30,7 @@ class Outcome:
         verdict: See `Verdict`.
         reasons: Pairs of a property (or the place of what is malformed) and why it could not take the operation.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> simulator = Simulator()
     >>> simulator.people_set("u1", {"plan": "free"})
     >>> simulator.apply({"$distinct_id": "u1", "$add": {"plan": 1}})

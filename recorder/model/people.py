@@ -33,7 +33,7 @@ class PeopleApi(ABC):
     message last. Every verb returns None, and raises InvalidOperation, with nothing recorded, when the
     operation could never be accepted.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> people = Simulator()
     >>> people.people_set("ada", {"plan": "free"})
     >>> people.people_increment("ada", {"visits": 1})
@@ -65,7 +65,7 @@ class PeopleApi(ABC):
     def batch(self) -> "Batch[Any]":
         """Begin a batch: all of its operations are recorded when the block ends, none if it raises.
 
-        >>> from simulator import Simulator
+        >>> from restante import Simulator
         >>> people = Simulator()
         >>> with people.batch() as batch:
         ...     batch.people_set("ada", {"plan": "pro"})

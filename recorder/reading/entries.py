@@ -77,7 +77,7 @@ class EntryReader(Source):
             InvalidFilter: The filter is not understood.
 
         >>> import pathlib, tempfile
-        >>> from recorder import JournalReader, Recorder
+        >>> from restante import JournalReader, Recorder
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
         >>> with Recorder("PROJECT", path) as recorder:
         ...     for plan in ("free", "pro", "free"):

@@ -179,7 +179,7 @@ class HistoryReader(EntryReader):
         write-ahead log cannot be moved into the file. So it must not keep results of an earlier call.
 
         >>> import pathlib, tempfile
-        >>> from recorder import JournalReader, Recorder
+        >>> from restante import JournalReader, Recorder
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
         >>> with Recorder("PROJECT", path) as recorder:
         ...     recorder.people_set("ada", {"plan": "pro"})

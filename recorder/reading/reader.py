@@ -19,7 +19,7 @@ class JournalReader(PreviewReader, AttemptReader, HistoryReader, FlowReader):
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to read.
 
     >>> import pathlib, tempfile
-    >>> from recorder import JournalReader, Recorder
+    >>> from restante import JournalReader, Recorder
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
     >>> with Recorder("PROJECT", path) as recorder:
     ...     recorder.people_set("ada", {"plan": "pro"})

@@ -49,7 +49,7 @@ class unordered:  # noqa: N801  # reads as what it says: {"tags": unordered(["a"
     Args:
         elements: The list's elements.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> simulator = Simulator()
     >>> simulator.people_union("ada", {"kiosks": ["station", "harbour"]})
     >>> assert_profile(simulator, "ada", {"kiosks": unordered(["harbour", "station"])})
@@ -112,7 +112,7 @@ def assert_profile(
         AssertionError: It does not exist or differs. Names each property, types that would not show, and the operation
             that wrote the actual value.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> simulator = Simulator()
     >>> simulator.apply({"$distinct_id": "ada", "$add": {"visits": 1.0}})[0].verdict
     <Verdict.APPLIED: 'applied'>
@@ -154,7 +154,7 @@ def assert_absent(
     Raises:
         AssertionError: It exists; shows its properties, and the last operation on it.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> assert_absent(Simulator(), "ada")
     """
     subject = _Subject(source, Identity(group_key, str(id)), token)
@@ -172,7 +172,7 @@ def assert_nothing_rejected(source: "Simulator | Service") -> None:
     Raises:
         AssertionError: Some were; gives the reason for each.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> assert_nothing_rejected(Simulator.from_messages([{"$distinct_id": "ada", "$unset": "plan"}]))
     Traceback (most recent call last):
     AssertionError: 1 message was rejected:
@@ -195,7 +195,7 @@ def assert_within_limits(source: Source) -> None:
     Raises:
         AssertionError: Some are; names each, its size and the limit.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> simulator = Simulator()
     >>> simulator.people_set("ada", {"bio": "a" * 300})
     >>> assert_within_limits(simulator)

@@ -50,7 +50,7 @@ class Implementation(Protocol):
 def profiles_of(implementation: Any) -> dict[str, dict[str, Any]]:
     """Return copies of an implementation's profiles.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> profiles_of(Simulator.from_messages([{"$distinct_id": "ada", "$set": {"plan": "pro"}}]))
     {'ada': {'plan': 'pro'}}
     """
@@ -65,7 +65,7 @@ def groups_of(implementation: Any) -> dict[tuple[str, str], dict[str, Any]]:
     Raises:
         TypeError: It has no ``groups``.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> groups_of(Simulator.from_messages([{"$group_key": "company", "$group_id": "acme", "$set": {}}]))
     {('company', 'acme'): {}}
     """
@@ -242,7 +242,7 @@ class Law:
         given: A Hypothesis strategy for each variable.
         equation: A function from a `Fold` and the variables to both sides.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> from simulator.testing import Operation, laws
     >>> laws.set_absorbs(Simulator, start=None, earlier=Operation("$add", {"a": 1}), value=True)
     """

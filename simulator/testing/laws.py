@@ -9,7 +9,7 @@ relies on one loses data.
 
 Call a law with `make`, which makes an empty implementation, and its variables:
 
->>> from simulator import Simulator
+>>> from restante import Simulator
 >>> from simulator.testing import laws
 >>> laws.unions_fuse(Simulator, start={"a": [True]}, first=[1, 1.0], then=[0, 1])
 """

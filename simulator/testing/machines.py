@@ -45,7 +45,7 @@ def machine(
             ``groups`` are compared, too.
         dialect: The policies of the simulator.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> TestSimulator = machine(make=Simulator).TestCase  # pytest and unittest collect it
     >>> TestSimulator().runTest()
     """

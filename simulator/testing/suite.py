@@ -44,7 +44,7 @@ def law_suite(
     Raises:
         ValueError: `skip` or `xfail` names an unknown law.
 
-    >>> from simulator import Simulator
+    >>> from restante import Simulator
     >>> TestSimulator = law_suite(make=Simulator)
     >>> TestSimulator().test_unions_fuse()
     """

@@ -110,7 +110,7 @@ def salvage(
         JournalError: The new journal cannot be written, or SQLite is too old; nothing was moved.
 
     >>> import pathlib, tempfile
-    >>> from recorder import Recorder
+    >>> from restante import Recorder
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "kiosk.db"
     >>> with Recorder("PROJECT", path) as recorder:
     ...     recorder.people_set("ada", {"plan": "pro"})
