@@ -167,6 +167,7 @@ class Directory:
     >>> directory.add([ProfileCount(profile="ada", group_key=None, entries=2, latest=5)], newer=True)
     >>> directory.around(None, limit=10).rows[0].profile
     'ada'
+    >>> directory.close()
     """
 
     def __init__(self) -> None:
