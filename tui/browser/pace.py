@@ -27,10 +27,12 @@ class Pace:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._resets = 0
         self.reset()
 
     def reset(self) -> None:
-        """Make the next read due at once."""
+        """Make the next read due at once, even if one that is under way takes long."""
+        self._resets += 1
         self._ended = self._again = 0.0
 
     @property
@@ -40,8 +42,9 @@ class Pace:
 
     def timed(self, read: Callable[[], Found]) -> Found:
         """Return the result of a read, and note how long it took."""
-        begun = self._clock()
+        begun, resets = self._clock(), self._resets
         found = read()
         ended = self._clock()
-        self._ended, self._again = ended, ended + _TIMES * (ended - begun)
+        if resets == self._resets:  # else the read was of another filter, or of entries before a change
+            self._ended, self._again = ended, ended + _TIMES * (ended - begun)
         return found

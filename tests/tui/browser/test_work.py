@@ -195,6 +195,19 @@ async def test_long_reads_are_repeated_seldom(kiosk, monkeypatch):
         assert await refresh_after(0) == 3
 
 
+def test_reset_outlasts_a_running_read():
+    """The thread that looks for the filter before ends after the person has typed another one."""
+    seconds = [0.0]
+    pace = Pace(lambda: seconds[0])
+
+    def read():
+        seconds[0] += 5
+        pace.reset()
+
+    pace.timed(read)
+    assert pace.due
+
+
 async def test_loaded_matches_are_not_counted(kiosk, monkeypatch):
     """A search that loads all matches has looked through the whole journal already."""
     counted = []
