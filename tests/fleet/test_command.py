@@ -240,7 +240,7 @@ def test_what_cannot_be_read_is_named(restante, site):
         *("fleet/broken.db", "fleet/export.jsonl", "fleet/missing.db")
     ]
     assert "1 device needs no attention." in looked.out
-    assert "nobody" not in restante("fleet", "fleet/missing.db").out
+    assert "attention" not in restante("fleet", "fleet/missing.db").out
     missing = restante("fleet", "http://127.0.0.1:9/a.db").out
     assert missing.count("cannot be read") == 1
 
