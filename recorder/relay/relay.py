@@ -124,7 +124,7 @@ class Relay:
             loopback = ip_address(bound).is_loopback
             if not loopback and not self._networks:
                 raise ValueError(
-                    f"{self._host} can be reached by others: say who may send with --allow, or allow="
+                    f"{self._host} can be reached by others: name the networks that may send, with --allow or allow="
                 )
             for token, path in self._journals.items():
                 self._deliveries[token] = self._deliver(token, path)

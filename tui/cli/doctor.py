@@ -28,8 +28,8 @@ _MARKS = {
 def doctor_command(context: click.Context, path: Path, deep: bool, for_programs: bool) -> None:
     """Check the journal and its surroundings: disk, permissions, clock, locks, pages, accounts.
 
-    The findings include everything that `status` reports. Each says what to do. Nothing is created or changed;
-    others can record and ship meanwhile. Exits 1 if something needs attention.
+    The findings include everything that `status` says needs a person. Each says what to do. Nothing is created
+    or changed; others can record and ship meanwhile. Exits 1 if something needs attention.
 
     \b
     Examples:

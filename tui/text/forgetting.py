@@ -16,7 +16,7 @@ def hazards(weighed: Forgotten, *, delete_remote: bool = False) -> Iterator[str]
     """
     yield _what(weighed)
     if weighed.folded:
-        yield f"They include what {count(weighed.folded, 'pruned entry', 'pruned entries')} made of it."
+        yield f"What {count(weighed.folded, 'pruned entry', 'pruned entries')} made of it is erased, too."
     if delete_remote:
         yield "A $delete is sent to the service; it names the profile until it has been sent."
     else:

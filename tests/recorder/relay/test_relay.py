@@ -166,7 +166,7 @@ def test_senders_are_bounded():
 
 
 def test_address_for_others_needs_networks(tmp_path):
-    with pytest.raises(ValueError, match="say who may"):
+    with pytest.raises(ValueError, match="name the networks"):
         Relay({"T": tmp_path / "s.db"}, host=EVERYWHERE).start()
     assert not (tmp_path / "s.db").exists()
     with pytest.raises(ValueError, match="host bits"):

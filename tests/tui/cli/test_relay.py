@@ -65,7 +65,7 @@ def test_projects_ship_to_one_service(restante, tmp_path):
         (["--project", "T=a.db", "--project", "U=a.db"], "given twice"),
         (
             ["--token", "T", "--listen", "::"],
-            ":: can be reached by others: say who may send with --allow",
+            ":: can be reached by others: name the networks that may send, with --allow",
         ),
         (["--token", "T", "--listen", "::", "--allow", "here"], "'here' does not appear to be"),
         (["--token", "T", "--origin", "kiosk.local"], "is not an origin such as"),
