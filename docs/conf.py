@@ -70,7 +70,7 @@ class Laws(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return it, in the words of the laws themselves."""
-        rows = [f"| `{law.name}` | {law.statement} |" for law in LAWS.values()]
+        rows = [f"| `{law.name}` | {law.statement.replace('|', '&#124;')} |" for law in LAWS.values()]
         found = nodes.container()
         self.state.nested_parse(
             StringList(["| law | statement |", "|---|---|", *rows]), self.content_offset, found
