@@ -24,7 +24,7 @@ from tui.cli.progress import progress_bar
 __all__ = ["conform_command"]
 
 _SHOWN = 5  # faults of vectors
-_KINDS = ("passed", "failed", "policy", "skipped")
+_KINDS = {"passed": "passed", "failed": "failed", "policy": "undocumented", "skipped": "skipped"}
 _REAL = "mixpanel.com"
 
 
@@ -158,22 +158,24 @@ def _deviation(deviation: Deviation) -> dict[str, Any]:
 
 
 def _in_words(report: Report) -> Iterator[str]:
-    yield "".join(word.rjust(12) for word in ("", *_KINDS))
+    yield " " * 12 + "".join(word.rjust(14) for word in _KINDS.values())
     for source, counts in report.counts.items():
-        yield f"{source:<12}" + "".join(f"{counts[kind]:>12,}" for kind in _KINDS)
+        yield f"{source:<12}" + "".join(f"{counts[kind]:>14,}" for kind in _KINDS)
     for policies, ids in _undocumented(report).items():
-        yield f"undocumented: {policies} explains {len(ids):,} deviations, such as {ids[0]}"
+        yield f"undocumented: {policies} explains {count(len(ids), 'deviation')}, such as {ids[0]}"
     faults = sorted(report.faults, key=lambda one: (one.vector.about != "drawn", len(str(one.vector))))
     for fault in faults[:_SHOWN]:
         shown = _deviation(fault)
         yield f"\n{fault.vector.id}: {fault.vector.about} ({fault.vector.source}{_policies(fault)})"
-        yield f"found: {options.as_json([shown['found'], shown['found_groups']])}"
+        yield f"found: {options.as_json(shown['found'])}"
+        if shown["found_groups"]:
+            yield f"found groups: {options.as_json(shown['found_groups'])}"
         yield f"vector: {options.as_json(shown['vector'])}\n"
         yield shown["test"]
     if faults:
-        yield f"It deviates in {count(len(faults), 'case')}; --json has all of them."
+        yield f"It deviates in {count(len(faults), 'vector')}; --json has all of them."
     else:
-        yield "It conforms." if report.conforms else "Nothing was checked: no case passed, and none failed."
+        yield "It conforms." if report.conforms else "Nothing was checked: no vector passed, and none failed."
 
 
 def _policies(fault: Deviation) -> str:
