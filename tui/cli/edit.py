@@ -143,5 +143,6 @@ def _open_editor(file: Path) -> None:
     except ValueError as error:  # quotes that do not match
         raise options.BadInput(f"$VISUAL or $EDITOR is not a command: {error}") from error
     except click.ClickException as error:  # it is missing, or failed
-        hint = "Nothing was changed. Set $VISUAL or $EDITOR to another one, or give --message."
-        raise click.ClickException(f"{error.message}\n{hint}") from error
+        raise click.ClickException(
+            f"{error.message}; correct $VISUAL or $EDITOR, or give --message"
+        ) from error

@@ -70,7 +70,7 @@ def test_visual_comes_before_editor(restante, journal, append):
     ran = restante("edit", 1, "-j", journal, environment={"VISUAL": "true", "EDITOR": "false"})
     assert "same as before" in ran.err
     ran = restante("edit", 1, "-j", journal, environment={"EDITOR": "false"})
-    assert (ran.code, "false: Editing failed\nNothing was changed." in ran.err) == (1, True)
+    assert (ran.code, "false: Editing failed; correct $VISUAL or $EDITOR" in ran.err) == (1, True)
 
 
 @pytest.mark.parametrize(
