@@ -1,5 +1,6 @@
 """`restante retry` and `restante discard`: decide about entries that were set aside."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -91,7 +92,9 @@ def _decide(verb: Verb, words: list[str], path: Path, *, yes: bool, for_programs
         if not yes or not weighed.entries:
             _tell(verb, weighed)
         if not yes:
-            for line in table(*of_decision(reader, {verb: weighed}), options.table_width() or _WIDTH):
+            for line in table(
+                *of_decision(reader, {verb: weighed}), options.table_width(sys.stderr) or _WIDTH
+            ):
                 options.narrate(line)
     if not weighed.entries:
         done = weighed

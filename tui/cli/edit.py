@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,7 +77,7 @@ def _edit(path: Path, entry: Entry, text: bytes) -> int:
         return _NOTHING_DONE
     lines: list[str] = []
     try:
-        if width := options.table_width():  # for a person only
+        if width := options.table_width(sys.stderr):  # for a person only
             with JournalReader(path) as reader:
                 lines = list(table(*of_edit(reader, entry, message), width))
         with Journal(path) as journal:

@@ -13,6 +13,7 @@ from recorder.journal.decisions import Decision
 from simulator.service.server import Service
 from tests.profiles import sampled
 from tests.tui.conftest import append_to
+from tests.tui.terminal import Terminal
 
 GOOD = {"$distinct_id": "ada", "$set": {"plan": "pro"}}
 ADD = {"$distinct_id": "ada", "$add": {"visits": 1}}
@@ -130,6 +131,17 @@ def test_agreement_is_carried_out(restante, set_aside, answer):
     assert "visits  -         1        1 or 2 (twice)\n" in ran.out
     assert "Retry 1 entry? [y/N]" in ran.out
     assert states(set_aside)[3] == "waiting"
+
+
+def test_preview_fits_where_it_shows(restante, journal, append):
+    """It goes to standard error: its terminal counts, also where standard output is none."""
+    append({"$distinct_id": "ada", "$set": {"note": "word " * 20}})
+    shown = Terminal()
+    restante(
+        "discard", "--all", "-j", journal, stdin=Terminal("n\n"), stderr=shown, environment={"COLUMNS": "50"}
+    )
+    head, row = shown.plain.splitlines()[1:3]
+    assert (head[:3], head[-13:], row[:4], row[-1]) == ("ada", "after discard", "note", "-")
 
 
 def test_hazard_is_shown_first(restante, journal, append, ship):
