@@ -8,10 +8,10 @@ from os import PathLike
 from pathlib import Path
 
 from recorder.journal.locks import beside
-from recorder.journal.opening import connect_reader, resolved, sync_folder, translated
+from recorder.journal.opening import connect_reader, primary_code, resolved, sync_folder, translated
 from recorder.journal.uptime import now
 from recorder.maintenance import statements as sql
-from recorder.model.errors import JournalError
+from recorder.model.errors import JournalError, JournalFull
 
 __all__ = ["new_file", "snapshot"]
 
@@ -36,6 +36,7 @@ def snapshot(
 
     Raises:
         JournalMissing, NotAJournal, JournalTooNew, JournalDamaged: There is nothing to copy.
+        JournalFull: There is no space for the copy.
         JournalError: Something is at `target`, or it cannot be written.
 
     >>> import pathlib, tempfile
@@ -105,6 +106,11 @@ def _copy(connection: sqlite3.Connection, source: Path, part: Path) -> None:
     try:
         connection.execute(sql.COPY, (str(part),))
     except sqlite3.Error as error:
+        if primary_code(error) == sqlite3.SQLITE_FULL:
+            raise JournalFull(
+                f"the disk of {part.parent} is full; no copy was made",
+                hint="Free space there, or copy elsewhere.",
+            ) from error
         raise translated(error, source) from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder import Journal, JournalFull, JournalReader, Recorder, Shipper, audit
+from recorder import Journal, JournalFull, JournalReader, Recorder, Shipper, audit, snapshot
 from recorder.journal.locks import beside
 from recorder.journal.reserve import RESERVE_BYTES, ReserveFile
 from recorder.reading.sentence import shipping_of
@@ -78,6 +78,16 @@ def record(recorder, most=50_000, profiles=40):
         except JournalFull as full:
             return n, full
     return most, None
+
+
+def test_full_disk_of_a_copy_is_named(disk, tmp_path):
+    path = tmp_path / "kiosk.db"
+    with Recorder("T", path) as recorder:
+        recorder.people_set("ada", {"a": 1})
+    fill_up(disk, 20_000)
+    with pytest.raises(JournalFull, match=rf"the disk of {disk} is full; no copy was made"):
+        snapshot(path, disk / "monday.db")
+    assert [file.name for file in disk.iterdir()] == ["others"]
 
 
 def test_full_disk_refuses_only_recording(disk):
