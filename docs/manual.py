@@ -19,7 +19,7 @@ VARIABLES = {
     "RESTANTE_QUERY_CREDENTIALS": "user:secret[:project_id] of a service account that may read profiles.",
 }
 FILES = {
-    "~/.config/restante/config.toml": "Colours, theme, times, columns, keys; docs/settings.md has an example.",
+    "~/.config/restante/config.toml": "Colours, theme, times, columns, keys.",
     "~/.local/state/restante": "The last view and filter of each journal that was browsed.",
 }
 

@@ -25,7 +25,7 @@ _CHOICES = {"color": ("auto", "always", "never"), "times": ("utc", "local")}
 class InvalidConfig(RestanteError):
     """The configuration file cannot be used."""
 
-    hint = "Correct the file, or move it away; docs/settings.md has an example."
+    hint = "Correct the file, or move it away."
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,4 +43,4 @@ def check(limits: Mapping[str, object]) -> None:
         if value is None or value == inf:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < _MOST:
-            raise ValueError(f"{name} must be at least {least:,}, or math.inf for no limit, not {value!r}")
+            raise ValueError(f"{name} must be at least {least:,}, not {value!r}")

@@ -121,7 +121,7 @@ def translated(error: sqlite3.Error, path: Path) -> JournalError:
         case sqlite3.SQLITE_INTERRUPT:
             return JournalClosed(f"{path.name} was closed while it was read")
         case sqlite3.SQLITE_FULL:
-            return JournalFull(f"{path.name}: the disk is full; nothing was recorded by this call")
+            return JournalFull(f"{path.name}: the disk is full; nothing was written")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return JournalDamaged(f"{path.name}: SQLite cannot read it ({error})")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:

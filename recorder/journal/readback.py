@@ -108,7 +108,7 @@ def _held(run: list[InDoubt], identity: str) -> Held:
     numbers = tuple(entry.seq for entry in run)
     place = run[0].profile, newest.attempt, newest.epoch or 0, newest.digest or ""
     if newest.counted is None:
-        return Held(*place, None, numbers, "sent without being counted")
+        return Held(*place, None, numbers, "sent without being counted: retry or discard")
     counting = Counting.read(newest.counted, identity)
     updates = [(entry.seq, Update.read(entry.operator, entry.message)) for entry in run]
     shows = [counting.shows(update) for _, update in updates]

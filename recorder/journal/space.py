@@ -110,8 +110,9 @@ class Space:
         most = self._limits.max_bytes
         if most is not None and _left(connection, self._path, most) < more:
             raise JournalFull(
-                f"{self._path.name} may not grow beyond its max_bytes, {most:,.0f}; nothing was recorded by this call",
-                hint="Ship what is pending, record less at once, or open it with a larger max_bytes; "
+                f"{self._path.name} may not grow beyond its max_bytes, {most:,.0f}, of which shipping keeps 1 MB; "
+                "nothing was recorded by this call",
+                hint="Ship what is pending, record less at once, or raise the limit (`restante record --max-bytes`); "
                 "recorded entries are safe.",
             )
 

@@ -139,7 +139,8 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
                 )
                 for finding in _guarded(look, connection, path, now, tell)
             ]
-        return findings + _pages(connection, path, deep=deep, tell=tell)
+        findings += _pages(connection, path, deep=deep, tell=tell)
+        return list(dict.fromkeys(findings))  # damage stops several of them with the same words
 
 
 def _guarded(

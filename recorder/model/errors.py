@@ -132,7 +132,7 @@ class JournalSnapshot(JournalError):
 class JournalFull(JournalError):
     """There is no space to record; recorded entries are safe."""
 
-    hint = "Free disk space; shipping needs a little of it, too."
+    hint = "Free disk space: shipping and `restante salvage` need some, too."
 
 
 class JournalBusy(JournalError):

@@ -114,7 +114,8 @@ def standing_of(shipping: Shipping, statistics: Statistics, shipper: ShipperStat
         return "▲ online"
     if statistics.recorded == 0:
         return "○ nothing yet"
-    return "✓ all shipped" if statistics.rejected + statistics.discarded == 0 else "✓ all but some"
+    others = statistics.rejected + statistics.discarded + statistics.lost
+    return f"✓ all shipped but {others:,}" if others else "✓ all shipped"
 
 
 def _all_set_aside(statistics: Statistics, shipper: ShipperStatus) -> bool:
@@ -248,7 +249,7 @@ def report_sentence(
         f"Shipped {count(report.shipped, 'entry', 'entries')} in {count(report.requests, 'request')}{where}."
     ]
     if report.rejected:
-        lists = ": restante entries state=rejected" if commands else ""
+        lists = ": `restante entries state=rejected`" if commands else ""
         parts.append(f"{report.rejected:,} rejected{lists}.")
     parts.append(_stopped(report, shipper, now, commands=commands))
     if commands:

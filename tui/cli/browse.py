@@ -71,7 +71,7 @@ def tui_command(
 
     The browser follows what other processes record, and changes nothing unless started with --write. Without a
     terminal it prints `restante status`. It opens with the view and filter you used last. It respects NO_COLOR.
-    ? shows the keys; config.toml can change them, the theme and how times are shown (see docs/settings.md).
+    ? shows the keys; ~/.config/restante/config.toml can change them, the theme and how times are shown.
     SIGTERM and SIGHUP end it with 143 and 129, and restore the terminal.
 
     With --write and RESTANTE_QUERY_CREDENTIALS, the question about counted entries in doubt offers to settle them; see

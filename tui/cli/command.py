@@ -111,7 +111,14 @@ class _Commands(click.Group):
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         """Read the arguments, or write the help."""
         with _closed_pipe():
-            return super().make_context(*arguments, **extra)
+            try:
+                return super().make_context(*arguments, **extra)
+            except click.NoSuchOption as error:
+                advice = "Options of a command follow its name: restante status -j FILE."
+                message = f"No such option: {error.option_name}. {advice}"
+                raise click.NoSuchOption(
+                    error.option_name, message, error.possibilities, error.ctx
+                ) from error
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what lacks an extra says which."""

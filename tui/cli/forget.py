@@ -9,7 +9,7 @@ from tui import state
 from tui.cli import options
 from tui.cli.progress import progress_bar
 from tui.text.forgetting import hazards, told
-from tui.text.format import count
+from tui.text.format import owner_name, printable
 
 __all__ = ["forget_command"]
 
@@ -45,7 +45,7 @@ def forget_command(
 
     Exits 0 when nothing of the profile is left, even if nothing was there: after a kill, run it again. Exits 1
     if you did not agree, or if something remains to be done (a reader keeps the log from being truncated, or a
-    salvage left files). See docs/privacy.md.
+    salvage left files).
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def forget_command(
     if not yes:
         for line in hazards(weighed, delete_remote=delete_remote):
             options.narrate(line)
-    if not options.go_ahead(f"Forget {count(weighed.entries, 'entry', 'entries')} for ever?", yes=yes):
+    if not options.go_ahead(f"Forget {printable(owner_name(profile, group_key))} for ever?", yes=yes):
         context.exit(1)
     with Journal(path) as journal, progress_bar("forgetting") as show:
         done = journal.forget(profile, group_key=group_key, delete_remote=delete_remote, progress=show)

@@ -156,7 +156,7 @@ def query_account() -> tuple[str, str, str]:
     user, secret, project = account(text(os.environ.get(QUERY_CREDENTIALS, "")))
     if not (user and secret and f"{user}{secret}".isprintable()):
         raise BadInput(
-            f"{QUERY_CREDENTIALS} must be user:secret[:project_id] of a service account that may read profiles."
+            f"Set {QUERY_CREDENTIALS} to user:secret[:project_id] of a service account that may read profiles."
         )
     return user, secret, project
 

@@ -98,5 +98,5 @@ def _tell(salvaged: Salvaged) -> None:
         options.narrate(f"Does not add up: {printable(str(disagreement))}.")
     if salvaged.kept:
         options.narrate(
-            f"The damaged file is kept as {printable(salvaged.kept)}; delete it when it is no longer needed."
+            f"The old file is kept as {printable(salvaged.kept)}; delete it when it is no longer needed."
         )

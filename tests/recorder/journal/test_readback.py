@@ -259,7 +259,7 @@ def test_uncounted_request_cannot_be_told(recorder, journal):
     visits(recorder)
     ship(journal, profiles, ShippingPolicy(in_doubt="hold", settle_after=0))
     ship(journal, profiles)
-    assert journal.settle(profiles).cannot_tell == {"sent without being counted": 1}
+    assert journal.settle(profiles).cannot_tell == {"sent without being counted: retry or discard": 1}
 
 
 def test_run_with_an_add_is_held_whole(recorder, journal, path):
@@ -509,7 +509,7 @@ def test_taken_back_rejection_is_not_told(recorder, journal, path):
     ship(journal, profiles)
     profiles.answers.clear()
     assert states(path) == ["in_doubt"] + ["waiting"] * 19 + ["pending"]
-    assert journal.settle(profiles).cannot_tell == {"sent without being counted": 1}
+    assert journal.settle(profiles).cannot_tell == {"sent without being counted: retry or discard": 1}
 
 
 def ship_uncounted(journal, profiles):

@@ -370,6 +370,7 @@ def test_damaged_pages_advise_salvage(filled):
     findings = [finding for finding in diagnose(filled) if finding.severity is ATTENTION]
     assert findings
     assert all("restante salvage" in finding.advice for finding in findings)
+    assert len(findings) == len(set(findings)), "the same damage is named twice"
 
 
 def test_what_only_a_deep_look_finds(filled):

@@ -229,7 +229,7 @@ def reported(statistics=None, settling_until=None, held=0, **report):
         ({"shipped": 5, "requests": 1}, "Shipped 5 entries in 1 request. Nothing is left."),
         (
             {"shipped": 1, "requests": 4, "rejected": 2},
-            "Shipped 1 entry in 4 requests. 2 rejected: restante entries state=rejected. Nothing is left.",
+            "Shipped 1 entry in 4 requests. 2 rejected: `restante entries state=rejected`. Nothing is left.",
         ),
         (
             {"stopped_by": "offline", "message": "connection refused", "pending": 5},

@@ -233,7 +233,7 @@ async def test_unread_failures_are_not_none(kiosk):
     [
         (Statistics(), ShipperStatus(), "○ nothing yet"),
         (Statistics(recorded=2, shipped=2), ShipperStatus(seen_at=1.0), "✓ all shipped"),
-        (Statistics(recorded=2, shipped=1, rejected=1), ShipperStatus(seen_at=1.0), "✓ all but some"),
+        (Statistics(recorded=2, shipped=1, rejected=1), ShipperStatus(seen_at=1.0), "✓ all shipped but 1"),
         (Statistics(recorded=2, shipped=2), ShipperStatus(pid=1, running=True), "▲ online"),
         (Statistics(recorded=2, pending=2), ShipperStatus(pid=1, running=True), "▲ online"),
         (Statistics(recorded=2, pending=2), ShipperStatus(seen_at=1.0), "○ no shipper"),

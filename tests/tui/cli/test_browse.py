@@ -77,7 +77,7 @@ def test_malformed_account_is_refused(restante, journal, append):
     options = ("tui", "-j", journal, "--screenshot", "screen.svg")
     account = {"RESTANTE_QUERY_CREDENTIALS": "ops"}
     ran = restante(*options, "--write", environment=account)
-    assert (ran.code, "must be user:secret[:project_id]" in ran.err) == (2, True)
+    assert (ran.code, "to user:secret[:project_id]" in ran.err) == (2, True)
     assert restante(*options, environment=account).code == 0
 
 

@@ -52,7 +52,7 @@ def test_yes_is_required_without_terminal(restante, shipped):
 def test_a_person_is_asked(*, restante, shipped, answer, code, then):
     ran = restante.on_terminal("forget", ADA, "-j", shipped, typed=answer)
     assert ran.code == code
-    assert "Forget 3 entries for ever? [y/N]" in ran.out
+    assert f"Forget {ADA} for ever? [y/N]" in ran.out
     assert states(shipped) == then
 
 

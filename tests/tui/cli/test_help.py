@@ -104,6 +104,7 @@ def test_help_command_is_the_option(restante):
     assert restante("help", "ship").out == restante("ship", "--help").out
     ran = restante("help", "shop")
     assert (ran.code, ran.out, "No such command 'shop'" in ran.err) == (2, "", True)
+    assert "Options of a command follow its name" in restante("-j", "kiosk.db", "status").err
 
 
 @pytest.mark.parametrize(

@@ -471,7 +471,10 @@ def test_too_much_for_the_journal_says_so(restante, journal, entries):
     """The journal is all but empty: nothing has grown, and nothing is pending."""
     ran = restante("record", "--token", "T", "-j", journal, "--max-bytes", "2M", stdin=numbered(9_000))
     assert ran.code == 1
-    assert "may not grow beyond its max_bytes, 2,000,000; nothing was recorded" in ran.err
+    assert (
+        "may not grow beyond its max_bytes, 2,000,000, of which shipping keeps 1 MB; nothing was recorded"
+        in ran.err
+    )
     assert entries(journal) == []
     assert restante("record", "-j", journal, stdin=GOOD).code == 0
 

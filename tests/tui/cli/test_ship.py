@@ -145,7 +145,7 @@ def test_rejected_entry_harms_no_other(restante, journal, append, service, entri
     ran = restante("ship", "-j", journal, "--url", service.url)
     reason = service.messages("rejected")[-1].reason
     assert (ran.code, ran.out) == (1, "")
-    assert "1 rejected: restante entries state=rejected." in ran.err
+    assert "1 rejected: `restante entries state=rejected`." in ran.err
     assert ran.err.endswith("Nothing is left.\n")
     states = [entry.state for entry in entries(journal)]
     assert states == [State.SHIPPED, State.REJECTED, *[State.SHIPPED] * 4]
