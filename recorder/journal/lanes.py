@@ -110,7 +110,7 @@ _DUE_AT_ONCE = """
 UPDATE lanes SET failures = 0, retry_at = NULL, backoff_at = 0, backoff_span = 0, asked_at = 0, asked_span = 0
 """
 _FORGET_CAUSE = """
-UPDATE lanes SET cause = 'what was said is forgotten'
+UPDATE lanes SET cause = 'reason erased by forget'
  WHERE lane = ? AND cause <> '' AND cause IN (SELECT words FROM attempts WHERE id IN (SELECT value FROM json_each(?)))
 """
 
