@@ -124,7 +124,7 @@ def test_commands_work_without_optional_packages(tmp_path):
         *(((command, "--help"), 0, "") for command in ("simulator", "demo", "relay", "tui", "conform")),
         (("relay", "--token", "T"), 1, "Error: the relay needs waitress: pip install 'restante[relay]'\n"),
         (
-            ("conform", "--laws", "--", "cat"),
+            ("conform", "--drawn", "--", "cat"),
             1,
             "Error: drawing needs hypothesis: pip install 'restante[testing]', or give --vectors\n",
         ),

@@ -33,13 +33,13 @@ _REAL = "mixpanel.com"
 @click.option("--url", help="Check the service at this base address instead; it is sent made-up profiles.")
 @click.option("--token", default="conform", show_default=True, help="The project's token, for --url.")
 @click.option("--vectors", is_flag=True, help="Run the published vectors only.")
-@click.option("--laws", is_flag=True, help="Run random states and messages only.")
+@click.option("--drawn", is_flag=True, help="Run random vectors only.")
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),
     default=60,
     show_default=True,
-    help="How long to run random messages.",
+    help="How long to run random vectors.",
 )
 @click.option(
     "--timeout",
@@ -57,7 +57,7 @@ def conform_command(
     url: str | None,
     token: str,
     vectors: bool,
-    laws: bool,
+    drawn: bool,
     seconds: float,
     timeout: float,
     strict: bool,
@@ -72,9 +72,9 @@ def conform_command(
 
     A service at --url is asked by POST /engage, and POST /api/query/engage with distinct_ids in a form.
 
-    Published vectors are run first, then random states and messages. The smallest deviation of each operator is
-    shown, as a vector and as a test. Deviations that another Dialect explains, or that come from all numbers
-    being doubles, are on undocumented points: they are reported, but count only with --strict.
+    Published vectors (updates, and the profiles that they must make) are run first, then random ones. The smallest
+    deviation of each operator is shown, as a vector and as a test. Deviations that another Dialect explains, or that
+    come from all numbers being doubles, are on undocumented points: they are reported, but count only with --strict.
 
     Exit codes: 0 it conforms; 1 it deviates, or skips everything; 2 it cannot be run or reached.
 
@@ -86,16 +86,16 @@ def conform_command(
     \b
     Examples:
       restante conform -- node mock.js
-      restante conform --laws --seconds 5 --url http://127.0.0.1:8765
+      restante conform --drawn --seconds 5 --url http://127.0.0.1:8765
     """
     if bool(command) == (url is not None):
         raise click.UsageError("Give a COMMAND after --, or --url.", context)
     report = Report(strict=strict)
-    both = vectors == laws
+    both = vectors == drawn
     with _implementation(command, url, token, timeout) as implementation:
         if vectors or both:
             check_vectors(implementation, _counted(read_vectors()), report)
-        if laws or both:
+        if drawn or both:
             _draw(implementation, seconds, report)
     if for_programs:
         options.write_json(_for_programs(report))

@@ -84,14 +84,14 @@ def test_skipping_everything_is_no_success(restante):
     )
 
 
-def test_laws_draw_only(conform):
-    ran = conform("--laws", "--seconds", "0.2", "--json", program=RIGHT)
+def test_drawn_vectors_only(conform):
+    ran = conform("--drawn", "--seconds", "0.2", "--json", program=RIGHT)
     assert ran.code == 0
     assert list(ran.json["counts"]) == ["drawn"]
 
 
 def test_service_is_asked(restante, service):
-    ran = restante("conform", "--laws", "--seconds", "0.2", "--url", service.url, "--token", "T", "--json")
+    ran = restante("conform", "--drawn", "--seconds", "0.2", "--url", service.url, "--token", "T", "--json")
     assert (ran.code, ran.err) == (0, "")
     assert ran.json["counts"]["drawn"]["passed"] > 0
     assert {one.message["$token"] for one in service.messages()} == {"T"}

@@ -50,7 +50,7 @@ JSON = {
     "snapshot": ("snapshot", "copy.db"),
     "ship": ("ship",),
     "compare": ("compare",),
-    "conform": ("conform", "--laws", "--seconds", "0", "cat"),
+    "conform": ("conform", "--drawn", "--seconds", "0", "cat"),
 }
 """Commands that have --json."""
 WRITING = {**DATA, **{f"{name} --json": (*given, "--json") for name, given in JSON.items()}}
