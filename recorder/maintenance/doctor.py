@@ -135,6 +135,7 @@ def _read(path: Path, how: str, now: float, *, deep: bool, tell: Progress) -> li
                     _needs,
                     _forgotten,
                     _accounts,
+                    _largest,
                     _limits,
                 )
                 for finding in _guarded(look, connection, path, now, tell)
@@ -304,6 +305,12 @@ def _accounts(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Fi
     if audited.agrees:
         entries = f"{audited.entries:,} {'entry' if audited.entries == 1 else 'entries'}"
         yield ok("accounts", f"{entries}: every account agrees")
+
+
+def _largest(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:
+    most = project.limits(connection).max_bytes
+    if most is not None:
+        yield ok("largest size", f"{most / 1_000_000:,.1f} MB (max_bytes)")
 
 
 def _limits(connection: sqlite3.Connection, _: Path, __: float) -> Iterator[Finding]:

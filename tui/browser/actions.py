@@ -140,7 +140,7 @@ class Actions:
         """Take the last discard back, and return the result in words."""
         self._allowed("undo")
         if self._undo is None:
-            raise RestanteError("there is no discard to undo since the browser was started")
+            raise RestanteError("There is no discard to undo since the browser was started")
         with Journal(self._gateway.path) as journal:
             done = journal.take_back(self._undo)
         self._undo = None

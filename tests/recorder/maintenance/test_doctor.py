@@ -446,6 +446,12 @@ def long(number, operator="$set", lane="people"):
     return NewEntry(lane, None, "ada", operator, message, 1.0)
 
 
+def test_largest_size_is_told(filled):
+    assert not found(filled, "largest size")
+    Journal(filled, max_bytes=2_500_000).close()
+    assert [finding.text for finding in found(filled, "largest size")] == ["2.5 MB (max_bytes)"]
+
+
 def test_limits_of_the_service_are_told(path):
     with Journal(path, token="T") as journal:
         journal.append(

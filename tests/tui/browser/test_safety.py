@@ -114,14 +114,14 @@ async def test_discard_is_taken_back(kiosk):
         held = reader.hold(before[1])
     async with browsing(kiosk, words=["seq=12,17,40"], write=True) as pilot:
         await press(pilot, "U")
-        assert "there is no discard to undo since the browser was started" in said(pilot)
+        assert "There is no discard to undo since the browser was started" in said(pilot)
         await press(pilot, "m", "m", "m", "D", "y")
         await settled(pilot, lambda: "3 entries discarded. U undoes it." in said(pilot))
         assert state_of(kiosk, 12) is State.DISCARDED
         await press(pilot, "U")
         await settled(pilot, lambda: "3 entries are as before." in said(pilot))
         await press(pilot, "U")
-        assert said(pilot).count("there is no discard to undo since the browser was started") == 2
+        assert said(pilot).count("There is no discard to undo since the browser was started") == 2
     with JournalReader(kiosk.path) as reader:
         assert [reader.entry(seq) for seq in numbers] == before
         assert reader.hold(before[1]) == held

@@ -64,7 +64,9 @@ class EntryKeys(View):
         seq = self.table.cursor
 
         def found(entry: Entry | None) -> None:
-            if entry is None or entry.profile is None:
+            if entry is None:
+                self.say("No entry is selected.")
+            elif entry.profile is None:
                 self.say("This entry has no profile.")
             else:
                 act(entry.profile, entry.group_key, entry.seq)
