@@ -183,7 +183,7 @@ def test_recording_alone_makes_the_reserve(disk):
 @pytest.mark.parametrize(
     ("most", "profiles"),
     [
-        (10_000, 40),
+        (4_000, 40),
         pytest.param(50_000, 40, marks=pytest.mark.long),
         pytest.param(50_000, 50_000, marks=pytest.mark.long),
     ],
@@ -194,7 +194,7 @@ def test_shipped_entries_make_room(disk, most, profiles):
     with Journal(path, token="T") as journal, Recorder("T", journal) as recorder:
         recorded, _ = record(recorder, most, profiles)
         shipper = Shipper(journal, Scripted(), AT_ONCE)
-        if most == 10_000:  # shipped before others filled the disk
+        if most == 4_000:  # shipped before others filled the disk
             shipper.ship()
             fill_up(disk)
             more, full = record(recorder, most, profiles)
