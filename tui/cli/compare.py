@@ -74,15 +74,6 @@ def compare_command(
     Operations that arrived before the oldest kept entry are left out: as many for each profile as were pruned.
 
     \b
-    --json: agrees, agreeing, predicted, received, to_send, arrived_early,
-      pruned, malformed_predicted, malformed_received and divergences, each with
-      kind, profile, group_key, place, predicted (seq, state, possibly_twice,
-      operator, message), received and elsewhere (number, operator, message),
-      alike, missing, surplus, harmless (the profile comes out as predicted), and
-      given_up (seq, state, reason): the rejected or discarded entry that came;
-      and lost_events (seq, reason).
-
-    \b
     Examples:
       restante compare -j kiosk.db --url http://127.0.0.1:8765
       restante compare --url http://127.0.0.1:8765 --json | jq .divergences[].kind

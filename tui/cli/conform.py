@@ -68,7 +68,7 @@ def conform_command(
     COMMAND is started once. For each line {"n": 7, "state": {...}, "message": {...}} of its standard input it writes
     a line {"n": 7, "state": {...}} at once: the properties of the message's profile, before and afterwards. null
     stands for no profile; a malformed message leaves the state as it is. It may leave out n, or answer {"skip":
-    "why"}. docs/conformance.md has an example.
+    "why"}.
 
     A service at --url is asked by POST /engage, and POST /api/query/engage with distinct_ids in a form.
 
@@ -77,11 +77,6 @@ def conform_command(
     come from all numbers being doubles, are on undocumented points: they are reported, but count only with --strict.
 
     Exit codes: 0 it conforms; 1 it deviates, or skips everything; 2 it cannot be run or reached.
-
-    \b
-    --json: conforms, strict, counts (by source: passed, failed, policy,
-      skipped) and deviations, each with vector, found, found_groups,
-      policies and test.
 
     \b
     Examples:

@@ -90,11 +90,6 @@ def fleet_command(
     URLs.
 
     \b
-    --json: devices, profiles (profile, journal, finding: lost, doubled or
-      differs, by, property, expected, shown, told_by), decisions, order_decides,
-      undecided and unreadable.
-
-    \b
     Examples:
       restante fleet snapshots/
       restante fleet snapshots/ --profiles export.jsonl --json

@@ -80,10 +80,6 @@ def probe_command(
     Exit codes: 0 all answered, and the profile is gone; 1 not all; 2 the service cannot be asked.
 
     \b
-    --json: project, profile, deleted and findings, each with name, question,
-      answer (null if there is none) and seen.
-
-    \b
     Examples:
       restante probe --project 12345 --token TOKEN
       restante probe --yes --project 1 --token T --url http://127.0.0.1:8765
