@@ -261,7 +261,7 @@ def _parse(item: Any, place: str) -> Fault:
 
 def _made(item: Any, place: str) -> Fault:
     if not isinstance(item, dict):
-        raise InvalidSchedule(f"{place}: must be an object")
+        raise InvalidSchedule(f"{place}: must be an object, not {repr(item)[:_MOST_SHOWN]}")
     known = ", ".join(sorted(FAULTS))
     name = item.get("fault")
     if name is None:

@@ -121,7 +121,7 @@ def test_unknown_fault_lists_known_ones():
     [
         ({"at": 1, "fault": "reset"}, "must be a JSON list"),
         ("reset", "must be a JSON list"),
-        (["reset"], "fault 1 of the schedule: must be an object"),
+        (["reset"], """fault 1 of the schedule: must be an object, not 'reset'"""),
         ([{"at": 1}], 'fault 1 of the schedule: "fault" is missing'),
         ([{"at": 1, "fault": ["reset"]}], "unknown fault"),
         ([{"fault": "reset"}], '"at" is missing; it is a whole number from 1'),
