@@ -158,7 +158,7 @@ def _in_words(report: Report) -> Iterator[str]:
         yield f"{source:<12}" + "".join(f"{counts[kind]:>14,}" for kind in _KINDS)
     for policies, ids in _undocumented(report).items():
         yield f"undocumented: {policies} explains {count(len(ids), 'deviation')}, such as {ids[0]}"
-    faults = sorted(report.faults, key=lambda one: (one.vector.about != "drawn", len(str(one.vector))))
+    faults = sorted(report.faults, key=_rank)
     for fault in faults[:_SHOWN]:
         shown = _deviation(fault)
         yield f"\n{fault.vector.id}: {fault.vector.about} ({fault.vector.source}{_policies(fault)})"
@@ -171,6 +171,12 @@ def _in_words(report: Report) -> Iterator[str]:
         yield f"It deviates in {count(len(faults), 'vector')}; --json has all of them."
     else:
         yield "It conforms." if report.conforms else "Nothing was checked: no vector passed, and none failed."
+
+
+def _rank(fault: Deviation) -> tuple[bool, bool, int]:
+    """Drawn ones are the smallest, and a documented result weighs more than our own policy."""
+    vector = fault.vector
+    return vector.about != "drawn", vector.source == "policy", len(str(vector))
 
 
 def _policies(fault: Deviation) -> str:
