@@ -117,11 +117,14 @@ class Space:
             )
 
     def free(self) -> bool:
-        """Empty the log and prune shipped entries, however recent; return True if that freed anything."""
+        """Empty the log and prune shipped entries, however recent; return True if there is more space than before."""
         if self._limits.max_bytes is None:
             return False
         connection = self._connection.use()
         before = self._short_of(connection)
+        self.read_limits(connection)
+        if self._limits.max_bytes is None:  # another process has removed it
+            return True
         self._connection.empty_log()
         shipped = accounts.kept_shipped(connection)
         if shipped != self._kept_in_vain and self._short_of(connection) > 0:

@@ -55,8 +55,11 @@ def test_full_journal_refuses_recording(limited, path):
         assert fill(other)[0] < 100
     with Recorder("T", path, max_bytes=2 * MOST) as other:
         other.people_set("ada", {"a": 1})
+    limited.people_set("ada", {"a": TEXT * 1_000})
+    fill(limited)
     with Recorder("T", path, max_bytes=math.inf) as other:
         other.people_set("ada", {"a": TEXT * 100})
+    limited.people_set("ada", {"a": TEXT * 1_000})
 
 
 @pytest.mark.long
