@@ -118,7 +118,8 @@ class Space:
 
     def free(self) -> bool:
         """Empty the log and prune shipped entries, however recent; return True if there is more space than before."""
-        if self._limits.max_bytes is None:
+        most = self._limits.max_bytes
+        if most is None:
             return False
         connection = self._connection.use()
         before = self._short_of(connection)
