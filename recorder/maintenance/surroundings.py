@@ -183,9 +183,12 @@ def _permissions(path: Path) -> list[Finding]:
     if not hasattr(os, "geteuid"):
         return [ok("permissions", "this system has permissions of another kind")]
     found = list(_folder_permissions(path.parent))
+    account = os.geteuid()
+    if account == 0 and path.exists():  # root gives new side files to the journal's owner
+        account = path.stat().st_uid
     for file in [*(beside(path, suffix) for suffix in PARTS), *_named(path, _DAMAGED)]:
         try:
-            found += _file_permissions(file, file.lstat())
+            found += _file_permissions(file, file.lstat(), account)
         except FileNotFoundError:
             continue
     return found or [ok("permissions", "readable by their owner only")]
@@ -203,14 +206,14 @@ def _folder_permissions(folder: Path) -> Iterator[Finding]:
         yield attention("permissions", f"anyone can replace the files in {folder}", f"chmod o-w {folder}")
 
 
-def _file_permissions(file: Path, status: os.stat_result) -> Iterator[Finding]:
+def _file_permissions(file: Path, status: os.stat_result, account: int) -> Iterator[Finding]:
     mode = stat.S_IMODE(status.st_mode)
     if mode & 0o077:
         yield attention("permissions", f"{file.name} is open to others (mode {mode:o})", f"chmod 600 {file}")
-    if status.st_uid != os.geteuid():
+    if status.st_uid != account:
         yield attention(
             "permissions",
-            f"{file.name} belongs to account {status.st_uid}, and this is {os.geteuid()}",
+            f"{file.name} belongs to account {status.st_uid}, not {account}",
             "Run everything that uses the journal as one account, and give the files to that.",
         )
 

@@ -276,8 +276,12 @@ def test_folder_open_to_everybody_is_named(filled):
 
 @pytest.mark.skipif(not hasattr(os, "chown") or os.geteuid() != 0, reason="only root gives files away")
 def test_files_of_another_account_are_named(filled):
+    """Root works on anyone's journal, if all its files are that account's."""
     os.chown(filled, 12345, -1)
     assert "12345" in found(filled, "permissions")[0].text
+    for file in filled.parent.glob(f"{filled.name}.*"):
+        os.chown(file, 12345, -1)
+    assert found(filled, "permissions")[0].severity is OK
 
 
 def test_reserve_file_is_mentioned(filled):
