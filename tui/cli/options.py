@@ -66,6 +66,7 @@ QUERY_CREDENTIALS = "RESTANTE_QUERY_CREDENTIALS"
 
 _NARROWEST = 40  # cells of a terminal whose lines are broken at blanks
 _USUAL = 80  # cells of a terminal that does not know its width
+_BLANK = re.compile(r" (?=[^`]*(?:`[^`]*`[^`]*)*$)")  # outside of backquotes: an even number of them follows
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>[KMGkmg]?)B?")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -351,11 +352,11 @@ def narrate(*parts: Part, ends: bool = True, color: bool | None = None) -> None:
 
 
 def _broken(line: str, width: int) -> str:
-    """Break a line at blanks; a word that is longer than the width stays whole, to be copied."""
+    """Break a line at blanks; a long word, and a command in backquotes, stay whole, to be copied."""
     from rich.cells import cell_len  # a pipe needs no cells
 
     broken, used = "", 0
-    for word in line.split(" "):
+    for word in _BLANK.split(line):
         cells = cell_len(click.unstyle(word))
         if broken and used + 1 + cells > width:
             broken, used = f"{broken}\n{word}", cells

@@ -246,4 +246,8 @@ def test_commands_to_copy_stay_whole(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     path = "/" + "folder/" * 9
     narrate(("Error:", "$text-error"), f" it is kept in {path} until you run\n  restante ship -j {path}")
-    assert shown.plain == f"Error: it is kept in\n{path}\nuntil you run\n  restante ship -j {path}\n"
+    narrate("Nothing can be sent until you run `restante token NEW`; see `restante help token`.")
+    assert shown.plain == (
+        f"Error: it is kept in\n{path}\nuntil you run\n  restante ship -j {path}\n"
+        "Nothing can be sent until you run\n`restante token NEW`; see\n`restante help token`.\n"
+    )
