@@ -202,7 +202,7 @@ def _settling(shipper: ShipperStatus, now: float) -> str:
 def _held(statistics: Statistics, shipper: ShipperStatus) -> str:
     if not shipper.held:
         return ""
-    behind = (statistics.to_send and f", and {count(statistics.waiting, 'entry', 'entries')} behind") or ""
+    behind = f", and {count(statistics.waiting, 'entry', 'entries')} behind" if statistics.waiting else ""
     settle = _SETTLE if shipper.held_counted else ""
     return f"Held for a person to decide: {count(shipper.held, 'profile')}{behind}; {settle}{_DECIDE}."
 
