@@ -11,10 +11,6 @@ import sqlite3
 import time
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from unittest import mock
-
-from textual._compositor import Compositor
-from textual._context import visible_screen_stack
 
 from recorder import Journal
 from recorder.model.entries import NewEntry
@@ -32,7 +28,6 @@ WHOSE = {"$distinct_id", "$group_key", "$group_id", "$time", "$token"}
 
 def screen_text(app):
     """What the screen shows, a string a line, without trailing blanks."""
-    visible_screen_stack.set(app._background_screens)
     strips = app.screen._compositor.render_strips()
     return [strip.text.rstrip() for strip in strips]
 
@@ -72,19 +67,12 @@ async def browsing(
     stage, size=(80, 24), *, ascii_only=False, words=(), live=False, toasts=True, first="journal", **options
 ):
     """A browser on a stage's journal, settled, with its pilot."""
-    with stage.gateway(**options) as gateway, mock.patch.object(Compositor, "render_update", _frame):
+    with stage.gateway(**options) as gateway:
         app = Browser(gateway, live=live, ascii_only=ascii_only, words=words, first=first)
         app.NOTIFICATION_TIMEOUT = 3_600  # what is said stays, however slow the machine
         async with app.run_test(size=size, notifications=toasts) as pilot:
             await settled(pilot)
             yield pilot
-            if app.screen_stack:
-                screen_text(app)  # where a test ends can be drawn
-
-
-def _frame(compositor, *_, **__):
-    """Draw no frame that nobody looks at, a fifth of a browser's time: `screen_text` draws the screen anew."""
-    compositor._dirty_regions.clear()
 
 
 async def press(pilot, *keys):
