@@ -173,17 +173,16 @@ def _locks(file: Path, locks: Path, mounts: Path) -> list[tuple[str, int, int]] 
         return [] if locks.exists() else None
     except OSError:
         return None
-    devices = {
-        f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}",
-        file_system(file.parent, mounts).device,
-    }
-    wanted = {f"{device}:{status.st_ino}" for device in devices}
     found = []
     for line in lines:
         match line.split():
-            case [_, kind, _, _, pid, place, first, _] if place in wanted:
-                found.append((kind, int(pid), int(first)))
-    return found
+            case [_, kind, _, _, pid, place, first, _] if place.endswith(f":{status.st_ino}"):
+                found.append((place.rpartition(":")[0], (kind, int(pid), int(first))))
+    devices = {f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"}
+    if any(device not in devices for device, _ in found):
+        # Only then, as a host may have a thousand mounts, and this is asked each second.
+        devices.add(file_system(file.parent, mounts).device)
+    return [lock for device, lock in found if device in devices]
 
 
 def other_owners(names: tuple[str, ...]) -> dict[str, list[str]]:
