@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recorder import JournalReader, State
+from tui.browser.pace import Pace
 from tui.text.history import History, history_of, start_of
 
 __all__ = ["REREAD_AFTER", "HistoryGateway"]
@@ -29,7 +30,7 @@ class HistoryGateway:
         # Of its own: what takes longer must not keep the pages of entries waiting.
         self._reader = JournalReader(path, clock=clock)
         self._turn = threading.Lock()  # for whatever looks through all entries
-        self._whole_again = 0.0  # when all entries of a long history are read again, at the earliest
+        self._whole = Pace(time.monotonic, REREAD_AFTER)  # of reading all entries of a long history again
 
     def close(self) -> None:
         """Close the journal."""
@@ -67,19 +68,21 @@ class HistoryGateway:
         if known is not None and (later := self._only_more(known, new, upto, stop)) is not None:
             return later
         numbers = [*(known.numbers if known is not None else ()), *new]
-        begun = time.monotonic()
-        start, rows = reader.unpruned(
-            lambda: (start_of(reader.baseline_of(profile, group_key)), tuple(reader.rows_of(numbers, stop)))
-        )
-        if known is not None and known.rows == rows and known.start == start:
-            history = known.moved_on(looked_at=upto, version=version)
-        else:
-            history = history_of(
+
+        def read() -> History:
+            start, rows = reader.unpruned(
+                lambda: (
+                    start_of(reader.baseline_of(profile, group_key)),
+                    tuple(reader.rows_of(numbers, stop)),
+                )
+            )
+            if known is not None and known.rows == rows and known.start == start:
+                return known.moved_on(looked_at=upto, version=version)
+            return history_of(
                 profile, group_key, rows, looked_at=upto, version=version, start=start, known=known, stop=stop
             )
-        now = time.monotonic()
-        self._whole_again = now + REREAD_AFTER * (now - begun)
-        return history
+
+        return self._whole.timed(read)
 
     def _only_more(
         self, known: History, new: list[int], upto: int, stop: Callable[[], bool]
@@ -89,7 +92,7 @@ class HistoryGateway:
         To read them all takes its time, and a recorder may write twice a second: what became of the others is looked
         at so often only that this stays a small part of it.
         """
-        if len(known.numbers) <= _MANY or time.monotonic() >= self._whole_again:
+        if len(known.numbers) <= _MANY or self._whole.due:
             return None
         rows = tuple(self._reader.rows_of(new, stop))
         if any(row.state != State.PENDING for row in rows):

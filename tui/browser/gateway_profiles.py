@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tui.browser.directory import ORDERS, Directory, Order, Page
 from tui.browser.gateway_histories import REREAD_AFTER, HistoryGateway
+from tui.browser.pace import Pace
 
 __all__ = ["Collected", "ProfilesGateway"]
 
@@ -47,7 +48,7 @@ class ProfilesGateway(HistoryGateway):
         super().__init__(path, clock=clock)
         self._directory = Directory()
         self._counted = -1  # the journal's version when entries were counted by state
-        self._count_again = 0.0
+        self._counting = Pace(time.monotonic, REREAD_AFTER)
         self._lowest = self._highest = 0  # what was looked at: from the one to the other
         self._begun = False
         self._revision = 0
@@ -147,11 +148,15 @@ class ProfilesGateway(HistoryGateway):
         Not again before thirty times as long as that took: of a long backlog a second, of most some milliseconds.
         """
         version = self._reader.version()
-        begun = time.monotonic()
-        if version == self._counted or begun < self._count_again:
+        if version == self._counted or not self._counting.due:
             return False
-        counts = self._reader.counts()
-        self._directory.show_states(self._reader.profile_states(counts.pending + counts.sending, stop=stop))
-        ended = time.monotonic()
-        self._counted, self._count_again = version, ended + REREAD_AFTER * (ended - begun)
+
+        def count() -> None:
+            counts = self._reader.counts()
+            self._directory.show_states(
+                self._reader.profile_states(counts.pending + counts.sending, stop=stop)
+            )
+
+        self._counting.timed(count)
+        self._counted = version
         return True

@@ -7,17 +7,16 @@ __all__ = ["Pace"]
 
 Found = TypeVar("Found")
 
-_TIMES = 10
-
 
 class Pace:
-    """Keeps a repeated read from taking more than a tenth of the time.
+    """Keeps a repeated read from taking more than a small part of the time.
 
     Most reads take milliseconds, and are repeated whenever the journal changes. Where few of very many entries match, a
     read takes seconds: repeated at once, it would keep a core busy for as long as the view is open.
 
     Args:
         clock: Seconds; if it goes back, the next read is due.
+        times: How many times as long as a read took, until it is repeated.
 
     >>> times = iter([0.0, 2.0, 9.0, 23.0])  # the read lasts from 0 to 2
     >>> pace = Pace(lambda: next(times))
@@ -25,8 +24,9 @@ class Pace:
     ('found', False, True)
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], times: int = 10) -> None:
         self._clock = clock
+        self._times = times
         self._resets = 0
         self.reset()
 
@@ -46,5 +46,5 @@ class Pace:
         found = read()
         ended = self._clock()
         if resets == self._resets:  # else the read was of another filter, or of entries before a change
-            self._ended, self._again = ended, ended + _TIMES * (ended - begun)
+            self._ended, self._again = ended, ended + self._times * (ended - begun)
         return found

@@ -185,18 +185,20 @@ def test_states_are_counted_after_changes_only(kiosk):
     collected(gateway)
     assert gateway.count_states()
     assert not gateway.count_states()
-    gateway._count_again = 0.0
+    gateway._counting.reset()
     assert not gateway.count_states()
     kiosk.record({"$distinct_id": "new", "$delete": ""})
-    gateway._count_again = math.inf
+    gateway._counting._again = math.inf
     assert not gateway.count_states()
     collected(gateway)
-    gateway._counted, gateway._count_again = -1, 0.0
+    gateway._counted = -1
+    gateway._counting.reset()
     gateway.count_states()
     first = gateway.page(None, limit=1).rows[0]
     assert (first.profile, first.pending, first.deleted) == ("new", 1, True)
     kiosk.become("discarded", 41)
-    gateway._counted, gateway._count_again = -1, 0.0
+    gateway._counted = -1
+    gateway._counting.reset()
     gateway.count_states()
     first = gateway.page(None, limit=1).rows[0]
     assert (first.profile, first.pending, first.deleted) == ("new", 0, False)

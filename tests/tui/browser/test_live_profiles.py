@@ -249,7 +249,7 @@ def test_long_history_reads_new_entries_only(ada, monkeypatch):
     # What became of the others is found when it is time, though nothing was written since.
     shops.ship(ada.path, limit=3)
     assert door.history("ada", None, known=later).shipped == 0
-    door._whole_again = 0.0
+    door._whole.reset()
     shipped = door.history("ada", None, known=later)
     assert (shipped.shipped, len(shipped)) == (3, 32)
     # What overtakes others is not put behind them.
